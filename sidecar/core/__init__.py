@@ -1,0 +1,1 @@
+"""What it is: the rules of conversions as plain values and pure functions. No I/O, no clock, no logging."""

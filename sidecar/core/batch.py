@@ -1,0 +1,122 @@
+"""From due entries to what a request will carry: goal and second of each, and who they stand for at Microsoft."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sidecar.core.entry import Entry
+from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
+
+SEARCH_SECONDS = (60, 3_600, 86_400)
+"""How far from its own time a conversion may be moved to find a free second; the wider ranges are hardly ever read."""
+
+TROUBLED_ROWS = 20
+"""A batch of at least so many rows, of which more than half are refused singly, is a trouble of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry with its goal, and the 64-bit identity under which Microsoft would take it for a repeat."""
+
+    entry: Entry
+    identity: int
+
+
+def with_goals(entries: Sequence[Entry], goals: Mapping[str, str]) -> list[Candidate]:
+    """Each entry with the goal its event is mapped to now; one that is frozen keeps the goal it was sent with."""
+    named = (entry if entry.goal else replace(entry, goal=goals[entry.lane.event]) for entry in entries)
+    return [Candidate(entry, identity(entry)) for entry in named]
+
+
+def of_one_goal(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that go to the first one's goal: where a goal is in trouble, only its own rows are in that request."""
+    return [candidate for candidate in candidates if candidate.entry.goal == candidates[0].entry.goal]
+
+
+def identity(entry: Entry) -> int:
+    """A signed 64-bit hash of account, goal and person: with an equal time Microsoft keeps only the first.
+
+    The click id where there is one, since Microsoft's documentation names it alone; else the hashes.
+    https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions
+    """
+    person = entry.msclkid or f"{entry.email_sha256}/{entry.phone_sha256}"
+    text = f"{entry.lane.account}\n{entry.goal}\n{person}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def ranges(candidates: Sequence[Candidate], reach: int) -> dict[int, tuple[UnixSeconds, UnixSeconds]]:
+    """For each identity the seconds that matter: around the times of its unfrozen entries, `reach` to both sides."""
+    found: dict[int, tuple[UnixSeconds, UnixSeconds]] = {}
+    for candidate in candidates:
+        if candidate.entry.sent_time is None:
+            time = candidate.entry.time
+            first, last = found.get(candidate.identity, (time, time))
+            found[candidate.identity] = (UnixSeconds(min(first, time)), UnixSeconds(max(last, time)))
+    return {key: (UnixSeconds(first - reach), UnixSeconds(last + reach)) for key, (first, last) in found.items()}
+
+
+def with_seconds(
+    candidates: Sequence[Candidate], used: Mapping[int, set[UnixSeconds]], now: UnixMillis, reach: int
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Give each candidate a second of its own; those that found none within `reach` come back apart.
+
+    Two orders of one person in one second both count this way: the later one is moved by whole seconds.
+    """
+    taken = {candidate.identity: Seconds(used.get(candidate.identity, ())) for candidate in candidates}
+    for candidate in candidates:
+        if candidate.entry.sent_time is not None:
+            taken[candidate.identity].take(candidate.entry.sent_time)
+    placed, left = [], []
+    for candidate in candidates:
+        mine = taken[candidate.identity]
+        second = candidate.entry.sent_time
+        if second is None:
+            second = mine.free(candidate.entry.time, seconds(now), reach)
+        if second is None:
+            left.append(candidate)
+            continue
+        mine.take(second)
+        placed.append(replace(candidate, entry=replace(candidate.entry, sent_time=second)))
+    return placed, left
+
+
+class Seconds:
+    """The seconds that one person's conversions of a goal have; finds free ones without walking through runs twice.
+
+    Each taken second points past its run, to both sides, and pointers are shortened as they are followed: a backend
+    that sends ten thousand orders with one click id must not hold up the event loop.
+    """
+
+    def __init__(self, taken: Iterable[UnixSeconds]) -> None:
+        self._later: dict[int, int] = {}
+        self._earlier: dict[int, int] = {}
+        for second in taken:
+            self.take(second)
+
+    def take(self, second: UnixSeconds) -> None:
+        """This second is used from now on."""
+        self._later.setdefault(second, second + 1)
+        self._earlier.setdefault(second, second - 1)
+
+    def free(self, time: UnixSeconds, now: UnixSeconds, reach: int) -> UnixSeconds | None:
+        """The free second nearest to `time`: later ones first, never in the future; None within `reach`."""
+        later = _follow(self._later, time)
+        if later == time or later <= min(time + reach, now):
+            return UnixSeconds(later)
+        earlier = _follow(self._earlier, time)
+        return UnixSeconds(earlier) if earlier >= time - reach else None
+
+
+def _follow(pointers: dict[int, int], start: int) -> int:
+    """Where the pointers from `start` end; all that were passed point there afterwards."""
+    end = start
+    while end in pointers:
+        end = pointers[end]
+    while start != end:
+        pointers[start], start = end, pointers[start]
+    return end
+
+
+def is_troubled(root_rows: int, poisoned: int) -> bool:
+    """Whether so many rows of one batch were refused singly that the rows cannot be the cause."""
+    return root_rows >= TROUBLED_ROWS and poisoned * 2 > root_rows

@@ -1,0 +1,139 @@
+"""What a customer did that an ad led to, and what makes two reports of it the same one.
+
+Knows identity and content of a conversion; leaves reading untrusted input to `intake` and its way to `entry`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from sidecar.core.instant import UnixSeconds
+
+
+class Kind(StrEnum):
+    """What an entry of the outbox carries."""
+
+    CONVERSION = "conversion"
+    ADJUSTMENT = "adjustment"
+
+
+class KeySource(StrEnum):
+    """Where the identity of a conversion comes from; each source is a namespace of its own."""
+
+    ORDER = "order"  # order_id, with account and event
+    HEADER = "header"  # the Idempotency-Key header, with account and event
+    NATURAL = "natural"  # goal, identifiers and the given time
+    NONE = "none"  # nothing repeats it: every report is a new conversion
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAttribution:
+    """The share of a conversion that an outside attribution model gives to the click."""
+
+    credit: Decimal  # 0 < credit <= 1
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """One validated conversion: identifiers are canonical and hashed, defaults are filled in."""
+
+    account: str
+    event: str
+    goal: str
+    """The goal that `event` was mapped to when the conversion was received; part of the natural key only."""
+    time: UnixSeconds
+    time_given: bool
+    """Whether the caller named the time; an absent one equals any when contents are compared."""
+    order_id: str | None = None
+    idempotency_key: str | None = None
+    value: Decimal | None = None
+    currency: str | None = None
+    msclkid: str | None = None
+    email_sha256: str | None = None
+    phone_sha256: str | None = None
+    external_attribution: ExternalAttribution | None = None
+    meta: str | None = None
+    """The caller's own notes as JSON text; kept, never sent."""
+    given_value: Decimal | None = None
+    given_currency: str | None = None
+    """What the caller wrote, before the event's defaults: only that is compared on a repeat."""
+
+    def key(self) -> "Key":
+        """Its identity: the order, else the header's key, else what Microsoft itself tells conversions apart by."""
+        if self.order_id is not None:
+            return Key.of(KeySource.ORDER, self.account, self.event, self.order_id)
+        if self.idempotency_key is not None:
+            return Key.of(KeySource.HEADER, self.account, self.event, self.idempotency_key)
+        if self.time_given:
+            identifiers = (self.msclkid or "", self.email_sha256 or "", self.phone_sha256 or "")
+            return Key.of(KeySource.NATURAL, self.account, self.goal, *identifiers, str(self.time))
+        return Key(KeySource.NONE, None, None)
+
+    def content(self) -> str:
+        """A digest of what the caller gave, normalised, without time, defaults and `meta`.
+
+        Two reports with one key are the same conversion when this and the time agree (an absent time agrees with any).
+        """
+        external = self.external_attribution
+        return _digest(
+            _plain(self.given_value),
+            self.given_currency or "",
+            self.msclkid or "",
+            self.email_sha256 or "",
+            self.phone_sha256 or "",
+            _plain(external.credit) if external else "",
+            external.model if external else "",
+        )
+
+
+class Identified(Protocol):
+    """Whatever carries identifiers by which Microsoft may find the click."""
+
+    @property
+    def msclkid(self) -> str | None: ...
+    @property
+    def email_sha256(self) -> str | None: ...
+    @property
+    def phone_sha256(self) -> str | None: ...
+
+
+def matched_by(carrier: Identified) -> tuple[str, ...]:
+    """Which identifiers it carries, the strongest first."""
+    carried = (("msclkid", carrier.msclkid), ("email", carrier.email_sha256), ("phone", carrier.phone_sha256))
+    return tuple(name for name, value in carried if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The identity of a conversion: a 64-bit hash to find candidates, the full text digest to be sure."""
+
+    source: KeySource
+    hash: int | None
+    """Signed 64 bits, as SQLite stores integers; None when nothing repeats the conversion."""
+    digest: str | None
+    """32 hex characters; compared in the row, so that two keys with one hash stay two."""
+
+    @classmethod
+    def of(cls, source: KeySource, *parts: str) -> "Key":
+        """The key in namespace `source` whose parts are `parts`, in order."""
+        digest = _digest(source.value, *parts)
+        return cls(source, int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True), digest)
+
+
+def _digest(*parts: str) -> str:
+    """128 bits over the parts, each with its length before it, so that no two lists of parts run together."""
+    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
+
+
+def plain_decimal(number: Decimal) -> str:
+    """The shortest exact text without exponent: 1.50 is `1.5`, 1E+3 is `1000`."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _plain(number: Decimal | None) -> str:
+    return "" if number is None else plain_decimal(number)

@@ -1,0 +1,214 @@
+"""One row on its way: its states, what Microsoft said of it, and what happens next and when.
+
+Decides; writes nothing. The store carries a `Step` out, the flusher asks for it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from sidecar.core.conversion import Kind
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+
+
+class State(StrEnum):
+    """Where a row is. Only the flusher moves a row out of `pending`; replay moves it back from `dead` or `skipped`."""
+
+    PENDING = "pending"  # on disk, will be sent
+    DELIVERED = "delivered"  # Microsoft took it
+    SKIPPED = "skipped"  # will not be sent, by rule
+    DEAD = "dead"  # refused for good, or too old; kept, shown, can be replayed
+    CANCELED = "canceled"  # ended before it was sent
+
+
+class Reason(StrEnum):
+    """Why a row is in its state, where Microsoft's own `ErrorCode` does not say it."""
+
+    NOT_YET = "not_yet"
+    RETRYING = "retrying"
+    TOO_OLD = "too_old"
+    POISON = "poison"
+    # Read from the account or goal when a row is shown; never stored in rows.
+    NOT_CONNECTED = "not_connected"
+    ACCOUNT_PAUSED = "account_paused"
+    THROTTLED = "throttled"
+    GOAL_NOT_FOUND = "goal_not_found"
+    GOAL_SETTLING = "goal_settling"
+    UNMAPPED = "unmapped"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One account, event and kind: what can be held up together, and must not hold up anything else."""
+
+    id: int
+    account: str
+    event: str
+    kind: Kind = Kind.CONVERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A pending row as the flusher sees it. Everything from `goal` on is frozen by the claim."""
+
+    seq: int
+    lane: Lane
+    time: UnixSeconds
+    received_at: UnixMillis
+    value: str | None = None
+    """Exact decimal text, as it goes on the wire."""
+    currency: str | None = None
+    msclkid: str | None = None
+    email_sha256: str | None = None
+    phone_sha256: str | None = None
+    external_credit: str | None = None
+    external_model: str | None = None
+    order_id: str | None = None
+    """For the log only."""
+    attempt: int = 0
+    """How often it was claimed."""
+    refusals: int = 0
+    """How often it stood alone in a request that was refused as a whole; see `POISON_AFTER`."""
+    retries: int = 0
+    """How often Microsoft asked for this row again; sets the delay, never an end."""
+    maybe_sent: bool = False
+    """Whether some earlier request that carried it may have been applied: then what was sent must not change."""
+    goal: str | None = None
+    sent_time: UnixSeconds | None = None
+    """The second it is sent with: `time`, or moved where another conversion of the person has that second."""
+
+
+# --- What Microsoft said ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error as Microsoft names it."""
+
+    error: str
+    """The symbol, such as `OfflineConversionNameInvalid`; made up from the HTTP status where there is none."""
+    error_code: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Microsoft took the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The row was not taken now and may be later. `known` is false for a code that the table of faults lacks.
+
+    `trouble` is the code, in the catalogue, of what to tell about it.
+    """
+
+    fault: Fault
+    known: bool = True
+    trouble: str = "row_retried"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The row's goal cannot take it: `goal_not_found` or `goal_settling`. It costs the row nothing."""
+
+    fault: Fault
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Refused for good. `ours` is true where our own request or the configuration is to blame, not the row."""
+
+    fault: Fault
+    ours: bool = False
+
+
+Outcome = Delivered | Retry | Hold | Dead
+
+
+# --- What happens next -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The row ends here."""
+
+    state: State
+    reason: str | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The row is due again at `due_at`. `released` says that no request can have been applied: it may be re-frozen."""
+
+    due_at: UnixMillis
+    reason: Reason | None
+    fault: Fault | None = None
+    released: bool = True
+    retries: int = 0
+    refusals: int = 0
+
+
+Step = Settled | Again
+
+RETRY_FIRST_SECONDS = 60
+RETRY_CAP_SECONDS = 6 * 3600
+HELD_MILLIS = 60_000
+"""How long a row waits that must keep a goal which cannot take it: the mapping may name another by now, and no gate
+would hold the row back."""
+POISON_AFTER = 3
+"""Refusals of a row that stood alone, before it dies: once may be Microsoft's bad moment."""
+
+
+def too_old(time: UnixSeconds, now: UnixMillis) -> bool:
+    """Whether Microsoft would refuse a conversion of that time for its age."""
+    return seconds(now) - time > MAX_AGE_SECONDS
+
+
+def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) -> Step:
+    """What becomes of `entry`, of which Microsoft said `outcome` at `now`; `chance` is uniform in [0, 1).
+
+    Age ends a row, the number of attempts never does.
+    """
+    match outcome:
+        case Delivered():
+            return Settled(State.DELIVERED)
+        case Dead(fault=fault):
+            return Settled(State.DEAD, fault.error, fault)
+        case Hold(fault=fault):
+            due_at = UnixMillis(now + HELD_MILLIS) if entry.maybe_sent else now
+            return _unless_too_old(entry, now, Again(due_at, None, fault, not entry.maybe_sent, entry.retries))
+        case Retry(fault=fault):
+            due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
+            step = Again(due_at, Reason.RETRYING, fault, not entry.maybe_sent, entry.retries + 1)
+            return _unless_too_old(entry, now, step)
+        case _:
+            assert_never(outcome)
+
+
+def after_refusal(entry: Entry, fault: Fault, now: UnixMillis, chance: float, others_accepted: bool) -> Step:
+    """What becomes of a row that stood alone in a request refused as a whole.
+
+    It dies after `POISON_AFTER` of them, if another row of its account was accepted meanwhile: else the trouble may
+    not be the row's at all.
+    """
+    refusals = entry.refusals + 1
+    if refusals >= POISON_AFTER and others_accepted:
+        return Settled(State.DEAD, Reason.POISON, fault)
+    due_at = UnixMillis(now + retry_delay_millis(entry.refusals, chance))
+    step = Again(due_at, Reason.RETRYING, fault, not entry.maybe_sent, entry.retries, refusals)
+    return _unless_too_old(entry, now, step)
+
+
+def retry_delay_millis(retries: int, chance: float) -> int:
+    """How long a row waits after its `retries`-th retry: doubling up to six hours, spread over the last quarter."""
+    seconds_ = min(RETRY_CAP_SECONDS, RETRY_FIRST_SECONDS * 2 ** min(retries, 20))
+    return int(seconds_ * 1000 * (0.75 + 0.25 * chance))
+
+
+def _unless_too_old(entry: Entry, now: UnixMillis, step: Again) -> Step:
+    if too_old(entry.time, now):
+        return Settled(State.DEAD, Reason.TOO_OLD, step.fault)
+    return step

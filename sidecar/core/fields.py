@@ -1,0 +1,221 @@
+"""How one field of a request becomes a value: a reader for each kind, which raises Refusal with what it wants instead.
+
+Readers know no other field and no configuration but what they are given.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Collection
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, cast
+
+from sidecar.core import identity
+from sidecar.core.codes import COUNTRIES, CURRENCIES
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.core.problem import Refusal, did_you_mean, listed
+
+Consent = Literal["granted", "denied"]
+
+MAX_AHEAD_SECONDS = 300
+"""Clocks differ; what lies further ahead is a mistake."""
+
+MAX_META_BYTES = 2_048
+
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""SQLite ends a text at NUL, a lone surrogate has no UTF-8 form, and nobody means the others in an id."""
+
+# --- Texts -----------------------------------------------------------------------------------------------------------
+
+
+def string(value: object) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str):
+        raise Refusal("not_text", "must be a text in quotes")
+    if not value:
+        raise Refusal("empty", "must not be empty: leave it out, or give null")
+    return value
+
+
+def text(most: int) -> Callable[[object], str]:
+    """A text of 1 to `most` characters, none of them a control character."""
+
+    def read(value: object) -> str:
+        given = string(value)
+        if len(given) > most:
+            raise Refusal("too_long", f"must have at most {most} characters")
+        if _UNSTORABLE.search(given):
+            raise Refusal("unprintable", "must not hold control characters")
+        return given
+
+    return read
+
+
+def one_of(known: Collection[str], code: str, section: str) -> Callable[[object], str]:
+    """One of the names that the configuration knows in `section`."""
+
+    def read(value: object) -> str:
+        name = string(value)
+        if name in known:
+            return name
+        close = did_you_mean(name, known)
+        hint = f"; did you mean {close}?" if close else ""
+        raise Refusal(code, f"is not one of the configured {section}: {listed(known)}{hint}")
+
+    return read
+
+
+def consent(value: object) -> Consent:
+    """Whether the person agreed."""
+    if value == "granted" or value == "denied":
+        return value
+    raise Refusal("invalid_consent", "must be granted or denied")
+
+
+def currency(value: object) -> str:
+    """An ISO 4217 code, in upper case."""
+    code = string(value).upper()
+    if code not in CURRENCIES:
+        raise Refusal("unknown_currency", "must be a currency code of ISO 4217, such as USD")
+    return code
+
+
+def country(value: object) -> str:
+    """An ISO 3166 code, in upper case."""
+    code = string(value).upper()
+    if code not in COUNTRIES:
+        raise Refusal("unknown_country", "must be a country code of ISO 3166, such as US or GB")
+    return code
+
+
+def click_id(value: object) -> str:
+    """A click id in any of its forms; its 32 hex digits."""
+    found = identity.click_id(string(value))
+    if found is None:
+        message = "must be Microsoft's click id, 32 hexadecimal digits with or without dashes; no other platform's"
+        raise Refusal("invalid_msclkid", message)
+    return found
+
+
+def sha256(value: object) -> str:
+    """A hash that the caller has taken, in lower case."""
+    given = string(value)
+    if given.lower() == identity.EMPTY_SHA256:
+        raise Refusal("hash_of_empty", "is the hash of an empty text: leave it out where there is nothing to hash")
+    found = identity.given_sha256(given)
+    if found is None:
+        raise Refusal("invalid_hash", "must be a SHA-256 as 64 hexadecimal digits")
+    return found
+
+
+# --- Numbers ---------------------------------------------------------------------------------------------------------
+
+_LARGEST = 999_999_999_999
+_THOUSANDTH = Decimal("0.001")
+_NOISE = 1e-9
+_NOISE_ULPS = 4
+"""How far a sum of floats may stray from what was meant: absolutely, or in steps of its last binary digit."""
+_MOST_CREDIT_DECIMALS = 18
+
+
+def amount(value: object) -> Decimal:
+    """A sum of money with three decimals. Rounded where that takes nothing but the noise of binary fractions."""
+    number = _number(value)
+    if number < 0:
+        raise Refusal("negative", "must not be negative: a refund is an adjustment of the conversion")
+    if number > _LARGEST:
+        raise Refusal("too_large", f"must be at most {_LARGEST}")
+    rounded = abs(number.quantize(_THOUSANDTH))
+    noise = max(_NOISE, _NOISE_ULPS * math.ulp(float(rounded)))
+    if rounded != number and abs(rounded - number) > Decimal(noise):
+        raise Refusal("too_many_decimals", "must have at most 3 decimals")
+    return rounded
+
+
+def credit(value: object) -> Decimal:
+    """The share of a conversion, more than 0 and at most 1."""
+    number = _number(value)
+    if not 0 < number <= 1:
+        raise Refusal("invalid_credit", "must be more than 0 and at most 1")
+    # Floats never need more; a number such as 1e-999999 would be written out digit by digit.
+    if -cast(int, number.as_tuple().exponent) > _MOST_CREDIT_DECIMALS:
+        raise Refusal("too_many_decimals", f"must have at most {_MOST_CREDIT_DECIMALS} decimals")
+    return number
+
+
+def _number(value: object) -> Decimal:
+    """JSON numbers come as int or Decimal. Floats are refused: whoever reads JSON into them has lost exactness."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Refusal("not_a_number", "must be a number, without quotes")
+    number = Decimal(value)
+    if not number.is_finite():
+        raise Refusal("not_a_number", "must be a finite number")
+    return number
+
+
+# --- Time ------------------------------------------------------------------------------------------------------------
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+"""https://www.rfc-editor.org/rfc/rfc3339#section-5.6, but for the offset, whose absence has a problem of its own."""
+
+_WANTED = "must be a time such as 2026-11-23T15:30:45+01:00, or Unix seconds as a number"
+
+
+def instant(value: object, now: UnixMillis) -> UnixSeconds:
+    """The whole second of RFC 3339 text or Unix seconds, not older than 90 days and not more than 5 minutes ahead."""
+    at = _seconds_of_text(value) if isinstance(value, str) else _seconds_of_number(value)
+    age = seconds(now) - at
+    if age > MAX_AGE_SECONDS:
+        raise Refusal("too_old", "is more than 90 days ago, and Microsoft takes no conversion that old")
+    if age < -MAX_AHEAD_SECONDS:
+        raise Refusal("in_future", "is more than 5 minutes ahead: check the clock, and the time zone")
+    return at
+
+
+def _seconds_of_text(value: str) -> UnixSeconds:
+    found = _RFC3339.fullmatch(value)
+    try:
+        at = datetime.fromisoformat(value.upper()) if found else None
+    except ValueError:  # a 30th of February, a 25th hour
+        at = None
+    if found is None or at is None:
+        raise Refusal("invalid_time", _WANTED)
+    if found[1] is None:
+        raise Refusal("time_without_offset", "needs its offset from UTC at the end, such as Z or +01:00")
+    return UnixSeconds(math.floor(at.timestamp()))
+
+
+def _seconds_of_number(value: object) -> UnixSeconds:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Refusal("invalid_time", _WANTED)
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise Refusal("invalid_time", _WANTED)
+    if value < 0:
+        raise Refusal("too_old", "is before 1970: Unix seconds are wanted")
+    if value >= 10**13:
+        raise Refusal("in_future", "is thousands of years ahead: Unix seconds are wanted")
+    if value >= 10**12:
+        raise Refusal("time_in_milliseconds", "has 13 digits: milliseconds? Unix seconds are wanted, divide by 1000")
+    return UnixSeconds(math.floor(value))
+
+
+# --- Notes -----------------------------------------------------------------------------------------------------------
+
+
+def meta(value: Any) -> str:
+    """The caller's own notes as compact JSON text; fractions in it as exact as a double is."""
+    if not isinstance(value, dict):
+        raise Refusal("not_an_object", "must be an object")
+    try:
+        written = json.dumps(value, default=float, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(written.encode())
+    except UnicodeEncodeError:
+        raise Refusal("unprintable", "must not hold half a surrogate pair") from None
+    except (ValueError, OverflowError, RecursionError):
+        raise Refusal("invalid_meta", "holds a number too large, or is nested too deep") from None
+    if size > MAX_META_BYTES:
+        raise Refusal("too_long", f"must have at most {MAX_META_BYTES} bytes as JSON, and has {size}")
+    return written

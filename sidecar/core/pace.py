@@ -1,0 +1,90 @@
+"""How fast and how many: backoff, adaptive rate, requests in flight. Numbers in, numbers out."""
+
+from dataclasses import dataclass, field, replace
+
+BACKOFF_CAP_MILLIS = 60_000
+BACKOFF_FLOOR_MILLIS = 1_000
+"""Full jitter alone would now and then repeat at once; on errors at most one request a second goes out."""
+
+THROTTLE_MILLIS = 60_000
+"""How long to wait after "too many calls" when Microsoft does not say.
+
+https://learn.microsoft.com/advertising/guides/services-protocol#throttling
+"""
+
+HEADROOM = 0.98
+"""The share of the allowed rate that is used: room for clocks that differ and for a restart's first request."""
+
+
+def backoff_millis(faults: int, chance: float) -> int:
+    """How long to wait after `faults` failures in a row: doubling from 1 s to 60 s, full jitter."""
+    cap = min(BACKOFF_CAP_MILLIS, 1_000 * 2 ** min(max(faults - 1, 0), 16))
+    return max(BACKOFF_FLOOR_MILLIS, int(cap * chance))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Requests a minute: halved when Microsoft says "too many", raised by a tenth of the limit each clean minute."""
+
+    limit: float
+    current: float
+    changed_at: float
+    """When it last changed, in seconds of a monotonic clock."""
+
+    @classmethod
+    def full(cls, limit: float, now: float) -> "Rate":
+        return cls(limit, limit, now)
+
+    @property
+    def interval_seconds(self) -> float:
+        """The even distance between two requests; no sliding minute holds more than the rate."""
+        return 60 / (HEADROOM * self.current)
+
+    def throttled(self, now: float) -> "Rate":
+        return replace(self, current=max(1.0, self.current / 2), changed_at=now)
+
+    def clean(self, now: float) -> "Rate":
+        """The rate after an answer without complaint."""
+        if self.current >= self.limit or now - self.changed_at < 60:
+            return self
+        return replace(self, current=min(self.limit, self.current + self.limit / 10), changed_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Requests in flight at a time: from one, one more with each clean answer; back to one after a fault."""
+
+    limit: int
+    size: int = 1
+
+    def clean(self) -> "Window":
+        return replace(self, size=min(self.limit, self.size + 1))
+
+    def faulted(self) -> "Window":
+        return replace(self, size=1)
+
+
+@dataclass(slots=True)
+class Health:
+    """How the requests of one account have fared of late. Times in Unix milliseconds."""
+
+    window: Window = field(default_factory=lambda: Window(1))
+    faults: int = 0
+    """In a row; those of requests that were on their way together are one."""
+    setback_at: int = 0
+    """When it last had to slow down: what left before says nothing new."""
+    accepted_at: int = 0
+    """When a row was last accepted."""
+
+    def set_back(self, started_at: int, now: int) -> bool:
+        """One request at a time again. Whether this is news: not when the request left before the last setback."""
+        self.window = self.window.faulted()
+        if started_at <= self.setback_at:
+            return False
+        self.setback_at = now
+        return True
+
+    def faulted(self, started_at: int, now: int, chance: float) -> int:
+        """A request failed: how many milliseconds to wait before the next."""
+        self.faults += self.set_back(started_at, now)
+        return backoff_millis(self.faults, chance)

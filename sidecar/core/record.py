@@ -1,0 +1,69 @@
+"""A row as it stands on disk, with its identity for the outside; how it is shown is the API's matter."""
+
+from dataclasses import dataclass
+
+from sidecar.core.conversion import Kind, matched_by
+from sidecar.core.entry import State
+from sidecar.core.instant import UnixMillis, UnixSeconds
+
+_PREFIXES = {Kind.CONVERSION: "conv_", Kind.ADJUSTMENT: "adj_"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Everything that is known of one row.
+
+    `claimed` says that it is in an open batch, `leased` that a request may be on its way: then `due_at` is the
+    lease's end.
+    """
+
+    seq: int
+    kind: Kind
+    state: State
+    reason: str | None
+    account: str
+    event: str
+    goal: str | None
+    order_id: str | None
+    time: UnixSeconds
+    value: str | None
+    currency: str | None
+    msclkid: str | None
+    email_sha256: str | None
+    phone_sha256: str | None
+    attempt: int
+    received_at: UnixMillis
+    due_at: UnixMillis | None
+    claimed: bool
+    leased: bool = False
+    sent_at: UnixMillis | None
+    settled_at: UnixMillis | None
+    batch_id: int | None
+    error: str | None
+    error_code: int | None
+    tracking_id: str | None
+    message: str | None
+    meta: str | None
+
+    @property
+    def id(self) -> str:
+        """Its name for the outside."""
+        return public_id(self.kind, self.seq)
+
+    @property
+    def matched_by(self) -> tuple[str, ...]:
+        """Which identifiers it carries, the strongest first."""
+        return matched_by(self)
+
+
+def public_id(kind: Kind, seq: int) -> str:
+    """`conv_17`: the kind of a row and its number."""
+    return f"{_PREFIXES[kind]}{seq}"
+
+
+def seq_of(kind: Kind, id_: str) -> int | None:
+    """The number in a public id of that kind; None when it is no such id."""
+    digits = id_.removeprefix(_PREFIXES[kind])
+    if digits == id_ or not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        return None
+    return int(digits)

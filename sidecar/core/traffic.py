@@ -1,0 +1,71 @@
+"""What is on its way to Microsoft for one account, and what may join it. Times are seconds of a monotonic clock.
+
+Its rules see to it that a goal whose requests get no answer holds up no other goal of the account.
+"""
+
+from dataclasses import dataclass, field
+
+from sidecar.core.pace import Window
+
+PATIENCE_SECONDS = 5.0
+"""A request that is on its way for longer no longer counts in the window: another one may go beside it."""
+
+SILENCE_SECONDS = 60.0
+"""After a request without an answer nothing new of its goal goes out for so long, or until an answer: it goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One request on its way. `resend` says that its batch was on its way before."""
+
+    goal: str
+    resend: bool
+    left_at: float
+
+    def is_slow(self, now: float) -> bool:
+        """Whether it has been on its way for long."""
+        return now - self.left_at >= PATIENCE_SECONDS
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The requests of one account that are on their way, by a number of our own."""
+
+    _trips: dict[int, Trip] = field(default_factory=dict)
+    _silent_until: dict[str, float] = field(default_factory=dict)
+    _last: int = 0
+
+    def leaves(self, trip: Trip) -> int:
+        """A request leaves; the number to name it by when it is back."""
+        self._last += 1
+        self._trips[self._last] = trip
+        return self._last
+
+    def returns(self, number: int, now: float, *, answered: bool) -> None:
+        """It is back, with a readable answer or without."""
+        goal = self._trips.pop(number).goal
+        if answered:
+            self._silent_until.pop(goal, None)
+        else:
+            self._silent_until[goal] = now + SILENCE_SECONDS
+
+    def expects_nothing(self) -> None:
+        """No batch is left that would go again: there is no answer to wait for."""
+        self._silent_until.clear()
+
+    def has_room(self, window: Window, now: float) -> bool:
+        """Whether another request may leave at all."""
+        quick = sum(not trip.is_slow(now) for trip in self._trips.values())
+        return quick < window.size and len(self._trips) < window.limit
+
+    def takes_resend(self, window: Window, now: float) -> bool:
+        """Whether a batch may go again: one at a time, and slow ones never take all the room."""
+        resends = [trip for trip in self._trips.values() if trip.resend]
+        return len(resends) < max(1, window.limit // 2) and all(trip.is_slow(now) for trip in resends)
+
+    def takes(self, goal: str, window: Window, now: float, *, alone: bool) -> bool:
+        """Whether a new batch of `goal` may leave; unless it is `alone` the last place is kept for the other goals."""
+        mine = [trip for trip in self._trips.values() if trip.goal == goal]
+        if self._silent_until.get(goal, now) > now or any(trip.is_slow(now) for trip in mine):
+            return False
+        return alone or not mine or len(self._trips) < window.limit - 1

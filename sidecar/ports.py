@@ -1,0 +1,320 @@
+"""What the loops and edges ask of the world, on one screen: an outbox to wait in, a platform to go to, a journal.
+
+Stores and platforms stand behind these; neither knows the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sidecar.core.answer import Answer
+from sidecar.core.conversion import Conversion
+from sidecar.core.entry import Entry, Lane, State, Step
+from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.record import Record
+
+
+class StorageUnavailable(Exception):
+    """The outbox cannot take it now; whether it is stored is unknown. `code` is a trouble, or `stopping`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+# --- Intake ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A conversion as it came in: when, and by which request."""
+
+    conversion: Conversion
+    received_at: UnixMillis
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """It is on disk, fsynced; new, or in place of a row that was dead or skipped."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The same conversion was stored before; the row as it is now."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Another conversion with this key is stored already."""
+
+    record: Record
+
+
+PutResult = Stored | Replayed | Conflict
+
+
+# --- Delivery --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One taking of one batch. `token` fences its settlement: a later claim of the same batch has another."""
+
+    batch_id: int
+    token: int
+    account: str
+    entries: tuple[Entry, ...]
+    resend: bool
+    """The batch was claimed before: the very same bytes go again."""
+    root: int
+    """The batch it was halved from, at the top; its own id when it was not."""
+    root_rows: int
+    root_poisoned: int
+    """How many rows of the root, and how many of them were refused while they stood alone."""
+    created_at: UnixMillis
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows are in each state, exact as of the last commit."""
+
+    pending: int = 0
+    delivered: int = 0
+    skipped: int = 0
+    dead: int = 0
+    canceled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits: when the oldest became due, and when the first gets too old."""
+
+    oldest_due_at: UnixMillis | None
+    first_expiry_at: UnixMillis | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Unclaimed rows of some lanes: how many (`more` when counting was given up) and the oldest time among them."""
+
+    rows: int
+    more: bool
+    first_time: UnixSeconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which rows a list wants; every field narrows it."""
+
+    order_id: str | None = None
+    event: str | None = None
+    state: State | None = None
+    account: str | None = None
+    since: UnixMillis | None = None
+    before_seq: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows newest first; `next_seq` is where the next page starts, None at the end."""
+
+    records: tuple[Record, ...]
+    next_seq: int | None
+
+
+class Outbox(Protocol):
+    """Where conversions wait. Every write is on disk, fsynced, when its call returns."""
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """Every lane that ever held a row."""
+
+    @property
+    def counts(self) -> Counts:
+        """Rows by state."""
+
+    async def open_lanes(self, lanes: Sequence[tuple[str, str]]) -> None:
+        """Make sure that each (account, event) has its lane."""
+
+    async def put(self, arrivals: Sequence[Arrival]) -> list[PutResult]:
+        """Store what is new, find what is known; one transaction for all of them."""
+
+    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
+        """Up to `limit` entries that may be claimed, each lane getting its share."""
+
+    async def used_seconds(self, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]) -> dict[int, set[UnixSeconds]]:
+        """For each identity the seconds in the given range that its claimed conversions have."""
+
+    async def claim(
+        self, account: str, entries: Sequence[Entry], identities: Sequence[int], now: UnixMillis, until: UnixMillis
+    ) -> Claim | None:
+        """Take these entries as a new batch and freeze in them what will be sent; None when none was left."""
+
+    async def has_open(self, account: str, now: UnixMillis) -> bool:
+        """Whether a batch of the account waits to be claimed again."""
+
+    async def claim_open(self, account: str, now: UnixMillis, until: UnixMillis) -> Claim | None:
+        """Take again the batch of the account that has been due longest, if there is one."""
+
+    async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: "Note", now: UnixMillis) -> bool:
+        """Write a batch's outcome: delivered, but for `exceptions` by seq. False when the claim has passed."""
+
+    async def postpone(
+        self, claim: Claim, due_at: UnixMillis, note: "Note", *, maybe_sent: bool, alone: bool = False
+    ) -> bool:
+        """Keep the batch as it is and claim it again at `due_at`. False when the claim has passed.
+
+        `maybe_sent` says that the request may have been applied, `alone` that its only row was refused as such.
+        """
+
+    async def halve(self, claim: Claim, note: "Note", now: UnixMillis, *, maybe_sent: bool = False) -> bool:
+        """Make two batches of one, both due now, `maybe_sent` as for `postpone`. False when the claim has passed."""
+
+    async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
+        """End up to `limit` pending rows that are too old, unless a request that carries them is on its way."""
+
+    async def backlog(self) -> Backlog:
+        """What waits, for the health page."""
+
+    async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
+        """What waits in these lanes, counted up to a bound."""
+
+    async def get(self, seq: int) -> Record | None:
+        """One row."""
+
+    async def find(self, query: Query) -> Page:
+        """A page of rows. It may be short, even empty, while `next_seq` tells that there is more to look through."""
+
+    async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
+        """Delete old settled rows among the `limit` after `after_seq`; where to go on, None at the end."""
+
+    async def probe(self) -> None:
+        """Write something small; raises StorageUnavailable when that does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a batch's answer was, for its row in the outbox."""
+
+    answer: str
+    tracking_id: str | None = None
+    error: str | None = None
+
+
+class NotConnected(Exception):
+    """There is no access token now. `code` is a trouble of the catalogue, `retry_at` when Microsoft is asked again."""
+
+    def __init__(self, code: str, message: str, retry_at: UnixMillis | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_at = retry_at
+
+
+class Platform(Protocol):
+    """Where conversions go."""
+
+    def knows(self, account: str) -> bool:
+        """Whether the account is configured; its rows wait while it is not."""
+
+    async def permit(self, account: str) -> None:
+        """Wait until there is a token and the account's pace allows one more call. NotConnected when there is none."""
+
+    async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
+        """Send one batch. NotConnected when there is no token to send it with."""
+
+    def sharing(self, account: str) -> Sequence[str]:
+        """The accounts that share this one's limit, this one included."""
+
+    def throttled(self, account: str) -> None:
+        """Microsoft said "too many": all that share the limit come back slower."""
+
+    def answered(self, account: str) -> None:
+        """A clean answer: climb back."""
+
+
+# --- Journal ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One fact that an operator may want to read later."""
+
+    time: UnixMillis
+    level: str
+    name: str
+    message: str
+    account: str | None = None
+    conversion_id: str | None = None
+    order_id: str | None = None
+    batch_id: int | None = None
+    tracking_id: str | None = None
+    error: str | None = None
+    fix: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A fact in the journal, with its number there; numbers rise in the order in which facts were kept."""
+
+    seq: int
+    entry: JournalEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalQuery:
+    """Which facts are wanted; every field narrows it. `level` is the lowest, `until` is not included."""
+
+    level: str | None = None
+    name: str | None = None
+    account: str | None = None
+    order_id: str | None = None
+    conversion_id: str | None = None
+    since: UnixMillis | None = None
+    until: UnixMillis | None = None
+    before_seq: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPage:
+    """Facts of a page; `next_seq` is where the next page starts, None at the end."""
+
+    items: tuple[Kept, ...]
+    next_seq: int | None
+
+
+class Journal(Protocol):
+    """Where what happened is kept."""
+
+    async def append(self, entries: Sequence[JournalEntry]) -> Sequence[Kept]:
+        """Keep these facts, in this order."""
+
+    async def read(self, query: JournalQuery) -> JournalPage:
+        """A page, newest first. It may be short, even empty, while `next_seq` tells that there is more."""
+
+    async def read_on(self, query: JournalQuery, after_seq: int) -> JournalPage:
+        """A page of what was kept after `after_seq`, oldest first; the next one goes on after its `next_seq`."""
+
+    async def prune(self, before: UnixMillis, max_bytes: int) -> int:
+        """Delete a slice of what is older than `before`, or beyond `max_bytes`; how many were deleted, 0 at the end."""
+
+
+class LostKey(Exception):
+    """A sealed value is there, but not the key that opens it; the text says what to do."""
+
+
+class Secrets(Protocol):
+    """Small sealed values: tokens and generated keys."""
+
+    async def get(self, name: str) -> str | None:
+        """The stored value."""
+
+    async def put(self, name: str, value: str) -> None:
+        """Store a value, durably."""

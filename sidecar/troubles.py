@@ -1,0 +1,209 @@
+"""The catalogue of troubles: what each one is called, what causes it and how to mend it.
+
+Every place that tells a person what is wrong (`/logs`, `/healthz`, a row, the command line, the documentation) takes
+its words from here, so that they agree. Who notices a trouble, and when it ends, is for others to say.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A cause with its remedy. `code` is what logs and metrics carry; the rest is for people."""
+
+    code: str
+    title: str
+    cause: str
+    solution: str
+
+
+_ALL = (
+    Trouble(
+        "not_connected",
+        "Not connected to Microsoft Advertising",
+        "Nobody has signed in yet, or the stored sign-in could not be read.",
+        "Open /connect in a browser on this machine, or run `sidecar connect`. Conversions are kept until then.",
+    ),
+    Trouble(
+        "token_refresh_failed",
+        "Token refresh failed",
+        "Microsoft no longer accepts the stored sign-in: the password changed, access was revoked, an extra sign-in "
+        "step is asked for, or it was unused for 90 days.",
+        "Sign in again at /connect, or run `sidecar connect`. Delivery resumes by itself; no conversion is lost.",
+    ),
+    Trouble(
+        "sign_in_unavailable",
+        "Microsoft's sign-in service cannot be reached",
+        "The token endpoint did not answer, or answered that it is busy.",
+        "Wait: it is tried again every minute. If it lasts, check the network, DNS and proxy of this machine.",
+    ),
+    Trouble(
+        "client_secret_expired",
+        "Client secret expired",
+        "The Azure application's client secret has passed its end date.",
+        "Create a new secret under Certificates & secrets of the application, set microsoft.client_secret to its "
+        "value and restart. The sign-in itself stays valid.",
+    ),
+    Trouble(
+        "client_secret_invalid",
+        "Client secret invalid",
+        "Microsoft does not accept microsoft.client_secret: often the secret's id was pasted instead of its value, or "
+        "the application is of the other kind (public or confidential).",
+        "Paste the secret's value (it is shown once, when it is created), or leave it empty for a public application; "
+        "then restart.",
+    ),
+    Trouble(
+        "app_registration",
+        "Azure application misconfigured",
+        "Microsoft does not know the application, it is disabled, or it does not allow this kind of sign-in.",
+        "Check microsoft.client_id, microsoft.tenant and microsoft.redirect_uri against the application registration; "
+        "docs/connect.md shows each field.",
+    ),
+    Trouble(
+        "scope_missing",
+        "Consent or scope missing",
+        "The sign-in does not carry the permission msads.manage, or nobody with the right to do so has consented.",
+        "Sign in again at /connect and accept the permission. In a company tenant an administrator may have to grant "
+        "it first (docs/connect.md).",
+    ),
+    Trouble(
+        "developer_token_invalid",
+        "Developer token or credentials invalid",
+        "Microsoft answered 105: the developer token is wrong or not yet approved, belongs to the other environment, "
+        "or the signed-in user is unknown to Microsoft Advertising.",
+        "Compare microsoft.developer_token with the one under Settings > Developer settings of Microsoft Advertising, "
+        "and check that microsoft.environment is the one it was issued for.",
+    ),
+    Trouble(
+        "wrong_account",
+        "Wrong account or customer id",
+        "Microsoft does not find the account under these ids: they are swapped, or the account number was used "
+        "instead of its id.",
+        "In Microsoft Advertising's address bar `aid` is the account id and `cid` the customer id; put them into "
+        "accounts.<name>.account_id and customer_id.",
+    ),
+    Trouble(
+        "not_authorized",
+        "The signed-in user may not upload conversions",
+        "The user's role or the user's access to this account is not enough, or Microsoft blocked the user.",
+        "Give the user the role Standard or Super Admin for this account, or sign in as another user at /connect.",
+    ),
+    Trouble(
+        "account_inactive",
+        "The ad account cannot take conversions",
+        "The account is not active, or offline conversions are not enabled for it.",
+        "Look at the account's status in Microsoft Advertising; its support enables offline conversions.",
+    ),
+    Trouble(
+        "request_malformed",
+        "Microsoft does not understand our requests",
+        "Microsoft refused the request itself, not a row in it: a header or a field is not as its API wants it now.",
+        "Check for a newer version of the sidecar, and report the error with its TrackingId. Rows are kept.",
+    ),
+    Trouble(
+        "goal_not_found",
+        "Conversion goal not found",
+        "Microsoft knows no offline conversion goal of that exact name in this account, or it is paused.",
+        "Create the goal in Microsoft Advertising, or correct events.<event>.goal to its exact name and reload with "
+        "SIGHUP. Rows of the goal wait and are tried again every 15 minutes.",
+    ),
+    Trouble(
+        "goal_settling",
+        "Conversion goal is too young",
+        "Microsoft takes conversions for a goal only about two hours after it was created.",
+        "Wait: rows of the goal are tried again every 15 minutes and go out as soon as Microsoft takes them.",
+    ),
+    Trouble(
+        "account_paused",
+        "Delivery for the account is paused",
+        "Microsoft refused the account's requests for a reason that is not the row's.",
+        "GET /healthz names the trouble and its remedy. The account is tried again every 15 minutes.",
+    ),
+    Trouble(
+        "unmapped",
+        "Event or account no longer configured",
+        "The row's event or account left the configuration after it was received.",
+        "Put it back under events or accounts and reload with SIGHUP: the row then goes out.",
+    ),
+    Trouble(
+        "throttled",
+        "Throttled by Microsoft",
+        "More calls a minute than Microsoft allows this user or customer.",
+        "Nothing to do: delivery pauses and comes back slower. If it returns often, lower "
+        "delivery.requests_per_minute, or see what else uses the same credentials.",
+    ),
+    Trouble(
+        "unreachable",
+        "Microsoft Advertising cannot be reached",
+        "Requests fail before an answer, or are answered by an error of Microsoft's servers.",
+        "Nothing to do if it passes: rows are kept and sent again. If it lasts, check network, DNS, proxy and "
+        "microsoft.ca_bundle.",
+    ),
+    Trouble(
+        "conversion_too_old",
+        "Conversion too old",
+        "Microsoft takes conversions for 90 days after they happened; these could not be sent in time.",
+        "They can no longer be counted. Look at what held them up: /healthz names the first expiry ahead of time.",
+    ),
+    Trouble(
+        "row_refused",
+        "Microsoft refused a conversion",
+        "The conversion reached Microsoft and was refused for good; the row carries Microsoft's reason.",
+        "Mend what the reason names and send the conversion again with the same order_id: other content replaces the "
+        "dead row, the same content is answered with it.",
+    ),
+    Trouble(
+        "row_retried",
+        "Microsoft asked for a conversion again",
+        "Microsoft could not take the row at the moment, or gave a reason that this version does not know.",
+        "Nothing to do: the row is tried again with growing pauses until it is 90 days old. If the reason is unknown, "
+        "check for a newer version of the sidecar.",
+    ),
+    Trouble(
+        "poison",
+        "A conversion makes Microsoft refuse whole requests",
+        "A request was refused as a whole; it was halved until the offending row stood alone.",
+        "Look at the row and its message. The other rows of the request were sent without it.",
+    ),
+    Trouble(
+        "batch_refused",
+        "Most of a request was refused",
+        "More than half of a batch would have to be given up: the cause is the configuration or a change at "
+        "Microsoft, not single rows.",
+        "Read the error in /logs. The rows wait and are tried again; none was given up.",
+    ),
+    Trouble(
+        "clock_skew",
+        "This machine's clock is off",
+        "Microsoft says that conversion times lie in the future.",
+        "Synchronise the clock (NTP). The rows are tried again.",
+    ),
+    Trouble(
+        "disk_nearly_full",
+        "Disk nearly full",
+        "Less than storage.min_free_disk is left where the outbox lies; intake answers 503 so that nothing "
+        "acknowledged can be lost.",
+        "Free space on that disk or move storage.url to a larger one. Intake resumes by itself.",
+    ),
+    Trouble(
+        "outbox_growing",
+        "Outbox full",
+        "storage.max_pending rows are waiting; intake answers 503.",
+        "Look at what holds delivery up (/healthz). Raise storage.max_pending if the disk allows it.",
+    ),
+    Trouble(
+        "storage_failed",
+        "The outbox cannot be written",
+        "SQLite could not write to disk.",
+        "Check the disk and the rights on the outbox file; the message names the error.",
+    ),
+    Trouble(
+        "loop_failed",
+        "Something unexpected happened inside the sidecar",
+        "An error that should not occur; the log line carries its place.",
+        "Please report it with the log line. The rows in hand are kept and tried again.",
+    ),
+)
+
+CATALOGUE = {trouble.code: trouble for trouble in _ALL}
+"""Every trouble by its code."""
