@@ -1,0 +1,1 @@
+"""Where it waits: durable outboxes behind the ports of `sidecar.ports`."""

@@ -1,0 +1,221 @@
+"""Opening the file: one owner, file modes, settings, schema. Knows nothing of what the tables mean."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Self, TypeVar
+
+import aiosqlite
+
+T = TypeVar("T")
+
+APPLICATION_ID = 0x6D736164
+"""Marks the file as ours for `file` and for us."""
+
+_MAGIC = b"SQLite format 3\0"
+"""How every SQLite file begins: https://www.sqlite.org/fileformat2.html#magic_header_string"""
+
+_OLDEST_SQLITE = (3, 38)  # the ->> operator
+
+# The cache (16 MiB) holds the key index of some hundred thousand rows, which every arrival touches at random places.
+_WRITER_SETTINGS = """
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA busy_timeout = 5000;
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -16384;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA wal_autocheckpoint = 4000;
+"""
+_READER_SETTINGS = "PRAGMA query_only = ON; PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;"
+
+
+class OutboxRefused(Exception):
+    """The file cannot be used; the text says why and what to do."""
+
+
+class Database(aiosqlite.Connection):
+    """A connection on its own thread that runs whole functions there.
+
+    A transaction in one hop cannot be cut in two by a cancelled task, and pays one thread switch instead of one a
+    statement. Statements never pass through aiosqlite's debug log, which would print their parameters.
+    """
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of `work(connection)`, run on the connection's thread."""
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        return result
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        return self
+
+
+@contextlib.contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Hold the lock file beside `path`; OutboxRefused names the process that holds it already.
+
+    A file of its own: closing any handle of the database itself would drop POSIX locks that SQLite relies on.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        _lock(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _unusable(path: Path, error: OSError) -> OutboxRefused:
+    return OutboxRefused(
+        f"the outbox {path} cannot be opened: {error.strerror or error}. Give the user of this process the right to "
+        "write there, or name another file in storage.url"
+    )
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+        raise OutboxRefused(
+            f"the outbox {path} is in use by another sidecar (process {owner}): one process owns one outbox. "
+            "Stop that one, or give this one another storage.url"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+
+
+@contextlib.asynccontextmanager
+async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
+    """The one connection that writes, with the newest schema; OutboxRefused when the file is not for us."""
+    _claim_file(path)
+    database = _connection(f"file:{_quoted(path)}?mode=rw")
+    async with database:
+        try:
+            await database.call(lambda db: _prepare(db, path, environment))
+        except sqlite3.DatabaseError as error:
+            raise OutboxRefused(
+                f"the outbox {path} cannot be opened: {error}. It was left as it is. Keep a copy, try "
+                f"`sqlite3 {path} .recover`, or name another file in storage.url"
+            ) from error
+        yield database
+        await database.call(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+
+def _claim_file(path: Path) -> None:
+    """Make the file, unless it is there, before SQLite would: with 0600, which -wal and -shm take after.
+
+    SQLite takes a file of a few bytes for an empty database and writes over it, hence the look at what is in it.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            beginning = os.read(handle, len(_MAGIC))
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    if beginning not in (b"", _MAGIC):
+        raise OutboxRefused(f"{path} is no SQLite database. It was left as it is; name another file in storage.url")
+
+
+@contextlib.asynccontextmanager
+async def reader(path: Path) -> AsyncIterator[Database]:
+    """A connection that cannot write and never checkpoints."""
+    async with _connection(f"file:{_quoted(path)}?mode=ro") as database:
+        await database.call(lambda db: db.executescript(_READER_SETTINGS))
+        yield database
+
+
+def _connection(uri: str) -> Database:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+    return Database(connect, iter_chunk_size=1000)
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _prepare(db: sqlite3.Connection, path: Path, environment: str) -> None:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise OutboxRefused(f"SQLite 3.38 or newer is needed; this Python has {sqlite3.sqlite_version}")
+    _refuse_foreign(db, path)
+    _refuse_newer(db, path)
+    if _schema_version(db) == 0:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a new file takes it: room to shrink one day
+    db.executescript(_WRITER_SETTINGS)
+    _refuse_without_wal(db, path)
+    _migrate(db)
+    _pin_environment(db, path, environment)
+
+
+def _refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that some other program made."""
+    application_id = db.execute("PRAGMA application_id").fetchone()[0]
+    is_empty = db.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone()[0]
+    if application_id != APPLICATION_ID and not is_empty:
+        raise OutboxRefused(f"{path} is a database of another program; name another file in storage.url")
+
+
+def _refuse_newer(db: sqlite3.Connection, path: Path) -> None:
+    version, known = _schema_version(db), len(_schema_steps())
+    if version > known:
+        raise OutboxRefused(
+            f"the outbox {path} was written by a newer version of the sidecar (schema {version}, this one knows "
+            f"{known}); run that version, or name another file in storage.url"
+        )
+
+
+def _refuse_without_wal(db: sqlite3.Connection, path: Path) -> None:
+    """SQLite stays silently with another journal where it cannot share memory, as on network file systems."""
+    mode = db.execute("PRAGMA journal_mode").fetchone()[0]
+    if mode != "wal":
+        raise OutboxRefused(
+            f"the outbox {path} lies where SQLite cannot keep a write-ahead log (journal mode {mode}): put it on a "
+            "local disk, and name it in storage.url"
+        )
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Bring the schema up to date, one committed step at a time."""
+    version, steps = _schema_version(db), _schema_steps()
+    for number, script in enumerate(steps[version:], start=version + 1):
+        db.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
+            f"PRAGMA user_version = {number};\nCOMMIT;"
+        )
+
+
+def _schema_version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _schema_steps() -> list[str]:
+    folder = resources.files("sidecar.store") / "schema"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [file.read_text() for file in files]
+
+
+def _pin_environment(db: sqlite3.Connection, path: Path, environment: str) -> None:
+    """Tie the file to one environment: rows for the emulator must never reach real accounts, nor the reverse."""
+    db.execute("INSERT OR IGNORE INTO facts VALUES ('environment', ?)", (environment,))
+    stored = db.execute("SELECT value FROM facts WHERE name = 'environment'").fetchone()[0]
+    if stored != environment:
+        raise OutboxRefused(
+            f"the outbox {path} holds conversions for microsoft.environment '{stored}', but the configuration says "
+            f"'{environment}'; set it back, or name another file in storage.url"
+        )

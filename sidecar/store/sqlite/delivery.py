@@ -1,0 +1,243 @@
+"""Claims and settlements: every statement that moves a row on its way to Microsoft.
+
+Each function is one transaction's work on the writing connection; what it returns was decided elsewhere.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, assert_never
+
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import Again, Entry, Lane, Settled, State, Step
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
+from sidecar.core.record import Record
+from sidecar.ports import Claim, Note
+from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
+
+NEW_BATCH = """
+    INSERT INTO batches (account, root, rows, token, leased, due_at, created_at, sent_at)
+    VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING id"""
+
+# Put rows into a batch and freeze what will be sent; rows that are no longer free stay out. What is sent is what the
+# table says from now on, so that a resend has the very same bytes.
+TAKE = f"""
+    UPDATE entries
+    SET claimed = 1, batch_id = ?, attempt = attempt + 1, reason = NULL,
+        goal = wanted.value ->> 1, sent_time = wanted.value ->> 2, identity = wanted.value ->> 3
+    FROM json_each(?) AS wanted
+    WHERE entries.seq = wanted.value ->> 0 AND state = 'pending' AND claimed = 0
+    RETURNING lane, {ENTRY_COLUMNS}"""  # noqa: S608 - constants only
+
+DROP_BATCH = "DELETE FROM batches WHERE id = ?"
+RESIZE_BATCH = "UPDATE batches SET rows = ? WHERE id = ?"
+
+# The open batch of an account that has been due longest.
+OPEN_BATCH = """
+    SELECT id, token, leased, coalesce(root, id), created_at FROM batches
+    WHERE settled_at IS NULL AND account = ? AND due_at <= ? ORDER BY due_at LIMIT 1"""
+
+RETAKE_BATCH = "UPDATE batches SET token = token + 1, leased = 1, due_at = ?, sent_at = ? WHERE id = ?"
+
+# A lease that passed without an answer: its request may have been applied.
+RETAKE_ENTRIES = """
+    UPDATE entries SET attempt = attempt + 1, maybe_sent = maybe_sent OR ? WHERE batch_id = ? AND claimed = 1"""
+
+BATCH_ENTRIES = f"""
+    SELECT lane, {ENTRY_COLUMNS} FROM entries WHERE batch_id = ? AND claimed = 1 ORDER BY seq"""  # noqa: S608
+
+ROOT = "SELECT rows, poisoned FROM batches WHERE id = ?"
+
+# Fence: only the claim that took the batch last may say what became of it.
+FENCED = "SELECT 1 FROM batches WHERE id = ? AND token = ? AND settled_at IS NULL"
+
+DELIVERED = """
+    UPDATE entries
+    SET state = 'delivered', reason = NULL, claimed = 0, settled_at = ?, error = NULL, error_code = NULL, message = NULL
+    WHERE batch_id = ? AND claimed = 1 AND seq NOT IN (SELECT value FROM json_each(?))"""
+
+# Rows that were not simply delivered: ended otherwise, or due again. The plus keeps SQLite from walking through the
+# whole batch for each of them.
+EXCEPTIONS = """
+    UPDATE entries
+    SET history = CASE WHEN json_array_length(coalesce(history, '[]')) >= 50 THEN history ELSE
+            json_insert(coalesce(history, '[]'), '$[#]', json_object(
+                'attempt', attempt, 'batch_id', batch_id, 'at', :now, 'tracking_id', :tracking_id,
+                'error', step.value ->> 8, 'error_code', step.value ->> 9)) END,
+        claimed = 0,
+        state = step.value ->> 1, reason = step.value ->> 2, due_at = coalesce(step.value ->> 3, due_at),
+        again = step.value ->> 4, retries = step.value ->> 5, refusals = step.value ->> 6,
+        goal = CASE WHEN step.value ->> 7 THEN NULL ELSE goal END,
+        sent_time = CASE WHEN step.value ->> 7 THEN NULL ELSE sent_time END,
+        identity = CASE WHEN step.value ->> 7 THEN NULL ELSE identity END,
+        error = step.value ->> 8, error_code = step.value ->> 9, message = step.value ->> 10,
+        settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
+    FROM json_each(:steps) AS step
+    WHERE entries.seq = step.value ->> 0 AND +batch_id = :batch AND claimed = 1
+    RETURNING state"""
+
+CLOSE_BATCH = "UPDATE batches SET settled_at = ?, leased = 0, answer = ?, tracking_id = ? WHERE id = ?"
+STOOD_ALONE = "UPDATE batches SET poisoned = poisoned + 1 WHERE id = ?"
+POSTPONE = "UPDATE batches SET leased = 0, due_at = ?, answer = ?, tracking_id = ? WHERE id = ?"
+MAYBE_SENT = "UPDATE entries SET maybe_sent = 1 WHERE batch_id = ? AND claimed = 1"
+NOTE_ERROR = "UPDATE entries SET error = ?, refusals = refusals + ? WHERE batch_id = ? AND claimed = 1"
+MOVE = """
+    UPDATE entries SET batch_id = ? WHERE seq IN (SELECT value FROM json_each(?)) AND batch_id = ? AND claimed = 1"""
+
+# Rows that Microsoft would refuse for their age, but for those whose request is on its way just now.
+TOO_OLD = """
+    SELECT seq FROM entries e WHERE state = 'pending' AND time < ?
+    AND (claimed = 0 OR NOT EXISTS (SELECT 1 FROM batches WHERE id = e.batch_id AND leased = 1 AND due_at > ?))
+    ORDER BY time LIMIT ?"""
+
+END_TOO_OLD = """
+    UPDATE entries SET state = 'dead', reason = 'too_old', claimed = 0, settled_at = ?
+    WHERE seq IN (SELECT value FROM json_each(?))"""
+
+RECORDS = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.seq IN (SELECT value FROM json_each(?))"  # noqa: S608
+
+# After a start: leases of the process before, whose requests may have been applied.
+RECOVER_ENTRIES = """
+    UPDATE entries SET maybe_sent = 1 WHERE claimed = 1 AND batch_id IN (
+        SELECT id FROM batches WHERE settled_at IS NULL AND leased = 1)"""
+RECOVER_BATCHES = "UPDATE batches SET due_at = ?, leased = 0 WHERE settled_at IS NULL AND leased = 1"
+
+LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
+
+
+def take(
+    db: sqlite3.Connection,
+    account: str,
+    entries: Sequence[Entry],
+    identities: Sequence[int],
+    now: UnixMillis,
+    until: UnixMillis,
+) -> Claim | None:
+    """A new batch of those `entries` that are still free; None, and nothing written, when there are none."""
+    batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now)).fetchone()[0]
+    wanted = [(e.seq, e.goal, e.sent_time, identity) for e, identity in zip(entries, identities, strict=True)]
+    lanes = {entry.lane.id: entry.lane for entry in entries}
+    taken = sorted(_entries(db.execute(TAKE, (batch_id, json.dumps(wanted))), lanes), key=lambda entry: entry.seq)
+    if not taken:
+        db.execute(DROP_BATCH, (batch_id,))
+        return None
+    if len(taken) < len(entries):
+        db.execute(RESIZE_BATCH, (len(taken), batch_id))
+    return Claim(batch_id, 1, account, tuple(taken), False, batch_id, len(taken), 0, now)
+
+
+def retake(
+    db: sqlite3.Connection, account: str, lanes: Mapping[int, Lane], now: UnixMillis, until: UnixMillis
+) -> Claim | None:
+    """The open batch of `account` that has been due longest, taken again as it was; None when there is none."""
+    while row := db.execute(OPEN_BATCH, (account, now)).fetchone():
+        batch_id, token, leased, root, created_at = row
+        db.execute(RETAKE_BATCH, (until, now, batch_id))
+        db.execute(RETAKE_ENTRIES, (leased, batch_id))
+        entries = tuple(_entries(db.execute(BATCH_ENTRIES, (batch_id,)), lanes))
+        if entries:
+            # A root is pruned by its own age, which a half may outlive by minutes.
+            root_rows, poisoned = db.execute(ROOT, (root,)).fetchone() or (len(entries), 0)
+            return Claim(batch_id, token + 1, account, entries, True, root, root_rows, poisoned, created_at)
+        db.execute(CLOSE_BATCH, (now, "empty", None, batch_id))
+    return None
+
+
+def _entries(rows: Iterable[Sequence[Any]], lanes: Mapping[int, Lane]) -> Iterator[Entry]:
+    """The entries in rows of `lane` and ENTRY_COLUMNS."""
+    return (entry_of(row[1:], lanes[row[0]]) for row in rows)
+
+
+def settle(db: sqlite3.Connection, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:
+    """Write down what became of each row of a batch, and close it; False when the claim has passed."""
+    if not _holds(db, claim):
+        return False
+    delivered = db.execute(DELIVERED, (now, claim.batch_id, json.dumps(list(exceptions)))).rowcount
+    changes = Counter({State.DELIVERED: delivered, State.PENDING: -delivered})
+    if exceptions:
+        changes.update(_settle_exceptions(db, claim, exceptions, note, now))
+    db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
+    count(db, changes)
+    return True
+
+
+def _settle_exceptions(
+    db: sqlite3.Connection, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis
+) -> Counter[State]:
+    steps = json.dumps([_step_values(seq, step) for seq, step in exceptions.items()])
+    given = {"steps": steps, "now": now, "batch": claim.batch_id, "tracking_id": note.tracking_id}
+    ended = Counter(State(row[0]) for row in db.execute(EXCEPTIONS, given))
+    ended[State.PENDING] = ended[State.PENDING] - ended.total()
+    return ended
+
+
+def _step_values(seq: int, step: Step) -> tuple[Any, ...]:
+    """seq, state, reason, due_at, again, retries, refusals, released, error, error_code, message."""
+    fault = (step.fault.error, step.fault.error_code, step.fault.message) if step.fault else (None, None, None)
+    match step:
+        case Settled(state=state, reason=reason):
+            return (seq, state.value, reason, None, 0, 0, 0, 0, *fault)
+        case Again(due_at=due_at, reason=reason, released=released, retries=retries, refusals=refusals):
+            return (seq, "pending", reason, due_at, int(retries > 0), retries, refusals, int(released), *fault)
+        case _:
+            assert_never(step)
+
+
+def postpone(
+    db: sqlite3.Connection, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, alone: bool
+) -> bool:
+    """Keep the batch as it is until `due_at`; False when the claim has passed.
+
+    `maybe_sent` notes that the request may have been applied, `alone` that its only row was refused once more.
+    """
+    if not _holds(db, claim):
+        return False
+    db.execute(POSTPONE, (due_at, note.answer, note.tracking_id, claim.batch_id))
+    db.execute(NOTE_ERROR, (note.error, int(alone), claim.batch_id))
+    if maybe_sent:
+        db.execute(MAYBE_SENT, (claim.batch_id,))
+    if alone and claim.entries[0].refusals == 0:
+        db.execute(STOOD_ALONE, (claim.root,))
+    return True
+
+
+def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, maybe_sent: bool) -> bool:
+    """Two batches in place of one, both due now; False when the claim has passed."""
+    if not _holds(db, claim):
+        return False
+    if maybe_sent:
+        db.execute(MAYBE_SENT, (claim.batch_id,))
+    middle = len(claim.entries) // 2
+    for half in (claim.entries[:middle], claim.entries[middle:]):
+        values = (claim.account, claim.root, len(half), 0, now, now, now)
+        batch_id = db.execute(NEW_BATCH, values).fetchone()[0]
+        db.execute(MOVE, (batch_id, json.dumps([entry.seq for entry in half]), claim.batch_id))
+    db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
+    return True
+
+
+def expire(db: sqlite3.Connection, now: UnixMillis, limit: int) -> list[Record]:
+    """End up to `limit` pending rows that are older than Microsoft takes; the rows as they are afterwards."""
+    oldest = seconds(now) - MAX_AGE_SECONDS
+    ended = json.dumps([row[0] for row in db.execute(TOO_OLD, (oldest, now, limit))])
+    moved = db.execute(END_TOO_OLD, (now, ended)).rowcount
+    count(db, {State.PENDING: -moved, State.DEAD: moved})
+    return [record_of(row) for row in db.execute(RECORDS, (ended,))] if moved else []
+
+
+def recover(db: sqlite3.Connection, now: UnixMillis) -> None:
+    """After a start: the leases of the process before are void, and what they covered may have been sent."""
+    db.execute(RECOVER_ENTRIES)
+    db.execute(RECOVER_BATCHES, (now,))
+
+
+def load_lanes(db: sqlite3.Connection) -> tuple[Lane, ...]:
+    """Every lane there is."""
+    rows = db.execute(LANES)
+    return tuple(Lane(row[0], row[1], row[2], Kind(row[3])) for row in rows)
+
+
+def _holds(db: sqlite3.Connection, claim: Claim) -> bool:
+    return db.execute(FENCED, (claim.batch_id, claim.token)).fetchone() is not None

@@ -1,0 +1,133 @@
+"""Writing what came in: look the keys up, tell new from known, insert all that is new in one statement."""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.core.entry import State
+from sidecar.core.record import Record
+from sidecar.ports import Arrival, Conflict, PutResult, Replayed, Stored
+from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.rows import INSERT_COLUMNS, RECORD_COLUMNS, Draft, insert_values, new_record, record_of
+
+# The rows that have one of these key hashes, with what must agree for the same key and the same content.
+FIND_KEYS = f"""
+    SELECT e.key_digest, e.content, e.time_given, {RECORD_COLUMNS}
+    FROM json_each(?) AS wanted JOIN entries e ON e.key_hash = wanted.value
+    JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"""  # noqa: S608 - constants only
+
+# The number of the newest row that ever was.
+LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
+
+# All new rows of a group at once: a thousand small statements would fight the event loop for the interpreter.
+INSERT = f"""
+    INSERT INTO entries ({", ".join(INSERT_COLUMNS)})
+    SELECT {", ".join(f"value ->> {place}" for place in range(len(INSERT_COLUMNS)))} FROM json_each(?)"""  # noqa: S608
+
+# A row that was dead or skipped gets new content; its number, attempts and history stay.
+REPLACE = f"""
+    UPDATE entries
+    SET ({", ".join(INSERT_COLUMNS[1:])}) = ({", ".join("?" * (len(INSERT_COLUMNS) - 1))}),
+        again = 0, retries = 0, refusals = 0, maybe_sent = 0, goal = NULL, sent_time = NULL, identity = NULL,
+        batch_id = NULL, settled_at = NULL, error = NULL, error_code = NULL, message = NULL,
+        history = json_insert(coalesce(history, '[]'), '$[#]', json_object(
+            'replaced_at', ?, 'received_at', received_at, 'request_id', request_id, 'state', state, 'reason', reason,
+            'value', value, 'currency', currency))
+    WHERE seq = ?"""  # noqa: S608 - constants only
+
+_REPLACEABLE = frozenset((State.DEAD, State.SKIPPED))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a key already stands for."""
+
+    content: str
+    time: int | None
+    record: Record
+
+
+def write_arrivals(
+    db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int]
+) -> list[PutResult]:
+    """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores."""
+    drafts = [Draft.of(arrival) for arrival in arrivals]
+    group = _Group(db, lanes, _known_keys(db, drafts), _last_seq(db))
+    results = [group.put(draft) for draft in drafts]
+    group.write()
+    return results
+
+
+class _Group:
+    """One group on its way into the table."""
+
+    def __init__(
+        self, db: sqlite3.Connection, lanes: Mapping[tuple[str, str], int], known: dict[str, _Known], last_seq: int
+    ) -> None:
+        self._db = db
+        self._lanes = lanes
+        self._known = known
+        self._last_seq = last_seq
+        self._new: list[list[Any]] = []
+
+    def put(self, draft: Draft) -> PutResult:
+        known = self._known.get(draft.key.digest) if draft.key.digest is not None else None
+        if known is None:
+            return self._store(draft)
+        if _same(draft, known):
+            return Replayed(known.record)
+        if known.record.state in _REPLACEABLE:
+            return self._replace(draft, known.record)
+        return Conflict(known.record)
+
+    def write(self) -> None:
+        if self._new:
+            # Not escaped: half a surrogate pair then fails its own caller instead of becoming a text nobody can read.
+            self._db.execute(INSERT, (json.dumps(self._new, ensure_ascii=False),))
+            count(self._db, {State.PENDING: len(self._new)})
+
+    def _store(self, draft: Draft) -> Stored:
+        self._last_seq += 1
+        values = insert_values(draft, self._last_seq, self._lane(draft))
+        self._new.append(values)
+        return self._remember(draft, new_record(draft.conversion, values))
+
+    def _replace(self, draft: Draft, old: Record) -> Stored:
+        values = insert_values(draft, old.seq, self._lane(draft))
+        self._db.execute(REPLACE, (*values[1:], draft.arrival.received_at, old.seq))
+        count(self._db, {old.state: -1, State.PENDING: 1})
+        return self._remember(draft, new_record(draft.conversion, values, attempt=old.attempt))
+
+    def _lane(self, draft: Draft) -> int:
+        return self._lanes[draft.conversion.account, draft.conversion.event]
+
+    def _remember(self, draft: Draft, record: Record) -> Stored:
+        if draft.key.digest is not None:
+            given_time = draft.conversion.time if draft.conversion.time_given else None
+            self._known[draft.key.digest] = _Known(draft.content, given_time, record)
+        return Stored(record)
+
+
+def _same(draft: Draft, known: _Known) -> bool:
+    """Whether two reports of one key say the same; an absent time agrees with any."""
+    conversion = draft.conversion
+    times_agree = not conversion.time_given or known.time is None or conversion.time == known.time
+    return times_agree and draft.content == known.content
+
+
+def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str, _Known]:
+    hashes = [draft.key.hash for draft in drafts if draft.key.hash is not None]
+    rows = db.execute(FIND_KEYS, (json.dumps(hashes),)) if hashes else ()
+    return {row[0]: _known(row) for row in rows}
+
+
+def _known(row: Sequence[Any]) -> _Known:
+    record = record_of(row[3:])
+    return _Known(content=row[1], time=record.time if row[2] else None, record=record)
+
+
+def _last_seq(db: sqlite3.Connection) -> int:
+    row = db.execute(LAST_SEQ).fetchone()
+    return row[0] if row else 0

@@ -1,0 +1,174 @@
+"""The SQLite outbox: the port's calls, each handed to the committer or to a reading connection."""
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import Entry, Lane, Step
+from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.record import Record
+from sidecar.ports import Arrival, Backlog, Claim, Counts, Note, Page, PutResult, Query, StorageUnavailable, Waiting
+from sidecar.store.sqlite import delivery, pruning, reading
+from sidecar.store.sqlite.committer import Committer
+from sidecar.store.sqlite.counting import counts
+from sidecar.store.sqlite.database import Database, owned, reader, writer
+from sidecar.store.sqlite.intake import write_arrivals
+
+OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)"
+
+PROBE = "INSERT OR REPLACE INTO facts VALUES ('probe', 'written')"
+
+
+class SqliteOutbox:
+    """Implements `ports.Outbox` over one file; `committer.run` must be running while it is used."""
+
+    def __init__(
+        self,
+        database: Database,
+        due_reader: Database,
+        reader: Database,
+        path: Path,
+        *,
+        max_pending: int,
+        min_free_bytes: int,
+        on_group: Callable[[int, float], None],
+    ) -> None:
+        self._due_reader = due_reader
+        self.reader = reader
+        """For everybody but the flusher: a long list must not hold up a claim."""
+        self._max_pending = max_pending
+        self._lanes: dict[int, Lane] = {}
+        self._lane_ids: dict[tuple[str, str], int] = {}
+        self._counts = Counts()
+        self.committer: Committer[Arrival, PutResult] = Committer(
+            database,
+            path,
+            lambda db, arrivals: write_arrivals(db, arrivals, self._lane_ids),
+            committed=self._recount,
+            min_free_bytes=min_free_bytes,
+            on_group=on_group,
+        )
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        return tuple(self._lanes.values())
+
+    @property
+    def counts(self) -> Counts:
+        return self._counts
+
+    async def recover(self, now: UnixMillis) -> None:
+        """Take over what the process before left behind."""
+        await self.committer.database.call(lambda db: delivery.recover(db, now))
+        self._know_lanes(await self._due_reader.call(delivery.load_lanes))
+        self._counts = await self._due_reader.call(counts)
+
+    async def open_lanes(self, lanes: Sequence[tuple[str, str]]) -> None:
+        missing = [lane for lane in lanes if lane not in self._lane_ids]
+        if missing:
+            rows = [(account, event, Kind.CONVERSION.value) for account, event in missing]
+            await self.committer.write(lambda db: db.executemany(OPEN_LANE, rows) and None)
+            self._know_lanes(await self._due_reader.call(delivery.load_lanes))
+
+    async def put(self, arrivals: Sequence[Arrival]) -> list[PutResult]:
+        if self._counts.pending + len(arrivals) > self._max_pending:
+            raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
+        return await self.committer.put(arrivals)
+
+    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
+        return await self._due_reader.call(lambda db: reading.due(db, lanes, now, limit))
+
+    async def used_seconds(self, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]) -> dict[int, set[UnixSeconds]]:
+        return await self._due_reader.call(lambda db: reading.used_seconds(db, wanted))
+
+    async def claim(
+        self, account: str, entries: Sequence[Entry], identities: Sequence[int], now: UnixMillis, until: UnixMillis
+    ) -> Claim | None:
+        return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until))
+
+    async def has_open(self, account: str, now: UnixMillis) -> bool:
+        next_open = await self._due_reader.call(lambda db: reading.next_open_at(db, account))
+        return next_open is not None and next_open <= now
+
+    async def claim_open(self, account: str, now: UnixMillis, until: UnixMillis) -> Claim | None:
+        return await self.committer.write(lambda db: delivery.retake(db, account, self._lanes, now, until))
+
+    async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:
+        return await self.committer.write(lambda db: delivery.settle(db, claim, exceptions, note, now))
+
+    async def postpone(
+        self, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, alone: bool = False
+    ) -> bool:
+        return await self.committer.write(
+            lambda db: delivery.postpone(db, claim, due_at, note, maybe_sent=maybe_sent, alone=alone)
+        )
+
+    async def halve(self, claim: Claim, note: Note, now: UnixMillis, *, maybe_sent: bool = False) -> bool:
+        return await self.committer.write(lambda db: delivery.halve(db, claim, note, now, maybe_sent=maybe_sent))
+
+    async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
+        return await self.committer.write(lambda db: delivery.expire(db, now, limit))
+
+    async def backlog(self) -> Backlog:
+        return await self.reader.call(lambda db: reading.backlog(db, self.lanes))
+
+    async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
+        return await self.reader.call(lambda db: reading.waiting(db, lanes))
+
+    async def get(self, seq: int) -> Record | None:
+        return await self.reader.call(lambda db: reading.get(db, seq))
+
+    async def find(self, query: Query) -> Page:
+        return await self.reader.call(lambda db: reading.find(db, query, self.lanes))
+
+    async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
+        return await self.committer.write(lambda db: pruning.prune(db, before, after_seq, limit), can_wait=True)
+
+    async def probe(self) -> None:
+        await self.committer.write(self._probe)
+
+    def _probe(self, db: sqlite3.Connection) -> None:
+        self.committer.refuse_if_disk_is_full()
+        db.execute(PROBE)
+
+    def _know_lanes(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = {lane.id: lane for lane in lanes}
+        self._lane_ids = {(lane.account, lane.event): lane.id for lane in lanes if lane.kind is Kind.CONVERSION}
+
+    def _recount(self, db: sqlite3.Connection) -> None:
+        """Called on the writer's thread after each commit, before anybody is answered."""
+        self._counts = counts(db)
+
+
+@contextlib.asynccontextmanager
+async def open_outbox(
+    path: Path,
+    environment: str,
+    now: UnixMillis,
+    *,
+    max_pending: int = 10_000_000,
+    min_free_bytes: int = 0,
+    on_group: Callable[[int, float], None] = lambda rows, seconds: None,
+) -> AsyncIterator[SqliteOutbox]:
+    """The outbox in the file `path`, owned by this process alone; OutboxRefused says why it cannot be.
+
+    The caller runs `outbox.committer.run()` for as long as the outbox is used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(owned(path))
+        database = await stack.enter_async_context(writer(path, environment))
+        due_reader = await stack.enter_async_context(reader(path))
+        list_reader = await stack.enter_async_context(reader(path))
+        outbox = SqliteOutbox(
+            database,
+            due_reader,
+            list_reader,
+            path,
+            max_pending=max_pending,
+            min_free_bytes=min_free_bytes,
+            on_group=on_group,
+        )
+        await outbox.recover(now)
+        yield outbox

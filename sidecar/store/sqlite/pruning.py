@@ -1,0 +1,38 @@
+"""Forgetting what is over, a slice at a time: a slice never holds up an answer for longer than it takes."""
+
+import sqlite3
+from collections import Counter
+
+from sidecar.core.entry import State
+from sidecar.core.instant import UnixMillis, seconds
+from sidecar.store.sqlite.counting import count
+
+# One slice: settled long ago, among the rows with numbers in (after, last]. A row settles after its own time but when
+# it is canceled before that has come: its key must be remembered all the same.
+PRUNE = """
+    DELETE FROM entries WHERE seq > ? AND seq <= ? AND state <> 'pending' AND settled_at < ? AND time < ?
+    RETURNING state"""
+
+# The number of the last row of a slice, and whether the slice is still in the old part of the table.
+SLICE = """
+    SELECT max(seq), min(received_at) FROM (SELECT seq, received_at FROM entries WHERE seq > ? ORDER BY seq LIMIT ?)"""
+
+# Batches that were settled long ago: every row that was in one of them is settled as long.
+PRUNE_BATCHES = """
+    DELETE FROM batches WHERE id IN (
+        SELECT id FROM (SELECT id, settled_at FROM batches ORDER BY id LIMIT ?) WHERE settled_at < ?)"""
+
+
+def prune(db: sqlite3.Connection, before: UnixMillis, after_seq: int, limit: int) -> int | None:
+    """Delete what was settled before `before` among the `limit` rows after `after_seq`.
+
+    The number to go on after; None when the rest is too young. Numbers follow the time of receipt and a row settles
+    after its receipt, so the first slice received after `before` ends the walk.
+    """
+    db.execute(PRUNE_BATCHES, (limit, before))
+    last, oldest = db.execute(SLICE, (after_seq, limit)).fetchone()
+    if last is None or oldest >= before:
+        return None
+    gone = Counter(State(row[0]) for row in db.execute(PRUNE, (after_seq, last, before, seconds(before))))
+    count(db, {state: -rows for state, rows in gone.items()})
+    return int(last)

@@ -1,0 +1,215 @@
+"""What is read without writing: due entries, single rows, lists, the backlog. Cost never grows with the table."""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from itertools import chain, zip_longest
+from typing import Any
+
+from sidecar.core.conversion import Key, KeySource
+from sidecar.core.entry import Entry, Lane, State
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
+from sidecar.core.record import Record
+from sidecar.ports import Backlog, Page, Query, Waiting
+from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
+
+SCAN_ROWS = 20_000
+"""How many rows one page of a list looks through at most; then it ends short, with a cursor to go on."""
+
+RETRIED_SHARE = 10
+"""Rows that Microsoft asked for again fill at most one in this many places of a batch."""
+
+# What may be claimed in a lane, fresh rows (again = 0) apart from retried ones (again = 1), oldest first.
+DUE = f"""
+    SELECT {ENTRY_COLUMNS} FROM entries
+    WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ? AND due_at <= ?
+    ORDER BY due_at, seq LIMIT ?"""  # noqa: S608 - constants only
+
+# When a lane next has something to claim.
+NEXT_DUE = """
+    SELECT min(due_at) FROM entries WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ?"""
+
+NEXT_OPEN = "SELECT min(due_at) FROM batches WHERE settled_at IS NULL AND account = ?"
+
+# Which seconds of a person's conversions of a goal are taken.
+USED_SECONDS = """
+    SELECT e.identity, e.sent_time FROM json_each(?) AS wanted
+    JOIN entries e ON e.identity = wanted.value ->> 0
+        AND e.sent_time BETWEEN wanted.value ->> 1 AND wanted.value ->> 2
+    WHERE e.identity IS NOT NULL"""
+
+FIRST_EXPIRY = "SELECT min(time) FROM entries WHERE state = 'pending'"
+
+COUNTED_ROWS = 10_000
+"""Where counting what waits in a lane is given up."""
+
+WAITING = """
+    SELECT count(*), min(time) FROM (
+        SELECT time FROM entries WHERE state = 'pending' AND claimed = 0 AND lane = ? LIMIT ?)"""
+
+ONE = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.seq = ?"  # noqa: S608 - constants only
+
+# All rows of some keys: an order id under every account and event.
+BY_KEYS = f"""
+    SELECT {RECORD_COLUMNS} FROM json_each(?) AS wanted
+    JOIN entries e ON e.key_hash = wanted.value ->> 0 AND e.key_digest = wanted.value ->> 1
+    JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
+    ORDER BY e.seq DESC"""  # noqa: S608 - constants only
+
+# The newest row of any state, to begin a list with.
+NEWEST = "SELECT max(seq) FROM entries"
+
+_FITS = """
+    (:lanes IS NULL OR e.lane IN (SELECT value FROM json_each(:lanes)))
+    AND (:since IS NULL OR e.received_at >= :since)"""
+
+# A stretch of the table, newest first, and the first row below it.
+STRETCH = f"""
+    SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES}
+    WHERE e.seq <= :top AND e.seq > :bottom AND (:state IS NULL OR e.state = :state) AND {_FITS}
+    ORDER BY e.seq DESC LIMIT :limit"""  # noqa: S608 - constants only
+BELOW_STRETCH = "SELECT seq, received_at FROM entries WHERE seq <= :top - :rows ORDER BY seq DESC LIMIT 1"
+
+# The same for states that few rows are in, found by their index.
+ENDED = f"""
+    SELECT {RECORD_COLUMNS}
+    FROM entries e INDEXED BY entries_ended JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
+    WHERE e.state = :state AND e.state IN ('dead', 'skipped', 'canceled') AND e.seq <= :top AND e.seq > :bottom
+        AND {_FITS}
+    ORDER BY e.seq DESC LIMIT :limit"""  # noqa: S608 - constants only
+BELOW_ENDED = """
+    SELECT seq, received_at FROM entries INDEXED BY entries_ended
+    WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq <= :top
+    ORDER BY seq DESC LIMIT 1 OFFSET :rows"""
+
+_FEW = frozenset((State.DEAD, State.SKIPPED, State.CANCELED))
+
+
+def due(db: sqlite3.Connection, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
+    """Up to `limit` entries that may be claimed, of each lane its share; the retried ones fill a tenth at most."""
+    if not lanes or limit < 1:
+        return []
+    fresh = _shared_out(db, lanes, 0, now, limit)
+    retried = _shared_out(db, lanes, 1, now, max(1, limit // RETRIED_SHARE))
+    reserved = min(len(retried), limit // RETRIED_SHARE)
+    return (fresh[: limit - reserved] + retried)[:limit]
+
+
+def _shared_out(db: sqlite3.Connection, lanes: Sequence[Lane], again: int, now: UnixMillis, limit: int) -> list[Entry]:
+    """Up to `limit` due entries, the lanes in turn; what some lanes leave free others may fill."""
+    share = -(-limit // len(lanes))
+    found = [_due_in_lane(db, lane, again, now, share) for lane in lanes]
+    free = limit - sum(map(len, found))
+    for place, lane in enumerate(lanes):
+        if free > 0 and len(found[place]) == share:
+            found[place] = _due_in_lane(db, lane, again, now, share + free)
+            free -= len(found[place]) - share
+    found.sort(key=lambda entries: entries[0].received_at if entries else 0)
+    in_turn = chain.from_iterable(zip_longest(*found))
+    return [entry for entry in in_turn if entry is not None][:limit]
+
+
+def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, now: UnixMillis, limit: int) -> list[Entry]:
+    return [entry_of(row, lane) for row in db.execute(DUE, (lane.id, again, now, limit))]
+
+
+def next_open_at(db: sqlite3.Connection, account: str) -> UnixMillis | None:
+    """When an open batch of the account is due next; a lease that runs counts with its end."""
+    moment: UnixMillis | None = db.execute(NEXT_OPEN, (account,)).fetchone()[0]
+    return moment
+
+
+def used_seconds(
+    db: sqlite3.Connection, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]
+) -> dict[int, set[UnixSeconds]]:
+    """For each identity the seconds within its range that are taken."""
+    ranges = json.dumps([(identity, first, last) for identity, (first, last) in wanted.items()])
+    used: dict[int, set[UnixSeconds]] = {}
+    for identity, second in db.execute(USED_SECONDS, (ranges,)):
+        used.setdefault(identity, set()).add(second)
+    return used
+
+
+def backlog(db: sqlite3.Connection, lanes: Sequence[Lane]) -> Backlog:
+    """When the oldest waiting row became due and when the first one gets too old."""
+    accounts = {lane.account for lane in lanes}
+    moments = [db.execute(NEXT_DUE, (lane.id, again)).fetchone()[0] for lane in lanes for again in (0, 1)]
+    moments += [db.execute(NEXT_OPEN, (account,)).fetchone()[0] for account in accounts]
+    oldest_time = db.execute(FIRST_EXPIRY).fetchone()[0]
+    return Backlog(
+        oldest_due_at=min((moment for moment in moments if moment is not None), default=None),
+        first_expiry_at=None if oldest_time is None else millis(UnixSeconds(oldest_time + MAX_AGE_SECONDS)),
+    )
+
+
+def waiting(db: sqlite3.Connection, lanes: Sequence[Lane]) -> Waiting:
+    """What waits in these lanes."""
+    found = [db.execute(WAITING, (lane.id, COUNTED_ROWS)).fetchone() for lane in lanes]
+    times = [time for _, time in found if time is not None]
+    more = any(rows == COUNTED_ROWS for rows, _ in found)
+    return Waiting(sum(rows for rows, _ in found), more, min(times, default=None))
+
+
+def get(db: sqlite3.Connection, seq: int) -> Record | None:
+    """One row."""
+    row = db.execute(ONE, (seq,)).fetchone()
+    return record_of(row) if row else None
+
+
+def find(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
+    """A page of rows, newest first."""
+    if query.order_id is not None:
+        return _of_order(db, query, lanes)
+    return _walked(db, query, lanes)
+
+
+def _of_order(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
+    """The few rows of one order id, found by their keys."""
+    events = {(lane.account, lane.event) for lane in lanes if _lane_fits(lane, query)}
+    keys = [Key.of(KeySource.ORDER, account, event, query.order_id or "") for account, event in events]
+    rows = db.execute(BY_KEYS, (json.dumps([(key.hash, key.digest) for key in keys]),))
+    return _page([record for row in rows if _fits(record := record_of(row), query)], query.limit)
+
+
+def _walked(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
+    """A walk down the table, or down the index of a state that few rows are in; SCAN_ROWS at most."""
+    rows_of, below_of = (ENDED, BELOW_ENDED) if query.state in _FEW else (STRETCH, BELOW_STRETCH)
+    newest = db.execute(NEWEST).fetchone()[0] or 0
+    given: dict[str, Any] = {
+        "top": newest if query.before_seq is None else min(newest, query.before_seq - 1),
+        "rows": SCAN_ROWS,
+        "state": query.state,
+        "lanes": _lane_ids(query, lanes),
+        "since": query.since,
+        "limit": query.limit + 1,
+    }
+    below, received_at = db.execute(below_of, given).fetchone() or (0, 0)
+    rows = db.execute(rows_of, {**given, "bottom": below})
+    ends = below == 0 or (query.since is not None and received_at < query.since)
+    return _page([record_of(row) for row in rows], query.limit, None if ends else below + 1)
+
+
+def _page(records: list[Record], limit: int, more: int | None = None) -> Page:
+    """The first `limit` of `records`; `more` is where to go on when there are no others."""
+    if len(records) > limit:
+        return Page(tuple(records[:limit]), records[limit - 1].seq)
+    return Page(tuple(records), more)
+
+
+def _fits(record: Record, query: Query) -> bool:
+    return (
+        (query.before_seq is None or record.seq < query.before_seq)
+        and query.state in (None, record.state)
+        and (query.since is None or record.received_at >= query.since)
+    )
+
+
+def _lane_ids(query: Query, lanes: Sequence[Lane]) -> str | None:
+    """The lanes that a query is about, as JSON; None for all."""
+    if query.account is None and query.event is None:
+        return None
+    return json.dumps([lane.id for lane in lanes if _lane_fits(lane, query)])
+
+
+def _lane_fits(lane: Lane, query: Query) -> bool:
+    return query.account in (None, lane.account) and query.event in (None, lane.event)

@@ -1,0 +1,60 @@
+"""The refresh token at rest: sealed, and tied to the configured one it grew from.
+
+Works over any store's `Secrets`; when to refresh, and what for, is for `microsoft.tokens`.
+"""
+
+import asyncio
+import hashlib
+import json
+
+from sidecar.ports import LostKey, Secrets
+from sidecar.store.vault import Vault
+
+_NAME = "refresh_token"
+
+
+class SealedTokens:
+    """Keeps the newest refresh token. `seed` is microsoft.refresh_token, empty when the sign-in goes over /connect.
+
+    The stored token carries a digest of the seed that was configured when it was stored: another seed than that one
+    replaces it, the same one never does, so that a restart keeps what was rotated since.
+    """
+
+    def __init__(self, secrets: Secrets, vault: Vault, seed: str = "", *, always_seed: bool = False) -> None:
+        """`always_seed` starts from the seed each time, for one that never dies: the emulator may lose its memory."""
+        self._secrets = secrets
+        self._vault = vault
+        self._seed = seed
+        self._always_seed = always_seed
+        self._stored_digest = ""
+
+    async def load(self) -> str | None:
+        """The refresh token to start with, None when there is none; LostKey when the stored one cannot be opened."""
+        try:
+            stored = await self._stored()
+        except LostKey:
+            if self._seed:
+                return self._seed
+            raise
+        self._stored_digest = stored.get("seed_sha256", "")
+        if self._seed and (self._always_seed or _digest(self._seed) != self._stored_digest):
+            return self._seed
+        return stored.get("refresh_token")
+
+    async def save(self, refresh_token: str) -> None:
+        """Keep `refresh_token` in place of the one before; it is on disk on return. StorageUnavailable when not."""
+        digest = _digest(self._seed) if self._seed else self._stored_digest
+        text = json.dumps({"refresh_token": refresh_token, "seed_sha256": digest})
+        sealed = await asyncio.to_thread(self._vault.seal, _NAME, text)
+        await self._secrets.put(_NAME, sealed)
+
+    async def _stored(self) -> dict[str, str]:
+        sealed = await self._secrets.get(_NAME)
+        if sealed is None:
+            return {}
+        stored: dict[str, str] = json.loads(await asyncio.to_thread(self._vault.open, _NAME, sealed))
+        return stored
+
+
+def _digest(seed: str) -> str:
+    return hashlib.sha256(seed.encode()).hexdigest()
