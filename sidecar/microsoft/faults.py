@@ -1,0 +1,268 @@
+"""Microsoft's error codes and what each one means for a row and for a whole request, as one table.
+
+Knows codes and HTTP statuses; reading them out of an answer is `reply`'s matter, weighing several is `wire`'s.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import assert_never
+
+from sidecar.core.answer import Verdict
+from sidecar.core.entry import Dead, Fault, Hold, Reason, Retry
+
+
+class Meaning(Enum):
+    """Whom an error concerns, and what helps."""
+
+    ROW = auto()  # the row can never be taken
+    OURS = auto()  # the row as we wrote it can never be taken: our mistake, or the configuration's
+    CLOCK = auto()  # the row lies in the future by Microsoft's clock: it can be taken later
+    GOAL_NOT_FOUND = auto()  # the row's goal does not exist
+    GOAL_SETTLING = auto()  # the row's goal is too young
+    TOKEN = auto()  # the access token: a fresh one may help
+    ACCOUNT = auto()  # credentials, headers, rights or the account: only a person can help
+    THROTTLED = auto()  # too many calls: time helps
+    SERVER = auto()  # Microsoft's own trouble: time helps
+
+
+OF_A_ROW = frozenset({Meaning.ROW, Meaning.OURS, Meaning.CLOCK, Meaning.GOAL_NOT_FOUND, Meaning.GOAL_SETTLING})
+"""Meanings that concern single rows; the others concern the request that carried them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One line of the table. Microsoft spells some symbols differently in its reports, and numbers not all of them."""
+
+    number: int | None
+    symbols: tuple[str, ...]
+    meaning: Meaning
+    trouble: str
+    """A key of the catalogue in `sidecar.troubles`."""
+
+
+def _code(number: int | None, symbols: str, meaning: Meaning, trouble: str) -> Code:
+    return Code(number, tuple(symbols.split()), meaning, trouble)
+
+
+def _row(number: int | None, symbols: str, trouble: str = "row_refused") -> Code:
+    return _code(number, symbols, Meaning.ROW, trouble)
+
+
+def _ours(number: int | None, symbols: str) -> Code:
+    return _code(number, symbols, Meaning.OURS, "request_malformed")
+
+
+def _account(number: int | None, symbols: str, trouble: str) -> Code:
+    return _code(number, symbols, Meaning.ACCOUNT, trouble)
+
+
+def _throttled(number: int | None, symbols: str) -> Code:
+    return _code(number, symbols, Meaning.THROTTLED, "throttled")
+
+
+def _server(number: int | None, symbols: str, trouble: str = "unreachable") -> Code:
+    return _code(number, symbols, Meaning.SERVER, trouble)
+
+
+TABLE = (
+    # Common: https://learn.microsoft.com/advertising/guides/operation-error-codes
+    _server(0, "InternalError"),
+    _account(100, "NullRequest", "request_malformed"),
+    _code(105, "InvalidCredentials", Meaning.TOKEN, "developer_token_invalid"),
+    _account(106, "UserIsNotAuthorized", "not_authorized"),
+    _account(108, "UserCompromised", "not_authorized"),
+    _code(109, "AuthenticationTokenExpired", Meaning.TOKEN, "token_refresh_failed"),
+    _ours(113, "InvalidDateObject"),
+    _account(116, "RequestMissingHeaders", "request_malformed"),
+    _throttled(117, "CallRateExceeded"),
+    # Not in Microsoft's list: https://github.com/BingAds/BingAds-Python-SDK/issues/154
+    _account(119, "InvalidAccountId", "wrong_account"),
+    _account(120, "UserLoginAccessDenied", "not_authorized"),
+    _account(122, "PersonalIdentityNotAvailable", "not_authorized"),
+    _account(123, "WorkIdentityNotAvailable", "not_authorized"),
+    _account(124, "PersonalIdentityMigratedToWork", "not_authorized"),
+    _account(125, "PersonalIdentityNotAllowedByCustomer", "not_authorized"),
+    _account(126, "IdentityTypeMismatch", "not_authorized"),
+    _ours(201, "ApiInputValidationError"),
+    _server(202, "ApiExecutionError"),
+    _ours(203, "NullParameter"),
+    _account(204, "OperationNotSupported", "request_malformed"),
+    _account(205, "InvalidVersion", "request_malformed"),
+    _account(206, "NullArrayArgument", "request_malformed"),
+    _throttled(207, "ConcurrentRequestOverLimit"),  # numbers are per service: this one is the Campaign service's
+    _account(208, "InvalidAccount", "wrong_account"),
+    _account(210, "EntityNotExistent", "request_malformed"),
+    _account(1008, "CampaignServiceInvalidAccountStatus", "account_inactive"),
+    _account(1009, "CampaignServiceAccountIdMissingInRequestHeader", "wrong_account"),
+    _server(1010, "CampaignServiceSystemInReadOnlyMode"),
+    _account(1029, "CampaignServiceCustomerIdHasToBeSpecified", "wrong_account"),
+    _account(1030, "CampaignServiceAccountIdHasToBeSpecified", "wrong_account"),
+    _account(1102, "CampaignServiceInvalidAccountId", "wrong_account"),
+    _account(1490, "InvalidCustomerId", "wrong_account"),
+    _account(3101, "OAuthTokenInvalid", "scope_missing"),
+    _throttled(4204, "BulkServiceNoMoreCallsPermittedForTheTimePeriod"),
+    # Faults without any code, by the names in Microsoft's REST SDK (msads, openapi_client/models/campaign)
+    _code(
+        None, "AdCenterAuthenticationFault NoCredential InvalidSecurityTicket", Meaning.TOKEN, "token_refresh_failed"
+    ),
+    _account(None, "AdCenterAuthorizationFault", "not_authorized"),
+    _server(None, "AdCenterInternalErrorFault AdCenterSystemFault"),
+    # Offline conversions: the same list; the second spellings and the codes without number are those of the report,
+    # https://learn.microsoft.com/advertising/campaign-management-service/dailysummary
+    _ours(5600, "OfflineConversionsNullOrEmpty"),
+    _ours(
+        5601,
+        "OfflineConversionsLimitExceeded OfflineConversionLimitExceeded "
+        "OfflineConversionBatchSizeExceedsLimit OfflineConversionsBatchSizeExceedsLimit",
+    ),
+    _ours(5602, "OfflineConversionIsNull"),
+    _row(5603, "OfflineConversionMicrosoftClickIdNullOrEmpty OfflineConversionMSClickIdNullOrEmpty"),
+    _row(5604, "OfflineConversionMicrosoftClickIdInvalid OfflineConversionMSClickIdInvalid"),
+    _ours(5605, "OfflineConversionNameNullOrEmpty"),
+    _code(5606, "OfflineConversionNameInvalid", Meaning.GOAL_NOT_FOUND, "goal_not_found"),
+    _row(5607, "OfflineConversionTimeInvalid"),
+    _row(5608, "OfflineConversionTimeNullOrEmpty"),
+    _row(5609, "OfflineConversionTimeOutOfWindow", "conversion_too_old"),
+    _row(5610, "OfflineConversionValueInvalid"),
+    _row(5611, "OfflineConversionCurrencyCodeInvalid"),
+    # "Failed to send to internal server": not a row's fault, so a request refused with it is not halved either.
+    _server(5612, "OfflineConversionsApplyFailed"),
+    _account(5613, "OfflineConversionPilotNotEnabledForCustomer", "account_inactive"),
+    _code(5614, "FutureConversionTimeCannotBeSet", Meaning.CLOCK, "clock_skew"),
+    _code(
+        5615,
+        "OfflineConversionNotAcceptedForGoal OfflineConversionGoalTooRecent",
+        Meaning.GOAL_SETTLING,
+        "goal_settling",
+    ),
+    _row(5616, "ConversionTimeEarlierThanClickTime"),
+    _row(5617, "ClickIdDateTimeOutsideGoalConversionWindow"),
+    _ours(5618, "OfflineConversionInvalidAdjustmentType"),
+    _row(5619, "OfflineConversionAdjustmentTimeNullOrEmpty"),
+    _row(5620, "OfflineConversionAdjustmentTimeEarlierThanConversionTime"),
+    _row(5621, "OfflineConversionAdjustmentTimeInvalid"),
+    _code(5622, "OfflineConversionFutureAdjustmentTimeCannotBeSet", Meaning.CLOCK, "clock_skew"),
+    _row(5623, "OfflineConversionAdjustmentTimeOutOfWindow", "conversion_too_old"),
+    _ours(5624, "OfflineConversionAdjustmentValueNotExpected"),
+    _ours(5625, "OfflineConversionAdjustmentValueRequired"),
+    _ours(5626, "OfflineConversionCurrencyValueRequired"),
+    _ours(5627, "OfflineConversionRestateRetractNotSupported"),
+    _row(None, "NotEligibleForEnhancedConversions"),
+    _ours(None, "ConversionEmailAddressIsNotHashed ConversionPhoneNumberIsNotHashed"),
+    _row(None, "ExternalAttributionRequiredFieldEmpty ExternalAttributionModelTooLong"),
+    _row(None, "ExternalAttributionCreditValueInvalid GoalNotEligibleForExternalAttribution"),
+)
+
+_BY_SYMBOL = {symbol.casefold(): code for code in TABLE for symbol in code.symbols}
+_BY_NUMBER = {code.number: code for code in TABLE if code.number is not None}
+
+UNKNOWN_COMMON = range(100, 200)
+"""The common codes are about credentials, headers and rights, so an unknown one of them is too."""
+
+
+def known(fault: Fault) -> Code | None:
+    """The line of the table for `fault`: by its symbol, else by its number; None where it has none."""
+    by_symbol = _BY_SYMBOL.get(fault.error.casefold())
+    return by_symbol or (None if fault.error_code is None else _BY_NUMBER.get(fault.error_code))
+
+
+def symbol_of(number: int) -> str | None:
+    """Microsoft's symbol for a number that came without one."""
+    code = _BY_NUMBER.get(number)
+    return code.symbols[0] if code else None
+
+
+def concerns_row(fault: Fault) -> bool:
+    """Whether `fault` is known to speak of single rows; an unknown one may or may not."""
+    code = known(fault)
+    return code is not None and code.meaning in OF_A_ROW
+
+
+def concerns_request(fault: Fault) -> bool:
+    """Whether `fault` is known to speak of the request as a whole, wherever it stands."""
+    code = known(fault)
+    return code is not None and code.meaning not in OF_A_ROW
+
+
+def row_outcome(fault: Fault) -> Dead | Hold | Retry:
+    """What becomes of the row that `fault` was given for.
+
+    A row never pays for a trouble of the account or of Microsoft, and an unknown error may pass: both are retried.
+    """
+    code = known(fault)
+    if code is None:
+        return Retry(fault, known=False)
+    match code.meaning:
+        case Meaning.ROW | Meaning.OURS as meaning:
+            return Dead(fault, ours=meaning is Meaning.OURS)
+        case Meaning.GOAL_NOT_FOUND:
+            return Hold(fault, Reason.GOAL_NOT_FOUND)
+        case Meaning.GOAL_SETTLING:
+            return Hold(fault, Reason.GOAL_SETTLING)
+        case Meaning.CLOCK | Meaning.TOKEN | Meaning.ACCOUNT | Meaning.THROTTLED:
+            return Retry(fault, trouble=code.trouble)
+        case Meaning.SERVER:
+            return Retry(fault)
+        case _:
+            assert_never(code.meaning)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a request's refusal calls for, and the trouble to raise: with TOKEN only if a fresh token does not help."""
+
+    verdict: Verdict
+    trouble: str
+
+
+def ruling(fault: Fault, status: int) -> Ruling:
+    """What `fault` means where it refused a whole request, answered with HTTP `status`: the code first."""
+    code = known(fault)
+    if code is None:
+        return _ruling_of_unknown(fault, status)
+    match code.meaning:
+        case Meaning.TOKEN:
+            return Ruling(Verdict.TOKEN, code.trouble)
+        case Meaning.ACCOUNT:
+            return Ruling(Verdict.ACCOUNT, code.trouble)
+        case Meaning.THROTTLED:
+            return Ruling(Verdict.THROTTLED, code.trouble)
+        case Meaning.SERVER:
+            return Ruling(Verdict.SERVER, code.trouble)
+        case Meaning.ROW | Meaning.OURS | Meaning.CLOCK | Meaning.GOAL_NOT_FOUND | Meaning.GOAL_SETTLING:
+            return Ruling(Verdict.POISON, "poison")
+        case _:
+            assert_never(code.meaning)
+
+
+def _ruling_of_unknown(fault: Fault, status: int) -> Ruling:
+    """429 is plain whatever the code says; beyond it a common code says more than the status."""
+    if status != 429 and fault.error_code in UNKNOWN_COMMON:
+        return Ruling(Verdict.ACCOUNT, "request_malformed")
+    return ruling_of_status(status)
+
+
+def ruling_of_status(status: int) -> Ruling:
+    """What an HTTP status means by itself. Microsoft maps no error to a status in public.
+
+    401 gets one fresh token first, as Microsoft's .NET SDK does (RestServiceClient.cs); the account pauses if that
+    does not help. 413 is poison because halves are smaller; a fault inside a 2xx because halving ends, repeating may
+    not. Whatever else, 3xx and 404 included, says that we ask in the wrong place or way, and no row is to blame.
+    """
+    match status:
+        case 401:
+            return Ruling(Verdict.TOKEN, "developer_token_invalid")
+        case 403:
+            return Ruling(Verdict.ACCOUNT, "not_authorized")
+        case 429:
+            return Ruling(Verdict.THROTTLED, "throttled")
+        case 400 | 413 | 422:
+            return Ruling(Verdict.POISON, "poison")
+        case 408:
+            return Ruling(Verdict.SERVER, "unreachable")
+        case _ if status >= 500:
+            return Ruling(Verdict.SERVER, "unreachable")
+        case _ if 200 <= status < 300:
+            return Ruling(Verdict.POISON, "poison")
+        case _:
+            return Ruling(Verdict.ACCOUNT, "request_malformed")

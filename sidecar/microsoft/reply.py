@@ -1,0 +1,157 @@
+"""An answer of Microsoft's REST API as bytes, and what can be read out of it: a document, errors, a tracking id.
+
+Takes whatever comes (HTML, rubbish, nothing) and never raises; what the errors mean is for `faults` and `wire` to say.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+from sidecar.core.entry import Fault
+from sidecar.microsoft.faults import symbol_of
+
+RETRY_AFTER_LEAST_SECONDS = 1.0
+RETRY_AFTER_MOST_SECONDS = 900.0
+MESSAGE_CHARACTERS = 500
+SYMBOL_CHARACTERS = 100
+
+FAULT_LISTS = ("Errors", "OperationErrors", "BatchErrors", "EditorialErrors")
+"""Where the kinds of faults keep their errors.
+
+https://learn.microsoft.com/advertising/campaign-management-service/adapifaultdetail and its siblings
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """One error of an answer. `index` is the row that it names, counted from 0; None where it names none."""
+
+    fault: Fault
+    index: int | None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: HTTP status, headers in any case, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status speaks of success."""
+        return 200 <= self.status < 300
+
+    @cached_property
+    def document(self) -> dict[str, Any] | None:
+        """The body's JSON object, out of its wrapper `ApplicationFault` if it has one; None when there is none.
+
+        The content type is not asked: gateways get it wrong, and the bytes speak for themselves.
+        """
+        try:
+            document = json.loads(self.body)
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, a number beyond all limits; nested too deep
+            return None
+        if not isinstance(document, dict):
+            return None
+        wrapped = document.get("ApplicationFault")
+        return {"Type": "ApplicationFault", **wrapped} if isinstance(wrapped, dict) else document
+
+    @property
+    def tracking_id(self) -> str | None:
+        """What Microsoft's support looks a call up by: in a header of each answer, in the body of faults."""
+        in_body = (self.document or {}).get("TrackingId")
+        return _text(self._header("trackingid"), SYMBOL_CHARACTERS) or _text(in_body, SYMBOL_CHARACTERS)
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """How long `Retry-After` asks to wait, within 1 s and 15 min; a date counts from the answer's own `Date`."""
+        text = (self._header("retry-after") or "").strip()
+        if re.fullmatch(r"[0-9]+", text):
+            asked = float(text[:9])
+        else:
+            until, since = _date(text), _date(self._header("date") or "")
+            if until is None or since is None:
+                return None
+            asked = (until - since).total_seconds()
+        return min(max(asked, RETRY_AFTER_LEAST_SECONDS), RETRY_AFTER_MOST_SECONDS)
+
+    @property
+    def content_type(self) -> str:
+        """The media type, for telling people what came instead of JSON."""
+        return (_text(self._header("content-type"), SYMBOL_CHARACTERS) or "no content type").split(";")[0]
+
+    def errors(self, *lists: str) -> list[Error]:
+        """The errors in these lists of the document, in their order; nulls stand for nothing."""
+        return [error for name in lists for error in _errors((self.document or {}).get(name))]
+
+    def fault(self) -> list[Error]:
+        """The errors of a fault, whatever its kind; empty when the body is no fault, or a fault that names nothing."""
+        document = self.document or {}
+        listed = self.errors(*FAULT_LISTS)
+        return listed or ([_error(document)] if _is_bare(document) else [])
+
+    def _header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers.items() if key.lower() == name), None)
+
+
+def _errors(listed: object) -> Iterator[Error]:
+    for item in listed if isinstance(listed, list) else [listed]:
+        if item is not None:
+            yield _error(item)
+
+
+def _is_bare(document: Mapping[str, Any]) -> bool:
+    """Whether the document is one error by itself, as the AdCenter faults are."""
+    named = "ErrorCode" in document or "Code" in document or str(document.get("Type")).startswith("AdCenter")
+    return named and "PartialErrors" not in document
+
+
+def _error(item: object) -> Error:
+    """What one entry of a list says. Something that is no object is an error all the same, of nobody knows what."""
+    fields = item if isinstance(item, dict) else {"Message": item}
+    given = fields.get("ErrorCode") or (fields.get("Type") if str(fields.get("Type")).startswith("AdCenter") else None)
+    number = _whole(given) if fields.get("Code") is None else _whole(fields["Code"])
+    symbol = re.sub(r"\W", "", _text(given, SYMBOL_CHARACTERS) or "", flags=re.ASCII)
+    if not symbol or symbol.isdigit():
+        symbol = "Unnamed" if number is None else symbol_of(number) or f"Code{number}"
+    return Error(Fault(symbol, number, _message(fields)), _whole(fields.get("Index")))
+
+
+def _message(fields: Mapping[str, Any]) -> str | None:
+    """Microsoft's sentence, with its details; faults spell those in both ways."""
+    sentence = _text(fields.get("Message") or fields.get("ErrorMessage"), MESSAGE_CHARACTERS)
+    details = _text(fields.get("Details") or fields.get("Detail"), MESSAGE_CHARACTERS)
+    if sentence and details:
+        return f"{sentence} ({details})"[:MESSAGE_CHARACTERS]
+    return sentence or details
+
+
+def _whole(value: object) -> int | None:
+    """A whole number of at most 9 digits, written as number or as text; larger ones would not fit a column."""
+    if not isinstance(value, int | float | str):
+        return None
+    match = re.fullmatch(r"(-?[0-9]{1,9})(\.0+)?", str(value).strip())
+    return int(match[1]) if match else None
+
+
+def _text(value: object, limit: int) -> str | None:
+    """Text in one line without control characters and halves of surrogates, which no column or log would take."""
+    if not isinstance(value, str):
+        return None
+    line = "".join(character if character.isprintable() else " " for character in value[: 2 * limit])
+    return " ".join(line.split())[:limit] or None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date

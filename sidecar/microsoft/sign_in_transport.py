@@ -1,0 +1,156 @@
+"""The HTTP client given to MSAL: our TLS context, time limits, no redirects, small answers, nothing logged or kept.
+
+Knows HTTP and nothing of OAuth, but for this: what MSAL could not read never reaches it, because MSAL would log it.
+"""
+
+import json
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from sidecar.microsoft.sign_in_errors import LONG_PAUSE_SECONDS, SignInFailed, setback_of, unavailable
+
+CALL_SECONDS = 5.0
+"""Limit for connecting, and again for each wait on an answer."""
+
+ANSWER_SECONDS = 15.0
+"""Limit for a whole answer, however slowly it drips."""
+
+MAX_ANSWER_BYTES = 1024 * 1024
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer in the shape MSAL expects of its `http_client`."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str]
+
+
+class Transport:
+    """`http_client` of an MSAL application, for one thread at a time. Raises SignInFailed for every unusable answer."""
+
+    def __init__(self, tls: ssl.SSLContext, call_seconds: float = CALL_SECONDS) -> None:
+        self._call_seconds = call_seconds
+        self._session = requests.Session()
+        self._session.trust_env = False  # no ~/.netrc, no REQUESTS_CA_BUNDLE: proxies alone are taken, in _proxies
+        self._session.adapters.clear()  # no plain http://
+        self._session.mount("https://", _TlsAdapter(tls))
+        self._session.headers["Accept-Encoding"] = "identity"  # no decompression bombs
+        self._session.headers["Connection"] = "close"  # an hour later the server has closed it anyway
+
+    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> Reply:
+        """GET a discovery document; SignInFailed also when it is refused."""
+        reply = self._call("GET", url, params=params, headers=headers)
+        if reply.status_code >= 400:
+            raise SignInFailed(setback_of(json.loads(reply.text)))
+        return reply
+
+    def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> Reply:
+        """POST a form to the token endpoint; refusals of OAuth (400, 401 …) are for MSAL to return."""
+        return self._call("POST", url, params=params, data=data, headers=headers)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._session.close()
+
+    def _call(self, method: str, url: str, **arguments: Any) -> Reply:
+        try:
+            return self._exchange(method, url, **arguments)
+        except requests.RequestException as error:
+            setback = unavailable(_why(error))
+        raise SignInFailed(setback)  # outside of `except`: requests' errors carry the request, and its form, with them
+
+    def _exchange(self, method: str, url: str, **arguments: Any) -> Reply:
+        until = time.monotonic() + ANSWER_SECONDS
+        limits = (self._call_seconds, self._call_seconds)
+        with self._session.request(
+            method, url, **arguments, timeout=limits, allow_redirects=False, stream=True, proxies=_proxies(url)
+        ) as response:
+            _refuse_status(response)
+            text = _body(response, until)
+            _refuse_unreadable(response.status_code, text)
+            return Reply(response.status_code, text, dict(response.headers))
+
+
+class _TlsAdapter(HTTPAdapter):
+    """Verifies with the given context only; requests would add its own bundle of roots to it."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._tls)
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._tls)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """The environment's proxies; none for loopback, where the emulator is."""
+    if urlsplit(url).hostname in _LOOPBACK:
+        return {}
+    return dict(get_environ_proxies(url))
+
+
+def _refuse_status(response: requests.Response) -> None:
+    status = response.status_code
+    if status == 429 or status >= 500:
+        raise SignInFailed(unavailable(f"it answered HTTP {status}", _retry_after(response)))
+    if 300 <= status < 400:
+        raise SignInFailed(unavailable(f"it answered HTTP {status}, a redirect, which is not followed"))
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """`Retry-After` in seconds, at most a quarter of an hour; None when absent or not a number."""
+    text = response.headers.get("Retry-After", "").strip()
+    return min(float(text), LONG_PAUSE_SECONDS) if text.isascii() and text.isdigit() else None
+
+
+def _body(response: requests.Response, until: float) -> str:
+    body = bytearray()
+    for chunk in response.iter_content(16 * 1024):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise SignInFailed(unavailable("its answer is too large"))
+        if time.monotonic() > until:
+            raise SignInFailed(unavailable("its answer took too long"))
+    return body.decode("utf-8", errors="replace")
+
+
+def _refuse_unreadable(status: int, text: str) -> None:
+    try:
+        is_object = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise SignInFailed(unavailable(f"it answered HTTP {status} without a JSON object; is something in between?"))
+
+
+def _why(error: requests.RequestException) -> str:
+    """What went wrong, without the address or anything that was sent."""
+    match error:
+        case requests.exceptions.SSLError():
+            return "its certificate is not trusted by this machine; microsoft.ca_bundle adds roots"
+        case requests.exceptions.ProxyError():
+            return "the proxy of this machine's environment does not answer"
+        case requests.Timeout():
+            return "it did not answer in time"
+        case requests.ConnectionError():
+            return "no connection could be made, or it was closed before an answer"
+        case _:
+            return f"the request failed ({type(error).__name__})"
