@@ -1,0 +1,97 @@
+"""Who may call: the headers every API call needs, and how often a customer may call.
+
+https://learn.microsoft.com/advertising/guides/services-protocol#throttling
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+
+from sidecar.emulator import tokens
+from sidecar.emulator.errors import Refused
+from sidecar.emulator.exchange import MINUTE_MS, Call
+from sidecar.emulator.options import EmulatorOptions
+
+_ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf a call of Campaign Management comes."""
+
+    customer_id: str
+    account_id: str
+
+
+@dataclass(slots=True)
+class SlidingMinute:
+    """How many calls each customer made in the last 60 seconds. A refused call does not count."""
+
+    limit: int
+    _calls: dict[str, deque[int]] = field(default_factory=dict)
+
+    def admit(self, customer_id: str, at: int) -> bool:
+        """Count one call at `at` (Unix ms), or say that it is one too many."""
+        calls = self._calls.setdefault(customer_id, deque())
+        while calls and calls[0] <= at - MINUTE_MS:
+            calls.popleft()
+        if len(calls) >= self.limit:
+            return False
+        calls.append(at)
+        return True
+
+    def forget(self) -> None:
+        """Start anew."""
+        self._calls.clear()
+
+
+def admit_user(db: Connection, call: Call, options: EmulatorOptions) -> None:
+    """Check access and developer token; Refused with 105, 109 or 3101."""
+    scheme, _, token = call.headers.get("Authorization", "").partition(" ")
+    found = tokens.find_access_token(db, token) if scheme == "Bearer" else None
+    if found is None:
+        raise Refused("InvalidCredentials", detail="Authorization must be 'Bearer' and a token issued here")
+    scope, expires_at = found
+    if expires_at <= call.at:
+        raise Refused("AuthenticationTokenExpired")
+    if not tokens.can_manage(scope):
+        raise Refused("OAuthTokenInvalid")
+    if options.developer_token and call.headers.get("DeveloperToken") != options.developer_token:
+        raise Refused("InvalidCredentials", detail="DeveloperToken is not the expected one")
+
+
+def admit_caller(db: Connection, call: Call, options: EmulatorOptions, pace: SlidingMinute) -> Caller:
+    """Check every header of Campaign Management, then the pace; Refused with the fitting code."""
+    admit_user(db, call, options)
+    caller = _caller(call.headers)
+    _check_account(caller, options.accounts)
+    if not pace.admit(caller.customer_id, call.at):
+        raise Refused("CallRateExceeded")
+    return caller
+
+
+def _caller(headers: Mapping[str, str]) -> Caller:
+    customer_id = headers.get("CustomerId", "")
+    account_id = headers.get("CustomerAccountId", "")
+    if not customer_id:
+        raise Refused("CampaignServiceCustomerIdHasToBeSpecified")
+    if not account_id:
+        raise Refused("CampaignServiceAccountIdMissingInRequestHeader")
+    if not _ID.fullmatch(customer_id):
+        raise Refused("InvalidCustomerId")
+    if not _ID.fullmatch(account_id):
+        raise Refused("CampaignServiceInvalidAccountId")
+    return Caller(customer_id, account_id)
+
+
+def _check_account(caller: Caller, accounts: tuple[tuple[str, str], ...]) -> None:
+    """Swapped ids are answered 105, as users report."""
+    if not accounts or (caller.customer_id, caller.account_id) in accounts:
+        return
+    if (caller.account_id, caller.customer_id) in accounts:
+        raise Refused("InvalidCredentials", detail="CustomerId and CustomerAccountId are swapped")
+    if caller.account_id in {account_id for _, account_id in accounts}:
+        raise Refused("UserIsNotAuthorized", detail="the account does not belong to this customer")
+    raise Refused("CampaignServiceInvalidAccountId")

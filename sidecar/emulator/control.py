@@ -1,0 +1,200 @@
+"""The calls under `/_emulator/`: read the ledger, script faults, change goals. For tests only; nothing guards them."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sidecar.emulator import ledger, tokens
+from sidecar.emulator.admission import SlidingMinute
+from sidecar.emulator.clicks import add_click
+from sidecar.emulator.errors import Refused
+from sidecar.emulator.exchange import DAY_MS
+from sidecar.emulator.faults import Rule, Script, Standing
+from sidecar.emulator.goal_rules import DEFAULTS, read_goal
+from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, put_mapped_goals, replace_goal
+from sidecar.emulator.options import Clock, EmulatorOptions
+from sidecar.emulator.state import State, forget
+
+MAX_PAGE = 10_000
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_BodyT = TypeVar("_BodyT", bound=BaseModel)
+
+
+class ResetBody(_Body):
+    """What to forget."""
+
+    ledger_only: bool = False
+
+
+class GoalBody(_Body):
+    """A goal to add, or what to change of one. `goal` has Microsoft's names; instants are Unix milliseconds."""
+
+    goal: dict[str, Any] = Field(default_factory=dict)
+    created_at: int | None = None
+    customer_id: str = ""
+    account_id: str = ""
+
+
+class ClickBody(_Body):
+    """A click to know."""
+
+    msclkid: str
+    account_id: str
+    clicked_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Every control call."""
+
+    options: EmulatorOptions
+    state: State
+    script: Script
+    pace: SlidingMinute
+    clock: Clock
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them, ready to be served."""
+        return [
+            web.get("/_emulator/summary", _answering(self.summary)),
+            web.get("/_emulator/ledger/{table:conversions|adjustments|requests}", _answering(self.ledger)),
+            web.post("/_emulator/reset", _answering(self.reset)),
+            web.get("/_emulator/goals", _answering(self.goals)),
+            web.post("/_emulator/goals", _answering(self.add_goal)),
+            web.patch("/_emulator/goals/{id:[0-9]+}", _answering(self.change_goal)),
+            web.post("/_emulator/clicks", _answering(self.add_click)),
+            web.get("/_emulator/faults", _answering(self.faults)),
+            web.post("/_emulator/faults", _answering(self.add_fault)),
+            web.delete("/_emulator/faults", _answering(self.clear_faults)),
+            web.delete("/_emulator/faults/{id:[0-9]+}", _answering(self.remove_fault)),
+            web.post("/_emulator/tokens/expire", _answering(self.expire_tokens)),
+            web.post("/_emulator/tokens/revoke", _answering(self.revoke_tokens)),
+        ]
+
+    async def summary(self, request: web.Request) -> Any:
+        """How much there is of everything."""
+        return await self.state.transact(ledger.summary)
+
+    async def ledger(self, request: web.Request) -> Any:
+        """`?account=&after=&limit=`: a page, oldest first."""
+        table, account = request.match_info["table"], request.query.get("account")
+        after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 1_000))
+        return await self.state.transact(
+            lambda db: ledger.page(db, table, account, after, max(1, min(limit, MAX_PAGE)))
+        )
+
+    async def reset(self, request: web.Request) -> Any:
+        """Forget the ledger, faults and pace, and unless `ledger_only` sign-ins, goals, properties and clicks."""
+        body = await _read(request, ResetBody)
+        self.script.clear()
+        self.pace.forget()
+        await self.state.transact(lambda db: forget(db, ledger_only=body.ledger_only))
+        await self.state.transact(lambda db: put_mapped_goals(db, self.options.goals, self.clock()))
+        return {}
+
+    async def goals(self, request: web.Request) -> Any:
+        """Every goal of every account."""
+        return {"items": [_goal(goal) for goal in await self.state.transact(all_goals)]}
+
+    async def add_goal(self, request: web.Request) -> Any:
+        """A goal for one account, or for every one, with any age."""
+        given = await _read(request, GoalBody)
+        body = DEFAULTS | {"GoalCategory": "Other"} | (read_goal(given.goal) or {})
+        if not body.get("Name"):
+            raise web.HTTPUnprocessableEntity(text="goal.Name is needed")
+        created_at = self.clock() - 30 * DAY_MS if given.created_at is None else given.created_at
+        return {
+            "id": await self.state.transact(
+                lambda db: insert_goal(db, given.customer_id, given.account_id, body, created_at)
+            )
+        }
+
+    async def change_goal(self, request: web.Request) -> Any:
+        """Other members, or another age."""
+        given = await _read(request, GoalBody)
+        found = {goal.id: goal for goal in await self.state.transact(all_goals)}.get(int(request.match_info["id"]))
+        if found is None:
+            raise web.HTTPNotFound(text="no goal of that id")
+        created_at = found.created_at if given.created_at is None else given.created_at
+        changed = replace(found, body=found.body | (read_goal(given.goal) or {}), created_at=created_at)
+        await self.state.transact(lambda db: replace_goal(db, changed))
+        return _goal(changed)
+
+    async def add_click(self, request: web.Request) -> Any:
+        """From now on conversions of this click are held against its time and account."""
+        click = await _read(request, ClickBody)
+        await self.state.transact(lambda db: add_click(db, click.msclkid, click.account_id, click.clicked_at))
+        return {}
+
+    async def faults(self, request: web.Request) -> Any:
+        """Every rule and how far it has got."""
+        return {"items": [_standing(standing) for standing in self.script.standing]}
+
+    async def add_fault(self, request: web.Request) -> Any:
+        """A rule from now on."""
+        return _standing(self.script.add(await _read(request, Rule)))
+
+    async def clear_faults(self, request: web.Request) -> Any:
+        """Forget all rules."""
+        self.script.clear()
+        return {}
+
+    async def remove_fault(self, request: web.Request) -> Any:
+        """Forget one rule."""
+        if not self.script.remove(int(request.match_info["id"])):
+            raise web.HTTPNotFound(text="no rule of that id")
+        return {}
+
+    async def expire_tokens(self, request: web.Request) -> Any:
+        """Let every access token end now."""
+        return {"expired": await self.state.transact(lambda db: tokens.expire_access_tokens(db, self.clock()))}
+
+    async def revoke_tokens(self, request: web.Request) -> Any:
+        """Revoke every refresh token but the seed."""
+        return {"revoked": await self.state.transact(tokens.revoke_refresh_tokens)}
+
+
+def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
+    """`work` with its result as JSON, and what is wrong with the request as 400 or 422."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return web.json_response(await work(request))
+        except ValidationError as error:
+            return web.json_response({"errors": json.loads(error.json(include_url=False))}, status=422)
+        except Refused as refused:
+            return web.json_response({"errors": [refused.detail or refused.code.message]}, status=422)
+        except ValueError as error:
+            return web.json_response({"errors": [str(error)]}, status=400)
+
+    return handle
+
+
+async def _read(request: web.Request, model: type[_BodyT]) -> _BodyT:
+    return model.model_validate_json(await request.read() or b"{}")
+
+
+def _goal(goal: StoredGoal) -> dict[str, Any]:
+    return {
+        "id": goal.id,
+        "customer_id": goal.customer_id,
+        "account_id": goal.account_id,
+        "created_at": goal.created_at,
+        "goal": goal.body,
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    rule = standing.rule.model_dump(mode="json")
+    return {"id": standing.id, "matched": standing.matched, "fired": standing.fired, "rule": rule}

@@ -1,0 +1,200 @@
+"""Where requests come in: it plans their faults, runs the operation in one transaction, notes it down, and answers.
+
+The only place that knows aiohttp's requests on Microsoft's side; every operation is a function of values.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from sqlite3 import Connection
+from typing import assert_never
+
+from aiohttp import web
+
+from sidecar.emulator import ledger, tokens
+from sidecar.emulator.aadsts import error_answer, sign_in_error
+from sidecar.emulator.codes import ErrorCode
+from sidecar.emulator.errors import Refused, fault_body, refusal
+from sidecar.emulator.exchange import Answer, Call, Operation, answer_json
+from sidecar.emulator.faults import (
+    Ending,
+    ExpireTokens,
+    FaultCode,
+    Hang,
+    Malformed,
+    OAuthError,
+    PartialErrors,
+    Plan,
+    Preparation,
+    ResetAfter,
+    ResetBefore,
+    RevokeRefreshTokens,
+    Script,
+    Slow,
+    Status,
+    named,
+)
+from sidecar.emulator.oauth import redirect_error
+from sidecar.emulator.options import Clock
+from sidecar.emulator.state import State
+
+_GONE = Answer(0, b"", "no answer")
+_HTML = b"<!doctype html><html><title>Bad gateway</title><body>The gateway did not understand.</body></html>"
+
+
+@dataclass(slots=True)
+class Door:
+    """Lets requests in. `stopping` ends those that hang."""
+
+    state: State
+    script: Script
+    clock: Clock
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def handler(self, operation: str, work: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """An aiohttp handler that answers with `work`, unless a scripted fault wants otherwise."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            call = await self._read(request, operation)
+            plan = self.script.plan(call)
+            for preparation in plan.preparations:
+                await self._prepare(preparation)
+            call = replace(call, at=self.clock())
+            answer = await self.state.transact(lambda db: _serve(db, call, work, plan))
+            return await self._respond(request, call, plan.ending, answer)
+
+        return handle
+
+    async def _read(self, request: web.Request, operation: str) -> Call:
+        return Call(
+            operation=operation,
+            at=self.clock(),
+            tracking_id=str(uuid.uuid4()),
+            base_url=f"https://{request.host}",
+            tenant=request.match_info.get("tenant", "common"),
+            headers=request.headers,
+            query=request.query,
+            body=await request.read(),
+        )
+
+    async def _prepare(self, preparation: Preparation) -> None:
+        match preparation:
+            case Slow(seconds=seconds):
+                await self._pause(seconds)
+            case ExpireTokens():
+                await self.state.transact(lambda db: tokens.expire_access_tokens(db, self.clock()))
+            case RevokeRefreshTokens():
+                await self.state.transact(tokens.revoke_refresh_tokens)
+            case _:
+                assert_never(preparation)
+
+    async def _respond(
+        self, request: web.Request, call: Call, ending: Ending | None, answer: Answer
+    ) -> web.StreamResponse:
+        if isinstance(ending, Hang):
+            await self._pause(None)
+        if isinstance(ending, Hang | ResetBefore | ResetAfter):
+            _reset(request)
+        headers = {**answer.headers, "TrackingId": call.tracking_id, "Content-Type": answer.content_type}
+        return web.Response(status=answer.status or 500, body=answer.body, headers=headers)
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Wait so long, or until the emulator stops."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            pass
+
+
+def _serve(db: Connection, call: Call, work: Operation, plan: Plan) -> Answer:
+    """Carry the request out, or not, as its plan says, and note it down in the same transaction."""
+    answer = _answer(db, call, work, plan.ending)
+    ledger.keep_request(db, call, answer, plan.name)
+    return answer
+
+
+def _answer(db: Connection, call: Call, work: Operation, ending: Ending | None) -> Answer:
+    match ending:
+        case None:
+            return _work(db, call, work)
+        case PartialErrors():
+            return _work(db, replace(call, planned=ending), work)
+        case ResetAfter():
+            return replace(_work(db, call, work), status=0)
+        case Hang() | ResetBefore():
+            return _GONE
+        case Malformed(applied=applied):
+            return _malformed(ending, _work(db, call, work) if applied else answer_json({"PartialErrors": []}))
+        case Status(applied=applied):
+            return _status(ending, _work(db, call, work) if applied else _GONE)
+        case FaultCode():
+            return _fault(ending, call)
+        case OAuthError():
+            return _oauth_error(ending, call)
+        case _:
+            assert_never(ending)
+
+
+def _work(db: Connection, call: Call, work: Operation) -> Answer:
+    """A refusal undoes whatever the operation had done by then."""
+    db.execute("SAVEPOINT work")
+    try:
+        return work(db, call)
+    except Refused as refused:
+        db.execute("ROLLBACK TO work")
+        return refusal(refused, call.tracking_id)
+    finally:
+        db.execute("RELEASE work")
+
+
+def _status(action: Status, answer: Answer) -> Answer:
+    headers = {"Retry-After": action.retry_after} if action.retry_after else {}
+    body, summary = action.body.encode(), f"HTTP {action.status}"
+    return Answer(action.status, body, summary, action.content_type, headers, answer.tally)
+
+
+def _fault(action: FaultCode, call: Call) -> Answer:
+    number, symbol, message = named(action)
+    body: dict[str, object] = fault_body(
+        ErrorCode(number, symbol, message), action.shape, call.tracking_id, action.detail
+    )
+    headers = {"Retry-After": action.retry_after} if action.retry_after else {}
+    answer = answer_json({"ApplicationFault": body} if action.wrapped else body, action.http_status, symbol)
+    return replace(answer, headers=headers)
+
+
+def _malformed(action: Malformed, answer: Answer) -> Answer:
+    match action.body:
+        case "html":
+            return replace(answer, status=200, body=_HTML, content_type="text/html", headers={})
+        case "empty":
+            return replace(answer, status=200, body=b"", headers={})
+        case "truncated":
+            return replace(answer, status=200, body=answer.body[: len(answer.body) // 2], headers={})
+        case "content_type":
+            return replace(answer, status=200, content_type="text/html", headers={})
+        case _:
+            assert_never(action.body)
+
+
+def _oauth_error(action: OAuthError, call: Call) -> Answer:
+    if call.operation == "authorize":
+        return redirect_error(call, action.aadsts)
+    return error_answer(sign_in_error(action.aadsts), call.at, action.error, action.suberror)
+
+
+def _reset(request: web.Request) -> None:
+    """Cut the connection with a TCP reset: lingering 0 seconds drops what is unsent."""
+    transport = request.transport
+    if transport is None:
+        return
+    handle = transport.get_extra_info("socket")
+    if handle is not None:
+        with socket.socket(fileno=os.dup(handle.fileno())) as twin:
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

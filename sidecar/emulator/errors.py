@@ -1,0 +1,67 @@
+"""The bodies that carry errors: one per refused row, or one for a whole request."""
+
+from enum import Enum
+
+from sidecar.emulator.codes import BY_SYMBOL, ErrorCode
+from sidecar.emulator.exchange import Answer, BatchError, answer_json
+
+
+class FaultShape(Enum):
+    """The three bodies of a refused request."""
+
+    AD_API = "AdApiFaultDetail"
+    API = "ApiFaultDetail"
+    CUSTOMER = "ApiFault"
+
+
+class Refused(Exception):
+    """The request as a whole is refused."""
+
+    def __init__(self, symbol: str, shape: FaultShape = FaultShape.AD_API, detail: str | None = None) -> None:
+        super().__init__(symbol)
+        self.code = BY_SYMBOL[symbol]
+        self.shape = shape
+        self.detail = detail
+
+
+def batch_error(index: int, symbol: str) -> BatchError:
+    """The error `symbol` of the row at `index`."""
+    code = BY_SYMBOL[symbol]
+    return BatchError(index, code.number, code.symbol, code.message)
+
+
+def batch_error_body(error: BatchError) -> dict[str, object]:
+    """https://learn.microsoft.com/advertising/campaign-management-service/batcherror"""
+    return {
+        "Code": error.code,
+        "Details": None,
+        "ErrorCode": error.symbol,
+        "FieldPath": None,
+        "ForwardCompatibilityMap": None,
+        "Index": error.index,
+        "Message": error.message,
+        "Type": "BatchError",
+    }
+
+
+def fault_body(code: ErrorCode, shape: FaultShape, tracking_id: str, detail: str | None = None) -> dict[str, object]:
+    """A refused request. Only `AdApiFaultDetail` says `Detail`; only `ApiFault` leaves out the symbol.
+
+    https://learn.microsoft.com/advertising/campaign-management-service/adapifaultdetail
+    """
+    head: dict[str, object] = {"TrackingId": tracking_id, "Type": shape.value}
+    named = {"Code": code.number, "ErrorCode": code.symbol, "Message": code.message}
+    match shape:
+        case FaultShape.AD_API:
+            return head | {"Errors": [named | {"Detail": detail}]}
+        case FaultShape.API:
+            return head | {"BatchErrors": [], "OperationErrors": [named | {"Details": detail}]}
+        case FaultShape.CUSTOMER:
+            bare = {"Code": code.number, "Details": detail, "Message": code.message}
+            return head | {"OperationErrors": [bare]}
+
+
+def refusal(refused: Refused, tracking_id: str) -> Answer:
+    """The answer to a refused request."""
+    body = fault_body(refused.code, refused.shape, tracking_id, refused.detail)
+    return answer_json(body, refused.code.status, refused.code.symbol)

@@ -1,0 +1,86 @@
+"""One request and its answer as plain values, so that every operation is a function from one to the other."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from sqlite3 import Connection
+from typing import Any, Protocol
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class BatchError:
+    """What is wrong with one row."""
+
+    index: int
+    code: int
+    symbol: str
+    message: str
+
+
+class PlannedErrors(Protocol):
+    """Errors for rows that nothing needs to be wrong with."""
+
+    def errors_of(self, index: int, goal: str) -> list[BatchError]:
+        """Those of the row at `index`, which names that goal."""
+
+    def in_order(self, errors: list[BatchError]) -> list[BatchError]:
+        """All errors as they stand in the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as it arrived."""
+
+    operation: str
+    """Such as `OfflineConversions/Apply`, `token` or `authorize`."""
+    at: int
+    """When, in Unix milliseconds, by the emulator's clock."""
+    tracking_id: str
+    base_url: str
+    """`https://host:port` as the caller wrote it."""
+    tenant: str = "common"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    planned: PlannedErrors | None = None
+    """Errors that a scripted fault wants for some of the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many rows came, were taken, and were refused."""
+
+    rows: int = 0
+    taken: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back. `summary` is for the ledger: `ok`, or the symbol of what is wrong."""
+
+    status: int
+    body: bytes
+    summary: str = "ok"
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tally: Tally = Tally()
+
+
+Operation = Callable[[Connection, Call], Answer]
+
+
+def answer_json(body: object, status: int = 200, summary: str = "ok", tally: Tally | None = None) -> Answer:
+    """`body` as JSON. Decimals become numbers."""
+    return Answer(status, json.dumps(body, default=_number).encode(), summary, tally=tally or Tally())
+
+
+def _number(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,293 @@
+"""Scripted faults: which request something happens to, and what.
+
+The wording of a rule is the JSON that the control API takes; it is documented in docs/emulator.md.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sidecar.emulator.codes import BY_NUMBER, BY_SYMBOL
+from sidecar.emulator.errors import FaultShape
+from sidecar.emulator.exchange import BatchError, Call
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Match(_Model):
+    """Which requests a rule is about; what is absent matches all."""
+
+    operation: str | None = None
+    """Such as `OfflineConversions/Apply`, `ConversionGoals`, `token` or `authorize`."""
+    account: str | None = None
+    goal: str | None = None
+    """A goal's name that occurs in the body."""
+
+
+class Status(_Model):
+    """An HTTP status with any body."""
+
+    type: Literal["status"]
+    status: int = Field(ge=200, le=599)
+    body: str = ""
+    content_type: str = "text/plain"
+    retry_after: str | None = None
+    """The header as it is sent: seconds or a date."""
+    applied: bool = False
+    """Whether the request is carried out before it is answered like this."""
+
+
+class FaultCode(_Model):
+    """A refused request, by number or symbol of Microsoft's list, or any other number and symbol."""
+
+    type: Literal["fault"]
+    code: int | None = None
+    symbol: str | None = None
+    message: str | None = None
+    detail: str | None = None
+    status: int | None = Field(default=None, ge=400, le=599)
+    shape: FaultShape = FaultShape.AD_API
+    wrapped: bool = False
+    """Whether the body stands inside `{"ApplicationFault": ...}`."""
+    retry_after: str | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "FaultCode":
+        _require_a_name(self.code, self.symbol)
+        return self
+
+    @property
+    def http_status(self) -> int:
+        """The status as asked for, else as listed, else 400."""
+        listed = BY_SYMBOL.get(named(self)[1])
+        return self.status or (listed.status if listed else 400)
+
+
+class PartialErrors(_Model):
+    """Errors for some rows, which are not applied; without a choice for all rows."""
+
+    type: Literal["partial_errors"]
+    indexes: tuple[int, ...] | None = None
+    every_nth: int | None = Field(default=None, ge=1)
+    """Every n-th row, beginning with the n-th."""
+    goal: str | None = None
+    code: int | None = None
+    symbol: str | None = None
+    message: str | None = None
+    repeat: int = Field(default=1, ge=1)
+    """How many errors each such row gets."""
+    order: Literal["ascending", "descending"] = "ascending"
+    """How the errors are ordered in the answer."""
+
+    @model_validator(mode="after")
+    def _named(self) -> "PartialErrors":
+        _require_a_name(self.code, self.symbol)
+        return self
+
+    def errors_of(self, index: int, goal: str) -> list[BatchError]:
+        """The errors that the rule wants for the row at `index`, which names that goal."""
+        if not self._is_chosen(index, goal):
+            return []
+        number, symbol, message = named(self)
+        return [BatchError(index, number, symbol, message)] * self.repeat
+
+    def in_order(self, errors: list[BatchError]) -> list[BatchError]:
+        """All errors as they stand in the answer."""
+        return errors[::-1] if self.order == "descending" else errors
+
+    def _is_chosen(self, index: int, goal: str) -> bool:
+        if self.indexes is not None and index not in self.indexes:
+            return False
+        if self.every_nth is not None and (index + 1) % self.every_nth != 0:
+            return False
+        return self.goal in (None, goal)
+
+
+class Slow(_Model):
+    """The answer comes late; other rules and the real answer still follow."""
+
+    type: Literal["slow"]
+    seconds: float = Field(ge=0, le=3_600)
+
+
+class Hang(_Model):
+    """No answer ever comes, and nothing is applied."""
+
+    type: Literal["hang"]
+
+
+class ResetBefore(_Model):
+    """The connection is reset, and nothing is applied."""
+
+    type: Literal["reset_before"]
+
+
+class ResetAfter(_Model):
+    """Everything is applied, then the connection is reset without an answer."""
+
+    type: Literal["reset_after"]
+
+
+class Malformed(_Model):
+    """HTTP 200 with a body that cannot be read."""
+
+    type: Literal["malformed"]
+    body: Literal["html", "empty", "truncated", "content_type"] = "html"
+    """`content_type` is the right body under the wrong type."""
+    applied: bool = True
+
+
+class ExpireTokens(_Model):
+    """Every access token ends before the request is looked at; other rules and the real answer still follow."""
+
+    type: Literal["expire_tokens"]
+
+
+class RevokeRefreshTokens(_Model):
+    """Every refresh token but the seed is revoked before the request is looked at."""
+
+    type: Literal["revoke_refresh_tokens"]
+
+
+class OAuthError(_Model):
+    """The sign-in fails with an AADSTS number; on `authorize` the browser comes back with it."""
+
+    type: Literal["oauth_error"]
+    aadsts: int
+    error: str | None = None
+    suberror: str | None = None
+
+
+Preparation = Slow | ExpireTokens | RevokeRefreshTokens
+"""Happens before the request, which then takes its usual way."""
+
+Ending = Status | FaultCode | PartialErrors | Hang | ResetBefore | ResetAfter | Malformed | OAuthError
+"""Decides what becomes of the request."""
+
+
+class Rule(_Model):
+    """One scripted fault."""
+
+    match: Match = Match()
+    times: int | None = Field(default=1, ge=1)
+    """How often it happens; null for ever."""
+    after: int = Field(default=0, ge=0)
+    """How many matching requests pass before."""
+    probability: float = Field(default=1.0, gt=0, le=1)
+    seed: int = 0
+    """Decides, with the number of the matching request, where `probability` strikes: the same each time."""
+    action: Annotated[Preparation | Ending, Field(discriminator="type")]
+
+
+@dataclass(slots=True)
+class Standing:
+    """A rule and how far it has got."""
+
+    id: int
+    rule: Rule
+    matched: int = 0
+    fired: int = 0
+
+    def fires(self, call: Call) -> bool:
+        """Whether it happens to this request; counts the request."""
+        if not matches(self.rule.match, call) or self.is_spent:
+            return False
+        self.matched += 1
+        if self.matched <= self.rule.after or not _strikes(self.rule, self.matched):
+            return False
+        self.fired += 1
+        return True
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has happened as often as it should."""
+        return self.rule.times is not None and self.fired >= self.rule.times
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen to one request."""
+
+    preparations: tuple[Preparation, ...] = ()
+    ending: Ending | None = None
+
+    @property
+    def name(self) -> str | None:
+        """What the ledger calls it."""
+        kinds = [action.type for action in (*self.preparations, self.ending) if action is not None]
+        return " ".join(kinds) or None
+
+
+@dataclass(slots=True)
+class Script:
+    """All rules in the order in which they were added."""
+
+    standing: list[Standing] = field(default_factory=list)
+    _last_id: int = 0
+
+    def add(self, rule: Rule) -> Standing:
+        """A rule from now on."""
+        self._last_id += 1
+        self.standing.append(Standing(self._last_id, rule))
+        return self.standing[-1]
+
+    def remove(self, rule_id: int) -> bool:
+        """Forget a rule; False when there is none of that id."""
+        before = len(self.standing)
+        self.standing = [standing for standing in self.standing if standing.id != rule_id]
+        return len(self.standing) < before
+
+    def clear(self) -> None:
+        """Forget all rules."""
+        self.standing.clear()
+
+    def plan(self, call: Call) -> Plan:
+        """What happens to this request: every preparation, and the first ending, whose rule fires."""
+        preparations: list[Preparation] = []
+        for standing in self.standing:
+            action = standing.rule.action
+            if not standing.fires(call):
+                continue
+            if not isinstance(action, Slow | ExpireTokens | RevokeRefreshTokens):
+                return Plan(tuple(preparations), action)
+            preparations.append(action)
+        return Plan(tuple(preparations))
+
+
+def matches(match: Match, call: Call) -> bool:
+    """Whether the request is one that the rule is about."""
+    if match.operation not in (None, call.operation):
+        return False
+    if match.account not in (None, call.headers.get("CustomerAccountId")):
+        return False
+    return match.goal is None or _names_goal(call.body, match.goal)
+
+
+def named(action: FaultCode | PartialErrors) -> tuple[int, str, str]:
+    """Number, symbol and message, from Microsoft's list as far as the rule leaves them open."""
+    listed = BY_SYMBOL.get(action.symbol or "")
+    if listed is None and action.symbol is None and action.code is not None:
+        listed = BY_NUMBER.get(action.code)
+    number = action.code if action.code is not None else (listed.number if listed else 0)
+    symbol = action.symbol or (listed.symbol if listed else f"Unlisted{number}")
+    return number, symbol, action.message or (listed.message if listed else "Scripted.")
+
+
+def _names_goal(body: bytes, goal: str) -> bool:
+    """Whether the body holds the name as a JSON string, with or without escapes beyond ASCII."""
+    return any(json.dumps(goal, ensure_ascii=ascii_only).encode() in body for ascii_only in (True, False))
+
+
+def _strikes(rule: Rule, number: int) -> bool:
+    digest = hashlib.blake2b(f"{rule.seed}:{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < rule.probability * 2**64
+
+
+def _require_a_name(code: int | None, symbol: str | None) -> None:
+    if code is None and symbol is None:
+        raise ValueError("code or symbol is needed")

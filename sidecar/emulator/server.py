@@ -1,0 +1,155 @@
+"""The emulator as a whole: one HTTPS port that serves the sign-in and both APIs, for as long as the context lasts."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import web
+
+from sidecar.emulator.admission import SlidingMinute
+from sidecar.emulator.control import Control
+from sidecar.emulator.customer import Customer
+from sidecar.emulator.door import Door
+from sidecar.emulator.exchange import Operation
+from sidecar.emulator.faults import Script
+from sidecar.emulator.goal_calls import GoalCalls
+from sidecar.emulator.goals import put_mapped_goals
+from sidecar.emulator.ledger import page, summary
+from sidecar.emulator.oauth import OAuth
+from sidecar.emulator.options import Clock, EmulatorOptions, MappedGoal
+from sidecar.emulator.properties import Properties
+from sidecar.emulator.reports import Reports
+from sidecar.emulator.state import State, open_state
+from sidecar.emulator.tls import certificate, server_context
+from sidecar.emulator.uploads import Uploads
+
+_CAMPAIGN = "/CampaignManagement/v13"
+_CUSTOMER = "/CustomerManagement/v13"
+_MAX_BODY = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Emulator:
+    """`async with Emulator(options, clock) as emulator:` serves until the block ends.
+
+    `clock` gives Unix milliseconds. OSError when the port is taken.
+    """
+
+    options: EmulatorOptions
+    clock: Clock
+    script: Script = field(default_factory=Script)
+    """The scripted faults; tests in the same process may add to it."""
+    ca_pem: str = ""
+    """The certificate authority that clients must trust."""
+    port: int = 0
+    _resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _opened: State | None = None
+
+    @property
+    def url(self) -> str:
+        """`https://127.0.0.1:PORT`: also the base URL of Campaign and Customer Management."""
+        host = self.options.host if self.options.host not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
+        return f"https://[{host}]:{self.port}" if ":" in host else f"https://{host}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """What MSAL takes as authority."""
+        return f"{self.url}/common"
+
+    @property
+    def campaign(self) -> str:
+        """What stands before `/CampaignManagement/v13`."""
+        return self.url
+
+    @property
+    def customer(self) -> str:
+        """What stands before `/CustomerManagement/v13`."""
+        return self.url
+
+    async def ledger(
+        self, table: str, *, account: str | None = None, after: int = 0, limit: int = 1_000
+    ) -> dict[str, Any]:
+        """A page of `conversions`, `adjustments` or `requests`: `items`, oldest first, and `next_after` or None."""
+        return await self._state().transact(lambda db: page(db, table, account, after, limit))
+
+    async def add_goals(self, goals: Sequence[MappedGoal]) -> None:
+        """Have these goals too, old enough to take conversions; those that are there already stay as they are."""
+        await self._state().transact(lambda db: put_mapped_goals(db, goals, self.clock()))
+
+    async def summary(self) -> dict[str, Any]:
+        """How many requests, conversions and adjustments arrived, and how they were answered."""
+        return await self._state().transact(summary)
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            state = await stack.enter_async_context(open_state(self.options.state_file))
+            await self._start(stack, state)
+            self._opened = state
+            self._resources = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._opened = None
+        await self._resources.aclose()
+
+    async def _start(self, stack: AsyncExitStack, state: State) -> None:
+        await state.transact(lambda db: put_mapped_goals(db, self.options.goals, self.clock()))
+        made = await state.transact(lambda db: certificate(db, self.options.host_names))
+        self.ca_pem = made.ca_pem
+        runner = web.AppRunner(self._application(state), access_log=None, shutdown_timeout=2)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        site = web.TCPSite(runner, self.options.host, self.options.port, ssl_context=server_context(made))
+        await site.start()
+        self.port = runner.addresses[0][1]
+
+    def _state(self) -> State:
+        assert self._opened is not None, "the emulator is not running"
+        return self._opened
+
+    def _application(self, state: State) -> web.Application:
+        app = web.Application(client_max_size=_MAX_BODY)
+        door = Door(state, self.script, self.clock)
+        pace = SlidingMinute(self.options.requests_per_minute)
+        app.add_routes([*_sign_in(door, self.options), *_apis(door, self.options, pace)])
+        if self.options.control:
+            app.add_routes(Control(self.options, state, self.script, pace, self.clock).routes())
+
+        async def stop(_: web.Application) -> None:
+            door.stopping.set()
+
+        app.on_shutdown.append(stop)
+        return app
+
+
+def _sign_in(door: Door, options: EmulatorOptions) -> list[web.RouteDef]:
+    oauth = OAuth(options)
+    return [
+        web.get("/{tenant}/v2.0/.well-known/openid-configuration", door.handler("discovery", oauth.discover)),
+        web.get("/{tenant}/discovery/v2.0/keys", door.handler("keys", oauth.keys)),
+        web.get("/{tenant}/oauth2/v2.0/authorize", door.handler("authorize", oauth.authorize)),
+        web.post("/{tenant}/oauth2/v2.0/token", door.handler("token", oauth.token)),
+    ]
+
+
+def _apis(door: Door, options: EmulatorOptions, pace: SlidingMinute) -> list[web.RouteDef]:
+    """Each operation under its path, which is also its name in ledger and fault rules."""
+    uploads, goals = Uploads(options, pace), GoalCalls(options, pace)
+    properties, customer = Properties(options, pace), Customer(options)
+
+    def post(prefix: str, path: str, work: Operation) -> web.RouteDef:
+        return web.post(f"{prefix}/{path}", door.handler(path, work))
+
+    return [
+        post(_CAMPAIGN, "OfflineConversions/Apply", uploads.apply_conversions),
+        post(_CAMPAIGN, "OfflineConversionAdjustments/Apply", uploads.apply_adjustments),
+        post(_CAMPAIGN, "ConversionGoals", goals.add),
+        web.put(f"{_CAMPAIGN}/ConversionGoals", door.handler("ConversionGoals/Update", goals.update)),
+        post(_CAMPAIGN, "ConversionGoals/QueryByIds", goals.query),
+        post(_CAMPAIGN, "AccountProperties/Query", properties.query),
+        post(_CAMPAIGN, "AccountProperties/Set", properties.put),
+        post(_CAMPAIGN, "OfflineConversionReport/QueryByGoalIds", Reports(options, pace).by_goal_ids),
+        post(_CUSTOMER, "User/Query", customer.query_user),
+        post(_CUSTOMER, "Accounts/Search", customer.search_accounts),
+    ]

@@ -1,0 +1,59 @@
+"""The emulator's memory: one SQLite connection, in a file or not. Knows nothing of what the tables mean."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+T = TypeVar("T")
+
+_SETTINGS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000;"
+
+_EVERYTHING_BUT_GOALS = ("codes", "refresh_tokens", "access_tokens", "properties", "clicks")
+_LEDGER = ("requests", "conversions", "adjustments", "verdicts")
+
+
+class State(aiosqlite.Connection):
+    """A connection on a thread of its own, which does one whole transaction after another."""
+
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of `work(connection)`, run on the connection's thread inside one transaction."""
+        result: T = await self._execute(_in_transaction, self._conn, work)  # type: ignore[no-untyped-call]
+        return result
+
+
+@contextlib.asynccontextmanager
+async def open_state(path: Path | None) -> AsyncIterator[State]:
+    """The state in `path`, made when it is missing with mode 0600; None keeps it in memory only."""
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    name = ":memory:" if path is None else str(path)
+    state = State(lambda: sqlite3.connect(name, isolation_level=None), iter_chunk_size=1000)
+    async with state:
+        schema = (resources.files("sidecar.emulator") / "schema.sql").read_text()
+        await state.executescript(_SETTINGS + schema)
+        yield state
+
+
+def forget(db: sqlite3.Connection, *, ledger_only: bool) -> None:
+    """Empty the ledger, and unless `ledger_only` sign-ins, goals, properties and clicks as well."""
+    for table in _LEDGER if ledger_only else (*_LEDGER, *_EVERYTHING_BUT_GOALS, "goals"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the tuples above
+
+
+def _in_transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return result

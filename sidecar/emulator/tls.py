@@ -1,0 +1,137 @@
+"""A certificate authority and a server certificate, made on the spot.
+
+The dates are fixed, so that a test's clock and the real one agree that the certificate is valid.
+"""
+
+import contextlib
+import ipaddress
+import json
+import os
+import ssl
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from sqlite3 import Connection
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_NOT_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
+_NOT_AFTER = datetime(2049, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server needs, as PEM text, and the authority that clients must trust."""
+
+    ca_pem: str
+    server_pem: str
+    key_pem: str
+
+    def __repr__(self) -> str:
+        return "Certificate(***)"
+
+
+def certificate(db: Connection, host_names: Sequence[str]) -> Certificate:
+    """The certificate kept in the state, or a new one when there is none for exactly these names."""
+    wanted = json.dumps(sorted(host_names))
+    kept = dict(db.execute("SELECT name, value FROM facts WHERE name LIKE 'tls_%'").fetchall())
+    if kept.get("tls_names") == wanted:
+        return Certificate(kept["tls_ca"], kept["tls_server"], kept["tls_key"])
+    made = make_certificate(host_names)
+    facts = {"tls_names": wanted, "tls_ca": made.ca_pem, "tls_server": made.server_pem, "tls_key": made.key_pem}
+    db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+    return made
+
+
+def make_certificate(host_names: Sequence[str]) -> Certificate:
+    """A new authority, whose key is forgotten at once, and a server certificate for the given names and addresses."""
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    ca = _authority(ca_key)
+    server_key = ec.generate_private_key(ec.SECP256R1())
+    server = _server(server_key.public_key(), host_names, ca, ca_key)
+    key_pem = server_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Certificate(_pem(ca), _pem(server), key_pem.decode())
+
+
+def server_context(made: Certificate) -> ssl.SSLContext:
+    """The TLS side of the server. Python reads a key from a file only: it lies there, 0600, for this moment."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    handle, path = tempfile.mkstemp(suffix=".pem")
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.unlink, path)
+        with os.fdopen(handle, "w") as file:
+            file.write(made.key_pem + made.server_pem)
+        context.load_cert_chain(path)
+    return context
+
+
+def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    name = _name("Sidecar emulator test authority")
+    builder = _builder(name, name, key.public_key())
+    usage = _usage(key_cert_sign=True, crl_sign=True)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    return builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+
+
+def _server(
+    key: ec.EllipticCurvePublicKey,
+    host_names: Sequence[str],
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+) -> x509.Certificate:
+    builder = _builder(_name("Sidecar emulator"), ca.subject, key)
+    purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    return (
+        builder.add_extension(x509.SubjectAlternativeName([_alternative(name) for name in host_names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(purposes, critical=False)
+        .add_extension(issuer_key, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_NOT_BEFORE)
+        .not_valid_after(_NOT_AFTER)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _pem(made: x509.Certificate) -> str:
+    return made.public_bytes(serialization.Encoding.PEM).decode()

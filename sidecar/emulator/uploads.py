@@ -1,0 +1,119 @@
+"""ApplyOfflineConversions and ApplyOfflineConversionAdjustments: check every row, keep the good ones.
+
+https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions
+https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from sidecar.emulator import identity, ledger
+from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
+from sidecar.emulator.checks import World, adjustment_errors, conversion_errors
+from sidecar.emulator.clicks import find_clicks
+from sidecar.emulator.errors import FaultShape, Refused, batch_error, batch_error_body
+from sidecar.emulator.exchange import Answer, BatchError, Call, Tally, answer_json
+from sidecar.emulator.goals import usable_goals
+from sidecar.emulator.ledger import KeptAdjustment, KeptConversion
+from sidecar.emulator.options import EmulatorOptions
+from sidecar.emulator.rows import Row, read_rows
+from sidecar.emulator.shapes import Adjustment, Conversion, read_adjustment, read_conversion
+
+MAX_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """The two upload calls."""
+
+    options: EmulatorOptions
+    pace: SlidingMinute
+
+    def apply_conversions(self, db: Connection, call: Call) -> Answer:
+        """`POST OfflineConversions/Apply`."""
+        caller = admit_caller(db, call, self.options, self.pace)
+        rows = _limited(read_rows(call.body, "OfflineConversions"))
+        read = [read_conversion(row.value) for row in rows]
+        world = _world(db, call, caller, (row.click_id for row in read if row and row.click_id))
+        errors = [_errors(call, index, row, conversion_errors(row, world)) for index, row in enumerate(read)]
+        kept = [
+            _kept_conversion(row, fields, world)
+            for row, fields, wrong in zip(rows, read, errors, strict=True)
+            if fields and not wrong
+        ]
+        ledger.keep_conversions(db, call.at, caller.account_id, kept)
+        return _answer(call, errors)
+
+    def apply_adjustments(self, db: Connection, call: Call) -> Answer:
+        """`POST OfflineConversionAdjustments/Apply`."""
+        caller = admit_caller(db, call, self.options, self.pace)
+        rows = _limited(read_rows(call.body, "OfflineConversionAdjustments"))
+        read = [read_adjustment(row.value) for row in rows]
+        world = _world(db, call, caller, ())
+        errors = [
+            _errors(call, index, row.original if row else None, adjustment_errors(row, world))
+            for index, row in enumerate(read)
+        ]
+        kept = [
+            _kept_adjustment(row, fields, world)
+            for row, fields, wrong in zip(rows, read, errors, strict=True)
+            if fields and not wrong
+        ]
+        ledger.keep_adjustments(db, call.at, caller.account_id, kept)
+        return _answer(call, errors)
+
+
+def _limited(rows: list[Row] | None) -> list[Row]:
+    if not rows:
+        raise Refused("OfflineConversionsNullOrEmpty", FaultShape.API)
+    if len(rows) > MAX_ROWS:
+        raise Refused("OfflineConversionsLimitExceeded", FaultShape.API)
+    return rows
+
+
+def _world(db: Connection, call: Call, caller: Caller, click_ids: Iterable[str]) -> World:
+    return World(call.at, caller.account_id, usable_goals(db, caller), find_clicks(db, click_ids))
+
+
+def _errors(call: Call, index: int, row: Conversion | None, symbols: Sequence[str]) -> list[BatchError]:
+    """The row's errors: what a scripted fault wants, else what is really wrong."""
+    name = row.name if row and row.name else ""
+    planned = call.planned.errors_of(index, name) if call.planned else []
+    return planned or [batch_error(index, symbol) for symbol in symbols]
+
+
+def _kept_conversion(row: Row, fields: Conversion, world: World) -> KeptConversion:
+    click = world.clicks.get(fields.click_id or "")
+    return KeptConversion(
+        identity.narrow(world.account_id, fields),
+        identity.wide(world.account_id, fields),
+        world.goals[fields.name or ""].id,
+        row.raw,
+        "AccountMismatch" if click and click.account_id != world.account_id else None,
+    )
+
+
+def _kept_adjustment(row: Row, fields: Adjustment, world: World) -> KeptAdjustment:
+    return KeptAdjustment(
+        identity=identity.of_adjustment(world.account_id, fields),
+        original=identity.narrow(world.account_id, fields.original),
+        original_wide=identity.wide(world.account_id, fields.original),
+        goal_id=world.goals[fields.original.name or ""].id,
+        raw=row.raw,
+        type=fields.type or "",
+        value=None if fields.value is None else str(fields.value),
+        currency=fields.currency,
+    )
+
+
+def _answer(call: Call, errors: Sequence[Sequence[BatchError]]) -> Answer:
+    found = [error for wrong in errors for error in wrong]
+    ordered = call.planned.in_order(found) if call.planned else found
+    refused = sum(1 for wrong in errors if wrong)
+    tally = Tally(len(errors), len(errors) - refused, refused)
+    return answer_json(
+        {"PartialErrors": [batch_error_body(error) for error in ordered]},
+        summary="partial" if found else "ok",
+        tally=tally,
+    )
