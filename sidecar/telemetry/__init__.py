@@ -1,0 +1,18 @@
+"""What happened, told once: a log line, an entry of the journal, a metric, a standing trouble."""
+
+from sidecar.telemetry.board import Board, Standing
+from sidecar.telemetry.conversions import DeadRow
+from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.telemetry import Telemetry
+
+__all__ = [
+    "Board",
+    "DeadRow",
+    "Follower",
+    "Followers",
+    "Metrics",
+    "Standing",
+    "Telemetry",
+    "TooManyFollowers",
+]

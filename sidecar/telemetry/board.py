@@ -1,0 +1,81 @@
+"""Which troubles stand now. Knows since when and how often; leaves telling to `telemetry`, words to `troubles`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sidecar.core.instant import UnixMillis
+from sidecar.troubles import CATALOGUE, Trouble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A trouble that began at `since` and was last seen at `seen_at`, `count` times in all."""
+
+    code: str
+    account: str | None
+    subject: str | None
+    detail: str | None
+    """What Microsoft or the system said of it, last."""
+    since: UnixMillis
+    seen_at: UnixMillis
+    count: int = 1
+
+    @property
+    def trouble(self) -> Trouble:
+        """Its cause and remedy."""
+        return CATALOGUE[self.code]
+
+    @property
+    def message(self) -> str:
+        """One line for a person: what it is, of what, and what was said."""
+        subject = f": {self.subject}" if self.subject else ""
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.trouble.title}{subject}{detail}"
+
+
+_Key = tuple[str, str | None, str | None]
+
+
+@dataclass(slots=True)
+class Board:
+    """The troubles that stand now, one for each code, account and subject."""
+
+    _standing: dict[_Key, Standing] = field(default_factory=dict)
+
+    def raise_(
+        self,
+        code: str,
+        now: UnixMillis,
+        *,
+        account: str | None = None,
+        subject: str | None = None,
+        detail: str | None = None,
+    ) -> Standing | None:
+        """The trouble if it is new, None if it stood already: then it is only counted. `code` is in the catalogue."""
+        key = (code, account, subject)
+        known = self._standing.get(key)
+        if known is not None:
+            self._standing[key] = replace(known, seen_at=now, count=known.count + 1, detail=detail or known.detail)
+            return None
+        if code not in CATALOGUE:
+            raise ValueError(f"no trouble is called {code}: add it to sidecar/troubles.py")
+        raised = Standing(code=code, account=account, subject=subject, detail=detail, since=now, seen_at=now)
+        self._standing[key] = raised
+        return raised
+
+    def clear(self, code: str, *, account: str | None = None, subject: str | None = None) -> Standing | None:
+        """The trouble that is over; None if it did not stand."""
+        return self._standing.pop((code, account, subject), None)
+
+    def stands(self, code: str, *, account: str | None = None, subject: str | None = None) -> Standing | None:
+        """That very trouble, if it stands."""
+        return self._standing.get((code, account, subject))
+
+    def standing(self, *codes: str, account: str | None = None) -> Sequence[Standing]:
+        """What stands, the oldest first; of these codes only, of this account only, where they are given."""
+        found = (
+            standing
+            for standing in self._standing.values()
+            if (not codes or standing.code in codes) and account in (None, standing.account)
+        )
+        return sorted(found, key=lambda standing: standing.since)

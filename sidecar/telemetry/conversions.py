@@ -1,0 +1,215 @@
+"""One function per event in the life of a conversion: received, refused, sent in a batch, settled, dead."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidecar.core.answer import Refused
+from sidecar.core.entry import State
+from sidecar.core.record import Record
+from sidecar.telemetry import names
+from sidecar.telemetry.recorder import Recorder, harmless
+from sidecar.troubles import CATALOGUE
+
+TOLD_ROWS = 20
+"""Dead rows of one batch that are told one by one; the rest is counted."""
+
+OPERATION = "conversions"
+"""The label of uploads of conversions; adjustments will have their own."""
+
+_DEAD_REASONS = {"conversion_too_old": "too_old", "poison": "poison"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadRow:
+    """A row that ended undelivered. `trouble` is a code of the catalogue: row_refused, poison, conversion_too_old."""
+
+    conversion_id: str
+    account: str
+    trouble: str
+    error: str
+    message: str | None = None
+    order_id: str | None = None
+    goal: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """The row's reason, as its state shows it."""
+        return _DEAD_REASONS.get(self.trouble, self.error)
+
+
+class ConversionEvents(Recorder):
+    """What happens to conversions. None of these functions raises, blocks or awaits."""
+
+    # --- Intake ------------------------------------------------------------------------------------------------------
+
+    @harmless
+    def received(self, event: str, matched_by: Sequence[str] = (), n: int = 1) -> None:
+        """`n` new conversions of `event` are on disk; `matched_by` names their identifiers, the strongest first."""
+        self.metrics.conversions_received.labels(event).inc(n)
+        if matched_by:
+            self.metrics.match.labels(matched_by[0]).inc(n)
+        self._tell(names.RECEIVED, "conversions received", count=n, also={"event": event})
+
+    @harmless
+    def skipped(self, reason: str, n: int = 1) -> None:
+        """`n` conversions were not stored, by rule: consent_denied, no_identifier."""
+        self.metrics.conversions_settled.labels("", State.SKIPPED.value, reason).inc(n)
+        self._gathering.add(names.SKIPPED.name, reason, n, self._clock())
+
+    @harmless
+    def refused(self, code: str, n: int = 1) -> None:
+        """`n` conversions, or requests, were refused for the problem `code`."""
+        self._gathering.add(names.REFUSED.name, code, n, self._clock())
+
+    @harmless
+    def answered(self, seconds: float) -> None:
+        """A request that brought conversions took this long."""
+        self.metrics.intake_seconds.observe(seconds)
+
+    @harmless
+    def committed(self, rows: int, seconds: float) -> None:
+        """One transaction of intake is fsynced; fits `Committer.on_group`."""
+        self.metrics.commit_rows.observe(rows)
+        self.metrics.commit_seconds.observe(seconds)
+
+    # --- Delivery ----------------------------------------------------------------------------------------------------
+
+    @harmless
+    def batch_sent(self, account: str, batch_id: int, rows: int, *, resend: bool = False) -> None:
+        """A batch leaves; `resend` says that the same bytes went before."""
+        message = f"batch {batch_id} {'goes again' if resend else 'sent'}: {rows} rows"
+        self._tell(names.BATCH_SENT, message, account=account, batch_id=batch_id, count=rows)
+
+    @harmless
+    def batch_settled(
+        self,
+        account: str,
+        batch_id: int,
+        *,
+        rows: int,
+        delivered: int,
+        retried: int = 0,
+        dead: int = 0,
+        tracking_id: str | None = None,
+        seconds: float,
+    ) -> None:
+        """Microsoft read the batch, and its rows are written down; `retried` counts held ones too."""
+        self._uploaded("taken", rows, seconds)
+        self._tell(
+            names.BATCH_SETTLED,
+            f"batch {batch_id}: {delivered} of {rows} delivered, {retried} to be sent again, {dead} dead",
+            account=account,
+            batch_id=batch_id,
+            tracking_id=tracking_id,
+            count=rows,
+            also={"delivered": delivered, "retried": retried, "dead": dead, "seconds": seconds},
+        )
+
+    @harmless
+    def batch_refused(self, account: str, batch_id: int, *, rows: int, answer: Refused, seconds: float) -> None:
+        """Microsoft took nothing of the batch."""
+        self._uploaded(answer.verdict.value, rows, seconds)
+        fault = answer.faults[0]
+        self._tell(
+            names.BATCH_REFUSED,
+            f"batch {batch_id} of {rows} rows refused: {fault.message or fault.error}",
+            account=account,
+            batch_id=batch_id,
+            tracking_id=answer.tracking_id,
+            error=fault.error,
+            fix=CATALOGUE[answer.trouble].solution,
+            count=rows,
+            also={"error_code": fault.error_code, "trouble": answer.trouble, "seconds": seconds},
+        )
+
+    @harmless
+    def batch_lost(
+        self,
+        account: str,
+        batch_id: int,
+        *,
+        rows: int,
+        why: str,
+        tracking_id: str | None,
+        seconds: float,
+        sent: bool = True,
+    ) -> None:
+        """No readable answer: the rows may or may not have been taken, or for certain not if it was not even `sent`."""
+        self._uploaded("lost", rows, seconds)
+        if sent:
+            message = f"no answer to batch {batch_id} of {rows} rows; the same bytes go again"
+        else:
+            message = f"batch {batch_id} of {rows} rows could not be sent; it is tried again"
+        self._tell(
+            names.BATCH_LOST,
+            message,
+            account=account,
+            batch_id=batch_id,
+            tracking_id=tracking_id,
+            error=why,
+            count=rows,
+            also={"seconds": seconds},
+        )
+
+    @harmless
+    def batch_halved(self, account: str, batch_id: int, rows: int) -> None:
+        """A refused batch becomes two."""
+        message = f"batch {batch_id} of {rows} rows was cut in two, to find the row that spoils it"
+        self._tell(names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
+
+    @harmless
+    def settled(self, goal: str | None, state: str, reason: str | None = None, n: int = 1) -> None:
+        """`n` rows of `goal` reached a final state: the metric only, the rows tell the rest."""
+        self.metrics.conversions_settled.labels(goal or "", state, reason or "").inc(n)
+
+    @harmless
+    def rows_died(self, rows: Sequence[DeadRow], batch_id: int | None = None) -> None:
+        """Rows of one batch, or of one round of ageing, ended undelivered: journal and metric."""
+        for (goal, reason), n in Counter((row.goal, row.reason) for row in rows).items():
+            self.settled(goal, State.DEAD.value, reason, n)
+        for row in rows[:TOLD_ROWS]:
+            self._row_died(row, batch_id)
+        if len(rows) > TOLD_ROWS:
+            message = f"{len(rows) - TOLD_ROWS} more rows died with them: list them with state=dead"
+            self._tell(names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - TOLD_ROWS)
+
+    @harmless
+    def rows_expired(self, records: Sequence[Record]) -> None:
+        """Rows got too old before they could be sent."""
+        self.rows_died([_expired(record) for record in records])
+
+    @harmless
+    def throttled(self, account: str, seconds: float) -> None:
+        """Microsoft asked for a slower pace; the account waits this long."""
+        self.metrics.throttled.inc()
+        self._tell(names.THROTTLED, f"Microsoft asks to wait {seconds:g} s", account=account, also={"seconds": seconds})
+
+    def _row_died(self, row: DeadRow, batch_id: int | None) -> None:
+        self._tell(
+            names.ROW_DIED,
+            f"{row.conversion_id} will not be counted: {row.message or CATALOGUE[row.trouble].title}",
+            account=row.account,
+            conversion_id=row.conversion_id,
+            order_id=row.order_id,
+            batch_id=batch_id,
+            error=row.error,
+            fix=CATALOGUE[row.trouble].solution,
+            also={"goal": row.goal, "trouble": row.trouble},
+        )
+
+    def _uploaded(self, result: str, rows: int, seconds: float) -> None:
+        self.metrics.upload_requests.labels(OPERATION, result).inc()
+        self.metrics.upload_rows.observe(rows)
+        self.metrics.upload_seconds.observe(seconds)
+
+
+def _expired(record: Record) -> DeadRow:
+    return DeadRow(
+        conversion_id=record.id,
+        account=record.account,
+        trouble="conversion_too_old",
+        error="too_old",
+        order_id=record.order_id,
+        goal=record.goal,
+    )

@@ -1,0 +1,47 @@
+"""The standard loggers of libraries, led into our own lines: warnings and errors only, whatever level is configured.
+
+Below that aiohttp, msal, urllib3 and aiosqlite print bodies, tokens and the parameters of statements.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+
+from sidecar.telemetry.names import ERROR, WARNING
+
+TALKATIVE = ("aiohttp", "aiosqlite", "asyncio", "msal", "requests", "urllib3")
+
+Tell = Callable[[str, str, str, BaseException | None], None]
+"""Level, logger, message, error."""
+
+
+class _Handler(logging.Handler):
+    def __init__(self, tell: Tell) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level = ERROR if record.levelno >= logging.ERROR else WARNING
+            error = record.exc_info[1] if record.exc_info else None
+            self._tell(level, record.name, record.getMessage(), error)
+        except Exception:
+            self.handleError(record)
+
+
+@contextlib.contextmanager
+def led_into(tell: Tell) -> Iterator[None]:
+    """While this lasts every standard logger speaks through `tell`, from any thread, and through nothing else."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    root.handlers[:] = [_Handler(tell)]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:] = before
+        root.setLevel(level)

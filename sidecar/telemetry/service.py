@@ -1,0 +1,176 @@
+"""One function per event of the service itself: troubles, sign-ins, start and stop, and what loops stumble over."""
+
+from dataclasses import asdict
+
+from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.ports import Backlog, Counts
+from sidecar.telemetry import failure, names
+from sidecar.telemetry.board import Standing
+from sidecar.telemetry.recorder import Recorder, harmless
+from sidecar.troubles import CATALOGUE
+
+PASSING = frozenset(("throttled", "unreachable", "sign_in_unavailable", "goal_settling", "row_retried"))
+"""Troubles that usually end without anybody: warnings, not errors."""
+
+SIGN_IN = frozenset(
+    (
+        "not_connected",
+        "token_refresh_failed",
+        "sign_in_unavailable",
+        "client_secret_expired",
+        "client_secret_invalid",
+        "app_registration",
+        "scope_missing",
+    )
+)
+"""Troubles that are over once there is a new access token."""
+
+OF_GOALS_AND_ROWS = frozenset(
+    ("goal_not_found", "goal_settling", "row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew")
+)
+"""Troubles that an answer to another batch of the account says nothing about."""
+
+NOBODY_ENDS = frozenset(("row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew", "loop_failed"))
+"""Troubles whose end nobody can see: over when they were not seen for an hour."""
+
+FADE_MILLIS = 3_600_000
+
+
+class ServiceEvents(Recorder):
+    """What happens to the service. None of these functions raises, blocks or awaits."""
+
+    # --- Troubles ----------------------------------------------------------------------------------------------------
+
+    @harmless
+    def trouble_raised(
+        self,
+        code: str,
+        *,
+        account: str | None = None,
+        subject: str | None = None,
+        detail: str | None = None,
+        tracking_id: str | None = None,
+    ) -> None:
+        """A trouble of the catalogue stands; `subject` is its goal or the like, `detail` what was said of it.
+
+        Told once; while it stands, repeats only count. `stopping`, which storage may answer, is no trouble.
+        """
+        if code == "stopping":
+            return
+        detail = None if detail is None else self._redactor.text(detail)
+        raised = self.board.raise_(code, self._clock(), account=account, subject=subject, detail=detail)
+        if raised is not None:
+            level = names.WARNING if code in PASSING else None
+            fix = raised.trouble.solution
+            self._tell(
+                names.TROUBLE_RAISED,
+                raised.message,
+                level=level,
+                account=account,
+                error=code,
+                fix=fix,
+                tracking_id=tracking_id,
+            )
+
+    @harmless
+    def trouble_cleared(self, code: str, *, account: str | None = None, subject: str | None = None) -> None:
+        """It is over; nothing is told if it did not stand."""
+        self._clear(self.board.stands(code, account=account, subject=subject))
+
+    @harmless
+    def account_well(self, account: str) -> None:
+        """Microsoft read a batch of the account: whatever kept its requests from being read is over."""
+        for standing in self.board.standing(account=account):
+            if standing.code not in OF_GOALS_AND_ROWS:
+                self._clear(standing)
+
+    def _clear(self, standing: Standing | None) -> None:
+        if standing is None:
+            return
+        self.board.clear(standing.code, account=standing.account, subject=standing.subject)
+        message = f"over since {text_of_millis(self._clock())}: {standing.message}"
+        self._tell(names.TROUBLE_CLEARED, message, account=standing.account, error=standing.code, count=standing.count)
+
+    def _clear_faded(self) -> None:
+        for standing in self.board.standing(*NOBODY_ENDS):
+            if self._clock() - standing.seen_at >= FADE_MILLIS:
+                self._clear(standing)
+
+    # --- Sign-in -----------------------------------------------------------------------------------------------------
+
+    @harmless
+    def signed_in(self) -> None:
+        """Someone connected the sidecar."""
+        self._tell(names.SIGNED_IN, "connected to Microsoft Advertising")
+
+    @harmless
+    def sign_in_failed(self, code: str, error: str) -> None:
+        """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` Microsoft's words."""
+        trouble = CATALOGUE[code]
+        self._tell(names.SIGN_IN_FAILED, f"{trouble.title} ({error})", error=code, fix=trouble.solution)
+
+    @harmless
+    def token_refreshed(self, expires_at: UnixMillis) -> None:
+        """There is a new access token: what stood in its way is over."""
+        self._token_expires_at = expires_at
+        self._tell(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
+        for standing in self.board.standing(*SIGN_IN):
+            self._clear(standing)
+
+    # --- Start, stop, loops ------------------------------------------------------------------------------------------
+
+    @harmless
+    def started(self, version: str, url: str, environment: str) -> None:
+        """The sidecar serves at `url`."""
+        self.metrics.build_info.labels(version).set(1)
+        message = f"msads-sidecar {version} serves at {url} (microsoft.environment: {environment})"
+        self._tell(names.STARTED, message, also={"version": version, "url": url, "environment": environment})
+
+    @harmless
+    def stopping(self, why: str) -> None:
+        """No more conversions are taken. Whoever follows the journal sees this as the last."""
+        self._tell(names.STOPPING, f"stopping: {why}")
+        self._ending = True  # an open watch would hold up the end of the HTTP server
+
+    @harmless
+    def stopped(self) -> None:
+        """All that was in hand is finished."""
+        self._tell(names.STOPPED, "stopped")
+
+    @harmless
+    def reloaded(self, what: str) -> None:
+        """The configuration was read again; `what` changed."""
+        self._tell(names.RELOADED, f"configuration reloaded: {what}")
+
+    @harmless
+    def reload_failed(self, error: str) -> None:
+        """The configuration could not be read; the old one stays."""
+        message = "the configuration was not reloaded, the old one stays in force"
+        self._tell(names.RELOAD_FAILED, message, error=error, fix="Mend the file and send SIGHUP again.")
+
+    @harmless
+    def loop_failed(self, where: str, error: BaseException) -> None:
+        """Something unexpected at the edge of a loop; told once while it keeps happening."""
+        words = failure.words(error)
+        raised = self.board.raise_(
+            "loop_failed", self._clock(), subject=f"{where}, {type(error).__name__}", detail=self._redactor.text(words)
+        )
+        if raised is not None:
+            self._tell(
+                names.LOOP_FAILED,
+                f"{raised.trouble.title}: {where}",
+                error=words,
+                fix=raised.trouble.solution,
+                also={"where": where, "traceback": failure.place(error)},
+            )
+
+    # --- Gauges ------------------------------------------------------------------------------------------------------
+
+    @harmless
+    def outbox_seen(self, counts: Counts, backlog: Backlog) -> None:
+        """What is in the outbox just now."""
+        for state, rows in asdict(counts).items():
+            self.metrics.outbox_rows.labels(state).set(rows)
+        due_at = backlog.oldest_due_at
+        waited = 0.0 if due_at is None else max(0.0, (self._clock() - due_at) / 1000)
+        self.metrics.outbox_oldest_due_seconds.set(waited)

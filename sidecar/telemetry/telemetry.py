@@ -1,0 +1,29 @@
+"""The one object that is told what happened; flusher, api and keeper receive it."""
+
+from sidecar.telemetry import names
+from sidecar.telemetry.conversions import ConversionEvents
+from sidecar.telemetry.service import ServiceEvents
+
+_GATHERED = {
+    names.SKIPPED.name: (names.SKIPPED, "not stored, by rule"),
+    names.REFUSED.name: (names.REFUSED, "refused"),
+}
+
+
+class Telemetry(ConversionEvents, ServiceEvents):
+    """Everything that tells what happened. Its functions never raise, block or await.
+
+    `clock` gives Unix milliseconds; lines go to the descriptor `fd` in the `form` json or console. Facts wait in memory
+    until `run(journal)`, which belongs into the app's TaskGroup and ends after `stop()`; call that before the committer
+    is stopped. `board`, `metrics` and `followers` are there to be read.
+    """
+
+    def _before_flush(self, *, last: bool) -> None:
+        for name, code, count in self._gathering.take(None if last else self._clock()):
+            known, words = _GATHERED[name]
+            self._tell(known, f"{count} {words}: {code}", error=code, count=count)
+        self._clear_faded()
+
+    def _storage_wrote(self) -> None:
+        # While storage fails there is at least that trouble to be written, so this comes as soon as it works again.
+        self.trouble_cleared("storage_failed")
