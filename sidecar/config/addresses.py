@@ -1,0 +1,85 @@
+"""Addresses as the file gives them: hosts, services, the database; whether anything answers there is not asked."""
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _host(value: str) -> str:
+    """A name or address, lower-cased; an IPv6 address loses the brackets that it may have."""
+    bare = value.removeprefix("[").removesuffix("]")
+    try:
+        return str(ipaddress.IPv6Address(bare))
+    except ValueError:
+        if re.fullmatch(r"[A-Za-z0-9._-]+", value):
+            return value.lower()
+        raise ValueError("must be a host name or address, without scheme and port") from None
+
+
+def _address(value: str) -> str:
+    """The base of a service, without its trailing slash."""
+    _plain_http_to_loopback(_split(value))
+    return value.rstrip("/")
+
+
+def _authority(value: str) -> str:
+    parts = _split(value)
+    if parts.scheme != "https" or not parts.path.strip("/"):
+        raise ValueError("must be https with the tenant as its path, such as https://login.example/common")
+    return value.rstrip("/")
+
+
+def _redirect(value: str) -> str:
+    _plain_http_to_loopback(_split(value))
+    return value
+
+
+def _split(value: str) -> SplitResult:
+    wanted = "must be an address such as https://host:port/path, without user, ?query and #fragment"
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises when it is no number
+    except ValueError:
+        raise ValueError(wanted) from None
+    odd = parts.username or parts.query or parts.fragment or re.search(r"[\s?#@]", value)
+    if parts.scheme not in ("https", "http") or not parts.hostname or odd:
+        raise ValueError(wanted)
+    return parts
+
+
+def _plain_http_to_loopback(parts: SplitResult) -> None:
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must be https; plain http is accepted for this machine (localhost) only")
+
+
+def _database(value: str) -> str:
+    if re.match(r"postgres(ql)?:", value):
+        raise ValueError("postgresql comes later; use sqlite")
+    if not re.fullmatch(r"sqlite:///[^?#]*[^?#/]", value) or value.endswith(":memory:") or not value.isprintable():
+        raise ValueError("must be sqlite:///relative/file.db or sqlite:////absolute/file.db")
+    return value
+
+
+def _tenant(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", value):
+        raise ValueError("must be common, organizations, consumers, or your tenant's id or domain")
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Address = Annotated[str, AfterValidator(_address)]
+Authority = Annotated[str, AfterValidator(_authority)]
+Redirect = Annotated[str, AfterValidator(_redirect)]
+Database = Annotated[str, AfterValidator(_database)]
+Tenant = Annotated[str, AfterValidator(_tenant)]

@@ -1,0 +1,48 @@
+"""Which keys exist, and which of them somebody may have meant."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel
+
+from sidecar.config.report import KeyPath, dotted
+from sidecar.config.secret_files import SECRETS
+from sidecar.config.sections import Config
+
+
+def _keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key of `model`, sections before what they hold; `*` stands for a name that the user chooses."""
+    for key, field in model.model_fields.items():
+        here = (*path, key)
+        yield here
+        if here in SECRETS:
+            yield (*path, f"{key}_file")
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _keys(kind, here)
+        elif (named := _section_of(kind)) is not None:
+            yield from _keys(named, (*here, "*"))
+
+
+def _section_of(mapping: object) -> type[BaseModel] | None:
+    """The section that `Mapping[str, Section]` holds."""
+    sections = (kind for kind in get_args(mapping) if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(sections, None)
+
+
+KEYS = tuple(_keys(Config))
+"""Every key there is, in the order of the example file."""
+
+
+def nearest(path: KeyPath) -> str | None:
+    """The known key that the unknown one at `path` was probably meant to be: beside it, or of its name elsewhere."""
+    *around, name = path
+    section = tuple(
+        "*" if index == 1 and around[0] in ("accounts", "events") else step for index, step in enumerate(around)
+    )
+    beside = [key[-1] for key in KEYS if key[:-1] == section]
+    if close := get_close_matches(str(name).lower(), beside, n=1):
+        return dotted((*around, close[0]))
+    elsewhere = (key for key in KEYS if key[-1] == name and "*" not in key)
+    return next((dotted(key) for key in elsewhere), None)

@@ -1,0 +1,57 @@
+"""From a file to the frozen sections: find, read, fill in, validate, compare; all problems on the way at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sidecar.config.document import read
+from sidecar.config.report import ConfigError, Problem, Report
+from sidecar.config.rules import check
+from sidecar.config.secret_files import with_files_read
+from sidecar.config.sections import Config
+from sidecar.config.validation import sections_of
+from sidecar.config.variables import filled
+
+DEFAULT_FILE = Path("config.yaml")
+
+
+def locate(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """The file to read: `given` (from `--config`), else `$SIDECAR_CONFIG`, else `./config.yaml`.
+
+    Raises ConfigError when there is no such file.
+    """
+    named = environ.get("SIDECAR_CONFIG")
+    if given is not None:
+        path, source = given, "--config names it"
+    elif named:
+        path, source = Path(named), "$SIDECAR_CONFIG names it"
+    else:
+        path = DEFAULT_FILE
+        source = "make it with `cp config.example.yaml config.yaml`, or name another with --config or $SIDECAR_CONFIG"
+    if path.exists():
+        return path
+    raise ConfigError(path, [Problem(None, "", f"there is no such file; {source}")])
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in the file at `path`, with `${NAME}` taken from `environ`.
+
+    Raises ConfigError with every problem found.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(path, [Problem(None, "", f"cannot be read: {error.strerror}")]) from None
+    except ValueError:
+        raise ConfigError(path, [Problem(None, "", "is not UTF-8 text")]) from None
+    return parse(text, environ, path)
+
+
+def parse(text: str, environ: Mapping[str, str], path: Path = DEFAULT_FILE) -> Config:
+    """The configuration in `text`; `path` is the name under which problems are told. Raises like `load`."""
+    report = Report()
+    values = {key: filled(value, environ, (key,), report) for key, value in read(text, report).items()}
+    config = sections_of(with_files_read(values, report), report)
+    check(config, report)
+    if report.problems:
+        raise ConfigError(path, report.problems)
+    return config

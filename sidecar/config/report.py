@@ -1,0 +1,77 @@
+"""What is wrong with a configuration: every problem with its line and key. Messages never repeat a value."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+KeyPath = tuple[str | int, ...]
+"""The way to a value from the top: `("server", "allowed_hosts", 1)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason to refuse the file. `line` counts from 1, and is None where nothing in the file is to blame."""
+
+    line: int | None
+    key: str
+    message: str
+
+    def text(self, file: str) -> str:
+        """`config.yaml:12: server.prot: unknown key; did you mean server.port?`"""
+        where = file if self.line is None else f"{file}:{self.line}"
+        return ": ".join(part for part in (where, self.key, self.message) if part)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. Its text is one line per problem, in the order of the file."""
+
+    def __init__(self, file: Path, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=_place))
+        super().__init__("\n".join(problem.text(str(file)) for problem in self.problems))
+
+
+class Report:
+    """Gathers problems, one a key: what follows from a problem that is already known is not told again."""
+
+    def __init__(self) -> None:
+        self.lines: dict[KeyPath, int] = {}
+        """Where each key stands; filled while the file is read."""
+        self._found: dict[KeyPath, Problem] = {}
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything found so far."""
+        return tuple(self._found.values())
+
+    def add(self, path: KeyPath, message: str, *, line: int | None = None, because: Iterable[KeyPath] = ()) -> None:
+        """Notes a problem of the key at `path`, unless that key or one in `because`, on which it rests, is wrong."""
+        if not any(self._is_wrong(cause) for cause in (path, *because)):
+            self._found[path] = Problem(line or self._line(path), dotted(path), message)
+
+    def _is_wrong(self, path: KeyPath) -> bool:
+        return any(path[:length] in self._found for length in range(len(path) + 1))
+
+    def _line(self, path: KeyPath) -> int | None:
+        """The line of `path`, or of the innermost section around it that the file has."""
+        known = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
+        return next((line for line in known if line is not None), None)
+
+
+def dotted(path: KeyPath) -> str:
+    """`server.allowed_hosts[1]`; of a key that is no plain word only the beginning is shown.
+
+    `{client_secret:abc}`, a colon without a space, is a key to YAML: its end must not be printed.
+    """
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" for step in path)
+    return text.removeprefix(".")
+
+
+def _shown(key: str) -> str:
+    word = re.match(r"[\w .-]{0,60}", key)
+    start = word[0] if word else ""
+    return (key or "''") if start == key else f"{start}…"
+
+
+def _place(problem: Problem) -> tuple[bool, int, str]:
+    return (problem.line is None, problem.line or 0, problem.key)

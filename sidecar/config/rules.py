@@ -1,0 +1,106 @@
+"""What must hold between keys, where each of them alone is well formed."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sidecar.config.report import KeyPath, Report
+from sidecar.config.sections import Account, Config
+
+_ENVIRONMENT: KeyPath = ("microsoft", "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """The key at `path` does not fit; the finding rests on what the keys in `because` say."""
+
+    path: KeyPath
+    message: str
+    because: tuple[KeyPath, ...] = ()
+
+
+def check(config: Config, report: Report) -> None:
+    """Adds to `report` whatever does not fit together in `config`."""
+    for rule in (_names, _credentials, _endpoints, _accounts, _events, _ca_bundle):
+        for clash in rule(config):
+            report.add(clash.path, clash.message, because=clash.because)
+
+
+def _names(config: Config) -> Iterator[Clash]:
+    for section, names in (("accounts", config.accounts), ("events", config.events)):
+        if not names:
+            yield Clash((section,), "name at least one, or leave the key out")
+        for name in names:
+            if not 0 < len(name) <= 100 or not name.isprintable() or name != name.strip():
+                yield Clash((section, name), "a name has 1 to 100 characters on one line, and no blanks around it")
+
+
+def _credentials(config: Config) -> Iterator[Clash]:
+    microsoft = config.microsoft
+    given = {
+        "client_id": bool(microsoft.client_id),
+        "client_secret": bool(microsoft.client_secret),
+        "developer_token": bool(microsoft.developer_token),
+        "refresh_token": bool(microsoft.refresh_token),
+    }
+    if microsoft.environment == "emulator":
+        message = "the emulator takes no credentials: remove it, or choose production or sandbox"
+        wrong = [key for key in given if given[key]]
+    else:
+        message = f"is required in {microsoft.environment}: docs/connect.md shows where to get it"
+        wrong = [key for key in ("client_id", "developer_token") if not given[key]]
+    for key in wrong:
+        yield Clash(("microsoft", key), message, (_ENVIRONMENT, ("microsoft", f"{key}_file")))
+
+
+def _endpoints(config: Config) -> Iterator[Clash]:
+    """An emulator elsewhere is named with all its addresses: no other one may stand in for a missing address."""
+    given = config.microsoft.endpoints.given()
+    if config.microsoft.environment == "emulator" and given:
+        for key in ("campaign", "customer", "authority"):
+            if key not in given:
+                message = "is required beside the others: `sidecar emulator` prints all three"
+                yield Clash(("microsoft", "endpoints", key), message, (_ENVIRONMENT,))
+
+
+def _accounts(config: Config) -> Iterator[Clash]:
+    if config.microsoft.environment == "emulator":
+        return
+    for name, account in config.accounts.items():
+        for key, message in _bad_ids(account):
+            yield Clash(("accounts", name, key), message, (_ENVIRONMENT,))
+
+
+def _bad_ids(account: Account) -> Iterator[tuple[str, str]]:
+    """The ids that Microsoft could not know, each with what to do."""
+    ids = (("customer_id", account.customer_id, "cid"), ("account_id", account.account_id, "aid"))
+    for key, id_, parameter in ids:
+        where = f"the number behind {parameter}= in the address bar of Microsoft Advertising"
+        if not id_:
+            yield key, f"is required: {where}"
+        elif any(letter.isalpha() for letter in id_):
+            yield key, f"that looks like the account number; use the id: {where}"
+        elif not (id_.isascii() and id_.isdigit()):
+            yield key, f"must be digits only: {where}"
+
+
+def _events(config: Config) -> Iterator[Clash]:
+    known = ", ".join(config.accounts)
+    for name, event in config.events.items():
+        account: KeyPath = ("events", name, "account")
+        if event.account is not None and event.account not in config.accounts:
+            yield Clash(account, f"is not one of accounts: {known}", (("accounts",),))
+        if event.value is not None and event.currency is None:
+            yield Clash(("events", name, "value"), "needs a currency beside it", (("events", name, "currency"),))
+
+
+def _ca_bundle(config: Config) -> Iterator[Clash]:
+    if not config.microsoft.ca_bundle:
+        return
+    path = ("microsoft", "ca_bundle")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(config.microsoft.ca_bundle)
+    except ssl.SSLError:
+        yield Clash(path, "the file holds no certificates in PEM form")
+    except OSError as error:
+        yield Clash(path, f"the file cannot be read: {error.strerror}")

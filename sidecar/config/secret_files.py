@@ -1,0 +1,63 @@
+"""Secrets that lie in files of their own: `client_secret_file` instead of `client_secret`."""
+
+from pathlib import Path
+
+from sidecar.config.document import Value
+from sidecar.config.report import Report
+
+SECRETS = (
+    ("server", "api_keys"),
+    ("storage", "encryption_key"),
+    ("microsoft", "client_secret"),
+    ("microsoft", "developer_token"),
+    ("microsoft", "refresh_token"),
+)
+"""Every secret, as section and key; the file's own key has `_file` behind it."""
+
+
+def with_files_read(values: dict[str, Value], report: Report) -> dict[str, Value]:
+    """`values` with each `x_file` replaced by an `x` that holds the file's text; an empty `x_file` counts as absent.
+
+    Paths are relative to the working directory. The text of a path is not reported: it may be the secret itself,
+    written behind the wrong key.
+    """
+    result = dict(values)
+    for section, key in SECRETS:
+        inner = result.get(section)
+        if isinstance(inner, dict) and f"{key}_file" in inner:
+            result[section] = _with_file(inner, section, key, report)
+    return result
+
+
+def _with_file(section: dict[str, Value], name: str, key: str, report: Report) -> dict[str, Value]:
+    path = (name, f"{key}_file")
+    rest = {inner: value for inner, value in section.items() if inner != path[1]}
+    file = section[path[1]]
+    if not file:
+        return rest
+    if rest.get(key):
+        report.add(path, f"contradicts {name}.{key}: give one of the two")
+    elif not isinstance(file, str):
+        report.add(path, "must be the path of a file")
+    else:
+        rest[key] = _listed(file, path, report) if key == "api_keys" else _read(file, path, report)
+    return rest
+
+
+def _listed(file: str, path: tuple[str, str], report: Report) -> Value:
+    """One key per line; blank lines are left out."""
+    return [line.strip() for line in (_read(file, path, report) or "").splitlines() if line.strip()]
+
+
+def _read(file: str, path: tuple[str, str], report: Report) -> str | None:
+    try:
+        text = Path(file).read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        report.add(path, f"the file cannot be read: {error.strerror}")
+    except ValueError:
+        report.add(path, "the file is not UTF-8 text")
+    else:
+        if text.strip():
+            return text
+        report.add(path, "the file is empty")
+    return None

@@ -1,0 +1,176 @@
+"""The sections of the configuration: every key, its type and its default. Names equal those in the file.
+
+`config.example.yaml` gives each key its reason; what must hold between keys is in `rules`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
+
+from sidecar.config.addresses import Address, Authority, Database, Host, Redirect, Tenant
+from sidecar.config.values import (
+    Amount,
+    ApiKey,
+    Bytes,
+    Country,
+    Currency,
+    EncryptionKey,
+    Line,
+    Name,
+    Seconds,
+    Secret,
+    Truth,
+    room,
+    span,
+    whole,
+)
+
+Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+
+DAY = 86_400.0
+MIB = 2**20
+NONE = SecretStr("")
+
+Environment = Literal["production", "sandbox", "emulator"]
+
+
+class Section(BaseModel):
+    """Frozen, and refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_absent(cls, given: Any) -> Any:
+        """A key whose value is left empty counts as absent; an unknown one stays, to be refused."""
+        if given is None:
+            return {}
+        if isinstance(given, Mapping):
+            return {key: value for key, value in given.items() if value is not None or key not in cls.model_fields}
+        return given
+
+
+class Server(Section):
+    """The address to listen on, and who may call."""
+
+    host: Host = "127.0.0.1"
+    port: Annotated[int, whole(0, 65_535)] = 8077
+    api_keys: Annotated[tuple[ApiKey, ...], Listed] = ()
+    allowed_hosts: Annotated[tuple[Host, ...], Listed] = ("127.0.0.1", "localhost")
+    max_body: Annotated[Bytes, room("1KiB")] = 2 * MIB
+
+
+class Storage(Section):
+    """The outbox: where it lies, how long settled rows stay, and when it is full."""
+
+    url: Database = "sqlite:///data/outbox.db"
+    encryption_key: EncryptionKey = NONE
+    retention: Annotated[Seconds, span("90d")] = 90 * DAY
+    max_pending: Annotated[int, whole(1)] = 10_000_000
+    min_free_disk: Bytes = 256 * MIB
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file that `url` names; relative to the working directory if it is relative."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+
+class EndpointOverrides(Section):
+    """Addresses in place of the environment's own."""
+
+    campaign: Address | None = None
+    customer: Address | None = None
+    authority: Authority | None = None
+
+    def given(self) -> dict[str, str]:
+        """Those that are set, by name."""
+        return self.model_dump(exclude_none=True)
+
+
+class Microsoft(Section):
+    """Which Microsoft Advertising, and as whom. `ca_bundle` is empty or the path of a PEM file."""
+
+    environment: Environment
+    client_id: Line = ""
+    client_secret: Secret = NONE
+    developer_token: Secret = NONE
+    tenant: Tenant = "common"
+    redirect_uri: Redirect = "http://localhost:8077/oauth/callback"
+    refresh_token: Secret = NONE
+    endpoints: EndpointOverrides = EndpointOverrides()
+    ca_bundle: Line = ""
+
+
+class Account(Section):
+    """One ad account; ids are texts, as they were written."""
+
+    customer_id: Line = ""
+    account_id: Line = ""
+
+
+class Event(Section):
+    """The goal that one of the app's events counts for; None is what the file leaves to Microsoft or to the request."""
+
+    goal: Name
+    account: Name | None = None
+    value: Amount | None = None
+    currency: Currency | None = None
+    category: Name | None = None
+    count_type: Literal["All", "Unique"] | None = None
+    window: Annotated[Seconds, span("1m", "90d")] | None = None
+    revenue: Literal["NoValue", "FixedValue", "VariableValue"] | None = None
+    enhanced: Truth | None = None
+
+
+class Delivery(Section):
+    """How conversions are gathered and sent; per account."""
+
+    batch_size: Annotated[int, whole(1, 1000)] = 1000
+    linger: Annotated[Seconds, span("0s", "60s")] = 2.0
+    requests_per_minute: Annotated[int, whole(1, 1000)] = 1000
+    max_in_flight: Annotated[int, whole(1, 64)] = 8
+    request_timeout: Annotated[Seconds, span("100ms", "10m")] = 60.0
+
+
+class Matching(Section):
+    """What helps to recognise a person."""
+
+    default_country: Country = ""
+
+
+class Privacy(Section):
+    """What a missing `consent` means."""
+
+    consent: Literal["granted", "denied"] = "granted"
+
+
+class Logging(Section):
+    """How much is told, in which form, and how long the journal behind `/logs` keeps it."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+    retention: Annotated[Seconds, span("1h")] = 30 * DAY
+    max_size: Annotated[Bytes, room("1MiB")] = 256 * MIB
+
+
+DEFAULT_EVENTS = {
+    "purchase": Event(goal="Sidecar Purchase", currency="USD", category="Purchase"),
+    "lead": Event(goal="Sidecar Lead", category="SubmitLeadForm"),
+    "signup": Event(goal="Sidecar Signup", category="Signup"),
+}
+
+
+class Config(Section):
+    """The whole configuration. `accounts` and `events` replace the defaults as wholes."""
+
+    server: Server = Server()
+    storage: Storage = Storage()
+    microsoft: Microsoft
+    accounts: Mapping[str, Account] = {"default": Account()}
+    events: Mapping[str, Event] = DEFAULT_EVENTS
+    delivery: Delivery = Delivery()
+    matching: Matching = Matching()
+    privacy: Privacy = Privacy()
+    logging: Logging = Logging()

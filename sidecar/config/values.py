@@ -1,0 +1,145 @@
+"""How a text of the file becomes a value: the types that the sections are made of.
+
+Each reader takes text and says what it wants in a ValueError that does not repeat what it was given. Values that are
+no text come from code, not from the file, and are left to pydantic's own check of the type.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
+
+from sidecar.config.units import bytes_of, duration_text, seconds_of, size_text
+from sidecar.core.codes import COUNTRIES, CURRENCIES
+
+LARGEST_VALUE = Decimal(999_999_999_999)
+
+
+def _reader(read: Callable[[str], Any]) -> BeforeValidator:
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
+
+
+# --- Numbers ---------------------------------------------------------------------------------------------------------
+
+
+def whole(least: int, most: int | None = None) -> BeforeValidator:
+    """A whole number between `least` and `most`, both included."""
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,17}", text) or not least <= int(text) <= (most or int(text)):
+            raise ValueError(f"must be a whole number {limits}")
+        return int(text)
+
+    return _reader(read)
+
+
+def span(least: str, most: str | None = None) -> AfterValidator:
+    """A duration not shorter than `least` and not longer than `most`, both written as in the file."""
+    return _between(least, most, seconds_of)
+
+
+def room(least: str) -> AfterValidator:
+    """A size of at least `least`, written as in the file."""
+    return _between(least, None, bytes_of)
+
+
+def _between(least: str, most: str | None, measure: Callable[[str], float]) -> AfterValidator:
+    lowest, highest = measure(least), float("inf") if most is None else measure(most)
+
+    def check(value: Any) -> Any:
+        if value < lowest:
+            raise ValueError(f"must be at least {least}")
+        if value > highest:
+            raise ValueError(f"must be at most {most}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _money(text: str) -> Decimal:
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,3})?", text) or Decimal(text) > LARGEST_VALUE:
+        raise ValueError("must be a number from 0 to 999999999999 with at most 3 decimals, such as 49.90")
+    return Decimal(text)
+
+
+def _number(value: Decimal) -> int | float:
+    """As YAML and JSON write it. With at most 15 digits a float shows exactly what was read."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+Seconds = Annotated[float, _reader(seconds_of), PlainSerializer(duration_text, return_type=str)]
+Bytes = Annotated[int, _reader(bytes_of), PlainSerializer(size_text, return_type=str)]
+Amount = Annotated[Decimal, _reader(_money), PlainSerializer(_number)]
+Truth = Annotated[bool, _reader(_truth)]
+
+
+# --- Texts -----------------------------------------------------------------------------------------------------------
+
+
+def text(most: int) -> AfterValidator:
+    """A text of 1 to `most` characters on one line, without blanks around it."""
+
+    def check(value: str) -> str:
+        if not value.strip() or len(value) > most:
+            raise ValueError(f"must be a text of 1 to {most} characters")
+        return _one_line(value)
+
+    return AfterValidator(check)
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line without control characters")
+    if value != value.strip():
+        raise ValueError("must not begin or end with a blank")
+    return value
+
+
+def _code(known: frozenset[str], what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value.upper() not in known:
+            raise ValueError(f"must be {what}")
+        return value.upper()
+
+    return AfterValidator(check)
+
+
+def _masked(secret: SecretStr) -> str:
+    return "***" if secret.get_secret_value() else ""
+
+
+def _clean(secret: SecretStr) -> SecretStr:
+    _one_line(secret.get_secret_value())
+    return secret
+
+
+def _hard(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value()) < 16:
+        raise ValueError("must be empty or have at least 16 characters: openssl rand -base64 32 makes a good one")
+    return secret
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError("must be visible ASCII characters without blanks: it travels in the Authorization header")
+    return secret
+
+
+_Hidden = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(value) if isinstance(value, str) else value)]
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Name = Annotated[str, text(100)]
+Currency = Annotated[str, _code(CURRENCIES, "an ISO 4217 code, such as USD")]
+Country = Annotated[str, _code(COUNTRIES | {""}, "an ISO 3166 code of two letters, such as US or NO")]
+Secret = Annotated[_Hidden, AfterValidator(_clean), PlainSerializer(_masked, return_type=str)]
+EncryptionKey = Annotated[Secret, AfterValidator(_hard)]
+ApiKey = Annotated[Secret, AfterValidator(_key)]

@@ -1,0 +1,49 @@
+"""`${NAME}` and `${NAME:-default}` inside values, from an environment that is handed in."""
+
+import re
+from collections.abc import Mapping
+
+from sidecar.config.document import Value
+from sidecar.config.report import KeyPath, Report
+
+_REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")
+"""An opening `${` that is not followed by a name and a closing brace matches too, without a name."""
+
+
+def filled(value: Value, environ: Mapping[str, str], path: KeyPath, report: Report) -> Value:
+    """`value` with every reference replaced, at any depth; what cannot be replaced goes into `report` and stays."""
+    match value:
+        case str():
+            return _filled_text(value, environ, path, report)
+        case list():
+            return [filled(item, environ, (*path, index), report) for index, item in enumerate(value)]
+        case dict():
+            return {key: filled(item, environ, (*path, key), report) for key, item in value.items()}
+        case None:
+            return None
+
+
+def _filled_text(text: str, environ: Mapping[str, str], path: KeyPath, report: Report) -> str:
+    unset: list[str] = []
+
+    def replacement(match: re.Match[str]) -> str:
+        name, default = match[1], match[2]
+        if name is None:
+            report.add(path, "has a `${` without a name and a closing brace: write ${NAME} or ${NAME:-default}")
+            return match[0]
+        # As in a shell, `:-` also stands in for a variable that is set and empty.
+        found = environ.get(name) if default is None else environ.get(name) or default
+        if found is None:
+            unset.append(name)
+        return found or ""
+
+    result = _REFERENCE.sub(replacement, text)
+    if unset:
+        report.add(path, _unset_message(unset))
+    return result
+
+
+def _unset_message(names: list[str]) -> str:
+    shown = " and ".join(dict.fromkeys(names))
+    are = "variable is" if len(set(names)) == 1 else "variables are"
+    return f"environment {are} not set: {shown}; set it, or write a default: ${{{names[0]}:-…}}"
