@@ -1,0 +1,126 @@
+"""What became of an item, as its answer says it: alone, or as one of many."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import assert_never
+
+from sidecar.api.problem import CONFLICT, HttpProblem, errors_of, invalid
+from sidecar.api.reply import Json
+from sidecar.api.rows import Rows
+from sidecar.core.conversion import KeySource
+from sidecar.core.intake import Accepted, Reading, Refused, Skipped, normalized
+from sidecar.core.problem import Problem, Warning_
+from sidecar.core.record import Record
+from sidecar.ports import Conflict, PutResult, Replayed, Stored
+
+Verdict = Stored | Replayed | Conflict | Skipped | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one item, and what was noted on the way."""
+
+    verdict: Verdict
+    warnings: tuple[Warning_, ...]
+    key: KeySource = KeySource.NONE
+    """What the conflict is about, where the verdict is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer; a bad one is an HttpProblem."""
+
+    status: int
+    body: Json
+
+
+def judged(readings: Iterable[Reading], results: Sequence[PutResult]) -> Iterator[Judged]:
+    """The verdict of each reading; `results` are those of the accepted ones, in order."""
+    stored = iter(results)
+    for reading in readings:
+        if not isinstance(reading, Accepted):
+            yield Judged(reading, reading.warnings)
+            continue
+        verdict = next(stored)
+        key = reading.conversion.key().source if isinstance(verdict, Conflict) else KeySource.NONE
+        yield Judged(verdict, reading.warnings, key)
+
+
+def answer(item: Judged, rows: Rows) -> Answer | HttpProblem:
+    """The answer of an item that came alone."""
+    match item.verdict:
+        case Stored(record):
+            return Answer(202, _row(record, item, rows))
+        case Replayed(record):
+            return Answer(200, _row(record, item, rows))
+        case Skipped(reason):
+            return Answer(200, {"state": "skipped", "reason": reason, "warnings": _shown(item.warnings)})
+        case Conflict(record):
+            return _conflict(record, item.key)
+        case Refused(problems):
+            return invalid(problems)
+        case _:
+            assert_never(item.verdict)
+
+
+def result(index: int, item: Judged, rows: Rows) -> Json:
+    """The answer of an item as one of many."""
+    match answer(item, rows):
+        case Answer(status, body):
+            return {"index": index, "status": status, **body}
+        case HttpProblem() as problem:
+            errors = errors_of(problem.errors)
+            return {"index": index, "status": problem.kind.status, **problem.members, "errors": errors}
+
+
+def summary(items: Sequence[Judged], results: list[Json]) -> Answer:
+    """The answer to an array: 202 when nothing was refused, 422 when everything was, else 207."""
+    kinds = Counter(type(item.verdict) for item in items)
+    rejected = kinds[Conflict] + kinds[Refused]
+    status = 202 if not rejected else 422 if rejected == len(items) else 207
+    counts = {"accepted": kinds[Stored], "replayed": kinds[Replayed], "skipped": kinds[Skipped], "rejected": rejected}
+    return Answer(status, {**counts, "results": results})
+
+
+def validation(reading: Reading) -> Json:
+    """What would become of an item if it were sent in earnest."""
+    errors = reading.problems if isinstance(reading, Refused) else ()
+    warnings = _shown(reading.warnings)
+    if isinstance(reading, Skipped):
+        message = "would not be stored, but answered as skipped"
+        warnings.append({"code": reading.reason, "field": "", "message": message})
+    return {
+        "valid": not errors,
+        "errors": errors_of(errors),
+        "warnings": warnings,
+        "normalized": normalized(reading.conversion) if isinstance(reading, Accepted) else None,
+    }
+
+
+def _row(record: Record, item: Judged, rows: Rows) -> Json:
+    return {**rows.show(record), "warnings": _shown(item.warnings)}
+
+
+def _shown(warnings: Iterable[Warning_]) -> list[Json]:
+    return [asdict(warning) for warning in warnings]
+
+
+_KEYS = {
+    KeySource.ORDER: ("order_id", "this order_id"),
+    KeySource.HEADER: ("Idempotency-Key", "this Idempotency-Key"),
+    KeySource.NATURAL: ("time", "the same goal, identifiers and time"),
+    KeySource.NONE: ("", "this key"),
+}
+"""The field to name in a conflict, and how to speak of it."""
+
+
+def _conflict(record: Record, key: KeySource) -> HttpProblem:
+    field, words = _KEYS[key]
+    message = (
+        f"{record.id} was stored under {words} with other content. To correct its value or take it back, send an "
+        "adjustment to POST /v1/adjustments; for another conversion use another order_id or Idempotency-Key"
+    )
+    return HttpProblem(
+        CONFLICT, f"{message}.", errors=[Problem(field, "conflict", message)], members={"conversion_id": record.id}
+    )

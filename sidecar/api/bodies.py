@@ -1,0 +1,74 @@
+"""Reading a body: JSON only, not compressed, not too large, not too slow. What it says is left to the handlers."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.api.problem import BAD_HTTP, ENCODED, NOT_JSON, TOO_LARGE, TOO_SLOW, HttpProblem
+from sidecar.api.reply import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large a body may be, and how long it may take to arrive."""
+
+    max_bytes: int = 2 * 2**20
+    seconds: float = 10.0
+
+
+async def read_json_bytes(request: web.Request, limits: BodyLimits) -> bytes:
+    """The body of a request that says it is JSON; HttpProblem otherwise, with the rest of the body left unread."""
+    check_content(request.headers)
+    declared = request.content_length
+    if declared is not None and declared > limits.max_bytes:
+        raise _too_large(limits)
+    await _invite(request)
+    try:
+        return await _read(request, limits)
+    except TimeoutError:
+        said = f"Send it within {limits.seconds:g} seconds."
+        raise HttpProblem(TOO_SLOW, said, close=True) from None
+    except web.RequestPayloadError:
+        raise HttpProblem(BAD_HTTP, "The body is not framed as its headers say.", close=True) from None
+
+
+def check_content(headers: Mapping[str, str]) -> None:
+    """Refuse what is not plain JSON: a web page cannot send that type without asking first, which is never granted."""
+    media_type = headers.get("Content-Type", "").partition(";")[0].strip()
+    if media_type.lower() != JSON:
+        raise HttpProblem(NOT_JSON, "Send JSON and say so: `Content-Type: application/json`.")
+    if headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise HttpProblem(ENCODED, "Send the body as it is, not compressed.")
+
+
+async def _read(request: web.Request, limits: BodyLimits) -> bytes:
+    content = request.content
+    if content.is_eof():  # all here already, as nearly always: no timer needed
+        body = await content.read()
+        _check_size(len(body), limits)
+        return body
+    chunks = bytearray()
+    async with asyncio.timeout(limits.seconds):
+        while chunk := await content.readany():
+            chunks += chunk
+            _check_size(len(chunks), limits)
+    return bytes(chunks)
+
+
+def _check_size(size: int, limits: BodyLimits) -> None:
+    if size > limits.max_bytes:
+        raise _too_large(limits)
+
+
+def _too_large(limits: BodyLimits) -> HttpProblem:
+    said = f"At most {limits.max_bytes} bytes are taken (server.max_body). Send less at once."
+    return HttpProblem(TOO_LARGE, said, close=True)
+
+
+async def _invite(request: web.Request) -> None:
+    """Answer `Expect: 100-continue` only now that the request may send its body."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun

@@ -1,0 +1,133 @@
+"""POST /v1/conversions and /v1/validate: from a body to one answer, or to one for each item.
+
+The conversions of a request go to the outbox together, and nothing is answered before they are on disk.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TypeVar
+
+from aiohttp import web
+
+from sidecar.api.admission import Admission
+from sidecar.api.answers import Answer, Judged, answer, judged, result, summary, validation
+from sidecar.api.bodies import BodyLimits, check_content, read_json_bytes
+from sidecar.api.items import KEY_HEADER, Many, Single, read_items
+from sidecar.api.problem import HttpProblem
+from sidecar.api.reply import json_reply
+from sidecar.api.request_id import REQUEST_ID
+from sidecar.api.rows import Rows
+from sidecar.core.instant import UnixMillis
+from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, read
+from sidecar.ports import Arrival, Conflict, Outbox, Replayed, Stored
+from sidecar.telemetry import Telemetry
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+TURN_ITEMS = 50
+"""After so many items the loop gets a turn: a thousand in one go would hold up everybody else's answers."""
+
+_REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collect:
+    """Takes conversions in. `rules` is asked anew for each request; `stored` is told how many rows of which account."""
+
+    outbox: Outbox
+    rules: Callable[[], Rules]
+    rows: Rows
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    stored: Callable[[Mapping[str, int]], None]
+    limits: BodyLimits
+    admission: Admission = field(default_factory=Admission)
+
+    async def conversions(self, request: web.Request) -> web.Response:
+        """Store what can be stored, and answer once it is on disk."""
+        started = perf_counter()
+        check_content(request.headers)
+        with self.admission.room(request.content_length, self.limits.max_bytes):
+            came, readings = await self._readings(request)
+            kept = await self._keep(readings, request[REQUEST_ID])
+            response = _alone(kept[0], self.rows) if isinstance(came, Single) else await self._together(kept)
+        self.telemetry.answered(perf_counter() - started)
+        return response
+
+    async def validate(self, request: web.Request) -> web.Response:
+        """Say what would become of it, and keep nothing; of an array as `results`, in order."""
+        check_content(request.headers)
+        with self.admission.room(request.content_length, self.limits.max_bytes):
+            came, readings = await self._readings(request)
+            if isinstance(came, Single):
+                return json_reply(validation(readings[0]))
+            return json_reply({"results": [{"index": i, **validation(one)} for i, one in enumerate(readings)]})
+
+    async def _readings(self, request: web.Request) -> tuple[Single | Many, list[Reading]]:
+        """What came, and what each item of it means."""
+        body = await read_json_bytes(request, self.limits)
+        async with self.admission.turn(len(body)):
+            came = read_items(body, request.headers.get(KEY_HEADER))
+            if isinstance(came, Many):
+                return came, await self._read(came.items)
+            return came, [read(came.item, now=self.now(), rules=self.rules(), idempotency_key=came.key)]
+
+    async def _read(self, items: Sequence[object]) -> list[Reading]:
+        now, rules = self.now(), self.rules()
+        return [read(item, now=now, rules=rules) async for item in _in_turns(items)]
+
+    async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Judged]:
+        """Store the accepted ones in one transaction, which is on disk when this returns."""
+        now = self.now()
+        accepted = (reading.conversion for reading in readings if isinstance(reading, Accepted))
+        arrivals = [Arrival(conversion, now, request_id) for conversion in accepted]
+        results = await self.outbox.put(arrivals) if arrivals else []
+        items = list(judged(readings, results))
+        self._tell(items)
+        return items
+
+    def _tell(self, items: Sequence[Judged]) -> None:
+        stored = [item.verdict.record for item in items if isinstance(item.verdict, Stored)]
+        skipped = [item.verdict.reason for item in items if isinstance(item.verdict, Skipped)]
+        if stored:
+            self.stored(_tally(record.account for record in stored))
+        for (event, matched_by), n in _tally((record.event, record.matched_by) for record in stored).items():
+            self.telemetry.received(event, matched_by, n)
+        for reason, n in _tally(skipped).items():
+            self.telemetry.skipped(reason, n)
+
+    async def _together(self, items: Sequence[Judged]) -> web.Response:
+        refused = (item.verdict.problems[0].code for item in items if isinstance(item.verdict, Refused))
+        conflicts = ("conflict" for item in items if isinstance(item.verdict, Conflict))
+        for code, n in _tally((*refused, *conflicts)).items():
+            self.telemetry.refused(code, n)
+        results = [result(index, item, self.rows) async for index, item in _in_turns(list(enumerate(items)))]
+        whole = summary(items, results)
+        return json_reply(whole.body, whole.status)
+
+
+def _alone(item: Judged, rows: Rows) -> web.Response:
+    match answer(item, rows):
+        case Answer(status, body):
+            return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
+        case HttpProblem() as problem:
+            raise problem
+
+
+def _tally(things: Iterable[K]) -> dict[K, int]:
+    """How often each occurs; for the one thing of most requests a Counter would cost more than all the rest here."""
+    counts: dict[K, int] = {}
+    for thing in things:
+        counts[thing] = counts.get(thing, 0) + 1
+    return counts
+
+
+async def _in_turns(items: Sequence[T]) -> AsyncIterator[T]:
+    """The items, with a turn for everybody else in between."""
+    for place, item in enumerate(items, start=1):
+        if place % TURN_ITEMS == 0:
+            await asyncio.sleep(0)
+        yield item

@@ -1,0 +1,98 @@
+"""The door that connections come through: how many, how patient, and an answer for what is no HTTP.
+
+Closes what aiohttp leaves open; what a request wants is left to the application behind.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.api.edge import SERVER
+from sidecar.api.problem import BAD_HTTP, UNAVAILABLE, HttpProblem
+from sidecar.api.reply import encode
+from sidecar.api.request_id import HEADER
+
+
+@dataclass(frozen=True, slots=True)
+class DoorLimits:
+    """`idle_seconds` closes a connection whose next request has not come whole with its headers by then.
+
+    aiohttp has one timer for a connection that sends nothing, one that dribbles headers, and one that is kept alive:
+    so the shortest of the three wishes holds for all. `lingering_seconds` is how long the rest of a refused body is
+    read and thrown away, so that the caller can read the answer before the connection ends.
+    """
+
+    connections: int = 4_096
+    idle_seconds: float = 15.0
+    lingering_seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Makes the protocol of each new connection; `server` is the application's, and knows those that are open."""
+
+    server: web.Server
+    limits: DoorLimits
+    refused: Callable[[str], None]
+    new_id: Callable[[], str]
+
+    def __call__(self) -> asyncio.Protocol:
+        """The protocol that a new connection speaks."""
+        if len(self.server.connections) >= self.limits.connections:
+            self.refused("too_many_connections")
+            return _Full(self.new_id())
+        return _Connection(self)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's, with its time limits set and its answer to malformed requests replaced by ours."""
+
+    __slots__ = ("_door",)
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        super().__init__(
+            door.server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=door.limits.idle_seconds,
+            lingering_time=door.limits.lingering_seconds,
+            auto_decompress=False,  # a small bomb would stall the loop, even when it is refused
+            access_log=None,  # type: ignore[arg-type] # aiohttp takes it; telemetry tells what happens
+        )
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP. What the parser says of it is not repeated: it quotes the request."""
+        if status != 400:
+            return super().handle_error(request, status, exc, message)
+        self._door.refused(BAD_HTTP.code)
+        problem = HttpProblem(BAD_HTTP, "Its request line, its headers or its framing are wrong.", close=True)
+        response = problem.reply()
+        response.headers.update({HEADER: self._door.new_id(), "Server": SERVER})
+        return response
+
+
+class _Full(asyncio.Protocol):
+    """Says that there are too many connections, and hangs up."""
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer without waiting for the request."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(_full(self._request_id))
+        transport.close()
+
+
+def _full(request_id: str) -> bytes:
+    problem = HttpProblem(UNAVAILABLE, "Too many connections are open. Close some, or keep them alive and reuse them.")
+    body = encode(problem.body)
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
+        f"Connection: close\r\nServer: {SERVER}\r\n{HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("ascii") + body

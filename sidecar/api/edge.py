@@ -1,0 +1,76 @@
+"""What surrounds every request: an id, the guard, and an answer for whatever went wrong. One middleware does it all."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from sidecar.api.guard import Guard
+from sidecar.api.problem import HttpProblem, internal, of_http_error, unavailable
+from sidecar.api.request_id import HEADER, REQUEST_ID, request_id
+from sidecar.ports import StorageUnavailable
+from sidecar.telemetry import Telemetry
+
+SERVER = "sidecar"
+"""Without a version: whoever looks for a weak one shall not be told."""
+
+_MARKS = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Makes the middleware and the hook that an application needs."""
+
+    guard: Guard
+    telemetry: Telemetry
+    new_id: Callable[[], str]
+
+    def middleware(self) -> Middleware:
+        """Guards the handlers, and turns what they raise into problems."""
+
+        @web.middleware
+        async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+            request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
+            try:
+                self.guard.check(request.method, request.path, request.headers)
+                return await handler(request)
+            except HttpProblem as problem:
+                return self._refused(problem)
+            except StorageUnavailable as error:
+                self.telemetry.trouble_raised(error.code, detail=str(error))
+                return self._refused(unavailable(error))
+            except web.HTTPException as error:
+                if error.status < 400:
+                    raise
+                return self._refused(of_http_error(error, _paths(request.app), request.path))
+            except ConnectionError:  # the caller left: nobody is there to be told
+                raise
+            except Exception as error:
+                return self._failed(request, error)
+
+        return edge
+
+    def marks(self) -> _MARKS:
+        """Runs before the headers of any answer leave, also of one that is streamed."""
+
+        async def mark(request: web.Request, response: web.StreamResponse) -> None:
+            response.headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
+            response.headers["Server"] = SERVER
+
+        return mark
+
+    def _refused(self, problem: HttpProblem) -> web.Response:
+        self.telemetry.refused(problem.reason)
+        return problem.reply()
+
+    def _failed(self, request: web.Request, error: Exception) -> web.Response:
+        resource = request.match_info.route.resource
+        self.telemetry.loop_failed(f"{request.method} {resource.canonical if resource else '?'}", error)
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer was sent already") from error
+        return internal().reply()
+
+
+def _paths(app: web.Application) -> list[str]:
+    return [resource.canonical for resource in app.router.resources()]

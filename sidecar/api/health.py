@@ -1,0 +1,224 @@
+"""/livez, /readyz and /healthz: whether the process turns, can store, and does all it is there for.
+
+What stands in the way is the board's to know; here it is sorted into checks, by a function of plain values.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+from aiohttp import web
+
+from sidecar.api.problem import unavailable
+from sidecar.api.reply import Json, json_reply
+from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.ports import Backlog, Counts, Outbox, StorageUnavailable
+from sidecar.telemetry import Standing
+from sidecar.troubles import CATALOGUE
+
+PROBE_SECONDS = 1.0
+"""How long one probe of the outbox answers for: whoever asks more often costs no more writes."""
+
+PROBE_PATIENCE_SECONDS = 5.0
+
+_TOLD_TROUBLES = 3
+_GIB = 2**30
+
+
+class Level(StrEnum):
+    """How well something is; `down` means that no conversion can be taken."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+_SEVERITY = {level: place for place, level in enumerate(Level)}
+
+_WELL = {
+    "storage": "The outbox can be written.",
+    "token": "Nothing stands against the sign-in.",
+    "delivery": "Nothing stands against delivery.",
+    "goals": "No goal is known to be missing.",
+    "clock": "Nothing stands against this machine's clock.",
+}
+
+_CHECKS: Mapping[str, str] = {
+    "storage_failed": "storage",
+    "outbox_growing": "storage",
+    "not_connected": "token",
+    "token_refresh_failed": "token",
+    "sign_in_unavailable": "token",
+    "client_secret_expired": "token",
+    "client_secret_invalid": "token",
+    "app_registration": "token",
+    "scope_missing": "token",
+    "goal_not_found": "goals",
+    "goal_settling": "goals",
+    "clock_skew": "clock",
+    "disk_nearly_full": "disk",
+}
+"""Where a trouble belongs; every other one is of delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one part is, in words, and what to do about it."""
+
+    status: Level
+    message: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """Everything that the health page is made of. `failure` is why the outbox could not be written just now."""
+
+    version: str
+    uptime_seconds: float
+    now: UnixMillis
+    failure: StorageUnavailable | None
+    troubles: Sequence[Standing]
+    free_bytes: int
+    min_free_bytes: int
+    counts: Counts
+    backlog: Backlog
+
+
+def judge(vitals: Vitals) -> Json:
+    """The health page; its status is that of the worst check."""
+    checks = {
+        "storage": _storage(vitals),
+        **{name: _of_troubles(name, vitals.troubles) for name in ("token", "delivery", "goals", "clock")},
+        "disk": _disk(vitals.free_bytes, vitals.min_free_bytes),
+    }
+    return {
+        "status": max((check.status for check in checks.values()), key=_SEVERITY.__getitem__),
+        "version": vitals.version,
+        "uptime_seconds": round(vitals.uptime_seconds, 1),
+        "checks": {name: asdict(check) for name, check in checks.items()},
+        "outbox": _outbox(vitals),
+    }
+
+
+def _storage(vitals: Vitals) -> Check:
+    failure = vitals.failure
+    if failure is None:
+        return _of_troubles("storage", vitals.troubles)
+    trouble = CATALOGUE.get(failure.code)
+    return Check(Level.DOWN, f"No conversion can be stored: {failure}.", trouble.solution if trouble else None)
+
+
+def _disk(free: int, reserve: int) -> Check:
+    """Below the reserve intake refuses; twice that is the time to say so."""
+    message = f"{free / _GIB:.1f} GiB are free; storage.min_free_disk is {reserve / _GIB:.2f} GiB."
+    if free >= 2 * reserve:
+        return Check(Level.OK, message)
+    level = Level.DOWN if free < reserve else Level.DEGRADED
+    return Check(level, message, CATALOGUE["disk_nearly_full"].solution)
+
+
+def _of_troubles(name: str, standing: Sequence[Standing]) -> Check:
+    """Degraded while any trouble of that check stands: what is stored already waits, and goes out later."""
+    ours = [trouble for trouble in standing if _CHECKS.get(trouble.code, "delivery") == name]
+    if not ours:
+        return Check(Level.OK, _WELL[name])
+    messages = [trouble.message for trouble in ours[:_TOLD_TROUBLES]]
+    if len(ours) > _TOLD_TROUBLES:
+        messages.append(f"and {len(ours) - _TOLD_TROUBLES} more: see /logs")
+    return Check(Level.DEGRADED, "; ".join(messages), ours[0].trouble.solution)
+
+
+def _outbox(vitals: Vitals) -> Json:
+    due_at, expiry_at = vitals.backlog.oldest_due_at, vitals.backlog.first_expiry_at
+    return {
+        "pending": vitals.counts.pending,
+        "dead": vitals.counts.dead,
+        "oldest_due_seconds": 0 if due_at is None else max(0, vitals.now - due_at) / 1000,
+        "first_expiry_at": None if expiry_at is None else text_of_millis(expiry_at),
+    }
+
+
+# --- I/O -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the vitals come from. `free_bytes` is of the outbox's disk."""
+
+    version: str
+    now: Callable[[], UnixMillis]
+    uptime_seconds: Callable[[], float]
+    troubles: Callable[[], Sequence[Standing]]
+    free_bytes: Callable[[], int]
+    min_free_bytes: int
+    max_pending: int
+
+
+@dataclass(slots=True)
+class Health:
+    """Answers the three pages."""
+
+    outbox: Outbox
+    sources: Sources
+    _probed_at: float = float("-inf")
+    _probed: StorageUnavailable | None = None
+    _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def livez(self, _: web.Request) -> web.Response:
+        """The loop turns, or there would be no answer."""
+        return json_reply({"status": Level.OK})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """200 when a conversion can be stored now."""
+        failure = await self.failure()
+        if failure is not None:
+            raise unavailable(failure, "No conversion can be stored at the moment.")
+        return json_reply({"status": Level.OK})
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """200 for ok and degraded, 503 for down."""
+        page = judge(await self._vitals())
+        down = page["status"] is Level.DOWN
+        return json_reply(page, 503 if down else 200, {"Retry-After": "5"} if down else None)
+
+    async def failure(self) -> StorageUnavailable | None:
+        """Why intake would refuse a conversion now; None when it would not."""
+        if self.sources.free_bytes() < self.sources.min_free_bytes:
+            return StorageUnavailable("disk_nearly_full", "less than storage.min_free_disk is left")
+        if self.outbox.counts.pending >= self.sources.max_pending:
+            return StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
+        return await self._probe()
+
+    async def _probe(self) -> StorageUnavailable | None:
+        clock = asyncio.get_running_loop().time
+        async with self._probing:
+            if clock() - self._probed_at >= PROBE_SECONDS:
+                self._probed = await self._try_to_write()
+                self._probed_at = clock()
+            return self._probed
+
+    async def _try_to_write(self) -> StorageUnavailable | None:
+        try:
+            async with asyncio.timeout(PROBE_PATIENCE_SECONDS):
+                await self.outbox.probe()
+        except StorageUnavailable as error:
+            return error
+        except TimeoutError:
+            return StorageUnavailable("storage_failed", "the disk did not answer in time")
+        return None
+
+    async def _vitals(self) -> Vitals:
+        sources = self.sources
+        return Vitals(
+            version=sources.version,
+            uptime_seconds=sources.uptime_seconds(),
+            now=sources.now(),
+            failure=await self.failure(),
+            troubles=sources.troubles(),
+            free_bytes=sources.free_bytes(),
+            min_free_bytes=sources.min_free_bytes,
+            counts=self.outbox.counts,
+            backlog=await self.outbox.backlog(),
+        )

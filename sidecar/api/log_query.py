@@ -1,0 +1,71 @@
+"""What GET /logs was asked for. Reads text, touches nothing."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sidecar.api import parameters
+from sidecar.api.problem import invalid
+from sidecar.core.problem import Problem, Refusal, did_you_mean, listed
+from sidecar.ports import JournalQuery
+from sidecar.telemetry.names import LEVELS, NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """Which facts, whether to watch for new ones, and after which number an earlier watch broke off."""
+
+    query: JournalQuery
+    follow: bool
+    resume_after: int | None
+
+
+def read_request(given: Iterable[tuple[str, str]], last_event_id: str | None) -> LogRequest:
+    """What the query string and the Last-Event-ID header ask for; HttpProblem with everything wrong with them."""
+    found = parameters.read(given, _READERS)
+    follow = found.pop("follow", False)
+    if follow and "cursor" in found:
+        raise invalid([Problem("cursor", "not_with_follow", "a watch has no pages: leave out cursor or follow")])
+    query = JournalQuery(before_seq=found.pop("cursor", None), **found)
+    return LogRequest(query, follow, _number(last_event_id) if follow and last_event_id else None)
+
+
+def _level(given: str) -> str:
+    if given not in LEVELS:
+        raise Refusal("unknown_level", f"must be one of {listed(LEVELS)}: the lowest that is wanted")
+    return given
+
+
+def _name(given: str) -> str:
+    if given in NAMES:
+        return given
+    close = did_you_mean(given, NAMES)
+    hint = f"did you mean {close}?" if close else "docs/operating.md lists the names"
+    raise Refusal("unknown_name", f"nothing is logged under this name; {hint}")
+
+
+def _follow(given: str) -> bool:
+    if given not in ("0", "1"):
+        raise Refusal("invalid_follow", "must be 1 to watch what comes, or 0")
+    return given == "1"
+
+
+def _number(last_event_id: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", last_event_id, re.ASCII):
+        raise invalid([Problem("Last-Event-ID", "invalid_id", "must be the id of an event of this stream")])
+    return int(last_event_id)
+
+
+_READERS: parameters.Readers = {
+    "level": _level,
+    "name": _name,
+    "account": parameters.text,
+    "order_id": parameters.text,
+    "conversion_id": parameters.text,
+    "since": parameters.instant,
+    "until": parameters.instant,
+    "limit": parameters.limit,
+    "cursor": parameters.cursor,
+    "follow": _follow,
+}
+"""Every parameter, in the words of the contract."""

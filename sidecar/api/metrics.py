@@ -1,0 +1,22 @@
+"""GET /metrics: counters as they stand, gauges read from the outbox at that moment."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.ports import Outbox
+from sidecar.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsPage:
+    """What a Prometheus scraper reads. Costs no scan of the outbox."""
+
+    outbox: Outbox
+    telemetry: Telemetry
+
+    async def get(self, request: web.Request) -> web.Response:
+        """The handler of the route; authorisation happened before."""
+        self.telemetry.outbox_seen(self.outbox.counts, await self.outbox.backlog())
+        body, content_type = self.telemetry.metrics.exposition(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})

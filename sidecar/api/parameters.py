@@ -1,0 +1,87 @@
+"""Query strings: one reader per parameter, every problem found at once. Which parameters there are, the pages say."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sidecar.api.problem import invalid
+from sidecar.core.instant import UnixMillis
+from sidecar.core.problem import Problem, Refusal, did_you_mean, listed
+
+MAX_LIMIT = 1_000
+MAX_TEXT = 200
+
+Readers = Mapping[str, Callable[[str], Any]]
+
+
+def read(given: Iterable[tuple[str, str]], readers: Readers) -> dict[str, Any]:
+    """The value of each parameter that is given; HttpProblem with everything that is wrong with them."""
+    found: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, text in given:
+        try:
+            if name in found:
+                raise Refusal("repeated", "is given twice")
+            found[name] = _reader_of(name, readers)(text)
+        except Refusal as refusal:
+            problems.append(Problem(name[:100], refusal.code, refusal.message))
+    if problems:
+        raise invalid(problems)
+    return found
+
+
+def _reader_of(name: str, readers: Readers) -> Callable[[str], Any]:
+    if name in readers:
+        return readers[name]
+    close = did_you_mean(name, readers)
+    hint = f"did you mean {close}?" if close else f"known are {listed(readers)}"
+    raise Refusal("unknown_parameter", f"is not known; {hint}")
+
+
+def text(given: str) -> str:
+    """Something to compare with."""
+    if not 0 < len(given) <= MAX_TEXT:
+        raise Refusal("invalid_length", f"must have 1 to {MAX_TEXT} characters, or be left out")
+    return given
+
+
+_BLANK_FOR_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")
+"""In a query an unescaped + reads as a blank; before an offset it can mean nothing else."""
+
+
+def instant(given: str) -> UnixMillis:
+    """A time with its offset."""
+    try:
+        at = datetime.fromisoformat(_BLANK_FOR_PLUS.sub("+", given, count=1) if "T" in given else given)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Refusal("invalid_time", "must be a time with its offset, such as 2026-11-23T15:30:45Z")
+    return UnixMillis(int(at.timestamp() * 1000))
+
+
+def limit(given: str) -> int:
+    """How many items a page has."""
+    if not re.fullmatch(r"[0-9]{1,4}", given, re.ASCII) or not 1 <= int(given) <= MAX_LIMIT:
+        raise Refusal("invalid_limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(given)
+
+
+def to_cursor(seq: int) -> str:
+    """Where the next page starts, in a form that invites nobody to count on it."""
+    return base64.urlsafe_b64encode(f"before {seq}".encode()).decode().rstrip("=")
+
+
+def cursor(given: str) -> int:
+    """The number in a cursor."""
+    try:
+        plain = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        plain = ""
+    found = re.fullmatch(r"before ([0-9]{1,18})", plain)
+    if found is None:
+        raise Refusal("invalid_cursor", "must be the next_cursor of the page before")
+    return int(found[1])

@@ -1,0 +1,28 @@
+"""JSON answers: the one place where a value becomes a response."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+JSON = "application/json"
+
+Json = dict[str, Any]
+"""An object on its way to being JSON."""
+
+# Made once: json.dumps with other than its defaults makes a new encoder each time. ASCII only, so that a lone
+# surrogate in a text of the caller's cannot break the answer.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def encode(value: object) -> bytes:
+    """`value` as JSON text."""
+    return _encode(value).encode("ascii")
+
+
+def json_reply(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None, content_type: str = JSON
+) -> web.Response:
+    """`value` as JSON."""
+    return web.Response(body=encode(value), status=status, headers={"Content-Type": content_type, **(headers or {})})

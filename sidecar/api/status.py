@@ -1,0 +1,65 @@
+"""GET /v1/conversions and /v1/conversions/{id}: rows as they stand now."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.api import parameters
+from sidecar.api.problem import NO_CONVERSION, HttpProblem
+from sidecar.api.reply import json_reply
+from sidecar.api.rows import Rows
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import State
+from sidecar.core.problem import Refusal, listed
+from sidecar.core.record import seq_of
+from sidecar.ports import Outbox, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Answers with rows."""
+
+    outbox: Outbox
+    rows: Rows
+
+    async def one(self, request: web.Request) -> web.Response:
+        """The row of that id."""
+        id_ = request.match_info["id"]
+        seq = seq_of(Kind.CONVERSION, id_)
+        record = None if seq is None else await self.outbox.get(seq)
+        if record is None or record.kind is not Kind.CONVERSION:
+            said = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
+            raise HttpProblem(NO_CONVERSION, said)
+        return json_reply(self.rows.show(record))
+
+    async def many(self, request: web.Request) -> web.Response:
+        """Rows, newest first. A page may be short while its cursor says that there is more to look through."""
+        page = await self.outbox.find(read_query(request.query.items()))
+        cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
+        return json_reply({"items": [self.rows.show(record) for record in page.records], "next_cursor": cursor})
+
+
+def read_query(given: Iterable[tuple[str, str]]) -> Query:
+    """The query that these parameters ask for; HttpProblem with everything that is wrong with them."""
+    found = parameters.read(given, _READERS)
+    return Query(before_seq=found.pop("cursor", None), **found)
+
+
+def _state(given: str) -> State:
+    try:
+        return State(given)
+    except ValueError:
+        raise Refusal("unknown_state", f"must be one of {listed(State)}") from None
+
+
+_READERS: parameters.Readers = {
+    "order_id": parameters.text,
+    "event": parameters.text,
+    "state": _state,
+    "account": parameters.text,
+    "since": parameters.instant,
+    "limit": parameters.limit,
+    "cursor": parameters.cursor,
+}
+"""Every parameter of a list, in the words of the contract."""

@@ -1,0 +1,40 @@
+"""The key that is made at first start where one is needed and none is configured; it lies beside the database."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+
+def kept_key(database: Path) -> tuple[str, Path, bool]:
+    """The key, the file it lies in (mode 0600), and whether it was made just now. OSError when it cannot be kept.
+
+    A file without a usable key, as a crash may leave it, gets a new one: an empty key would let everyone in.
+    """
+    path = database.with_name(f"{database.name}.api-key").absolute()
+    kept = _read(path)
+    if kept is not None:
+        return kept, path, False
+    key = secrets.token_urlsafe(32)
+    _write(path, f"{key}\n")
+    return key, path, True
+
+
+def _read(path: Path) -> str | None:
+    try:
+        text = path.read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    return text if re.fullmatch("[!-~]{16,}", text) else None
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole text or nothing, on disk when this returns."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -1,0 +1,177 @@
+"""Runs the service: opens its parts, runs them under one TaskGroup, closes them. The only owner of clock and chance."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sidecar import __version__
+from sidecar.config import Config, ConfigError, changes, load
+from sidecar.core.instant import UnixMillis
+from sidecar.emulator import Emulator, EmulatorOptions
+from sidecar.ports import StorageUnavailable
+from sidecar.serving import CannotListen, served
+from sidecar.settings import Settings
+from sidecar.store.sqlite.committer import StorageBroken
+from sidecar.telemetry import Telemetry
+from sidecar.wiring import Chances, Parts, open_parts
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def now() -> UnixMillis:
+    """The wall clock; everybody else gets it as an argument."""
+    return UnixMillis(time.time_ns() // 1_000_000)
+
+
+def chance() -> float:
+    """Uniform in [0, 1): spreads retries, guards nothing."""
+    return random.random()  # noqa: S311 - no secret depends on it
+
+
+async def serve(path: Path, config: Config) -> int:
+    """Run the service until it is told to stop: 0, or 1 when storage broke. OutboxRefused when it cannot start."""
+    telemetry = Telemetry(now, level=config.logging.level, form=config.logging.format)
+    telemetry.hide(*Settings(config).secrets())
+    try:
+        with telemetry.library_logs():
+            async with contextlib.AsyncExitStack() as stack:
+                clock = Chances(now, time.monotonic, chance)
+                parts = await open_parts(stack, Settings(config), telemetry, clock)
+                return await Service(path, parts, clock).run()
+    finally:
+        telemetry.close()
+
+
+async def run_emulator(options: EmulatorOptions, introduce: Callable[[Emulator], None]) -> int:
+    """Run the emulator alone until a signal comes; `introduce` is called once it serves."""
+    stop = asyncio.Event()
+    async with Emulator(options, now) as emulator:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        introduce(emulator)
+        await stop.wait()
+    return 0
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts, and the tasks that use them."""
+
+    path: Path
+    """The configuration file, read again on SIGHUP."""
+    parts: Parts
+    clock: Chances
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _reload_wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    _why: str = "asked to"
+
+    async def run(self) -> int:
+        """Serve until a signal comes, then finish what is in hand. CannotListen and StorageUnavailable at the start."""
+        try:
+            with self._signals():
+                async with asyncio.TaskGroup() as tasks:
+                    await self._serve(tasks)
+        except* StorageBroken as broken:
+            self._leave_as_it_is(broken.exceptions[0])
+        except* (CannotListen, StorageUnavailable) as refused:
+            raise refused.exceptions[0] from None
+        return 0
+
+    def _leave_as_it_is(self, error: BaseException) -> None:
+        """End at once with 1: closing the outbox in order would write to a file that can no longer be trusted."""
+        self.parts.telemetry.loop_failed("committer", error)
+        self.parts.telemetry.close()
+        os._exit(1)
+
+    async def _serve(self, tasks: asyncio.TaskGroup) -> None:
+        """Start what runs, take requests until it is time to stop, then end each part when its work is done."""
+        parts = self.parts
+        tasks.create_task(parts.outbox.committer.run())
+        telling = tasks.create_task(parts.telemetry.run(parts.journal))
+        flushing = tasks.create_task(parts.flusher.run())
+        endless = [tasks.create_task(work) for work in (parts.tokens.run(), self._reloads())]
+        tasks.create_task(parts.keeper.run(self._stopping))
+        await self._prepare(parts.settings)
+        async with served(parts, self.clock) as url:
+            parts.telemetry.started(__version__, url, parts.settings.config.microsoft.environment)
+            await self._stopping.wait()
+            parts.telemetry.stopping(self._why)
+            parts.flusher.stop()  # beside the last requests, so that both grace times run together
+        await flushing
+        for task in endless:
+            task.cancel()
+        parts.telemetry.stopped()
+        parts.telemetry.stop()
+        await telling
+        parts.outbox.committer.stop()
+
+    async def _prepare(self, settings: Settings) -> None:
+        """Lanes, couriers and, in the emulator, goals for all that `settings` name, before they are in force."""
+        emulator = self.parts.emulator
+        if emulator is not None:
+            await emulator.add_goals(settings.mapped_goals())
+        await self.parts.outbox.open_lanes(settings.lanes())
+        self.parts.flusher.serve(tuple(settings.config.accounts))
+
+    # --- Signals -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number.name)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _stop(self, name: str) -> None:
+        """The first signal ends the service in order, a second one at once: what was answered 202 is on disk."""
+        if self._stopping.is_set():
+            os._exit(1)
+        self._why = f"received {name}"
+        self._stopping.set()
+
+    async def _reloads(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self._reload()
+
+    async def _reload(self) -> None:
+        """Read the file again; whatever goes wrong, the old one stays, and what needs a restart is named."""
+        telemetry, settings = self.parts.telemetry, self.parts.settings
+        try:
+            config = await asyncio.to_thread(load, self.path, os.environ)
+            reloadable, restart = changes(settings.config, config)
+            await self._prepare(settings.with_reloaded(config))
+        except (ConfigError, StorageUnavailable) as error:
+            telemetry.reload_failed(str(error))
+        except Exception as error:  # the edge of a loop: a failed reload must not stop the service
+            telemetry.reload_failed(type(error).__name__)
+            telemetry.loop_failed("reload", error)
+        else:
+            settings.config = settings.with_reloaded(config).config
+            self._forget_what_left()
+            self.parts.gates.retry_now()
+            told = f"changed: {', '.join(reloadable) or 'nothing'}"
+            telemetry.reloaded(f"{told}; only after a restart: {', '.join(restart)}" if restart else told)
+
+    def _forget_what_left(self) -> None:
+        """Goals and accounts that nothing names any more are no trouble any more."""
+        settings, telemetry = self.parts.settings, self.parts.telemetry
+        goals, accounts = set(settings.goals().values()), set(settings.config.accounts)
+        telemetry.configure(settings.config.logging.level, settings.config.logging.format)
+        self.parts.gates.forget_but(accounts, goals)
+        for standing in telemetry.board.standing():
+            goal_left = standing.code in ("goal_not_found", "goal_settling") and standing.subject not in goals
+            if goal_left or (standing.account is not None and standing.account not in accounts):
+                telemetry.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)

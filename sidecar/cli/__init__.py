@@ -1,0 +1,28 @@
+"""The command `sidecar`: its verbs. Those that act on conversions talk to a running sidecar, so there is one truth."""
+
+import click
+
+from sidecar import __version__
+from sidecar.cli.verbs import Verb, Verbs, wants_colour
+
+_VERBS = (
+    Verb("run", "sidecar.cli.running", "The service."),
+    Verb("check", "sidecar.cli.checking", "Validate the configuration and show what is in force."),
+    Verb("connect", "sidecar.cli.connecting", "Sign in to Microsoft Advertising."),
+    Verb("send", "sidecar.cli.sending", "Send one conversion, for a first try."),
+    Verb("logs", "sidecar.cli.journal", "Print what happened, and watch."),
+    Verb("emulator", "sidecar.cli.emulating", "The Microsoft Advertising stand-in alone, for your own tests."),
+)
+
+
+@click.group(
+    cls=Verbs,
+    verbs=_VERBS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": wants_colour()},
+)
+@click.version_option(__version__, prog_name="sidecar")
+def main() -> None:
+    """Carries conversions from any backend to Microsoft Advertising.
+
+    `sidecar VERB --help` tells more of each verb. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+    """

@@ -1,0 +1,20 @@
+"""`sidecar check`: the configuration as the service would take it."""
+
+from pathlib import Path
+
+import click
+
+from sidecar.cli.configured import config_option, configuration
+from sidecar.config import masked_yaml
+
+
+@click.command()
+@config_option
+def check(config_path: Path | None) -> None:
+    """Validate the configuration; print the effective one with secrets masked.
+
+    What is wrong with it is told at once, each problem with its line; the exit code is then 2.
+    """
+    path, config = configuration(config_path)
+    click.echo(f"# {path} is valid. This is in force, defaults included:")
+    click.echo(masked_yaml(config), nl=False)

@@ -1,0 +1,33 @@
+"""What the verbs that read the configuration share: the option --config, and how a refused file ends them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from sidecar.config import Config, ConfigError, load, locate
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration file [$SIDECAR_CONFIG, else ./config.yaml].",
+)
+
+
+def configuration(given: Path | None) -> tuple[Path, Config]:
+    """The file and what it says; exit code 2 with every problem when it cannot be used."""
+    try:
+        path = locate(given, os.environ)
+        return path, load(path, os.environ)
+    except ConfigError as error:
+        refuse(2, str(error))
+
+
+def refuse(code: int, message: str) -> NoReturn:
+    """Say what is wrong and end with that exit code."""
+    click.echo(message, err=True)
+    sys.exit(code)

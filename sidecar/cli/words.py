@@ -1,0 +1,65 @@
+"""What a sidecar's answers say, as lines for a person at a terminal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Json = dict[str, Any]
+
+_KEYS = "Name it with --api-key or $SIDECAR_API_KEY; one that the sidecar made lies beside its database (*.api-key)."
+
+
+def plain(text: object) -> str:
+    """The text on one line, with nothing in it that could steer a terminal."""
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else " " for c in shown)
+
+
+def problem(status: int, body: Json) -> str:
+    """What is wrong with a request: the title, every field's problem or else the detail, and what to do."""
+    return "\n".join((f"{plain(body.get('title', 'Refused'))} (HTTP {status})", *_reasons(status, body)))
+
+
+def _reasons(status: int, body: Json) -> Iterator[str]:
+    errors = body.get("errors") or []
+    fields = [error for error in errors if error.get("field")]
+    yield from _problems(fields)
+    if not fields and body.get("detail"):
+        yield f"  {plain(body['detail'])}"
+    remedies = [error.get("message") for error in errors if not error.get("field")]
+    yield from (f"  What to do: {plain(text)}" for text in (*remedies, body.get("fix")) if text)
+    if status == 401:
+        yield f"  {_KEYS}"
+
+
+def _problems(errors: list[Json]) -> Iterator[str]:
+    yield from (f"  {plain(error.get('field'))}: {plain(error.get('message'))}" for error in errors)
+
+
+def row(answer: Json) -> Iterator[str]:
+    """A conversion: what became of it, what was noted on the way, and what to do."""
+    reason = f" ({plain(answer['reason'])})" if answer.get("reason") else ""
+    yield f"{plain(answer.get('id') or 'not stored')}: {plain(answer.get('state'))}{reason}"
+    if answer.get("matched_by"):
+        yield f"  can be matched by: {plain(', '.join(answer['matched_by']))}"
+    for warning in answer.get("warnings") or ():
+        about = f", {plain(warning['field'])}" if warning.get("field") else ""
+        yield f"  warning{about}: {plain(warning.get('message'))}"
+    yield from remedy(answer)
+
+
+def remedy(item: Json) -> Iterator[str]:
+    """What an item says of its trouble."""
+    for name, label in (("error", "error"), ("message", "message"), ("fix", "What to do")):
+        if item.get(name):
+            yield f"  {label}: {plain(item[name])}"
+
+
+def rows(answer: Json) -> Iterator[str]:
+    """The answer to an array: how many became what, then each item."""
+    yield ", ".join(f"{answer.get(name, 0)} {name}" for name in ("accepted", "replayed", "skipped", "rejected"))
+    for result in answer.get("results") or ():
+        if result.get("errors"):
+            yield f"item {result.get('index')}: refused (HTTP {result.get('status')})"
+            yield from _problems(result["errors"])
+        else:
+            yield from row(result)

@@ -1,0 +1,285 @@
+"""One account's way to Microsoft: claim what is due, send it, hand the answer to the settler.
+
+What an answer means is the settler's matter, what is closed the gates', how much may be on its way `core.traffic`'s,
+which second a row gets `core.batch`'s.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sidecar.core.answer import Answer, Lost, Refused, Verdict
+from sidecar.core.batch import SEARCH_SECONDS, Candidate, of_one_goal, ranges, with_goals, with_seconds
+from sidecar.core.entry import Entry, Lane, too_old
+from sidecar.core.instant import UnixMillis
+from sidecar.core.traffic import Traffic, Trip
+from sidecar.gates import Gates, GoalGate
+from sidecar.ports import Claim, NotConnected, Outbox, Platform, StorageUnavailable
+from sidecar.settler import Settler
+from sidecar.telemetry import Telemetry
+
+T = TypeVar("T")
+
+IDLE_SECONDS = 1.0
+"""How long to sleep when nothing is due, or nothing may go; an arrival or an answer ends it at once."""
+
+EXPIRE_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRules:
+    """The part of `delivery:` that a courier obeys."""
+
+    batch_size: int
+    linger_millis: int
+    max_in_flight: int
+    lease_millis: int
+    """How long a claim is good for: longer than any request may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """A goal that may send now: its lanes, and how many rows may go together, one to see whether it takes any."""
+
+    name: str
+    lanes: Sequence[Lane]
+    rows: int
+
+
+@dataclass(slots=True)
+class Courier:
+    """Carries the rows of one account; `rules` and `goals` (event to goal) are asked anew for each batch."""
+
+    account: str
+    outbox: Outbox
+    platform: Platform
+    gates: Gates
+    settler: Settler
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    rules: Callable[[], DeliveryRules]
+    goals: Callable[[], Mapping[str, str]]
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrived: int = 0
+    _traffic: Traffic = field(default_factory=Traffic)
+    _turns: dict[str, int] = field(default_factory=dict)
+    """When each goal last had its turn, in batches."""
+    _resent: bool = False
+    """Whether the last batch went again: then a new one has its turn first."""
+
+    def wake(self, arrived: int = 0) -> None:
+        """Look again at once: `arrived` rows came in, or something opened."""
+        self._arrived += arrived
+        self._wake.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Carry until `stopping` is set (and `wake` called), then wait for the requests that are on their way."""
+        self._stopping = stopping
+        async with asyncio.TaskGroup() as sends:
+            while not stopping.is_set():
+                claim = await self._guarded("claim", self._next_claim())
+                if claim is not None:
+                    trip = Trip(claim.entries[0].goal or "", claim.resend, _monotonic())
+                    sends.create_task(self._carry(claim, self._traffic.leaves(trip)))
+
+    # --- what goes next ----------------------------------------------------------------------------------------------
+
+    async def _next_claim(self) -> Claim | None:
+        """The next batch that may go now; None after a wait, so that the caller can see whether to stop."""
+        rules = self.rules()
+        if not self._may_send(rules):
+            await self._sleep(IDLE_SECONDS)
+        elif await self._may_go_again(rules) or await self._ready(rules):
+            await self.platform.permit(self.account)
+            return await self._claim(rules)
+        return None
+
+    async def _claim(self, rules: DeliveryRules) -> Claim | None:
+        """What is first in turn; looked at anew, since the wait for the permit may have been long."""
+        if self._stopping.is_set() or not self._may_send(rules):
+            return None
+        ways = (self._claim_new, self._claim_again) if self._resent else (self._claim_again, self._claim_new)
+        for way in ways:
+            if (claim := await way(rules)) is not None:
+                self._resent = claim.resend
+                return claim
+        await self._sleep(IDLE_SECONDS)
+        return None
+
+    def _may_send(self, rules: DeliveryRules) -> bool:
+        window = self.settler.window(self.account, rules.max_in_flight)
+        known = self.platform.knows(self.account)
+        return known and self.gates.lets_out(self.account, self.now()) and self._traffic.has_room(window, _monotonic())
+
+    # --- batches that go again ---------------------------------------------------------------------------------------
+
+    async def _may_go_again(self, rules: DeliveryRules) -> bool:
+        window = self.settler.window(self.account, rules.max_in_flight)
+        takes = self._traffic.takes_resend(window, _monotonic())
+        return takes and await self.outbox.has_open(self.account, self.now())
+
+    async def _claim_again(self, rules: DeliveryRules) -> Claim | None:
+        if not await self._may_go_again(rules):
+            return None
+        await self._end_too_old()
+        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules))
+        if claim is None:
+            self._traffic.expects_nothing()
+        return claim
+
+    # --- new batches -------------------------------------------------------------------------------------------------
+
+    async def _ready(self, rules: DeliveryRules) -> bool:
+        """Whether some goal's batch may go: a full one at once, another when its oldest row has waited `linger`."""
+        now = self.now()
+        fullest, until = 0, now + int(IDLE_SECONDS * 1000)
+        for goal in self._open_goals(rules):
+            if not (entries := await self._due(goal)):
+                continue
+            if (ripe_at := _ripe_at(goal, entries, rules)) <= now:
+                return True
+            fullest, until = max(fullest, len(entries)), min(until, ripe_at)
+        await self._linger(rules.batch_size - fullest if fullest else 1, until)
+        return False
+
+    async def _linger(self, missing: int, until: int) -> None:
+        """Wait for a fuller batch: until enough rows came in, something else wakes this courier, or it is time."""
+        self._arrived = 0
+        while (left := until - self.now()) > 0:
+            before = self._arrived
+            await self._sleep(left / 1000)
+            if self._arrived >= missing or self._arrived == before:
+                return
+
+    def _open_goals(self, rules: DeliveryRules) -> Iterator[_Goal]:
+        """The goals that may send now, those first that have waited longest for their turn."""
+        window, now = self.settler.window(self.account, rules.max_in_flight), self.now()
+        lanes: defaultdict[str, list[Lane]] = defaultdict(list)
+        mapped = self.goals()
+        for lane in self.outbox.lanes:
+            if lane.account == self.account and lane.event in mapped:
+                lanes[mapped[lane.event]].append(lane)
+        for goal in sorted(lanes, key=lambda name: self._turns.get(name, 0)):
+            gate = self.gates.goal(self.account, goal, now)
+            takes = self._traffic.takes(goal, window, _monotonic(), alone=len(lanes) == 1)
+            if takes and gate is not GoalGate.CLOSED:
+                yield _Goal(goal, lanes[goal], rules.batch_size if gate is GoalGate.OPEN else 1)
+
+    async def _due(self, goal: _Goal) -> list[Entry]:
+        """Due rows of a goal; those that are too old are ended in their place."""
+        now = self.now()
+        entries = await self.outbox.due(goal.lanes, now, goal.rows)
+        if any(too_old(entry.time, now) for entry in entries):
+            await self._end_too_old()
+            entries = await self.outbox.due(goal.lanes, now, goal.rows)
+        return entries
+
+    async def _end_too_old(self) -> None:
+        while ended := await self.outbox.expire(self.now(), EXPIRE_ROWS):
+            self.telemetry.rows_expired(ended)
+
+    async def _claim_new(self, rules: DeliveryRules) -> Claim | None:
+        """A new batch of the goal whose turn it is."""
+        now = self.now()
+        for goal in self._open_goals(rules):
+            entries = await self._due(goal)
+            if entries and _ripe_at(goal, entries, rules) <= now:
+                self._turns[goal.name] = max(self._turns.values(), default=0) + 1
+                return await self._freeze(goal, entries, rules)
+        return None
+
+    async def _freeze(self, goal: _Goal, entries: Sequence[Entry], rules: DeliveryRules) -> Claim | None:
+        """Fix what will be sent. Claims of one account follow one another: no two choose one second."""
+        mapped = {lane.event: goal.name for lane in goal.lanes}
+        placed = await self._placed(of_one_goal(with_goals(entries, mapped)))
+        now = self.now()
+        self.gates.probing(self.account, goal.name, now)
+        frozen, identities = [one.entry for one in placed], [one.identity for one in placed]
+        return await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules))
+
+    async def _placed(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Each with a second of its own; looked for in ever wider ranges, the wide ones hardly ever."""
+        placed: list[Candidate] = []
+        left = candidates
+        for reach in SEARCH_SECONDS:
+            used = await self.outbox.used_seconds(ranges(left, reach))
+            for candidate in placed:
+                used.setdefault(candidate.identity, set()).add(candidate.entry.sent_time or candidate.entry.time)
+            found, left = with_seconds(left, used, self.now(), reach)
+            placed += found
+            if not left:
+                break
+        return placed
+
+    def _lease_end(self, rules: DeliveryRules) -> UnixMillis:
+        return UnixMillis(self.now() + rules.lease_millis)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    async def _carry(self, claim: Claim, number: int) -> None:
+        answer = None
+        try:
+            answer = await self._guarded("deliver", self._deliver(claim))
+        finally:
+            self._traffic.returns(number, _monotonic(), answered=answer is not None and _is_heard(answer))
+            self._wake.set()
+
+    async def _deliver(self, claim: Claim) -> Answer:
+        started_at = self.now()
+        answer: Answer
+        if self.gates.lets_out(self.account, started_at):
+            self.telemetry.batch_sent(self.account, claim.batch_id, len(claim.entries), resend=claim.resend)
+            try:
+                answer = await self.platform.upload(self.account, claim.entries)
+            except NotConnected as error:
+                answer = Lost(str(error), sent=False)
+            await self.settler.settle(claim, answer, started_at)
+        else:
+            answer = Lost("closed while it was claimed", sent=False)
+            await self.settler.put_back(claim, answer.why)
+        return answer
+
+    async def _guarded(self, where: str, work: Awaitable[T]) -> T | None:
+        """One odd batch must not become a crash: it stays claimed, and its lease brings it back."""
+        try:
+            return await work
+        except NotConnected:
+            pass  # the gates are told by whoever found out, and open when it is over
+        except StorageUnavailable as error:
+            self.telemetry.trouble_raised(error.code, detail=str(error))
+        except Exception as error:
+            self.telemetry.loop_failed(f"{where} {self.account}", error)
+        await self._sleep(IDLE_SECONDS)
+        return None
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until something wakes this courier, at most `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+
+def _ripe_at(goal: _Goal, entries: Sequence[Entry], rules: DeliveryRules) -> int:
+    """When these rows may go: a full batch at once, another when its oldest row has waited `linger`; Unix millis."""
+    return 0 if len(entries) >= goal.rows else min(entry.received_at for entry in entries) + rules.linger_millis
+
+
+def _is_heard(answer: Answer) -> bool:
+    """Whether Microsoft said something of the rows or of us, other than that it could not."""
+    match answer:
+        case Lost():
+            return False
+        case Refused(verdict=verdict):
+            return verdict is not Verdict.SERVER
+        case _:
+            return True
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()

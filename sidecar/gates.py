@@ -1,0 +1,128 @@
+"""What is closed just now: accounts that cannot send, goals that cannot take. Closing one touches no row.
+
+Kept in memory: after a restart every gate is open, and the first answer closes it again.
+"""
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+from sidecar.core.entry import Reason
+from sidecar.core.instant import UnixMillis
+
+PROBE_MILLIS = 15 * 60_000
+"""How often a closed goal or a paused account is tried again."""
+
+
+class GoalGate(Enum):
+    """Whether rows of a goal may go out."""
+
+    OPEN = auto()
+    PROBE = auto()  # one row may go, to see
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """Why something is closed, since when, and when it is tried again."""
+
+    reason: Reason | None
+    since: UnixMillis
+    until: UnixMillis
+
+
+@dataclass(slots=True)
+class Gates:
+    """The gates of all accounts and goals; `changed` is called when one opens, so that couriers look again."""
+
+    changed: Callable[[], None] = lambda: None
+    connected: bool = True
+    _accounts: dict[str, Closure] = field(default_factory=dict)
+    _goals: dict[tuple[str, str], Closure] = field(default_factory=dict)
+
+    def close_account(self, account: str, reason: Reason | None, now: UnixMillis, until: UnixMillis) -> None:
+        """Let nothing of the account out before `until`; `reason` is what its rows show, None for a short pause.
+
+        What is closed for longer already stays so.
+        """
+        standing = self._accounts.get(account)
+        if standing is not None and standing.until > until:
+            self._accounts[account] = replace(standing, since=now)
+        else:
+            self._accounts[account] = Closure(reason, now, until)
+
+    def lets_out(self, account: str, now: UnixMillis) -> bool:
+        """Whether the account may send now."""
+        closure = self._accounts.get(account)
+        return self.connected and (closure is None or closure.until <= now)
+
+    def open_account(self, account: str, started_at: UnixMillis) -> bool:
+        """A request that left at `started_at` was answered: whether the account is open now.
+
+        One that had left before the account was closed says nothing about it.
+        """
+        closure = self._accounts.get(account)
+        if closure is not None and started_at <= closure.since:
+            return False
+        self._accounts.pop(account, None)
+        return True
+
+    def close_goal(self, account: str, goal: str, reason: Reason, now: UnixMillis) -> None:
+        """Hold the goal's rows back and try one in a while."""
+        self._goals[account, goal] = Closure(reason, now, UnixMillis(now + PROBE_MILLIS))
+
+    def goal(self, account: str, goal: str, now: UnixMillis) -> GoalGate:
+        """Whether rows of the goal may go out now."""
+        closure = self._goals.get((account, goal))
+        if closure is None:
+            return GoalGate.OPEN
+        return GoalGate.PROBE if closure.until <= now else GoalGate.CLOSED
+
+    def probing(self, account: str, goal: str, now: UnixMillis) -> None:
+        """A row is on its way to see whether the goal takes it: no second one before its answer is due."""
+        closure = self._goals.get((account, goal))
+        if closure is not None:
+            self._goals[account, goal] = replace(closure, until=UnixMillis(now + PROBE_MILLIS))
+
+    def open_goal(self, account: str, goal: str) -> bool:
+        """The goal took a row: whether it had been closed."""
+        opened = self._goals.pop((account, goal), None) is not None
+        if opened:
+            self.changed()
+        return opened
+
+    def connect(self, connected: bool) -> None:
+        """The sign-in works, or does not; when it works again everything is tried at once.
+
+        A mere refresh mends nothing: were it to open paused accounts, two of them would wake each other for ever.
+        """
+        mended = connected and not self.connected
+        self.connected = connected
+        if mended:
+            self.retry_now()
+
+    def retry_now(self) -> None:
+        """Something was mended (a sign-in, a reload): try closed accounts and goals at once."""
+        self._accounts = {name: _at_once(closure) for name, closure in self._accounts.items()}
+        self._goals = {key: _at_once(closure) for key, closure in self._goals.items()}
+        self.changed()
+
+    def forget_but(self, accounts: Set[str], goals: Set[str]) -> None:
+        """After a reload: what nothing names any more is no longer held."""
+        self._accounts = {name: closure for name, closure in self._accounts.items() if name in accounts}
+        self._goals = {key: closure for key, closure in self._goals.items() if key[0] in accounts and key[1] in goals}
+
+    def held(self, account: str, goal: str | None) -> Reason | None:
+        """Why rows of this account and goal wait, as it is shown; None when nothing holds them."""
+        if not self.connected:
+            return Reason.NOT_CONNECTED
+        if (closure := self._accounts.get(account)) is not None and closure.reason is not None:
+            return closure.reason
+        if goal is not None and (closure := self._goals.get((account, goal))) is not None:
+            return closure.reason
+        return None
+
+
+def _at_once(closure: Closure) -> Closure:
+    """The same, tried at once; only Microsoft's own "wait" is kept."""
+    return closure if closure.reason is Reason.THROTTLED else replace(closure, until=UnixMillis(0))

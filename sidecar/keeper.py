@@ -1,0 +1,96 @@
+"""The slow rounds: end what got too old, forget what is long over, watch the disk. Never in the way of delivery."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sidecar.core.instant import UnixMillis
+from sidecar.ports import Journal, Outbox, StorageUnavailable
+from sidecar.telemetry import Telemetry
+
+DISK_SECONDS = 5.0
+EXPIRE_SECONDS = 60.0
+PRUNE_SECONDS = 15 * 60.0
+
+SLICE_ROWS = 500
+"""Rows in one transaction of pruning or expiring: it delays an answer by a few milliseconds at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepingRules:
+    """What is kept, how long, and what is too full. Durations in milliseconds."""
+
+    path: Path
+    retention_millis: int
+    min_free_bytes: int
+    max_pending: int
+    journal_millis: int
+    journal_bytes: int
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Runs the rounds; `rules` is asked anew for each."""
+
+    outbox: Outbox
+    journal: Journal
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    rules: Callable[[], KeepingRules]
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Keep house until `stopping` is set."""
+        self._stopping = stopping
+        async with asyncio.TaskGroup() as rounds:
+            for name, seconds, work in (
+                ("watch", DISK_SECONDS, self.watch),
+                ("expire", EXPIRE_SECONDS, self.expire),
+                ("prune", PRUNE_SECONDS, self.prune),
+            ):
+                rounds.create_task(self._repeat(name, seconds, work))
+
+    async def watch(self) -> None:
+        """Raise or clear the troubles of a full disk and a full outbox."""
+        rules = self.rules()
+        free = shutil.disk_usage(rules.path.parent).free
+        self._tell("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
+        pending = self.outbox.counts.pending
+        self._tell("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
+
+    async def expire(self) -> None:
+        """End every waiting row that is older than Microsoft takes, also those of closed goals and accounts."""
+        while not self._stopping.is_set() and (ended := await self.outbox.expire(self.now(), SLICE_ROWS)):
+            self.telemetry.rows_expired(ended)
+
+    async def prune(self) -> None:
+        """Forget settled rows and journal entries that are older than they are kept."""
+        rules = self.rules()
+        after: int | None = 0
+        while after is not None and not self._stopping.is_set():
+            after = await self.outbox.prune(UnixMillis(self.now() - rules.retention_millis), after, SLICE_ROWS)
+        before = UnixMillis(self.now() - rules.journal_millis)
+        while not self._stopping.is_set() and await self.journal.prune(before, rules.journal_bytes):
+            pass
+
+    def _tell(self, code: str, stands: bool, detail: str) -> None:
+        if stands:
+            self.telemetry.trouble_raised(code, detail=detail)
+        else:
+            self.telemetry.trouble_cleared(code)
+
+    async def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping.is_set():
+            try:
+                await work()
+            except StorageUnavailable as error:
+                self.telemetry.trouble_raised(error.code, detail=str(error))
+            except Exception as error:
+                self.telemetry.loop_failed(f"keeper {name}", error)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue

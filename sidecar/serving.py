@@ -1,0 +1,148 @@
+"""The HTTP side of the service: its guard and keys, its routes, what it needs of the parts, and the first words."""
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+
+import click
+from aiohttp import web
+
+from sidecar import __version__, banner, connect
+from sidecar.api.bodies import BodyLimits
+from sidecar.api.guard import Guard
+from sidecar.api.health import Sources
+from sidecar.api.logs import LogsPage
+from sidecar.api.metrics import MetricsPage
+from sidecar.api.rows import Held
+from sidecar.api.server import Parts as ApiParts
+from sidecar.api.server import make_app, serving
+from sidecar.api_key import kept_key
+from sidecar.config import Config, is_loopback
+from sidecar.core.entry import Reason
+from sidecar.core.instant import UnixMillis
+from sidecar.core.record import Record
+from sidecar.settings import Settings
+from sidecar.wiring import Chances, Parts
+
+GRACE_SECONDS = 4.0
+"""How long requests that were read already may take at a stop."""
+
+
+class CannotListen(Exception):
+    """The configured address cannot be had, or not with what it needs; the text says why."""
+
+
+@contextlib.asynccontextmanager
+async def served(parts: Parts, clock: Chances) -> AsyncIterator[str]:
+    """Serve HTTP for as long as the context is open; gives the address. CannotListen when it cannot be had."""
+    server = parts.settings.config.server
+    keys, key = _keys(parts)
+    api = _api(parts, clock, keys)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            host, port = await stack.enter_async_context(
+                serving(make_app(api), api, server.host, server.port, shutdown_seconds=GRACE_SECONDS)
+            )
+        except OSError as error:
+            raise CannotListen(f"cannot listen on {server.host}:{server.port}: {error.strerror or error}") from error
+        url = _url(host, port)
+        _tell(url, key, parts.settings)
+        yield url
+
+
+def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
+    settings = parts.settings
+    config = settings.config
+    started = clock.monotonic()
+
+    return ApiParts(
+        outbox=parts.outbox,
+        telemetry=parts.telemetry,
+        guard=Guard.of(config.server.allowed_hosts, keys),
+        health=Sources(
+            version=__version__,
+            now=clock.now,
+            uptime_seconds=lambda: clock.monotonic() - started,
+            troubles=parts.telemetry.board.standing,
+            free_bytes=lambda: shutil.disk_usage(config.storage.path.parent).free,
+            min_free_bytes=config.storage.min_free_disk,
+            max_pending=config.storage.max_pending,
+        ),
+        rules=settings.intake,
+        goal_of=settings.goal_of,
+        held=lambda record: _held(parts, record, clock.now()),
+        stored=parts.flusher.arrived,
+        now=clock.now,
+        new_id=lambda: secrets.token_hex(8),
+        bodies=BodyLimits(max_bytes=config.server.max_body),
+        routes=_routes(parts),
+    )
+
+
+def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
+    """What keeps a row's account or goal from taking it now, with the trouble that a person can mend."""
+    goal = record.goal or parts.settings.goal_of(record.account, record.event)
+    reason = parts.gates.held(record.account, goal)
+    if reason is Reason.NOT_CONNECTED:
+        return Held(reason, parts.tokens.connection.trouble)
+    if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING, Reason.THROTTLED):
+        return Held(reason)
+    if reason is None and parts.gates.lets_out(record.account, now):
+        return None
+    standing = parts.telemetry.board.standing(account=record.account)
+    trouble = next((one.code for one in standing if one.subject is None), None)
+    return Held(reason or Reason.RETRYING, trouble)
+
+
+def _routes(parts: Parts) -> list[web.RouteDef]:
+    logs = LogsPage(parts.journal, parts.telemetry.followers)
+    metrics = MetricsPage(parts.outbox, parts.telemetry)
+    return [web.get("/logs", logs.get), web.get("/metrics", metrics.get), *connect.routes(parts.connector)]
+
+
+def _keys(parts: Parts) -> tuple[list[str], banner.Key]:
+    """The keys that calls need, and what to say of them. CannotListen when one has to be made and cannot be kept.
+
+    None on loopback unless some are configured; off loopback there is always one, made at the first start.
+    """
+    config = parts.settings.config
+    configured = [key.get_secret_value() for key in config.server.api_keys]
+    if configured:
+        return configured, banner.Configured()
+    if is_loopback(config.server.host):
+        return [], banner.Open()
+    try:
+        key, file, is_new = kept_key(config.storage.path)
+    except OSError as error:
+        raise CannotListen(
+            f"{config.server.host} is not loopback, so calls need a key, and none can be kept beside the database: "
+            f"{error}. Mend that, or name keys of your own in server.api_keys"
+        ) from error
+    parts.telemetry.hide(key)
+    return [key], banner.Made(key, file) if is_new else banner.Kept(file)
+
+
+def _tell(url: str, key: banner.Key, settings: Settings) -> None:
+    """The first words, on stderr; the service runs on when nobody reads them."""
+    with contextlib.suppress(OSError):
+        click.echo(banner.lines(url, key, _emulator(settings), _first(settings.config)), err=True)
+
+
+def _emulator(settings: Settings) -> str | None:
+    microsoft = settings.config.microsoft
+    if settings.embeds_emulator:
+        return "its own emulator"
+    return f"the emulator at {microsoft.endpoints.campaign}" if microsoft.environment == "emulator" else None
+
+
+def _first(config: Config) -> banner.Try:
+    event = next(iter(config.events))
+    consent = None if config.privacy.consent == "granted" else "granted"
+    return banner.Try(event, config.events[event].currency or "USD", consent, config.delivery.linger)
+
+
+def _url(host: str, port: int) -> str:
+    """An address that works from this machine."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"

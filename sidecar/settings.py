@@ -1,0 +1,112 @@
+"""The configuration as each part of the service wants it, always the one that is in force.
+
+A reload swaps the configuration here; whoever asks next gets the new answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sidecar.config import RELOADABLE, Config
+from sidecar.core.intake import EventRule, Rules
+from sidecar.courier import DeliveryRules
+from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
+from sidecar.keeper import KeepingRules
+from sidecar.microsoft.platform import AccountIds
+
+LEASE_MARGIN_SECONDS = 30.0
+"""A claim outlives the two requests it may take (a 109 is repeated once) and the waits between them by so much."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """Holds the configuration in force; each method derives what one part needs of it."""
+
+    config: Config
+
+    def with_reloaded(self, config: Config) -> "Settings":
+        """These settings with what may change while they are in force; everything else stays as at the start."""
+        return Settings(self.config.model_copy(update={name: getattr(config, name) for name in RELOADABLE}))
+
+    def secrets(self) -> list[str]:
+        """Every secret of the configuration, to be masked wherever it might turn up."""
+        microsoft = self.config.microsoft
+        named = (microsoft.client_secret, microsoft.developer_token, microsoft.refresh_token)
+        every = (*named, self.config.storage.encryption_key, *self.config.server.api_keys)
+        return [text for secret in every if (text := secret.get_secret_value())]
+
+    @property
+    def embeds_emulator(self) -> bool:
+        """Whether the emulator runs inside this process: it does, unless the addresses of another one are given."""
+        microsoft = self.config.microsoft
+        return microsoft.environment == "emulator" and not microsoft.endpoints.given()
+
+    def intake(self) -> Rules:
+        """What intake needs to know."""
+        config = self.config
+        events = {
+            name: EventRule(goal=event.goal, account=event.account, value=event.value, currency=event.currency)
+            for name, event in config.events.items()
+        }
+        country = config.matching.default_country or None
+        return Rules(events, tuple(config.accounts), config.privacy.consent, country)
+
+    def goals(self) -> Mapping[str, str]:
+        """The goal of each event."""
+        return {name: event.goal for name, event in self.config.events.items()}
+
+    def goal_of(self, account: str, event: str) -> str | None:
+        """The goal of an event's rows in that account; None where one of the two left the configuration."""
+        rule = self.config.events.get(event)
+        return rule.goal if rule and account in self.config.accounts else None
+
+    def lanes(self) -> Sequence[tuple[str, str]]:
+        """Each (account, event) that a conversion may have."""
+        return [(account, event) for account in self.config.accounts for event in self.config.events]
+
+    def delivery(self) -> DeliveryRules:
+        """What a courier obeys."""
+        delivery = self.config.delivery
+        lease_seconds = 2 * delivery.request_timeout + LEASE_MARGIN_SECONDS
+        return DeliveryRules(
+            delivery.batch_size, int(delivery.linger * 1000), delivery.max_in_flight, int(lease_seconds * 1000)
+        )
+
+    def accounts(self) -> Mapping[str, AccountIds]:
+        """Microsoft's ids of each account; the emulator's own where the file leaves them open."""
+        pair = (CUSTOMER_ID, ACCOUNT_ID) if self.config.microsoft.environment == "emulator" else ("", "")
+        return {
+            name: AccountIds(account.customer_id or pair[0], account.account_id or pair[1])
+            for name, account in self.config.accounts.items()
+        }
+
+    def customers(self) -> Mapping[str, str]:
+        """The customer of each account: those of one customer share Microsoft's limit."""
+        return {name: ids.customer_id for name, ids in self.accounts().items()}
+
+    def keeping(self) -> KeepingRules:
+        """What the keeper keeps, and how long."""
+        storage, logging = self.config.storage, self.config.logging
+        return KeepingRules(
+            path=storage.path,
+            retention_millis=int(storage.retention * 1000),
+            min_free_bytes=storage.min_free_disk,
+            max_pending=storage.max_pending,
+            journal_millis=int(logging.retention * 1000),
+            journal_bytes=logging.max_size,
+        )
+
+    def mapped_goals(self) -> tuple[MappedGoal, ...]:
+        """The goals that the embedded emulator has: one for each name that events are mapped to."""
+        by_name = {event.goal: event for event in self.config.events.values()}
+        return tuple(
+            MappedGoal(
+                name=name,
+                category=event.category or "Purchase",
+                count_type=event.count_type or "All",
+                window_minutes=int((event.window or 90 * 86_400) // 60),
+                revenue=event.revenue or "VariableValue",
+                currency=event.currency,
+                enhanced=event.enhanced is not False,
+            )
+            for name, event in by_name.items()
+        )

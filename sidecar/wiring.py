@@ -1,0 +1,216 @@
+"""Which part gets which: opens everything the service is made of and puts it together. Starts nothing."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.config import Config
+from sidecar.core.instant import UnixMillis
+from sidecar.courier import Courier
+from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
+from sidecar.flusher import Flusher
+from sidecar.gates import Gates
+from sidecar.goal_watch import GoalWatch
+from sidecar.keeper import Keeper
+from sidecar.microsoft.client import open_client
+from sidecar.microsoft.connector import Connector, FinishedSignIn
+from sidecar.microsoft.endpoints import Endpoints, endpoints_of
+from sidecar.microsoft.oauth import Application, SignIn
+from sidecar.microsoft.pacer import Pacer
+from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.microsoft.tls import context
+from sidecar.microsoft.tokens import Connection, TokenSource
+from sidecar.settings import Settings
+from sidecar.settler import Settler
+from sidecar.store.sqlite.database import OutboxRefused
+from sidecar.store.sqlite.journal import SqliteJournal
+from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.secrets import SqliteSecrets
+from sidecar.store.tokens import SealedTokens
+from sidecar.store.vault import Vault
+from sidecar.telemetry import Telemetry
+from sidecar.troubles import CATALOGUE
+
+DELIVERY_GRACE_SECONDS = 8.0
+"""How long requests on their way may take to come back at a stop; with the HTTP side's grace below 15 s."""
+
+EMULATOR_CLIENT_ID = "test-emulator-application"
+EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the emulator takes any
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Clock and chance: the wall clock, a monotonic one in seconds, and a number uniform in [0, 1)."""
+
+    now: Callable[[], UnixMillis]
+    monotonic: Callable[[], float]
+    chance: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is open and wired, ready to be run."""
+
+    settings: Settings
+    telemetry: Telemetry
+    gates: Gates
+    outbox: SqliteOutbox
+    journal: SqliteJournal
+    tokens: TokenSource
+    connector: Connector
+    flusher: Flusher
+    keeper: Keeper
+    emulator: Emulator | None
+    """The embedded one, if there is one."""
+
+
+async def open_parts(
+    stack: contextlib.AsyncExitStack, settings: Settings, telemetry: Telemetry, clock: Chances
+) -> Parts:
+    """Open everything that `settings` names; `stack` closes it. OutboxRefused when the outbox cannot be used."""
+    outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
+    gates = Gates()
+    emulator = await _embedded_emulator(stack, settings, clock)
+    endpoints = _endpoints(settings.config, emulator)
+    ca_bundle = settings.config.microsoft.ca_bundle
+    tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
+    sign_in = SignIn(_application(settings.config, endpoints), tls)
+    tokens = TokenSource(
+        sign_in,
+        _token_store(settings.config, outbox, clock),
+        now=clock.now,
+        chance=clock.chance,
+        on_change=_on_connection(gates, telemetry),
+    )
+    client = await stack.enter_async_context(
+        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout)
+    )
+    pacer = Pacer(lambda: settings.config.delivery.requests_per_minute, clock.monotonic, settings.customers)
+    platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
+    journal = SqliteJournal(outbox.committer, outbox.reader)
+    return Parts(
+        settings,
+        telemetry,
+        gates,
+        outbox,
+        journal,
+        tokens,
+        Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
+        _flusher(settings, telemetry, gates, outbox, platform, clock),
+        Keeper(outbox, journal, telemetry, clock.now, settings.keeping),
+        emulator,
+    )
+
+
+def _outbox(
+    config: Config, telemetry: Telemetry, clock: Chances
+) -> contextlib.AbstractAsyncContextManager[SqliteOutbox]:
+    storage = config.storage
+    return open_outbox(
+        storage.path,
+        config.microsoft.environment,
+        clock.now(),
+        max_pending=storage.max_pending,
+        min_free_bytes=storage.min_free_disk,
+        on_group=telemetry.committed,
+    )
+
+
+def _flusher(
+    settings: Settings,
+    telemetry: Telemetry,
+    gates: Gates,
+    outbox: SqliteOutbox,
+    platform: MicrosoftAdvertising,
+    clock: Chances,
+) -> Flusher:
+    settler = Settler(
+        outbox, platform, gates, GoalWatch(outbox, gates, telemetry, clock.now), telemetry, clock.now, clock.chance
+    )
+
+    def courier(account: str) -> Courier:
+        return Courier(
+            account, outbox, platform, gates, settler, telemetry, clock.now, settings.delivery, settings.goals
+        )
+
+    flusher = Flusher(courier, DELIVERY_GRACE_SECONDS)
+    gates.changed = flusher.wake_all
+    return flusher
+
+
+async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Chances) -> Emulator | None:
+    if not settings.embeds_emulator:
+        return None
+    state_file = settings.config.storage.path.with_suffix(".emulator.db")
+    options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
+    try:
+        return await stack.enter_async_context(Emulator(options, clock.now))
+    except sqlite3.Error as error:
+        raise OutboxRefused(f"the emulator's own file {state_file} cannot be used ({error}): delete it") from error
+
+
+def _endpoints(config: Config, emulator: Emulator | None) -> Endpoints:
+    """Where Microsoft answers, or the embedded emulator in its place."""
+    microsoft = config.microsoft
+    if emulator is None:
+        return endpoints_of(microsoft.environment, microsoft.tenant, microsoft.endpoints.given())
+    addresses = {"campaign": emulator.campaign, "customer": emulator.customer, "authority": emulator.authority}
+    return endpoints_of("emulator", microsoft.tenant, addresses)
+
+
+def _application(config: Config, endpoints: Endpoints) -> Application:
+    microsoft = config.microsoft
+    client_id = EMULATOR_CLIENT_ID if microsoft.environment == "emulator" else microsoft.client_id
+    secret = microsoft.client_secret.get_secret_value()
+    return Application(endpoints.authority, client_id, microsoft.redirect_uri, endpoints.scope, secret)
+
+
+def _token_store(config: Config, outbox: SqliteOutbox, clock: Chances) -> SealedTokens:
+    """The emulator accepts a well-known refresh token, so that it signs itself in."""
+    vault = Vault(config.storage.encryption_key.get_secret_value())
+    secrets = SqliteSecrets(outbox.committer, outbox.reader, clock.now)
+    if config.microsoft.environment == "emulator":
+        return SealedTokens(secrets, vault, SEED_REFRESH_TOKEN, always_seed=True)
+    return SealedTokens(secrets, vault, config.microsoft.refresh_token.get_secret_value())
+
+
+def _developer_token(config: Config) -> str:
+    if config.microsoft.environment == "emulator":
+        return EMULATOR_DEVELOPER_TOKEN
+    return config.microsoft.developer_token.get_secret_value()
+
+
+def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection], None]:
+    """Delivery pauses and resumes with the sign-in; of its troubles the newest stands."""
+    raised: list[str] = []
+
+    def tell(connection: Connection) -> None:
+        gates.connect(connection.connected)
+        while raised and raised[-1] != connection.trouble:
+            telemetry.trouble_cleared(raised.pop())
+        if connection.trouble is not None:
+            raised[:] = [connection.trouble]
+            telemetry.trouble_raised(connection.trouble, detail=_without_title(connection))
+        elif connection.expires_at is not None:
+            telemetry.token_refreshed(connection.expires_at)
+
+    return tell
+
+
+def _without_title(connection: Connection) -> str:
+    """What was said of it; the trouble brings its title itself."""
+    title = CATALOGUE[connection.trouble].title if connection.trouble in CATALOGUE else ""
+    return (connection.message or "").removeprefix(title).strip(" :()")
+
+
+def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
+    def tell(finished: FinishedSignIn) -> None:
+        if finished.setback is None:
+            telemetry.signed_in()
+            gates.retry_now()  # as another user, perhaps, whom Microsoft lets do what the one before could not
+        else:
+            telemetry.sign_in_failed(finished.setback.trouble, finished.setback.message)
+
+    return tell
