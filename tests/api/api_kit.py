@@ -1,0 +1,211 @@
+"""The API as its callers meet it: served on a free port of 127.0.0.1, on a real outbox in a temporary folder."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sidecar.api.bodies import BodyLimits
+from sidecar.api.door import DoorLimits
+from sidecar.api.guard import Guard
+from sidecar.api.health import Sources
+from sidecar.api.rows import Held
+from sidecar.api.server import Parts, make_app, serving
+from sidecar.core.instant import UnixMillis
+from sidecar.core.intake import EventRule, Rules
+from sidecar.core.record import Record
+from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.telemetry import Telemetry
+
+NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
+MSCLKID = "f894f652ea334e739002f7167ab8f8e3"
+
+RULES = Rules(
+    events={
+        "purchase": EventRule(goal="Sidecar Purchase", currency="USD"),
+        "lead": EventRule(goal="Sidecar Lead"),
+        "trial": EventRule(goal="Sidecar Trial", value=Decimal(5), currency="EUR"),
+    },
+    accounts=("default",),
+)
+
+
+@dataclass
+class World:
+    """What surrounds the API, to be moved by a test."""
+
+    now: UnixMillis = NOW
+    rules: Rules = RULES
+    held: Callable[[Record], Held | None] = lambda record: None
+    free_bytes: int = 10**12
+    woken: list[dict[str, int]] = field(default_factory=list)
+    """Each time delivery was told: how many rows of which account."""
+    commits: list[int] = field(default_factory=list)
+    expected_failures: list[str] = field(default_factory=list)
+    """What handlers may stumble over; anything else fails the test."""
+
+    def wake(self, rows: Mapping[str, int]) -> None:
+        self.woken.append(dict(rows))
+
+    def goal_of(self, account: str, event: str) -> str | None:
+        rule = self.rules.events.get(event)
+        return rule.goal if rule and account in self.rules.accounts else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, read to its end."""
+
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["code"] for error in self.json["errors"]]
+
+
+@dataclass(frozen=True)
+class Api:
+    """A served API and a client for it."""
+
+    world: World
+    outbox: SqliteOutbox
+    telemetry: Telemetry
+    host: str
+    port: int
+    client: aiohttp.ClientSession
+
+    async def call(self, method: str, path: str, **options: Any) -> Answer:
+        url = f"http://{self.host}:{self.port}{path}"
+        async with self.client.request(method, url, allow_redirects=False, **options) as response:
+            return Answer(response.status, response.headers, await response.text())
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.call("GET", path, **options)
+
+    async def post(self, given: Any, path: str = "/v1/conversions", **options: Any) -> Answer:
+        """POST `given`: bytes as they are, anything else as JSON."""
+        body = given if isinstance(given, bytes) else json.dumps(given).encode()
+        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+        return await self.call("POST", path, data=body, headers=headers, **options)
+
+    async def raw(self, sent: bytes, *, half_close: bool = False) -> bytes:
+        """What comes back for these very bytes, until the server ends the connection."""
+        reader, writer = await asyncio.open_connection(self.host, self.port)
+        with contextlib.closing(writer):
+            writer.write(sent)
+            if half_close:
+                writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                return await asyncio.wait_for(reader.read(), 10)
+            return b""
+
+    @property
+    def pending(self) -> int:
+        return self.outbox.counts.pending
+
+
+OpenApi = Callable[..., Awaitable[Api]]
+
+
+@pytest.fixture
+def conversion() -> dict[str, Any]:
+    """A conversion that nothing is wrong with."""
+    return {"event": "purchase", "order_id": "ORDER-1", "value": 99.99, "msclkid": MSCLKID}
+
+
+@pytest.fixture
+async def open_api(tmp_path: Path) -> AsyncIterator[OpenApi]:
+    """Opens an API; arguments are fields of Parts, `keys`, `hosts` and `max_pending`."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def opened(**options: Any) -> Api:
+            return await stack.enter_async_context(_api(tmp_path, **options))
+
+        yield opened
+
+
+@pytest.fixture
+async def api(open_api: OpenApi) -> Api:
+    """An API as it is by default: on loopback, without keys."""
+    return await open_api()
+
+
+@contextlib.asynccontextmanager
+async def _api(
+    folder: Path,
+    *,
+    keys: tuple[str, ...] = (),
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
+    max_pending: int = 1_000_000,
+    min_free_bytes: int = 0,
+    bodies: BodyLimits | None = None,
+    door: DoorLimits | None = None,
+    **more: Any,
+) -> AsyncIterator[Api]:
+    world = World()
+    ids = (f"request-{number}" for number in itertools.count(1))
+    async with contextlib.AsyncExitStack() as stack:
+        null = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, null)
+        telemetry = Telemetry(lambda: world.now, fd=null)
+        stack.callback(telemetry.close)
+        outbox = await stack.enter_async_context(_outbox(folder, world, max_pending))
+        parts = Parts(
+            outbox=outbox,
+            telemetry=telemetry,
+            guard=Guard.of(hosts, keys),
+            health=Sources(
+                version="0.0.0",
+                now=lambda: world.now,
+                uptime_seconds=lambda: 12.34,
+                troubles=telemetry.board.standing,
+                free_bytes=lambda: world.free_bytes,
+                min_free_bytes=min_free_bytes,
+                max_pending=max_pending,
+            ),
+            rules=lambda: world.rules,
+            goal_of=world.goal_of,
+            held=lambda record: world.held(record),
+            stored=world.wake,
+            now=lambda: world.now,
+            new_id=lambda: next(ids),
+            bodies=bodies or BodyLimits(),
+            door=door or DoorLimits(),
+            **more,
+        )
+        host, port = await stack.enter_async_context(serving(make_app(parts), parts, "127.0.0.1", 0))
+        client = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
+        yield Api(world, outbox, telemetry, host, port, client)
+        failures = telemetry.board.standing("loop_failed")
+        assert [failure.message for failure in failures] == world.expected_failures
+
+
+@contextlib.asynccontextmanager
+async def _outbox(folder: Path, world: World, max_pending: int) -> AsyncIterator[SqliteOutbox]:
+    def committed(rows: int, seconds: float) -> None:
+        world.commits.append(rows)
+
+    path = folder / "outbox.db"
+    async with open_outbox(path, "emulator", world.now, max_pending=max_pending, on_group=committed) as outbox:
+        committer = asyncio.create_task(outbox.committer.run())
+        await outbox.open_lanes([("default", event) for event in RULES.events])
+        try:
+            yield outbox
+        finally:
+            outbox.committer.stop()
+            await committer

@@ -1,0 +1,48 @@
+"""Large bodies are bounded: in memory by a budget, in work by turns; small ones always get through."""
+
+import asyncio
+
+import pytest
+
+from sidecar.api.admission import SMALL_BYTES, Admission
+from sidecar.api.problem import HttpProblem
+
+LARGE = 2 * 2**20
+
+
+def test_large_body_beyond_the_budget_is_refused_before_it_is_read() -> None:
+    admission = Admission(budget_bytes=LARGE)
+    with admission.room(LARGE, LARGE), pytest.raises(HttpProblem) as refused, admission.room(LARGE, LARGE):
+        pass
+    assert refused.value.kind.status == 503
+    assert refused.value.headers["Retry-After"] == "1"
+    with admission.room(LARGE, LARGE):
+        pass
+
+
+def test_small_body_needs_no_room() -> None:
+    admission = Admission(budget_bytes=LARGE)
+    with admission.room(LARGE, LARGE), admission.room(SMALL_BYTES, LARGE):
+        pass
+
+
+def test_body_of_unknown_length_counts_as_the_largest() -> None:
+    admission = Admission(budget_bytes=LARGE)
+    with admission.room(None, LARGE), pytest.raises(HttpProblem), admission.room(SMALL_BYTES + 1, LARGE):
+        pass
+
+
+async def test_large_bodies_are_worked_on_in_turns_and_small_ones_beside_them() -> None:
+    admission = Admission(at_once=1)
+    order: list[str] = []
+
+    async def work(name: str, size: int) -> None:
+        async with admission.turn(size):
+            order.append(f"{name} begins")
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            order.append(f"{name} ends")
+
+    await asyncio.gather(work("first", LARGE), work("second", LARGE), work("small", 10))
+    assert order.index("first ends") < order.index("second begins")
+    assert order.index("small ends") < order.index("second begins")

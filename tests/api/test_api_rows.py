@@ -1,0 +1,163 @@
+"""A row as it is shown: section 4 of the contract."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.api.reply import encode
+from sidecar.api.rows import Held, Rows, number
+from sidecar.core.conversion import Kind, plain_decimal
+from sidecar.core.entry import Reason, State
+from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.record import Record
+from sidecar.troubles import CATALOGUE
+
+FIELDS = (
+    "id kind state reason account event goal order_id time value currency msclkid visitor_id matched_by attempt "
+    "received_at due_at sent_at settled_at batch_id error error_code tracking_id message fix meta"
+)
+
+PENDING = Record(
+    seq=17,
+    kind=Kind.CONVERSION,
+    state=State.PENDING,
+    reason=None,
+    account="default",
+    event="purchase",
+    goal=None,
+    order_id="O-1",
+    time=UnixSeconds(1_795_444_245),
+    value="49.9",
+    currency="USD",
+    msclkid="f894f652ea334e739002f7167ab8f8e3",
+    email_sha256="a" * 64,
+    phone_sha256=None,
+    attempt=0,
+    received_at=UnixMillis(1_795_444_245_123),
+    due_at=UnixMillis(1_795_444_250_000),
+    claimed=False,
+    sent_at=None,
+    settled_at=None,
+    batch_id=None,
+    error=None,
+    error_code=None,
+    tracking_id=None,
+    message=None,
+    meta='{"cart":{"lines":3}}',
+)
+
+GOALS = {("default", "purchase"): "Sidecar Purchase"}
+NOW = UnixMillis(PENDING.received_at)
+ROWS = Rows(goal_of=lambda account, event: GOALS.get((account, event)), held=lambda record: None, now=lambda: NOW)
+
+
+def test_row_has_the_fields_of_the_contract_and_no_others() -> None:
+    assert list(ROWS.show(PENDING)) == FIELDS.split()
+
+
+def test_hash_of_a_person_is_not_shown() -> None:
+    row = ROWS.show(PENDING)
+    assert row["matched_by"] == ("msclkid", "email")
+    assert "aaaaaaaa" not in encode(row).decode()
+
+
+def test_instants_are_utc_text() -> None:
+    row = ROWS.show(PENDING)
+    assert (row["time"], row["received_at"]) == ("2026-11-23T14:30:45Z", "2026-11-23T14:30:45.123Z")
+
+
+def test_meta_is_shown_as_it_was_given() -> None:
+    assert ROWS.show(PENDING)["meta"] == {"cart": {"lines": 3}}
+
+
+@given(st.decimals(0, 999_999_999_999, places=3) | st.integers(0, 999_999_999_999).map(Decimal))
+def test_value_is_a_json_number_equal_digit_for_digit(value: Decimal) -> None:
+    exact = plain_decimal(value)
+    assert json.dumps(number(exact)) in (exact, f"{exact}.0")
+    assert Decimal(encode([number(exact)]).decode()[1:-1]) == value
+
+
+@pytest.mark.parametrize(
+    ("record", "due_at"),
+    [
+        (PENDING, "2026-11-23T14:30:50Z"),
+        (replace(PENDING, claimed=True, leased=True), None),
+        (replace(PENDING, claimed=True), "2026-11-23T14:30:50Z"),
+        (replace(PENDING, state=State.DELIVERED), None),
+        (replace(PENDING, state=State.DEAD, reason="too_old"), None),
+    ],
+)
+def test_due_at_is_shown_while_the_row_waits_only(record: Record, due_at: str | None) -> None:
+    assert ROWS.show(record)["due_at"] == due_at
+
+
+def test_goal_comes_from_the_mapping_until_the_row_is_first_sent() -> None:
+    assert ROWS.show(PENDING)["goal"] == "Sidecar Purchase"
+    assert ROWS.show(replace(PENDING, goal="Old Name"))["goal"] == "Old Name"
+
+
+def test_row_whose_event_left_the_configuration_is_unmapped() -> None:
+    row = ROWS.show(replace(PENDING, event="gone", reason="not_yet"))
+    assert (row["goal"], row["reason"], row["fix"]) == (None, "unmapped", CATALOGUE["unmapped"].solution)
+
+
+def test_reason_of_account_or_goal_is_laid_over_a_waiting_row_only() -> None:
+    held = Rows(ROWS.goal_of, lambda record: Held(Reason.NOT_CONNECTED), ROWS.now)
+    row = held.show(replace(PENDING, reason=Reason.RETRYING))
+    assert (row["reason"], row["fix"]) == ("not_connected", CATALOGUE["not_connected"].solution)
+    assert held.show(replace(PENDING, state=State.DELIVERED))["reason"] is None
+    assert held.show(replace(PENDING, state=State.DEAD, reason="too_old"))["reason"] == "too_old"
+
+
+def test_row_whose_account_left_the_configuration_is_unmapped() -> None:
+    assert ROWS.show(replace(PENDING, account="gone"))["reason"] == "unmapped"
+
+
+def test_remedy_is_that_of_the_trouble_behind_the_reason() -> None:
+    """Where the client secret has expired, opening /connect would not help."""
+    rows = Rows(ROWS.goal_of, lambda record: Held(Reason.NOT_CONNECTED, "client_secret_expired"), ROWS.now)
+    assert rows.show(PENDING)["fix"] == CATALOGUE["client_secret_expired"].solution
+
+
+def test_row_of_a_batch_that_waits_to_be_sent_again_is_retrying() -> None:
+    assert ROWS.show(replace(PENDING, claimed=True))["reason"] == "retrying"
+    assert ROWS.show(replace(PENDING, claimed=True, leased=True))["reason"] is None
+
+
+def test_time_that_has_come_is_waited_for_no_more() -> None:
+    row = replace(PENDING, reason="not_yet")
+    assert ROWS.show(row)["reason"] == "not_yet"
+    assert ROWS.show(replace(row, due_at=NOW))["reason"] is None
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "trouble"),
+    [
+        (State.DEAD, "too_old", "conversion_too_old"),
+        (State.DEAD, "poison", "poison"),
+        (State.DEAD, "OfflineConversionCurrencyInvalid", "row_refused"),
+        (State.PENDING, "retrying", "row_retried"),
+    ],
+)
+def test_trouble_comes_with_its_words_and_remedy(state: State, reason: str, trouble: str) -> None:
+    row = ROWS.show(replace(PENDING, state=state, reason=reason))
+    assert (row["message"], row["fix"]) == (CATALOGUE[trouble].cause, CATALOGUE[trouble].solution)
+
+
+def test_microsofts_own_words_come_before_ours() -> None:
+    assert ROWS.show(replace(PENDING, state=State.DEAD, reason="X", message="said so"))["message"] == "said so"
+
+
+@pytest.mark.parametrize("reason", [None, "not_yet"])
+def test_row_that_goes_out_by_itself_needs_no_remedy(reason: str | None) -> None:
+    row = ROWS.show(replace(PENDING, reason=reason))
+    assert (row["reason"], row["message"], row["fix"]) == (reason, None, None)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.NOT_YET])
+def test_every_other_reason_of_ours_has_a_remedy(reason: Reason) -> None:
+    assert ROWS.show(replace(PENDING, reason=reason))["fix"]

@@ -1,0 +1,161 @@
+"""/healthz, /livez, /readyz: first the judgement on plain values, then the pages."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from api_kit import NOW, Api, OpenApi
+
+from sidecar.api.health import Level, Vitals, judge
+from sidecar.core.instant import UnixMillis
+from sidecar.ports import Backlog, Counts, StorageUnavailable
+from sidecar.telemetry import Standing
+from sidecar.troubles import CATALOGUE
+
+GIB = 2**30
+
+WELL = Vitals(
+    version="1.2.3",
+    uptime_seconds=3.14159,
+    now=NOW,
+    failure=None,
+    troubles=(),
+    free_bytes=100 * GIB,
+    min_free_bytes=GIB,
+    counts=Counts(pending=7, dead=2, delivered=100),
+    backlog=Backlog(oldest_due_at=UnixMillis(NOW - 2_500), first_expiry_at=UnixMillis(NOW + 1_000)),
+)
+
+CHECKS = ["storage", "token", "delivery", "goals", "clock", "disk"]
+
+
+def standing(code: str, subject: str | None = None) -> Standing:
+    return Standing(code=code, account="default", subject=subject, detail=None, since=NOW, seen_at=NOW)
+
+
+def unwell(page: dict[str, Any]) -> list[str]:
+    return [name for name, check in page["checks"].items() if check["status"] is not Level.OK]
+
+
+def test_page_has_the_shape_of_the_contract() -> None:
+    page = judge(WELL)
+    assert list(page) == ["status", "version", "uptime_seconds", "checks", "outbox"]
+    assert (page["status"], page["version"], page["uptime_seconds"]) == ("ok", "1.2.3", 3.1)
+    assert list(page["checks"]) == CHECKS
+    assert all(set(check) == {"status", "message", "fix"} for check in page["checks"].values())
+    assert page["outbox"] == {
+        "pending": 7,
+        "dead": 2,
+        "oldest_due_seconds": 2.5,
+        "first_expiry_at": "2026-11-23T14:30:46Z",
+    }
+
+
+@pytest.mark.parametrize("due_at", [None, NOW + 60_000])
+def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
+    outbox = judge(replace(WELL, backlog=Backlog(due_at, None)))["outbox"]
+    assert (outbox["oldest_due_seconds"], outbox["first_expiry_at"]) == (0, None)
+
+
+@pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full"}))  # the disk itself is asked
+def test_any_standing_trouble_degrades_one_check_and_names_its_remedy(code: str) -> None:
+    """Microsoft being away makes it degraded, never down."""
+    page = judge(replace(WELL, troubles=(standing(code),)))
+    [name] = unwell(page)
+    assert (page["status"], page["checks"][name]["status"]) == ("degraded", "degraded")
+    assert page["checks"][name]["fix"] == CATALOGUE[code].solution
+
+
+@pytest.mark.parametrize(
+    ("code", "check"),
+    [
+        ("not_connected", "token"),
+        ("client_secret_expired", "token"),
+        ("unreachable", "delivery"),
+        ("developer_token_invalid", "delivery"),
+        ("goal_not_found", "goals"),
+        ("clock_skew", "clock"),
+        ("storage_failed", "storage"),
+    ],
+)
+def test_trouble_shows_in_the_check_it_belongs_to(code: str, check: str) -> None:
+    assert unwell(judge(replace(WELL, troubles=(standing(code),)))) == [check]
+
+
+def test_many_troubles_of_a_check_are_cut_short() -> None:
+    goals = tuple(standing("goal_not_found", f"Goal {n}") for n in range(5))
+    message = judge(replace(WELL, troubles=goals))["checks"]["goals"]["message"]
+    assert "Goal 0" in message
+    assert "Goal 3" not in message
+    assert "2 more" in message
+
+
+def test_outbox_that_cannot_be_written_is_down() -> None:
+    page = judge(replace(WELL, failure=StorageUnavailable("storage_failed", "disk I/O error")))
+    assert (page["status"], unwell(page)) == ("down", ["storage"])
+    assert "disk I/O error" in page["checks"]["storage"]["message"]
+
+
+@pytest.mark.parametrize(("free", "status"), [(2 * GIB, "ok"), (2 * GIB - 1, "degraded"), (GIB - 1, "down")])
+def test_disk_is_told_of_before_intake_stops(free: int, status: str) -> None:
+    assert judge(replace(WELL, free_bytes=free))["checks"]["disk"]["status"] == status
+
+
+def test_worst_check_is_the_status_of_the_whole() -> None:
+    assert judge(replace(WELL, troubles=(standing("throttled"),), free_bytes=0))["status"] == "down"
+
+
+# --- Pages -----------------------------------------------------------------------------------------------------------
+
+
+async def test_healthy_service_answers_200_everywhere(api: Api) -> None:
+    for path in ("/livez", "/readyz", "/healthz"):
+        answer = await api.get(path)
+        assert (answer.status, answer.json["status"]) == (200, "ok")
+
+
+async def test_pending_is_exact_right_after_every_202(api: Api, conversion: dict[str, Any]) -> None:
+    for n in range(1, 6):
+        await api.post({**conversion, "order_id": str(n)})
+        assert (await api.get("/healthz")).json["outbox"]["pending"] == n
+
+
+async def test_degraded_is_200_and_down_is_503(open_api: OpenApi) -> None:
+    api = await open_api(min_free_bytes=GIB)
+    api.telemetry.trouble_raised("unreachable", account="default")
+    answer = await api.get("/healthz")
+    assert (answer.status, answer.json["status"]) == (200, "degraded")
+    api.world.free_bytes = 0
+    answer = await api.get("/healthz")
+    assert (answer.status, answer.json["status"]) == (503, "down")
+    assert answer.headers["Retry-After"]
+
+
+async def test_full_disk_is_not_ready_but_alive(open_api: OpenApi) -> None:
+    api = await open_api(min_free_bytes=GIB)
+    api.world.free_bytes = 0
+    answer = await api.get("/readyz")
+    assert (answer.status, answer.codes) == (503, ["disk_nearly_full"])
+    assert answer.headers["Retry-After"]
+    assert (await api.get("/livez")).status == 200
+
+
+async def test_full_outbox_is_not_ready(open_api: OpenApi, conversion: dict[str, Any]) -> None:
+    api = await open_api(max_pending=1)
+    await api.post(conversion)
+    assert (await api.get("/readyz")).codes == ["outbox_growing"]
+
+
+async def test_asking_often_costs_one_write(api: Api) -> None:
+    writes = 0
+    before = api.outbox.committer.committed
+
+    def counted(db: Any) -> None:
+        nonlocal writes
+        writes += 1
+        before(db)
+
+    api.outbox.committer.committed = counted
+    answers = await asyncio.gather(*(api.get("/readyz") for _ in range(30)))
+    assert ({answer.status for answer in answers}, writes) == ({200}, 1)

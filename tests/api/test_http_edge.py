@@ -1,0 +1,182 @@
+"""What surrounds every request: its id, problems for whatever goes wrong, and nothing that leaks."""
+
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from api_kit import Api, OpenApi
+
+from sidecar.ports import StorageUnavailable
+
+
+async def fails(request: web.Request) -> web.Response:
+    raise RuntimeError("customer@example.com is in this text")
+
+
+async def full(request: web.Request) -> web.Response:
+    raise StorageUnavailable("disk_nearly_full", "less than storage.min_free_disk is left")
+
+
+async def breaks_off(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"begun")
+    raise RuntimeError("half way")
+
+
+async def streams(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write_eof(b"done")
+    return response
+
+
+async def redirects(request: web.Request) -> web.Response:
+    raise web.HTTPFound("/elsewhere")
+
+
+ROUTES = [
+    web.get("/fails", fails),
+    web.get("/full", full),
+    web.get("/breaks-off", breaks_off),
+    web.get("/streams", streams),
+    web.get("/redirects", redirects),
+]
+
+
+# --- Ids -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["a", "req-17/x:y", "!~", "x" * 128])
+async def test_id_of_the_request_is_echoed(api: Api, given: str) -> None:
+    assert (await api.get("/livez", headers={"X-Request-Id": given})).headers["X-Request-Id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "two words", "é", "a\tb", "\xa0"])
+async def test_id_that_might_do_harm_is_replaced(api: Api, given: str) -> None:
+    assert (await api.get("/livez", headers={"X-Request-Id": given})).headers["X-Request-Id"] == "request-1"
+
+
+async def test_every_answer_has_an_id_and_names_no_version(open_api: OpenApi, conversion: dict[str, Any]) -> None:
+    api = await open_api(routes=ROUTES)
+    answers = [
+        await api.post(conversion),
+        await api.post({}),
+        await api.post(b"{"),
+        await api.get("/nowhere"),
+        await api.get("/v1/validate"),
+        await api.get("/livez", headers={"Host": "evil.example"}),
+        await api.get("/full"),
+        await api.get("/streams"),
+        await api.get("/redirects"),
+        await api.get("/livez", headers={"Expect": "the unexpected"}),
+    ]
+    assert [answer.status for answer in answers] == [202, 422, 400, 404, 405, 421, 503, 200, 302, 200]
+    ids = [answer.headers["X-Request-Id"] for answer in answers]
+    assert len(set(ids)) == len(answers)
+    assert {answer.headers["Server"] for answer in answers} == {"sidecar"}
+
+
+async def test_row_keeps_the_id_of_the_request_that_brought_it(api: Api, conversion: dict[str, Any]) -> None:
+    await api.post(conversion, headers={"X-Request-Id": "checkout-9"})
+    [(kept,)] = await api.outbox.committer.database.call(
+        lambda db: db.execute("SELECT request_id FROM entries").fetchall()
+    )
+    assert kept == "checkout-9"
+
+
+# --- Problems --------------------------------------------------------------------------------------------------------
+
+
+async def test_problem_says_the_same_as_its_status_line(api: Api) -> None:
+    """RFC 9457: type, title, status, detail, and errors."""
+    for answer in (await api.get("/nowhere"), await api.post(b""), await api.post([]), await api.get("/v1/validate")):
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert list(answer.json) == ["type", "title", "status", "detail", "errors"]
+        assert answer.json["status"] == answer.status
+        assert answer.json["title"]
+        assert answer.json["detail"].endswith((".", "?")) or answer.json["errors"]
+
+
+@pytest.mark.parametrize("path", ["/v1/clicks", "/v1/adjustments", "/v1/explain", "/v1/conversions/conv_1/explain"])
+async def test_call_of_a_later_version_is_404(api: Api, path: str) -> None:
+    assert (await api.post({}, path=path)).status == 404
+
+
+async def test_unknown_path_suggests_a_near_one(api: Api) -> None:
+    assert "Did you mean /v1/conversions?" in (await api.post({}, path="/v1/conversion")).json["detail"]
+    assert "/openapi.json" in (await api.get("/favicon.ico")).json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/conversions", "GET, HEAD, POST"),
+        ("GET", "/v1/validate", "POST"),
+        ("DELETE", "/v1/conversions/conv_1", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("PATCH", "/livez", "GET, HEAD"),
+    ],
+)
+async def test_wrong_method_is_405_and_names_the_right_ones(api: Api, method: str, path: str, allowed: str) -> None:
+    answer = await api.call(method, path)
+    assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+    assert allowed in answer.json["detail"]
+
+
+async def test_unexpected_error_is_a_problem_that_leaks_nothing(open_api: OpenApi) -> None:
+    api = await open_api(routes=ROUTES)
+    answers = [await api.get("/fails"), await api.get("/fails")]
+    assert [answer.status for answer in answers] == [500, 500]
+    assert "customer" not in answers[0].text
+    assert "RuntimeError" not in answers[0].text
+    [trouble] = api.telemetry.board.standing("loop_failed")
+    assert (trouble.subject, trouble.count) == ("GET /fails, RuntimeError", 2)
+    api.world.expected_failures = [trouble.message]
+
+
+async def test_error_in_the_middle_of_an_answer_ends_the_connection(open_api: OpenApi) -> None:
+    api = await open_api(routes=ROUTES)
+    came = await api.raw(b"GET /breaks-off HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert came.endswith(b"5\r\nbegun\r\n")  # and no last chunk: the caller sees that it is not whole
+    [trouble] = api.telemetry.board.standing("loop_failed")
+    api.world.expected_failures = [trouble.message]
+
+
+async def test_full_disk_is_503_with_its_remedy_and_a_trouble(open_api: OpenApi) -> None:
+    api = await open_api(routes=ROUTES)
+    answer = await api.get("/full")
+    assert (answer.status, answer.codes) == (503, ["disk_nearly_full"])
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "Free space" in answer.json["errors"][0]["message"]
+    assert [trouble.code for trouble in api.telemetry.board.standing()] == ["disk_nearly_full"]
+
+
+async def test_caller_sees_no_text_of_its_own_again(api: Api) -> None:
+    """Problems never repeat what was given: it may be somebody's address."""
+    canary = "canary@example.com"
+    given = {"event": canary, "value": canary, canary: 1, "user": {"email_sha256": canary, "country": canary}}
+    answers = [
+        await api.post(given),
+        await api.post([given]),
+        await api.post(given, path="/v1/validate"),
+        await api.post(f'{{"{canary}'.encode()),
+        await api.get("/v1/conversions", params={"state": canary, "limit": canary, "cursor": canary}),
+        await api.get(f"/{canary}"),
+    ]
+    assert [answer.status for answer in answers] == [422, 422, 200, 400, 422, 404]
+    assert not [answer for answer in answers if canary in answer.text]
+
+
+async def test_requests_on_one_connection_are_answered_in_order(api: Api, conversion: dict[str, Any]) -> None:
+    """Keep-alive and pipelining."""
+    sent = b""
+    for number in range(20):
+        body = json.dumps({**conversion, "order_id": str(number)}).encode()
+        head = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        sent += b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+    came = await api.raw(sent + b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answers = came.split(b"HTTP/1.1 ")[1:]
+    assert [int(answer[:3]) for answer in answers] == [202] * 20 + [200]
+    assert all(f'"order_id":"{number}"'.encode() in answer for number, answer in enumerate(answers[:20]))

@@ -1,0 +1,319 @@
+"""GET /openapi.json agrees with the routes, with the readers of requests, and with what the running service answers."""
+
+import asyncio
+import contextlib
+import copy
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate as validate_openapi
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from sidecar import __version__, serving
+from sidecar.api import log_query, status
+from sidecar.api.items import MAX_ITEMS
+from sidecar.api.openapi import document
+from sidecar.api.parameters import MAX_LIMIT
+from sidecar.api.server import make_app
+from sidecar.app import chance, now
+from sidecar.config import parse
+from sidecar.core import intake, user
+from sidecar.core.entry import State
+from sidecar.settings import Settings
+from sidecar.telemetry import Telemetry
+from sidecar.telemetry.names import LEVELS
+from sidecar.wiring import Chances, Parts, open_parts
+
+DOCUMENT = document()
+SCHEMAS = DOCUMENT["components"]["schemas"]
+MSCLKID = "f894f652ea334e739002f7167ab8f8e3"
+CLOCK = Chances(now, time.monotonic, chance)
+
+# --- The judge -------------------------------------------------------------------------------------------------------
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        place = DOCUMENT
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            place = place[step]
+        node = place
+    return node
+
+
+def closed(node: Any) -> Any:
+    """The same, but an object may have no more than what is said of it: an answer must not outgrow its description."""
+    if isinstance(node, list):
+        return [closed(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: closed(value) for key, value in node.items()}
+    used = [node[key] for key in ("schema", "items") if isinstance(node.get(key), dict)]
+    used += node["properties"].values() if isinstance(node.get("properties"), dict) else []
+    for schema in used:
+        if {"$ref", "allOf", "anyOf", "properties"} & schema.keys():
+            schema["unevaluatedProperties"] = False
+    return node
+
+
+CLOSED = Registry().with_resource("urn:api", DRAFT202012.create_resource(closed(copy.deepcopy(DOCUMENT))))
+
+
+def check(pointer: str, value: Any) -> None:
+    """Raise unless `value` is as the schema at `pointer` says."""
+    Draft202012Validator({"$ref": f"urn:api#{pointer}"}, registry=CLOSED).validate(value)
+
+
+def check_answer(method: str, path: str, code: int, content_type: str, text: str) -> None:
+    """Raise unless the document knows this answer of this call."""
+    operation = DOCUMENT["paths"][path][method.lower()]
+    key = str(code) if str(code) in operation["responses"] else "default"
+    content = resolved(operation["responses"][key])["content"]
+    assert content_type in content, f"{method} {path} may not answer {code} with {content_type}"
+    schema = content[content_type]["schema"]
+    if content_type.endswith("json"):
+        judge = {**closed({"schema": schema})["schema"]}
+        judge = json.loads(json.dumps(judge).replace('"#/', '"urn:api#/'))
+        Draft202012Validator(judge, registry=CLOSED).validate(json.loads(text))
+
+
+# --- The service -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Service:
+    """Everything as it is wired in earnest, but that nothing is sent."""
+
+    parts: Parts
+    url: str
+    client: aiohttp.ClientSession
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, str]:
+        data = None if body is None else body if isinstance(body, str) else json.dumps(body)
+        sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        options = {"data": data, "headers": sent, "allow_redirects": False}
+        async with self.client.request(method, self.url + path, **options) as answer:
+            return answer.status, answer.content_type, await answer.text()
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    config = parse(
+        f"{{server: {{port: 0, max_body: 64KiB}}, microsoft: {{environment: emulator}}, "
+        f"storage: {{url: 'sqlite:///{tmp_path}/outbox.db', min_free_disk: 1MiB}}}}",
+        {},
+    )
+    settings = Settings(config)
+    async with contextlib.AsyncExitStack() as stack:
+        null = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, null)
+        telemetry = Telemetry(now, fd=null)
+        stack.callback(telemetry.close)
+        parts = await open_parts(stack, settings, telemetry, CLOCK)
+        committing = asyncio.create_task(parts.outbox.committer.run())
+        await parts.outbox.open_lanes(settings.lanes())
+        async with serving.served(parts, CLOCK) as url, aiohttp.ClientSession() as client:
+            yield Service(parts, url, client)
+        parts.outbox.committer.stop()
+        await committing
+
+
+# --- The document ----------------------------------------------------------------------------------------------------
+
+
+async def test_document_is_served_and_valid(service: Service) -> None:
+    code, content_type, text = await service.call("GET", "/openapi.json")
+    assert (code, content_type) == (200, "application/json")
+    assert json.loads(text) == DOCUMENT
+    assert DOCUMENT["info"]["version"] == __version__
+    validate_openapi(DOCUMENT)
+
+
+async def test_document_describes_every_route_and_no_other(service: Service) -> None:
+    app = make_app(serving._api(service.parts, CLOCK, []))
+    routes = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    assert {(method, path) for method, path, _ in operations()} == {each for each in routes if each[0] != "HEAD"}
+
+
+def test_every_call_has_a_name_and_a_summary_of_its_own() -> None:
+    found = [(operation["operationId"], operation["summary"]) for _, _, operation in operations()]
+    assert len(dict(found)) == len({summary for _, summary in found}) == len(found)
+
+
+def test_no_key_of_the_document_is_a_torn_off_end_of_a_sentence() -> None:
+    """YAML makes `{description: one, two}` a key `two` without a value."""
+
+    def keys(node: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(node, dict):
+            yield from node.items()
+        for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from keys(each)
+
+    assert [key for key, value in keys(DOCUMENT) if value is None or " " in key] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "readers"), [("/v1/conversions", status._READERS), ("/logs", log_query._READERS)], ids=str
+)
+def test_parameters_of_lists_are_those_that_are_read(path: str, readers: dict[str, Any]) -> None:
+    parameters = [resolved(one) for one in DOCUMENT["paths"][path]["get"]["parameters"]]
+    assert [one["name"] for one in parameters if one["in"] == "query"] == list(readers)
+
+
+def test_fields_of_a_conversion_are_those_that_are_read() -> None:
+    assert SCHEMAS["Conversion"]["properties"].keys() == intake.SHAPE.names
+    assert SCHEMAS["User"]["properties"].keys() == user.SHAPE.names
+    assert SCHEMAS["ExternalAttribution"]["properties"].keys() == intake._CREDIT.names
+
+
+def test_lists_of_values_and_limits_are_those_of_the_code() -> None:
+    assert SCHEMAS["State"]["enum"] == list(State)
+    assert SCHEMAS["LogLevel"]["enum"] == list(LEVELS)
+    assert DOCUMENT["components"]["parameters"]["limit"]["schema"]["maximum"] == MAX_LIMIT
+    body = DOCUMENT["components"]["requestBodies"]["Conversions"]["content"]["application/json"]
+    assert body["schema"]["anyOf"][1]["maxItems"] == MAX_ITEMS
+    check("/components/schemas/Conversion", body["example"])
+
+
+# --- What is asked ---------------------------------------------------------------------------------------------------
+
+GOOD = [
+    {"event": "purchase", "order_id": "A", "value": 12.5, "msclkid": MSCLKID},
+    {"event": "purchase", "time": "2026-11-23T15:30:45+01:00", "value": 0, "currency": "eur"},
+    {"event": "lead", "landing_url": f"https://shop.example/?msclkid={MSCLKID}", "meta": {"any": [1, None]}},
+    {"event": "signup", "user": {"email": "customer@contoso.com", "phone": "0171 5551234", "country": "de"}},
+    {"event": "signup", "user": {"email_sha256": "A" * 64, "phone_sha256": "b" * 64}, "consent": "granted"},
+    {"event": "lead", "external_attribution": {"credit": 1, "model": "first"}, "account": "default"},
+    {"event": "lead", **dict.fromkeys(sorted(intake.SHAPE.names - {"event"}))},
+]
+BAD = [
+    {},
+    {"event": None},
+    {"event": ""},
+    {"event": "purchase", "vlaue": 10},
+    {"event": "purchase", "value": "10"},
+    {"event": "purchase", "value": True},
+    {"event": "purchase", "value": -1},
+    {"event": "purchase", "value": 10**12},
+    {"event": "purchase", "order_id": 17},
+    {"event": "purchase", "order_id": "x" * 201},
+    {"event": "purchase", "time": 1_795_444_245_000},
+    {"event": "purchase", "currency": "EURO"},
+    {"event": "purchase", "consent": "yes"},
+    {"event": "purchase", "meta": "note"},
+    {"event": "purchase", "user": {"mail": "customer@contoso.com"}},
+    {"event": "purchase", "user": {"email_sha256": "abc"}},
+    {"event": "purchase", "external_attribution": {"credit": 1.5, "model": "first"}},
+    {"event": "purchase", "external_attribution": {"credit": 1}},
+    "purchase",
+]
+
+
+@pytest.mark.parametrize("item", GOOD, ids=str)
+async def test_what_is_accepted_is_as_described(service: Service, item: dict[str, Any]) -> None:
+    check("/components/schemas/Conversion", item)
+    item = {**item, "time": item.get("time") and now() // 1000}
+    assert json.loads((await service.call("POST", "/v1/validate", [item]))[2])["results"][0]["errors"] == []
+
+
+@pytest.mark.parametrize("item", BAD, ids=str)
+async def test_what_is_not_as_described_is_refused(service: Service, item: Any) -> None:
+    judge = Draft202012Validator({"$ref": "urn:api#/components/schemas/Conversion"}, registry=CLOSED)
+    assert not judge.is_valid(item)
+    assert json.loads((await service.call("POST", "/v1/validate", [item]))[2])["results"][0]["errors"] != []
+
+
+# --- What is answered ------------------------------------------------------------------------------------------------
+
+ONE = {"event": "purchase", "order_id": "ONE", "value": 10, "msclkid": MSCLKID, "meta": {"cart": 7}}
+NOISY = {"event": "purchase", "value": 59.97000000000001, "user": {"email": "a@contoso.com", "phone": "12"}}
+POST, GET = "POST", "GET"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        (POST, "/v1/conversions", {**ONE, "order_id": "TWO"}, 202),
+        (POST, "/v1/conversions", NOISY, 202),
+        (POST, "/v1/conversions", ONE, 200),
+        (POST, "/v1/conversions", {**ONE, "consent": "denied"}, 200),
+        (POST, "/v1/conversions", {**ONE, "value": 11}, 409),
+        (POST, "/v1/conversions", {"evnt": "purchase"}, 422),
+        (POST, "/v1/conversions", [{**ONE, "order_id": "THREE"}, ONE], 202),
+        (POST, "/v1/conversions", [NOISY, ONE, {**ONE, "value": 1}, {}, 7, {**ONE, "consent": "denied"}], 207),
+        (POST, "/v1/conversions", [{}, {**ONE, "value": 1}], 422),
+        (POST, "/v1/conversions", [], 422),
+        (POST, "/v1/conversions", "{", 400),
+        (POST, "/v1/conversions", "[" + "{}," * 1_000 + "{}]", 413),
+        (POST, "/v1/conversions", " " * 70_000, 413),
+        (POST, "/v1/validate", ONE, 200),
+        (POST, "/v1/validate", [NOISY, {}, {"event": "lead"}], 200),
+        (POST, "/v1/validate", "x", 400),
+        (GET, "/v1/conversions?limit=1&order_id=ONE", None, 200),
+        (GET, "/v1/conversions?limit=0&stat=dead", None, 422),
+        (GET, "/v1/conversions/conv_1", None, 200),
+        (GET, "/v1/conversions/conv_99", None, 404),
+        (GET, "/logs", None, 200),
+        (GET, "/logs?level=warning&limit=1", None, 200),
+        (GET, "/logs?level=warn", None, 422),
+        (GET, "/healthz", None, 200),
+        (GET, "/livez", None, 200),
+        (GET, "/readyz", None, 200),
+        (GET, "/metrics", None, 200),
+        (GET, "/openapi.json", None, 200),
+        (GET, "/v1/connection", None, 200),
+        (GET, "/oauth/callback?state=unknown&code=test-code", None, 400),
+        (POST, "/oauth/callback", {"redirect_url": "http://localhost/?state=unknown&code=test-code"}, 400),
+        (POST, "/oauth/callback", {}, 422),
+        (POST, "/connect", {}, 200),
+    ],
+)
+async def test_real_answers_are_as_described(service: Service, method: str, path: str, body: Any, code: int) -> None:
+    assert (await service.call(POST, "/v1/conversions", ONE))[0] == 202
+    service.parts.telemetry.batch_halved("default", 1, 10)
+    await service.parts.telemetry.flush(service.parts.journal)
+    answered, content_type, text = await service.call(method, path, body)
+    assert answered == code, text
+    described = path.partition("?")[0].replace("conv_1", "{id}").replace("conv_99", "{id}")
+    check_answer(method, described, code, content_type, text)
+
+
+async def test_refusals_at_the_door_are_as_described(service: Service) -> None:
+    for code, headers in ((421, {"Host": "shop.example"}), (403, {"Origin": "https://shop.example"})):
+        answered, content_type, text = await service.call(GET, "/v1/conversions", **headers)
+        assert answered == code
+        check_answer(GET, "/v1/conversions", code, content_type, text)
+    answered, content_type, text = await service.call(POST, "/v1/conversions", ONE, Content_Type="text/plain")
+    assert answered == 415
+    check_answer(POST, "/v1/conversions", 415, content_type, text)
+
+
+async def test_storage_that_takes_nothing_is_answered_as_described(service: Service) -> None:
+    service.parts.outbox.committer.stop()
+    for method, path, body in ((POST, "/v1/conversions", ONE), (GET, "/readyz", None), (GET, "/healthz", None)):
+        answered, content_type, text = await service.call(method, path, body)
+        assert answered == 503
+        check_answer(method, path, 503, content_type, text)
+
+
+def test_judge_refuses_an_answer_that_has_more_or_less_than_described() -> None:
+    good = {"status": "ok"}
+    check_answer(GET, "/livez", 200, "application/json", json.dumps(good))
+    for bad in ({}, {"status": "fine"}, {**good, "more": 1}):
+        with pytest.raises(Exception, match=r"required|expected|Unevaluated"):
+            check_answer(GET, "/livez", 200, "application/json", json.dumps(bad))

@@ -1,0 +1,100 @@
+"""GET /v1/conversions: one row, lists of rows, and what may be asked."""
+
+from typing import Any
+
+import pytest
+from api_kit import MSCLKID, NOW, Api
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.api.problem import HttpProblem
+from sidecar.api.status import read_query
+from sidecar.core.entry import State
+from sidecar.core.instant import UnixMillis
+from sidecar.ports import Query
+
+
+def order(number: int, event: str = "purchase") -> dict[str, Any]:
+    return {"event": event, "order_id": f"O-{number}", "msclkid": MSCLKID}
+
+
+async def ids(api: Api, query: str) -> list[str]:
+    answer = await api.get(f"/v1/conversions?{query}")
+    assert answer.status == 200
+    return [row["id"] for row in answer.json["items"]]
+
+
+async def test_unknown_ids_are_404(api: Api) -> None:
+    for id_ in ("conv_1", "conv_", "adj_1", "1", "conv_-1", "conv_99999999999999999999", "conv_1x", "%00", "x" * 500):
+        answer = await api.get(f"/v1/conversions/{id_}")
+        assert (answer.status, answer.json["type"]) == (404, "urn:sidecar:problem:no_such_conversion")
+
+
+async def test_list_is_newest_first_and_pages_meet_without_gap(api: Api) -> None:
+    await api.post([order(n) for n in range(25)])
+    seen, cursor, pages = [], "", 0
+    while cursor is not None:
+        body = (await api.get(f"/v1/conversions?limit=10{cursor and '&cursor=' + cursor}")).json
+        seen += [row["id"] for row in body["items"]]
+        cursor, pages = body["next_cursor"], pages + 1
+    assert (seen, pages) == ([f"conv_{n}" for n in range(25, 0, -1)], 3)
+
+
+async def test_default_page_has_a_hundred_rows(api: Api) -> None:
+    await api.post([order(n) for n in range(101)])
+    assert len(await ids(api, "")) == 100
+    assert len(await ids(api, "limit=1000")) == 101
+
+
+async def test_every_parameter_narrows_the_list(api: Api) -> None:
+    await api.post([order(1), order(2), order(1, "lead")])
+    api.world.now = UnixMillis(NOW + 60_000)
+    await api.post(order(4))
+    assert await ids(api, "order_id=O-1") == ["conv_3", "conv_1"]
+    assert await ids(api, "order_id=O-1&event=lead") == ["conv_3"]
+    assert await ids(api, "event=purchase") == ["conv_4", "conv_2", "conv_1"]
+    assert await ids(api, "state=dead") == []
+    assert await ids(api, "account=default&state=pending&limit=1") == ["conv_4"]
+    assert await ids(api, "account=other") == []
+    assert await ids(api, "since=2026-11-23T14:31:00Z") == ["conv_4"]
+    assert await ids(api, "since=2026-11-23T15:31:00+01:00") == ["conv_4"]  # a + that nobody escaped
+    assert await ids(api, "since=2026-11-23T15:31:00%2B01:00") == ["conv_4"]
+
+
+@pytest.mark.parametrize("limit", ["1", "0100", "1000"])
+def test_limits_within_bounds_are_taken(limit: str) -> None:
+    assert read_query([("limit", limit)]) == Query(limit=int(limit))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        *(("limit", text, "invalid_limit") for text in ("0", "1001", "-1", "", "ten", "1.5", "١٠", "99999999999999")),
+        *(("cursor", text, "invalid_cursor") for text in ("", "17", "YmVmb3JlIA", "!!", "YmVmb3JlIHg", "é")),
+        *(("state", text, "unknown_state") for text in ("", "Dead", "failed")),
+        *(("since", text, "invalid_time") for text in ("", "2026-11-23T15:30:45", "2026-11-23", "yesterday", "1")),
+        *((name, "", "invalid_length") for name in ("order_id", "event", "account")),
+        ("order", "1", "unknown_parameter"),
+        ("", "", "unknown_parameter"),
+    ],
+)
+def test_anything_else_is_a_problem(name: str, text: str, code: str) -> None:
+    with pytest.raises(HttpProblem) as caught:
+        read_query([(name, text)])
+    assert (caught.value.kind.status, caught.value.errors[0].field, caught.value.reason) == (422, name, code)
+
+
+async def test_all_problems_are_told_and_a_near_name_is_suggested(api: Api) -> None:
+    answer = await api.get("/v1/conversions?lmit=5&state=gone&event=a&event=b")
+    assert (answer.status, answer.codes) == (422, ["unknown_parameter", "unknown_state", "repeated"])
+    assert "did you mean limit?" in answer.json["detail"]
+
+
+@given(st.dictionaries(st.sampled_from(["since", "limit", "cursor", "state", "order_id", "x"]), st.text(max_size=40)))
+def test_no_text_breaks_the_reader(given: dict[str, str]) -> None:
+    try:
+        query = read_query(given.items())
+    except HttpProblem as problem:
+        assert problem.kind.status == 422
+    else:
+        assert isinstance(query.state, State | None)

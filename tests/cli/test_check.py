@@ -1,0 +1,64 @@
+"""`sidecar check`: the effective configuration with secrets masked, or every problem."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from cli_rig import sidecar
+
+USABLE = """
+server: {api_keys: [test-key-of-the-server]}
+storage: {encryption_key: test-encryption-key}
+microsoft:
+  environment: sandbox
+  client_id: test-app
+  client_secret: test-client-secret
+  developer_token: test-developer-token
+accounts: {default: {customer_id: 1, account_id: 2}}
+"""
+
+
+def test_what_is_in_force_is_shown_with_secrets_masked(tmp_path: Path) -> None:
+    """Reads and validates the configuration; prints the effective one with secrets masked."""
+    file = tmp_path / "config.yaml"
+    file.write_text(USABLE)
+    shown = sidecar("check", "--config", str(file))
+    assert shown.exit_code == 0
+    assert shown.stderr == ""
+    effective = yaml.safe_load(shown.stdout)
+    assert effective["microsoft"]["client_secret"] == "***"
+    assert effective["delivery"]["batch_size"] == 1000
+    assert "test-key" not in shown.stdout
+    assert "test-encryption" not in shown.stdout
+    assert "test-developer" not in shown.stdout
+
+
+def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
+    """All reported together with line and nearest known key; exit 2."""
+    file = tmp_path / "config.yaml"
+    file.write_text("server: {prot: 1}\nmicrosoft: {environment: somewhere}\nevents: {lead: {gaol: x}}\n")
+    shown = sidecar("check", "--config", str(file))
+    assert shown.exit_code == 2
+    assert shown.stdout == ""
+    told = shown.stderr.splitlines()
+    assert f"{file}:1: server.prot: unknown key; did you mean server.port?" in told
+    assert any(line.startswith(f"{file}:2: microsoft.environment: ") for line in told)
+    assert any(line.startswith(f"{file}:3: events.lead.gaol: ") for line in told)
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_missing_file_tells_how_to_make_one(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = sidecar(verb)
+    assert shown.exit_code == 2
+    assert "cp config.example.yaml config.yaml" in shown.stderr
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_broken_file_ends_with_2(verb: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("server: [\n")
+    shown = sidecar(verb, "--config", str(file))
+    assert shown.exit_code == 2
+    assert str(file) in shown.stderr
+    assert "Traceback" not in shown.stderr

@@ -1,0 +1,131 @@
+"""`sidecar connect`: the sign-in from a terminal, against an emulator that signs in whoever opens its page."""
+
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+from cli_rig import COMMAND, Service, ended, process, read_until, sidecar
+
+SETTINGS = """
+microsoft:
+  environment: production
+  client_id: test-app
+  developer_token: test-developer-token
+  redirect_uri: http://localhost:{port}/oauth/callback
+  endpoints: {endpoints}
+  ca_bundle: {ca}
+accounts: {{default: {{customer_id: 100000001, account_id: 200000001}}}}
+"""
+
+
+class SignIn:
+    """A running sidecar that is not connected, its emulator, and a browser."""
+
+    def __init__(self, service: Service, emulator: str, ca: Path) -> None:
+        self.service = service
+        self.emulator = emulator
+        self.ca = ca
+
+    def return_address(self, told: str) -> str:
+        """Where the browser ends after it opened the address that was told."""
+        [address] = [word for word in told.split() if word.startswith("https://")]
+        answer = requests.get(address, verify=self.ca, allow_redirects=False, timeout=10)
+        assert answer.status_code == 302, answer.text
+        return answer.headers["Location"]
+
+    def refuse_consent(self) -> None:
+        rule = {"match": {"operation": "authorize"}, "action": {"type": "oauth_error", "aadsts": 65004}}
+        requests.post(f"{self.emulator}/_emulator/faults", json=rule, verify=self.ca, timeout=10).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def sign_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignIn]:
+    folder = tmp_path_factory.mktemp("sign-in")
+    with process("emulator", "--port", "0", "--ca-out", "ca.pem", "--goal", "Sidecar Lead", folder=folder) as emulator:
+        printed = yaml.safe_load(read_until("docs/emulator.md", emulator.stdout).split("\n\n")[1])
+        endpoints = printed["microsoft"]["endpoints"]
+        service = Service(folder)
+        service.settings = SETTINGS.format(port=service.port, endpoints=endpoints, ca=folder / "ca.pem")
+        with service.running():
+            yield SignIn(service, endpoints["campaign"], folder / "ca.pem")
+
+
+def test_browser_comes_back_by_itself(sign_in: SignIn) -> None:
+    """Prints the URL, waits for the callback."""
+    with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
+        told = read_until("Waiting.", run.stdout)
+        assert requests.get(sign_in.return_address(told), timeout=10).status_code == 200
+        code, out, err = ended(run)
+    assert (code, err) == (0, "")
+    assert "Connected." in out
+    shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", "20", url=sign_in.service.url)
+    assert ": delivered" in shown.stdout
+
+
+def test_pasted_address_does_as_well_after_a_wrong_one(sign_in: SignIn) -> None:
+    """... or a pasted redirect URL."""
+    with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder, stdin=subprocess.PIPE) as run:
+        told = read_until("Waiting.", run.stdout)
+        assert "connected already" in told
+        assert run.stdin is not None
+        run.stdin.write(f"\nhttp://localhost/nothing\n{sign_in.return_address(told)}\n")
+        code, out, err = ended(run)
+    assert code == 0
+    assert "Connected." in out
+    assert err.count("That is not it") == 1
+
+
+def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: SignIn) -> None:
+    """Longer than the 4,096 characters that a terminal takes as one line."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "connect", "--url", sign_in.service.url], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as run:
+        os.close(theirs)
+        with os.fdopen(ours, "r+b", buffering=0) as terminal:
+            told = b""
+            while b"then Enter." not in told:
+                told += terminal.read(1000)
+            address = f"{sign_in.return_address(told.decode())}&padding={'x' * 5000}"
+            terminal.write(f"{address}\r".encode())
+            shown = b""
+            while b"`sidecar send`" not in shown:
+                shown += terminal.read(1000)
+        assert run.wait(20) == 0
+    assert b"code=" not in shown
+    assert b"Connected." in shown
+
+
+def test_refused_consent_is_told_with_what_to_do(sign_in: SignIn) -> None:
+    sign_in.refuse_consent()
+    with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
+        told = read_until("Waiting.", run.stdout)
+        requests.get(sign_in.return_address(told), timeout=10)
+        code, _, err = ended(run)
+    assert code == 1
+    assert "not connected: " in err
+    assert "What to do: " in err
+
+
+def test_sign_in_that_was_never_begun_is_refused(sign_in: SignIn) -> None:
+    with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder, stdin=subprocess.PIPE) as run:
+        told = read_until("Waiting.", run.stdout)
+        assert run.stdin is not None
+        run.stdin.write("http://localhost/oauth/callback?code=test-code&state=test-state\n")
+        code, _, err = ended(run)
+    assert told
+    assert code == 1
+    assert "Sign-in expired" in err
+
+
+def test_interrupted_wait_ends_quietly(sign_in: SignIn) -> None:
+    with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
+        read_until("Waiting.", run.stdout)
+        code, _, err = ended(run, signal.SIGINT)
+    assert (code, err.strip()) == (130, "")

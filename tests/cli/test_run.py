@@ -1,0 +1,113 @@
+"""`sidecar run`: its first words work when they are pasted, and it ends as it should."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from cli_rig import Service, ended, process, read_until, sidecar
+
+LEAD_FIRST = 'microsoft: {environment: emulator}\nprivacy: {consent: denied}\nevents: {"it\'s a lead": {goal: Lead}}'
+
+
+def pasted(service: Service, **env: str) -> list[str]:
+    """What the line of the banner prints in a shell, line by line; curl is a stand-in."""
+    tools = service.folder / "bin"
+    tools.mkdir(exist_ok=True)
+    stand_in = tools / "curl"
+    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("curl_stand_in.py")} "$@"\n')
+    pause = tools / "sleep"
+    pause.write_text("#!/bin/sh\nexec /bin/sleep 1\n")  # the batch does not linger here
+    for tool in (stand_in, pause):
+        tool.chmod(0o700)
+    [line] = [line for line in service.banner.splitlines() if "curl" in line]
+    path = f"{tools}:{os.environ['PATH']}"
+    shell = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env={**os.environ, **env, "PATH": path})
+    assert shell.stderr == ""
+    return shell.stdout.splitlines()
+
+
+def states(told: list[str]) -> list[str]:
+    """The state of the rows in the second answer."""
+    return [row["state"] for row in json.loads(told[1])["items"]]
+
+
+def test_pasted_line_shows_the_conversion_delivered_again_after_a_restart(service: Service) -> None:
+    """Pasting it shows the conversion `delivered` within seconds, with no account anywhere."""
+    for start in ("first", "second"):
+        with service.running() as started:
+            assert f"listening on {service.url}\n" in service.banner, start
+            assert states(pasted(service)) == ["delivered"], start
+            assert ended(started, signal.SIGINT)[0] == 0, start
+
+
+def test_generated_key_is_printed_once_and_works_then_and_later(tmp_path: Path) -> None:
+    """Off loopback a key is generated at first start, kept beside the database and printed once."""
+    service = Service(tmp_path, host="0.0.0.0")
+    with service.running():
+        key = (tmp_path / "outbox.db.api-key").read_text().strip()
+        assert service.banner.count(key) == 3
+        assert states(pasted(service)) == ["delivered"]
+        assert sidecar("logs", url=service.url).exit_code == 1
+        assert sidecar("logs", "--api-key", key, url=service.url).exit_code == 0
+    with service.running() as started:
+        assert key not in service.banner
+        assert states(pasted(service)) == ["delivered"]
+        _, out, _ = ended(started, signal.SIGTERM)
+    assert key not in out
+
+
+def test_configured_key_comes_from_the_environment_and_any_event_and_consent_will_do(tmp_path: Path) -> None:
+    service = Service(tmp_path, settings=LEAD_FIRST, server=", api_keys: [test-key-of-ours]")
+    with service.running():
+        assert "test-key-of-ours" not in service.banner
+        assert "export SIDECAR_API_KEY=" in service.banner
+        assert states(pasted(service, SIDECAR_API_KEY="test-key-of-ours")) == ["delivered"]
+
+
+def test_key_that_cannot_be_kept_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "outbox.db.api-key").mkdir()
+    service = Service(tmp_path, host="0.0.0.0")
+    with process("run", "--config", str(service.config), folder=tmp_path) as started:
+        code, _, err = ended(started)
+    assert code == 1
+    assert "server.api_keys" in err
+    assert "Traceback" not in err
+
+
+def test_stop_is_quiet_and_in_order(service: Service) -> None:
+    with service.running() as started:
+        code, out, err = ended(started, signal.SIGTERM)
+    assert (code, err.strip()) == (0, "")
+    names = [json.loads(line)["name"] for line in out.splitlines()]
+    assert names[-2:] == ["stopping", "stopped"]
+
+
+def test_second_process_on_the_same_outbox_ends_with_1(running: Service) -> None:
+    """A second process exits and names the first."""
+    second = Service(running.folder)
+    with process("run", "--config", str(second.config), folder=running.folder) as started:
+        code, _, err = ended(started)
+    assert code == 1
+    assert (running.folder / "outbox.db.lock").read_text().strip() in err
+
+
+def test_taken_port_ends_with_1(running: Service, tmp_path: Path) -> None:
+    other = Service(tmp_path, port=running.port)
+    with process("run", "--config", str(other.config), folder=tmp_path) as started:
+        code, _, err = ended(started)
+    assert code == 1
+    assert f"cannot listen on 127.0.0.1:{running.port}" in err
+    assert "Traceback" not in err
+
+
+def test_nobody_reading_its_words_is_no_reason_to_stop(service: Service) -> None:
+    with process("run", "--config", str(service.config), folder=service.folder) as started:
+        assert started.stderr is not None
+        started.stderr.close()
+        assert '"started"' in read_until('"started"', started.stdout)
+        assert sidecar("logs", url=service.url).exit_code == 0
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(20) == 0

@@ -1,0 +1,92 @@
+"""What answers say to a person: problems field by field, rows with their remedy, and nothing that steers a terminal."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.cli import words
+
+
+@given(st.text())
+def test_shown_text_stays_on_one_line_and_steers_no_terminal(text: str) -> None:
+    assert words.plain(text).isprintable()
+
+
+def test_printable_text_is_shown_as_it_is() -> None:
+    assert words.plain("café №1, 日本") == "café №1, 日本"
+
+
+PROBLEMS: list[tuple[int, dict[str, Any], list[str]]] = [
+    (
+        422,
+        {
+            "title": "Not valid",
+            "detail": "value must not be negative; time is bad",
+            "errors": [{"field": "value", "message": "must not be negative"}, {"field": "time", "message": "is bad"}],
+        },
+        ["Not valid (HTTP 422)", "  value: must not be negative", "  time: is bad"],
+    ),
+    (
+        503,
+        {"title": "Later", "detail": "Disk nearly full.", "errors": [{"field": "", "message": "Free space."}]},
+        ["Later (HTTP 503)", "  Disk nearly full.", "  What to do: Free space."],
+    ),
+    (
+        400,
+        {"title": "Sign-in expired", "detail": "Too late.", "fix": "Start again."},
+        ["Sign-in expired (HTTP 400)", "  Too late.", "  What to do: Start again."],
+    ),
+    (500, {}, ["Refused (HTTP 500)"]),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "lines"), PROBLEMS)
+def test_problem_is_told_once_field_by_field_with_what_to_do(
+    status: int, body: dict[str, Any], lines: list[str]
+) -> None:
+    assert words.problem(status, body).split("\n") == lines
+
+
+def test_missing_key_tells_where_to_name_it() -> None:
+    assert "--api-key or $SIDECAR_API_KEY" in words.problem(401, {"title": "A key is needed"})
+
+
+def test_row_tells_state_reason_warnings_and_remedy() -> None:
+    answer = {
+        "id": "conv_1",
+        "state": "pending",
+        "reason": "goal_not_found",
+        "matched_by": ["msclkid", "email"],
+        "warnings": [{"field": "user.phone", "message": "was left out"}],
+        "error": None,
+        "message": "Microsoft knows no such goal.",
+        "fix": "Create it.",
+    }
+    assert list(words.row(answer)) == [
+        "conv_1: pending (goal_not_found)",
+        "  can be matched by: msclkid, email",
+        "  warning, user.phone: was left out",
+        "  message: Microsoft knows no such goal.",
+        "  What to do: Create it.",
+    ]
+
+
+def test_warning_about_the_whole_names_no_field() -> None:
+    warning = {"code": "not_repeatable", "field": "", "message": "give an order_id"}
+    assert "  warning: give an order_id" in list(words.row({"state": "pending", "warnings": [warning]}))
+
+
+def test_array_is_told_by_counts_and_item_by_item() -> None:
+    results = [
+        {"index": 0, "status": 202, "id": "conv_1", "state": "pending"},
+        {"index": 1, "status": 422, "errors": [{"field": "event", "message": "is unknown"}]},
+    ]
+    told = list(words.rows({"accepted": 1, "replayed": 0, "skipped": 0, "rejected": 1, "results": results}))
+    assert told == [
+        "1 accepted, 0 replayed, 0 skipped, 1 rejected",
+        "conv_1: pending",
+        "item 1: refused (HTTP 422)",
+        "  event: is unknown",
+    ]

@@ -1,0 +1,29 @@
+"""A row of the outbox and an entry of the emulator's ledger in one form, so that the two books can be compared."""
+
+import json
+from typing import Any
+
+from sidecar.core.instant import text_of_seconds
+
+ACCOUNT_IDS = {"main": "200000001", "twin": "200000002", "other": "200000009"}
+
+
+def told(row: dict[str, Any]) -> str:
+    """A row of ours as Microsoft should have it."""
+    sent = {
+        "ConversionName": row["goal"],
+        "ConversionTime": text_of_seconds(row["sent_time"]),
+        "MicrosoftClickId": row["msclkid"],
+        "HashedEmailAddress": row["email_sha256"],
+        "HashedPhoneNumber": row["phone_sha256"],
+        "ConversionValue": row["value"],
+        "ConversionCurrencyCode": row["currency"],
+    }
+    named = {name: value for name, value in sent.items() if value is not None}
+    return json.dumps([ACCOUNT_IDS[row["account"]], named], sort_keys=True)
+
+
+def kept(item: dict[str, Any]) -> str:
+    """What Microsoft has, its numbers digit for digit."""
+    row = json.loads(item["raw"], parse_float=str, parse_int=str)
+    return json.dumps([item["account_id"], row], sort_keys=True)

@@ -1,0 +1,20 @@
+"""The rig for a test, started; ended afterwards."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from rig import Clock, Rig, options
+
+from sidecar.emulator import Emulator
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A sidecar that carries, and an emulator that takes."""
+    clock = Clock()
+    async with Emulator(options(), clock) as emulator:
+        built = await Rig.of(tmp_path, emulator, clock)
+        await built.start()
+        yield built
+        await built.close()

@@ -1,0 +1,304 @@
+"""A whole sidecar without its HTTP edge, wired as the service wires it, against an emulator in the same process.
+
+Both share a wall clock that can be moved, so that fifteen minutes or ninety days pass at once.
+"""
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from books import ACCOUNT_IDS, kept, told
+
+from sidecar.config import Config
+from sidecar.config.loading import parse
+from sidecar.core.conversion import Conversion
+from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, MappedGoal
+from sidecar.emulator.faults import Rule, Standing
+from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
+from sidecar.ports import Arrival, JournalEntry, JournalQuery, Stored
+from sidecar.settings import Settings
+from sidecar.telemetry import Telemetry
+from sidecar.wiring import Chances, Parts, open_parts
+
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+DEADLINE_SECONDS = 20.0
+APPLY = "OfflineConversions/Apply"
+GOALS = {"purchase": "Sidecar Purchase", "lead": "Sidecar Lead"}
+
+CONFIG = """
+microsoft:
+  environment: emulator
+  ca_bundle: {ca}
+  endpoints: {{campaign: "{url}", customer: "{url}", authority: "{url}/common"}}
+storage: {{url: "sqlite:///{path}", min_free_disk: 1KiB}}
+accounts:
+  main:  {{customer_id: "100000001", account_id: "200000001"}}
+  twin:  {{customer_id: "100000001", account_id: "200000002"}}
+  other: {{customer_id: "100000009", account_id: "200000009"}}
+events:
+  purchase: {{goal: Sidecar Purchase, currency: USD, account: main}}
+  lead: {{goal: Sidecar Lead, account: main}}
+"""
+
+
+@dataclass
+class Clock:
+    """The real time, and how far it was moved."""
+
+    offset: int = 0
+
+    def __call__(self) -> UnixMillis:
+        return UnixMillis(time.time_ns() // 1_000_000 + self.offset)
+
+
+@dataclass
+class Rig:
+    """One emulator and one sidecar that can crash, stop and start again."""
+
+    folder: Path
+    emulator: Emulator
+    clock: Clock
+    config: Config
+    parts: Parts
+    accepted: int = 0
+    chance: Callable[[], float] = field(default_factory=lambda: random.Random(7).random)
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _orders: int = 0
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def of(cls, folder: Path, emulator: Emulator, clock: Clock, **delivery: Any) -> "Rig":
+        ca = folder / "ca.pem"
+        ca.write_text(emulator.ca_pem)
+        text = CONFIG.format(ca=ca, url=emulator.url, path=folder / "outbox.db")
+        config = parse(text, {})
+        rig = cls(folder, emulator, clock, config, parts=None)  # type: ignore[arg-type]
+        rig.configure(**{"linger": 0.02, "requests_per_minute": 30_000, "request_timeout": 5.0, **delivery})
+        return rig
+
+    def configure(self, **delivery: Any) -> None:
+        """Other settings of `delivery:`, in force from now on; wider ones too than a file may have."""
+        changed = self.config.delivery.model_copy(update=delivery)
+        self._take_up(self.config.model_copy(update={"delivery": changed}))
+
+    def map(self, **goals: str) -> None:
+        """Other goals for some events, as a reload does it."""
+        events = {
+            name: event.model_copy(update={"goal": goals.get(name, event.goal)})
+            for name, event in self.config.events.items()
+        }
+        self._take_up(self.config.model_copy(update={"events": events}))
+        self.parts.gates.forget_but(set(self.config.accounts), {event.goal for event in events.values()})
+        self.parts.gates.retry_now()
+
+    def _take_up(self, config: Config) -> None:
+        self.config = config
+        if self.parts is not None:
+            self.parts.settings.config = config
+
+    async def start(self) -> None:
+        """Open everything and begin to carry."""
+        telemetry = Telemetry(self.clock, level="error")
+        chances = Chances(self.clock, time.monotonic, lambda: self.chance())
+        self.parts = await open_parts(self._stack, Settings(self.config), telemetry, chances)
+        parts = self.parts
+        for name, work in (
+            ("committer", parts.outbox.committer.run()),
+            ("tokens", parts.tokens.run()),
+            ("flusher", parts.flusher.run()),
+        ):
+            self._tasks[name] = asyncio.create_task(work)
+        await parts.outbox.open_lanes([(account, event) for account in ACCOUNT_IDS for event in GOALS])
+        parts.flusher.serve(tuple(self.config.accounts))
+
+    async def crash(self) -> None:
+        """End the process without a word: whatever is on its way never comes back."""
+        for name in ("flusher", "tokens", "committer"):
+            await _ended(self._tasks.pop(name))
+        await self._stack.aclose()
+        self.parts.telemetry.close()
+
+    async def stop(self) -> None:
+        """End in order, as the service does."""
+        self.parts.flusher.stop()
+        await self._tasks.pop("flusher")
+        await _ended(self._tasks.pop("tokens"))
+        self.parts.outbox.committer.stop()
+        await self._tasks.pop("committer")
+        await self._stack.aclose()
+        self.parts.telemetry.close()
+
+    async def close(self) -> None:
+        if self._tasks:
+            await self.crash()
+
+    def pass_time(self, millis: int) -> None:
+        """So much time passes at once, here and at Microsoft."""
+        self.clock.offset += millis
+        self.parts.flusher.wake_all()
+
+    async def hurry(self, count: int = 0, step: int = 500) -> None:
+        """Until no more than `count` rows are pending: pauses pass twenty times as fast."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while self.parts.outbox.counts.pending > count:
+                await asyncio.sleep(0.025)
+                self.pass_time(step)
+
+    # --- what comes in -----------------------------------------------------------------------------------------------
+
+    def order(self, **given: Any) -> Conversion:
+        """A purchase of a minute ago, each with a click of its own."""
+        self._orders += 1
+        event = given.pop("event", "purchase")
+        value = given.pop("value", f"{self._orders}.{self._orders % 1000:03}")
+        fields: dict[str, Any] = {
+            "account": "main",
+            "goal": GOALS[event],
+            "order_id": f"ORDER-{self._orders}",
+            "time": UnixSeconds(self.clock() // 1000 - 60),
+            "time_given": True,
+            "currency": "USD",
+            "msclkid": f"{self._orders:032x}",
+            **given,
+        }
+        return Conversion(event=event, value=Decimal(value), given_value=Decimal(value), **fields)
+
+    async def post(self, count: int = 1, **given: Any) -> list[int]:
+        """So many conversions come in with one request; their numbers."""
+        arrivals = [Arrival(self.order(**given), self.clock(), "request-1") for _ in range(count)]
+        return await self.put(arrivals)
+
+    async def put(self, arrivals: Sequence[Arrival]) -> list[int]:
+        results = await self.parts.outbox.put(arrivals)
+        assert all(isinstance(result, Stored) for result in results)
+        self.accepted += len(results)
+        for arrival in arrivals:
+            self.parts.flusher.arrived({arrival.conversion.account: 1})
+        return [result.record.seq for result in results]
+
+    # --- what Microsoft does -----------------------------------------------------------------------------------------
+
+    def fault(
+        self, times: int | None = 1, after: int = 0, match: dict[str, str] | None = None, **action: Any
+    ) -> Standing:
+        """Something goes wrong with uploads: so many times, after so many that pass."""
+        rule = {"match": {"operation": APPLY} | (match or {}), "times": times, "after": after, "action": action}
+        return self.emulator.script.add(Rule.model_validate(rule))
+
+    def mend(self) -> None:
+        """Nothing goes wrong any more."""
+        self.emulator.script.clear()
+
+    async def expire_tokens(self) -> None:
+        await self.emulator._state().transact(lambda db: expire_access_tokens(db, self.clock()))
+
+    async def sign_in(self) -> None:
+        """Someone signs in again."""
+        grant = await self.parts.tokens._sign_in.refresh(SEED_REFRESH_TOKEN)  # type: ignore[attr-defined]
+        await self.parts.tokens.signed_in(grant)
+
+    async def revoke_sign_in(self) -> None:
+        await self.emulator._state().transact(revoke_refresh_tokens)
+
+    async def requests(self, operation: str = APPLY, account: str | None = None) -> list[dict[str, Any]]:
+        """Every request that arrived, oldest first."""
+        page = await self.emulator.ledger("requests", account=ACCOUNT_IDS.get(account or ""), limit=10_000)
+        return [item for item in page["items"] if item["operation"] == operation]
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """Every conversion that Microsoft keeps."""
+        page = await self.emulator.ledger("conversions", limit=10_000)
+        return page["items"]
+
+    # --- what became of it -------------------------------------------------------------------------------------------
+
+    async def until(self, holds: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> None:
+        """Wait for a condition, plain or awaitable."""
+        async with asyncio.timeout(seconds):
+            while True:
+                found = holds()
+                if await found if asyncio.iscoroutine(found) else found:
+                    return
+                await asyncio.sleep(0.01)
+
+    async def give_time(self, seconds: float) -> None:
+        """Real time in which what must not happen would happen: nothing marks an absence; the couriers are awake."""
+        await asyncio.sleep(seconds)
+
+    async def until_pending(self, count: int = 0, seconds: float = DEADLINE_SECONDS) -> None:
+        await self.until(lambda: self.parts.outbox.counts.pending == count, seconds)
+
+    async def until_requests(self, count: int, **which: Any) -> None:
+        async def there() -> bool:
+            return len(await self.requests(**which)) >= count
+
+        await self.until(there)
+
+    def rows(self, where: str = "true") -> list[dict[str, Any]]:
+        """Rows as they lie on disk, with their lane."""
+        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
+            db.row_factory = sqlite3.Row
+            query = f"SELECT e.*, l.account, l.event FROM entries e JOIN lanes l ON l.id = e.lane WHERE {where}"
+            return [dict(row) for row in db.execute(f"{query} ORDER BY seq")]
+
+    def count(self, where: str) -> int:
+        """How many rows are like that."""
+        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
+            return int(db.execute(f"SELECT count(*) FROM entries WHERE {where}").fetchone()[0])
+
+    def row(self, seq: int) -> dict[str, Any]:
+        (found,) = self.rows(f"seq = {seq}")
+        return found
+
+    async def journal(self, name: str | None = None) -> list[JournalEntry]:
+        """What was told, oldest first."""
+        await asyncio.sleep(0.02)  # a fact is told just after its row is on disk
+        await self.parts.telemetry.flush(self.parts.journal)
+        page = await self.parts.journal.read(JournalQuery(name=name, limit=1_000))
+        return [kept.entry for kept in reversed(page.items)]
+
+    async def troubles(self) -> set[str | None]:
+        """Codes of the troubles that were raised so far."""
+        return {entry.error for entry in await self.journal("trouble_raised")}
+
+    def standing(self) -> set[str]:
+        """Codes of the troubles that stand now."""
+        return {standing.code for standing in self.parts.telemetry.board.standing()}
+
+    async def balance(self, kept_besides: Sequence[int] = ()) -> None:
+        """accepted = delivered + pending + dead + skipped + canceled, and Microsoft's ledger agrees, row by row.
+
+        `kept_besides` are rows that Microsoft took although they did not end as delivered.
+        """
+        counts = self.parts.outbox.counts
+        sums = (counts.delivered, counts.pending, counts.dead, counts.skipped, counts.canceled)
+        assert sum(sums) == self.accepted == len(self.rows())
+        assert counts.delivered == len(self.rows("state = 'delivered'"))
+        ours = [row for row in self.rows() if row["state"] == "delivered" or row["seq"] in kept_besides]
+        theirs = await self.ledger()
+        assert sorted(map(told, ours)) == sorted(map(kept, theirs))
+        assert [item["changed"] for item in theirs] == [0] * len(theirs)
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+MAPPED = tuple(MappedGoal(name=name) for name in GOALS.values())
+
+
+def options(**given: Any) -> EmulatorOptions:
+    """An emulator with the mapped goals and room for many requests."""
+    return EmulatorOptions(**{"goals": MAPPED, "requests_per_minute": 1_000_000, **given})

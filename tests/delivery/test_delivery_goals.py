@@ -1,0 +1,176 @@
+"""Goals that cannot take, accounts and goals that are slow: none holds up another."""
+
+from typing import Any
+
+import pytest
+from rig import DAY, HOUR, MINUTE, Rig
+
+from sidecar.emulator.goal_rules import DEFAULTS
+from sidecar.emulator.goals import insert_goal
+
+
+async def make_goal(rig: Rig, name: str, age: int = DAY) -> None:
+    """Someone creates the goal at Microsoft."""
+    body = DEFAULTS | {"GoalCategory": "Other", "Name": name, "IsEnhancedConversionsEnabled": True}
+    await rig.emulator._state().transact(lambda db: insert_goal(db, "", "", body, rig.clock() - age))
+
+
+async def held(rig: Rig, goal: str, reason: str) -> None:
+    await rig.until(lambda: rig.parts.gates.held("main", goal) == reason)
+    await rig.until(lambda: not rig.rows("claimed = 1"))
+
+
+async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(rig: Rig) -> None:
+    """A 5606 closes that goal's lane and probes it with one row every 15 minutes."""
+    rig.map(lead="Newsletter")
+    await rig.post(10, event="lead")
+    await held(rig, "Newsletter", "goal_not_found")
+    assert "goal_not_found" in rig.standing()
+    await rig.post(5)
+    await rig.until_pending(10)
+    for _ in range(2):
+        before = len(await rig.requests())
+        rig.pass_time(14 * MINUTE)
+        await rig.give_time(0.1)
+        assert len(await rig.requests()) == before
+        rig.pass_time(MINUTE + 1)
+        await rig.until_requests(before + 1)
+        await rig.give_time(0.1)
+        assert [request["rows"] for request in (await rig.requests())[before:]] == [1]
+    assert {row["retries"] for row in rig.rows()} == {0}
+    assert {row["goal"] for row in rig.rows("state = 'pending'")} == {None}
+    await make_goal(rig, "Newsletter")
+    rig.pass_time(15 * MINUTE)
+    await rig.until_pending(0)
+    assert rig.standing() == set()
+    await rig.balance()
+
+
+async def test_reload_probes_a_missing_goal_at_once(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    await rig.post(10, event="lead")
+    await held(rig, "Newsletter", "goal_not_found")
+    await make_goal(rig, "Newsletter")
+    rig.parts.gates.retry_now()
+    await rig.until_pending(0, seconds=3)
+    await rig.balance()
+
+
+async def test_corrected_mapping_applies_to_refused_and_waiting_rows(rig: Rig) -> None:
+    rig.map(lead="Misspelled")
+    await rig.post(10, event="lead")
+    await held(rig, "Misspelled", "goal_not_found")
+    await rig.post(5, event="lead")
+    rig.map(lead="Sidecar Lead")
+    await rig.until_pending(0, seconds=3)
+    assert {row["goal"] for row in rig.rows()} == {"Sidecar Lead"}
+    await rig.balance()
+
+
+async def test_row_that_may_have_been_sent_keeps_its_goal_without_a_tight_loop(rig: Rig) -> None:
+    """Sending it under another name could count it twice."""
+    rig.map(lead="Misspelled")
+    rig.fault(type="reset_before")
+    await rig.post(3, event="lead")
+    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    rig.pass_time(2_000)
+    await held(rig, "Misspelled", "goal_not_found")
+    rig.map(lead="Sidecar Lead")
+    sent = len(await rig.requests())
+    await rig.post(3, event="lead")
+    await rig.until_pending(3)
+    rig.pass_time(MINUTE)
+    await rig.until_requests(sent + 2)
+    await rig.give_time(0.3)
+    assert len(await rig.requests()) == sent + 2
+    await make_goal(rig, "Misspelled")
+    rig.pass_time(MINUTE)
+    await rig.until_pending(0)
+    assert [row["goal"] for row in rig.rows()] == ["Misspelled"] * 3 + ["Sidecar Lead"] * 3
+    await rig.balance()
+
+
+async def test_young_goal_settles(rig: Rig) -> None:
+    """5615 waits likewise."""
+    await make_goal(rig, "Newsletter", age=HOUR)
+    rig.map(lead="Newsletter")
+    await rig.post(10, event="lead")
+    await held(rig, "Newsletter", "goal_settling")
+    await rig.post(5)
+    await rig.until_pending(10)
+    rig.pass_time(HOUR)
+    await rig.until_pending(0)
+    assert rig.standing() == set()
+    await rig.balance()
+
+
+async def test_goal_that_appears_but_is_young_changes_its_trouble(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    await rig.post(1, event="lead")
+    await held(rig, "Newsletter", "goal_not_found")
+    await make_goal(rig, "Newsletter", age=0)
+    rig.pass_time(15 * MINUTE)
+    await held(rig, "Newsletter", "goal_settling")
+    assert rig.standing() == {"goal_settling"}
+
+
+# --- slow and broken -------------------------------------------------------------------------------------------------
+
+
+async def test_hanging_account_does_not_delay_another(rig: Rig) -> None:
+    rig.configure(request_timeout=60.0)
+    rig.fault(times=None, match={"account": "200000001"}, type="hang")
+    await rig.post(5)
+    await rig.until_requests(1)
+    for _ in range(3):
+        await rig.post(5, account="other")
+        await rig.until_pending(5, seconds=2)
+    rig.mend()
+    await rig.crash()
+    await rig.start()
+    await rig.until_pending(0)
+    await rig.balance()
+
+
+@pytest.mark.parametrize("fault", [{"type": "status", "status": 500}, {"type": "reset_before"}])
+async def test_broken_goal_does_not_hold_up_another(rig: Rig, fault: dict[str, Any]) -> None:
+    rig.fault(times=None, match={"goal": "Sidecar Lead"}, **fault)
+    await rig.post(20, event="lead")
+    await rig.until_requests(1)
+    for _ in range(4):
+        await rig.post(5, event="lead")
+        await rig.post(20)
+        await rig.hurry(rig.parts.outbox.counts.pending - 20, step=100)
+    assert len(rig.rows("state = 'delivered' AND event = 'purchase'")) == 80
+    rig.mend()
+    await rig.hurry(step=2_000)
+    await rig.balance()
+
+
+async def test_hanging_goal_leaves_room_for_another(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when it had all the room before it began to hang."""
+    monkeypatch.setattr("sidecar.core.traffic.PATIENCE_SECONDS", 0.3)
+    rig.configure(request_timeout=60.0, batch_size=2, linger=0)
+    await rig.post(40, event="lead")
+    await rig.until_pending(0)
+    rig.fault(times=None, match={"goal": "Sidecar Lead"}, type="hang")
+    await rig.post(40, event="lead")
+    await rig.until_requests(20 + 7)
+    await rig.post(10)
+    await rig.until_pending(40, seconds=4)
+    rig.mend()
+    await rig.crash()
+    await rig.start()
+    await rig.hurry()
+    await rig.balance()
+
+
+async def test_rows_of_an_account_that_left_the_configuration_are_not_touched(rig: Rig) -> None:
+    accounts = {name: account for name, account in rig.config.accounts.items() if name != "other"}
+    rig._take_up(rig.config.model_copy(update={"accounts": accounts}))
+    await rig.post(5, account="other")
+    await rig.post(5)
+    await rig.until_pending(5)
+    await rig.give_time(0.2)
+    assert {row["attempt"] for row in rig.rows("account = 'other'")} == {0}
+    assert await rig.journal("loop_failed") == []

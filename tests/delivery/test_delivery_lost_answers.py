@@ -1,0 +1,168 @@
+"""No readable answer: the very same bytes go again, nothing is counted twice, nothing is lost."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from rig import MINUTE, Rig
+
+LOST: dict[str, dict[str, Any]] = {
+    "reset_before": {"type": "reset_before"},
+    "reset_after": {"type": "reset_after"},
+    "malformed_html": {"type": "malformed", "body": "html"},
+    "malformed_empty": {"type": "malformed", "body": "empty"},
+    "malformed_truncated": {"type": "malformed", "body": "truncated"},
+    "gateway": {"type": "status", "status": 502, "body": "<html>Bad gateway</html>", "content_type": "text/html"},
+    "gateway_applied": {"type": "status", "status": 504, "body": "<html></html>", "applied": True},
+    "hang": {"type": "hang"},
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+async def test_batch_without_an_answer_goes_again_byte_for_byte(rig: Rig, case: str) -> None:
+    if case == "hang":
+        rig.configure(request_timeout=0.3)
+    rig.fault(times=2, **LOST[case])
+    await rig.post(20, value="5")
+    await rig.hurry()
+    requests = await rig.requests()
+    assert len(requests) == 3
+    assert len({request["body_sha256"] for request in requests}) == 1
+    assert {row["attempt"] for row in rig.rows()} == {3}
+    assert {row["maybe_sent"] for row in rig.rows()} == {1}
+    assert "unreachable" in await rig.troubles()
+    assert "unreachable" not in rig.standing()
+    await rig.balance()
+
+
+async def test_rows_that_come_meanwhile_do_not_change_what_goes_again(rig: Rig) -> None:
+    rig.fault(type="reset_after")
+    await rig.post(5)
+    await rig.until_requests(1)
+    await rig.post(5)
+    await rig.hurry()
+    first, second, *_ = await rig.requests()
+    assert first["body_sha256"] == second["body_sha256"]
+    assert max(item["seen"] for item in await rig.ledger()) == 2
+    await rig.balance()
+
+
+@pytest.mark.parametrize("fault", ["hang", "reset_after"])
+async def test_crash_between_sending_and_settling_sends_the_same_bytes_after_the_restart(rig: Rig, fault: str) -> None:
+    """A retry, also after a crash, sends the very same bytes; a changed mapping does not matter to them."""
+    rig.configure(request_timeout=60.0)
+    if fault == "reset_after":
+        rig.fault(type="reset_after")
+        await rig.post(10)
+        await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    else:
+        rig.fault(type="hang")
+        await rig.post(10)
+        await rig.until_requests(1)
+    await rig.crash()
+    rig.map(purchase="Sidecar Lead")
+    await rig.start()
+    await rig.until_pending(0)
+    assert len({request["body_sha256"] for request in await rig.requests()}) == 1
+    assert {row["goal"] for row in rig.rows()} == {"Sidecar Purchase"}
+    await rig.balance()
+
+
+async def test_crashes_at_random_moments_lose_nothing_and_count_nothing_twice(rig: Rig) -> None:
+    rig.configure(batch_size=10, max_in_flight=4)
+    for round_ in range(6):
+        rig.fault(after=1, type="reset_after")
+        rig.fault(after=2, times=2, type="slow", seconds=0.05)
+        await rig.post(40)
+        await asyncio.sleep(0.03 * round_)  # a crash at another moment each round
+        await rig.crash()
+        await rig.start()
+    rig.mend()
+    rig.pass_time(MINUTE)
+    await rig.until_pending(0)
+    await rig.balance()
+
+
+# --- stopping --------------------------------------------------------------------------------------------------------
+
+
+async def test_stop_finishes_what_is_on_its_way(rig: Rig) -> None:
+    rig.fault(type="slow", seconds=0.5)
+    await rig.post(10)
+    await rig.until(lambda: any(row["claimed"] for row in rig.rows()))
+    await rig.stop()
+    assert {row["state"] for row in rig.rows()} == {"delivered"}
+    await rig.start()
+    await rig.balance()
+
+
+async def test_stop_leaves_what_does_not_come_back_to_the_next_start(rig: Rig) -> None:
+    rig.parts.flusher.grace_seconds = 0.3
+    rig.configure(request_timeout=60.0)
+    rig.fault(type="hang")
+    await rig.post(10)
+    await rig.until_requests(1)
+    async with asyncio.timeout(30):  # half of what the request itself may take
+        await rig.stop()
+    await rig.start()
+    await rig.until_pending(0)
+    assert len({request["body_sha256"] for request in await rig.requests()}) == 1
+    await rig.balance()
+
+
+async def test_nothing_is_claimed_after_a_stop(rig: Rig) -> None:
+    rig.configure(requests_per_minute=120, linger=0)
+    await rig.post(1)
+    await rig.until_pending(0)
+    await rig.post(1)
+    await asyncio.sleep(0.1)  # the courier waits for its permit now
+    await rig.stop()
+    assert len(await rig.requests()) == 1
+    assert rig.rows("attempt > 0 AND state = 'pending'") == []
+    await rig.start()
+    await rig.until_pending(0)
+    await rig.balance()
+
+
+# --- Microsoft's own trouble -----------------------------------------------------------------------------------------
+
+
+async def test_pauses_after_faults_of_the_server_double_and_one_request_probes_at_a_time(rig: Rig) -> None:
+    rig.chance = lambda: 0.999999
+    rig.fault(times=4, type="status", status=503)
+    await rig.post(10)
+    await rig.hurry(step=100)
+    at = [request["at"] for request in await rig.requests()]
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    assert [gap // 999 for gap in gaps] == [1, 2, 4, 8]
+    await rig.balance()
+
+
+async def test_faults_of_requests_that_were_on_their_way_together_count_once(rig: Rig) -> None:
+    rig.chance = lambda: 0.999999
+    rig.configure(batch_size=1, linger=0)
+    await rig.post(20)
+    await rig.until_pending(0)
+    rig.fault(times=8, type="slow", seconds=0.3)
+    rig.fault(times=8, type="status", status=500)
+    await rig.post(8)
+    await rig.hurry(step=50)
+    requests = await rig.requests()
+    faults = [request for request in requests if request["fault"] == "slow status"]
+    together = [request for request in faults if request["at"] < faults[0]["at"] + 900]
+    after = next(request for request in requests if request["seq"] > together[-1]["seq"])
+    assert len(together) >= 4
+    assert after["at"] - together[-1]["at"] < 3_000
+    await rig.balance()
+
+
+@pytest.mark.parametrize("retry_after", ["3"])
+async def test_server_that_asks_for_time_gets_it(rig: Rig, retry_after: str) -> None:
+    """429 and 503 honour Retry-After."""
+    rig.fault(type="status", status=503, retry_after=retry_after)
+    await rig.post(3)
+    await rig.hurry()
+    first, second = [request["at"] for request in await rig.requests()]
+    assert second - first >= 3_000
+    await rig.balance()

@@ -1,0 +1,152 @@
+"""How fast and how many at a time: the sliding minute, throttles, requests in flight."""
+
+import asyncio
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from rig import MINUTE, SECOND, Rig
+
+
+def fullest(at: list[int], window: int) -> int:
+    """The most arrivals in any stretch of `window` milliseconds."""
+    return max(bisect_right(at, start + window - 1) - place for place, start in enumerate(at))
+
+
+async def arrivals(rig: Rig) -> list[int]:
+    return [request["at"] for request in await rig.requests()]
+
+
+async def test_no_stretch_of_time_holds_more_requests_than_the_limit(rig: Rig) -> None:
+    """At most `requests_per_minute` in every sliding 60 s: scaled down, 20 in every sliding second."""
+    rig.configure(batch_size=1, linger=0, requests_per_minute=1_200)
+    await rig.post(40)
+    await rig.until_pending(0)
+    at = await arrivals(rig)
+    assert 14 <= fullest(at, SECOND) <= 20 + 1  # used, and an arrival may be late by a moment, the next one not
+    await rig.balance()
+
+
+async def test_every_call_takes_a_permit_halves_and_repeats_too(rig: Rig) -> None:
+    rig.configure(requests_per_minute=1_200, batch_size=16, linger=0)
+    rig.fault(times=1, type="fault", code=109)
+    rig.fault(times=9, type="status", status=400, body="{}", content_type="application/json")
+    await rig.post(16)
+    await rig.until_pending(0)
+    at = await arrivals(rig)
+    assert len(at) >= 12
+    assert fullest(at, SECOND // 2) <= 10 + 1
+    await rig.balance()
+
+
+async def test_restart_within_the_minute_does_not_double_the_pace(rig: Rig) -> None:
+    rig.configure(batch_size=1, linger=0, requests_per_minute=1_200)
+    await rig.post(40)
+    await asyncio.sleep(0.6)  # a part of them is sent
+    await rig.crash()
+    await rig.start()
+    await rig.until_pending(0)
+    assert fullest(await arrivals(rig), SECOND) <= 20 + 1
+    await rig.balance()
+
+
+async def test_requests_in_flight_climb_from_one_and_stay_within_the_limit(rig: Rig) -> None:
+    rig.map(lead="Sidecar Purchase")  # one goal alone: no place is kept for another
+    rig.configure(batch_size=1, linger=0, max_in_flight=3)
+    rig.fault(times=None, type="slow", seconds=0.1)
+    most, seen = 0, []
+    await rig.post(20)
+    while rig.parts.outbox.counts.pending:
+        now = len(rig.rows("claimed = 1"))
+        most = max(most, now)
+        seen.append(now)
+        await asyncio.sleep(0.01)
+    assert most == 3
+    assert next(number for number in seen if number) == 1
+    await rig.balance()
+
+
+# --- throttles -------------------------------------------------------------------------------------------------------
+
+
+THROTTLES = {"117": {"type": "fault", "code": 117, "status": 400}, "429": {"type": "status", "status": 429}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "waits"),
+    [
+        ("117", "7", 7),
+        ("429", "date", 20),
+        ("429", "garbage", 60),
+        ("117", None, 60),
+        ("429", "99999", 900),
+        ("429", "-5", 60),
+    ],
+)
+async def test_nothing_of_the_customer_goes_before_the_time_that_microsoft_asks_for(
+    rig: Rig, kind: str, asked: str | None, waits: int
+) -> None:
+    """Retry-After in seconds or as a date, 1 s to 15 min, or else 60 s; the other customers go on."""
+    if asked == "date":
+        asked = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    rig.fault(match={"account": "200000001"}, retry_after=asked, **THROTTLES[kind])
+    await rig.post(3)
+    await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
+    assert rig.parts.gates.held("twin", None) == "throttled"
+    await rig.post(3, account="twin")
+    await rig.post(3, account="other")
+    await rig.until_pending(6)
+    assert "throttled" in rig.standing()
+    rig.pass_time((waits - 5) * SECOND)
+    await rig.give_time(0.1)
+    assert {row["account"] for row in rig.rows("state = 'delivered'")} == {"other"}
+    rig.pass_time(5 * SECOND)
+    await rig.until_pending(0)
+    assert "throttled" not in rig.standing()
+    await rig.balance()
+
+
+async def test_answer_to_an_earlier_request_does_not_lift_a_throttle(rig: Rig) -> None:
+    rig.configure(batch_size=1, linger=0)
+    await rig.post(20)
+    await rig.until_pending(0)
+    rig.fault(times=4, type="slow", seconds=0.4)
+    rig.fault(after=4, type="status", status=429, retry_after="30")
+    await rig.post(12)
+    await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
+    await asyncio.sleep(0.05)  # a claim that was being written is put back unsent
+    claimed = rig.count("attempt > 0")
+    await rig.give_time(0.5)
+    assert rig.count("attempt > 0") == claimed
+    assert rig.parts.outbox.counts.delivered > 20  # the earlier requests did come back
+    rig.pass_time(30 * SECOND)
+    await rig.until_pending(0)
+    await rig.balance()
+
+
+async def test_rate_halves_once_however_many_were_on_their_way_and_climbs_again(rig: Rig) -> None:
+    rig.configure(batch_size=1, linger=0)
+    await rig.post(20)
+    await rig.until_pending(0)
+    rig.fault(times=8, type="slow", seconds=0.3)
+    rig.fault(times=8, type="status", status=429, retry_after="1")
+    await rig.post(8)
+    await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
+    await rig.give_time(0.5)
+    lane = rig.parts.flusher._couriers["main"].platform.pacer._lanes["main"]  # type: ignore[attr-defined]
+    assert lane.rate.current == 15_000
+    rig.mend()
+    rig.pass_time(MINUTE)
+    await rig.until_pending(0)
+    assert len([one for one in await rig.requests() if one["answer"] == "HTTP 429"]) >= 4
+    await rig.balance()
+
+
+async def test_emulators_own_limit_is_never_reached(rig: Rig) -> None:
+    """With Microsoft's limit as ours no call of a whole backlog is refused for its pace."""
+    rig.configure(batch_size=1, linger=0, requests_per_minute=1_000)
+    await rig.post(30)
+    await rig.until_pending(0)
+    assert {request["answer"] for request in await rig.requests()} == {"ok"}
+    await rig.balance()

@@ -1,0 +1,108 @@
+"""Random errors over random batches, from the answer's bytes to the rows on disk: no row is lost or mistaken."""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import resources
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar.core.answer import Taken
+from sidecar.core.batch import identity, with_goals
+from sidecar.core.entry import Delivered, Entry, Lane, next_step
+from sidecar.core.instant import UnixMillis
+from sidecar.microsoft.wire import decode
+from sidecar.ports import Claim, Note
+from sidecar.store.sqlite import delivery
+from sidecar.store.sqlite.counting import counts
+from sidecar.store.sqlite.reading import due
+
+NOW = UnixMillis(1_795_000_000_000)
+DAY = 86_400_000
+LANE = Lane(1, "main", "purchase")
+SCHEMA = "".join(
+    path.read_text() for path in sorted((resources.files("sidecar.store") / "schema").iterdir(), key=lambda p: p.name)
+)
+INSERT = """
+    INSERT INTO entries (lane, state, content, time, time_given, msclkid, received_at, due_at)
+    VALUES (1, 'pending', '', ?, 1, ?, ?, ?)"""
+
+MEANINGS = {5604: "dead", 5610: "dead", 5606: "pending", 5615: "pending", 5614: "pending", 9999: "pending"}
+"""What a row ends as, by the gravest of its errors: one that is permanent outweighs all others."""
+
+Errors = Sequence[tuple[int, int]]
+
+batches = st.integers(2, 40).flatmap(
+    lambda size: st.tuples(
+        st.just(size),
+        st.lists(
+            st.lists(st.tuples(st.integers(0, size - 1), st.sampled_from(sorted(MEANINGS))), max_size=size * 2),
+            min_size=1,
+            max_size=3,
+        ),
+    )
+)
+
+
+def outbox_of(rows: int) -> sqlite3.Connection:
+    """An outbox with so many rows in it, each of a click of its own."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.executescript(SCHEMA)
+    db.execute("INSERT INTO lanes VALUES (1, 'main', 'purchase', 'conversion')")
+    db.executemany(INSERT, [(NOW // 1000 - 60, f"{seq:032x}", NOW, NOW) for seq in range(rows)])
+    db.execute("UPDATE counts SET rows = ? WHERE state = 'pending'", (rows,))
+    return db
+
+
+def claimed(db: sqlite3.Connection, now: UnixMillis) -> Claim | None:
+    entries = [one.entry for one in with_goals(due(db, [LANE], now, 1_000), {"purchase": "Goal"})]
+    timed = [frozen(entry) for entry in entries]
+    return delivery.take(db, "main", timed, [identity(entry) for entry in timed], now, UnixMillis(now + 1))
+
+
+def frozen(entry: Entry) -> Entry:
+    return replace(entry, sent_time=entry.time)
+
+
+def answer(errors: Errors) -> bytes:
+    listed = [{"Index": index, "Code": code, "ErrorCode": f"Code{code}", "Message": "x"} for index, code in errors]
+    return json.dumps({"PartialErrors": listed}).encode()
+
+
+def expected(claim: Claim, errors: Errors) -> Mapping[int, str]:
+    """The state of each row after such an answer."""
+    found: dict[int, str] = {}
+    for place, entry in enumerate(claim.entries):
+        said = [MEANINGS[code] for index, code in errors if index == place]
+        found[entry.seq] = "dead" if "dead" in said else "pending" if said else "delivered"
+    return found
+
+
+@given(batches)
+@settings(max_examples=500, deadline=None)
+def test_every_row_gets_what_was_said_of_it_and_no_other(batch: tuple[int, list[Errors]]) -> None:
+    size, answers = batch
+    db = outbox_of(size)
+    states = dict.fromkeys(range(1, size + 1), "pending")
+    now = NOW
+    for errors in answers:
+        claim = claimed(db, now)
+        if claim is None:
+            break
+        fitting = [(index, code) for index, code in errors if index < len(claim.entries)]
+        decoded = decode(200, {}, answer(fitting), len(claim.entries))
+        assert isinstance(decoded, Taken)
+        said = zip(claim.entries, decoded.outcomes, strict=True)
+        steps = {e.seq: next_step(e, outcome, now, 0.5) for e, outcome in said if not isinstance(outcome, Delivered)}
+        assert delivery.settle(db, claim, steps, Note("taken"), now)
+        states |= expected(claim, fitting)
+        assert dict(db.execute("SELECT seq, state FROM entries")) == states
+        now = UnixMillis(now + DAY)
+    kept = counts(db)
+    assert (kept.pending, kept.delivered, kept.dead) == tuple(
+        list(states.values()).count(state) for state in ("pending", "delivered", "dead")
+    )
+    assert db.execute("SELECT count(*) FROM entries WHERE claimed = 1").fetchone() == (0,)
+    db.close()

@@ -1,0 +1,223 @@
+"""The README and docs/api.md say what the sidecar does: their examples are run, their tables are held to the code."""
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from docs_codes import differences, given
+from docs_match import matches
+from docs_page import ROOT, Example, Request, anchors, answers, blocks, examples, links, names, table, text_of
+from processes.running import Running, Starter
+
+from sidecar.api import problem, status
+from sidecar.api.rows import Rows
+from sidecar.core import intake, user
+from sidecar.core.entry import Reason, State
+from sidecar.core.record import Record
+
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+]
+README, API = text_of("README.md"), text_of("docs/api.md")
+
+# --- Examples, against a real process --------------------------------------------------------------------------------
+
+PATIENCE_SECONDS = 20.0
+LISTENING = r"listening on (http://\S+)"
+_DATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
+
+
+@pytest.fixture
+async def sidecar(starter: Starter) -> AsyncIterator[Running]:
+    """The service as `make run` starts it, in an empty folder, on a free port."""
+    config = text_of("config.example.yaml")
+    changed = re.sub(r"^  port: 8077 ", "  port: 0 ", config, flags=re.MULTILINE)
+    assert changed != config
+    (starter.folder / "config.yaml").write_text(changed)
+    running = await starter.start("run", "--config", "config.yaml")
+    await running.said(r" curl .*\n")
+    yield running
+    running.signal(signal.SIGTERM)
+    assert await running.ended() == 0
+
+
+def dated_today(body: str) -> str:
+    """The body with its times moved to an hour ago: a page grows old, and conversions count for 90 days."""
+    recent = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _DATED.sub(recent, body)
+
+
+async def ask(client: aiohttp.ClientSession, url: str, request: Request) -> tuple[int, Any, str]:
+    body = None if request.body is None else dated_today(request.body)
+    async with client.request(request.verb, url + request.url, data=body, headers=request.headers) as answer:
+        return answer.status, answer.headers, await answer.text()
+
+
+async def run(client: aiohttp.ClientSession, url: str, example: Example) -> None:
+    """Ask as the page says; what is settled by and by, and can be asked twice, is asked until it is as shown."""
+    *before, last = example.requests
+    for request in before:
+        assert (await ask(client, url, request))[0] < 300
+    until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while True:
+        code, headers, text = await ask(client, url, last)
+        if example.shown is None:
+            assert code < 300, text
+            return
+        wanted = example.shown
+        fits = wanted.status in (None, code) and matches(wanted.body, json.loads(text))
+        changes_something = code in (202, 207)
+        if fits or changes_something or asyncio.get_running_loop().time() > until:
+            assert fits, f"line {example.line}: {code} {text}"
+            assert {name: headers.get(name) for name in wanted.headers} == wanted.headers
+            return
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+async def test_examples_of_a_page_are_answered_as_it_shows(page: str, sidecar: Running) -> None:
+    url = await sidecar.said(LISTENING)
+    found = examples(text_of(page))
+    assert found
+    async with aiohttp.ClientSession() as client:
+        for example in found:
+            await run(client, url, example)
+
+
+def test_every_answer_that_the_api_page_shows_is_one_of_its_kind() -> None:
+    kinds = {kind.code: kind for kind in vars(problem).values() if isinstance(kind, problem.Kind)}
+    seen = set()
+    for answer in answers(API):
+        code = str(answer.body.get("type", "")).removeprefix("urn:sidecar:problem:")
+        if code in kinds:
+            seen.add(answer.status)
+            assert (answer.status, answer.body["status"]) == (kinds[code].status,) * 2
+            assert answer.body["title"] == kinds[code].title
+    assert seen == {kind.status for kind in kinds.values()} - {500}
+
+
+def test_every_json_on_the_pages_is_json() -> None:
+    for page in ("README.md", "docs/api.md", "docs/operating.md"):
+        for line, language, content in blocks(text_of(page)):
+            if language == "json":
+                assert json.loads(content), f"{page}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "real", "fits"),
+    [
+        ({"a": 1}, {"a": 1}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({"a": 1, "…": ""}, {"a": 1, "b": 2}, True),
+        ({"a": 1, "…": ""}, {"b": 2}, False),
+        ([1], [1, 2], False),
+        ("at 2026-11-23T15:30:45Z", "at 2027-01-01T00:00:00.123Z", True),
+        ("at 2026-11-23T15:30:45Z", "at noon", False),
+        ("it … so", "it is so", True),
+        ("it … so", "is it so", False),
+        (1, True, False),
+        (None, None, True),
+    ],
+)
+def test_matching_finds_what_differs(shown: Any, real: Any, fits: bool) -> None:
+    assert matches(shown, real) is fits
+
+
+# --- The README ------------------------------------------------------------------------------------------------------
+
+
+async def test_readme_has_what_make_run_prints(sidecar: Running) -> None:
+    printed = sidecar.err.replace(await sidecar.said(LISTENING), "http://127.0.0.1:8077").splitlines()
+    assert [line for line in printed if line.strip() not in README] == []
+    pasted = next(line for line in printed if " curl " in line).strip()
+    assert [content for _, language, content in blocks(README) if language == "sh"] == [f"{pasted}\n"]
+
+
+def test_readme_has_the_two_commands_and_docker() -> None:
+    targets = re.search(r"^\.PHONY: (.*)$", text_of("Makefile"), re.MULTILINE)
+    assert targets and {"run", "test"} <= set(targets[1].split())
+    docker = "docker build -t sidecar . && docker run -p 127.0.0.1:8077:8077 -v sidecar-data:/data sidecar"
+    for command in ("\n    make run ", "\n    make test ", f"\n    {docker}\n"):
+        assert command in README
+
+
+def test_readme_links_to_every_page() -> None:
+    assert {page for page in PAGES if page != "README.md"} <= set(links(README))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_a_page_lead_somewhere(page: str) -> None:
+    for link in links(text_of(page)):
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text("utf-8")), link
+
+
+# --- Tables of the API page ------------------------------------------------------------------------------------------
+
+
+def first_names(rows: list[list[str]]) -> set[str]:
+    return {name for row in rows for name in names(row[0])}
+
+
+def test_every_problem_code_is_documented_and_no_other() -> None:
+    found = given("Refusal", 0, "core", "api") | given("Problem", 1, "core", "api") | given("one_of", 1, "core")
+    found |= given("refuse", 1, "core")
+    assert len(found) > 40
+    section = API.split("### Problem codes", 1)[1].split("\n### ", 1)[0]
+    assert differences(first_names(table(section, "code")), found) == (set(), set())
+
+
+def test_every_warning_is_documented_and_no_other() -> None:
+    found = given("warn", 0, "core") - {"*_unusable"} | {f"{name}_unusable" for name in user._UNUSABLE}
+    assert differences(first_names(table(API, "warning")), found) == (set(), set())
+
+
+def test_every_reason_to_skip_is_documented_and_no_other() -> None:
+    section = API.split("### Fields", 1)[1].split("\n### ", 1)[0]
+    assert first_names(table(section, "reason")) == given("Skipped", 0, "core")
+
+
+def test_every_cause_of_a_503_is_documented_and_no_other() -> None:
+    section = API.split("### 503", 1)[1].split("\n### ", 1)[0]
+    assert first_names(table(section, "code")) == given("StorageUnavailable", 0, "api", "store")
+
+
+def test_every_kind_of_problem_is_documented_with_status_and_title() -> None:
+    declared = {(k.code, str(k.status), k.title) for k in vars(problem).values() if isinstance(k, problem.Kind)}
+    assert {(names(code)[0], status, title) for code, status, title in table(API, "`type` ends in")} == declared
+
+
+def test_every_code_in_the_table_of_fields_is_explained_below() -> None:
+    codes = {name for row in table(API, "field") if len(row) == 3 for name in names(row[2])}
+    assert codes <= first_names(table(API, "code")) | first_names(table(API, "warning"))
+
+
+def test_fields_that_are_read_are_those_in_the_tables() -> None:
+    documented = first_names([row for row in table(API, "field") if len(row) == 3])
+    assert documented == intake.SHAPE.names | user.SHAPE.names
+
+
+def test_fields_of_a_row_are_those_in_the_table() -> None:
+    documented = first_names([row for row in table(API, "field") if len(row) == 2])
+    absent = dict.fromkeys(Record.__dataclass_fields__)
+    values = {**absent, "seq": 1, "kind": "conversion", "state": State.PENDING, "time": 0, "received_at": 0}
+    assert documented == Rows(lambda *_: None, lambda _: None, lambda: 0).show(Record(**values)).keys()
+
+
+def test_states_reasons_and_parameters_are_those_of_the_code() -> None:
+    assert first_names(table(API, "state")) == set(State)
+    section = API.split("### The row", 1)[1].split("\n## ", 1)[0]
+    assert first_names(table(section, "reason")) - {"null", "ErrorCode"} == set(Reason)
+    assert first_names(table(API, "parameter")) == status._READERS.keys()

@@ -1,0 +1,174 @@
+"""Account properties, the by-goal report and Customer Management."""
+
+from typing import Any
+
+import pytest
+from emulator_client import HOUR, NOON, Client, Serve, StillClock, adjustment, at, click_id, conversion
+
+from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID
+
+DAY = 24 * HOUR
+
+
+async def goal_ids(client: Client) -> list[str]:
+    body = {"ConversionGoalTypes": "OfflineConversion"}
+    reply = await client.campaign("ConversionGoals/QueryByIds", body)
+    return [goal["Id"] for goal in reply.json()["ConversionGoals"]]
+
+
+# --- Properties -------------------------------------------------------------------------------------------------------
+
+
+async def tagging(client: Client) -> list[dict[str, str]]:
+    reply = await client.campaign("AccountProperties/Query", {"AccountPropertyNames": ["MSCLKIDAutoTaggingEnabled"]})
+    found: list[dict[str, str]] = reply.json()["AccountProperties"]
+    return found
+
+
+async def put(client: Client, *pairs: dict[str, str]) -> Any:
+    return await client.campaign("AccountProperties/Set", {"AccountProperties": pairs})
+
+
+async def test_auto_tagging_is_on_can_be_turned_off_and_comes_back_with_a_new_goal(client: Client) -> None:
+    assert await tagging(client) == [{"Name": "MSCLKIDAutoTaggingEnabled", "Value": "true"}]
+    assert (await put(client, {"Name": "MSCLKIDAutoTaggingEnabled", "Value": "False"})).json() == {}
+    assert await tagging(client) == [{"Name": "MSCLKIDAutoTaggingEnabled", "Value": "False"}]
+    new = {"Name": "New goal", "GoalCategory": "Other"}
+    assert (await client.campaign("ConversionGoals", {"ConversionGoals": [new]})).errors == []
+    assert await tagging(client) == [{"Name": "MSCLKIDAutoTaggingEnabled", "Value": "true"}]
+
+
+async def test_properties_are_set_all_or_none(client: Client) -> None:
+    suffix = {"Name": "FinalUrlSuffix", "Value": "src=bing"}
+    assert (await put(client, suffix, {"Name": "Nothing", "Value": "1"})).status == 400
+    assert (await put(client, suffix, {"Name": "MSCLKIDAutoTaggingEnabled", "Value": "1"})).status == 400
+    reply = await client.campaign("AccountProperties/Query", {"AccountPropertyNames": ["FinalUrlSuffix"]})
+    assert reply.json()["AccountProperties"] == [{"Name": "FinalUrlSuffix", "Value": None}]
+
+
+async def test_properties_must_be_named(client: Client) -> None:
+    assert (await client.campaign("AccountProperties/Query", {})).fault == "NullArrayArgument"
+    wrong = await client.campaign("AccountProperties/Query", {"AccountPropertyNames": ["Nothing"]})
+    assert wrong.fault == "ApiInputValidationError"
+
+
+# --- Report -----------------------------------------------------------------------------------------------------------
+
+
+async def report(client: Client, ids: list[str], start: int, end: int, channel: str | None = None) -> Any:
+    body = {"StartDateUtc": at(start), "EndDateUtc": at(end), "GoalIds": ids, "UploadChannelFilter": channel}
+    return await client.campaign("OfflineConversionReport/QueryByGoalIds", body)
+
+
+async def test_report_counts_success_duplicates_and_lost_adjustments_by_day(client: Client, clock: StillClock) -> None:
+    await client.apply(conversion(1), conversion(2), conversion(1))
+    await client.adjust(adjustment(1), adjustment(3))
+    clock.now += DAY
+    await client.sign_in()
+    await client.apply(conversion(2), conversion(4))
+    goal_id, *_ = await goal_ids(client)
+    (found,) = (await report(client, [goal_id], NOON - DAY, NOON + DAY)).json()["OfflineGoalConversionSummaries"]
+    assert (found["GoalId"], found["ConversionName"]) == (goal_id, "Purchase")
+    assert (found["OverallSuccessCount"], found["OverallUnattributedCount"]) == ("4", "3")
+    assert found["OverallSuccessRate"] == round(4 / 7, 6)
+    assert sorted((alert["UnattributedReason"], alert["Count"]) for alert in found["OverallAlerts"]) == [
+        ("AdjustmentOriginalNotFound", "1"),
+        ("DuplicateConversionKey", "2"),
+    ]
+    shown = [(day["UploadDate"], day["SuccessCount"], day["UnattributedCount"]) for day in found["DailySummaries"]]
+    assert shown == [("2026-11-20T00:00:00", 3, 2), ("2026-11-21T00:00:00", 1, 1)]
+
+
+async def test_click_of_another_account_is_accepted_and_not_counted(client: Client) -> None:
+    """Help: click ids not of your account still show as uploaded successfully."""
+    click = {"msclkid": click_id(1), "account_id": "4711", "clicked_at": NOON - DAY}
+    await client.control("POST", "clicks", click)
+    assert (await client.apply(conversion(1))).errors == []
+    goal_id, *_ = await goal_ids(client)
+    (found,) = (await report(client, [goal_id], NOON - DAY, NOON)).json()["OfflineGoalConversionSummaries"]
+    assert found["OverallAlerts"] == [{"UnattributedReason": "AccountMismatch", "Count": "1"}]
+
+
+async def test_report_is_per_account_channel_and_range(client: Client) -> None:
+    await client.apply(conversion(1))
+    goal_id, *_ = await goal_ids(client)
+
+    async def success(start: int, end: int, channel: str | None = None) -> str:
+        (found,) = (await report(client, [goal_id], start, end, channel)).json()["OfflineGoalConversionSummaries"]
+        return str(found["OverallSuccessCount"])
+
+    assert await success(NOON - DAY, NOON) == "1"
+    assert await success(NOON - DAY, NOON, "CampaignManagementAPI, BulkAPI") == "1"
+    assert await success(NOON - DAY, NOON, "WebUpload") == "0"
+    assert await success(NOON - 7 * DAY, NOON - DAY) == "0"
+    client.headers["CustomerAccountId"] = "4711"
+    assert await success(NOON - DAY, NOON) == "0"
+
+
+async def test_report_has_limits(client: Client) -> None:
+    assert (await report(client, ["1"], NOON - 7 * DAY, NOON + 1000)).status == 400
+    assert (await report(client, ["1"], NOON, NOON - DAY)).status == 400
+    assert (await report(client, ["1"] * 21, NOON - DAY, NOON)).status == 400
+    assert (await report(client, [], NOON - DAY, NOON)).status == 400
+    assert (await report(client, ["1", "99999"], NOON - DAY, NOON)).errors == [(1, "InvalidConversionGoalId")]
+
+
+# --- Customer Management ----------------------------------------------------------------------------------------------
+
+
+async def test_signed_in_user_leads_to_the_accounts_and_their_customer(serve: Serve) -> None:
+    async with serve(accounts=(("11", "2001"), ("11", "2002"), ("12", "2003"))) as client:
+        found = (await client.customer("User/Query", {"UserId": None})).json()
+        assert [role["CustomerId"] for role in found["CustomerRoles"]] == ["11", "12"]
+        accounts = await search(client, "UserId", found["User"]["Id"])
+        assert [(one["ParentCustomerId"], one["Id"]) for one in accounts] == [
+            ("11", "2001"),
+            ("11", "2002"),
+            ("12", "2003"),
+        ]
+        assert [one["Id"] for one in await search(client, "UserId", found["User"]["Id"], Size=2, Index=1)] == ["2003"]
+        assert [one["Id"] for one in await search(client, "AccountId", "2002")] == ["2002"]
+
+
+async def search(client: Client, field: str, value: str, **page: int) -> list[Any]:
+    body = {
+        "Predicates": [{"Field": field, "Operator": "Equals", "Value": value}],
+        "PageInfo": {"Index": 0, "Size": 1000, **page},
+    }
+    found: list[Any] = (await client.customer("Accounts/Search", body)).json()["Accounts"]
+    return found
+
+
+async def test_default_account_is_found_where_none_is_configured(client: Client) -> None:
+    (account,) = await search(client, "CustomerId", CUSTOMER_ID)
+    assert (account["Id"], account["AccountLifeCycleStatus"]) == (ACCOUNT_ID, "Active")
+    assert account["Number"] != account["Id"]
+
+
+async def test_nothing_is_found_without_page_size_or_with_a_short_value(client: Client) -> None:
+    """PageInfo.Size left 0, or a predicate value shorter than 4 characters."""
+    assert await search(client, "AccountId", ACCOUNT_ID, Size=0) == []
+    assert await search(client, "AccountId", "200") == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"Predicates": [{"Field": "UserId", "Value": "300000001"}]},
+        {"Predicates": [{"Field": "UserId"}, {"Field": "AccountId"}], "PageInfo": {"Size": 5}},
+        {"Predicates": [{"Field": "UserId"}], "PageInfo": {"Size": 1001}},
+    ],
+)
+async def test_wrong_search_is_refused_without_a_symbol(client: Client, body: dict[str, Any]) -> None:
+    """Customer Management's faults have no ErrorCode."""
+    reply = await client.customer("Accounts/Search", body)
+    assert (reply.status, reply.json()["Type"]) == (400, "ApiFault")
+    assert reply.json()["OperationErrors"][0].keys() == {"Code", "Details", "Message"}
+
+
+async def test_other_users_are_not_shown(client: Client) -> None:
+    assert (await client.customer("User/Query", {})).status == 200
+    assert (await client.customer("User/Query", {"UserId": "5"})).status == 403
+    client.headers["Authorization"] = "Bearer test-unknown"
+    assert (await client.customer("User/Query", {})).status == 401

@@ -1,0 +1,146 @@
+"""kill -9 at random moments, again and again: what was answered 202 is there, and nothing counts twice."""
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+from processes import shop
+from processes.emulator import Microsoft, microsoft
+from processes.expected import Timed, differences, held, is_identified, received, second
+from processes.running import Starter
+from processes.service import EVENTS, GOALS, LISTENING, Json, Services, Sidecar, config
+
+CLIENTS = 4
+LONGEST_LIFE_SECONDS = 1.5
+LONGEST_PAUSE_SECONDS = 0.05
+SIZES = (1, 1, 1, 1, 3, 20)
+KILLED_AT_START = 0.15
+"""The share of lives that end before the service listens."""
+
+
+@dataclass
+class Backend:
+    """Posts its orders one request after another, and repeats a request until it is answered, as told to clients."""
+
+    waiting: list[Json]
+    chance: random.Random
+    answered: dict[str, Timed] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
+    unanswered: int = 0
+
+    async def post_until_killed(self, sidecar: Sidecar) -> None:
+        """Until the connection breaks; what has no answer stays first in line."""
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+            while self.waiting:
+                await asyncio.sleep(self.chance.uniform(0, LONGEST_PAUSE_SECONDS))
+                chunk = self.waiting[: self.chance.choice(SIZES)]
+                self.unanswered += 1
+                answer = await sidecar.post(chunk)
+                self.unanswered -= 1
+                self._note(chunk, answer.status, answer.json())
+
+    def _note(self, chunk: list[Json], status: int, answer: Json) -> None:
+        if status == 503:  # outcome unknown: the same again
+            return
+        assert status == 202, answer
+        self.statuses.update(result["status"] for result in answer["results"])
+        for body in chunk:
+            self.answered[body["order_id"]] = held(body, EVENTS), second(body["time"])
+        del self.waiting[: len(chunk)]
+
+
+@dataclass
+class Trial:
+    """A sidecar that lives many short lives on one outbox."""
+
+    services: Services
+    settings: Json
+    backends: list[Backend]
+    chance: random.Random
+    early: int = 0
+
+    async def live_and_die(self) -> None:
+        """One life."""
+        running = await self.services.launch(self.settings)
+        if self.chance.random() < KILLED_AT_START:
+            self.early += 1
+            await asyncio.sleep(self.chance.uniform(0.2, 1.2))
+            await running.kill()
+            return
+        sidecar = Sidecar(running, await running.said(LISTENING), self.services.session)
+        async with asyncio.TaskGroup() as group:
+            for backend in self.backends:
+                group.create_task(backend.post_until_killed(sidecar))
+            await asyncio.sleep(self.chance.uniform(0.0, LONGEST_LIFE_SECONDS))
+            await running.kill()
+
+    async def last_life(self) -> Sidecar:
+        """Everything is answered and settled in the end."""
+        sidecar = await self.services.start(self.settings)
+        async with asyncio.TaskGroup() as group:
+            for backend in self.backends:
+                group.create_task(backend.post_until_killed(sidecar))
+        await sidecar.settled(120)
+        return sidecar
+
+
+async def _trouble(there: Microsoft) -> None:
+    """Slow answers, so that many a kill falls between request and answer; and lost ones."""
+    await there.fault("slow", times=None, probability=0.5, seed=1, seconds=0.15)
+    await there.fault("reset_after", times=None, probability=0.02, seed=2)
+    for number in range(20):
+        await there.fault("expire_tokens", after=10 + 50 * number)
+
+
+def _bodies(rounds: int) -> list[Json]:
+    """Orders enough for so many lives."""
+    found = (order.body() for order in shop.orders(int(time.time()), step=max(2, 180 // rounds)))
+    return [body for body in found if is_identified(held(body, EVENTS))]
+
+
+async def _kill_often(starter: Starter, services: Services, rounds: int, seed: int) -> str:
+    there = await starter.stack.enter_async_context(microsoft(starter, *GOALS))
+    await _trouble(there)
+    bodies = _bodies(rounds)
+    backends = [Backend(bodies[n::CLIENTS], random.Random(seed + n)) for n in range(CLIENTS)]
+    trial = Trial(services, config(there, delivery={"batch_size": 100}), backends, random.Random(seed))
+    for _ in range(rounds):
+        await trial.live_and_die()
+    killed_with = sum(backend.unanswered for backend in backends)
+    sidecar = await trial.last_life()
+    answered = {order_id: timed for backend in backends for order_id, timed in backend.answered.items()}
+    assert len(answered) == len(bodies)
+    accounts = await sidecar.accounts(len(answered))
+    assert accounts["delivered"] == len(answered)
+    rows = await there.ledger()
+    assert not [row["raw"] for row in rows if row["changed"]]
+    told = differences(answered.values(), [received(row["raw"]) for row in rows])
+    assert not told, "\n".join(told[:5])
+    repeated = sum(row["seen"] > 1 for row in rows)
+    statuses = sum((backend.statuses for backend in backends), Counter())
+    return (
+        f"kill -9: {rounds} rounds, {trial.early} before it listened, {killed_with} requests without an answer; "
+        f"{len(answered)} orders answered {json.dumps(statuses)}, {repeated} rows sent again byte by byte; "
+        f"lost 0, counted twice 0"
+    )
+
+
+async def test_what_was_answered_202_survives_kill_9_and_counts_once(starter: Starter, services: Services) -> None:
+    """The short form: five lives."""
+    told = await _kill_often(starter, services, rounds=5, seed=9)
+    print(f"\n{told}")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1_800)
+async def test_what_was_answered_202_survives_100_times_kill_9_and_counts_once(
+    starter: Starter, services: Services
+) -> None:
+    told = await _kill_often(starter, services, rounds=100, seed=1997)
+    print(f"\n{told}")

@@ -1,0 +1,184 @@
+"""Canaries: unmistakable persons and secrets go in on every way there is, and none may turn up anywhere.
+
+Searched are the database and its log, every other file, stdout, stderr, the journal and all answers.
+"""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pytest
+from processes.emulator import Microsoft, microsoft
+from processes.running import Starter
+from processes.service import GOALS, Json, Services, Sidecar, config, reaching
+
+API_KEY = "test-canary-api-key-0123456789abcdef"
+SECRETS = {
+    "client_secret": "test-canary-client-secret-7Q~x",
+    "developer_token": "TESTCANARYDEVTOKEN77",
+    "refresh_token": "test-emulator-refresh-token",
+}
+ISSUED = ("test-access-", "test-refresh-", "test-code-")
+"""How the tokens and codes begin that the emulator issues."""
+
+CODE = "test-canary-code-0123456789"
+ENCRYPTION_KEY = "test-canary-encryption-key-1234"
+
+EMAIL = "canary.shopper{}@canary-mail.example"
+PHONE = "+1 425 555 01{:02d}"
+
+
+@dataclass
+class Aviary:
+    """All canaries that were let fly, and every text that was answered."""
+
+    persons: int = 0
+    canaries: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+
+    def email(self) -> str:
+        self.persons += 1
+        self.canaries.append(EMAIL.format(self.persons))
+        return self.canaries[-1]
+
+    def phone(self) -> str:
+        self.persons += 1
+        self.canaries.append(PHONE.format(self.persons))
+        return self.canaries[-1]
+
+    def forms(self) -> set[bytes]:
+        """Each as it went in and as it looks once normalised, in lower case, with and without escapes."""
+        whole = {*self.canaries, API_KEY, ENCRYPTION_KEY, CODE, *ISSUED, *SECRETS.values()}
+        bare = {canary.replace(".", "", 1) if "@" in canary else canary.replace(" ", "") for canary in self.canaries}
+        return {form.lower().encode() for text in whole | bare for form in (text, quote(text, safe=""))}
+
+
+def _bodies(fly: Aviary) -> Iterator[object]:
+    """Persons where they belong, and where nobody expects them."""
+    good: Json = {"event": "purchase", "value": 1}
+    for number in range(3):
+        yield {**good, "order_id": f"GOOD-{number}", "user": {"email": fly.email(), "phone": fly.phone()}}
+    yield {**good, "user": {"email": fly.email().replace("@", "@@"), "phone": "0" + fly.phone()}}
+    yield {**good, "user": fly.email()}
+    yield {**good, "user": {"email": [fly.email()], "phone": {"number": fly.phone()}}}
+    yield {**good, "user": {"email_sha256": fly.email(), "phone_sha256": fly.phone()}}
+    yield {**good, "user": {"email": 17, fly.email(): fly.phone()}}
+    yield {**good, fly.email(): 1, "emial": fly.email()}
+    for name in ("event", "time", "value", "currency", "msclkid", "landing_url", "consent", "account"):
+        yield {**good, name: fly.email()}
+        yield {**good, name: {fly.email(): fly.phone()}}
+        yield {**good, name: fly.phone()}
+    yield {**good, "external_attribution": {"credit": fly.email(), "model": 3}}
+    yield {**good, "meta": fly.email()}
+    yield fly.email()
+    yield [fly.email(), {**good, "user": {"email": fly.email(), "e-mail": fly.email()}}]
+    yield {**good, "landing_url": f"https://shop.example/?email={fly.email()}&msclkid={fly.phone()}"}
+    yield f'{{"event": "purchase", "user": {{"email": "{fly.email()}"'.encode()
+    yield f"email={fly.email()}".encode()
+    yield b"\xff" + fly.email().encode()
+    yield f'{{"event": "{fly.email()}", "event": NaN}}'.encode()
+
+
+async def _misuse(sidecar: Sidecar, fly: Aviary) -> None:
+    """Every way in, with the key and without."""
+
+    async def call(method: str, path: str, body: object = None, **headers: str) -> int:
+        answer = await sidecar.call(method, path, body, **headers)
+        fly.answers.append(f"{answer.text} {answer.headers}")
+        return answer.status
+
+    statuses = [await call("POST", "/v1/conversions", body) for body in _bodies(fly)]
+    assert statuses.count(202) >= 3
+    assert {400, 422} <= set(statuses)
+    assert 500 not in statuses
+    for body in _bodies(fly):
+        await call("POST", "/v1/validate", body)
+    for path in (f"conversions?email={fly.email()}", f"conversions?state={fly.email()}", f"conversions/{fly.email()}"):
+        assert await call("GET", f"/v1/{path}") in (404, 422)
+    for path in (f"{fly.email()}", f"logs?level={fly.email()}", f"oauth/callback?state={fly.email()}"):
+        assert await call("GET", f"/{path}") in (400, 404, 422)
+    assert await call("POST", "/v1/conversions", {"user": fly.email()}, Authorization=f"Bearer {API_KEY}x") == 401
+    assert await call("POST", "/v1/conversions", {}, **{"Idempotency-Key": "x" * 300 + fly.email()}) == 422
+    assert await call("POST", "/v1/conversions", {}, **{"Content-Encoding": fly.email()}) == 415
+    await _sign_in_wrongly(sidecar, fly)
+
+
+async def _sign_in_wrongly(sidecar: Sidecar, fly: Aviary) -> None:
+    """The browser comes back with an error, and with a code that is none."""
+    for coming in ({"error": "access_denied", "error_description": fly.email()}, {"code": CODE}):
+        away = await sidecar.call("GET", "/connect")
+        assert away.status == 302
+        state = parse_qs(urlsplit(away.headers["Location"]).query)["state"][0]
+        answer = await sidecar.call("GET", f"/oauth/callback?{urlencode({**coming, 'state': state})}")
+        fly.answers.append(f"{answer.text} {answer.headers}")
+
+
+ECHO = f"{EMAIL.format(0)} Bearer {SECRETS['refresh_token']} DeveloperToken: {SECRETS['developer_token']}"
+
+
+async def _trouble(there: Microsoft) -> None:
+    """Microsoft fails, and echoes what it was sent."""
+    await there.fault("status", status=500, body=f"<h1>{ECHO}</h1>", content_type="text/html")
+    await there.fault("fault", code=0, symbol="InternalError", message=ECHO, detail=ECHO, status=500)
+    await there.fault("malformed", body="html", applied=False)
+    await there.fault("partial_errors", code=5610, message=ECHO, indexes=[0])
+
+
+async def _lose_the_sign_in(there: Microsoft, sidecar: Sidecar, fly: Aviary) -> None:
+    """The token ends, and no new one is to be had."""
+    await there.fault("oauth_error", match={"operation": "token"}, times=None, aadsts=70008)
+    await there.fault("expire_tokens")
+    body = {"event": "purchase", "order_id": "LAST", "user": {"email": fly.email()}}
+    assert (await sidecar.post(body)).status == 202
+    await sidecar.running.said('"trouble_raised".*(token_refresh_failed|not_connected)')
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """All that the sidecar left behind; not the test's own files, nor the emulator's."""
+    own = ("config.yaml", "ca.pem")
+    return {
+        path.name: path.read_bytes().lower()
+        for path in folder.iterdir()
+        if path.is_file() and path.name not in own and not path.name.startswith("emulator-")
+    }
+
+
+@pytest.fixture
+async def there(starter: Starter) -> Microsoft:
+    return await starter.stack.enter_async_context(microsoft(starter, *GOALS))
+
+
+async def test_no_person_and_no_secret_turns_up_in_files_output_journal_or_answers(
+    there: Microsoft, starter: Starter, services: Services
+) -> None:
+    settings = config(
+        None,
+        server={"api_keys": [API_KEY]},
+        storage={"encryption_key": ENCRYPTION_KEY},
+        microsoft={"environment": "production", "client_id": "test-app", **SECRETS, **reaching(there)},
+        accounts={"default": {"customer_id": 100000001, "account_id": 200000001}},
+        logging={"level": "debug"},
+    )
+    await _trouble(there)
+    fly = Aviary(canaries=[EMAIL.format(0)])
+    sidecar = await services.start(settings, env={"PYTHONASYNCIODEBUG": "1"})
+    sidecar.key = API_KEY
+    await _misuse(sidecar, fly)
+    await sidecar.settled(40)
+    await _lose_the_sign_in(there, sidecar, fly)
+    pages = ("/logs?limit=1000", "/v1/conversions?limit=1000", "/healthz", "/metrics", "/nowhere")
+    fly.answers += [(await sidecar.call("GET", path)).text for path in pages]
+
+    places = _files(starter.folder)
+    assert {"outbox.db", "outbox.db-wal"} <= places.keys()
+    sidecar.running.signal(signal.SIGTERM)
+    assert await sidecar.running.ended() == 0
+    places |= {f"{name} afterwards": text for name, text in _files(starter.folder).items()}
+    places["answers"] = "\n".join(fly.answers).lower().encode()
+    assert b"status" in places["answers"]
+    assert b"good-1" in places["outbox.db-wal"] + places["outbox.db"], "the search would find nothing at all"
+    found = sorted({(form.decode(), place) for place, text in places.items() for form in fly.forms() if form in text})
+    assert not found, "\n".join(map(str, found))
+    print(f"\nprivacy: {len(fly.forms())} forms of canaries looked for in {len(places)} places, 0 found")

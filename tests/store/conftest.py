@@ -1,0 +1,36 @@
+"""One suite for every store: a parameter here is a store, with a house in `outbox_building`."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from committer_building import Rows
+from outbox_building import House, SqliteHouse
+
+from sidecar.ports import Outbox
+from sidecar.store.sqlite.database import writer
+
+HOUSES = {"sqlite": SqliteHouse}
+
+
+@pytest.fixture(params=HOUSES)
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    """Where an outbox lives, not opened yet; ended in order afterwards."""
+    built = HOUSES[request.param](tmp_path)
+    yield built
+    await built.close()
+
+
+@pytest.fixture
+async def outbox(house: House) -> Outbox:
+    """An empty outbox, ready to take and give."""
+    return await house.open()
+
+
+@pytest.fixture
+async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
+    """A committer over an empty table; it does not run yet."""
+    async with writer(tmp_path / "outbox.db", "emulator") as database:
+        built = Rows(database, tmp_path / "outbox.db")
+        await built.prepare()
+        yield built

@@ -1,0 +1,265 @@
+"""Opening the file: one owner, file modes, settings in force, and whose file it is."""
+
+import asyncio
+import os
+import re
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from outbox_building import NOW, SqliteHouse, conversion, put
+
+from sidecar.store.sqlite import database
+from sidecar.store.sqlite.database import OutboxRefused, owned, reader, writer
+from sidecar.store.sqlite.outbox import open_outbox
+
+
+async def opened(path: Path, environment: str = "emulator") -> None:
+    """Open the outbox in `path` and close it again."""
+    async with open_outbox(path, environment, NOW):
+        pass
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder but for the lock, which is the owner's own."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock"}
+
+
+# --- one owner -------------------------------------------------------------------------------------------------------
+
+
+async def test_second_process_is_refused_and_told_which_process_owns_the_outbox(tmp_path: Path) -> None:
+    """A second process exits and names the first."""
+    path = tmp_path / "outbox.db"
+    script = (
+        "import pathlib, sys; from sidecar.store.sqlite.database import owned\n"
+        "with owned(pathlib.Path(sys.argv[1])): pass"
+    )
+    async with open_outbox(path, "emulator", NOW):
+        other = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", script, str(path)], capture_output=True, text=True
+        )
+        assert other.returncode != 0
+        assert f"in use by another sidecar (process {os.getpid()})" in other.stderr
+        with pytest.raises(OutboxRefused, match=rf"process {os.getpid()}\)"):
+            await opened(path)
+    await opened(path)
+
+
+def test_refused_opener_leaves_the_owner_its_lock(tmp_path: Path) -> None:
+    with owned(tmp_path / "outbox.db"):
+        for _ in range(2):
+            with pytest.raises(OutboxRefused, match=str(os.getpid())), owned(tmp_path / "outbox.db"):
+                pass
+
+
+def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys; from sidecar.store.sqlite.database import owned\n"
+        "with owned(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "outbox.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"mine\n"
+        other.kill()
+        other.wait()
+    with owned(tmp_path / "outbox.db"):
+        assert (tmp_path / "outbox.db.lock").read_text() == f"{os.getpid()}\n"
+
+
+# --- modes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """A careless user: nothing is masked."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_umask")
+async def test_every_file_is_for_the_owner_alone(tmp_path: Path) -> None:
+    """Every file it creates is 0600."""
+    house = SqliteHouse(tmp_path)
+    await put(await house.open(), conversion())
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in house.path.parent.iterdir()}
+    assert modes == dict.fromkeys(("outbox.db", "outbox.db-wal", "outbox.db-shm", "outbox.db.lock"), 0o600)
+    assert stat.S_IMODE(house.path.parent.stat().st_mode) == 0o700
+    await house.close()
+
+
+async def test_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    await opened(tmp_path / "outbox.db")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("name", ["with space.db", "a?b#c%41&d.db", "ünï.db", "sub/sub/outbox.db"])
+async def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+    await opened(tmp_path / name)
+    assert (tmp_path / name).is_file()
+
+
+async def test_clean_end_leaves_everything_in_the_one_file(tmp_path: Path) -> None:
+    house = SqliteHouse(tmp_path)
+    await put(await house.open(), conversion())
+    await house.close()
+    assert sorted(name for name, content in contents(house.path.parent).items() if content) == ["outbox.db"]
+    with sqlite3.connect(house.path) as db:
+        assert db.execute("SELECT order_id FROM entries").fetchall() == [("ORDER-1",)]
+
+
+# --- whose file ------------------------------------------------------------------------------------------------------
+
+
+async def refusal(path: Path, environment: str = "emulator") -> str:
+    """Why the file is refused; it must be as it was afterwards."""
+    before = contents(path.parent)
+    with pytest.raises(OutboxRefused) as refused:
+        await opened(path, environment)
+    assert contents(path.parent) == before
+    assert str(path) in str(refused.value)
+    assert "storage.url" in str(refused.value)
+    return str(refused.value)
+
+
+def altered(path: Path, *statements: str) -> None:
+    with sqlite3.connect(path) as db:
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+
+
+async def test_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    await opened(path)
+    altered(path, "PRAGMA user_version = 999")
+    assert re.search(r"newer version of the sidecar \(schema 999, this one knows \d+\)", await refusal(path))
+
+
+async def test_database_of_another_environment_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    await opened(path, "production")
+    reason = await refusal(path, "emulator")
+    assert "'production'" in reason
+    assert "'emulator'" in reason
+    await opened(path, "production")
+
+
+async def test_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    altered(path, "CREATE TABLE entries (seq)", "INSERT INTO entries VALUES (1)")
+    assert "another program" in await refusal(path)
+
+
+GARBAGE = {
+    "text": b"order_id,value\n" * 500,
+    "short": b"x",
+    "random": bytes(range(256)) * 64,
+    "header alone": b"SQLite format 3\0",
+    "header and noise": b"SQLite format 3\0" + bytes(range(1, 255)) * 64,
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+async def test_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "outbox.db"
+    path.write_bytes(garbage)
+    assert "left as it is" in await refusal(path)
+
+
+async def test_truncated_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    await opened(path)
+    path.write_bytes(path.read_bytes()[:5_000])
+    await refusal(path)
+
+
+async def test_empty_file_becomes_an_outbox(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    path.touch()
+    await opened(path)
+    assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["", "file/outbox.db"])
+async def test_place_that_cannot_hold_a_file_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(OutboxRefused, match=r"storage\.url"):
+        await opened(tmp_path / name)
+
+
+async def test_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").mkdir()
+    with pytest.raises(OutboxRefused, match="Is a directory"):
+        await opened(tmp_path / "outbox.db")
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+IN_FORCE = {
+    "auto_vacuum": 2,  # INCREMENTAL
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: every commit is fsynced
+    "fullfsync": 1,
+    "busy_timeout": 5_000,
+    "foreign_keys": 1,
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "temp_store": 2,
+    "cache_size": -16_384,
+    "journal_size_limit": 64 * 2**20,
+    "query_only": 0,
+    "application_id": database.APPLICATION_ID,
+}
+
+
+async def test_settings_of_the_writer_are_in_force(tmp_path: Path) -> None:
+    """SQLite WAL with `synchronous=FULL`."""
+    async with writer(tmp_path / "outbox.db", "emulator") as write:
+        found = await write.call(lambda db: {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in IN_FORCE})
+    assert found == IN_FORCE
+
+
+async def test_settings_are_in_force_in_a_file_that_was_there_before(tmp_path: Path) -> None:
+    await opened(tmp_path / "outbox.db")
+    async with writer(tmp_path / "outbox.db", "emulator") as write:
+        assert await write.call(lambda db: db.execute("PRAGMA synchronous").fetchone()[0]) == 2
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM entries", "CREATE TABLE t (x)", "PRAGMA user_version = 7"])
+async def test_reader_cannot_write(tmp_path: Path, statement: str) -> None:
+    """Readers are separate `mode=ro` connections."""
+    path = tmp_path / "outbox.db"
+    async with writer(path, "emulator"), reader(path) as read:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await read.call(lambda db: db.execute(statement))
+
+
+async def test_reader_sees_what_was_committed_and_nothing_before(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    count = "SELECT count(*) FROM lanes"
+    async with writer(path, "emulator") as write, reader(path) as read:
+        await write.call(lambda db: db.execute("BEGIN"))
+        await write.call(lambda db: db.execute("INSERT INTO lanes VALUES (1, 'main', 'purchase', 'conversion')"))
+        assert await read.call(lambda db: db.execute(count).fetchone()[0]) == 0
+        await write.call(lambda db: db.execute("COMMIT"))
+        assert await read.call(lambda db: db.execute(count).fetchone()[0]) == 1
+
+
+async def test_newest_schema_is_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    await opened(path)
+    with sqlite3.connect(path) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+    assert version == len(list((Path(database.__file__).parent.parent / "schema").glob("*.sql")))
+    before = contents(tmp_path)
+    await opened(path)
+    assert contents(tmp_path).keys() == before.keys()

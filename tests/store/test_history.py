@@ -1,0 +1,91 @@
+"""The history of a row in SQLite: every attempt that did not deliver it, and what it was before it was replaced."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from outbox_building import (
+    HOUR,
+    MINUTE,
+    NOW,
+    REFUSED,
+    TAKEN,
+    SqliteHouse,
+    claimed,
+    conversion,
+    later,
+    put,
+)
+
+from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.ports import Outbox
+
+ATTEMPT = {"tracking_id": "tracking-1", "error": REFUSED.error, "error_code": REFUSED.error_code}
+
+
+async def refused(outbox: Outbox, step: Again | Settled) -> int:
+    """One attempt of row 1 with that end; the batch it went in."""
+    taken = await claimed(outbox)
+    assert await outbox.settle(taken, {1: step}, TAKEN, later(MINUTE))
+    return taken.batch_id
+
+
+def history(house: SqliteHouse) -> list[dict[str, Any]]:
+    with sqlite3.connect(house.path) as db:
+        (text,) = db.execute("SELECT history FROM entries WHERE seq = 1").fetchone()
+    kept: list[dict[str, Any]] = json.loads(text or "[]")
+    return kept
+
+
+async def test_attempts_that_did_not_deliver_are_kept_in_order(tmp_path: Path) -> None:
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    await put(outbox, conversion())
+    first = await refused(outbox, Again(NOW, Reason.RETRYING, REFUSED))
+    second = await refused(outbox, Settled(State.DEAD, REFUSED.error, REFUSED))
+    await house.close()
+    assert history(house) == [
+        {"attempt": 1, "batch_id": first, "at": later(MINUTE), **ATTEMPT},
+        {"attempt": 2, "batch_id": second, "at": later(MINUTE), **ATTEMPT},
+    ]
+
+
+async def test_delivery_at_the_first_attempt_writes_no_history(tmp_path: Path) -> None:
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    await put(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
+    await house.close()
+    assert history(house) == []
+
+
+async def test_replaced_row_keeps_its_attempts_and_what_it_was(tmp_path: Path) -> None:
+    """A row that is `dead` or `skipped` is replaced: the same id, history kept."""
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    await put(outbox, conversion(value="12.50"))
+    await refused(outbox, Settled(State.DEAD, REFUSED.error, REFUSED))
+    await put(outbox, conversion(value="1"), at=later(HOUR))
+    await house.close()
+    attempt, replaced = history(house)
+    assert attempt["attempt"] == 1
+    assert replaced == {
+        "replaced_at": later(HOUR),
+        "received_at": NOW,
+        "request_id": "request-1",
+        "state": "dead",
+        "reason": REFUSED.error,
+        "value": "12.5",
+        "currency": "USD",
+    }
+
+
+async def test_history_of_a_row_that_is_retried_for_months_stays_short(tmp_path: Path) -> None:
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    await put(outbox, conversion())
+    for _ in range(60):
+        await refused(outbox, Again(NOW, Reason.RETRYING, REFUSED))
+    await house.close()
+    assert [each["attempt"] for each in history(house)] == list(range(1, 51))

@@ -1,0 +1,256 @@
+"""Claiming: what a claim freezes, whose it is, and what becomes of it when its holder is gone."""
+
+import asyncio
+from dataclasses import replace
+
+from outbox_building import (
+    CLICK,
+    DAY,
+    HOUR,
+    LANES,
+    LOST,
+    MINUTE,
+    NOW,
+    TAKEN,
+    House,
+    claim,
+    claimed,
+    conversion,
+    due,
+    later,
+    orders,
+    put,
+    retaken,
+    seqs,
+    seqs_of,
+)
+
+from sidecar.core.entry import Again, State
+from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.ports import Arrival, Claim, Counts, Outbox, Query
+
+
+def wire(claim: Claim) -> list[tuple[object, ...]]:
+    """Everything of each row that goes to Microsoft."""
+    return [
+        (e.goal, e.sent_time, e.value, e.currency, e.msclkid, e.email_sha256, e.phone_sha256, e.external_credit)
+        for e in claim.entries
+    ]
+
+
+# --- what it freezes -------------------------------------------------------------------------------------------------
+
+
+async def test_claim_freezes_goal_and_second_and_counts_the_attempt(outbox: Outbox) -> None:
+    await put(outbox, conversion())
+    (entry,) = await due(outbox)
+    moved = UnixSeconds(entry.time + 1)
+    taken = await outbox.claim(
+        "main", [replace(entry, goal="Sidecar Purchase", sent_time=moved)], [1], NOW, later(MINUTE)
+    )
+    assert taken is not None
+    assert taken.entries == (replace(entry, goal="Sidecar Purchase", sent_time=moved, attempt=1),)
+    assert (taken.account, taken.resend, taken.created_at) == ("main", False, NOW)
+    assert (taken.root, taken.root_rows, taken.root_poisoned) == (taken.batch_id, 1, 0)
+    record = await outbox.get(entry.seq)
+    assert record is not None
+    assert (record.goal, record.attempt, record.batch_id) == ("Sidecar Purchase", 1, taken.batch_id)
+    assert record.claimed
+    assert (record.state, record.sent_at, record.due_at) == (State.PENDING, NOW, later(MINUTE))
+    assert record.time == entry.time
+
+
+async def test_claim_takes_the_waiting_reason_off(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion(time=seconds(later(MINUTE))))
+    await claimed(outbox, later(MINUTE))
+    record = await outbox.get(seq)
+    assert record is not None
+    assert record.reason is None
+
+
+async def test_claimed_rows_still_count_as_pending(outbox: Outbox) -> None:
+    """`pending` counts conversions, in flight included."""
+    await put(outbox, *orders(3))
+    await claimed(outbox)
+    assert outbox.counts == Counts(pending=3)
+
+
+async def test_claim_lists_its_rows_by_number(outbox: Outbox) -> None:
+    await put(outbox, *orders(5))
+    taken = await claim(outbox, list(reversed(await due(outbox))))
+    assert taken is not None
+    assert seqs(taken) == [1, 2, 3, 4, 5]
+
+
+# --- whose it is -----------------------------------------------------------------------------------------------------
+
+
+async def test_rows_that_another_claim_has_stay_out(outbox: Outbox) -> None:
+    await put(outbox, *orders(5))
+    entries = await due(outbox)
+    await claim(outbox, entries[:2])
+    taken = await claim(outbox, entries)
+    assert taken is not None
+    assert (seqs(taken), taken.root_rows) == ([3, 4, 5], 3)
+
+
+async def test_claim_of_rows_that_are_all_gone_is_none_and_leaves_no_batch(outbox: Outbox) -> None:
+    await put(outbox, *orders(2))
+    entries = await due(outbox)
+    await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
+    assert await claim(outbox, entries) is None
+    assert not await outbox.has_open("main", later(DAY))
+
+
+async def test_claim_of_nothing_is_none(outbox: Outbox) -> None:
+    assert await claim(outbox, []) is None
+
+
+async def test_claim_sends_what_is_stored_not_what_was_read_before(outbox: Outbox) -> None:
+    """A retry, also after a crash, sends the very same bytes."""
+    await put(outbox, conversion())
+    (entry,) = await due(outbox)
+    taken = await claim(outbox, [replace(entry, value="1", msclkid="0" * 32)])
+    assert taken is not None
+    assert (taken.entries[0].value, taken.entries[0].msclkid) == ("99.99", CLICK)
+    assert wire(await retaken(outbox, later(MINUTE))) == wire(taken)
+
+
+# --- leases ----------------------------------------------------------------------------------------------------------
+
+
+async def test_leased_batch_is_claimed_again_only_after_its_lease_ends(outbox: Outbox) -> None:
+    await put(outbox, *orders(3))
+    first = await claimed(outbox)
+    assert not await outbox.has_open("main", later(MINUTE - 1))
+    assert await outbox.claim_open("main", later(MINUTE - 1), later(DAY)) is None
+    assert await outbox.has_open("main", later(MINUTE))
+    second = await retaken(outbox, later(MINUTE))
+    assert (second.batch_id, second.resend, second.created_at) == (first.batch_id, True, NOW)
+    assert second.token != first.token
+
+
+async def test_batch_whose_lease_passed_goes_again_as_it_was_and_may_have_been_sent(outbox: Outbox) -> None:
+    """A crashed holder's lease passes and the batch is sent again as it was."""
+    await put(outbox, *orders(3))
+    first = await claimed(outbox)
+    second = await retaken(outbox, later(MINUTE))
+    assert wire(second) == wire(first)
+    assert second.entries == tuple(replace(entry, attempt=2, maybe_sent=True) for entry in first.entries)
+    record = await outbox.get(1)
+    assert record is not None
+    assert (record.sent_at, record.due_at, record.attempt) == (later(MINUTE), later(2 * MINUTE), 2)
+
+
+async def test_lease_of_a_second_claim_is_a_lease_of_its_own(outbox: Outbox) -> None:
+    await put(outbox, conversion())
+    await claimed(outbox)
+    await retaken(outbox, later(MINUTE), lease=HOUR)
+    assert not await outbox.has_open("main", later(HOUR))
+    third = await retaken(outbox, later(HOUR + MINUTE))
+    assert third.entries[0].attempt == 3
+
+
+async def test_batch_that_was_due_longest_is_taken_first(outbox: Outbox) -> None:
+    await put(outbox, *orders(3))
+    claims = [await claimed(outbox, limit=1, lease=lease) for lease in (3 * MINUTE, MINUTE, 2 * MINUTE)]
+    again = [(await retaken(outbox, later(HOUR), lease=HOUR)).batch_id for _ in claims]
+    assert again == [claims[1].batch_id, claims[2].batch_id, claims[0].batch_id]
+
+
+async def test_open_batches_belong_to_their_account(outbox: Outbox) -> None:
+    await put(outbox, conversion(account="other"))
+    taken = await claim(outbox, await due(outbox, account="other"), account="other")
+    assert taken is not None
+    assert not await outbox.has_open("main", later(HOUR))
+    assert await outbox.claim_open("main", later(HOUR), later(DAY)) is None
+    assert await outbox.has_open("other", later(HOUR))
+
+
+async def test_settled_batch_is_not_open(outbox: Outbox) -> None:
+    await put(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
+    assert not await outbox.has_open("main", later(DAY))
+    assert await outbox.claim_open("main", later(DAY), later(DAY)) is None
+
+
+RESTART = 10 * MINUTE
+
+
+# --- after a crash ---------------------------------------------------------------------------------------------------
+
+
+async def test_everything_stored_is_there_after_a_crash(house: House) -> None:
+    outbox = await house.open()
+    stored = [result.record for result in await put(outbox, *orders(50))]
+    await house.crash()
+    outbox = await house.open(later(RESTART))
+    assert list((await outbox.find(Query(limit=100))).records) == stored[::-1]
+    assert outbox.counts == Counts(pending=50)
+    assert tuple((lane.account, lane.event) for lane in outbox.lanes) == LANES
+    assert len(await due(outbox)) == 50
+
+
+async def test_batch_that_was_on_its_way_at_a_crash_goes_again_at_once_as_it_was(house: House) -> None:
+    outbox = await house.open()
+    await put(outbox, *orders(3))
+    before = await claimed(outbox, lease=DAY)
+    await house.crash()
+    outbox = await house.open(later(RESTART))
+    assert await due(outbox, later(RESTART)) == []
+    again = await retaken(outbox, later(RESTART))
+    assert (again.batch_id, again.resend, wire(again)) == (before.batch_id, True, wire(before))
+    assert all(entry.maybe_sent for entry in again.entries)
+    assert await outbox.settle(again, {}, TAKEN, later(RESTART))
+    assert outbox.counts == Counts(delivered=3)
+
+
+async def test_postponed_batch_waits_on_after_a_crash_and_was_not_sent_for_that(house: House) -> None:
+    outbox = await house.open()
+    await put(outbox, *orders(3))
+    await outbox.postpone(await claimed(outbox), later(HOUR), LOST, maybe_sent=False)
+    await house.crash()
+    outbox = await house.open(later(RESTART))
+    assert not await outbox.has_open("main", later(HOUR - 1))
+    again = await retaken(outbox, later(HOUR))
+    assert not any(entry.maybe_sent for entry in again.entries)
+
+
+async def test_settled_rows_stay_settled_after_a_crash(house: House) -> None:
+    outbox = await house.open()
+    await put(outbox, *orders(3))
+    await outbox.settle(await claimed(outbox), {2: Again(later(HOUR), None)}, TAKEN, NOW)
+    await house.crash()
+    outbox = await house.open(later(RESTART))
+    assert outbox.counts == Counts(delivered=2, pending=1)
+    assert await due(outbox, later(HOUR - 1)) == []
+    assert seqs(await due(outbox, later(HOUR))) == [2]
+
+
+async def test_keys_are_known_after_a_crash_and_numbers_go_on(house: House) -> None:
+    outbox = await house.open()
+    await put(outbox, *orders(3))
+    await house.crash()
+    outbox = await house.open(later(RESTART))
+    again = await put(outbox, *orders(4), at=later(RESTART))
+    assert [type(result).__name__ for result in again] == ["Replayed"] * 3 + ["Stored"]
+    assert again[3].record.seq == 4
+
+
+async def test_lane_opened_later_takes_rows_and_a_known_one_changes_nothing(outbox: Outbox) -> None:
+    lanes = outbox.lanes
+    await outbox.open_lanes([("main", "purchase"), ("third", "signup")])
+    assert list(outbox.lanes)[: len(lanes)] == list(lanes)
+    (new,) = list(outbox.lanes)[len(lanes) :]
+    assert (new.account, new.event) == ("third", "signup")
+    arrival = Arrival(replace(conversion(), account="third", event="signup"), NOW, "request-1")
+    await outbox.put([arrival])
+    assert len(await outbox.due([new], NOW, 10)) == 1
+
+
+async def test_claims_at_the_same_time_share_no_row(outbox: Outbox) -> None:
+    await put(outbox, *orders(200))
+    entries = await due(outbox)
+    taken = await asyncio.gather(*(claim(outbox, entries[start : start + 100]) for start in range(0, 200, 20)))
+    rows = [seq for held in taken if held is not None for seq in seqs(held)]
+    assert sorted(rows) == seqs(entries)

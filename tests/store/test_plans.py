@@ -1,0 +1,96 @@
+"""Cost stays O(batch): the plan of every statement, as SQLite's planner tells it."""
+
+import re
+import sqlite3
+from importlib import resources
+
+import pytest
+
+from sidecar.store.sqlite import counting, delivery, intake, outbox, pruning, reading, secrets
+
+MODULES = (counting, delivery, intake, outbox, pruning, reading, secrets)
+VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+STATEMENTS = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": text
+    for module in MODULES
+    for name, text in vars(module).items()
+    if isinstance(text, str) and text.split()[:1] and text.split()[0] in VERBS
+}
+
+OPEN_BATCHES_ONLY = "SCAN batches USING INDEX batches_open"
+"""At a start: the index holds the batches that are not settled, and no others."""
+
+BOUNDED = {
+    # The slice that it looks at ends by its own LIMIT, in the order of the table.
+    "pruning.PRUNE_BATCHES": "SCAN batches",
+}
+
+SORTS_A_FEW = {
+    # The rows of one order id, over all accounts and events.
+    "reading.BY_KEYS",
+}
+
+
+class Anything(dict[str, None]):
+    """Whatever a statement names, given as NULL: plans do not depend on it."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def database() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:")
+    for step in sorted((resources.files("sidecar.store") / "schema").iterdir(), key=lambda file: file.name):
+        db.executescript(step.read_text())
+    return db
+
+
+def plan(db: sqlite3.Connection, statement: str) -> list[str]:
+    """What SQLite would do, a line each."""
+    given = Anything() if re.search(r":[a-z]", statement) else [None] * statement.count("?")
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", given)]
+
+
+def test_all_statements_are_looked_at() -> None:
+    assert len(STATEMENTS) > 40
+    assert {"reading.DUE", "delivery.TAKE", "intake.FIND_KEYS", "pruning.PRUNE"} <= set(STATEMENTS)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_walks_through_all_entries_or_batches(database: sqlite3.Connection, name: str) -> None:
+    scans = [line for line in plan(database, STATEMENTS[name]) if re.match(r"SCAN (entries|batches|e|b)\b", line)]
+    allowed = {OPEN_BATCHES_ONLY, BOUNDED.get(name)}
+    assert [line for line in scans if line not in allowed] == []
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_sorts_what_an_index_has_in_order(database: sqlite3.Connection, name: str) -> None:
+    sorts = [line for line in plan(database, STATEMENTS[name]) if "TEMP B-TREE" in line]
+    assert bool(sorts) == (name in SORTS_A_FEW)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_json_list_is_walked_through_once_for_every_row(database: sqlite3.Connection, name: str) -> None:
+    """A list of a thousand rows beside a batch of a thousand rows would be a million steps."""
+    lines = plan(database, STATEMENTS[name])
+    joined = [line for line in lines if line.startswith(("SCAN wanted", "SCAN step"))]
+    assert joined == [] or lines[0] == joined[0]
+    assert not any("CORRELATED LIST" in line for line in lines)
+
+
+def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.Connection) -> None:
+    meant = {
+        "reading.DUE": "SEARCH entries USING INDEX entries_due (lane=? AND again=? AND due_at<?)",
+        "reading.NEXT_DUE": "SEARCH entries USING INDEX entries_due (lane=? AND again=?)",
+        "reading.FIRST_EXPIRY": "SEARCH entries USING INDEX entries_age",
+        "intake.FIND_KEYS": "SEARCH e USING INDEX entries_key (key_hash=?)",
+        "delivery.OPEN_BATCH": "SEARCH batches USING INDEX batches_open (account=? AND due_at<?)",
+        "delivery.DELIVERED": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
+        "delivery.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
+        "delivery.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
+        "delivery.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
+        "pruning.PRUNE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+    }
+    assert {name: line for name, line in meant.items() if line not in plan(database, STATEMENTS[name])} == {}

@@ -1,0 +1,138 @@
+"""The refresh token at rest: sealed, tied to its seed, and a lost key is a clear answer."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sidecar.ports import LostKey
+from sidecar.store.tokens import SealedTokens
+from sidecar.store.vault import Vault
+
+KEY = "test-passphrase-of-the-vault"
+TOKEN = "test-refresh-token-1"
+SEED = "test-seed-token"
+
+
+class Memory:
+    """Secrets in a dictionary."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    async def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    async def put(self, name: str, value: str) -> None:
+        self.values[name] = value
+
+
+# --- Vault -----------------------------------------------------------------------------------------------------------
+
+VAULT = Vault(KEY)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(), st.text())
+def test_what_was_sealed_opens_to_the_same_text(name: str, text: str) -> None:
+    assert VAULT.open(name, VAULT.seal(name, text)) == text
+
+
+def test_sealed_text_shows_nothing_and_differs_each_time() -> None:
+    first, second = VAULT.seal("token", TOKEN), VAULT.seal("token", TOKEN)
+    assert TOKEN not in first
+    assert first != second
+
+
+def test_a_restarted_vault_with_the_same_passphrase_opens_it() -> None:
+    assert Vault(KEY).open("token", Vault(KEY).seal("token", TOKEN)) == TOKEN
+
+
+@pytest.mark.parametrize("passphrase", ["", "test-another-passphrase", KEY + " "])
+def test_another_passphrase_or_none_is_a_lost_key(passphrase: str) -> None:
+    sealed = VAULT.seal("token", TOKEN)
+    with pytest.raises(LostKey, match=r"storage\.encryption_key"):
+        Vault(passphrase).open("token", sealed)
+
+
+@pytest.mark.parametrize("spoil", [lambda s: s[:-8], lambda s: s[:-4] + "AAAA", lambda s: s[:22], lambda s: "odd"])
+def test_damaged_text_is_a_lost_key_and_no_crash(spoil) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(LostKey):
+        VAULT.open("token", spoil(VAULT.seal("token", TOKEN)))
+
+
+def test_a_sealed_text_does_not_open_under_another_name() -> None:
+    with pytest.raises(LostKey):
+        VAULT.open("api_key", VAULT.seal("token", TOKEN))
+
+
+def test_without_a_passphrase_the_text_is_stored_as_it_is_and_marked() -> None:
+    assert Vault("").seal("token", TOKEN) == f"plain:{TOKEN}"
+    assert Vault("").open("token", f"plain:{TOKEN}") == TOKEN
+
+
+def test_a_text_stored_before_there_was_a_passphrase_can_still_be_read() -> None:
+    assert VAULT.open("token", Vault("").seal("token", TOKEN)) == TOKEN
+
+
+def test_a_vault_shows_its_passphrase_to_nobody() -> None:
+    assert KEY not in repr(VAULT)
+
+
+# --- Tokens ----------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_stored_at_first() -> None:
+    assert await SealedTokens(Memory(), Vault(KEY)).load() is None
+
+
+async def test_a_saved_token_is_loaded_after_a_restart_and_is_not_readable_in_between() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(KEY)).save(TOKEN)
+    assert await SealedTokens(memory, Vault(KEY)).load() == TOKEN
+    assert TOKEN not in str(memory.values)
+
+
+async def test_configured_refresh_token_seeds_the_store() -> None:
+    assert await SealedTokens(Memory(), Vault(KEY), SEED).load() == SEED
+
+
+async def test_rotated_token_survives_a_restart_with_the_same_seed() -> None:
+    memory = Memory()
+    tokens = SealedTokens(memory, Vault(KEY), SEED)
+    await tokens.load()
+    await tokens.save(TOKEN)
+    assert await SealedTokens(memory, Vault(KEY), SEED).load() == TOKEN
+
+
+async def test_a_changed_seed_replaces_the_stored_token() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(KEY), SEED).save(TOKEN)
+    assert await SealedTokens(memory, Vault(KEY), "test-changed-seed").load() == "test-changed-seed"
+
+
+async def test_a_seed_added_after_a_sign_in_replaces_it() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(KEY)).save(TOKEN)
+    assert await SealedTokens(memory, Vault(KEY), SEED).load() == SEED
+
+
+async def test_a_seed_that_went_and_came_back_unchanged_does_not_replace_newer_tokens() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(KEY), SEED).save(TOKEN)
+    without = SealedTokens(memory, Vault(KEY))
+    assert await without.load() == TOKEN
+    await without.save("test-refresh-token-2")
+    assert await SealedTokens(memory, Vault(KEY), SEED).load() == "test-refresh-token-2"
+
+
+async def test_a_lost_key_is_reported_as_such() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(KEY)).save(TOKEN)
+    with pytest.raises(LostKey, match="sign in again at /connect"):
+        await SealedTokens(memory, Vault("test-another-passphrase")).load()
+
+
+async def test_with_a_lost_key_the_configured_token_is_used() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(KEY), SEED).save(TOKEN)
+    assert await SealedTokens(memory, Vault("test-another-passphrase"), SEED).load() == SEED

@@ -1,0 +1,94 @@
+"""Servers on 127.0.0.1 to test the client against: one that speaks HTTP well, and one that says whatever it is told."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from sidecar.core.answer import Lost
+from sidecar.core.entry import Entry, Lane
+from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.microsoft.client import Client, Credentials, open_client
+from sidecar.microsoft.tls import context
+
+CREDENTIALS = Credentials("test-access-token", "test-developer-token", "111", "222")
+ENTRY = Entry(
+    seq=1,
+    lane=Lane(1, "default", "purchase"),
+    time=UnixSeconds(1_795_443_000),
+    received_at=UnixMillis(0),
+    value="99.990",
+    msclkid="f894f652ea334e739002f7167ab8f8e3",
+    goal="Closed deal",
+    sent_time=UnixSeconds(1_795_443_000),
+)
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def microsoft(recorder: "Recorder", tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A web server; gives its address."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", recorder.take)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def peer(talk: Talk) -> AsyncIterator[str]:
+    """A server that says whatever it likes once it has read the head of a request."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await talk(reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def client_of(base: str, seconds: float = 5, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    async with open_client(base, tls or context(None), lambda: seconds) as client:
+        yield client
+
+
+async def lost(base: str, seconds: float = 5, tls: ssl.SSLContext | None = None) -> Lost:
+    async with client_of(base, seconds, tls) as client:
+        answer = await client.apply(CREDENTIALS, [ENTRY])
+    assert isinstance(answer, Lost)
+    assert "test-" not in answer.why
+    return answer
+
+
+def says(*parts: bytes) -> Talk:
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+        await writer.drain()
+
+    return talk
+
+
+class Recorder:
+    """A server that takes everything and remembers what it was asked."""
+
+    def __init__(self, response: Callable[[], web.Response]) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self._response = response
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.requests.append((request.method, request.path, dict(request.headers), await request.read()))
+        return self._response()
+
+
+def clean() -> web.Response:
+    return web.json_response({"PartialErrors": []}, headers={"TrackingId": "test-tracking"})

@@ -1,0 +1,36 @@
+"""Microsoft's own words are cleaned wherever they stand in an answer."""
+
+import pytest
+
+from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict, with_clean_words
+from sidecar.core.entry import Dead, Delivered, Fault, Hold, Reason, Retry
+
+SAID = Fault("Symbol", 5610, "customer@example.com is wrong")
+CLEAN = Fault("Symbol", 5610, "*** is wrong")
+WORDLESS = Fault("Symbol", 5610)
+
+
+def clean(text: str) -> str:
+    return text.replace("customer@example.com", "***")
+
+
+@pytest.mark.parametrize(
+    ("said", "cleaned"),
+    [
+        (
+            Taken((Delivered(), Dead(SAID, ours=True), Retry(SAID, known=False), Dead(WORDLESS)), "test-id"),
+            Taken((Delivered(), Dead(CLEAN, ours=True), Retry(CLEAN, known=False), Dead(WORDLESS)), "test-id"),
+        ),
+        (
+            Refused(Verdict.POISON, (SAID, WORDLESS), "poison", rows={3: Dead(SAID)}),
+            Refused(Verdict.POISON, (CLEAN, WORDLESS), "poison", rows={3: Dead(CLEAN)}),
+        ),
+        (
+            Refused(Verdict.POISON, (SAID,), "poison", hold=Hold(SAID, Reason.GOAL_NOT_FOUND)),
+            Refused(Verdict.POISON, (CLEAN,), "poison", hold=Hold(CLEAN, Reason.GOAL_NOT_FOUND)),
+        ),
+        (Lost("no answer"), Lost("no answer")),
+    ],
+)
+def test_words_of_microsoft_are_cleaned_and_all_else_stays(said: Answer, cleaned: Answer) -> None:
+    assert with_clean_words(said, clean) == cleaned

@@ -1,0 +1,79 @@
+"""Which troubles stand, and how equal facts are gathered."""
+
+import pytest
+
+from sidecar.telemetry.board import Board
+from sidecar.telemetry.gather import MAX_CODES, WINDOW_MILLIS, Gathering
+from sidecar.troubles import CATALOGUE
+
+
+def test_trouble_is_new_once_and_then_only_counted() -> None:
+    board = Board()
+    assert board.raise_("throttled", 1_000, account="a") is not None
+    assert board.raise_("throttled", 2_000, account="a", detail="117") is None
+    (standing,) = board.standing()
+    assert (standing.since, standing.seen_at, standing.count, standing.detail) == (1_000, 2_000, 2, "117")
+
+
+def test_repeat_without_detail_keeps_the_last_one() -> None:
+    board = Board()
+    board.raise_("unreachable", 1, detail="connection refused")
+    board.raise_("unreachable", 2)
+    assert board.standing()[0].detail == "connection refused"
+
+
+def test_equal_code_of_another_account_or_goal_is_another_trouble() -> None:
+    board = Board()
+    for account, goal in (("a", "G1"), ("a", "G2"), ("b", "G1")):
+        assert board.raise_("goal_not_found", 1, account=account, subject=goal) is not None
+    assert [(s.account, s.subject) for s in board.standing(account="a")] == [("a", "G1"), ("a", "G2")]
+    assert len(board.standing("goal_not_found")) == 3
+    assert board.standing("throttled") == []
+
+
+def test_trouble_that_was_cleared_is_new_when_it_comes_again() -> None:
+    board = Board()
+    board.raise_("throttled", 1)
+    assert board.clear("throttled") is not None
+    assert board.clear("throttled") is None
+    assert board.stands("throttled") is None
+    assert board.raise_("throttled", 2) is not None
+
+
+def test_trouble_carries_its_remedy_and_one_line_for_people() -> None:
+    board = Board()
+    raised = board.raise_("goal_not_found", 1, subject="Sidecar Purchase", detail="5606")
+    assert raised is not None
+    assert raised.trouble is CATALOGUE["goal_not_found"]
+    assert raised.message == "Conversion goal not found: Sidecar Purchase (5606)"
+
+
+def test_trouble_that_is_not_in_the_catalogue_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="no trouble is called nonsense"):
+        Board().raise_("nonsense", 1)
+
+
+def test_equal_facts_are_one_after_the_window() -> None:
+    gathering = Gathering()
+    gathering.add("refused", "unknown_event", 1, 0)
+    gathering.add("refused", "unknown_event", 2, WINDOW_MILLIS - 1)
+    gathering.add("refused", "too_old", 1, WINDOW_MILLIS - 1)
+    assert list(gathering.take(WINDOW_MILLIS - 1)) == []
+    assert list(gathering.take(WINDOW_MILLIS)) == [("refused", "unknown_event", 3)]
+    assert list(gathering.take(None)) == [("refused", "too_old", 1)]
+    assert list(gathering.take(None)) == []
+
+
+def test_clock_that_was_set_back_does_not_hold_gathered_facts() -> None:
+    gathering = Gathering()
+    gathering.add("refused", "too_old", 1, 1_000_000)
+    assert list(gathering.take(10)) == [("refused", "too_old", 1)]
+
+
+def test_endless_codes_do_not_fill_memory() -> None:
+    gathering = Gathering()
+    for number in range(MAX_CODES + 50):
+        gathering.add("refused", f"code_{number}", 1, 0)
+    counts = {code: count for _, code, count in gathering.take(None)}
+    assert len(counts) == MAX_CODES + 1
+    assert counts["other"] == 50

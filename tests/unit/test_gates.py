@@ -1,0 +1,121 @@
+"""What is closed holds its own rows back and nobody else's."""
+
+from sidecar.core.entry import Reason
+from sidecar.core.instant import UnixMillis
+from sidecar.gates import PROBE_MILLIS, Gates, GoalGate
+
+NOW = UnixMillis(1_795_000_000_000)
+LATER = UnixMillis(NOW + PROBE_MILLIS)
+
+
+def test_closed_goal_leaves_other_goals_and_accounts_open() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
+    assert gates.goal("a", "Gone", NOW) is GoalGate.CLOSED
+    assert gates.goal("a", "Other", NOW) is GoalGate.OPEN
+    assert gates.goal("b", "Gone", NOW) is GoalGate.OPEN
+
+
+def test_closed_goal_is_probed_every_quarter_of_an_hour() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
+    assert gates.goal("a", "Gone", LATER) is GoalGate.PROBE
+    gates.probing("a", "Gone", LATER)
+    assert gates.goal("a", "Gone", LATER) is GoalGate.CLOSED
+
+
+def test_goal_that_takes_a_row_is_open_again() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
+    assert gates.open_goal("a", "Gone")
+    assert gates.goal("a", "Gone", NOW) is GoalGate.OPEN
+    assert not gates.open_goal("a", "Gone")
+
+
+def test_paused_account_sends_nothing_until_its_time() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.ACCOUNT_PAUSED, NOW, LATER)
+    assert not gates.lets_out("a", NOW)
+    assert gates.lets_out("a", LATER)
+    assert gates.lets_out("b", NOW)
+
+
+def test_nothing_goes_out_without_a_sign_in() -> None:
+    gates = Gates()
+    gates.connect(False)
+    assert not gates.lets_out("a", NOW)
+    assert gates.held("a", "Goal") is Reason.NOT_CONNECTED
+
+
+def test_mending_something_tries_everything_at_once() -> None:
+    called = []
+    gates = Gates(changed=lambda: called.append(1))
+    gates.connect(False)
+    gates.close_account("a", Reason.ACCOUNT_PAUSED, NOW, LATER)
+    gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
+    gates.connect(True)
+    assert gates.lets_out("a", NOW)
+    assert gates.goal("a", "Gone", NOW) is GoalGate.PROBE
+    assert called
+
+
+def test_microsofts_own_wait_is_kept_when_something_is_mended() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.THROTTLED, NOW, LATER)
+    gates.retry_now()
+    assert not gates.lets_out("a", NOW)
+
+
+def test_rows_show_why_they_wait() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
+    assert gates.held("a", "Gone") is Reason.GOAL_NOT_FOUND
+    gates.close_account("a", Reason.THROTTLED, NOW, LATER)
+    assert gates.held("a", "Gone") is Reason.THROTTLED
+    assert gates.held("b", "Gone") is None
+
+
+def test_short_pause_after_a_fault_has_no_reason_of_its_own() -> None:
+    gates = Gates()
+    gates.close_account("a", None, NOW, LATER)
+    assert gates.held("a", "Goal") is None
+
+
+def test_accounts_that_left_the_configuration_are_forgotten() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.ACCOUNT_PAUSED, NOW, LATER)
+    gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
+    gates.forget_but({"b"}, {"Goal"})
+    assert gates.held("a", "Goal") is None
+
+
+def test_goals_that_nothing_maps_to_any_more_are_forgotten() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
+    gates.forget_but({"a"}, {"Other"})
+    assert gates.goal("a", "Gone", NOW) is GoalGate.OPEN
+
+
+def test_answer_to_a_request_that_left_before_the_closing_opens_nothing() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.THROTTLED, NOW, LATER)
+    assert not gates.open_account("a", NOW)
+    assert not gates.lets_out("a", NOW)
+    assert gates.open_account("a", UnixMillis(NOW + 1))
+    assert gates.lets_out("a", NOW)
+
+
+def test_shorter_pause_does_not_shorten_a_longer_one() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.THROTTLED, NOW, LATER)
+    gates.close_account("a", None, NOW, UnixMillis(NOW + 1_000))
+    assert not gates.lets_out("a", UnixMillis(LATER - 1))
+    assert gates.held("a", None) is Reason.THROTTLED
+
+
+def test_refreshed_token_opens_no_paused_account() -> None:
+    """Each trial of an account may refresh the token: two paused accounts must not wake each other for ever."""
+    gates = Gates()
+    gates.close_account("a", Reason.ACCOUNT_PAUSED, NOW, LATER)
+    gates.connect(True)
+    assert not gates.lets_out("a", NOW)

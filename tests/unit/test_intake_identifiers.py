@@ -1,0 +1,116 @@
+"""What a conversion says of who: click id, landing URL and user, taken, refused and warned of."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from readings import CLICK, EMPTY, JOHN, OTHER_CLICK, PHONE, RULES, accepted, problems, reading, warned
+
+from sidecar.core.intake import Skipped
+
+# --- msclkid, landing_url --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [CLICK, f"_uet{CLICK}", f"{CLICK}-1", f"{CLICK}N", f" {CLICK} "])
+def test_click_id_is_taken_in_all_its_forms(written: str) -> None:
+    assert accepted(msclkid=written).msclkid == CLICK
+
+
+@pytest.mark.parametrize(
+    ("written", "code"), [(CLICK[1:], "invalid_msclkid"), ("N", "invalid_msclkid"), (7, "not_text")]
+)
+def test_anything_else_is_a_problem(written: Any, code: str) -> None:
+    assert problems(msclkid=written) == [("msclkid", code)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://shop.example/?a=1&msclkid={OTHER_CLICK}#x",
+        f"https://shop.example/?msclkid={CLICK}&msclkid={OTHER_CLICK}",
+        f"https://shop.example/?msclkid={OTHER_CLICK}&msclkid=Example-123",
+    ],
+)
+def test_click_id_is_taken_from_the_landing_url_the_last_usable_one(url: str) -> None:
+    assert accepted(msclkid=None, landing_url=url).msclkid == OTHER_CLICK
+
+
+def test_msclkid_wins_over_the_landing_url() -> None:
+    assert accepted(landing_url=f"https://shop.example/?msclkid={OTHER_CLICK}").msclkid == CLICK
+    assert accepted(landing_url="https://shop.example/?msclkid=broken").msclkid == CLICK
+
+
+def test_landing_url_without_click_id_counts_as_absent() -> None:
+    result = reading(msclkid=None, landing_url="https://shop.example/")
+    assert result == Skipped("no_identifier", "purchase")
+
+
+def test_landing_url_with_a_broken_click_id_is_left_out_with_a_warning() -> None:
+    conversion, warnings = warned(
+        msclkid=None, landing_url="https://shop.example/?msclkid=1", user={"email_sha256": JOHN}
+    )
+    assert conversion.msclkid is None
+    assert warnings == [("landing_url_unusable", "landing_url")]
+
+
+# --- user ------------------------------------------------------------------------------------------------------------
+
+
+def test_plain_and_hashed_identifiers_come_to_the_same() -> None:
+    plain = accepted(user={"email": "John@contoso.com", "phone": "+1 425 555 1234"})
+    hashed = accepted(user={"email_sha256": JOHN.upper(), "phone_sha256": PHONE})
+    assert plain == hashed == accepted(user={"email": "john@contoso.com", "email_sha256": JOHN, "phone_sha256": PHONE})
+    assert plain.content() == hashed.content()
+
+
+def test_both_forms_that_disagree_are_a_problem() -> None:
+    user = {"email": "jane@contoso.com", "email_sha256": JOHN, "phone": "+14255551235", "phone_sha256": PHONE}
+    assert problems(user=user) == [("user.email_sha256", "hash_mismatch"), ("user.phone_sha256", "hash_mismatch")]
+
+
+def test_unusable_plain_identifiers_are_left_out_with_a_warning() -> None:
+    conversion, warnings = warned(user={"email": "john@contoso", "phone": "12"})
+    assert (conversion.email_sha256, conversion.phone_sha256) == (None, None)
+    assert warnings == [("email_unusable", "user.email"), ("phone_unusable", "user.phone")]
+
+
+def test_unusable_plain_identifier_leaves_its_hash_standing() -> None:
+    conversion, warnings = warned(user={"email": "john", "email_sha256": JOHN})
+    assert conversion.email_sha256 == JOHN
+    assert warnings == [("email_unusable", "user.email")]
+
+
+def test_phone_without_country_is_left_out_with_a_warning() -> None:
+    national = {"phone": "(425) 555-1234"}
+    assert warned(user=national)[1] == [("phone_unusable", "user.phone")]
+    assert accepted(user=national | {"country": "us"}).phone_sha256 == PHONE
+    assert accepted(replace(RULES, default_country="US"), user=national).phone_sha256 == PHONE
+    german = accepted(replace(RULES, default_country="US"), user={"phone": "030 123456", "country": "DE"})
+    assert german == accepted(user={"phone": "+4930123456"})
+
+
+@pytest.mark.parametrize("name", ["email_sha256", "phone_sha256"])
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        (EMPTY, "hash_of_empty"),
+        (EMPTY.upper(), "hash_of_empty"),
+        *((text, "invalid_hash") for text in (JOHN[1:], "g" * 64, f" {JOHN}", "john@contoso.com")),
+        (7, "not_text"),
+    ],
+)
+def test_hash_must_be_one_and_not_that_of_nothing(name: str, written: Any, code: str) -> None:
+    assert problems(user={name: written}) == [(f"user.{name}", code)]
+
+
+@pytest.mark.parametrize(
+    ("user", "problem"),
+    [
+        ("john@contoso.com", ("user", "not_an_object")),
+        ({"phone": 14255551234}, ("user.phone", "not_text")),
+        ({"country": "UK"}, ("user.country", "unknown_country")),
+        ({"country": "USA"}, ("user.country", "unknown_country")),
+    ],
+)
+def test_malformed_user_is_a_problem_and_not_a_typo(user: Any, problem: tuple[str, str]) -> None:
+    assert problems(user=user) == [problem]

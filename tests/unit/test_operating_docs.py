@@ -1,0 +1,69 @@
+"""The pages for operators say what the code does: every log name, metric and trouble, in the same words."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.telemetry import Metrics
+from sidecar.telemetry.metrics import Declared
+from sidecar.telemetry.names import NAMES, Name
+from sidecar.troubles import CATALOGUE, Trouble
+
+DOCS = Path(__file__).parents[2] / "docs"
+OPERATING = (DOCS / "operating.md").read_text()
+TROUBLESHOOTING = (DOCS / "troubleshooting.md").read_text()
+
+
+def rows_of(page: str, heading: str) -> list[str]:
+    """The table under a heading, without its head."""
+    section = page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return [line for line in section.splitlines() if line.startswith("| `")]
+
+
+def row_of_name(name: Name) -> str:
+    return f"| `{name.name}` | {name.level} | {'yes' if name.kept else 'no'} | {name.meaning} |"
+
+
+def row_of_metric(metric: Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |"
+
+
+def sections(page: str) -> dict[str, str]:
+    """Each section of the second level, by its heading, its lines joined."""
+    parts = page.split("\n## ")[1:]
+    return {part.split("\n", 1)[0]: " ".join(part.split("\n", 1)[1].split()) for part in parts}
+
+
+def test_every_log_name_is_documented_as_it_is_declared() -> None:
+    assert rows_of(OPERATING, "Log names") == [row_of_name(name) for name in NAMES.values()]
+
+
+def test_every_metric_is_documented_as_it_is_declared() -> None:
+    assert rows_of(OPERATING, "Metrics") == [row_of_metric(metric) for metric in Metrics().declared]
+
+
+def test_every_metric_that_is_exposed_was_declared() -> None:
+    metrics = Metrics()
+    exposed = {family.name for family in metrics.registry.collect()}
+    assert exposed == {metric.name.removesuffix("_total") for metric in metrics.declared}
+
+
+def test_no_metric_carries_an_id() -> None:
+    labels = {label for metric in Metrics().declared for label in metric.labels}
+    assert labels == {"event", "goal", "state", "reason", "operation", "result", "by", "version"}
+
+
+def test_troubleshooting_has_one_section_for_each_trouble_in_the_order_of_the_catalogue() -> None:
+    headings = list(sections(TROUBLESHOOTING))
+    assert headings == [trouble.title for trouble in CATALOGUE.values()]
+
+
+@pytest.mark.parametrize("trouble", CATALOGUE.values(), ids=CATALOGUE)
+def test_section_of_a_trouble_has_the_words_of_the_catalogue(trouble: Trouble) -> None:
+    section = sections(TROUBLESHOOTING)[trouble.title]
+    shown = section.removeprefix(f"`{trouble.code}` **Where it shows.** ")
+    assert shown != section, "the section begins with the code and where it shows"
+    symptom, _, rest = shown.partition(" **Cause.** ")
+    assert len(symptom) > 20
+    assert rest == f"{trouble.cause} **Solution.** {trouble.solution}"

@@ -1,0 +1,100 @@
+"""Log lines leave through a thread of their own: whatever the reader does, the service goes on."""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sidecar.telemetry.output import Output
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe that holds one page only, as (read, write); the test may close either end."""
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    yield read, write
+    for end in (read, write):
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+def drain(read: int) -> list[str]:
+    chunks = []
+    while chunk := os.read(read, 65536):
+        chunks.append(chunk)
+    return b"".join(chunks).decode().splitlines()
+
+
+def notice(n: int) -> str:
+    return f"dropped {n}"
+
+
+def test_lines_come_out_in_order(pipe: tuple[int, int]) -> None:
+    read, write = pipe
+    output = Output(write, notice)
+    for number in range(50):
+        output.put(f"line {number}")
+    output.close()
+    os.close(write)
+    assert drain(read) == [f"line {number}" for number in range(50)]
+
+
+def test_pipe_that_nobody_reads_stalls_neither_the_caller_nor_the_end(pipe: tuple[int, int]) -> None:
+    read, write = pipe
+    output = Output(write, notice, limit=100)
+    started = time.monotonic()
+    for _ in range(10_000):
+        output.put("x" * 200)
+    assert time.monotonic() - started < 2
+    assert output.dropped > 0
+    output.close(timeout_seconds=0.05)
+    assert time.monotonic() - started < 3
+    os.close(read)  # lets the thread go
+    output.close(timeout_seconds=10)
+
+
+def test_what_was_dropped_is_told_once_it_flows_again(pipe: tuple[int, int]) -> None:
+    read, write = pipe
+    output = Output(write, notice, limit=100)
+    for number in range(1_000):
+        output.put(f"{number} {'x' * 200}")
+    dropped = output.dropped
+    lines: list[str] = []
+    reading = threading.Thread(target=lambda: lines.extend(drain(read)))
+    reading.start()
+    output.close(timeout_seconds=10)
+    os.close(write)
+    reading.join(10)
+    told = [int(line.split()[1]) for line in lines if line.startswith("dropped")]
+    assert dropped > 0
+    assert sum(told) == dropped == 1_000 - (len(lines) - len(told))
+
+
+def test_reader_that_went_away_ends_nothing(pipe: tuple[int, int]) -> None:
+    read, write = pipe
+    os.close(read)
+    output = Output(write, notice)
+    output.put("nobody reads this")
+    output.close()
+    assert output.dropped == 1
+
+
+def test_descriptor_that_another_process_made_non_blocking_still_gets_every_line(pipe: tuple[int, int]) -> None:
+    read, write = pipe
+    os.set_blocking(write, False)
+    output = Output(write, notice)
+    for number in range(200):
+        output.put(f"{number} {'x' * 200}")
+    lines: list[str] = []
+    reading = threading.Thread(target=lambda: lines.extend(drain(read)))
+    reading.start()
+    output.close(timeout_seconds=10)
+    os.close(write)
+    reading.join(10)
+    assert [int(line.split()[0]) for line in lines] == list(range(200))

@@ -1,0 +1,57 @@
+"""Backoff, rate and window: numbers in, numbers out."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.pace import BACKOFF_CAP_MILLIS, BACKOFF_FLOOR_MILLIS, Health, Rate, Window, backoff_millis
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_backoff_is_never_a_tight_loop_and_never_over_a_minute(faults: int, chance: float) -> None:
+    assert BACKOFF_FLOOR_MILLIS <= backoff_millis(faults, chance) <= BACKOFF_CAP_MILLIS
+
+
+def test_backoff_doubles_with_each_fault() -> None:
+    assert [backoff_millis(faults, 0.999999) // 999 for faults in (1, 2, 3, 4)] == [1, 2, 4, 8]
+
+
+def test_even_spacing_keeps_every_sliding_minute_within_the_limit() -> None:
+    """One request each interval, the first at once: 60 / interval + 1 requests lie in the fullest minute."""
+    for limit in (10, 100, 1000):
+        assert 60 / Rate.full(limit, 0).interval_seconds + 1 <= limit + 1 - 0.02 * limit
+
+
+def test_rate_halves_on_a_throttle_and_climbs_a_tenth_each_clean_minute() -> None:
+    rate = Rate.full(1000, now=0).throttled(now=10)
+    assert rate.current == 500
+    assert rate.clean(now=69).current == 500
+    assert rate.clean(now=70).current == 600
+    assert rate.clean(now=70).clean(now=71).current == 600
+
+
+@given(st.lists(st.booleans(), max_size=200))
+def test_rate_stays_between_one_and_the_limit(throttles: list[bool]) -> None:
+    rate = Rate.full(1000, now=0)
+    for step, throttled in enumerate(throttles):
+        now = (step + 1) * 61.0
+        rate = rate.throttled(now) if throttled else rate.clean(now)
+        assert 1 <= rate.current <= 1000
+
+
+def test_window_climbs_from_one_to_its_limit_and_falls_back_after_a_fault() -> None:
+    window = Window(3)
+    sizes = []
+    for _ in range(4):
+        sizes.append(window.size)
+        window = window.clean()
+    assert sizes == [1, 2, 3, 3]
+    assert window.faulted().size == 1
+
+
+def test_faults_of_requests_that_were_on_their_way_together_count_once() -> None:
+    health = Health(Window(8, 8))
+    for late in range(8):
+        health.faulted(started_at=100 + late, now=200 + late, chance=0.5)
+    assert (health.faults, health.window.size) == (1, 1)
+    health.faulted(started_at=300, now=400, chance=0.5)
+    assert health.faults == 2

@@ -1,0 +1,474 @@
+"""What is told arrives: as a line, in the journal, as a metric; once, cleaned, and never in anybody's way."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.core.answer import Refused, Verdict
+from sidecar.core.entry import Fault
+from sidecar.core.instant import UnixMillis
+from sidecar.ports import Backlog, Counts, JournalEntry, JournalQuery
+from sidecar.store.sqlite.database import reader
+from sidecar.store.sqlite.journal import SqliteJournal
+from sidecar.store.sqlite.outbox import open_outbox
+from sidecar.telemetry import DeadRow, Telemetry
+from sidecar.telemetry.conversions import TOLD_ROWS
+from sidecar.telemetry.keeping import MAX_WAITING
+from sidecar.telemetry.service import FADE_MILLIS, NOBODY_ENDS, OF_GOALS_AND_ROWS, PASSING, SIGN_IN
+from sidecar.troubles import CATALOGUE
+
+NOW = 1_790_000_000_000
+
+
+@dataclass
+class Clock:
+    """A clock that the test moves."""
+
+    now: int = NOW
+
+    def __call__(self) -> UnixMillis:
+        return UnixMillis(self.now)
+
+
+@dataclass
+class Told:
+    """A Telemetry, its clock, and what it said."""
+
+    clock: Clock
+    telemetry: Telemetry
+    read_end: int
+    write_end: int
+    journal: SqliteJournal
+    _lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Everything that went to stdout; the last thing a test asks for."""
+        self.telemetry.close()
+        os.close(self.write_end)
+        chunks = []
+        while chunk := os.read(self.read_end, 65536):
+            chunks.append(chunk)
+        return b"".join(chunks).decode()
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text().splitlines()]
+
+    async def kept(self) -> list[JournalEntry]:
+        """What the journal holds, oldest first."""
+        await self.telemetry.flush(self.journal)
+        page = await self.journal.read(JournalQuery(limit=1000))
+        return [one.entry for one in page.items][::-1]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.telemetry.metrics.registry.get_sample_value(f"sidecar_{name}", labels)
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    path = tmp_path / "outbox.db"
+    async with open_outbox(path, "emulator", NOW) as outbox, reader(path) as read:
+        writing = asyncio.create_task(outbox.committer.run())
+        yield SqliteJournal(outbox.committer, read)
+        outbox.committer.stop()
+        await writing
+
+
+@pytest.fixture
+def told(journal: SqliteJournal, request: pytest.FixtureRequest) -> Iterator[Told]:
+    read_end, write_end = os.pipe()
+    clock = Clock()
+    telemetry = Telemetry(clock, **{"level": "debug", **getattr(request, "param", {})}, fd=write_end)
+    yield Told(clock, telemetry, read_end, write_end, journal)
+    telemetry.close()
+    for end in (read_end, write_end):
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+def dead_row(number: int, *, trouble: str = "row_refused", message: str | None = None) -> DeadRow:
+    return DeadRow(
+        conversion_id=f"conv_{number}",
+        account="main",
+        trouble=trouble,
+        error="OfflineConversionCurrencyInvalid",
+        message=message,
+        order_id=f"ORDER-{number}",
+        goal="Sidecar Purchase",
+    )
+
+
+# --- one fact, told everywhere ---------------------------------------------------------------------------------------
+
+
+async def test_batch_is_a_line_an_entry_and_metrics_in_the_same_words(told: Told) -> None:
+    told.telemetry.batch_settled(
+        "main", 7, rows=10, delivered=8, retried=1, dead=1, tracking_id="3f1c-test", seconds=0.5
+    )
+    (entry,) = await told.kept()
+    assert (entry.name, entry.level, entry.account, entry.batch_id) == ("batch_settled", "info", "main", 7)
+    assert (entry.tracking_id, entry.count, entry.time) == ("3f1c-test", 10, NOW)
+    assert told.metric("upload_requests_total", operation="conversions", result="taken") == 1
+    assert told.metric("upload_rows_sum") == 10
+    assert told.metric("upload_seconds_sum") == 0.5
+    (line,) = told.lines()
+    assert list(line)[:4] == ["time", "level", "name", "message"]
+    assert line["time"] == "2026-09-21T14:13:20Z"
+    assert (line["message"], line["delivered"], line["dead"]) == (entry.message, 8, 1)
+
+
+async def test_received_rows_are_counted_but_never_kept(told: Told) -> None:
+    told.telemetry.received("purchase", ("msclkid", "email"), 3)
+    told.telemetry.received("lead", ("email",))
+    told.telemetry.received("lead")
+    assert await told.kept() == []
+    assert told.metric("conversions_received_total", event="purchase") == 3
+    assert told.metric("conversions_received_total", event="lead") == 2
+    assert told.metric("match_total", by="msclkid") == 3
+    assert told.metric("match_total", by="email") == 1
+    assert [line["name"] for line in told.lines()] == ["received"] * 3
+
+
+async def test_commits_and_answers_are_metrics_alone(told: Told) -> None:
+    told.telemetry.committed(128, 0.004)
+    told.telemetry.answered(0.006)
+    assert told.metric("commit_rows_sum") == 128
+    assert told.metric("commit_seconds_count") == 1
+    assert told.metric("intake_seconds_sum") == 0.006
+    assert await told.kept() == []
+    assert told.lines() == []
+
+
+async def test_refusals_are_gathered_per_code_and_ten_seconds(told: Told) -> None:
+    for _ in range(500):
+        told.telemetry.refused("unknown_event")
+    told.telemetry.refused("too_old", 2)
+    told.telemetry.skipped("consent_denied", 4)
+    assert await told.kept() == []
+    told.clock.now += 10_000
+    entries = await told.kept()
+    assert [(e.name, e.error, e.count) for e in entries] == [
+        ("refused", "unknown_event", 500),
+        ("refused", "too_old", 2),
+        ("skipped", "consent_denied", 4),
+    ]
+    assert entries[0].message == "500 refused: unknown_event"
+    assert told.metric("conversions_settled_total", goal="", state="skipped", reason="consent_denied") == 4
+    assert len(told.lines()) == 3
+
+
+async def test_refused_batch_names_the_error_and_the_remedy(told: Told) -> None:
+    answer = Refused(Verdict.ACCOUNT, (Fault("InvalidCredentials", 105, "bad"),), "developer_token_invalid", "t-1")
+    told.telemetry.batch_refused("main", 3, rows=5, answer=answer, seconds=1.0)
+    (entry,) = await told.kept()
+    assert (entry.name, entry.level, entry.error, entry.tracking_id) == (
+        "batch_refused",
+        "warning",
+        "InvalidCredentials",
+        "t-1",
+    )
+    assert entry.fix == CATALOGUE["developer_token_invalid"].solution
+    assert told.metric("upload_requests_total", operation="conversions", result="account") == 1
+
+
+async def test_lost_answer_says_that_the_same_bytes_go_again(told: Told) -> None:
+    told.telemetry.batch_lost("main", 3, rows=5, why="connection reset", tracking_id=None, seconds=60.0)
+    (entry,) = await told.kept()
+    assert (entry.name, entry.error) == ("batch_lost", "connection reset")
+    assert "the same bytes go again" in entry.message
+    assert told.metric("upload_requests_total", operation="conversions", result="lost") == 1
+
+
+async def test_few_dead_rows_are_told_one_by_one(told: Told) -> None:
+    told.telemetry.rows_died([dead_row(1, message="currency XXX"), dead_row(2, trouble="poison")], batch_id=9)
+    first, second = await told.kept()
+    assert (first.conversion_id, first.order_id, first.batch_id) == ("conv_1", "ORDER-1", 9)
+    assert first.message == "conv_1 will not be counted: currency XXX"
+    assert (first.error, first.fix) == ("OfflineConversionCurrencyInvalid", CATALOGUE["row_refused"].solution)
+    assert second.fix == CATALOGUE["poison"].solution
+    refused = {"goal": "Sidecar Purchase", "state": "dead", "reason": "OfflineConversionCurrencyInvalid"}
+    assert told.metric("conversions_settled_total", **refused) == 1
+    assert told.metric("conversions_settled_total", **{**refused, "reason": "poison"}) == 1
+
+
+async def test_of_many_dead_rows_the_first_are_told_and_the_rest_counted(told: Told) -> None:
+    told.telemetry.rows_died([dead_row(number) for number in range(1000)], batch_id=9)
+    entries = await told.kept()
+    assert len(entries) == TOLD_ROWS + 1
+    assert entries[-1].count == 1000 - TOLD_ROWS
+    refused = {"goal": "Sidecar Purchase", "state": "dead", "reason": "OfflineConversionCurrencyInvalid"}
+    assert told.metric("conversions_settled_total", **refused) == 1000
+
+
+# --- troubles --------------------------------------------------------------------------------------------------------
+
+
+async def test_trouble_is_told_once_while_it_stands_and_again_after_it_was_over(told: Told) -> None:
+    for _ in range(100):
+        told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead", detail="5606")
+    told.telemetry.trouble_cleared("goal_not_found", account="main", subject="Sidecar Lead")
+    told.telemetry.trouble_cleared("goal_not_found", account="main", subject="Sidecar Lead")
+    told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
+    entries = await told.kept()
+    assert [e.name for e in entries] == ["trouble_raised", "trouble_cleared", "trouble_raised"]
+    assert (entries[0].error, entries[0].fix) == ("goal_not_found", CATALOGUE["goal_not_found"].solution)
+    assert entries[0].message == "Conversion goal not found: Sidecar Lead (5606)"
+    assert entries[1].count == 100
+    assert len(told.lines()) == 3
+
+
+@pytest.mark.parametrize(("code", "level"), [("throttled", "warning"), ("developer_token_invalid", "error")])
+async def test_trouble_that_passes_by_itself_is_a_warning(told: Told, code: str, level: str) -> None:
+    told.telemetry.trouble_raised(code)
+    (entry,) = await told.kept()
+    assert entry.level == level
+
+
+async def test_clean_answer_ends_the_troubles_of_its_account_but_not_those_of_goals(told: Told) -> None:
+    told.telemetry.trouble_raised("unreachable", account="main")
+    told.telemetry.trouble_raised("unreachable", account="other")
+    told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
+    told.telemetry.account_well("main")
+    assert [(s.code, s.account) for s in told.telemetry.board.standing()] == [
+        ("unreachable", "other"),
+        ("goal_not_found", "main"),
+    ]
+
+
+async def test_new_token_ends_the_troubles_of_the_sign_in(told: Told) -> None:
+    told.telemetry.trouble_raised("client_secret_expired")
+    told.telemetry.trouble_raised("unreachable", account="main")
+    told.telemetry.token_refreshed(UnixMillis(NOW + 3_600_000))
+    assert [s.code for s in told.telemetry.board.standing()] == ["unreachable"]
+    assert told.metric("token_expires_seconds") == 3600
+    told.clock.now += 3_601_000
+    assert told.metric("token_expires_seconds") == 0
+
+
+async def test_trouble_whose_end_nobody_sees_is_over_after_an_hour_of_silence(told: Told) -> None:
+    told.telemetry.trouble_raised("row_retried", account="main", subject="InternalError")
+    told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
+    told.clock.now += FADE_MILLIS - 1
+    await told.kept()
+    assert told.telemetry.board.stands("row_retried", account="main", subject="InternalError")
+    told.clock.now += 1
+    await told.kept()
+    assert [s.code for s in told.telemetry.board.standing()] == ["goal_not_found"]
+
+
+async def test_storage_that_writes_again_ends_its_own_trouble(told: Told) -> None:
+    told.telemetry.trouble_raised("storage_failed", detail="disk I/O error")
+    assert [e.name for e in await told.kept()] == ["trouble_raised"]
+    assert [e.name for e in await told.kept()] == ["trouble_raised", "trouble_cleared"]
+
+
+async def test_stopping_is_no_trouble(told: Told) -> None:
+    told.telemetry.trouble_raised("stopping")
+    assert told.lines() == []
+
+
+@pytest.mark.parametrize("codes", [PASSING, SIGN_IN, OF_GOALS_AND_ROWS, NOBODY_ENDS])
+def test_every_trouble_that_is_named_here_is_in_the_catalogue(codes: frozenset[str]) -> None:
+    assert codes <= CATALOGUE.keys()
+
+
+# --- the service -----------------------------------------------------------------------------------------------------
+
+
+async def test_life_of_the_service_is_kept(told: Told) -> None:
+    told.telemetry.started("0.1.0", "http://127.0.0.1:8077", "emulator")
+    told.telemetry.signed_in()
+    told.telemetry.sign_in_failed("scope_missing", "AADSTS65001")
+    told.telemetry.reloaded("events")
+    told.telemetry.reload_failed("config.yaml:3: unknown key")
+    told.telemetry.stopping("SIGTERM")
+    told.telemetry.stopped()
+    names = ["started", "signed_in", "sign_in_failed", "reloaded", "reload_failed", "stopping", "stopped"]
+    assert [e.name for e in await told.kept()] == names
+    assert told.metric("build_info", version="0.1.0") == 1
+
+
+async def test_failed_loop_is_told_once_with_its_place_and_without_its_values(told: Told) -> None:
+    for _ in range(10):
+        try:
+            local_secret = "test-local-canary"
+            raise ValueError("no room for canary@example.com")
+        except ValueError as error:
+            told.telemetry.loop_failed("deliver main", error)
+    del local_secret
+    (entry,) = await told.kept()
+    assert (entry.name, entry.error) == ("loop_failed", "ValueError: no room for ***")
+    (line,) = told.lines()
+    assert "test_telemetry.py" in line["traceback"]
+    assert "local" not in json.dumps(line)
+
+
+async def test_errors_inside_a_group_and_causes_are_named(told: Told) -> None:
+    try:
+        try:
+            raise KeyError("inner")
+        except KeyError as inner:
+            raise ExceptionGroup("many", [OSError("outer")]) from inner
+    except ExceptionGroup as error:
+        told.telemetry.loop_failed("deliver", error)
+    (entry,) = await told.kept()
+    assert "OSError: outer" in (entry.error or "")
+    assert "KeyError: 'inner'" in (entry.error or "")
+
+
+async def test_gauges_show_the_outbox_as_it_was_seen(told: Told) -> None:
+    told.telemetry.outbox_seen(Counts(pending=3, dead=1), Backlog(UnixMillis(NOW - 5_000), None))
+    assert told.metric("outbox_rows", state="pending") == 3
+    assert told.metric("outbox_rows", state="canceled") == 0
+    assert told.metric("outbox_oldest_due_seconds") == 5
+    told.telemetry.outbox_seen(Counts(), Backlog(None, None))
+    assert told.metric("outbox_oldest_due_seconds") == 0
+
+
+# --- in nobody's way -------------------------------------------------------------------------------------------------
+
+
+async def test_what_cannot_be_told_never_reaches_the_caller(told: Told) -> None:
+    told.telemetry.rows_died([dead_row(1, trouble="nonsense")])
+    told.telemetry.trouble_raised("nonsense")
+    assert await told.kept() == []
+    names = [line["name"] for line in told.lines()]
+    assert names == ["telemetry_failed", "telemetry_failed"]
+
+
+async def test_run_writes_everything_before_it_ends(told: Told) -> None:
+    told.telemetry.stopping("SIGTERM")
+    told.telemetry.refused("too_old")
+    told.telemetry.stop()
+    await told.telemetry.run(told.journal)
+    page = await told.journal.read(JournalQuery())
+    assert [one.entry.name for one in page.items] == ["refused", "stopping"]
+
+
+async def test_facts_wait_while_storage_cannot_write_and_the_lost_ones_are_counted(told: Told) -> None:
+    writer = told.journal.committer.database
+    await writer.call(lambda db: db.execute("PRAGMA query_only = ON"))
+    for _ in range(MAX_WAITING + 2):
+        told.telemetry.signed_in()
+    await told.telemetry.flush(told.journal)
+    await writer.call(lambda db: db.execute("PRAGMA query_only = OFF"))
+    await told.telemetry.flush(told.journal)
+    newest, *_ = reversed(await told.kept())
+    assert (newest.name, newest.count) == ("journal_dropped", 2)
+    page = await told.journal.read_on(JournalQuery(name="signed_in", limit=MAX_WAITING + 9), 0)
+    assert len(page.items) == MAX_WAITING
+
+
+# --- lines -----------------------------------------------------------------------------------------------------------
+
+NASTY = "a\r\nb\x1b[31mc\u2028d\u2029e\x85f\x00g\ud800h"
+
+
+@pytest.mark.parametrize("told", [{"form": "json"}, {"form": "console"}], indirect=True)
+async def test_one_fact_is_one_line_whatever_is_in_it(told: Told) -> None:
+    told.telemetry.rows_died([dead_row(1, message=NASTY)])
+    told.telemetry.batch_lost(NASTY, 1, rows=1, why=NASTY, tracking_id=NASTY, seconds=1)
+    told.telemetry.received(NASTY)
+    assert len(await told.kept()) == 2
+    text = told.text()
+    assert len(text.splitlines()) == 3
+    assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("told", [{"level": "warning"}], indirect=True)
+async def test_level_hides_lines_but_keeps_the_journal(told: Told) -> None:
+    told.telemetry.signed_in()
+    told.telemetry.batch_halved("main", 1, 10)
+    told.telemetry.trouble_raised("throttled")
+    assert len(await told.kept()) == 3
+    told.telemetry.configure("info", "json")
+    told.telemetry.signed_in()
+    assert [line["name"] for line in told.lines()] == ["trouble_raised", "signed_in"]
+
+
+@pytest.mark.parametrize("told", [{"form": "console"}], indirect=True)
+async def test_console_lines_are_for_people(told: Told) -> None:
+    told.telemetry.signed_in()
+    (line,) = told.text().splitlines()
+    assert "connected to Microsoft Advertising" in line
+    assert not line.startswith("{")
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+CANARIES = {
+    "e-mail": "canary.person@example.com",
+    "e-mail hash": "c0ffee" * 10 + "c0ff",
+    "click id": "f894f652ea334e739002f7167ab8f8e3",
+    "bearer": "Bearer test-bearer-canary",
+    "refresh token": "M.C5test_BAY.0.U." + "-Canary9!" * 12,
+    "client secret": "test-client-secret",
+    "developer token": "test-developer-token",
+    "API key": "test-api-key",
+}
+
+
+@pytest.mark.parametrize("told", [{"level": level} for level in ("debug", "info", "warning", "error")], indirect=True)
+@pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
+async def test_no_canary_is_ever_told_at_any_level(told: Told, canary: str) -> None:
+    told.telemetry.hide("test-client-secret", "test-developer-token", "test-api-key")
+    text = f"something with {canary} inside"
+    told.telemetry.rows_died([dead_row(1, message=text)])
+    told.telemetry.trouble_raised("unreachable", account="main", detail=text)
+    told.telemetry.batch_lost("main", 1, rows=1, why=text, tracking_id=None, seconds=1)
+    told.telemetry.sign_in_failed("scope_missing", text)
+    told.telemetry.reload_failed(text)
+    told.telemetry.loop_failed("deliver", ValueError(text))
+    told.telemetry.rows_died([dead_row(1, trouble=text)])
+    with told.telemetry.library_logs():
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            logging.getLogger("msal.test").log(level, "body: %s", text, exc_info=ValueError(text))
+    kept = await told.kept()
+    assert len(kept) == 6
+    secret = canary.removeprefix("Bearer ")
+    assert secret not in repr(kept)
+    assert secret not in repr(told.telemetry.board.standing())
+    assert secret not in told.text()
+
+
+async def test_libraries_speak_from_warning_on_even_at_debug(told: Told) -> None:
+    loud = logging.getLogger("aiosqlite")
+    with told.telemetry.library_logs():
+        loud.debug("executing with parameters %s", "test")
+        loud.info("opened")
+        loud.warning("slow %s", "disk")
+        logging.getLogger("somebody.else").error("failed", exc_info=OSError("gone"))
+    lines = told.lines()
+    assert [(line["name"], line["level"], line["logger"]) for line in lines] == [
+        ("library", "warning", "aiosqlite"),
+        ("library", "error", "somebody.else"),
+    ]
+    assert lines[0]["message"] == "slow disk"
+    assert lines[1]["error"] == "OSError: gone"
+
+
+async def test_library_record_that_cannot_be_formatted_breaks_nothing(told: Told) -> None:
+    logging.raiseExceptions, before = False, logging.raiseExceptions
+    with told.telemetry.library_logs():
+        logging.getLogger("aiohttp").warning("%d items", "many")
+    logging.raiseExceptions = before
+    assert told.lines() == []
+
+
+async def test_stdout_that_nobody_reads_stalls_neither_telling_nor_the_end(told: Told) -> None:
+    started = time.monotonic()
+    for number in range(3_000):
+        told.telemetry.batch_sent("main", number, 1_000)
+    told.telemetry.close()
+    assert time.monotonic() - started < 10
+    assert len(await told.kept()) == 0
+    os.close(told.read_end)  # lets the thread go
+    told.telemetry.close()

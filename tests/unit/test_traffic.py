@@ -1,0 +1,92 @@
+"""What may join the requests that are on their way: no goal holds up another."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.pace import Window
+from sidecar.core.traffic import PATIENCE_SECONDS, SILENCE_SECONDS, Traffic, Trip
+
+NOW = 1_000.0
+WIDE = Window(limit=4, size=4)
+
+
+def sent(traffic: Traffic, goal: str = "A", at: float = NOW, *, resend: bool = False) -> int:
+    return traffic.leaves(Trip(goal, resend, at))
+
+
+def test_window_bounds_what_is_on_its_way() -> None:
+    traffic = Traffic()
+    number = sent(traffic)
+    assert not traffic.has_room(Window(4, 1), NOW)
+    assert traffic.has_room(Window(4, 2), NOW)
+    traffic.returns(number, NOW, answered=True)
+    assert traffic.has_room(Window(4, 1), NOW)
+
+
+def test_slow_request_makes_room_but_never_beyond_the_limit() -> None:
+    traffic = Traffic()
+    sent(traffic)
+    late = NOW + PATIENCE_SECONDS
+    assert traffic.has_room(Window(4, 1), late)
+    assert not traffic.has_room(Window(1, 1), late)
+
+
+def test_last_place_is_kept_for_another_goal() -> None:
+    traffic = Traffic()
+    for _ in range(3):
+        sent(traffic, "A")
+    assert not traffic.takes("A", WIDE, NOW, alone=False)
+    assert traffic.takes("A", WIDE, NOW, alone=True)
+    assert traffic.takes("B", WIDE, NOW, alone=False)
+
+
+def test_goal_without_an_answer_sends_nothing_new_until_it_gets_one_or_a_minute_has_passed() -> None:
+    traffic = Traffic()
+    traffic.returns(sent(traffic), NOW, answered=False)
+    assert not traffic.takes("A", WIDE, NOW + SILENCE_SECONDS - 1, alone=False)
+    assert traffic.takes("A", WIDE, NOW + SILENCE_SECONDS, alone=False)
+    assert traffic.takes("B", WIDE, NOW, alone=False)
+    traffic.returns(sent(traffic, resend=True), NOW, answered=True)
+    assert traffic.takes("A", WIDE, NOW, alone=False)
+
+
+def test_goal_is_not_waited_for_when_no_batch_is_left() -> None:
+    traffic = Traffic()
+    traffic.returns(sent(traffic), NOW, answered=False)
+    traffic.expects_nothing()
+    assert traffic.takes("A", WIDE, NOW, alone=False)
+
+
+def test_goal_with_a_slow_request_sends_nothing_new() -> None:
+    traffic = Traffic()
+    sent(traffic)
+    assert not traffic.takes("A", WIDE, NOW + PATIENCE_SECONDS, alone=True)
+
+
+def test_one_batch_goes_again_at_a_time_and_slow_ones_take_half_the_room_at_most() -> None:
+    traffic = Traffic()
+    assert traffic.takes_resend(WIDE, NOW)
+    sent(traffic, resend=True)
+    assert not traffic.takes_resend(WIDE, NOW)
+    late = NOW + PATIENCE_SECONDS
+    assert traffic.takes_resend(WIDE, late)
+    sent(traffic, resend=True)
+    assert not traffic.takes_resend(WIDE, late + PATIENCE_SECONDS)
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.booleans(), st.floats(0, 20)), max_size=60), st.integers(1, 8))
+def test_never_more_than_the_limit_and_never_stuck(moves: list[tuple[str, bool, float]], limit: int) -> None:
+    traffic, now, away = Traffic(), NOW, list[int]()
+    window = Window(limit, 1)
+    for goal, answered, pause in moves:
+        now += pause
+        if traffic.has_room(window, now) and traffic.takes(goal, window, now, alone=False):
+            away.append(sent(traffic, goal, now))
+        elif away:
+            traffic.returns(away.pop(0), now, answered=answered)
+        assert len(away) <= limit
+    for number in away:
+        traffic.returns(number, now, answered=False)
+    later = now + SILENCE_SECONDS
+    assert traffic.has_room(window, later)
+    assert traffic.takes("A", window, later, alone=False)
