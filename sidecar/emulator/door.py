@@ -14,6 +14,7 @@ from sqlite3 import Connection
 from typing import assert_never
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from sidecar.emulator import ledger, tokens
 from sidecar.emulator.aadsts import error_answer, sign_in_error
@@ -48,12 +49,21 @@ _HTML = b"<!doctype html><html><title>Bad gateway</title><body>The gateway did n
 
 @dataclass(slots=True)
 class Door:
-    """Lets requests in. `stopping` ends those that hang."""
+    """Lets requests in. `stopping` ends those that hang, and turns away those that come later."""
 
     state: State
     script: Script
     clock: Clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def turning_away_the_late(self) -> Middleware:
+        """A middleware: a connection that was still shaking hands when the server closed finds no state any more."""
+
+        @web.middleware
+        async def turn_away(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return _reset(request) if self.stopping.is_set() else await handler(request)
+
+        return turn_away
 
     def handler(self, operation: str, work: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """An aiohttp handler that answers with `work`, unless a scripted fault wants otherwise."""
@@ -98,7 +108,7 @@ class Door:
         if isinstance(ending, Hang):
             await self._pause(None)
         if isinstance(ending, Hang | ResetBefore | ResetAfter):
-            _reset(request)
+            return _reset(request)
         headers = {**answer.headers, "TrackingId": call.tracking_id, "Content-Type": answer.content_type}
         return web.Response(status=answer.status or 500, body=answer.body, headers=headers)
 
@@ -188,13 +198,13 @@ def _oauth_error(action: OAuthError, call: Call) -> Answer:
     return error_answer(sign_in_error(action.aadsts), call.at, action.error, action.suberror)
 
 
-def _reset(request: web.Request) -> None:
-    """Cut the connection with a TCP reset: lingering 0 seconds drops what is unsent."""
+def _reset(request: web.Request) -> web.Response:
+    """Cut the connection with a TCP reset: lingering 0 seconds drops what is unsent. Nobody reads the response."""
     transport = request.transport
-    if transport is None:
-        return
-    handle = transport.get_extra_info("socket")
+    handle = transport.get_extra_info("socket") if transport is not None else None
     if handle is not None:
         with socket.socket(fileno=os.dup(handle.fileno())) as twin:
             twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    if transport is not None:
+        transport.abort()
+    return web.Response(status=503)

@@ -109,8 +109,8 @@ class Emulator:
         return self._opened
 
     def _application(self, state: State) -> web.Application:
-        app = web.Application(client_max_size=_MAX_BODY)
         door = Door(state, self.script, self.clock)
+        app = web.Application(client_max_size=_MAX_BODY, middlewares=[door.turning_away_the_late()])
         pace = SlidingMinute(self.options.requests_per_minute)
         app.add_routes([*_sign_in(door, self.options), *_apis(door, self.options, pace)])
         if self.options.control:

@@ -1,6 +1,7 @@
 """The emulator as a whole: restarts, certificate, control calls, and the documentation."""
 
 import asyncio
+import contextlib
 import ssl
 import stat
 from pathlib import Path
@@ -58,6 +59,31 @@ async def test_goal_that_is_mapped_later_is_added_and_a_changed_one_stays(serve:
     async with serve(state_file=file, goals=(*GOALS, MappedGoal(name="Later"))) as client:
         later = await client.apply(conversion(1), conversion(2, ConversionName="Later"))
         assert later.errors == [(0, "OfflineConversionNameInvalid")]
+
+
+# --- The end ---------------------------------------------------------------------------------------------------------
+
+
+async def test_request_of_a_connection_that_shook_hands_during_the_end_is_cut(
+    clock: StillClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Emulator(EmulatorOptions(), clock) as emulator:
+        trust = ssl.create_default_context(cadata=emulator.ca_pem)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        shaking = trust.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
+        with pytest.raises(ssl.SSLWantReadError):
+            shaking.do_handshake()
+        writer.write(outgoing.read())
+        incoming.write(await reader.read(65_536))  # the server's half; ours comes when the emulator has closed
+        shaking.do_handshake()
+    shaking.write(b"GET /_emulator/summary HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    writer.write(outgoing.read())
+    with contextlib.suppress(ConnectionResetError):  # an end without a word is as good as a reset
+        async with asyncio.timeout(10):
+            await reader.read()
+    writer.close()
+    assert caplog.messages == []
 
 
 # --- Certificate -----------------------------------------------------------------------------------------------------
