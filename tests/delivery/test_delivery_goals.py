@@ -25,7 +25,7 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
     rig.map(lead="Newsletter")
     await rig.post(10, event="lead")
     await held(rig, "Newsletter", "goal_not_found")
-    assert "goal_not_found" in rig.standing()
+    await rig.until(lambda: "goal_not_found" in rig.standing())
     await rig.post(5)
     await rig.until_pending(10)
     for _ in range(2):
@@ -42,7 +42,7 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
     await make_goal(rig, "Newsletter")
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
-    assert rig.standing() == set()
+    await rig.until(lambda: rig.standing() == set())
     await rig.balance()
 
 
@@ -100,7 +100,7 @@ async def test_young_goal_settles(rig: Rig) -> None:
     await rig.until_pending(10)
     rig.pass_time(HOUR)
     await rig.until_pending(0)
-    assert rig.standing() == set()
+    await rig.until(lambda: rig.standing() == set())
     await rig.balance()
 
 
@@ -111,7 +111,7 @@ async def test_goal_that_appears_but_is_young_changes_its_trouble(rig: Rig) -> N
     await make_goal(rig, "Newsletter", age=0)
     rig.pass_time(15 * MINUTE)
     await held(rig, "Newsletter", "goal_settling")
-    assert rig.standing() == {"goal_settling"}
+    await rig.until(lambda: rig.standing() == {"goal_settling"})
 
 
 # --- slow and broken -------------------------------------------------------------------------------------------------

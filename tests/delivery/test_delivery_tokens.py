@@ -46,7 +46,7 @@ async def test_fresh_token_that_expired_too_is_tried_again_in_a_moment(rig: Rig)
     await rig.post(5)
     await rig.until_pending(0)
     assert len(await rig.requests()) == 3
-    assert "token_refresh_failed" not in rig.standing()
+    await rig.until(lambda: "token_refresh_failed" not in rig.standing())
     await rig.balance()
 
 
@@ -55,11 +55,11 @@ async def test_fresh_tokens_that_expire_three_times_pause_the_account_with_its_t
     await rig.post(5)
     await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused")
     assert len(await rig.requests()) == 6
-    assert "token_refresh_failed" in rig.standing()
+    await rig.until(lambda: "token_refresh_failed" in rig.standing())
     rig.mend()
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
-    assert "token_refresh_failed" not in rig.standing()
+    await rig.until(lambda: "token_refresh_failed" not in rig.standing())
     await rig.balance()
 
 
@@ -71,7 +71,7 @@ async def test_paused_accounts_do_not_wake_each_other(rig: Rig) -> None:
     await rig.until(lambda: all(rig.parts.gates.held(name, None) for name in ("main", "other")))
     await rig.give_time(0.7)
     assert len(await rig.requests()) == 4
-    assert "developer_token_invalid" in rig.standing()
+    await rig.until(lambda: "developer_token_invalid" in rig.standing())
     rig.mend()
     rig.parts.gates.retry_now()
     await rig.until_pending(0)
@@ -109,10 +109,10 @@ async def test_without_a_sign_in_rows_wait_untouched_and_go_at_once_after_a_new_
     await rig.give_time(0.2)
     assert len(await rig.requests()) == sent
     assert {row["attempt"] for row in rig.rows("state = 'pending' AND batch_id IS NULL")} == {0}
-    assert "token_refresh_failed" in rig.standing()
+    await rig.until(lambda: "token_refresh_failed" in rig.standing())
     await rig.sign_in()
     await rig.until_pending(0, seconds=3)
-    assert rig.standing() == set()
+    await rig.until(lambda: rig.standing() == set())
     await rig.balance()
 
 
