@@ -148,9 +148,10 @@ class Courier:
     async def _linger(self, missing: int, until: int) -> None:
         """Wait for a fuller batch: until enough rows came in, something else wakes this courier, or it is time."""
         self._arrived = 0
-        while (left := until - self.now()) > 0:
+        deadline = _monotonic() + (until - self.now()) / 1000  # the wall clock may be set back meanwhile
+        while (left := deadline - _monotonic()) > 0:
             before = self._arrived
-            await self._sleep(left / 1000)
+            await self._sleep(left)
             if self._arrived >= missing or self._arrived == before:
                 return
 
@@ -267,7 +268,10 @@ class Courier:
 
 def _ripe_at(goal: _Goal, entries: Sequence[Entry], rules: DeliveryRules) -> int:
     """When these rows may go: a full batch at once, another when its oldest row has waited `linger`; Unix millis."""
-    return 0 if len(entries) >= goal.rows else min(entry.received_at for entry in entries) + rules.linger_millis
+    if len(entries) >= goal.rows:
+        return 0
+    # Due before it came in is what the clock was set back behind.
+    return min(min(entry.received_at, entry.due_at) for entry in entries) + rules.linger_millis
 
 
 def _is_heard(answer: Answer) -> bool:

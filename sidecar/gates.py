@@ -1,6 +1,6 @@
 """What is closed just now: accounts that cannot send, goals that cannot take. Closing one touches no row.
 
-Kept in memory: after a restart every gate is open, and the first answer closes it again.
+Kept in memory: after a restart all but Microsoft's own "wait" is open, and the first answer closes it again.
 """
 
 from collections.abc import Callable, Set
@@ -30,6 +30,12 @@ class Closure:
     since: UnixMillis
     until: UnixMillis
 
+    def at(self, now: UnixMillis) -> "Closure":
+        """The same, begun anew where the clock was set back behind its beginning: it must not last longer for that."""
+        if now >= self.since:
+            return self
+        return replace(self, since=now, until=UnixMillis(now + max(0, self.until - self.since)))
+
 
 @dataclass(slots=True)
 class Gates:
@@ -53,7 +59,8 @@ class Gates:
 
     def lets_out(self, account: str, now: UnixMillis) -> bool:
         """Whether the account may send now."""
-        closure = self._accounts.get(account)
+        if (closure := self._accounts.get(account)) is not None:
+            self._accounts[account] = closure = closure.at(now)
         return self.connected and (closure is None or closure.until <= now)
 
     def open_account(self, account: str, started_at: UnixMillis) -> bool:
@@ -76,13 +83,14 @@ class Gates:
         closure = self._goals.get((account, goal))
         if closure is None:
             return GoalGate.OPEN
+        self._goals[account, goal] = closure = closure.at(now)
         return GoalGate.PROBE if closure.until <= now else GoalGate.CLOSED
 
     def probing(self, account: str, goal: str, now: UnixMillis) -> None:
         """A row is on its way to see whether the goal takes it: no second one before its answer is due."""
         closure = self._goals.get((account, goal))
         if closure is not None:
-            self._goals[account, goal] = replace(closure, until=UnixMillis(now + PROBE_MILLIS))
+            self._goals[account, goal] = replace(closure, since=now, until=UnixMillis(now + PROBE_MILLIS))
 
     def open_goal(self, account: str, goal: str) -> bool:
         """The goal took a row: whether it had been closed."""

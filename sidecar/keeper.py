@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sidecar.core.instant import UnixMillis
+from sidecar.core.instant import EPOCH, UnixMillis
 from sidecar.ports import Journal, Outbox, StorageUnavailable
 from sidecar.telemetry import Telemetry
 
 DISK_SECONDS = 5.0
 EXPIRE_SECONDS = 60.0
 PRUNE_SECONDS = 15 * 60.0
+
+SET_BACK_MILLIS = 2_000
+"""A clock that is set back by more is noticed; within it everything comes right by itself."""
 
 SLICE_ROWS = 500
 """Rows in one transaction of pruning or expiring: it delays an answer by a few milliseconds at most."""
@@ -40,6 +43,8 @@ class Keeper:
     now: Callable[[], UnixMillis]
     rules: Callable[[], KeepingRules]
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _last_seen: UnixMillis = EPOCH
+    """The latest time that was seen."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep house until `stopping` is set."""
@@ -53,8 +58,9 @@ class Keeper:
                 rounds.create_task(self._repeat(name, seconds, work))
 
     async def watch(self) -> None:
-        """Raise or clear the troubles of a full disk and a full outbox."""
+        """Raise or clear the troubles of a full disk and a full outbox, and notice a clock that was set back."""
         rules = self.rules()
+        await self._follow_the_clock()
         free = shutil.disk_usage(rules.path.parent).free
         self._tell("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
         pending = self.outbox.counts.pending
@@ -74,6 +80,15 @@ class Keeper:
         before = UnixMillis(self.now() - rules.journal_millis)
         while not self._stopping.is_set() and await self.journal.prune(before, rules.journal_bytes):
             pass
+
+    async def _follow_the_clock(self) -> None:
+        """What waits for a time that has become hours away would seem to stand still."""
+        now, self._last_seen = self.now(), max(self._last_seen, self.now())
+        if now >= self._last_seen - SET_BACK_MILLIS:
+            return
+        while not self._stopping.is_set() and not await self.outbox.set_back(self.now(), SLICE_ROWS):
+            pass
+        self._last_seen = now
 
     def _tell(self, code: str, stands: bool, detail: str) -> None:
         if stands:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar.core.answer import Answer
+from sidecar.core.answer import Answer, Verdict
 from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.instant import UnixMillis, UnixSeconds
@@ -156,6 +156,9 @@ class Outbox(Protocol):
     ) -> Claim | None:
         """Take these entries as a new batch and freeze in them what will be sent; None when none was left."""
 
+    async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
+        """Until when Microsoft told accounts to wait, as their open batches have it noted."""
+
     async def has_open(self, account: str, now: UnixMillis) -> bool:
         """Whether a batch of the account waits to be claimed again."""
 
@@ -175,6 +178,12 @@ class Outbox(Protocol):
 
     async def halve(self, claim: Claim, note: "Note", now: UnixMillis, *, maybe_sent: bool = False) -> bool:
         """Make two batches of one, both due now, `maybe_sent` as for `postpone`. False when the claim has passed."""
+
+    async def set_back(self, now: UnixMillis, limit: int) -> bool:
+        """The clock was set back to `now`: let up to `limit` rows go that would wait for the time of their receipt.
+
+        Whether that was all; else call it again.
+        """
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
         """End up to `limit` pending rows that are too old, unless a request that carries them is on its way."""
@@ -205,6 +214,11 @@ class Note:
     answer: str
     tracking_id: str | None = None
     error: str | None = None
+
+
+def refusal(verdict: Verdict) -> str:
+    """How a note says that the batch was refused as a whole."""
+    return f"refused: {verdict.value}"
 
 
 class NotConnected(Exception):

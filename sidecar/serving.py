@@ -88,7 +88,8 @@ def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
         return Held(reason, parts.tokens.connection.trouble)
     if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING, Reason.THROTTLED):
         return Held(reason)
-    if reason is None and parts.gates.lets_out(record.account, now):
+    goes_again = record.claimed and not record.leased
+    if reason is None and not goes_again and parts.gates.lets_out(record.account, now):
         return None
     standing = parts.telemetry.board.standing(account=record.account)
     trouble = next((one.code for one in standing if one.subject is None), None)

@@ -29,7 +29,7 @@ from sidecar.core.pace import THROTTLE_MILLIS, Health, Window, backoff_millis
 from sidecar.core.record import public_id
 from sidecar.gates import PROBE_MILLIS, Gates
 from sidecar.goal_watch import GoalWatch
-from sidecar.ports import Claim, Note, Outbox, Platform
+from sidecar.ports import Claim, Note, Outbox, Platform, refusal
 from sidecar.telemetry import DeadRow, Telemetry
 
 EXPIRED_TIMES = 3
@@ -190,7 +190,8 @@ class Settler:
         for account in self.platform.sharing(claim.account):
             self._accounts[account].set_back(now, now)
             self.gates.close_account(account, Reason.THROTTLED, now, UnixMillis(now + wait))
-        await self.outbox.postpone(claim, now, _note(answer), maybe_sent=answer.maybe_applied)
+        due_at = UnixMillis(now + wait)  # where a restart finds it, so that Microsoft's wait is kept
+        await self.outbox.postpone(claim, due_at, _note(answer), maybe_sent=answer.maybe_applied)
 
     async def _isolate(self, claim: Claim, answer: Refused) -> None:
         """Some row makes Microsoft refuse the whole: take out those it names, else halve until one stands alone."""
@@ -270,7 +271,7 @@ class Settler:
 
 
 def _note(answer: Refused) -> Note:
-    return Note(f"refused: {answer.verdict.value}", answer.tracking_id, answer.faults[0].error)
+    return Note(refusal(answer.verdict), answer.tracking_id, answer.faults[0].error)
 
 
 _TROUBLES = {Reason.TOO_OLD.value: "conversion_too_old", Reason.POISON.value: "poison"}

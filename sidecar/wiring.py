@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.config import Config
+from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.courier import Courier
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
@@ -89,6 +90,7 @@ async def open_parts(
     )
     pacer = Pacer(lambda: settings.config.delivery.requests_per_minute, clock.monotonic, settings.customers)
     platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
+    await _keep_waiting(outbox, gates, platform, clock.now())
     journal = SqliteJournal(outbox.committer, outbox.reader)
     return Parts(
         settings,
@@ -138,6 +140,14 @@ def _flusher(
     flusher = Flusher(courier, DELIVERY_GRACE_SECONDS)
     gates.changed = flusher.wake_all
     return flusher
+
+
+async def _keep_waiting(outbox: SqliteOutbox, gates: Gates, platform: MicrosoftAdvertising, now: UnixMillis) -> None:
+    """Microsoft's "wait" outlives a restart, for all accounts that share the limit."""
+    for account, until in (await outbox.throttled(now)).items():
+        if platform.knows(account):
+            for sharing in platform.sharing(account):
+                gates.close_account(sharing, Reason.THROTTLED, now, until)
 
 
 async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Chances) -> Emulator | None:

@@ -13,11 +13,30 @@ SMALL_BYTES = 64 * 1024
 RETRY = {"Retry-After": "1"}
 
 
+BUDGET_BYTES = 64 * 2**20
+"""What large bodies may take together, unless a single one may be larger."""
+
+
+@dataclass(slots=True)
+class Room:
+    """What one body takes of the budget; it grows with a body whose length nobody has declared."""
+
+    admission: "Admission"
+    held: int = 0
+
+    def hold(self, size: int) -> None:
+        """Take as much as a body of `size` bytes needs; HttpProblem 503 when there is no room for it."""
+        more = size - self.held if size > SMALL_BYTES else 0
+        if more > 0:
+            self.admission.take(more)
+            self.held += more
+
+
 @dataclass(slots=True)
 class Admission:
     """Bounds memory by `budget_bytes` of large bodies that are read or worked on, and by `at_once` the work itself."""
 
-    budget_bytes: int = 64 * 2**20
+    budget_bytes: int = BUDGET_BYTES
     at_once: int = 2
     _taken: int = 0
     _turns: asyncio.Semaphore = field(init=False)
@@ -26,18 +45,21 @@ class Admission:
         self._turns = asyncio.Semaphore(self.at_once)
 
     @contextlib.contextmanager
-    def room(self, declared: int | None, most: int) -> Iterator[None]:
-        """Hold room for a body of `declared` bytes, or of `most` where nothing is declared; 503 when there is none."""
-        size = most if declared is None else min(declared, most)
-        size = 0 if size <= SMALL_BYTES else size
-        if size and self._taken + size > self.budget_bytes:
+    def room(self, declared: int | None) -> Iterator[Room]:
+        """Room for one body of `declared` bytes, or of a length that will show; 503 when there is none."""
+        room = Room(self)
+        try:
+            room.hold(declared or 0)
+            yield room
+        finally:
+            self._taken -= room.held
+
+    def take(self, size: int) -> None:
+        """Set `size` bytes aside; HttpProblem when they are not to be had."""
+        if self._taken + size > self.budget_bytes:
             said = "Too many large bodies are being read. Nothing was stored: send this one again."
             raise HttpProblem(UNAVAILABLE, said, headers=RETRY, close=True)
         self._taken += size
-        try:
-            yield
-        finally:
-            self._taken -= size
 
     @contextlib.asynccontextmanager
     async def turn(self, size: int) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
 """Reading a body: JSON only, not compressed, not too large, not too slow. What it says is left to the handlers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,15 +18,17 @@ class BodyLimits:
     seconds: float = 10.0
 
 
-async def read_json_bytes(request: web.Request, limits: BodyLimits) -> bytes:
-    """The body of a request that says it is JSON; HttpProblem otherwise, with the rest of the body left unread."""
-    check_content(request.headers)
-    declared = request.content_length
-    if declared is not None and declared > limits.max_bytes:
-        raise _too_large(limits)
+async def read_json_bytes(
+    request: web.Request, limits: BodyLimits, hold: Callable[[int], None] = lambda size: None
+) -> bytes:
+    """The body of a request that says it is JSON; HttpProblem otherwise, with the rest of the body left unread.
+
+    `hold` is told how large the body is so far, and may refuse to go on.
+    """
+    check_content(request, limits)
     await _invite(request)
     try:
-        return await _read(request, limits)
+        return await _read(request, limits, hold)
     except TimeoutError:
         said = f"Send it within {limits.seconds:g} seconds."
         raise HttpProblem(TOO_SLOW, said, close=True) from None
@@ -34,16 +36,22 @@ async def read_json_bytes(request: web.Request, limits: BodyLimits) -> bytes:
         raise HttpProblem(BAD_HTTP, "The body is not framed as its headers say.", close=True) from None
 
 
-def check_content(headers: Mapping[str, str]) -> None:
-    """Refuse what is not plain JSON: a web page cannot send that type without asking first, which is never granted."""
+def check_content(request: web.Request, limits: BodyLimits) -> None:
+    """Refuse what is not plain JSON, or says that it is too large, before any of it is read.
+
+    A web page cannot send that type without asking first, which is never granted.
+    """
+    headers = request.headers
     media_type = headers.get("Content-Type", "").partition(";")[0].strip()
     if media_type.lower() != JSON:
         raise HttpProblem(NOT_JSON, "Send JSON and say so: `Content-Type: application/json`.")
-    if headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+    encodings = [encoding.strip().lower() for encoding in headers.getall("Content-Encoding", [])]
+    if set(encodings) - {"", "identity"}:
         raise HttpProblem(ENCODED, "Send the body as it is, not compressed.")
+    _check_size(request.content_length or 0, limits)
 
 
-async def _read(request: web.Request, limits: BodyLimits) -> bytes:
+async def _read(request: web.Request, limits: BodyLimits, hold: Callable[[int], None]) -> bytes:
     content = request.content
     if content.is_eof():  # all here already, as nearly always: no timer needed
         body = await content.read()
@@ -54,6 +62,7 @@ async def _read(request: web.Request, limits: BodyLimits) -> bytes:
         while chunk := await content.readany():
             chunks += chunk
             _check_size(len(chunks), limits)
+            hold(len(chunks))
     return bytes(chunks)
 
 

@@ -3,32 +3,27 @@
 The conversions of a request go to the outbox together, and nothing is answered before they are on disk.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
 
 from aiohttp import web
 
-from sidecar.api.admission import Admission
+from sidecar.api.admission import Room
 from sidecar.api.answers import Answer, Judged, answer, judged, result, summary, validation
-from sidecar.api.bodies import BodyLimits, check_content, read_json_bytes
-from sidecar.api.items import KEY_HEADER, Many, Single, read_items
+from sidecar.api.items import Many, Single
 from sidecar.api.problem import HttpProblem
 from sidecar.api.reply import json_reply
 from sidecar.api.request_id import REQUEST_ID
 from sidecar.api.rows import Rows
+from sidecar.api.taking import Taking, in_turns
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, read
 from sidecar.ports import Arrival, Conflict, Outbox, Replayed, Stored
 from sidecar.telemetry import Telemetry
 
-T = TypeVar("T")
 K = TypeVar("K")
-
-TURN_ITEMS = 50
-"""After so many items the loop gets a turn: a thousand in one go would hold up everybody else's answers."""
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -43,41 +38,35 @@ class Collect:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
-    limits: BodyLimits
-    admission: Admission = field(default_factory=Admission)
+    taking: Taking
 
     async def conversions(self, request: web.Request) -> web.Response:
         """Store what can be stored, and answer once it is on disk."""
         started = perf_counter()
-        check_content(request.headers)
-        with self.admission.room(request.content_length, self.limits.max_bytes):
-            came, readings = await self._readings(request)
-            kept = await self._keep(readings, request[REQUEST_ID])
-            response = _alone(kept[0], self.rows) if isinstance(came, Single) else await self._together(kept)
-        self.telemetry.answered(perf_counter() - started)
-        return response
+        try:
+            with self.taking.room(request) as room:
+                came, readings = await self._readings(request, room)
+                kept = await self._keep(readings, request[REQUEST_ID])
+                return _alone(kept[0], self.rows) if isinstance(came, Single) else await self._together(kept)
+        finally:
+            self.telemetry.answered(perf_counter() - started)
 
     async def validate(self, request: web.Request) -> web.Response:
         """Say what would become of it, and keep nothing; of an array as `results`, in order."""
-        check_content(request.headers)
-        with self.admission.room(request.content_length, self.limits.max_bytes):
-            came, readings = await self._readings(request)
+        with self.taking.room(request) as room:
+            came, readings = await self._readings(request, room)
             if isinstance(came, Single):
                 return json_reply(validation(readings[0]))
             return json_reply({"results": [{"index": i, **validation(one)} for i, one in enumerate(readings)]})
 
-    async def _readings(self, request: web.Request) -> tuple[Single | Many, list[Reading]]:
+    async def _readings(self, request: web.Request, room: Room) -> tuple[Single | Many, list[Reading]]:
         """What came, and what each item of it means."""
-        body = await read_json_bytes(request, self.limits)
-        async with self.admission.turn(len(body)):
-            came = read_items(body, request.headers.get(KEY_HEADER))
-            if isinstance(came, Many):
-                return came, await self._read(came.items)
-            return came, [read(came.item, now=self.now(), rules=self.rules(), idempotency_key=came.key)]
 
-    async def _read(self, items: Sequence[object]) -> list[Reading]:
-        now, rules = self.now(), self.rules()
-        return [read(item, now=now, rules=rules) async for item in _in_turns(items)]
+        def reading(item: object, key: str | None) -> Reading:
+            return read(item, now=self.now(), rules=rules, idempotency_key=key)
+
+        rules = self.rules()
+        return await self.taking.read(request, room, reading)
 
     async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Judged]:
         """Store the accepted ones in one transaction, which is on disk when this returns."""
@@ -104,7 +93,7 @@ class Collect:
         conflicts = ("conflict" for item in items if isinstance(item.verdict, Conflict))
         for code, n in _tally((*refused, *conflicts)).items():
             self.telemetry.refused(code, n)
-        results = [result(index, item, self.rows) async for index, item in _in_turns(list(enumerate(items)))]
+        results = [result(index, item, self.rows) async for index, item in in_turns(list(enumerate(items)))]
         whole = summary(items, results)
         return json_reply(whole.body, whole.status)
 
@@ -123,11 +112,3 @@ def _tally(things: Iterable[K]) -> dict[K, int]:
     for thing in things:
         counts[thing] = counts.get(thing, 0) + 1
     return counts
-
-
-async def _in_turns(items: Sequence[T]) -> AsyncIterator[T]:
-    """The items, with a turn for everybody else in between."""
-    for place, item in enumerate(items, start=1):
-        if place % TURN_ITEMS == 0:
-            await asyncio.sleep(0)
-        yield item

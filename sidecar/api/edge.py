@@ -15,6 +15,8 @@ from sidecar.telemetry import Telemetry
 SERVER = "sidecar"
 """Without a version: whoever looks for a weak one shall not be told."""
 
+READYZ = "/readyz"
+
 _MARKS = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
@@ -36,14 +38,14 @@ class Edge:
                 self.guard.check(request.method, request.path, request.headers)
                 return await handler(request)
             except HttpProblem as problem:
-                return self._refused(problem)
+                return self._refused(problem, request.path)
             except StorageUnavailable as error:
                 self.telemetry.trouble_raised(error.code, detail=str(error))
-                return self._refused(unavailable(error))
+                return self._refused(unavailable(error), request.path)
             except web.HTTPException as error:
                 if error.status < 400:
                     raise
-                return self._refused(of_http_error(error, _paths(request.app), request.path))
+                return self._refused(of_http_error(error, _paths(request.app), request.path), request.path)
             except ConnectionError:  # the caller left: nobody is there to be told
                 raise
             except Exception as error:
@@ -60,8 +62,9 @@ class Edge:
 
         return mark
 
-    def _refused(self, problem: HttpProblem) -> web.Response:
-        self.telemetry.refused(problem.reason)
+    def _refused(self, problem: HttpProblem, path: str) -> web.Response:
+        if path != READYZ:  # a probe that hears "not ready" every second has lost nothing
+            self.telemetry.refused(problem.reason)
         return problem.reply()
 
     def _failed(self, request: web.Request, error: Exception) -> web.Response:

@@ -9,6 +9,7 @@ from sidecar.api.problem import invalid
 from sidecar.core.problem import Problem, Refusal, did_you_mean, listed
 from sidecar.ports import JournalQuery
 from sidecar.telemetry.names import LEVELS, NAMES
+from sidecar.telemetry.redact import holds_email
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,15 @@ def _name(given: str) -> str:
     raise Refusal("unknown_name", f"nothing is logged under this name; {hint}")
 
 
+def _order_id(given: str) -> str:
+    """Facts are kept with e-mail addresses masked, so an order id that holds one would find nothing."""
+    order_id = parameters.text(given)
+    if holds_email(order_id):
+        said = "holds an e-mail address, which the journal masks: look by conversion_id, from GET /v1/conversions"
+        raise Refusal("masked_order_id", said)
+    return order_id
+
+
 def _follow(given: str) -> bool:
     if given not in ("0", "1"):
         raise Refusal("invalid_follow", "must be 1 to watch what comes, or 0")
@@ -60,7 +70,7 @@ _READERS: parameters.Readers = {
     "level": _level,
     "name": _name,
     "account": parameters.text,
-    "order_id": parameters.text,
+    "order_id": _order_id,
     "conversion_id": parameters.text,
     "since": parameters.instant,
     "until": parameters.instant,

@@ -16,6 +16,7 @@ from sidecar.api.guard import Guard
 from sidecar.api.health import Health, Sources
 from sidecar.api.rows import Held, Rows
 from sidecar.api.status import Status
+from sidecar.api.taking import Taking
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Rules
 from sidecar.core.record import Record
@@ -68,7 +69,7 @@ def _routes(parts: Parts) -> list[web.RouteDef]:
         telemetry=parts.telemetry,
         now=parts.now,
         stored=parts.stored,
-        limits=parts.bodies,
+        taking=Taking.of(parts.bodies),
     )
     status = Status(parts.outbox, rows)
     health = Health(parts.outbox, parts.health)

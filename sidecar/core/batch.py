@@ -62,7 +62,8 @@ def with_seconds(
 
     Two orders of one person in one second both count this way: the later one is moved by whole seconds.
     """
-    taken = {candidate.identity: Seconds(used.get(candidate.identity, ())) for candidate in candidates}
+    identities = {candidate.identity for candidate in candidates}
+    taken = {identity_: Seconds(used.get(identity_, ())) for identity_ in identities}
     for candidate in candidates:
         if candidate.entry.sent_time is not None:
             taken[candidate.identity].take(candidate.entry.sent_time)

@@ -49,4 +49,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
+def _whole(digits: str) -> int | Decimal:
+    """A number without point. Python reads no int of thousands of digits; whether it is too large is for its field."""
+    return int(digits) if len(digits) < _LONG else Decimal(digits)
+
+
+_LONG = 100
+_DECODER = json.JSONDecoder(
+    parse_float=Decimal, parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_object
+)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from sidecar.core.conversion import Kind
-from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
 
 
 class State(StrEnum):
@@ -55,6 +55,7 @@ class Entry:
     lane: Lane
     time: UnixSeconds
     received_at: UnixMillis
+    due_at: UnixMillis = EPOCH
     value: str | None = None
     """Exact decimal text, as it goes on the wire."""
     currency: str | None = None

@@ -177,6 +177,8 @@ def instant(value: object, now: UnixMillis) -> UnixSeconds:
 
 def _seconds_of_text(value: str) -> UnixSeconds:
     found = _RFC3339.fullmatch(value)
+    if found and value[14:19] == "59:60":  # a leap second, which Unix time does not have: the second before it
+        value = f"{value[:17]}59{value[19:]}"
     try:
         at = datetime.fromisoformat(value.upper()) if found else None
     except ValueError:  # a 30th of February, a 25th hour

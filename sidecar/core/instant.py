@@ -9,6 +9,9 @@ UnixSeconds = NewType("UnixSeconds", int)
 UnixMillis = NewType("UnixMillis", int)
 """Milliseconds since 1970 UTC: everything the sidecar itself notes down."""
 
+EPOCH = UnixMillis(0)
+"""Before everything that is noted down."""
+
 DAY_SECONDS = 86_400
 
 MAX_AGE_SECONDS = 90 * DAY_SECONDS

@@ -11,7 +11,10 @@ PATIENCE_SECONDS = 5.0
 """A request that is on its way for longer no longer counts in the window: another one may go beside it."""
 
 SILENCE_SECONDS = 60.0
-"""After a request without an answer nothing new of its goal goes out for so long, or until an answer: it goes first."""
+"""After a request without an answer nothing new of its goal goes out for so long, or until an answer: it goes first.
+
+Going first has an end: a batch that never gets an answer must not hold up the rows behind it for ever.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,11 @@ class Traffic:
 
     def returns(self, number: int, now: float, *, answered: bool) -> None:
         """It is back, with a readable answer or without."""
-        goal = self._trips.pop(number).goal
+        trip = self._trips.pop(number)
         if answered:
-            self._silent_until.pop(goal, None)
-        else:
-            self._silent_until[goal] = now + SILENCE_SECONDS
+            self._silent_until.pop(trip.goal, None)
+        elif not trip.resend:
+            self._silent_until[trip.goal] = now + SILENCE_SECONDS
 
     def expects_nothing(self) -> None:
         """No batch is left that would go again: there is no answer to wait for."""

@@ -159,6 +159,9 @@ _BY_NUMBER = {code.number: code for code in TABLE if code.number is not None}
 UNKNOWN_COMMON = range(100, 200)
 """The common codes are about credentials, headers and rights, so an unknown one of them is too."""
 
+UNKNOWN_OFFLINE = range(5600, 5700)
+"""The codes of offline conversions are about rows, so an unknown one is too, whatever HTTP status comes with it."""
+
 
 def known(fault: Fault) -> Code | None:
     """The line of the table for `fault`: by its symbol, else by its number; None where it has none."""
@@ -236,9 +239,13 @@ def ruling(fault: Fault, status: int) -> Ruling:
 
 
 def _ruling_of_unknown(fault: Fault, status: int) -> Ruling:
-    """429 is plain whatever the code says; beyond it a common code says more than the status."""
-    if status != 429 and fault.error_code in UNKNOWN_COMMON:
+    """429 is plain whatever the code says; beyond it the range of a code says more than the status."""
+    if status == 429:
+        return ruling_of_status(status)
+    if fault.error_code in UNKNOWN_COMMON:
         return Ruling(Verdict.ACCOUNT, "request_malformed")
+    if fault.error_code in UNKNOWN_OFFLINE:
+        return Ruling(Verdict.POISON, "poison")
     return ruling_of_status(status)
 
 

@@ -8,6 +8,7 @@ from sidecar.core.entry import Entry
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.tokens import AccessToken, TokenSource
+from sidecar.ports import NotConnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,14 @@ class MicrosoftAdvertising:
         answer = await self.client.apply(self._credentials(account, token), entries)
         if not isinstance(answer, Refused) or answer.verdict is not Verdict.TOKEN:
             return answer
-        fresh = await self.tokens.refresh(token.value)
+        try:
+            fresh = await self.tokens.refresh(token.value)
+        except NotConnected:
+            if answer.maybe_applied:
+                return answer
+            raise
+        if answer.maybe_applied:  # then the first answer is the one that counts: the same bytes must go again
+            return answer
         await self.pacer.permit(account)
         return await self.client.apply(self._credentials(account, fresh), entries)
 

@@ -23,7 +23,7 @@ class Name:
 
 RECEIVED = Name("received", DEBUG, False, "Conversions are on disk; the rows themselves tell the rest.")
 SKIPPED = Name("skipped", INFO, True, "Conversions that were not stored, by rule; gathered per reason and 10 s.")
-REFUSED = Name("refused", WARNING, True, "Conversions that intake refused; gathered per code and 10 s.")
+REFUSED = Name("refused", WARNING, True, "Conversions or requests that were refused; gathered per code and 10 s.")
 BATCH_SENT = Name("batch_sent", DEBUG, False, "A batch is on its way to Microsoft.")
 BATCH_SETTLED = Name("batch_settled", INFO, True, "Microsoft answered a batch, and its rows are written down.")
 BATCH_REFUSED = Name("batch_refused", WARNING, True, "Microsoft refused a batch as a whole.")

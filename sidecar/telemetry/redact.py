@@ -77,6 +77,11 @@ class Redactor:
         return self._hidden.sub(MASK, text) if self._hidden else text
 
 
+def holds_email(text: str) -> bool:
+    """Whether `Redactor.identifier` would mask an e-mail address in it."""
+    return _EMAIL_PATTERN.search(text) is not None
+
+
 def one_line(text: str) -> str:
     """The same text with everything escaped that could start a line, move a cursor or break an encoder."""
     if text.isprintable():

@@ -110,13 +110,20 @@ class Api:
             writer.write(sent)
             if half_close:
                 writer.write_eof()
-            with contextlib.suppress(ConnectionError):
-                return await asyncio.wait_for(reader.read(), 10)
-            return b""
+            return await asyncio.wait_for(read_all(reader), 10)
 
     @property
     def pending(self) -> int:
         return self.outbox.counts.pending
+
+
+async def read_all(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the end, also where the end is a reset: who still sends is cut off after the answer."""
+    came = b""
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(65_536):
+            came += chunk
+    return came
 
 
 OpenApi = Callable[..., Awaitable[Api]]

@@ -5,31 +5,47 @@ import asyncio
 import pytest
 
 from sidecar.api.admission import SMALL_BYTES, Admission
+from sidecar.api.bodies import BodyLimits
 from sidecar.api.problem import HttpProblem
+from sidecar.api.taking import Taking
 
 LARGE = 2 * 2**20
 
 
 def test_large_body_beyond_the_budget_is_refused_before_it_is_read() -> None:
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(LARGE, LARGE), pytest.raises(HttpProblem) as refused, admission.room(LARGE, LARGE):
+    with admission.room(LARGE), pytest.raises(HttpProblem) as refused, admission.room(LARGE):
         pass
     assert refused.value.kind.status == 503
     assert refused.value.headers["Retry-After"] == "1"
-    with admission.room(LARGE, LARGE):
+    with admission.room(LARGE):
         pass
 
 
 def test_small_body_needs_no_room() -> None:
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(LARGE, LARGE), admission.room(SMALL_BYTES, LARGE):
+    with admission.room(LARGE), admission.room(SMALL_BYTES):
         pass
 
 
-def test_body_of_unknown_length_counts_as_the_largest() -> None:
+def test_body_of_unknown_length_takes_room_as_it_grows() -> None:
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(None, LARGE), pytest.raises(HttpProblem), admission.room(SMALL_BYTES + 1, LARGE):
+    with admission.room(None) as room, admission.room(None) as other:
+        for room_ in (room, other):
+            room_.hold(SMALL_BYTES)
+        room.hold(LARGE // 2)
+        room.hold(LARGE)
+        with pytest.raises(HttpProblem):
+            other.hold(SMALL_BYTES + 1)
+    with admission.room(LARGE):
         pass
+
+
+def test_there_is_room_for_the_largest_body_that_may_come() -> None:
+    for largest in (2 * 2**20, 100 * 2**20):
+        taking = Taking.of(BodyLimits(max_bytes=largest))
+        with taking.admission.room(None) as room, taking.admission.room(largest):
+            room.hold(largest)
 
 
 async def test_large_bodies_are_worked_on_in_turns_and_small_ones_beside_them() -> None:

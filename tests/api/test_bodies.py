@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from api_kit import Api, OpenApi
+from api_kit import Api, OpenApi, read_all
 
 from sidecar.api.bodies import BodyLimits
 from sidecar.api.door import DoorLimits
@@ -75,6 +75,12 @@ async def test_body_without_a_type_is_415(api: Api) -> None:
 async def test_encoded_body_is_415(api: Api, encoding: str) -> None:
     answer = await api.post(gzip.compress(b"{}"), headers={"Content-Encoding": encoding})
     assert (answer.status, answer.json["type"]) == (415, "urn:sidecar:problem:encoded_body")
+
+
+async def test_encoding_behind_another_one_is_415(api: Api) -> None:
+    headers = (b"Content-Encoding: identity", b"Content-Encoding: gzip", b"Content-Type: application/json")
+    lines = (b"POST /v1/conversions HTTP/1.1", b"Host: localhost", b"Content-Length: 2", b"Connection: close", *headers)
+    assert problem(await api.raw(b"\r\n".join((*lines, b"", b"{}")))) == (415, "encoded_body")
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
@@ -152,7 +158,7 @@ async def test_body_that_dribbles_is_408_all_the_same(open_api: OpenApi) -> None
             await asyncio.sleep(0.01)
 
     dribbling = asyncio.create_task(dribble())
-    came = await asyncio.wait_for(reader.read(), 5)
+    came = await asyncio.wait_for(read_all(reader), 5)
     dribbling.cancel()
     writer.close()
     assert problem(came) == (408, "body_too_slow")

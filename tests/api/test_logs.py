@@ -159,6 +159,7 @@ async def test_filters_narrow(service: Service, query: str, count: int) -> None:
         ("?follow=yes", "follow", "1"),
         (f"?follow=1&cursor={to_cursor(5)}", "cursor", "leave out"),
         ("?orderid=1", "orderid", "order_id"),
+        ("?order_id=someone@example.com", "order_id", "conversion_id"),
     ],
 )
 async def test_what_cannot_be_used_is_422_with_the_parameter_and_a_hint(

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from rig import MINUTE, SECOND, Rig
+from rig import HOUR, MINUTE, SECOND, Rig
+
+from sidecar.core.instant import UnixSeconds
 
 
 def fullest(at: list[int], window: int) -> int:
@@ -104,6 +106,38 @@ async def test_nothing_of_the_customer_goes_before_the_time_that_microsoft_asks_
     rig.pass_time(5 * SECOND)
     await rig.until_pending(0)
     await rig.until(lambda: "throttled" not in rig.standing())
+    await rig.balance()
+
+
+async def test_microsofts_wait_outlives_a_restart(rig: Rig) -> None:
+    """A crash loop must not call inside the pause that Microsoft asked for."""
+    rig.fault(match={"account": "200000001"}, retry_after="900", type="status", status=429)
+    await rig.post(3)
+    await rig.until(lambda: rig.count("error IS NOT NULL") == 3)
+    await rig.crash()
+    await rig.start()
+    assert [rig.parts.gates.held(name, None) for name in ("main", "twin", "other")] == ["throttled", "throttled", None]
+    await rig.post(3, account="twin")
+    await rig.give_time(0.3)
+    assert len(await rig.requests()) == 1
+    rig.pass_time(900 * SECOND)
+    await rig.until_pending(0)
+    await rig.balance()
+
+
+async def test_clock_that_is_set_back_stops_nothing(rig: Rig) -> None:
+    """A batch that was to go again, a row that lingers, and whatever comes in afterwards."""
+    rig.configure(linger=1.0)
+    rig.fault(type="status", status=503)
+    time = UnixSeconds(rig.clock() // 1_000 - 7_200)
+    await rig.parts.keeper.watch()
+    await rig.post(2, time=time)
+    await rig.until(lambda: rig.count("error IS NOT NULL") == 2)
+    await rig.post(1, time=time)
+    rig.clock.offset -= HOUR
+    await rig.parts.keeper.watch()
+    await rig.post(1, time=time)
+    await rig.until_pending(0, seconds=10)
     await rig.balance()
 
 

@@ -17,6 +17,7 @@ class Row:
 
     given: Conversion
     received_at: int
+    first_received_at: int
     due_at: int
     reason: str | None
     state: State = State.PENDING
@@ -46,6 +47,7 @@ class Batch:
     due_at: int
     leased: bool
     root: int
+    created_at: int
 
 
 class Model:
@@ -64,20 +66,21 @@ class Model:
         known = [seq for seq, row in self.rows.items() if digest is not None and row.given.key().digest == digest]
         if not known:
             self.last += 1
-            self._write(self.last, given, at, 0)
+            self._write(self.last, given, at, at, 0)
             return Stored, self.last
         row = self.rows[known[0]]
         times_agree = not given.time_given or not row.given.time_given or given.time == row.given.time
         if times_agree and given.content() == row.given.content():
             return Replayed, known[0]
         if row.state in (State.DEAD, State.SKIPPED):
-            self._write(known[0], given, at, row.attempt)
+            self._write(known[0], given, at, row.first_received_at, row.attempt)
             return Stored, known[0]
         return Conflict, known[0]
 
-    def _write(self, seq: int, given: Conversion, at: int, attempt: int) -> None:
+    def _write(self, seq: int, given: Conversion, at: int, first: int, attempt: int) -> None:
         due_at = max(at, millis(given.time))
-        self.rows[seq] = Row(given, at, due_at, Reason.NOT_YET.value if due_at > at else None, attempt=attempt)
+        reason = Reason.NOT_YET.value if due_at > at else None
+        self.rows[seq] = Row(given, at, first, due_at, reason, attempt=attempt)
 
     def is_free(self, seq: int) -> bool:
         row = self.rows.get(seq)
@@ -91,7 +94,7 @@ class Model:
         }
 
     def take(self, claim: Claim, entries: list[Entry], until: int) -> None:
-        self.batches[claim.batch_id] = Batch(claim.account, claim, until, True, claim.batch_id)
+        self.batches[claim.batch_id] = Batch(claim.account, claim, until, True, claim.batch_id, claim.created_at)
         for entry in entries:
             row = self.rows[entry.seq]
             row.claimed, row.batch, row.reason = True, claim.batch_id, None
@@ -162,7 +165,7 @@ class Model:
         return row.claimed and self.batches[row.batch or 0].leased and self.batches[row.batch or 0].due_at > now
 
     def prune(self, before: int) -> None:
-        if min((row.received_at for row in self.rows.values()), default=before) >= before:
+        if min((row.first_received_at for row in self.rows.values()), default=before) >= before:
             return
         for seq, row in list(self.rows.items()):
             if row.settled_at is not None and row.settled_at < before and row.given.time < before // 1_000:
@@ -173,7 +176,7 @@ class Model:
         """Two batches with these numbers in place of the one."""
         whole, middle = self.batches.pop(claim.batch_id), len(claim.entries) // 2
         for number, half in zip(numbers, (claim.entries[:middle], claim.entries[middle:]), strict=True):
-            self.batches[number] = Batch(whole.account, None, now, False, whole.root)
+            self.batches[number] = Batch(whole.account, None, now, False, whole.root, now)
             for entry in half:
                 self.rows[entry.seq].batch = number
                 self.rows[entry.seq].maybe_sent |= maybe_sent
@@ -188,7 +191,7 @@ class Model:
 
     def backlog(self) -> Backlog:
         moments = [row.due_at for seq, row in self.rows.items() if self.is_free(seq)]
-        moments += [batch.due_at for batch in self.batches.values()]
+        moments += [batch.created_at for batch in self.batches.values()]
         times = [row.given.time for row in self.rows.values() if row.state is State.PENDING]
         expiry = millis(UnixSeconds(min(times) + MAX_AGE_SECONDS)) if times else None
         return Backlog(UnixMillis(min(moments)) if moments else None, expiry)

@@ -134,6 +134,14 @@ async def test_retried_rows_do_not_keep_a_single_place_from_fresh_ones(outbox: O
     assert seqs(await due(outbox, limit=1)) == [fresh]
 
 
+async def test_retried_row_has_its_turn_where_a_batch_is_smaller_than_ten(outbox: Outbox) -> None:
+    again = await retried(outbox, 5, start=0)
+    await put(outbox, *orders(50, start=50), at=later(1))
+    assert seqs(await due(outbox, later(1), limit=1)) == again[:1]
+    given_ = seqs(await due(outbox, later(1), limit=5))
+    assert (len(given_), len(set(given_) & set(again))) == (5, 1)
+
+
 async def test_retried_rows_go_alone_when_nothing_else_is_due(outbox: Outbox) -> None:
     again = await retried(outbox, 5, start=0)
     assert seqs(await due(outbox, limit=1)) == again[:1]

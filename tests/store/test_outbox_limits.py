@@ -3,7 +3,7 @@
 import pytest
 from outbox_building import MINUTE, NOW, TAKEN, House, claimed, conversion, later, orders, put
 
-from sidecar.ports import Counts, Outbox, StorageUnavailable
+from sidecar.ports import Conflict, Counts, Outbox, Replayed, StorageUnavailable
 
 
 async def test_outbox_with_too_many_waiting_rows_takes_no_more(house: House) -> None:
@@ -29,6 +29,18 @@ async def test_outbox_without_disk_takes_no_more_but_goes_on_delivering(house: H
     assert refused.value.code == "disk_nearly_full"
     assert await outbox.settle(await claimed(outbox), {}, TAKEN, later(MINUTE))
     assert outbox.counts == Counts(delivered=3)
+
+
+async def test_outbox_without_disk_still_knows_what_it_has(house: House) -> None:
+    outbox = await house.open()
+    await put(outbox, conversion())
+    await house.crash()
+    outbox = await house.open(min_free_bytes=2**62)
+    (same,) = await put(outbox, conversion())
+    (other,) = await put(outbox, conversion(value="1"))
+    assert (type(same), type(other)) == (Replayed, Conflict)
+    with pytest.raises(StorageUnavailable):
+        await put(outbox, conversion(), conversion("ORDER-2"))
 
 
 async def test_probe_writes_and_says_so_when_it_may_not(house: House) -> None:

@@ -1,5 +1,6 @@
 """Goals, identities and seconds of a batch: two orders of one person in one second both count."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,14 @@ def test_goal_comes_from_the_mapping_of_the_moment() -> None:
 def test_frozen_entry_keeps_the_goal_it_was_sent_with() -> None:
     frozen = entry(goal="Old name", sent_time=SECOND)
     assert with_goals([frozen], GOALS)[0].entry.goal == "Old name"
+
+
+def test_used_seconds_of_a_person_are_read_once_for_all_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that sends ten thousand orders with one click id must not hold up the event loop."""
+    taken = []
+    monkeypatch.setattr(Seconds, "take", lambda _, second: taken.append(second))
+    place([entry(seq, sent_time=SECOND + seq) for seq in range(100)], used=set(range(1_000)))
+    assert len(taken) == 1_000 + 2 * 100
 
 
 def test_second_order_of_a_person_in_one_second_is_moved_by_one() -> None:

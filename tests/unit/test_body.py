@@ -18,6 +18,10 @@ def test_numbers_stay_as_they_were_written() -> None:
     assert type(parse(b"[1.0]")[0]) is Decimal
 
 
+def test_number_of_thousands_of_digits_is_left_to_its_field() -> None:
+    assert parse(b'{"a": %b}' % (b"9" * 5_000)) == {"a": Decimal("9" * 5_000)}
+
+
 def test_byte_order_mark_before_the_text_does_not_matter() -> None:
     assert parse(b"\xef\xbb\xbf{}") == {}
 
@@ -35,7 +39,6 @@ def test_byte_order_mark_before_the_text_does_not_matter() -> None:
         (b"[NaN]", "no NaN"),
         (b"[-Infinity]", "no -Infinity"),
         (b"[" * 200_000, "too deep"),
-        (b"[" + b"9" * 5_000 + b"]", "too long"),
         (b"[1e99999999999999999999]", "too long"),
     ],
 )

@@ -201,6 +201,12 @@ def test_an_unknown_common_code_pauses_the_account_whatever_the_status(number: i
     assert ruling(Fault("SomethingNew", number), status).verdict is Verdict.ACCOUNT
 
 
+@pytest.mark.parametrize("status", [200, 400, 500, 503])
+def test_an_unknown_code_of_offline_conversions_is_some_row_whatever_the_status(status: int) -> None:
+    assert ruling(Fault("SomethingNew", 5630), status).verdict is Verdict.POISON
+    assert ruling(Fault("SomethingNew", 5630), 429).verdict is Verdict.THROTTLED
+
+
 def test_too_many_requests_is_a_throttle_even_with_an_unknown_common_code() -> None:
     assert ruling(Fault("SomethingNew", 118), 429).verdict is Verdict.THROTTLED
 

@@ -40,6 +40,17 @@ def test_paused_account_sends_nothing_until_its_time() -> None:
     assert gates.lets_out("b", NOW)
 
 
+def test_clock_that_is_set_back_makes_no_pause_longer() -> None:
+    gates = Gates()
+    gates.close_account("main", None, NOW, UnixMillis(NOW + 1_000))
+    gates.close_goal("main", "Lead", Reason.GOAL_NOT_FOUND, NOW)
+    before = UnixMillis(NOW - 3_600_000)
+    assert not gates.lets_out("main", before)
+    assert gates.lets_out("main", UnixMillis(before + 1_000))
+    assert gates.goal("main", "Lead", before) is GoalGate.CLOSED
+    assert gates.goal("main", "Lead", UnixMillis(before + PROBE_MILLIS)) is GoalGate.PROBE
+
+
 def test_nothing_goes_out_without_a_sign_in() -> None:
     gates = Gates()
     gates.connect(False)

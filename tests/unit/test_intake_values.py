@@ -35,6 +35,7 @@ from sidecar.core.intake import Accepted, EventRule, Refused, read
         ("2026-11-18 11:06:40.5Z", SECOND),
         (SECOND, SECOND),
         (SECOND - 0.25, SECOND - 1),
+        ("2026-11-18T10:59:60Z", SECOND - 401),
         (SECOND + 300, SECOND + 300),
         (SECOND - 90 * DAY, SECOND - 90 * DAY),
     ],

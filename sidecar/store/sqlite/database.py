@@ -106,12 +106,29 @@ async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
         try:
             await database.call(lambda db: _prepare(db, path, environment))
         except sqlite3.DatabaseError as error:
-            raise OutboxRefused(
-                f"the outbox {path} cannot be opened: {error}. It was left as it is. Keep a copy, try "
-                f"`sqlite3 {path} .recover`, or name another file in storage.url"
-            ) from error
+            raise unusable(path, error) from error
         yield database
-        await database.call(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await database.call(_checkpoint)
+
+
+def unusable(path: Path, error: sqlite3.DatabaseError) -> OutboxRefused:
+    """What to tell an operator of an error at the start; a full disk says nothing against the file."""
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return OutboxRefused(
+            f"the outbox {path} cannot be opened: {error}. Most likely the disk is full: make room there and start "
+            "again. It was left as it is"
+        )
+    return OutboxRefused(
+        f"the outbox {path} cannot be opened: {error}. It was left as it is. Keep a copy, try "
+        f"`sqlite3 {path} .recover`, or name another file in storage.url"
+    )
+
+
+def _checkpoint(db: sqlite3.Connection) -> None:
+    """Move the log into the file, unless there is no room: then the next start does it."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _claim_file(path: Path) -> None:

@@ -60,6 +60,25 @@ def write_arrivals(
     return results
 
 
+def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
+    """Replayed or Conflict for each of `arrivals`, without writing; None when one of them would have to be written."""
+    drafts = [Draft.of(arrival) for arrival in arrivals]
+    known = _known_keys(db, drafts)
+    results = [_known_result(draft, known) for draft in drafts]
+    found = [result for result in results if result is not None]
+    return list(found) if len(found) == len(results) else None
+
+
+def _known_result(draft: Draft, known: Mapping[str, _Known]) -> Replayed | Conflict | None:
+    """What a draft is beside the row that has its key; None when it has to be written."""
+    row = known.get(draft.key.digest) if draft.key.digest is not None else None
+    if row is None:
+        return None
+    if _same(draft, row):
+        return Replayed(row.record)
+    return None if row.record.state in _REPLACEABLE else Conflict(row.record)
+
+
 class _Group:
     """One group on its way into the table."""
 
@@ -73,14 +92,10 @@ class _Group:
         self._new: list[list[Any]] = []
 
     def put(self, draft: Draft) -> PutResult:
+        if (result := _known_result(draft, self._known)) is not None:
+            return result
         known = self._known.get(draft.key.digest) if draft.key.digest is not None else None
-        if known is None:
-            return self._store(draft)
-        if _same(draft, known):
-            return Replayed(known.record)
-        if known.record.state in _REPLACEABLE:
-            return self._replace(draft, known.record)
-        return Conflict(known.record)
+        return self._store(draft) if known is None else self._replace(draft, known.record)
 
     def write(self) -> None:
         if self._new:

@@ -13,10 +13,13 @@ from sidecar.ports import Arrival, Backlog, Claim, Counts, Note, Page, PutResult
 from sidecar.store.sqlite import delivery, pruning, reading
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
-from sidecar.store.sqlite.database import Database, owned, reader, writer
-from sidecar.store.sqlite.intake import write_arrivals
+from sidecar.store.sqlite.database import Database, owned, reader, unusable, writer
+from sidecar.store.sqlite.intake import known_results, write_arrivals
 
 OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)"
+
+_FULL = frozenset(("outbox_growing", "disk_nearly_full"))
+"""What keeps new rows out, and says nothing against those that are there."""
 
 PROBE = "INSERT OR REPLACE INTO facts VALUES ('probe', 'written')"
 
@@ -73,9 +76,19 @@ class SqliteOutbox:
             self._know_lanes(await self._due_reader.call(delivery.load_lanes))
 
     async def put(self, arrivals: Sequence[Arrival]) -> list[PutResult]:
-        if self._counts.pending + len(arrivals) > self._max_pending:
-            raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
-        return await self.committer.put(arrivals)
+        try:
+            if self._counts.pending + len(arrivals) > self._max_pending:
+                raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
+            return await self.committer.put(arrivals)
+        except StorageUnavailable as error:
+            known = await self._known(arrivals) if error.code in _FULL else None
+            if known is None:
+                raise
+            return known
+
+    async def _known(self, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
+        """What needs no room: the results when all of `arrivals` were stored before, None when one was not."""
+        return await self.reader.call(lambda db: known_results(db, arrivals))
 
     async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
         return await self._due_reader.call(lambda db: reading.due(db, lanes, now, limit))
@@ -88,9 +101,11 @@ class SqliteOutbox:
     ) -> Claim | None:
         return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until))
 
+    async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
+        return await self._due_reader.call(lambda db: reading.throttled(db, now))
+
     async def has_open(self, account: str, now: UnixMillis) -> bool:
-        next_open = await self._due_reader.call(lambda db: reading.next_open_at(db, account))
-        return next_open is not None and next_open <= now
+        return await self._due_reader.call(lambda db: reading.has_open(db, account, now))
 
     async def claim_open(self, account: str, now: UnixMillis, until: UnixMillis) -> Claim | None:
         return await self.committer.write(lambda db: delivery.retake(db, account, self._lanes, now, until))
@@ -107,6 +122,9 @@ class SqliteOutbox:
 
     async def halve(self, claim: Claim, note: Note, now: UnixMillis, *, maybe_sent: bool = False) -> bool:
         return await self.committer.write(lambda db: delivery.halve(db, claim, note, now, maybe_sent=maybe_sent))
+
+    async def set_back(self, now: UnixMillis, limit: int) -> bool:
+        return await self.committer.write(lambda db: delivery.set_back(db, self._lanes.values(), now, limit))
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
         return await self.committer.write(lambda db: delivery.expire(db, now, limit))
@@ -170,5 +188,8 @@ async def open_outbox(
             min_free_bytes=min_free_bytes,
             on_group=on_group,
         )
-        await outbox.recover(now)
+        try:
+            await outbox.recover(now)
+        except sqlite3.DatabaseError as error:
+            raise unusable(path, error) from error
         yield outbox

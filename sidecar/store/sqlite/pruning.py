@@ -13,9 +13,13 @@ PRUNE = """
     DELETE FROM entries WHERE seq > ? AND seq <= ? AND state <> 'pending' AND settled_at < ? AND time < ?
     RETURNING state"""
 
-# The number of the last row of a slice, and whether the slice is still in the old part of the table.
+# The number of the last row of a slice, and when its first row was received: at first, for one that was replaced.
 SLICE = """
-    SELECT max(seq), min(received_at) FROM (SELECT seq, received_at FROM entries WHERE seq > ? ORDER BY seq LIMIT ?)"""
+    SELECT max(seq), min(received_at) FROM (
+        SELECT seq, iif(history IS NULL, received_at, (
+            SELECT min(coalesce(earlier.value ->> 'received_at', received_at)) FROM json_each(history) AS earlier
+        )) AS received_at
+        FROM entries WHERE seq > ? ORDER BY seq LIMIT ?)"""
 
 # Batches that were settled long ago: every row that was in one of them is settled as long.
 PRUNE_BATCHES = """

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
+from sidecar.core.answer import Verdict
 from sidecar.core.conversion import Key, KeySource
 from sidecar.core.entry import Entry, Lane, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
 from sidecar.core.record import Record
-from sidecar.ports import Backlog, Page, Query, Waiting
+from sidecar.ports import Backlog, Page, Query, Waiting, refusal
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 SCAN_ROWS = 20_000
@@ -25,11 +26,20 @@ DUE = f"""
     WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ? AND due_at <= ?
     ORDER BY due_at, seq LIMIT ?"""  # noqa: S608 - constants only
 
+# Since when the oldest batch of an account that has no answer yet is on its way.
+OLDEST_OPEN = "SELECT min(created_at) FROM batches WHERE settled_at IS NULL AND account = ?"
+
+# Until when accounts were told to wait: the batch that was refused for it goes again at that time.
+THROTTLED = """
+    SELECT account, max(due_at) FROM batches INDEXED BY batches_open
+    WHERE settled_at IS NULL AND answer = ? AND due_at > ? GROUP BY account"""
+
 # When a lane next has something to claim.
 NEXT_DUE = """
     SELECT min(due_at) FROM entries WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ?"""
 
-NEXT_OPEN = "SELECT min(due_at) FROM batches WHERE settled_at IS NULL AND account = ?"
+# Whether a batch of an account may be claimed again.
+HAS_OPEN = "SELECT EXISTS (SELECT 1 FROM batches WHERE settled_at IS NULL AND account = ? AND due_at <= ?)"
 
 # Which seconds of a person's conversions of a goal are taken.
 USED_SECONDS = """
@@ -86,11 +96,16 @@ _FEW = frozenset((State.DEAD, State.SKIPPED, State.CANCELED))
 
 
 def due(db: sqlite3.Connection, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
-    """Up to `limit` entries that may be claimed, of each lane its share; the retried ones fill a tenth at most."""
+    """Up to `limit` entries that may be claimed, of each lane its share; the retried ones fill a tenth at most.
+
+    Where there is no tenth of a place, one retried entry takes its turn among the others.
+    """
     if not lanes or limit < 1:
         return []
     fresh = _shared_out(db, lanes, 0, now, limit)
     retried = _shared_out(db, lanes, 1, now, max(1, limit // RETRIED_SHARE))
+    if limit < RETRIED_SHARE:
+        return sorted((*fresh, *retried[:1]), key=lambda entry: entry.due_at)[:limit]
     reserved = min(len(retried), limit // RETRIED_SHARE)
     return (fresh[: limit - reserved] + retried)[:limit]
 
@@ -113,10 +128,14 @@ def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, now: UnixMillis
     return [entry_of(row, lane) for row in db.execute(DUE, (lane.id, again, now, limit))]
 
 
-def next_open_at(db: sqlite3.Connection, account: str) -> UnixMillis | None:
-    """When an open batch of the account is due next; a lease that runs counts with its end."""
-    moment: UnixMillis | None = db.execute(NEXT_OPEN, (account,)).fetchone()[0]
-    return moment
+def has_open(db: sqlite3.Connection, account: str, now: UnixMillis) -> bool:
+    """Whether a batch of the account may be claimed again."""
+    return bool(db.execute(HAS_OPEN, (account, now)).fetchone()[0])
+
+
+def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:
+    """By account, until when Microsoft told it to wait."""
+    return dict(db.execute(THROTTLED, (refusal(Verdict.THROTTLED), now)))
 
 
 def used_seconds(
@@ -134,7 +153,7 @@ def backlog(db: sqlite3.Connection, lanes: Sequence[Lane]) -> Backlog:
     """When the oldest waiting row became due and when the first one gets too old."""
     accounts = {lane.account for lane in lanes}
     moments = [db.execute(NEXT_DUE, (lane.id, again)).fetchone()[0] for lane in lanes for again in (0, 1)]
-    moments += [db.execute(NEXT_OPEN, (account,)).fetchone()[0] for account in accounts]
+    moments += [db.execute(OLDEST_OPEN, (account,)).fetchone()[0] for account in accounts]
     oldest_time = db.execute(FIRST_EXPIRY).fetchone()[0]
     return Backlog(
         oldest_due_at=min((moment for moment in moments if moment is not None), default=None),

@@ -13,7 +13,7 @@ from sidecar.ports import Arrival
 
 ENTRY_COLUMNS = """
     seq, time, received_at, value, currency, msclkid, email_sha256, phone_sha256, external_credit, external_model,
-    attempt, refusals, retries, maybe_sent, goal, sent_time, order_id"""
+    attempt, refusals, retries, maybe_sent, goal, sent_time, order_id, due_at"""
 
 RECORD_COLUMNS = """
     e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency, e.msclkid,
@@ -51,6 +51,7 @@ def entry_of(row: Sequence[Any], lane: Lane) -> Entry:
         goal=row[14],
         sent_time=row[15],
         order_id=row[16],
+        due_at=row[17],
     )
 
 

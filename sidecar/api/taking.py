@@ -1,0 +1,58 @@
+"""How calls that bring items take them in: room for the body, the body, its items, each read with turns for others."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from aiohttp import web
+
+from sidecar.api.admission import BUDGET_BYTES, Admission, Room
+from sidecar.api.bodies import BodyLimits, check_content, read_json_bytes
+from sidecar.api.items import KEY_HEADER, Many, Single, read_items
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+TURN_ITEMS = 50
+"""After so many items the loop gets a turn: a thousand in one go would hold up everybody else's answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """One for all calls, so that what they take in together stays within bounds."""
+
+    limits: BodyLimits
+    admission: Admission
+
+    @classmethod
+    def of(cls, limits: BodyLimits) -> Self:
+        """Room for many bodies of the usual size, and for two of the largest."""
+        return cls(limits, Admission(max(BUDGET_BYTES, 2 * limits.max_bytes)))
+
+    @contextlib.contextmanager
+    def room(self, request: web.Request) -> Iterator[Room]:
+        """Hold room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""
+        check_content(request, self.limits)
+        with self.admission.room(request.content_length) as room:
+            yield room
+
+    async def read(
+        self, request: web.Request, room: Room, reader: Callable[[object, str | None], R]
+    ) -> tuple[Single | Many, list[R]]:
+        """What came, and what `reader` makes of each item and of the Idempotency-Key of a single one."""
+        body = await read_json_bytes(request, self.limits, room.hold)
+        async with self.admission.turn(len(body)):
+            came = read_items(body, request.headers.get(KEY_HEADER))
+            if isinstance(came, Many):
+                return came, [reader(item, None) async for item in in_turns(came.items)]
+            return came, [reader(came.item, came.key)]
+
+
+async def in_turns(items: Sequence[T]) -> AsyncIterator[T]:
+    """The items, with a turn for everybody else in between."""
+    for place, item in enumerate(items, start=1):
+        if place % TURN_ITEMS == 0:
+            await asyncio.sleep(0)
+        yield item
