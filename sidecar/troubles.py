@@ -38,6 +38,13 @@ _ALL = (
         "Wait: it is tried again every minute. If it lasts, check the network, DNS and proxy of this machine.",
     ),
     Trouble(
+        "sign_in_unsuccessful",
+        "Sign-in did not succeed",
+        "Microsoft did not accept the way back from its sign-in page, or could not be reached just then. A stored "
+        "sign-in stays as it was.",
+        "Start again at /connect, or run `sidecar connect`. If it happens again, its error says why.",
+    ),
+    Trouble(
         "client_secret_expired",
         "Client secret expired",
         "The Azure application's client secret has passed its end date.",

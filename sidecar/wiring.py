@@ -21,6 +21,7 @@ from sidecar.microsoft.endpoints import Endpoints, endpoints_of
 from sidecar.microsoft.oauth import Application, SignIn
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.settings import Settings
@@ -32,7 +33,6 @@ from sidecar.store.sqlite.secrets import SqliteSecrets
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
-from sidecar.troubles import CATALOGUE
 
 DELIVERY_GRACE_SECONDS = 8.0
 """How long requests on their way may take to come back at a stop; with the HTTP side's grace below 15 s."""
@@ -202,17 +202,12 @@ def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection],
             telemetry.trouble_cleared(raised.pop())
         if connection.trouble is not None:
             raised[:] = [connection.trouble]
-            telemetry.trouble_raised(connection.trouble, detail=_without_title(connection))
+            detail = detail_of(connection.trouble, connection.message or "")
+            telemetry.trouble_raised(connection.trouble, detail=detail)
         elif connection.expires_at is not None:
             telemetry.token_refreshed(connection.expires_at)
 
     return tell
-
-
-def _without_title(connection: Connection) -> str:
-    """What was said of it; the trouble brings its title itself."""
-    title = CATALOGUE[connection.trouble].title if connection.trouble in CATALOGUE else ""
-    return (connection.message or "").removeprefix(title).strip(" :()")
 
 
 def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
@@ -221,6 +216,6 @@ def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn]
             telemetry.signed_in()
             gates.retry_now()  # as another user, perhaps, whom Microsoft lets do what the one before could not
         else:
-            telemetry.sign_in_failed(finished.setback.trouble, finished.setback.message)
+            telemetry.sign_in_failed(finished.setback.trouble, finished.setback.detail)
 
     return tell

@@ -1,6 +1,9 @@
 """`sidecar connect`: the sign-in from a terminal; the running sidecar owns it, this shows the way."""
 
+import json
 import time
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -16,22 +19,26 @@ POLL_SECONDS = 1.0
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the connection as the API prints it; the rest on stderr.")
 @with_remote
-def connect(remote: Remote) -> None:
+def connect(remote: Remote, as_json: bool) -> None:
     """Sign in to Microsoft Advertising: prints an address to open, then waits for the way back.
 
     Where the browser cannot reach the sidecar, paste the address it ended at; it is not shown.
     """
     before = remote.get("/v1/connection")
     begun = remote.post("/connect", {})
+    say = partial(click.echo, err=as_json)
     if before.get("connected"):
-        click.echo("It is connected already; signing in again replaces that sign-in.\n")
-    click.echo("Open this address in a browser and sign in:\n")
-    click.echo(f"  {plain(begun['url'])}\n")
+        say("It is connected already; signing in again replaces that sign-in.\n")
+    say("Open this address in a browser and sign in:\n")
+    say(f"  {plain(begun['url'])}\n")
     with pasted() as terminal:
-        click.echo("Waiting. If the browser ends at a page that cannot be reached, paste its address here, then Enter.")
+        say("Waiting. If the browser ends at a page that cannot be reached, paste its address here, then Enter.")
         connection = _wait(remote, before, terminal)
-    _report(connection)
+    if as_json:
+        click.echo(json.dumps(connection, indent=2))
+    _report(connection, say)
 
 
 def _wait(remote: Remote, before: Json, terminal: Pasted) -> Json:
@@ -58,8 +65,8 @@ def _is_return(line: str) -> bool:
     return "state" in query and ("code" in query or "error" in query)
 
 
-def _report(connection: Json) -> None:
+def _report(connection: Json, say: Callable[[str], None]) -> None:
     trouble = (connection.get("last_sign_in") or {}).get("trouble") or connection.get("trouble")
     if trouble:
         raise Failed(f"not connected: {plain(trouble['message'])}\n  What to do: {plain(trouble['fix'])}")
-    click.echo("Connected. Waiting conversions are on their way; `sidecar send` tries one.")
+    say("Connected. Waiting conversions are on their way; `sidecar send` tries one.")

@@ -41,6 +41,8 @@ _PERSON = ("email", "phone", "country")
 def send(remote: Remote, event: str | None, wait: int, as_json: bool, **fields: str | None) -> None:
     """Send one conversion: EVENT with options, or JSON on standard input as POST /v1/conversions takes it.
 
+    With EVENT standard input is not read.
+
     \b
     sidecar send purchase --order-id A-1 --value 99.99 --email customer@example.com --wait 10
     echo '{"event": "lead", "user": {"email": "customer@example.com"}}' | sidecar send

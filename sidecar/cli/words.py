@@ -26,7 +26,8 @@ def _reasons(status: int, body: Json) -> Iterator[str]:
     if not fields and body.get("detail"):
         yield f"  {plain(body['detail'])}"
     remedies = [error.get("message") for error in errors if not error.get("field")]
-    yield from (f"  What to do: {plain(text)}" for text in (*remedies, body.get("fix")) if text)
+    said = "" if fields else body.get("detail")
+    yield from (f"  What to do: {plain(text)}" for text in (*remedies, body.get("fix")) if text and text != said)
     if status == 401:
         yield f"  {_KEYS}"
 

@@ -82,7 +82,8 @@ def _line(node: yaml.Node) -> int:
 
 
 def _line_of(error: yaml.MarkedYAMLError) -> int | None:
-    mark = error.problem_mark or error.context_mark
+    at_the_end = "end of stream" in (error.problem or "")  # then where it began is what helps
+    mark = (error.context_mark if at_the_end else None) or error.problem_mark or error.context_mark
     return None if mark is None else int(mark.line) + 1
 
 

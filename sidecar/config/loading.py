@@ -27,7 +27,10 @@ def locate(given: Path | None, environ: Mapping[str, str]) -> Path:
     else:
         path = DEFAULT_FILE
         source = "make it with `cp config.example.yaml config.yaml`, or name another with --config or $SIDECAR_CONFIG"
-    if path.exists():
+    try:
+        if path.exists():
+            return path
+    except OSError:  # a folder that may not be entered, a name that is too long: reading it says why
         return path
     raise ConfigError(path, [Problem(None, "", f"there is no such file; {source}")])
 

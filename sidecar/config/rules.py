@@ -3,9 +3,13 @@
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
 from sidecar.config.sections import Account, Config
+
+CALLBACK_PATH = "/oauth/callback"
 
 _ENVIRONMENT: KeyPath = ("microsoft", "environment")
 
@@ -21,7 +25,7 @@ class Clash:
 
 def check(config: Config, report: Report) -> None:
     """Adds to `report` whatever does not fit together in `config`."""
-    for rule in (_names, _credentials, _endpoints, _accounts, _events, _ca_bundle):
+    for rule in (_names, _credentials, _redirect, _endpoints, _accounts, _events, _ca_bundle):
         for clash in rule(config):
             report.add(clash.path, clash.message, because=clash.because)
 
@@ -51,6 +55,13 @@ def _credentials(config: Config) -> Iterator[Clash]:
         wrong = [key for key in ("client_id", "developer_token") if not given[key]]
     for key in wrong:
         yield Clash(("microsoft", key), message, (_ENVIRONMENT, ("microsoft", f"{key}_file")))
+
+
+def _redirect(config: Config) -> Iterator[Clash]:
+    """A browser that comes back to this machine reaches the sidecar itself, which answers at one path only."""
+    parts = urlsplit(config.microsoft.redirect_uri)
+    if is_loopback(parts.hostname or "") and parts.path != CALLBACK_PATH:
+        yield Clash(("microsoft", "redirect_uri"), f"must end in {CALLBACK_PATH} where it leads to this machine")
 
 
 def _endpoints(config: Config) -> Iterator[Clash]:

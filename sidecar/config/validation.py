@@ -58,10 +58,10 @@ def _mend(values: dict[str, Any], path: KeyPath) -> None:
     """Takes the wrong value at `path` out, a wrong item with its whole list; a required one gets its stand-in."""
     *around, last = path
     inner = values
-    for step in around:
+    for place, step in enumerate(around, start=1):
         following = inner.get(str(step)) or {}
-        if isinstance(following, list):
-            inner.pop(str(step))
+        if isinstance(following, list) or isinstance(path[place], int):
+            inner.pop(str(step), None)  # with the list for its first wrong item, if it is another one's turn
             return
         inner[str(step)] = following
         inner = following

@@ -1,7 +1,7 @@
 """The calls under `/_emulator/`: read the ledger, script faults, change goals. For tests only; nothing guards them."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -63,6 +63,8 @@ class Control:
     script: Script
     pace: SlidingMinute
     clock: Clock
+    operations: Sequence[str]
+    """What a rule may name."""
 
     def routes(self) -> list[web.RouteDef]:
         """All of them, ready to be served."""
@@ -143,7 +145,10 @@ class Control:
 
     async def add_fault(self, request: web.Request) -> Any:
         """A rule from now on."""
-        return _standing(self.script.add(await _read(request, Rule)))
+        rule = await _read(request, Rule)
+        if rule.match.operation not in (None, *self.operations):
+            raise ValueError(f"match.operation is none of {', '.join(self.operations)}")
+        return _standing(self.script.add(rule))
 
     async def clear_faults(self, request: web.Request) -> Any:
         """Forget all rules."""
@@ -175,6 +180,8 @@ def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
             return web.json_response({"errors": json.loads(error.json(include_url=False))}, status=422)
         except Refused as refused:
             return web.json_response({"errors": [refused.detail or refused.code.message]}, status=422)
+        except OverflowError:
+            return web.json_response({"errors": ["a number is too large"]}, status=400)
         except ValueError as error:
             return web.json_response({"errors": [str(error)]}, status=400)
 

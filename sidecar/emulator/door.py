@@ -55,6 +55,8 @@ class Door:
     script: Script
     clock: Clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    operations: list[str] = field(default_factory=list)
+    """What it has handlers for."""
 
     def turning_away_the_late(self) -> Middleware:
         """A middleware: a connection that was still shaking hands when the server closed finds no state any more."""
@@ -67,6 +69,7 @@ class Door:
 
     def handler(self, operation: str, work: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """An aiohttp handler that answers with `work`, unless a scripted fault wants otherwise."""
+        self.operations.append(operation)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             call = await self._read(request, operation)
@@ -163,7 +166,7 @@ def _work(db: Connection, call: Call, work: Operation) -> Answer:
 
 
 def _status(action: Status, answer: Answer) -> Answer:
-    headers = {"Retry-After": action.retry_after} if action.retry_after else {}
+    headers = {"Retry-After": str(action.retry_after)} if action.retry_after is not None else {}
     body, summary = action.body.encode(), f"HTTP {action.status}"
     return Answer(action.status, body, summary, action.content_type, headers, answer.tally)
 
@@ -173,7 +176,7 @@ def _fault(action: FaultCode, call: Call) -> Answer:
     body: dict[str, object] = fault_body(
         ErrorCode(number, symbol, message), action.shape, call.tracking_id, action.detail
     )
-    headers = {"Retry-After": action.retry_after} if action.retry_after else {}
+    headers = {"Retry-After": str(action.retry_after)} if action.retry_after is not None else {}
     answer = answer_json({"ApplicationFault": body} if action.wrapped else body, action.http_status, symbol)
     return replace(answer, headers=headers)
 

@@ -36,7 +36,7 @@ class Status(_Model):
     status: int = Field(ge=200, le=599)
     body: str = ""
     content_type: str = "text/plain"
-    retry_after: str | None = None
+    retry_after: str | int | None = None
     """The header as it is sent: seconds or a date."""
     applied: bool = False
     """Whether the request is carried out before it is answered like this."""
@@ -54,7 +54,7 @@ class FaultCode(_Model):
     shape: FaultShape = FaultShape.AD_API
     wrapped: bool = False
     """Whether the body stands inside `{"ApplicationFault": ...}`."""
-    retry_after: str | None = None
+    retry_after: str | int | None = None
 
     @model_validator(mode="after")
     def _named(self) -> "FaultCode":

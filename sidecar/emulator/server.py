@@ -114,7 +114,7 @@ class Emulator:
         pace = SlidingMinute(self.options.requests_per_minute)
         app.add_routes([*_sign_in(door, self.options), *_apis(door, self.options, pace)])
         if self.options.control:
-            app.add_routes(Control(self.options, state, self.script, pace, self.clock).routes())
+            app.add_routes(Control(self.options, state, self.script, pace, self.clock, door.operations).routes())
 
         async def stop(_: web.Application) -> None:
             door.stopping.set()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import Consent, SignIn
-from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, setback_of
+from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, of_sign_in, setback_of
 from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.ports import StorageUnavailable
 
@@ -86,7 +86,10 @@ class Connector:
 
     async def begin(self) -> BegunSignIn:
         """Open a new sign-in; SignInFailed when Microsoft is away or the application is misconfigured."""
-        consent = await self._sign_in.begin()
+        try:
+            consent = await self._sign_in.begin()
+        except SignInFailed as failure:
+            raise SignInFailed(of_sign_in(failure.setback)) from None
         self._pending.put(consent, asyncio.get_running_loop().time())
         return BegunSignIn(consent.url, UnixMillis(self._now() + int(SIGN_IN_SECONDS * 1000)))
 
@@ -101,8 +104,9 @@ class Connector:
         try:
             user = await self._connect(consent, answer)
         except SignInFailed as failure:
-            self._finished(failure.setback)
-            raise
+            setback = of_sign_in(failure.setback)
+            self._finished(setback)
+            raise SignInFailed(setback) from None
         except StorageUnavailable as error:
             self._finished(Setback(Remedy.WAIT, error.code, str(error)))
             raise

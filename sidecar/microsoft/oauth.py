@@ -85,7 +85,9 @@ class SignIn:
     async def finish(self, consent: Consent, answer: Mapping[str, str]) -> Grant:
         """The grant for the query that the browser brought back; a sign-in without a refresh token is a failure."""
         flow = dict(consent.flow)  # MSAL takes things out of it
-        given = await self._ask(lambda app: app.acquire_token_by_auth_code_flow(flow, dict(answer)))
+        # For a cache of accounts, which we do not have; a damaged one would make MSAL stumble.
+        told = {name: value for name, value in answer.items() if name != "client_info"}
+        given = await self._ask(lambda app: app.acquire_token_by_auth_code_flow(flow, told))
         grant = _grant(given)
         if grant.refresh_token is None:
             raise SignInFailed(_scope_missing("Microsoft gave no refresh token (offline_access)"))

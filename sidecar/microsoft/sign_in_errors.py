@@ -5,7 +5,7 @@ Knows the errors; leaves trying again to `tokens` and asking Microsoft to `oauth
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sidecar.troubles import CATALOGUE
@@ -30,6 +30,27 @@ class Setback:
     message: str
     again_seconds: float | None = None
     """How long to wait at least before asking again, where the remedy's usual pace would be wrong."""
+
+    @property
+    def detail(self) -> str:
+        """The message without the title of its trouble, for where the trouble brings that itself."""
+        return detail_of(self.trouble, self.message)
+
+
+def detail_of(trouble: str | None, message: str) -> str:
+    """`Title (codes): hint` without its title: `codes: hint`."""
+    title = CATALOGUE[trouble].title if trouble in CATALOGUE else ""
+    rest = message.removeprefix(title)
+    return message if rest == message else re.sub(r"^ \((.*?)\)", r"\1", rest).removeprefix(": ")
+
+
+def of_sign_in(setback: Setback) -> Setback:
+    """What went wrong while a person signed in: words about a stored sign-in, or about waiting, would mislead."""
+    if setback.trouble not in ("token_refresh_failed", "sign_in_unavailable"):
+        return setback
+    said = setback.message if setback.remedy is Remedy.WAIT else setback.detail
+    message = f"{CATALOGUE['sign_in_unsuccessful'].title}: {said}"
+    return replace(setback, trouble="sign_in_unsuccessful", message=message)
 
 
 class SignInFailed(Exception):

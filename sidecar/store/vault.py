@@ -18,8 +18,8 @@ _SALT_BYTES = 16
 _NONCE_BYTES = 12
 
 _LOST = (
-    "the stored sign-in is sealed with another storage.encryption_key: set the earlier key and restart, "
-    "or sign in again at /connect"
+    "the stored sign-in is sealed with another key than storage.encryption_key holds now. Set the earlier key and "
+    "restart, or sign in again at /connect"
 )
 
 

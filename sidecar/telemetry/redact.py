@@ -24,13 +24,16 @@ _NAMED = (
 # Also as it stands in a URL. Every length is bounded: without that a long text without any @ takes half a second.
 _EMAIL = r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
 
+_PROSE = "(?-i:must be|variable is|needs |is (?:given|required|not|one)|unknown key|the (?:file|emulator))"
+"""How our own findings about a key of the configuration go on; they never repeat its value."""
+
 _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), mask)
     for pattern, mask in (
         # pydantic quotes what it refused, sometimes whole objects.
         (r"(?s:input_value=.*?(?=, input_type|\Z))", f"input_value={MASK}"),
         (r"\b(bearer|basic)\s+[\w.~+/=-]+", rf"\1 {MASK}"),
-        (rf"\b({_NAMED})(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&}}\])]+", rf"\1\2{MASK}"),
+        (rf"\b({_NAMED})(['\"]?\s*[=:]\s*['\"]?)(?!{_PROSE})[^\s'\",;&}}\])]+", rf"\1\2{MASK}"),
         (r"([?&](?:code|state|msclkid)=)[^&\s]+", rf"\1{MASK}"),
         # JWT
         (r"\beyJ[\w-]{8,}(?:\.[\w-]*)*", MASK),

@@ -105,7 +105,7 @@ class ServiceEvents(Recorder):
 
     @harmless
     def sign_in_failed(self, code: str, error: str) -> None:
-        """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` Microsoft's words."""
+        """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` what was said of it."""
         trouble = CATALOGUE[code]
         self._tell(names.SIGN_IN_FAILED, f"{trouble.title} ({error})", error=code, fix=trouble.solution)
 
@@ -144,9 +144,10 @@ class ServiceEvents(Recorder):
 
     @harmless
     def reload_failed(self, error: str) -> None:
-        """The configuration could not be read; the old one stays."""
+        """The configuration could not be read; the old one stays. `error` repeats nothing of the file's values."""
         message = "the configuration was not reloaded, the old one stays in force"
-        self._tell(names.RELOAD_FAILED, message, error=error, fix="Mend the file and send SIGHUP again.")
+        said = "; ".join(error.splitlines())
+        self._tell(names.RELOAD_FAILED, message, error=said, fix="Mend the file and send SIGHUP again.")
 
     @harmless
     def loop_failed(self, where: str, error: BaseException) -> None:

@@ -233,9 +233,18 @@ async def test_a_failed_sign_in_leaves_an_existing_connection_alone(house: House
     await house.connect()
     before = await house.tokens.access_token()
     house.fault("token", OAuthError(type="oauth_error", aadsts=54005))
-    assert (await house.connect()).status == 400
+    answer = await house.connect()
+    assert answer.status == 400
+    assert "Sign-in did not succeed" in await answer.text()
+    assert "code was used already" in await answer.text()
     assert await house.tokens.access_token() == before
     assert house.tokens.connection.trouble is None
+
+
+async def test_damaged_end_of_the_address_does_not_matter(house: House) -> None:
+    """`client_info`, which stands last in it, is for a cache of accounts that we do not have."""
+    callback = await house.microsoft(await house.begin())
+    assert (await house.come_back(f"{callback}&client_info=x")).status == 200
 
 
 async def test_microsoft_away_at_the_callback_is_503_and_says_wait(house: House) -> None:
@@ -332,7 +341,8 @@ async def test_terminal_is_told_that_microsoft_is_away(house: House) -> None:
     house.fault("discovery", Status(type="status", status=500))
     answer = await house.sidecar.post("/connect", json={})
     assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
-    assert (await answer.json())["title"] == "Microsoft's sign-in service cannot be reached"
+    assert (await answer.json())["title"] == "Sign-in did not succeed"
+    assert "sign-in service cannot be reached" in (await answer.json())["detail"]
 
 
 # --- Pending sign-ins ------------------------------------------------------------------------------------------------

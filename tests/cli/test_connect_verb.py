@@ -1,5 +1,6 @@
 """`sidecar connect`: the sign-in from a terminal, against an emulator that signs in whoever opens its page."""
 
+import json
 import os
 import pty
 import signal
@@ -66,6 +67,15 @@ def test_browser_comes_back_by_itself(sign_in: SignIn) -> None:
     assert "Connected." in out
     shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", "20", url=sign_in.service.url)
     assert ": delivered" in shown.stdout
+
+
+def test_json_is_the_connection_as_the_api_prints_it(sign_in: SignIn) -> None:
+    with process("connect", "--json", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
+        told = read_until("Waiting.", run.stderr)
+        assert requests.get(sign_in.return_address(told), timeout=10).status_code == 200
+        code, out, _ = ended(run)
+    assert code == 0
+    assert json.loads(out)["connected"] is True
 
 
 def test_pasted_address_does_as_well_after_a_wrong_one(sign_in: SignIn) -> None:

@@ -203,6 +203,9 @@ async def test_rules_can_be_listed_with_their_progress_and_removed(client: Clien
     [
         ("POST", "faults", {"action": {"type": "explode"}}, 422),
         ("POST", "faults", {"acton": {}}, 422),
+        ("POST", "faults", {"match": {"operation": "Nope"}, "action": {"type": "hang"}}, 400),
+        ("GET", f"ledger/requests?after={10**20}", {}, 400),
+        ("POST", "clicks", {"msclkid": "x", "account_id": "1", "clicked_at": 10**20}, 400),
         ("POST", "goals", {}, 422),
         ("POST", "goals", {"goal": {"Name": 5}}, 422),
         ("PATCH", "goals/999", {}, 404),

@@ -291,6 +291,7 @@ def test_unreadable_file_is_told(tmp_path: Path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     for path, message in (
         (tmp_path, "cannot be read: Is a directory"),
+        (tmp_path / ("x" * 300), "cannot be read: File name too long"),
         (tmp_path / "binary.yaml", "is not UTF-8 text"),
     ):
         with pytest.raises(ConfigError) as caught:

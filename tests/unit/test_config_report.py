@@ -20,6 +20,11 @@ def test_item_of_a_list_is_told_with_its_own_line():
     assert lines[0].startswith("config.yaml:5: server.allowed_hosts[1]: ")
 
 
+def test_every_wrong_item_of_a_list_is_told_and_nothing_besides():
+    lines = refused(EMULATOR + 'server:\n  allowed_hosts: ["http://a", b, "http://c"]\n')
+    assert [line.split(": ")[1] for line in lines] == ["server.allowed_hosts[0]", "server.allowed_hosts[2]"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -31,6 +36,10 @@ def test_item_of_a_list_is_told_with_its_own_line():
         (
             "server: {port: 1\nstorage: {}",
             "config.yaml:2: is not YAML: while parsing a flow mapping, expected ',' or '}', but got ':'",
+        ),
+        (
+            "b: 'x\nc: 1\nd: 2\n",
+            "config.yaml:1: is not YAML: while scanning a quoted scalar, found unexpected end of stream",
         ),
         ("a: 1\nb: 'x", "config.yaml:2: is not YAML: while scanning a quoted scalar, found unexpected end of stream"),
         (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.microsoft.sign_in_errors import Remedy, Setback, pause_seconds, setback_of, unavailable
+from sidecar.microsoft.sign_in_errors import Remedy, Setback, of_sign_in, pause_seconds, setback_of, unavailable
 from sidecar.troubles import CATALOGUE
 
 RECONNECT, MEND, WAIT, CONFIGURATION = Remedy.RECONNECT, Remedy.MEND, Remedy.WAIT, Remedy.CONFIGURATION
@@ -164,3 +164,18 @@ def test_pause_is_30_s_then_60_s_and_15_min_where_a_person_must_sign_in(
     setback: Setback, failures: int, seconds: float
 ) -> None:
     assert pause_seconds(setback, failures) == seconds
+
+
+def test_detail_is_the_message_without_the_title_of_its_trouble() -> None:
+    setback = setback_of({"error": "invalid_client", "error_codes": [7000215]})
+    assert setback.message.startswith("Client secret invalid (invalid_client, AADSTS7000215): the secret is wrong")
+    assert setback.detail.startswith("invalid_client, AADSTS7000215: the secret is wrong")
+    assert unavailable("it did not answer in time").detail == "it did not answer in time"
+
+
+def test_sign_in_that_fails_is_not_told_as_a_stored_one_that_ended() -> None:
+    told = of_sign_in(setback_of({"error": "invalid_grant", "error_codes": [54005]}))
+    assert (told.trouble, told.remedy) == ("sign_in_unsuccessful", Remedy.RECONNECT)
+    assert told.message.startswith("Sign-in did not succeed: invalid_grant, AADSTS54005: the sign-in's code was used")
+    declined = setback_of({"error": "access_denied"})
+    assert of_sign_in(declined) == declined

@@ -41,6 +41,8 @@ PLAIN = (
     "trace 9f1c2d3e-0000-1111-2222-333344445555 at 2026-11-23T15:30:45.123+01:00",
     "sidecar/store/sqlite/committer.py:123 _commit_group > sidecar/store/sqlite/database.py:45 call",
     "set microsoft.client_secret to its value and restart",
+    "config.yaml:4: storage.encryption_key: must be empty or have 16 characters or more",
+    "config.yaml:8: microsoft.client_secret: variable is not set: NOSUCH",
     "AADSTS7000222: The provided client secret keys for app are expired",
 )
 
