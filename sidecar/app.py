@@ -161,6 +161,7 @@ class Service:
         else:
             settings.config = settings.with_reloaded(config).config
             self._forget_what_left()
+            self.parts.pausing.tell()
             self.parts.gates.retry_now()
             told = f"changed: {', '.join(reloadable) or 'nothing'}"
             telemetry.reloaded(f"{told}; only after a restart: {', '.join(restart)}" if restart else told)
@@ -172,6 +173,7 @@ class Service:
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
         self.parts.gates.forget_but(accounts, goals)
         for standing in telemetry.board.standing():
-            goal_left = standing.code in ("goal_not_found", "goal_settling") and standing.subject not in goals
+            of_goals = ("goal_not_found", "goal_settling", "low_match_rate")
+            goal_left = standing.code in of_goals and standing.subject not in goals
             if goal_left or (standing.account is not None and standing.account not in accounts):
                 telemetry.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)

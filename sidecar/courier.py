@@ -1,7 +1,7 @@
 """One account's way to Microsoft: claim what is due, send it, hand the answer to the settler.
 
-What an answer means is the settler's matter, what is closed the gates', how much may be on its way `core.traffic`'s,
-which second a row gets `core.batch`'s.
+Which click a row goes with is the attributor's matter, what an answer means the settler's, what is closed the gates',
+how much may be on its way `core.traffic`'s, which second a row gets `core.batch`'s.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from sidecar.attributor import Attributor
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.batch import SEARCH_SECONDS, Candidate, of_one_goal, ranges, with_goals, with_seconds
 from sidecar.core.entry import Entry, Lane, too_old
@@ -26,6 +27,9 @@ IDLE_SECONDS = 1.0
 """How long to sleep when nothing is due, or nothing may go; an arrival or an answer ends it at once."""
 
 EXPIRE_ROWS = 1_000
+
+LOOK_ROWS = 100
+"""Due rows that are looked at for a single one that may go: those before it may all have to wait for a click."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Courier:
     outbox: Outbox
     platform: Platform
     gates: Gates
+    attributor: Attributor
     settler: Settler
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
@@ -170,12 +175,23 @@ class Courier:
                 yield _Goal(goal, lanes[goal], rules.batch_size if gate is GoalGate.OPEN else 1)
 
     async def _due(self, goal: _Goal) -> list[Entry]:
-        """Due rows of a goal; those that are too old are ended in their place."""
+        """Due rows of a goal, with their clicks; those that are too old are ended in their place.
+
+        Rows that have to wait for a click make room for others, so that a batch is full all the same.
+        """
+        limit = max(goal.rows, LOOK_ROWS)
+        while True:
+            entries = await self._due_now(goal.lanes, limit)
+            sendable = await self.attributor.sendable(self.account, goal.name, entries)
+            if len(entries) < limit or len(sendable) == limit or self._stopping.is_set():
+                return sendable[: goal.rows]
+
+    async def _due_now(self, lanes: Sequence[Lane], limit: int) -> list[Entry]:
         now = self.now()
-        entries = await self.outbox.due(goal.lanes, now, goal.rows)
+        entries = await self.outbox.due(lanes, now, limit)
         if any(too_old(entry.time, now) for entry in entries):
             await self._end_too_old()
-            entries = await self.outbox.due(goal.lanes, now, goal.rows)
+            entries = await self.outbox.due(lanes, now, limit)
         return entries
 
     async def _end_too_old(self) -> None:
@@ -199,7 +215,10 @@ class Courier:
         now = self.now()
         self.gates.probing(self.account, goal.name, now)
         frozen, identities = [one.entry for one in placed], [one.identity for one in placed]
-        return await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules))
+        claim = await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules))
+        if claim is not None:
+            self.attributor.found(goal.name, claim.entries)
+        return claim
 
     async def _placed(self, candidates: list[Candidate]) -> list[Candidate]:
         """Each with a second of its own; looked for in ever wider ranges, the wide ones hardly ever."""

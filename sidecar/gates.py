@@ -1,6 +1,7 @@
 """What is closed just now: accounts that cannot send, goals that cannot take. Closing one touches no row.
 
-Kept in memory: after a restart all but Microsoft's own "wait" is open, and the first answer closes it again.
+Kept in memory: after a restart all but Microsoft's own "wait" is open, and the first answer closes it again. What an
+operator paused is brought back by `pausing`.
 """
 
 from collections.abc import Callable, Set
@@ -45,6 +46,8 @@ class Gates:
     connected: bool = True
     _accounts: dict[str, Closure] = field(default_factory=dict)
     _goals: dict[tuple[str, str], Closure] = field(default_factory=dict)
+    _paused: dict[str, UnixMillis] = field(default_factory=dict)
+    """Accounts that an operator paused, and since when: no answer and no reload opens them."""
 
     def close_account(self, account: str, reason: Reason | None, now: UnixMillis, until: UnixMillis) -> None:
         """Let nothing of the account out before `until`; `reason` is what its rows show, None for a short pause.
@@ -61,7 +64,7 @@ class Gates:
         """Whether the account may send now."""
         if (closure := self._accounts.get(account)) is not None:
             self._accounts[account] = closure = closure.at(now)
-        return self.connected and (closure is None or closure.until <= now)
+        return self.connected and account not in self._paused and (closure is None or closure.until <= now)
 
     def open_account(self, account: str, started_at: UnixMillis) -> bool:
         """A request that left at `started_at` was answered: whether the account is open now.
@@ -73,6 +76,21 @@ class Gates:
             return False
         self._accounts.pop(account, None)
         return True
+
+    def pause(self, account: str, since: UnixMillis) -> None:
+        """An operator wants nothing of the account out, until `resume`."""
+        self._paused[account] = since
+
+    def resume(self, account: str) -> None:
+        """The operator lets it out again; what Microsoft refused before is tried at once too."""
+        self._paused.pop(account, None)
+        if (closure := self._accounts.get(account)) is not None:
+            self._accounts[account] = _at_once(closure)
+        self.changed()
+
+    def paused_since(self, account: str) -> UnixMillis | None:
+        """Since when an operator has paused the account; None if nobody has."""
+        return self._paused.get(account)
 
     def close_goal(self, account: str, goal: str, reason: Reason, now: UnixMillis) -> None:
         """Hold the goal's rows back and try one in a while."""
@@ -124,6 +142,8 @@ class Gates:
         """Why rows of this account and goal wait, as it is shown; None when nothing holds them."""
         if not self.connected:
             return Reason.NOT_CONNECTED
+        if account in self._paused:
+            return Reason.ACCOUNT_PAUSED
         if (closure := self._accounts.get(account)) is not None and closure.reason is not None:
             return closure.reason
         if goal is not None and (closure := self._goals.get((account, goal))) is not None:

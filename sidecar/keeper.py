@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sidecar.core.instant import EPOCH, UnixMillis
-from sidecar.ports import Journal, Outbox, StorageUnavailable
+from sidecar.core.instant import EPOCH, UnixMillis, seconds
+from sidecar.ports import Clicks, Journal, Outbox, StorageUnavailable
 from sidecar.telemetry import Telemetry
 
 DISK_SECONDS = 5.0
@@ -27,6 +27,7 @@ class KeepingRules:
 
     path: Path
     retention_millis: int
+    click_millis: int
     min_free_bytes: int
     max_pending: int
     journal_millis: int
@@ -38,6 +39,7 @@ class Keeper:
     """Runs the rounds; `rules` is asked anew for each."""
 
     outbox: Outbox
+    clicks: Clicks
     journal: Journal
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
@@ -72,12 +74,15 @@ class Keeper:
             self.telemetry.rows_expired(ended)
 
     async def prune(self) -> None:
-        """Forget settled rows and journal entries that are older than they are kept."""
-        rules = self.rules()
+        """Forget settled rows, clicks and journal entries that are older than they are kept."""
+        rules, now = self.rules(), self.now()
         after: int | None = 0
         while after is not None and not self._stopping.is_set():
-            after = await self.outbox.prune(UnixMillis(self.now() - rules.retention_millis), after, SLICE_ROWS)
-        before = UnixMillis(self.now() - rules.journal_millis)
+            after = await self.outbox.prune(UnixMillis(now - rules.retention_millis), after, SLICE_ROWS)
+        after = 0
+        while after is not None and not self._stopping.is_set():
+            after = await self.clicks.prune(seconds(UnixMillis(now - rules.click_millis)), after, SLICE_ROWS)
+        before = UnixMillis(now - rules.journal_millis)
         while not self._stopping.is_set() and await self.journal.prune(before, rules.journal_bytes):
             pass
 

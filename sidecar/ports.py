@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.core.answer import Answer, Verdict
-from sidecar.core.conversion import Conversion
+from sidecar.core.attribution import Skip, Wait
+from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
@@ -58,6 +59,14 @@ class Conflict:
 PutResult = Stored | Replayed | Conflict
 
 
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A click as it came in, and when."""
+
+    click: Click
+    captured_at: UnixMillis
+
+
 # --- Delivery --------------------------------------------------------------------------------------------------------
 
 
@@ -77,6 +86,15 @@ class Claim:
     root_poisoned: int
     """How many rows of the root, and how many of them were refused while they stood alone."""
     created_at: UnixMillis
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A due entry that does not go out now, and the time of the click that was looked at for it, if there was one."""
+
+    seq: int
+    choice: Wait | Skip
+    clicked_at: UnixSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +146,42 @@ class Page:
     next_seq: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayQuery:
+    """Which ended rows are to be due again: those of `state` (dead or skipped); every other field narrows it."""
+
+    state: State
+    reason: str | None = None
+    event: str | None = None
+    since: UnixMillis | None = None
+    """Received at this instant or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySlice:
+    """What a slice of ended rows held: how many fitted (of which account), and how many of those were too old."""
+
+    matched: int
+    too_old: int
+    accounts: Mapping[str, int]
+    next_seq: int | None
+    """Where the next slice starts; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An operator's wish was done; the row as it is now."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """The row may not be moved so, and is as it was."""
+
+    record: Record
+
+
 class Outbox(Protocol):
     """Where conversions wait. Every write is on disk, fsynced, when its call returns."""
 
@@ -147,6 +201,12 @@ class Outbox(Protocol):
 
     async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
         """Up to `limit` entries that may be claimed, each lane getting its share."""
+
+    async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
+        """Write down which due entries wait or end for want of a click; the state of each that was moved, by seq.
+
+        One whose visitor got a later click meanwhile stays as it is, due.
+        """
 
     async def used_seconds(self, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]) -> dict[int, set[UnixSeconds]]:
         """For each identity the seconds in the given range that its claimed conversions have."""
@@ -200,11 +260,38 @@ class Outbox(Protocol):
     async def find(self, query: Query) -> Page:
         """A page of rows. It may be short, even empty, while `next_seq` tells that there is more to look through."""
 
+    async def replay(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
+        """Make a dead or skipped row due again, unless it is too old; None when there is no such row."""
+
+    async def replay_slice(
+        self, query: ReplayQuery, after_seq: int, limit: int, now: UnixMillis, *, dry_run: bool
+    ) -> ReplaySlice:
+        """Make due again what fits among the next `limit` rows of that state; with `dry_run` only say what would be.
+
+        StorageUnavailable when the outbox has no room for them.
+        """
+
+    async def discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
+        """End a dead or pending row as canceled, unless it may have been sent; None when there is no such row."""
+
     async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
         """Delete old settled rows among the `limit` after `after_seq`; where to go on, None at the end."""
 
     async def probe(self) -> None:
         """Write something small; raises StorageUnavailable when that does not work."""
+
+
+class Clicks(Protocol):
+    """Clicks of visitors. Every write is on disk, fsynced, when its call returns."""
+
+    async def capture(self, captures: Sequence[Captured]) -> Mapping[str, int]:
+        """Keep these clicks, of each its earliest time; how many rows of each account are due again with them."""
+
+    async def seen(self, entries: Sequence[Entry]) -> Mapping[int, Click]:
+        """By seq, for each entry whose visitor has one: its own click if it names one, else the last one before it."""
+
+    async def prune(self, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
+        """Forget clicks from before `before` among the `limit` after `after_seq`; where to go on, None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +337,22 @@ class Platform(Protocol):
 
     def answered(self, account: str) -> None:
         """A clean answer: climb back."""
+
+
+# --- Pauses ----------------------------------------------------------------------------------------------------------
+
+
+class Pauses(Protocol):
+    """Which accounts an operator has paused. Every write is on disk, fsynced, when its call returns."""
+
+    async def all(self) -> Mapping[str, UnixMillis]:
+        """The paused ones, and since when."""
+
+    async def put(self, account: str, since: UnixMillis) -> None:
+        """It is paused from now on; a pause that stands keeps its beginning."""
+
+    async def remove(self, account: str) -> None:
+        """It is paused no more."""
 
 
 # --- Journal ---------------------------------------------------------------------------------------------------------

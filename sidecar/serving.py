@@ -9,6 +9,7 @@ import click
 from aiohttp import web
 
 from sidecar import __version__, banner, connect
+from sidecar.api.accounts import Accounts
 from sidecar.api.bodies import BodyLimits
 from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
@@ -58,6 +59,7 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
 
     return ApiParts(
         outbox=parts.outbox,
+        clicks=parts.clicks,
         telemetry=parts.telemetry,
         guard=Guard.of(config.server.allowed_hosts, keys),
         health=Sources(
@@ -70,6 +72,7 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
             max_pending=config.storage.max_pending,
         ),
         rules=settings.intake,
+        capture=settings.capture,
         goal_of=settings.goal_of,
         held=lambda record: _held(parts, record, clock.now()),
         stored=parts.flusher.arrived,
@@ -86,6 +89,8 @@ def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
     reason = parts.gates.held(record.account, goal)
     if reason is Reason.NOT_CONNECTED:
         return Held(reason, parts.tokens.connection.trouble)
+    if reason is Reason.ACCOUNT_PAUSED and parts.gates.paused_since(record.account) is not None:
+        return Held(reason, "paused_by_operator")
     if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING, Reason.THROTTLED):
         return Held(reason)
     goes_again = record.claimed and not record.leased
@@ -99,7 +104,13 @@ def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
 def _routes(parts: Parts) -> list[web.RouteDef]:
     logs = LogsPage(parts.journal, parts.telemetry.followers)
     metrics = MetricsPage(parts.outbox, parts.telemetry)
-    return [web.get("/logs", logs.get), web.get("/metrics", metrics.get), *connect.routes(parts.connector)]
+    accounts = Accounts(parts.pausing, lambda: parts.settings.config.accounts)
+    return [
+        web.get("/logs", logs.get),
+        web.get("/metrics", metrics.get),
+        *accounts.routes(),
+        *connect.routes(parts.connector),
+    ]
 
 
 def _keys(parts: Parts) -> tuple[list[str], banner.Key]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.config import RELOADABLE, Config
+from sidecar.core.attribution import AttributionRules
+from sidecar.core.capture import CaptureRules
 from sidecar.core.intake import EventRule, Rules
 from sidecar.courier import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
@@ -50,6 +52,19 @@ class Settings:
         country = config.matching.default_country or None
         return Rules(events, tuple(config.accounts), config.privacy.consent, country)
 
+    def capture(self) -> CaptureRules:
+        """What capturing a click needs to know."""
+        return CaptureRules(tuple(self.config.accounts), self.config.privacy.consent)
+
+    def attribution(self) -> AttributionRules:
+        """How conversions find their clicks."""
+        clicks = self.config.clicks
+        return AttributionRules(
+            wait_millis=int(clicks.wait * 1000),
+            settle_millis=int(self.config.delivery.click_settle * 1000),
+            retention_seconds=int(clicks.retention),
+        )
+
     def goals(self) -> Mapping[str, str]:
         """The goal of each event."""
         return {name: event.goal for name, event in self.config.events.items()}
@@ -89,6 +104,7 @@ class Settings:
         return KeepingRules(
             path=storage.path,
             retention_millis=int(storage.retention * 1000),
+            click_millis=int(self.config.clicks.retention * 1000),
             min_free_bytes=storage.min_free_disk,
             max_pending=storage.max_pending,
             journal_millis=int(logging.retention * 1000),

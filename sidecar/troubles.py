@@ -121,10 +121,26 @@ _ALL = (
         "Wait: rows of the goal are tried again every 15 minutes and go out as soon as Microsoft takes them.",
     ),
     Trouble(
+        "low_match_rate",
+        "Low match rate",
+        "Fewer than one in five of a goal's recent conversions carry a click id or a usable e-mail or phone; the "
+        "others cannot be attributed to an ad.",
+        "Send user.email and user.phone with every conversion, and keep the click id: forward landing hits to POST "
+        "/v1/clicks or include /msclkid.js (docs/clients.md). See whether redirects drop msclkid, and try values with "
+        "`sidecar hash`.",
+    ),
+    Trouble(
         "account_paused",
         "Delivery for the account is paused",
         "Microsoft refused the account's requests for a reason that is not the row's.",
         "GET /healthz names the trouble and its remedy. The account is tried again every 15 minutes.",
+    ),
+    Trouble(
+        "paused_by_operator",
+        "Account paused by an operator",
+        "Somebody paused the account with `sidecar pause` or POST /v1/accounts/<name>/pause. Conversions are taken and "
+        "kept; nothing is sent.",
+        "Resume it with `sidecar resume <name>`, or POST /v1/accounts/<name>/resume: delivery goes on at once.",
     ),
     Trouble(
         "unmapped",
@@ -153,11 +169,48 @@ _ALL = (
         "They can no longer be counted. Look at what held them up: /healthz names the first expiry ahead of time.",
     ),
     Trouble(
+        "awaiting_click",
+        "Waiting for the visitor's click",
+        "No ad click of the conversion's visitor has come in yet that happened before it.",
+        "Send the click to POST /v1/clicks with the same visitor_id: the row goes out at once. After clicks.wait it "
+        "goes out on its hashes where the goal is enhanced, else it ends as no_click.",
+    ),
+    Trouble(
+        "click_settling",
+        "Waiting until the click is an hour old",
+        "Microsoft advises to upload a conversion an hour after its click at the earliest, so that the click is found.",
+        "Nothing to do: the row goes out when its time has come (due_at). delivery.click_settle sets how long.",
+    ),
+    Trouble(
+        "no_click",
+        "No click for the conversion",
+        "No ad click of the visitor came in within clicks.wait, and the conversion has no hashes that its goal "
+        "matches by.",
+        "If the visitor did click an ad, send the click to POST /v1/clicks with the same visitor_id: the row is "
+        "revived. For visitors who come without a click nothing is wrong. See docs/attribution.md.",
+    ),
+    Trouble(
+        "outside_window",
+        "Click outside the goal's window",
+        "The visitor's last click before the conversion is older than the goal's conversion window, so Microsoft "
+        "would not count it.",
+        "Widen the goal's conversion window in Microsoft Advertising (up to 90 days) if such conversions should "
+        "count, then replay the rows.",
+    ),
+    Trouble(
+        "goal_not_enhanced",
+        "Goal not enhanced",
+        "The conversion has hashes but no click, and its goal does not match by hashed e-mail and phone.",
+        "Switch on enhanced conversions for the goal in Microsoft Advertising, then replay the rows; or send msclkid "
+        "or visitor_id with the conversion.",
+    ),
+    Trouble(
         "row_refused",
         "Microsoft refused a conversion",
         "The conversion reached Microsoft and was refused for good; the row carries Microsoft's reason.",
         "Mend what the reason names and send the conversion again with the same order_id: other content replaces the "
-        "dead row, the same content is answered with it.",
+        "dead row, the same content is answered with it. Where the cause was outside of it (a goal, the account), "
+        "`sidecar replay` sends it again as it is.",
     ),
     Trouble(
         "row_retried",

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.attributor import Attributor
 from sidecar.config import Config
+from sidecar.core.attribution import GoalTraits
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.courier import Courier
@@ -24,11 +26,14 @@ from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
+from sidecar.pausing import Pausing
 from sidecar.settings import Settings
 from sidecar.settler import Settler
+from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import OutboxRefused
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.pauses import SqlitePauses
 from sidecar.store.sqlite.secrets import SqliteSecrets
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
@@ -58,11 +63,13 @@ class Parts:
     telemetry: Telemetry
     gates: Gates
     outbox: SqliteOutbox
+    clicks: SqliteClicks
     journal: SqliteJournal
     tokens: TokenSource
     connector: Connector
     flusher: Flusher
     keeper: Keeper
+    pausing: Pausing
     emulator: Emulator | None
     """The embedded one, if there is one."""
 
@@ -92,16 +99,22 @@ async def open_parts(
     platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
     await _keep_waiting(outbox, gates, platform, clock.now())
     journal = SqliteJournal(outbox.committer, outbox.reader)
+    clicks = SqliteClicks(outbox.committer, outbox.due_reader)
+    pauses = SqlitePauses(outbox.committer, outbox.reader)
+    pausing = Pausing(pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
+    await pausing.restore()
     return Parts(
         settings,
         telemetry,
         gates,
         outbox,
+        clicks,
         journal,
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
-        _flusher(settings, telemetry, gates, outbox, platform, clock),
-        Keeper(outbox, journal, telemetry, clock.now, settings.keeping),
+        _flusher(settings, telemetry, gates, outbox, clicks, platform, clock),
+        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping),
+        pausing,
         emulator,
     )
 
@@ -125,6 +138,7 @@ def _flusher(
     telemetry: Telemetry,
     gates: Gates,
     outbox: SqliteOutbox,
+    clicks: SqliteClicks,
     platform: MicrosoftAdvertising,
     clock: Chances,
 ) -> Flusher:
@@ -132,9 +146,20 @@ def _flusher(
         outbox, platform, gates, GoalWatch(outbox, gates, telemetry, clock.now), telemetry, clock.now, clock.chance
     )
 
+    attributor = Attributor(outbox, clicks, telemetry, clock.now, settings.attribution, lambda *_: GoalTraits())
+
     def courier(account: str) -> Courier:
         return Courier(
-            account, outbox, platform, gates, settler, telemetry, clock.now, settings.delivery, settings.goals
+            account,
+            outbox,
+            platform,
+            gates,
+            attributor,
+            settler,
+            telemetry,
+            clock.now,
+            settings.delivery,
+            settings.goals,
         )
 
     flusher = Flusher(courier, DELIVERY_GRACE_SECONDS)

@@ -8,10 +8,12 @@ from typing import assert_never
 from sidecar.api.problem import CONFLICT, HttpProblem, errors_of, invalid
 from sidecar.api.reply import Json
 from sidecar.api.rows import Rows
-from sidecar.core.conversion import KeySource
-from sidecar.core.intake import Accepted, Reading, Refused, Skipped, normalized
+from sidecar.core.conversion import Conversion, KeySource
+from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, normalized
+from sidecar.core.normalising import Steps
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
+from sidecar.core.user import steps_of
 from sidecar.ports import Conflict, PutResult, Replayed, Stored
 
 Verdict = Stored | Replayed | Conflict | Skipped | Refused
@@ -83,8 +85,8 @@ def summary(items: Sequence[Judged], results: list[Json]) -> Answer:
     return Answer(status, {**counts, "results": results})
 
 
-def validation(reading: Reading) -> Json:
-    """What would become of an item if it were sent in earnest."""
+def validation(reading: Reading, item: object, rules: Rules) -> Json:
+    """What would become of `item`, read as `reading`, if it were sent in earnest."""
     errors = reading.problems if isinstance(reading, Refused) else ()
     warnings = _shown(reading.warnings)
     if isinstance(reading, Skipped):
@@ -94,8 +96,19 @@ def validation(reading: Reading) -> Json:
         "valid": not errors,
         "errors": errors_of(errors),
         "warnings": warnings,
-        "normalized": normalized(reading.conversion) if isinstance(reading, Accepted) else None,
+        "normalized": _normalized(reading.conversion, item, rules) if isinstance(reading, Accepted) else None,
     }
+
+
+def _normalized(conversion: Conversion, item: object, rules: Rules) -> Json:
+    """What would be stored, and the way there of e-mail and phone: the one answer that shows them, as they came."""
+    user = item.get("user") if isinstance(item, dict) else None
+    steps = {name: _steps(walked) for name, walked in steps_of(user, rules.default_country).items()}
+    return {**normalized(conversion), "steps": steps}
+
+
+def _steps(walked: Steps | None) -> list[Json] | None:
+    return None if walked is None else [{"step": name, "result": result} for name, result in walked]
 
 
 def _row(record: Record, item: Judged, rows: Rows) -> Json:

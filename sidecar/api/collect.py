@@ -55,9 +55,12 @@ class Collect:
         """Say what would become of it, and keep nothing; of an array as `results`, in order."""
         with self.taking.room(request) as room:
             came, readings = await self._readings(request, room)
+            rules = self.rules()
             if isinstance(came, Single):
-                return json_reply(validation(readings[0]))
-            return json_reply({"results": [{"index": i, **validation(one)} for i, one in enumerate(readings)]})
+                return json_reply(validation(readings[0], came.item, rules))
+            pairs = list(enumerate(zip(readings, came.items, strict=True)))
+            results = [{"index": place, **validation(*one, rules)} async for place, one in in_turns(pairs)]
+            return json_reply({"results": results})
 
     async def _readings(self, request: web.Request, room: Room) -> tuple[Single | Many, list[Reading]]:
         """What came, and what each item of it means."""
@@ -87,6 +90,18 @@ class Collect:
             self.telemetry.received(event, matched_by, n)
         for reason, n in _tally(skipped).items():
             self.telemetry.skipped(reason, n)
+        self._tell_matches(items)
+
+    def _tell_matches(self, items: Sequence[Judged]) -> None:
+        """What came in can be matched by this or that, or by nothing; consent that was denied says nothing of it."""
+        events = self.rules().events
+        goals: dict[str, dict[tuple[str, ...], int]] = {}
+        for (event, matched_by), n in _tally(filter(None, map(_matches, items))).items():
+            if event in events:
+                came = goals.setdefault(events[event].goal, {})
+                came[matched_by] = came.get(matched_by, 0) + n
+        for goal, came in goals.items():
+            self.telemetry.match_seen(goal, came)
 
     async def _together(self, items: Sequence[Judged]) -> web.Response:
         refused = (item.verdict.problems[0].code for item in items if isinstance(item.verdict, Refused))
@@ -104,6 +119,20 @@ def _alone(item: Judged, rows: Rows) -> web.Response:
             return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
         case HttpProblem() as problem:
             raise problem
+
+
+def _matches(item: Judged) -> tuple[str, tuple[str, ...]] | None:
+    """The event of a new conversion, and what it can be matched by; None where that is not known.
+
+    Of a visitor it shows only later whether there was a click: the attributor tells of those.
+    """
+    match item.verdict:
+        case Stored(record):
+            return None if record.matched_by == ("visitor",) else (record.event, record.matched_by)
+        case Skipped("no_identifier", event):
+            return event, ()
+        case _:
+            return None
 
 
 def _tally(things: Iterable[K]) -> dict[K, int]:

@@ -56,10 +56,14 @@ _CHECKS: Mapping[str, str] = {
     "scope_missing": "token",
     "goal_not_found": "goals",
     "goal_settling": "goals",
+    "low_match_rate": "goals",
     "clock_skew": "clock",
     "disk_nearly_full": "disk",
 }
 """Where a trouble belongs; every other one is of delivery."""
+
+_ADVICE = frozenset({"low_match_rate"})
+"""Worth a look, and nothing that stands in the way: a shop with few visitors from ads need not be unwell for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ def _of_troubles(name: str, standing: Sequence[Standing]) -> Check:
     messages = [trouble.message for trouble in ours[:_TOLD_TROUBLES]]
     if len(ours) > _TOLD_TROUBLES:
         messages.append(f"and {len(ours) - _TOLD_TROUBLES} more: see /logs")
-    return Check(Level.DEGRADED, "; ".join(messages), ours[0].trouble.solution)
+    level = Level.OK if all(trouble.code in _ADVICE for trouble in ours) else Level.DEGRADED
+    return Check(level, "; ".join(messages), ours[0].trouble.solution)
 
 
 def _outbox(vitals: Vitals) -> Json:

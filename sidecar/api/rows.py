@@ -19,6 +19,11 @@ _TROUBLES: Mapping[str, str] = {
     Reason.GOAL_NOT_FOUND: "goal_not_found",
     Reason.GOAL_SETTLING: "goal_settling",
     Reason.RETRYING: "row_retried",
+    Reason.AWAITING_CLICK: "awaiting_click",
+    Reason.CLICK_SETTLING: "click_settling",
+    Reason.NO_CLICK: "no_click",
+    Reason.OUTSIDE_WINDOW: "outside_window",
+    Reason.GOAL_NOT_ENHANCED: "goal_not_enhanced",
     Reason.TOO_OLD: "conversion_too_old",
     Reason.POISON: "poison",
     Reason.UNMAPPED: "unmapped",
@@ -64,7 +69,7 @@ class Rows:
             "value": None if record.value is None else number(record.value),
             "currency": record.currency,
             "msclkid": record.msclkid,
-            "visitor_id": None,
+            "visitor_id": record.visitor_id,
             "matched_by": record.matched_by,
             "attempt": record.attempt,
             "received_at": text_of_millis(record.received_at),
@@ -95,7 +100,8 @@ class Rows:
 
     def _own_reason(self, record: Record) -> str | None:
         """What the row itself waits for; a time that has come is waited for no more."""
-        if record.reason == Reason.NOT_YET and record.due_at is not None and record.due_at <= self.now():
+        passed = record.due_at is not None and record.due_at <= self.now()
+        if passed and record.reason in (Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING):
             return None
         return Reason.RETRYING if record.claimed and not record.leased else record.reason
 

@@ -7,20 +7,23 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from sidecar.api import openapi
+from sidecar.api import openapi, snippet
 from sidecar.api.bodies import BodyLimits
+from sidecar.api.clicks import ClickCalls
 from sidecar.api.collect import Collect
 from sidecar.api.door import Door, DoorLimits
 from sidecar.api.edge import Edge
 from sidecar.api.guard import Guard
 from sidecar.api.health import Health, Sources
+from sidecar.api.operate import Operate
 from sidecar.api.rows import Held, Rows
 from sidecar.api.status import Status
 from sidecar.api.taking import Taking
+from sidecar.core.capture import CaptureRules
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Rules
 from sidecar.core.record import Record
-from sidecar.ports import Outbox
+from sidecar.ports import Clicks, Outbox
 from sidecar.telemetry import Telemetry
 
 BACKLOG = 1_024
@@ -32,10 +35,12 @@ class Parts:
     """What the service is made of. Callables are asked anew each time, so that a reload needs no restart."""
 
     outbox: Outbox
+    clicks: Clicks
     telemetry: Telemetry
     guard: Guard
     health: Sources
     rules: Callable[[], Rules]
+    capture: Callable[[], CaptureRules]
     goal_of: Callable[[str, str], str | None]
     """The goal that an account's event is mapped to now; None when one of them left the configuration."""
     held: Callable[[Record], Held | None]
@@ -62,6 +67,7 @@ def make_app(parts: Parts) -> web.Application:
 
 def _routes(parts: Parts) -> list[web.RouteDef]:
     rows = Rows(parts.goal_of, parts.held, parts.now)
+    taking = Taking.of(parts.bodies)
     collect = Collect(
         outbox=parts.outbox,
         rules=parts.rules,
@@ -69,19 +75,31 @@ def _routes(parts: Parts) -> list[web.RouteDef]:
         telemetry=parts.telemetry,
         now=parts.now,
         stored=parts.stored,
-        taking=Taking.of(parts.bodies),
+        taking=taking,
     )
+    clicks = ClickCalls(
+        clicks=parts.clicks,
+        rules=parts.capture,
+        telemetry=parts.telemetry,
+        now=parts.now,
+        due=parts.stored,
+        taking=taking,
+    )
+    operate = Operate(outbox=parts.outbox, rows=rows, telemetry=parts.telemetry, now=parts.now, stored=parts.stored)
     status = Status(parts.outbox, rows)
     health = Health(parts.outbox, parts.health)
     return [
         web.post("/v1/conversions", collect.conversions),
         web.post("/v1/validate", collect.validate),
+        web.post("/v1/clicks", clicks.capture),
         web.get("/v1/conversions", status.many),
         web.get("/v1/conversions/{id}", status.one),
+        *operate.routes(),
         web.get("/healthz", health.healthz),
         web.get("/livez", health.livez),
         web.get("/readyz", health.readyz),
         web.get("/openapi.json", openapi.get),
+        web.get("/msclkid.js", snippet.get),
     ]
 
 

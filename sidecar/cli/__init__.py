@@ -10,7 +10,11 @@ _VERBS = (
     Verb("check", "sidecar.cli.checking", "Validate the configuration and show what is in force."),
     Verb("connect", "sidecar.cli.connecting", "Sign in to Microsoft Advertising."),
     Verb("send", "sidecar.cli.sending", "Send one conversion, for a first try."),
+    Verb("hash", "sidecar.cli.hashing", "Each step of normalising an e-mail or phone, and its hash."),
     Verb("logs", "sidecar.cli.journal", "Print what happened, and watch."),
+    Verb("replay", "sidecar.cli.replaying", "Send dead or skipped conversions again."),
+    Verb("pause", "sidecar.cli.pausing", "Stop the delivery of an account; conversions are kept."),
+    Verb("resume", "sidecar.cli.pausing", "Let a paused account go on."),
     Verb("emulator", "sidecar.cli.emulating", "The Microsoft Advertising stand-in alone, for your own tests."),
 )
 

@@ -29,6 +29,7 @@ from sidecar.config.values import (
 
 Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 
+HOUR = 3_600.0
 DAY = 86_400.0
 MIB = 2**20
 NONE = SecretStr("")
@@ -132,6 +133,14 @@ class Delivery(Section):
     requests_per_minute: Annotated[int, whole(1, 1000)] = 1000
     max_in_flight: Annotated[int, whole(1, 64)] = 8
     request_timeout: Annotated[Seconds, span("100ms", "10m")] = 60.0
+    click_settle: Annotated[Seconds, span("0s", "7d")] = HOUR
+
+
+class Clicks(Section):
+    """How long captured clicks are kept, and how long a conversion waits for one."""
+
+    retention: Annotated[Seconds, span("1d", "90d")] = 90 * DAY
+    wait: Annotated[Seconds, span("0s", "90d")] = HOUR
 
 
 class Matching(Section):
@@ -171,6 +180,7 @@ class Config(Section):
     accounts: Mapping[str, Account] = {"default": Account()}
     events: Mapping[str, Event] = DEFAULT_EVENTS
     delivery: Delivery = Delivery()
+    clicks: Clicks = Clicks()
     matching: Matching = Matching()
     privacy: Privacy = Privacy()
     logging: Logging = Logging()

@@ -1,4 +1,4 @@
-"""What a customer did that an ad led to, and what makes two reports of it the same one.
+"""What a customer did that an ad led to, the click that led there, and what makes two reports of it the same one.
 
 Knows identity and content of a conversion; leaves reading untrusted input to `intake` and its way to `entry`.
 """
@@ -52,6 +52,8 @@ class Conversion:
     value: Decimal | None = None
     currency: str | None = None
     msclkid: str | None = None
+    visitor_id: str | None = None
+    """The app's own id for a browser or person; the click is looked up among those captured for it."""
     email_sha256: str | None = None
     phone_sha256: str | None = None
     external_attribution: ExternalAttribution | None = None
@@ -68,8 +70,7 @@ class Conversion:
         if self.idempotency_key is not None:
             return Key.of(KeySource.HEADER, self.account, self.event, self.idempotency_key)
         if self.time_given:
-            identifiers = (self.msclkid or "", self.email_sha256 or "", self.phone_sha256 or "")
-            return Key.of(KeySource.NATURAL, self.account, self.goal, *identifiers, str(self.time))
+            return Key.of(KeySource.NATURAL, self.account, self.goal, *self._identifiers(), str(self.time))
         return Key(KeySource.NONE, None, None)
 
     def content(self) -> str:
@@ -81,12 +82,28 @@ class Conversion:
         return _digest(
             _plain(self.given_value),
             self.given_currency or "",
-            self.msclkid or "",
-            self.email_sha256 or "",
-            self.phone_sha256 or "",
+            *self._identifiers(),
             _plain(external.credit) if external else "",
             external.model if external else "",
         )
+
+    def _identifiers(self) -> tuple[str, ...]:
+        return (self.msclkid or "", self.visitor_id or "", self.email_sha256 or "", self.phone_sha256 or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Click:
+    """One click of an ad, captured for a visitor of an account."""
+
+    account: str
+    visitor_id: str
+    msclkid: str
+    clicked_at: UnixSeconds
+
+
+def visitor_hash(account: str, visitor_id: str) -> int:
+    """A signed 64-bit hash that finds a visitor's clicks and rows; the id itself is compared in the row."""
+    return _hash64(_digest("visitor", account, visitor_id))
 
 
 class Identified(Protocol):
@@ -95,6 +112,8 @@ class Identified(Protocol):
     @property
     def msclkid(self) -> str | None: ...
     @property
+    def visitor_id(self) -> str | None: ...
+    @property
     def email_sha256(self) -> str | None: ...
     @property
     def phone_sha256(self) -> str | None: ...
@@ -102,7 +121,12 @@ class Identified(Protocol):
 
 def matched_by(carrier: Identified) -> tuple[str, ...]:
     """Which identifiers it carries, the strongest first."""
-    carried = (("msclkid", carrier.msclkid), ("email", carrier.email_sha256), ("phone", carrier.phone_sha256))
+    carried = (
+        ("msclkid", carrier.msclkid),
+        ("visitor", carrier.visitor_id),
+        ("email", carrier.email_sha256),
+        ("phone", carrier.phone_sha256),
+    )
     return tuple(name for name, value in carried if value is not None)
 
 
@@ -120,13 +144,18 @@ class Key:
     def of(cls, source: KeySource, *parts: str) -> "Key":
         """The key in namespace `source` whose parts are `parts`, in order."""
         digest = _digest(source.value, *parts)
-        return cls(source, int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True), digest)
+        return cls(source, _hash64(digest), digest)
 
 
 def _digest(*parts: str) -> str:
     """128 bits over the parts, each with its length before it, so that no two lists of parts run together."""
     joined = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
+
+
+def _hash64(digest: str) -> int:
+    """The first 64 bits of a digest, signed, as SQLite stores integers."""
+    return int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True)
 
 
 def plain_decimal(number: Decimal) -> str:

@@ -12,7 +12,8 @@ from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds
 
 
 class State(StrEnum):
-    """Where a row is. Only the flusher moves a row out of `pending`; replay moves it back from `dead` or `skipped`."""
+    """Where a row is. The flusher and age move a row out of `pending`, and an operator who discards it; replay moves it
+    back from `dead` or `skipped`."""
 
     PENDING = "pending"  # on disk, will be sent
     DELIVERED = "delivered"  # Microsoft took it
@@ -26,8 +27,14 @@ class Reason(StrEnum):
 
     NOT_YET = "not_yet"
     RETRYING = "retrying"
+    AWAITING_CLICK = "awaiting_click"
+    CLICK_SETTLING = "click_settling"
+    NO_CLICK = "no_click"
+    OUTSIDE_WINDOW = "outside_window"
+    GOAL_NOT_ENHANCED = "goal_not_enhanced"
     TOO_OLD = "too_old"
     POISON = "poison"
+    DISCARDED = "discarded"
     # Read from the account or goal when a row is shown; never stored in rows.
     NOT_CONNECTED = "not_connected"
     ACCOUNT_PAUSED = "account_paused"
@@ -60,6 +67,8 @@ class Entry:
     """Exact decimal text, as it goes on the wire."""
     currency: str | None = None
     msclkid: str | None = None
+    """What the caller gave; once the row is frozen, what it is sent with."""
+    visitor_id: str | None = None
     email_sha256: str | None = None
     phone_sha256: str | None = None
     external_credit: str | None = None
@@ -77,6 +86,8 @@ class Entry:
     goal: str | None = None
     sent_time: UnixSeconds | None = None
     """The second it is sent with: `time`, or moved where another conversion of the person has that second."""
+    clicked_at: UnixSeconds | None = None
+    """When the click that was chosen for it happened, where that is known."""
 
 
 # --- What Microsoft said ---------------------------------------------------------------------------------------------

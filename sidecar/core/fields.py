@@ -52,6 +52,10 @@ def text(most: int) -> Callable[[object], str]:
     return read
 
 
+visitor_id = text(200)
+"""The app's own id for a browser or person; one reader, so that clicks and conversions mean the same visitor."""
+
+
 def one_of(known: Collection[str], code: str, section: str) -> Callable[[object], str]:
     """One of the names that the configuration knows in `section`."""
 
@@ -164,12 +168,15 @@ _RFC3339 = re.compile(
 _WANTED = "must be a time such as 2026-11-23T15:30:45+01:00, or Unix seconds as a number"
 
 
-def instant(value: object, now: UnixMillis) -> UnixSeconds:
-    """The whole second of RFC 3339 text or Unix seconds, not older than 90 days and not more than 5 minutes ahead."""
+def instant(value: object, now: UnixMillis, of: str = "conversion") -> UnixSeconds:
+    """The whole second of RFC 3339 text or Unix seconds, not older than 90 days and not more than 5 minutes ahead.
+
+    `of` is what the time is one of.
+    """
     at = _seconds_of_text(value) if isinstance(value, str) else _seconds_of_number(value)
     age = seconds(now) - at
     if age > MAX_AGE_SECONDS:
-        raise Refusal("too_old", "is more than 90 days ago, and Microsoft takes no conversion that old")
+        raise Refusal("too_old", f"is more than 90 days ago, and Microsoft takes no {of} that old")
     if age < -MAX_AHEAD_SECONDS:
         raise Refusal("in_future", "is more than 5 minutes ahead: check the clock, and the time zone")
     return at

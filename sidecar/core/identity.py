@@ -37,7 +37,7 @@ def given_sha256(text: str) -> str | None:
 
 # --- E-mail ----------------------------------------------------------------------------------------------------------
 
-_LONGEST_INPUT = 320
+LONGEST_INPUT = 320
 """Addresses end at 254 characters (RFC 5321). Far longer texts are not looked at: ordering accents is quadratic."""
 
 _ADDRESS = re.compile(r"[a-z0-9!#$%&'*/=?^_`{|}~-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+")
@@ -76,7 +76,7 @@ EMAIL_STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 def email(text: str) -> str | None:
     """The address in the form that is hashed; None when it can be no address, or is not ASCII without its accents."""
-    if len(text) > _LONGEST_INPUT:
+    if len(text) > LONGEST_INPUT:
         return None
     for _, step in EMAIL_STEPS:
         text = step(text)
@@ -162,6 +162,11 @@ PHONE_STEPS: tuple[tuple[str, Callable[[str, str | None], str]], ...] = (
     ("country code added (E.164)", _with_country),
 )
 """From what people write to E.164 with its plus, which Microsoft's vector includes in the hash."""
+
+
+def is_international(text: str) -> bool:
+    """Whether it begins as a number that names its country itself, with + or 00."""
+    return _INTERNATIONAL.match(_without_separators(text, None)) is not None
 
 
 def phone(text: str, country: str | None = None) -> str | None:

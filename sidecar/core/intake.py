@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sidecar.core import fields, identity, user
+from sidecar.core import fields, origin, user
 from sidecar.core.conversion import Conversion, ExternalAttribution, matched_by
 from sidecar.core.fields import Consent
 from sidecar.core.instant import UnixMillis, seconds, text_of_seconds
@@ -22,8 +22,8 @@ _CREDIT = Shape("external_attribution.", frozenset({"credit", "model"}))
 SHAPE = Shape(
     "",
     frozenset(
-        {"event", "order_id", "time", "value", "currency", "msclkid", "landing_url", "user", "consent", "account"}
-        | {"external_attribution", "meta"}
+        {"event", "order_id", "time", "value", "currency", "msclkid", "landing_url", "visitor_id", "user", "consent"}
+        | {"account", "external_attribution", "meta"}
     ),
     inner=(user.SHAPE, _CREDIT),
 )
@@ -129,7 +129,8 @@ def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Ru
         idempotency_key=None if order_id else header,
         value=value,
         currency=currency,
-        msclkid=_msclkid(members),
+        msclkid=origin.msclkid(members, "landing_url"),
+        visitor_id=members.take("visitor_id", fields.visitor_id),
         email_sha256=person.email_sha256,
         phone_sha256=person.phone_sha256,
         external_attribution=_external_attribution(members.inside("external_attribution", _CREDIT)),
@@ -150,11 +151,9 @@ def _header(key: str | None, findings: Findings) -> str | None:
 
 
 def _account(members: Members, rule: EventRule | None, accounts: tuple[str, ...]) -> str:
-    account = members.take("account", fields.one_of(accounts, "unknown_account", "accounts"))
-    default = (rule and rule.account) or (accounts[0] if len(accounts) == 1 else "")
-    if rule and not default and members.get("account") is None:
-        members.refuse("account", "account_required", "is required: there are several, and the event names none")
-    return account or default
+    if rule is None:
+        return origin.account(members, None, accounts, missing="")
+    return origin.account(members, rule.account, accounts, "is required: there are several, and the event names none")
 
 
 def _value(members: Members) -> Decimal | None:
@@ -177,19 +176,6 @@ def _money(
     return value, currency
 
 
-def _msclkid(members: Members) -> str | None:
-    """The click id, else the last usable one in the landing URL, which is no problem: shoppers can change a URL."""
-    msclkid = members.take("msclkid", fields.click_id)
-    url = members.take("landing_url", fields.string)
-    if members.get("msclkid") is not None or url is None:
-        return msclkid
-    found = identity.click_ids_in(url)
-    usable = [id_ for text in found if (id_ := identity.click_id(text))]
-    if found and not usable:
-        members.warn("landing_url_unusable", "landing_url", "has an msclkid that is no click id, and was left out")
-    return usable[-1] if usable else None
-
-
 def _external_attribution(members: Members | None) -> ExternalAttribution | None:
     if members is None:
         return None
@@ -210,6 +196,7 @@ def normalized(conversion: Conversion) -> dict[str, Any]:
         "value": _shown(conversion.value),
         "currency": conversion.currency,
         "msclkid": conversion.msclkid,
+        "visitor_id": conversion.visitor_id,
         "email_sha256": conversion.email_sha256,
         "phone_sha256": conversion.phone_sha256,
         "external_attribution": {"credit": _shown(external.credit), "model": external.model} if external else None,

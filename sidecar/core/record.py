@@ -29,6 +29,7 @@ class Record:
     value: str | None
     currency: str | None
     msclkid: str | None
+    visitor_id: str | None = None
     email_sha256: str | None
     phone_sha256: str | None
     attempt: int

@@ -4,16 +4,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from sidecar.core import fields, identity
+from sidecar.core import fields, identity, normalising
 from sidecar.core.members import Members, Shape
 
 SHAPE = Shape("user.", frozenset({"email", "phone", "email_sha256", "phone_sha256", "country"}))
 
-_UNUSABLE = {
-    "email": "is not of the form name@domain.tld in letters without accents, and was left out",
-    "phone": "is no number that is possible, or lacks its country code (write +1..., give user.country, or set "
-    "matching.default_country), and was left out",
+_UNUSABLE: dict[str, Callable[[str, str | None], str]] = {
+    "email": lambda text, country: normalising.why_no_email(text),
+    "phone": normalising.why_no_phone,
 }
+"""Why a plain identifier cannot be used, in words."""
+
+ROLES = frozenset(
+    """
+    admin billing contact donotreply enquiries hello help helpdesk hr info inquiries jobs kontakt mail mailer-daemon
+    marketing newsletter no-reply no_reply noreply office orders postmaster sales service support team webmaster
+    """.split()  # noqa: SIM905 - a list to read and to add to
+)
+"""What stands before the @ of a mailbox that many share, once dots are removed; few enough to be sure of each."""
+
+SHARED = "is a mailbox that many share, such as info@, and rarely matches one person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +40,27 @@ def read_user(members: Members | None, default_country: str | None) -> User:
         return User()
     country = members.take("country", fields.country) or default_country
     return User(
-        email_sha256=_hash(members, "email", identity.email_sha256),
-        phone_sha256=_hash(members, "phone", partial(identity.phone_sha256, country=country)),
+        email_sha256=_hash(members, "email", partial(_email_sha256, members), country),
+        phone_sha256=_hash(members, "phone", partial(identity.phone_sha256, country=country), country),
     )
 
 
-def _hash(members: Members, name: str, hash_of: Callable[[str], str | None]) -> str | None:
+def _email_sha256(members: Members, text: str) -> str | None:
+    """The hash of the address; a warning where it is a mailbox that many share."""
+    normalised = identity.email(text)
+    if normalised is None:
+        return identity.given_sha256(text)
+    if is_role(normalised):
+        members.warn("email_role_address", "email", SHARED)
+    return identity.sha256(normalised)
+
+
+def is_role(normalised: str) -> bool:
+    """Whether a normalised address is that of a role, not of a person."""
+    return normalised.partition("@")[0] in ROLES
+
+
+def _hash(members: Members, name: str, hash_of: Callable[[str], str | None], country: str | None) -> str | None:
     """The hash of the plain form, else the hash that was given; where both are there they must be equal."""
     given = members.take(f"{name}_sha256", fields.sha256)
     plain = members.take(name, fields.string)
@@ -43,8 +68,22 @@ def _hash(members: Members, name: str, hash_of: Callable[[str], str | None]) -> 
         return given
     hashed = hash_of(plain)
     if hashed is None:
-        members.warn(f"{name}_unusable", name, _UNUSABLE[name])
+        members.warn(f"{name}_unusable", name, f"{_UNUSABLE[name](plain, country)}; it was left out")
         return given
     if given not in (None, hashed):
         members.refuse(f"{name}_sha256", "hash_mismatch", f"is not the hash of user.{name}, normalised as documented")
     return hashed
+
+
+# --- For /v1/validate ------------------------------------------------------------------------------------------------
+
+
+def steps_of(user: object, default_country: str | None) -> dict[str, normalising.Steps | None]:
+    """What each step makes of the plain e-mail and phone in the `user` of an item; None where there is none."""
+    given = user if isinstance(user, dict) else {}
+    email, phone, country = given.get("email"), given.get("phone"), given.get("country")
+    country = country.upper() if isinstance(country, str) else default_country
+    return {
+        "email": normalising.email_steps(email) if isinstance(email, str) else None,
+        "phone": normalising.phone_steps(phone, country) if isinstance(phone, str) else None,
+    }

@@ -63,6 +63,12 @@ class ConversionEvents(Recorder):
         self._gathering.add(names.REFUSED.name, code, n, self._clock())
 
     @harmless
+    def captured(self, n: int, woken: int) -> None:
+        """`n` clicks of visitors are on disk, and `woken` conversions are due again with them."""
+        self.metrics.clicks_captured.inc(n)
+        self._tell(names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
+
+    @harmless
     def answered(self, seconds: float) -> None:
         """A request that brought conversions took this long."""
         self.metrics.intake_seconds.observe(seconds)
@@ -178,6 +184,25 @@ class ConversionEvents(Recorder):
     def rows_expired(self, records: Sequence[Record]) -> None:
         """Rows got too old before they could be sent."""
         self.rows_died([_expired(record) for record in records])
+
+    # --- An operator -------------------------------------------------------------------------------------------------
+
+    @harmless
+    def replayed(self, n: int, state: State, record: Record | None = None) -> None:
+        """`n` rows of that state are due again; `record` is the one that was asked for by its id."""
+        if record is None:
+            self._tell(names.REPLAYED, f"{n} {state} conversions are due again", count=n)
+            return
+        message = f"{record.id} was {state} and is due again"
+        facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
+        self._tell(names.REPLAYED, message, count=n, **facts)
+
+    @harmless
+    def discarded(self, record: Record) -> None:
+        """A row ended without being sent, as an operator wants it."""
+        self.settled(record.goal, State.CANCELED.value, record.reason)
+        facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
+        self._tell(names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
 
     @harmless
     def throttled(self, account: str, seconds: float) -> None:

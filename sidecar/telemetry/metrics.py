@@ -43,6 +43,7 @@ class Metrics:
             "Conversions that reached a final state; goal is empty for those that intake skipped.",
             *("goal", "state", "reason"),
         )
+        self.clicks_captured = self._counter("clicks_captured_total", "Clicks of visitors kept; repeats count too.")
         self.outbox_rows = self._gauge("outbox_rows", "Rows in the outbox.", "state")
         self.outbox_oldest_due_seconds = self._gauge(
             "outbox_oldest_due_seconds", "How long the oldest due row has been waiting; 0 when none is due."
@@ -65,7 +66,9 @@ class Metrics:
         self.token_expires_seconds = self._gauge(
             "token_expires_seconds", "Until the access token expires; 0 when there is none."
         )
-        self.match = self._counter("match_total", "Conversions stored, by their strongest identifier.", "by")
+        self.match = self._counter(
+            "match_total", "Conversions by their strongest identifier; none for those skipped as no_identifier.", "by"
+        )
         self.build_info = self._gauge("build_info", "Always 1; the version is its label.", "version")
 
     def exposition(self, accept: str) -> tuple[bytes, str]:

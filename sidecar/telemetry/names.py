@@ -22,6 +22,7 @@ class Name:
 
 
 RECEIVED = Name("received", DEBUG, False, "Conversions are on disk; the rows themselves tell the rest.")
+CAPTURED = Name("captured", DEBUG, False, "Clicks of visitors are on disk.")
 SKIPPED = Name("skipped", INFO, True, "Conversions that were not stored, by rule; gathered per reason and 10 s.")
 REFUSED = Name("refused", WARNING, True, "Conversions or requests that were refused; gathered per code and 10 s.")
 BATCH_SENT = Name("batch_sent", DEBUG, False, "A batch is on its way to Microsoft.")
@@ -30,6 +31,8 @@ BATCH_REFUSED = Name("batch_refused", WARNING, True, "Microsoft refused a batch 
 BATCH_LOST = Name("batch_lost", WARNING, True, "No readable answer to a batch; the same bytes go again.")
 BATCH_HALVED = Name("batch_halved", INFO, True, "A refused batch was cut in two, to find the row that spoils it.")
 ROW_DIED = Name("row_died", WARNING, True, "A conversion ended undelivered; beyond 20 of a batch only their count.")
+REPLAYED = Name("replayed", INFO, True, "An operator made dead or skipped conversions due again.")
+DISCARDED = Name("discarded", INFO, True, "An operator ended a conversion that was not sent.")
 TROUBLE_RAISED = Name("trouble_raised", ERROR, True, "A trouble began; `warning` where it usually passes by itself.")
 TROUBLE_CLEARED = Name("trouble_cleared", INFO, True, "A trouble is over.")
 THROTTLED = Name("throttled", INFO, False, "Microsoft asked for a slower pace.")

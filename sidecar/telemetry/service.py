@@ -9,8 +9,13 @@ from sidecar.telemetry.board import Standing
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
 
-PASSING = frozenset(("throttled", "unreachable", "sign_in_unavailable", "goal_settling", "row_retried"))
-"""Troubles that usually end without anybody: warnings, not errors."""
+PASSING = frozenset(
+    (
+        *("throttled", "unreachable", "sign_in_unavailable", "goal_settling", "row_retried"),
+        *("low_match_rate", "paused_by_operator"),
+    )
+)
+"""Troubles that usually end without anybody, that hold nothing up, or that somebody wants: warnings, not errors."""
 
 SIGN_IN = frozenset(
     (
@@ -26,7 +31,10 @@ SIGN_IN = frozenset(
 """Troubles that are over once there is a new access token."""
 
 OF_GOALS_AND_ROWS = frozenset(
-    ("goal_not_found", "goal_settling", "row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew")
+    (
+        *("goal_not_found", "goal_settling", "paused_by_operator"),
+        *("row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew"),
+    )
 )
 """Troubles that an answer to another batch of the account says nothing about."""
 

@@ -2,7 +2,7 @@
 
 from sidecar.telemetry import names
 from sidecar.telemetry.conversions import ConversionEvents
-from sidecar.telemetry.service import ServiceEvents
+from sidecar.telemetry.matching import MatchEvents
 
 _GATHERED = {
     names.SKIPPED.name: (names.SKIPPED, "not stored, by rule"),
@@ -10,7 +10,7 @@ _GATHERED = {
 }
 
 
-class Telemetry(ConversionEvents, ServiceEvents):
+class Telemetry(ConversionEvents, MatchEvents):
     """Everything that tells what happened. Its functions never raise, block or await.
 
     `clock` gives Unix milliseconds; lines go to the descriptor `fd` in the `form` json or console. Facts wait in memory

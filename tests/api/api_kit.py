@@ -20,9 +20,11 @@ from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
 from sidecar.api.rows import Held
 from sidecar.api.server import Parts, make_app, serving
+from sidecar.core.capture import CaptureRules
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import EventRule, Rules
 from sidecar.core.record import Record
+from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.telemetry import Telemetry
 
@@ -83,6 +85,7 @@ class Api:
     """A served API and a client for it."""
 
     world: World
+    folder: Path
     outbox: SqliteOutbox
     telemetry: Telemetry
     host: str
@@ -172,8 +175,10 @@ async def _api(
         telemetry = Telemetry(lambda: world.now, fd=null)
         stack.callback(telemetry.close)
         outbox = await stack.enter_async_context(_outbox(folder, world, max_pending))
+        more.setdefault("capture", lambda: CaptureRules(world.rules.accounts, world.rules.consent))
         parts = Parts(
             outbox=outbox,
+            clicks=SqliteClicks(outbox.committer, outbox.reader),
             telemetry=telemetry,
             guard=Guard.of(hosts, keys),
             health=Sources(
@@ -197,7 +202,7 @@ async def _api(
         )
         host, port = await stack.enter_async_context(serving(make_app(parts), parts, "127.0.0.1", 0))
         client = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
-        yield Api(world, outbox, telemetry, host, port, client)
+        yield Api(world, folder, outbox, telemetry, host, port, client)
         failures = telemetry.board.standing("loop_failed")
         assert [failure.message for failure in failures] == world.expected_failures
 

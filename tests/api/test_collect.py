@@ -10,6 +10,8 @@ import pytest
 from api_kit import MSCLKID, NOW, RULES, Api, OpenApi
 
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
+from sidecar.ports import JournalQuery
+from sidecar.store.sqlite.journal import SqliteJournal
 
 Json = dict[str, Any]
 
@@ -233,6 +235,26 @@ async def test_validate_shows_what_would_be_sent_and_stores_nothing(api: Api) ->
     assert (api.pending, api.world.commits) == (0, [])
 
 
+async def test_validate_shows_each_step_of_normalising_what_came_in_that_request(api: Api) -> None:
+    user = {"email": "John+1@Contoso.com", "phone": "0171 5551234"}
+    one = {"event": "lead", "order_id": "1", "user": user}
+    none = {"event": "lead", "order_id": "2", "msclkid": MSCLKID, "user": {"email_sha256": "a" * 64}}
+    answer = await api.post([one, none, {"event": "lead", "order_id": "3"}], path="/v1/validate")
+    first, second, third = (result["normalized"] for result in answer.json["results"])
+    assert first["steps"]["email"][0] == {"step": "blanks removed", "result": "John+1@Contoso.com"}
+    assert first["steps"]["email"][-1] == {"step": "dots before @ removed", "result": "john@contoso.com"}
+    assert first["steps"]["phone"][-1] == {"step": "country code added (E.164)", "result": ""}
+    assert (second["steps"], third) == ({"email": None, "phone": None}, None)
+
+
+async def test_validate_takes_the_country_of_the_request_then_that_of_the_configuration(api: Api) -> None:
+    api.world.rules = replace(RULES, default_country="DE")
+    for country, number in (("gb", "+441715551234"), (None, "+491715551234")):
+        user = {"phone": "0171 5551234", "country": country}
+        answer = await api.post({"event": "lead", "msclkid": MSCLKID, "user": user}, path="/v1/validate")
+        assert answer.json["normalized"]["steps"]["phone"][-1]["result"] == number
+
+
 async def test_validate_lists_problems_without_refusing(api: Api) -> None:
     answer = await api.post({"event": "nothing"}, path="/v1/validate")
     assert (answer.status, answer.json["valid"], answer.codes) == (200, False, ["unknown_event"])
@@ -315,3 +337,43 @@ async def test_metrics_count_what_was_received_skipped_and_refused(api: Api) -> 
     assert 'sidecar_conversions_received_total{event="purchase"} 2.0' in page
     assert 'reason="no_identifier",state="skipped"} 1.0' in page
     assert "sidecar_intake_seconds_count 1.0" in page
+
+
+# --- What conversions can be matched by ------------------------------------------------------------------------------
+
+
+async def test_goal_whose_conversions_carry_too_little_is_told_until_it_recovers(api: Api) -> None:
+    organic = [{"event": "purchase", "order_id": f"N-{n}"} for n in range(90)]
+    matched = [{"event": "purchase", "order_id": f"M-{n}", "msclkid": MSCLKID} for n in range(30)]
+    denied = [{"event": "purchase", "order_id": f"D-{n}", "consent": "denied"} for n in range(500)]
+    await api.post(denied)
+    await api.post(organic)
+    assert api.telemetry.board.standing() == []
+    await api.post(matched[:10])
+    (standing,) = api.telemetry.board.standing()
+    assert (standing.code, standing.subject) == ("low_match_rate", "Sidecar Purchase")
+    assert "of the last 100 conversions 10 can be matched: 10 by click id" in standing.message
+    health = (await api.get("/healthz")).json
+    assert (health["status"], health["checks"]["goals"]["status"]) == ("ok", "ok")
+    await api.post(matched[:10])  # known already: nothing new came in
+    assert api.telemetry.board.standing() == [standing]
+    await api.post(matched[10:])
+    assert api.telemetry.board.standing() == []
+
+
+async def test_goals_are_judged_each_on_its_own(api: Api) -> None:
+    await api.post([{"event": "lead", "order_id": f"L-{n}"} for n in range(100)])
+    await api.post([{"event": "trial", "order_id": f"T-{n}", "msclkid": MSCLKID} for n in range(100)])
+    assert [standing.subject for standing in api.telemetry.board.standing()] == ["Sidecar Lead"]
+    (text, _) = api.telemetry.metrics.exposition("")
+    assert b'sidecar_match_total{by="none"} 100.0' in text
+    assert b'sidecar_match_total{by="msclkid"} 100.0' in text
+
+
+async def test_order_within_a_request_says_nothing(api: Api) -> None:
+    nothing = [{"event": "lead", "order_id": f"N-{n}"} for n in range(150)]
+    await api.post([*nothing, *({"event": "lead", "order_id": f"M-{n}", "msclkid": MSCLKID} for n in range(150))])
+    assert api.telemetry.board.standing() == []
+    journal = SqliteJournal(api.outbox.committer, api.outbox.reader)
+    await api.telemetry.flush(journal)
+    assert (await journal.read(JournalQuery(name="trouble_raised"))).items == ()

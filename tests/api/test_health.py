@@ -58,7 +58,8 @@ def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
     assert (outbox["oldest_due_seconds"], outbox["first_expiry_at"]) == (0, None)
 
 
-@pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full"}))  # the disk itself is asked
+# The disk itself is asked, and advice is no trouble.
+@pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full", "low_match_rate"}))
 def test_any_standing_trouble_degrades_one_check_and_names_its_remedy(code: str) -> None:
     """Microsoft being away makes it degraded, never down."""
     page = judge(replace(WELL, troubles=(standing(code),)))
@@ -81,6 +82,14 @@ def test_any_standing_trouble_degrades_one_check_and_names_its_remedy(code: str)
 )
 def test_trouble_shows_in_the_check_it_belongs_to(code: str, check: str) -> None:
     assert unwell(judge(replace(WELL, troubles=(standing(code),)))) == [check]
+
+
+def test_advice_is_told_and_makes_nothing_unwell() -> None:
+    page = judge(replace(WELL, troubles=(standing("low_match_rate", "Sidecar Lead"),)))
+    assert (page["status"], unwell(page)) == ("ok", [])
+    assert "Sidecar Lead" in page["checks"]["goals"]["message"]
+    both = judge(replace(WELL, troubles=(standing("low_match_rate"), standing("goal_not_found"))))
+    assert unwell(both) == ["goals"]
 
 
 def test_many_troubles_of_a_check_are_cut_short() -> None:

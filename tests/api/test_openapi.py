@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from sidecar import __version__, serving
-from sidecar.api import log_query, status
+from sidecar.api import log_query, replay_query, status
 from sidecar.api.items import MAX_ITEMS
 from sidecar.api.openapi import document
 from sidecar.api.parameters import MAX_LIMIT
@@ -179,6 +180,7 @@ def test_fields_of_a_conversion_are_those_that_are_read() -> None:
     assert SCHEMAS["Conversion"]["properties"].keys() == intake.SHAPE.names
     assert SCHEMAS["User"]["properties"].keys() == user.SHAPE.names
     assert SCHEMAS["ExternalAttribution"]["properties"].keys() == intake._CREDIT.names
+    assert SCHEMAS["Replay"]["properties"].keys() == replay_query.SHAPE.names
 
 
 def test_lists_of_values_and_limits_are_those_of_the_code() -> None:
@@ -276,11 +278,23 @@ POST, GET = "POST", "GET"
         (GET, "/readyz", None, 200),
         (GET, "/metrics", None, 200),
         (GET, "/openapi.json", None, 200),
+        (GET, "/msclkid.js", None, 200),
         (GET, "/v1/connection", None, 200),
         (GET, "/oauth/callback?state=unknown&code=test-code", None, 400),
         (POST, "/oauth/callback", {"redirect_url": "http://localhost/?state=unknown&code=test-code"}, 400),
         (POST, "/oauth/callback", {}, 422),
         (POST, "/connect", {}, 200),
+        (POST, "/v1/conversions/conv_1/replay", {}, 409),
+        (POST, "/v1/conversions/conv_99/replay", {}, 404),
+        (POST, "/v1/conversions/conv_1/discard", {}, 200),
+        (POST, "/v1/conversions/conv_99/discard", {}, 404),
+        (POST, "/v1/replay", {"state": "dead"}, 200),
+        (POST, "/v1/replay", {"state": "skipped", "dry_run": True}, 200),
+        (POST, "/v1/replay", {"state": "pending"}, 422),
+        (POST, "/v1/accounts/default/pause", {}, 200),
+        (POST, "/v1/accounts/default/resume", {}, 200),
+        (POST, "/v1/accounts/nobody/pause", {}, 404),
+        (POST, "/v1/accounts/nobody/resume", {}, 404),
     ],
 )
 async def test_real_answers_are_as_described(service: Service, method: str, path: str, body: Any, code: int) -> None:
@@ -289,7 +303,8 @@ async def test_real_answers_are_as_described(service: Service, method: str, path
     await service.parts.telemetry.flush(service.parts.journal)
     answered, content_type, text = await service.call(method, path, body)
     assert answered == code, text
-    described = path.partition("?")[0].replace("conv_1", "{id}").replace("conv_99", "{id}")
+    described = re.sub(r"conv_\d+", "{id}", path.partition("?")[0])
+    described = re.sub(r"/accounts/\w+", "/accounts/{name}", described)
     check_answer(method, described, code, content_type, text)
 
 

@@ -13,7 +13,7 @@ def told(row: dict[str, Any]) -> str:
     sent = {
         "ConversionName": row["goal"],
         "ConversionTime": text_of_seconds(row["sent_time"]),
-        "MicrosoftClickId": row["msclkid"],
+        "MicrosoftClickId": (row["msclkid"] if row["click"] is None else row["click"]) or None,
         "HashedEmailAddress": row["email_sha256"],
         "HashedPhoneNumber": row["phone_sha256"],
         "ConversionValue": row["value"],

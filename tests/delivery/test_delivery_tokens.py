@@ -1,6 +1,5 @@
 """The token expires, is refused, or is gone: rows never pay."""
 
-
 from rig import MINUTE, Rig
 
 

@@ -14,7 +14,8 @@ from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Entry, Fault
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports import Arrival, Claim, Note, Outbox, PutResult
+from sidecar.ports import Arrival, Claim, Clicks, Note, Outbox, PutResult
+from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
 NOW = UnixMillis(1_795_000_000_000)
@@ -124,6 +125,10 @@ def when(second: UnixSeconds) -> UnixMillis:
 class House(Protocol):
     """A place where an outbox lives; a second store joins the suite by having one."""
 
+    @property
+    def clicks(self) -> Clicks:
+        """The clicks beside the outbox that is open."""
+
     async def open(self, now: UnixMillis = NOW, **limits: int) -> Outbox:
         """The outbox, with what was in it, and LANES; `limits` are `max_pending` and `min_free_bytes`."""
 
@@ -143,6 +148,11 @@ class SqliteHouse:
         self._stack = contextlib.AsyncExitStack()
         self.outbox: SqliteOutbox | None = None
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def clicks(self) -> SqliteClicks:
+        assert self.outbox is not None
+        return SqliteClicks(self.outbox.committer, self.outbox.reader)
 
     @property
     def path(self) -> Path:

@@ -164,6 +164,28 @@ class Model:
     def _on_its_way(self, row: Row, now: int) -> bool:
         return row.claimed and self.batches[row.batch or 0].leased and self.batches[row.batch or 0].due_at > now
 
+    def replay(self, seq: int, now: int) -> bool:
+        """Whether it is due again."""
+        row = self.rows[seq]
+        if row.state not in (State.DEAD, State.SKIPPED) or row.given.time < now // 1_000 - MAX_AGE_SECONDS:
+            return False
+        row.state, row.settled_at, row.error = State.PENDING, None, None
+        row.due_at = max(now, millis(row.given.time))
+        row.reason = Reason.NOT_YET.value if row.due_at > now else None
+        row.retries, row.refusals, row.again = 0, 0, False
+        if not row.maybe_sent:
+            row.goal = row.sent_time = None
+        return True
+
+    def discard(self, seq: int, now: int) -> bool:
+        """Whether it is canceled now."""
+        row = self.rows[seq]
+        waits = row.state is State.PENDING and not (row.claimed and self.batches[row.batch or 0].leased)
+        if row.maybe_sent or not (waits or row.state is State.DEAD):
+            return False
+        row.end(State.CANCELED, Reason.DISCARDED, now)
+        return True
+
     def prune(self, before: int) -> None:
         if min((row.first_received_at for row in self.rows.values()), default=before) >= before:
             return

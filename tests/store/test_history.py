@@ -51,6 +51,27 @@ async def test_attempts_that_did_not_deliver_are_kept_in_order(tmp_path: Path) -
     ]
 
 
+async def test_replay_and_discard_are_kept_with_what_the_row_was_before(tmp_path: Path) -> None:
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    await put(outbox, conversion())
+    await refused(outbox, Settled(State.DEAD, REFUSED.error, REFUSED))
+    await outbox.replay(1, later(HOUR))
+    await outbox.discard(1, later(2 * HOUR))
+    await house.close()
+    _, replayed, discarded = history(house)
+    assert replayed == {
+        "replayed_at": later(HOUR),
+        "state": "dead",
+        "reason": REFUSED.error,
+        "settled_at": later(MINUTE),
+        "error": REFUSED.error,
+        "error_code": REFUSED.error_code,
+        "message": REFUSED.message,
+    }
+    assert (discarded["discarded_at"], discarded["state"], discarded["reason"]) == (later(2 * HOUR), "pending", None)
+
+
 async def test_delivery_at_the_first_attempt_writes_no_history(tmp_path: Path) -> None:
     house = SqliteHouse(tmp_path)
     outbox = await house.open()

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from outbox_building import DAY, GOALS, HOUR, LANES, LOST, MINUTE, NOW, REFUSED, SECOND, TAKEN, SqliteHouse, conversion
-from outbox_model import Model, agrees, known, shown
+from outbox_model import Model, Row, agrees, known, shown
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Again, Entry, Reason, Settled, State, Step
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.ports import Arrival, Claim, Outbox, Query
+from sidecar.ports import Arrival, Claim, Moved, Outbox, Query, ReplayQuery, Unmoved
 
 ALL = 1_000
 
@@ -207,6 +207,58 @@ class OutboxMachine(RuleBasedStateMachine):
         assert not self.run(self.outbox.settle(claim, {}, TAKEN, self.at))
         assert not self.run(self.outbox.postpone(claim, self.at, LOST, maybe_sent=True, alone=True))
         assert not self.run(self.outbox.halve(claim, LOST, self.at))
+
+    @precondition(lambda self: self.model.rows)
+    @rule(data=st.data())
+    def replay(self, data: Any) -> None:
+        seq = data.draw(st.sampled_from(self._ended_first()))
+        result = self.run(self.outbox.replay(seq, self.at))
+        assert type(result) is (Moved if self.model.replay(seq, self.now) else Unmoved)
+
+    @precondition(lambda self: self.steps > 4)
+    @rule(
+        query=st.builds(
+            ReplayQuery,
+            st.sampled_from([State.DEAD, State.SKIPPED]),
+            st.sampled_from([None, None, "goal_not_enhanced", Reason.TOO_OLD.value]),
+            st.sampled_from([None, "lead"]),
+            st.sampled_from([None, NOW]),
+        ),
+        limit=st.sampled_from([1, 2, ALL]),
+    )
+    def replay_by_filter(self, query: ReplayQuery, limit: int) -> None:
+        fitting = [seq for seq, row in self.model.rows.items() if self._fits(row, query)]
+        previewed = self._replayed(query, limit, dry_run=True)
+        assert self._replayed(query, limit, dry_run=False) == previewed
+        moved = sum(self.model.replay(seq, self.now) for seq in fitting)
+        assert previewed == (moved, len(fitting) - moved)
+
+    def _replayed(self, query: ReplayQuery, limit: int, *, dry_run: bool) -> tuple[int, int]:
+        matched, too_old, after = 0, 0, 0
+        while after is not None:
+            done = self.run(self.outbox.replay_slice(query, after, limit, self.at, dry_run=dry_run))
+            assert sum(done.accounts.values()) == done.matched
+            matched, too_old, after = matched + done.matched, too_old + done.too_old, done.next_seq
+        return matched, too_old
+
+    def _fits(self, row: Row, query: ReplayQuery) -> bool:
+        return (
+            row.state is query.state
+            and query.reason in (None, row.reason)
+            and query.event in (None, row.given.event)
+            and (query.since is None or row.received_at >= query.since)
+        )
+
+    def _ended_first(self) -> list[int]:
+        """Every row; those that can be replayed come first, since a draw prefers them."""
+        return sorted(self.model.rows, key=lambda seq: self.model.rows[seq].state in (State.PENDING, State.DELIVERED))
+
+    @precondition(lambda self: self.steps > 4 and self.model.rows)
+    @rule(data=st.data())
+    def discard(self, data: Any) -> None:
+        seq = data.draw(st.sampled_from(sorted(self.model.rows)))
+        result = self.run(self.outbox.discard(seq, self.at))
+        assert type(result) is (Moved if self.model.discard(seq, self.now) else Unmoved)
 
     @precondition(lambda self: self.steps > 4)
     @rule(age=st.sampled_from([0, DAY, 90 * DAY]))

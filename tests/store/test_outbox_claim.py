@@ -11,12 +11,14 @@ from outbox_building import (
     LOST,
     MINUTE,
     NOW,
+    REFUSED,
     TAKEN,
     House,
     claim,
     claimed,
     conversion,
     due,
+    first_of_day,
     later,
     orders,
     put,
@@ -110,10 +112,38 @@ async def test_claim_sends_what_is_stored_not_what_was_read_before(outbox: Outbo
     """A retry, also after a crash, sends the very same bytes."""
     await put(outbox, conversion())
     (entry,) = await due(outbox)
-    taken = await claim(outbox, [replace(entry, value="1", msclkid="0" * 32)])
+    taken = await claim(outbox, [replace(entry, value="1", email_sha256="0" * 64)])
     assert taken is not None
-    assert (taken.entries[0].value, taken.entries[0].msclkid) == ("99.99", CLICK)
+    assert (taken.entries[0].value, taken.entries[0].email_sha256) == ("99.99", None)
     assert wire(await retaken(outbox, later(MINUTE))) == wire(taken)
+
+
+async def test_claim_freezes_the_click_that_was_chosen_until_the_row_is_released(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
+    (entry,) = await due(outbox)
+    taken = await claim(outbox, [replace(entry, msclkid=CLICK, clicked_at=first_of_day(1))])
+    assert taken is not None
+    assert (taken.entries[0].msclkid, taken.entries[0].clicked_at) == (CLICK, first_of_day(1))
+    assert wire(await retaken(outbox, later(MINUTE))) == wire(taken)
+    assert (await outbox.get(seq)).msclkid == CLICK  # type: ignore[union-attr]
+
+
+async def test_click_is_open_again_once_a_row_was_released(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
+    (entry,) = await due(outbox)
+    taken = await claim(outbox, [replace(entry, msclkid=CLICK)])
+    assert taken is not None
+    await outbox.settle(taken, {seq: Again(NOW, None, REFUSED)}, TAKEN, NOW)
+    assert [(one.msclkid, one.visitor_id) for one in await due(outbox)] == [(None, "v-1")]
+
+
+async def test_row_can_be_sent_without_the_click_id_it_came_with(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion(email_sha256="a" * 64))
+    (entry,) = await due(outbox)
+    taken = await claim(outbox, [replace(entry, msclkid=None)])
+    assert taken is not None
+    assert taken.entries[0].msclkid is None
+    assert (await outbox.get(seq)).msclkid is None  # type: ignore[union-attr]
 
 
 # --- leases ----------------------------------------------------------------------------------------------------------

@@ -6,9 +6,20 @@ from importlib import resources
 
 import pytest
 
-from sidecar.store.sqlite import counting, delivery, intake, outbox, pruning, reading, secrets
+from sidecar.store.sqlite import (
+    clicks,
+    counting,
+    delivery,
+    intake,
+    outbox,
+    pauses,
+    pruning,
+    reading,
+    replaying,
+    secrets,
+)
 
-MODULES = (counting, delivery, intake, outbox, pruning, reading, secrets)
+MODULES = (clicks, counting, delivery, intake, outbox, pauses, pruning, reading, replaying, secrets)
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 STATEMENTS = {
@@ -60,7 +71,9 @@ def test_all_statements_are_looked_at() -> None:
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_no_statement_walks_through_all_entries_or_batches(database: sqlite3.Connection, name: str) -> None:
-    scans = [line for line in plan(database, STATEMENTS[name]) if re.match(r"SCAN (entries|batches|e|b)\b", line)]
+    scans = [
+        line for line in plan(database, STATEMENTS[name]) if re.match(r"SCAN (entries|batches|clicks|e|b|c)\b", line)
+    ]
     allowed = {OPEN_BATCHES_ONLY, BOUNDED.get(name)}
     assert [line for line in scans if line not in allowed] == []
 
@@ -91,6 +104,15 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "delivery.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
+        "clicks.SET_ASIDE": "SEARCH e USING INDEX entries_visitor (visitor=?)",
+        "clicks.SEEN": "SEARCH clicks USING COVERING INDEX clicks_visitor (visitor=? AND clicked_at<?)",
+        "clicks.ASIDE": "SEARCH c USING COVERING INDEX clicks_visitor (visitor=? AND clicked_at>? AND clicked_at<?)",
+        "clicks.PRUNE": "SEARCH clicks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        "clicks.PRUNE_LATE": "SEARCH clicks USING INDEX clicks_late (clicked_at<?)",
+        "replaying.SLICE": "SEARCH entries USING COVERING INDEX entries_ended (state=? AND seq>?)",
+        "replaying.FITTING": "SEARCH entries USING INDEX entries_ended (state=? AND seq>? AND seq<?)",
+        "replaying.REPLAY": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
+        "replaying.DISCARD": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "pruning.PRUNE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     }
     assert {name: line for name, line in meant.items() if line not in plan(database, STATEMENTS[name])} == {}

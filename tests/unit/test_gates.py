@@ -130,3 +130,31 @@ def test_refreshed_token_opens_no_paused_account() -> None:
     gates.close_account("a", Reason.ACCOUNT_PAUSED, NOW, LATER)
     gates.connect(True)
     assert not gates.lets_out("a", NOW)
+
+
+def test_account_that_an_operator_paused_opens_only_when_the_operator_resumes_it() -> None:
+    """Neither an answer, nor a mended sign-in, nor a reload, nor time opens it."""
+    called = []
+    gates = Gates(changed=lambda: called.append(1))
+    gates.pause("a", NOW)
+    assert not gates.lets_out("a", UnixMillis(NOW + 10**12))
+    gates.open_account("a", UnixMillis(NOW + 1))
+    gates.connect(False)
+    gates.connect(True)
+    gates.retry_now()
+    gates.forget_but({"b"}, set())
+    assert (gates.lets_out("a", LATER), gates.held("a", None)) == (False, Reason.ACCOUNT_PAUSED)
+    assert gates.lets_out("b", NOW)
+    called.clear()
+    gates.resume("a")
+    assert (gates.lets_out("a", NOW), gates.held("a", None), called) == (True, None, [1])
+
+
+def test_resuming_tries_an_account_at_once_that_microsoft_refused() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.ACCOUNT_PAUSED, NOW, LATER)
+    gates.resume("a")
+    assert gates.lets_out("a", NOW)
+    gates.close_account("a", Reason.THROTTLED, NOW, LATER)
+    gates.resume("a")
+    assert not gates.lets_out("a", NOW)

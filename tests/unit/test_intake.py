@@ -125,7 +125,7 @@ def test_every_problem_is_found_at_once() -> None:
         ({"email": "a"}, "email", "did you mean user.email?"),
         ({"user": {"emial": "a"}}, "user.emial", "did you mean user.email?"),
         ({"external_attribution": {"credit": 1, "model": "m", "modell": 1}}, "external_attribution.modell", "model?"),
-        ({"visitor_id": "v-1"}, "visitor_id", "known are account, consent, currency"),
+        ({"visitor": "v-1"}, "visitor", "did you mean visitor_id?"),
         ({"gclid": None}, "gclid", "known are"),
     ],
 )
@@ -255,6 +255,7 @@ def test_normalized_form_shows_whole_hashes_and_exact_numbers() -> None:
         "value": 999999999998.999,
         "currency": "USD",
         "msclkid": CLICK,
+        "visitor_id": None,
         "email_sha256": JOHN,
         "phone_sha256": None,
         "external_attribution": {"credit": 1, "model": "m"},

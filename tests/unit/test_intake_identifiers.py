@@ -114,3 +114,31 @@ def test_hash_must_be_one_and_not_that_of_nothing(name: str, written: Any, code:
 )
 def test_malformed_user_is_a_problem_and_not_a_typo(user: Any, problem: tuple[str, str]) -> None:
     assert problems(user=user) == [problem]
+
+
+# --- Quality ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["info@contoso.com", "No-Reply@contoso.com", "no.reply+1@contoso.com"])
+def test_mailbox_that_many_share_is_sent_with_a_warning(address: str) -> None:
+    conversion, warnings = warned(user={"email": address})
+    assert conversion.email_sha256 is not None
+    assert warnings == [("email_role_address", "user.email")]
+
+
+@pytest.mark.parametrize("address", ["information@contoso.com", "john.info@contoso.com", "salesman@contoso.com"])
+def test_name_that_only_resembles_a_role_has_no_warning(address: str) -> None:
+    assert accepted(user={"email": address}).email_sha256 is not None
+
+
+@pytest.mark.parametrize(
+    ("phone", "why"),
+    [
+        ("0171 5551234", "has no country code, and nothing says which country"),
+        ("+1 425", "is no number that is possible"),
+    ],
+)
+def test_phone_without_a_country_is_told_from_a_typo(phone: str, why: str) -> None:
+    result = reading(user={"phone": phone})
+    assert [warning.code for warning in result.warnings] == ["phone_unusable"]
+    assert result.warnings[0].message.startswith(why)

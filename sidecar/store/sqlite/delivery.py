@@ -26,7 +26,8 @@ NEW_BATCH = """
 TAKE = f"""
     UPDATE entries
     SET claimed = 1, batch_id = ?, attempt = attempt + 1, reason = NULL,
-        goal = wanted.value ->> 1, sent_time = wanted.value ->> 2, identity = wanted.value ->> 3
+        goal = wanted.value ->> 1, sent_time = wanted.value ->> 2, identity = wanted.value ->> 3,
+        click = wanted.value ->> 4, clicked_at = wanted.value ->> 5
     FROM json_each(?) AS wanted
     WHERE entries.seq = wanted.value ->> 0 AND state = 'pending' AND claimed = 0
     RETURNING lane, {ENTRY_COLUMNS}"""  # noqa: S608 - constants only
@@ -72,6 +73,8 @@ EXCEPTIONS = """
         goal = CASE WHEN step.value ->> 7 THEN NULL ELSE goal END,
         sent_time = CASE WHEN step.value ->> 7 THEN NULL ELSE sent_time END,
         identity = CASE WHEN step.value ->> 7 THEN NULL ELSE identity END,
+        click = CASE WHEN step.value ->> 7 THEN NULL ELSE click END,
+        clicked_at = CASE WHEN step.value ->> 7 THEN NULL ELSE clicked_at END,
         error = step.value ->> 8, error_code = step.value ->> 9, message = step.value ->> 10,
         settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
     FROM json_each(:steps) AS step
@@ -126,7 +129,10 @@ def take(
 ) -> Claim | None:
     """A new batch of those `entries` that are still free; None, and nothing written, when there are none."""
     batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now)).fetchone()[0]
-    wanted = [(e.seq, e.goal, e.sent_time, identity) for e, identity in zip(entries, identities, strict=True)]
+    wanted = [
+        (e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at)
+        for e, identity in zip(entries, identities, strict=True)
+    ]
     lanes = {entry.lane.id: entry.lane for entry in entries}
     taken = sorted(_entries(db.execute(TAKE, (batch_id, json.dumps(wanted))), lanes), key=lambda entry: entry.seq)
     if not taken:

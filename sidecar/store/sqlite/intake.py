@@ -31,6 +31,7 @@ REPLACE = f"""
     UPDATE entries
     SET ({", ".join(INSERT_COLUMNS[1:])}) = ({", ".join("?" * (len(INSERT_COLUMNS) - 1))}),
         again = 0, retries = 0, refusals = 0, maybe_sent = 0, goal = NULL, sent_time = NULL, identity = NULL,
+        click = NULL, clicked_at = NULL,
         batch_id = NULL, settled_at = NULL, error = NULL, error_code = NULL, message = NULL,
         history = json_insert(coalesce(history, '[]'), '$[#]', json_object(
             'replaced_at', ?, 'received_at', received_at, 'request_id', request_id, 'state', state, 'reason', reason,

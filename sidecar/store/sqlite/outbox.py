@@ -6,11 +6,29 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Entry, Lane, Step
+from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
-from sidecar.ports import Arrival, Backlog, Claim, Counts, Note, Page, PutResult, Query, StorageUnavailable, Waiting
-from sidecar.store.sqlite import delivery, pruning, reading
+from sidecar.ports import (
+    Arrival,
+    Aside,
+    Backlog,
+    Captured,
+    Claim,
+    Counts,
+    Moved,
+    Note,
+    Page,
+    PutResult,
+    Query,
+    ReplayQuery,
+    ReplaySlice,
+    StorageUnavailable,
+    Unmoved,
+    Waiting,
+)
+from sidecar.store.sqlite import clicks, delivery, pruning, reading, replaying
+from sidecar.store.sqlite.clicks import Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
 from sidecar.store.sqlite.database import Database, owned, reader, unusable, writer
@@ -20,6 +38,9 @@ OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)
 
 _FULL = frozenset(("outbox_growing", "disk_nearly_full"))
 """What keeps new rows out, and says nothing against those that are there."""
+
+Incoming = Arrival | Captured
+Outcome = PutResult | Woken
 
 PROBE = "INSERT OR REPLACE INTO facts VALUES ('probe', 'written')"
 
@@ -38,17 +59,18 @@ class SqliteOutbox:
         min_free_bytes: int,
         on_group: Callable[[int, float], None],
     ) -> None:
-        self._due_reader = due_reader
+        self.due_reader = due_reader
+        """For the flusher alone."""
         self.reader = reader
         """For everybody but the flusher: a long list must not hold up a claim."""
         self._max_pending = max_pending
         self._lanes: dict[int, Lane] = {}
         self._lane_ids: dict[tuple[str, str], int] = {}
         self._counts = Counts()
-        self.committer: Committer[Arrival, PutResult] = Committer(
+        self.committer: Committer[Incoming, Outcome] = Committer(
             database,
             path,
-            lambda db, arrivals: write_arrivals(db, arrivals, self._lane_ids),
+            self._write_group,
             committed=self._recount,
             min_free_bytes=min_free_bytes,
             on_group=on_group,
@@ -65,21 +87,22 @@ class SqliteOutbox:
     async def recover(self, now: UnixMillis) -> None:
         """Take over what the process before left behind."""
         await self.committer.database.call(lambda db: delivery.recover(db, now))
-        self._know_lanes(await self._due_reader.call(delivery.load_lanes))
-        self._counts = await self._due_reader.call(counts)
+        self._know_lanes(await self.due_reader.call(delivery.load_lanes))
+        self._counts = await self.due_reader.call(counts)
 
     async def open_lanes(self, lanes: Sequence[tuple[str, str]]) -> None:
         missing = [lane for lane in lanes if lane not in self._lane_ids]
         if missing:
             rows = [(account, event, Kind.CONVERSION.value) for account, event in missing]
             await self.committer.write(lambda db: db.executemany(OPEN_LANE, rows) and None)
-            self._know_lanes(await self._due_reader.call(delivery.load_lanes))
+            self._know_lanes(await self.due_reader.call(delivery.load_lanes))
 
     async def put(self, arrivals: Sequence[Arrival]) -> list[PutResult]:
         try:
             if self._counts.pending + len(arrivals) > self._max_pending:
                 raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
-            return await self.committer.put(arrivals)
+            results = await self.committer.put(arrivals)
+            return [result for result in results if not isinstance(result, Woken)]
         except StorageUnavailable as error:
             known = await self._known(arrivals) if error.code in _FULL else None
             if known is None:
@@ -91,10 +114,13 @@ class SqliteOutbox:
         return await self.reader.call(lambda db: known_results(db, arrivals))
 
     async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
-        return await self._due_reader.call(lambda db: reading.due(db, lanes, now, limit))
+        return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit))
+
+    async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
+        return await self.committer.write(lambda db: clicks.set_aside(db, asides, now))
 
     async def used_seconds(self, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]) -> dict[int, set[UnixSeconds]]:
-        return await self._due_reader.call(lambda db: reading.used_seconds(db, wanted))
+        return await self.due_reader.call(lambda db: reading.used_seconds(db, wanted))
 
     async def claim(
         self, account: str, entries: Sequence[Entry], identities: Sequence[int], now: UnixMillis, until: UnixMillis
@@ -102,10 +128,10 @@ class SqliteOutbox:
         return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until))
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
-        return await self._due_reader.call(lambda db: reading.throttled(db, now))
+        return await self.due_reader.call(lambda db: reading.throttled(db, now))
 
     async def has_open(self, account: str, now: UnixMillis) -> bool:
-        return await self._due_reader.call(lambda db: reading.has_open(db, account, now))
+        return await self.due_reader.call(lambda db: reading.has_open(db, account, now))
 
     async def claim_open(self, account: str, now: UnixMillis, until: UnixMillis) -> Claim | None:
         return await self.committer.write(lambda db: delivery.retake(db, account, self._lanes, now, until))
@@ -141,11 +167,35 @@ class SqliteOutbox:
     async def find(self, query: Query) -> Page:
         return await self.reader.call(lambda db: reading.find(db, query, self.lanes))
 
+    async def replay(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
+        return await self.committer.write(lambda db: replaying.replay(db, seq, now, self._max_pending))
+
+    async def replay_slice(
+        self, query: ReplayQuery, after_seq: int, limit: int, now: UnixMillis, *, dry_run: bool
+    ) -> ReplaySlice:
+        given = (query, self.lanes, after_seq, limit, now)
+        if dry_run:
+            return await self.reader.call(lambda db: replaying.preview(db, *given))
+        return await self.committer.write(
+            lambda db: replaying.replay_slice(db, *given, self._max_pending), can_wait=True
+        )
+
+    async def discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
+        return await self.committer.write(lambda db: replaying.discard(db, seq, now))
+
     async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
         return await self.committer.write(lambda db: pruning.prune(db, before, after_seq, limit), can_wait=True)
 
     async def probe(self) -> None:
         await self.committer.write(self._probe)
+
+    def _write_group(self, db: sqlite3.Connection, items: list[Incoming]) -> list[Outcome]:
+        """Conversions first: a click of the same group then wakes those that will want it."""
+        arrivals = [item for item in items if isinstance(item, Arrival)]
+        captures = [item for item in items if isinstance(item, Captured)]
+        results = iter(write_arrivals(db, arrivals, self._lane_ids) if arrivals else ())
+        woken = clicks.write_captures(db, captures) if captures else None
+        return [next(results) if woken is None or isinstance(item, Arrival) else woken for item in items]
 
     def _probe(self, db: sqlite3.Connection) -> None:
         self.committer.refuse_if_disk_is_full()

@@ -5,27 +5,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sidecar.core.conversion import Conversion, Key, Kind, plain_decimal
+from sidecar.core.conversion import Conversion, Key, Kind, plain_decimal, visitor_hash
 from sidecar.core.entry import Entry, Lane, Reason, State
 from sidecar.core.instant import millis
 from sidecar.core.record import Record
 from sidecar.ports import Arrival
 
 ENTRY_COLUMNS = """
-    seq, time, received_at, value, currency, msclkid, email_sha256, phone_sha256, external_credit, external_model,
-    attempt, refusals, retries, maybe_sent, goal, sent_time, order_id, due_at"""
+    seq, time, received_at, value, currency, nullif(coalesce(click, msclkid), ''), email_sha256, phone_sha256,
+    external_credit, external_model, attempt, refusals, retries, maybe_sent, goal, sent_time, order_id, due_at,
+    visitor_id, clicked_at"""
 
 RECORD_COLUMNS = """
-    e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency, e.msclkid,
-    e.email_sha256, e.phone_sha256, e.attempt, e.received_at, iif(e.claimed, b.due_at, e.due_at), e.claimed, b.sent_at,
-    e.settled_at, e.batch_id, e.error, e.error_code, b.tracking_id, e.message, e.meta, e.claimed AND b.leased"""
+    e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency,
+    nullif(coalesce(e.click, e.msclkid), ''), e.email_sha256, e.phone_sha256, e.attempt, e.received_at,
+    iif(e.claimed, b.due_at, e.due_at), e.claimed, b.sent_at, e.settled_at, e.batch_id, e.error, e.error_code,
+    b.tracking_id, e.message, e.meta, e.claimed AND b.leased, e.visitor_id"""
 
 RECORD_TABLES = "entries e JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"
 
 INSERT_COLUMNS = (
     "seq", "lane", "state", "reason", "key_hash", "key_digest", "content", "order_id", "time", "time_given", "value",
     "currency", "msclkid", "email_sha256", "phone_sha256", "external_credit", "external_model", "meta", "request_id",
-    "received_at", "due_at",
+    "received_at", "due_at", "visitor_id", "visitor",
 )  # fmt: skip
 """What intake writes of a row; the rest of the table starts at its defaults."""
 
@@ -52,6 +54,8 @@ def entry_of(row: Sequence[Any], lane: Lane) -> Entry:
         sent_time=row[15],
         order_id=row[16],
         due_at=row[17],
+        visitor_id=row[18],
+        clicked_at=row[19],
     )
 
 
@@ -85,6 +89,7 @@ def record_of(row: sqlite3.Row | Sequence[Any]) -> Record:
         message=row[24],
         meta=row[25],
         leased=bool(row[26]),
+        visitor_id=row[27],
     )
 
 
@@ -129,6 +134,8 @@ def insert_values(draft: Draft, seq: int, lane: int) -> list[Any]:
         draft.arrival.request_id,
         received_at,
         due_at,
+        conversion.visitor_id,
+        visitor_hash(conversion.account, conversion.visitor_id) if conversion.visitor_id else None,
     ]
 
 
@@ -148,6 +155,7 @@ def new_record(conversion: Conversion, values: Sequence[Any], *, attempt: int = 
         value=named["value"],
         currency=conversion.currency,
         msclkid=conversion.msclkid,
+        visitor_id=conversion.visitor_id,
         email_sha256=conversion.email_sha256,
         phone_sha256=conversion.phone_sha256,
         attempt=attempt,

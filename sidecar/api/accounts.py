@@ -1,0 +1,55 @@
+"""POST /v1/accounts/{name}/pause and /resume: an operator stops an account's delivery, and lets it go on."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from sidecar.api.bodies import BodyLimits, read_json_bytes
+from sidecar.api.problem import NO_ACCOUNT, HttpProblem
+from sidecar.api.reply import json_reply
+from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.problem import did_you_mean, listed
+from sidecar.pausing import Pausing
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Answers with the account as it stands then; `known` are the configured ones."""
+
+    pausing: Pausing
+    known: Callable[[], Collection[str]]
+    limits: BodyLimits = field(default_factory=lambda: BodyLimits(max_bytes=64 * 1024))
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the app mounts."""
+        return [
+            web.post("/v1/accounts/{name}/pause", self.pause),
+            web.post("/v1/accounts/{name}/resume", self.resume),
+        ]
+
+    async def pause(self, request: web.Request) -> web.Response:
+        """Nothing of it is sent from now on; conversions are taken and kept."""
+        account = await self._account(request)
+        return _answer(account, "paused", await self.pausing.pause(account))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """It is sent again, at once."""
+        account = await self._account(request)
+        await self.pausing.resume(account)
+        return _answer(account, "open", None)
+
+    async def _account(self, request: web.Request) -> str:
+        """The account that is meant. Nothing is asked for in the body, but JSON keeps web pages out."""
+        await read_json_bytes(request, self.limits)
+        name, known = request.match_info["name"], self.known()
+        if name in known:
+            return name
+        close = did_you_mean(name, known)
+        hint = f" Did you mean {close}?" if close else ""
+        raise HttpProblem(NO_ACCOUNT, f"The configuration has these accounts: {listed(known)}.{hint}")
+
+
+def _answer(account: str, state: str, since: UnixMillis | None) -> web.Response:
+    shown = None if since is None else text_of_millis(since)
+    return json_reply({"account": account, "state": state, "since": shown})

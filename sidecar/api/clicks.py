@@ -1,0 +1,87 @@
+"""POST /v1/clicks: keeps the ad clicks of visitors, and wakes the conversions that waited for one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import assert_never
+
+from aiohttp import web
+
+from sidecar.api.items import Single
+from sidecar.api.problem import errors_of, invalid
+from sidecar.api.reply import Json, json_reply
+from sidecar.api.taking import Taking
+from sidecar.core.capture import Capture, CaptureRules, Clicked, NotCaptured, Refused, read_click
+from sidecar.core.instant import UnixMillis
+from sidecar.core.problem import Warning_
+from sidecar.ports import Captured, Clicks
+from sidecar.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickCalls:
+    """Takes clicks in. `due` is told how many rows of which account are due again."""
+
+    clicks: Clicks
+    rules: Callable[[], CaptureRules]
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    due: Callable[[Mapping[str, int]], None]
+    taking: Taking
+
+    async def capture(self, request: web.Request) -> web.Response:
+        """Keep what can be kept, and answer once it is on disk. A repeat changes nothing, so no key is needed."""
+        with self.taking.room(request) as room:
+            now = self.now()
+            reader = partial(read_click, now=now, rules=self.rules())
+            came, readings = await self.taking.read(request, room, lambda item, _: reader(item))
+            await self._keep(readings, now)
+            if isinstance(came, Single):
+                return _alone(readings[0])
+            return self._together(readings)
+
+    async def _keep(self, readings: Sequence[Capture], now: UnixMillis) -> None:
+        captures = [Captured(reading.click, now) for reading in readings if isinstance(reading, Clicked)]
+        if captures:
+            woken = await self.clicks.capture(captures)
+            self.telemetry.captured(len(captures), sum(woken.values()))
+            if woken:
+                self.due(woken)
+
+    def _together(self, readings: Sequence[Capture]) -> web.Response:
+        captured = sum(isinstance(reading, Clicked) for reading in readings)
+        rejected = 0
+        for reading in readings:
+            if isinstance(reading, Refused):
+                rejected += 1
+                self.telemetry.refused(reading.problems[0].code, 1)
+        status = 202 if not rejected else 422 if rejected == len(readings) else 207
+        counts = {"captured": captured, "not_captured": len(readings) - captured - rejected, "rejected": rejected}
+        results = [_result(index, reading) for index, reading in enumerate(readings)]
+        return json_reply({**counts, "results": results}, status)
+
+
+def _alone(reading: Capture) -> web.Response:
+    if isinstance(reading, Refused):
+        raise invalid(reading.problems)
+    return json_reply(_answer(reading), 202)
+
+
+def _result(index: int, reading: Capture) -> Json:
+    if isinstance(reading, Refused):
+        return {"index": index, "status": 422, "errors": errors_of(reading.problems)}
+    return {"index": index, "status": 202, **_answer(reading)}
+
+
+def _answer(reading: Clicked | NotCaptured) -> Json:
+    match reading:
+        case Clicked(warnings=warnings):
+            return {"captured": True, "reason": None, "warnings": _shown(warnings)}
+        case NotCaptured(reason, warnings):
+            return {"captured": False, "reason": reason, "warnings": _shown(warnings)}
+        case _:
+            assert_never(reading)
+
+
+def _shown(warnings: Sequence[Warning_]) -> list[Json]:
+    return [asdict(warning) for warning in warnings]

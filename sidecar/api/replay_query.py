@@ -1,0 +1,74 @@
+"""What POST /v1/replay is asked for: from its body to a query, or to every problem it has."""
+
+from dataclasses import dataclass
+
+from sidecar.api import parameters
+from sidecar.api.problem import BAD_BODY, HttpProblem, invalid
+from sidecar.core import fields
+from sidecar.core.body import BadBody, parse
+from sidecar.core.entry import State
+from sidecar.core.instant import UnixMillis
+from sidecar.core.members import Members, Shape
+from sidecar.core.problem import Findings, Problem, Refusal
+from sidecar.ports import ReplayQuery
+
+SHAPE = Shape("", frozenset({"state", "reason", "event", "since", "dry_run", "cursor"}))
+"""Every field."""
+
+STATES = (State.DEAD, State.SKIPPED)
+"""What can be replayed."""
+
+_text = fields.text(parameters.MAX_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which rows, whether only to count them, and after which one to go on."""
+
+    query: ReplayQuery
+    dry_run: bool
+    after_seq: int
+
+
+def read_wish(body: bytes) -> Wish:
+    """What the body asks for; HttpProblem with everything that is wrong with it."""
+    try:
+        given = parse(body)
+    except BadBody as error:
+        said = str(error)
+        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
+    if not isinstance(given, dict):
+        raise invalid([Problem("", "not_an_object", "the body must be an object")])
+    findings = Findings()
+    members = Members(given, SHAPE, findings)
+    state = members.require("state", _state)
+    query = ReplayQuery(
+        state or State.DEAD,
+        reason=members.take("reason", _text),
+        event=members.take("event", _text),
+        since=members.take("since", _instant),
+    )
+    wish = Wish(query, members.take("dry_run", _flag) or False, members.take("cursor", _cursor) or 0)
+    if findings.problems:
+        raise invalid(findings.problems)
+    return wish
+
+
+def _state(value: object) -> State:
+    if value in STATES:
+        return State(str(value))
+    raise Refusal("unknown_state", f"must be {' or '.join(STATES)}")
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise Refusal("not_a_boolean", "must be true or false, without quotes")
+
+
+def _instant(value: object) -> UnixMillis:
+    return parameters.instant(fields.string(value))
+
+
+def _cursor(value: object) -> int:
+    return parameters.cursor(fields.string(value))

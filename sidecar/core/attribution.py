@@ -1,0 +1,122 @@
+"""Which click led to a conversion, and until when to wait for it. Decided when a row is due, from plain values.
+
+How clicks are stored and looked up is left to the store, what is written down to `attributor`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from sidecar.core.conversion import Click
+from sidecar.core.entry import Entry, Reason
+from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionRules:
+    """What the configuration says of clicks."""
+
+    wait_millis: int
+    """How long a conversion waits, from its receipt, for the first click of its visitor."""
+    settle_millis: int
+    """How old a click must be when its conversion is uploaded.
+
+    https://help.ads.microsoft.com/apex/index/3/en/56850 advises an hour.
+    """
+    retention_seconds: int
+    """How long a click is good for; Microsoft forgets it after 90 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoalTraits:
+    """What is known of a goal; None is what is not known."""
+
+    window_seconds: int | None = None
+    """How long after its click a conversion counts."""
+    enhanced: bool | None = None
+    """Whether it matches by hashed e-mail and phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """It may go out; with this click, as it is (None), or without its own click id."""
+
+    click: Click | None = None
+    without_msclkid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It is looked at again at `due_at`, or as soon as a click of its visitor comes in."""
+
+    reason: Reason
+    due_at: UnixMillis
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """It can no longer count."""
+
+    reason: Reason
+
+
+Choice = Send | Wait | Skip
+
+
+def needs_choice(entry: Entry, goal: GoalTraits) -> bool:
+    """Whether there is anything to decide: not for what is frozen, nor for a mere click id."""
+    if entry.goal is not None:
+        return False
+    return entry.visitor_id is not None or (entry.msclkid is None and goal.enhanced is False)
+
+
+def decide(entry: Entry, click: Click | None, goal: GoalTraits, rules: AttributionRules, now: UnixMillis) -> Choice:
+    """What becomes of `entry` now.
+
+    `click` is the last one of its visitor at or before its time; where the entry brings a click id of its own, that
+    very click if it was captured for the visitor.
+    """
+    click = click if click is not None and is_kept(click.clicked_at, rules, now) else None
+    if click is not None:
+        return _with_click(entry, click, goal, rules, now)
+    if entry.msclkid is not None:
+        return Send()
+    return _without_click(entry, goal, rules, now)
+
+
+def is_kept(clicked_at: UnixSeconds, rules: AttributionRules, now: UnixMillis) -> bool:
+    """Whether a click of that time is young enough to be used."""
+    return clicked_at >= seconds(now) - rules.retention_seconds
+
+
+def _with_click(entry: Entry, click: Click, goal: GoalTraits, rules: AttributionRules, now: UnixMillis) -> Choice:
+    if goal.window_seconds is not None and entry.time - click.clicked_at > goal.window_seconds:
+        return Send(without_msclkid=True) if _has_use_for_hashes(entry, goal) else Skip(Reason.OUTSIDE_WINDOW)
+    settled_at = UnixMillis(millis(click.clicked_at) + rules.settle_millis)
+    return Wait(Reason.CLICK_SETTLING, settled_at) if settled_at > now else Send(click)
+
+
+def _without_click(entry: Entry, goal: GoalTraits, rules: AttributionRules, now: UnixMillis) -> Choice:
+    if entry.visitor_id is None:
+        return Send() if _has_use_for_hashes(entry, goal) else Skip(Reason.GOAL_NOT_ENHANCED)
+    until = UnixMillis(entry.received_at + rules.wait_millis)
+    if until > now:
+        return Wait(Reason.AWAITING_CLICK, until)
+    return Send() if _has_use_for_hashes(entry, goal) else Skip(Reason.NO_CLICK)
+
+
+def _has_use_for_hashes(entry: Entry, goal: GoalTraits) -> bool:
+    """Whether it can be matched without a click. A goal of which nothing is known gets the benefit of the doubt."""
+    return goal.enhanced is not False and (entry.email_sha256 is not None or entry.phone_sha256 is not None)
+
+
+def with_choice(entry: Entry, choice: Send) -> Entry:
+    """The entry as it will be frozen and sent."""
+    match choice:
+        case Send(click=Click() as click):
+            return replace(entry, msclkid=click.msclkid, clicked_at=click.clicked_at)
+        case Send(without_msclkid=True):
+            return replace(entry, msclkid=None)
+        case Send():
+            return entry
+        case _:
+            assert_never(choice)

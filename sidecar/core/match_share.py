@@ -1,0 +1,59 @@
+"""How many of a goal's recent conversions carry something that Microsoft may match them by. Numbers in, numbers out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+LEAST_RECEIVED = 100
+"""Fewer say nothing yet."""
+
+WINDOW = 1_000
+"""When so many are counted all numbers are halved: what came long ago fades, and the cost stays that of an addition."""
+
+LOW = 0.2
+"""Below this share something is lost on the way: a shop that gives e-mail addresses has one for nearly every order."""
+
+ENOUGH = 0.25
+"""From this share on it is over: a little above, so that it does not come and go with every order."""
+
+
+class Share(NamedTuple):
+    """What the last conversions of one goal carried, those included that intake skipped as `no_identifier`."""
+
+    received: int = 0
+    carrying: int = 0
+    """Those with at least one of the following."""
+    msclkid: int = 0
+    email: int = 0
+    phone: int = 0
+
+    def plus(self, matched_by: Sequence[str], n: int = 1) -> "Share":
+        """The share once `n` more came in, all with these identifiers; `matched_by` is empty for none."""
+        msclkid, email, phone = "msclkid" in matched_by, "email" in matched_by, "phone" in matched_by
+        grown = Share(
+            self.received + n,
+            self.carrying + n * (msclkid or email or phone),
+            self.msclkid + n * msclkid,
+            self.email + n * email,
+            self.phone + n * phone,
+        )
+        while grown.received > WINDOW:
+            grown = grown.halved()
+        return grown
+
+    def halved(self) -> "Share":
+        """Half of everything."""
+        return Share(self.received // 2, self.carrying // 2, self.msclkid // 2, self.email // 2, self.phone // 2)
+
+    def is_low(self, *, stands: bool) -> bool:
+        """Whether too few carry something; `stands` says that it was so until now."""
+        if self.received < LEAST_RECEIVED:
+            return stands
+        return self.carrying < (ENOUGH if stands else LOW) * self.received
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return (
+            f"of the last {self.received} conversions {self.carrying} can be matched: {self.msclkid} by click id, "
+            f"{self.email} by e-mail, {self.phone} by phone"
+        )

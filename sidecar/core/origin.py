@@ -1,0 +1,34 @@
+"""Where a conversion or click came from: the ad account it belongs to, and the click id its request carries."""
+
+from collections.abc import Collection
+
+from sidecar.core import fields, identity
+from sidecar.core.members import Members
+
+UNUSABLE = {"landing_url": "landing_url_unusable", "url": "url_unusable"}
+"""The warning about a URL whose `msclkid` is no click id, by the name of its field."""
+
+
+def account(members: Members, default: str | None, accounts: Collection[str], missing: str) -> str:
+    """The account that the request names, else `default`, else the only one there is.
+
+    `missing` is the problem when there are several and nothing names one; empty leaves it unsaid.
+    """
+    named = members.take("account", fields.one_of(accounts, "unknown_account", "accounts"))
+    fallback = default or (next(iter(accounts)) if len(accounts) == 1 else "")
+    if missing and not fallback and members.get("account") is None:
+        members.refuse("account", "account_required", missing)
+    return named or fallback
+
+
+def msclkid(members: Members, url_name: str) -> str | None:
+    """The click id, else the last usable one in the URL, which is no problem: shoppers can change a URL."""
+    given = members.take("msclkid", fields.click_id)
+    url = members.take(url_name, fields.string)
+    if members.get("msclkid") is not None or url is None:
+        return given
+    found = identity.click_ids_in(url)
+    usable = [id_ for text in found if (id_ := identity.click_id(text))]
+    if found and not usable:
+        members.warn(UNUSABLE[url_name], url_name, "has an msclkid that is no click id, and was left out")
+    return usable[-1] if usable else None

@@ -1,0 +1,187 @@
+"""Clicks of visitors: capturing them, waking the conversions that waited for one, looking them up, forgetting them.
+
+What a click means for a conversion was or will be decided elsewhere.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.core.attribution import Skip, Wait
+from sidecar.core.conversion import Click, visitor_hash
+from sidecar.core.entry import Entry, State
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
+from sidecar.ports import Aside, Captured
+from sidecar.store.sqlite.committer import Committer
+from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.database import Database
+
+WAKE_ROWS = 1_000
+"""How many conversions one transaction wakes; the rest follow in further ones."""
+
+# All clicks of a group at once; of one click the earliest time stays.
+CAPTURE = """
+    INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true
+    ON CONFLICT (visitor, msclkid) DO UPDATE SET clicked_at = excluded.clicked_at
+    WHERE excluded.clicked_at < clicks.clicked_at"""
+
+# The conversions that a click makes worth another look: set aside for want of it, and not too old to count.
+SET_ASIDE = """
+    SELECT e.seq, l.account, e.state FROM json_each(:clicks) AS click
+    JOIN entries e ON e.visitor = click.value ->> 0 AND e.reason IN ('awaiting_click', 'no_click', 'outside_window')
+    JOIN lanes l ON l.id = e.lane
+    WHERE e.visitor_id = click.value ->> 1 AND e.time >= click.value ->> 3 AND e.time >= :oldest
+        AND (e.state = 'pending' AND e.claimed = 0 OR e.state = 'skipped')
+    LIMIT :limit"""
+
+WAKE = """
+    UPDATE entries
+    SET history = CASE WHEN state = 'pending' THEN history ELSE
+            json_insert(coalesce(history, '[]'), '$[#]', json_object(
+                'revived_at', :now, 'state', state, 'reason', reason, 'settled_at', settled_at)) END,
+        state = 'pending', reason = NULL, due_at = :now, settled_at = NULL
+    WHERE seq IN (SELECT value FROM json_each(:rows))"""
+
+# For each conversion: its own click where it brings one, else the last one of its visitor at or before its time.
+SEEN = """
+    SELECT wanted.value ->> 0, c.msclkid, c.clicked_at
+    FROM json_each(?) AS wanted JOIN clicks c ON c.seq = CASE
+        WHEN wanted.value ->> 4 IS NOT NULL
+        THEN (SELECT seq FROM clicks WHERE visitor = wanted.value ->> 1 AND msclkid = wanted.value ->> 4)
+        ELSE (SELECT seq FROM clicks WHERE visitor = wanted.value ->> 1 AND clicked_at <= wanted.value ->> 3
+              ORDER BY clicked_at DESC, seq DESC LIMIT 1) END
+    WHERE c.visitor_id = wanted.value ->> 2 AND c.clicked_at <= wanted.value ->> 3"""
+
+# Rows that wait for a click, or can no longer count without one: unless a better click came in meanwhile.
+ASIDE = """
+    UPDATE entries
+    SET state = step.value ->> 1, reason = step.value ->> 2, due_at = coalesce(step.value ->> 3, due_at),
+        settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
+    FROM json_each(:steps) AS step
+    WHERE entries.seq = step.value ->> 0 AND state = 'pending' AND claimed = 0
+        AND NOT EXISTS (SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.clicked_at <= entries.time
+            AND c.clicked_at > step.value ->> 4 AND entries.msclkid IS NULL)
+    RETURNING seq, state"""
+
+# The last number of a slice, and when its first click was captured.
+SLICE = """
+    SELECT max(seq), min(captured_at) FROM (SELECT seq, captured_at FROM clicks WHERE seq > ? ORDER BY seq LIMIT ?)"""
+
+PRUNE = "DELETE FROM clicks WHERE seq > ? AND seq <= ? AND clicked_at < ?"
+
+PRUNE_LATE = """
+    DELETE FROM clicks WHERE seq IN (
+        SELECT seq FROM clicks WHERE captured_at - clicked_at * 1000 > 86400000 AND clicked_at < ? LIMIT ?)"""
+
+_BEFORE_ALL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """How many rows of each account are due again; `more` says that there may be others still."""
+
+    rows: Mapping[str, int]
+    more: bool
+
+
+def write_captures(db: sqlite3.Connection, captures: Sequence[Captured]) -> Woken:
+    """Keep the clicks, and make the conversions due that were set aside for want of them."""
+    values = [
+        (
+            visitor_hash(one.click.account, one.click.visitor_id),
+            one.click.visitor_id,
+            one.click.msclkid,
+            one.click.clicked_at,
+            one.captured_at,
+        )
+        for one in captures
+    ]
+    clicks = json.dumps(values, ensure_ascii=False)
+    db.execute(CAPTURE, (clicks,))
+    return _wake(db, clicks, captures[0].captured_at)
+
+
+def _wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
+    given = {"clicks": clicks, "oldest": seconds(now) - MAX_AGE_SECONDS, "limit": WAKE_ROWS}
+    found = db.execute(SET_ASIDE, given).fetchall()
+    rows = {row[0]: row for row in found}.values()  # one row may have waited for several of these clicks
+    if rows:
+        db.execute(WAKE, {"rows": json.dumps([row[0] for row in rows]), "now": now})
+        revived = sum(state == State.SKIPPED for _, _, state in rows)
+        count(db, {State.SKIPPED: -revived, State.PENDING: revived})
+    return Woken(Counter(account for _, account, _ in rows), len(found) == WAKE_ROWS)
+
+
+def seen(db: sqlite3.Connection, entries: Sequence[Entry]) -> dict[int, Click]:
+    """By seq the click of each entry whose visitor had one; one statement, whatever the number of stored clicks."""
+    accounts = {entry.seq: entry for entry in entries if entry.visitor_id is not None}
+    wanted = [
+        (entry.seq, visitor_hash(entry.lane.account, entry.visitor_id), entry.visitor_id, entry.time, entry.msclkid)
+        for entry in accounts.values()
+        if entry.visitor_id is not None
+    ]
+    rows = db.execute(SEEN, (json.dumps(wanted, ensure_ascii=False),)) if wanted else ()
+    return {seq: _click(accounts[seq], msclkid, clicked_at) for seq, msclkid, clicked_at in rows}
+
+
+def _click(entry: Entry, msclkid: str, clicked_at: UnixSeconds) -> Click:
+    return Click(account=entry.lane.account, visitor_id=entry.visitor_id or "", msclkid=msclkid, clicked_at=clicked_at)
+
+
+def set_aside(db: sqlite3.Connection, asides: Sequence[Aside], now: UnixMillis) -> dict[int, State]:
+    """Write down what waits or ends for want of a click, unless a later one came in since; each one's state."""
+    steps = json.dumps([_step(aside) for aside in asides])
+    moved = {seq: State(state) for seq, state in db.execute(ASIDE, {"steps": steps, "now": now})}
+    skipped = sum(state is State.SKIPPED for state in moved.values())
+    count(db, {State.PENDING: -skipped, State.SKIPPED: skipped})
+    return moved
+
+
+def _step(aside: Aside) -> tuple[int, str, str, int | None, int]:
+    """seq, state, reason, due_at, and the time of the click that was looked at."""
+    after = _BEFORE_ALL if aside.clicked_at is None else aside.clicked_at
+    match aside.choice:
+        case Wait(reason, due_at):
+            return (aside.seq, State.PENDING.value, reason.value, due_at, after)
+        case Skip(reason):
+            return (aside.seq, State.SKIPPED.value, reason.value, None, after)
+
+
+def prune(db: sqlite3.Connection, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
+    """Delete the clicks from before `before` among the `limit` after `after_seq`, and as many that were told late.
+
+    The number to go on after; None when the rest is too young: a click is told after it happened.
+    """
+    db.execute(PRUNE_LATE, (before, limit))
+    last, first_captured_at = db.execute(SLICE, (after_seq, limit)).fetchone()
+    if last is None or first_captured_at >= millis(before):
+        return None
+    db.execute(PRUNE, (after_seq, last, before))
+    return int(last)
+
+
+class SqliteClicks:
+    """Implements `ports.Clicks` beside the outbox, in the same file and behind the same committer."""
+
+    def __init__(self, committer: Committer[Any, Any], reader: Database) -> None:
+        self._committer = committer
+        self._reader = reader
+
+    async def capture(self, captures: Sequence[Captured]) -> Mapping[str, int]:
+        woken = Counter[str]()
+        more = bool(captures)
+        while more:
+            group: Woken = (await self._committer.put(captures))[0]
+            woken.update(group.rows)
+            more = group.more
+        return woken
+
+    async def seen(self, entries: Sequence[Entry]) -> dict[int, Click]:
+        return await self._reader.call(lambda db: seen(db, entries))
+
+    async def prune(self, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
+        return await self._committer.write(lambda db: prune(db, before, after_seq, limit), can_wait=True)

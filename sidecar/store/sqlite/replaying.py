@@ -1,0 +1,162 @@
+"""What an operator does with rows: dead and skipped ones become due again, waiting and dead ones are discarded.
+
+By filter it goes in slices of the index of ended rows, each a transaction of its own that keeps the counts.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import Lane, State
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
+from sidecar.ports import Moved, ReplayQuery, ReplaySlice, StorageUnavailable, Unmoved
+from sidecar.store.sqlite import reading
+from sidecar.store.sqlite.counting import count, counts
+
+# Where a slice of ended rows ends: the last of the next so many rows of the state.
+SLICE = """
+    SELECT max(seq) FROM (
+        SELECT seq FROM entries INDEXED BY entries_ended
+        WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq > :after
+        ORDER BY seq LIMIT :rows)"""
+
+# What fits a filter in a slice, and whether Microsoft would refuse it for its age. Of an erased row nothing is left.
+FITTING = """
+    SELECT seq, lane, time < :oldest FROM entries INDEXED BY entries_ended
+    WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq > :after AND seq <= :last
+        AND reason IS NOT 'erased' AND (:reason IS NULL OR reason = :reason)
+        AND lane IN (SELECT value FROM json_each(:lanes)) AND (:since IS NULL OR received_at >= :since)"""
+
+_NOTED = """
+    history = CASE WHEN json_array_length(coalesce(history, '[]')) >= 50 THEN history ELSE
+        json_insert(coalesce(history, '[]'), '$[#]', json_object(
+            '{verb}_at', :now, 'state', state, 'reason', reason, 'settled_at', settled_at, 'error', error,
+            'error_code', error_code, 'message', message)) END"""
+
+# Due again at once. What may be at Microsoft already keeps goal, second and identity: the very same bytes go again.
+REPLAY = f"""
+    UPDATE entries
+    SET {_NOTED.format(verb="replayed")},
+        state = 'pending', reason = CASE WHEN time * 1000 > :now THEN 'not_yet' END, due_at = max(:now, time * 1000),
+        claimed = 0, again = 0, retries = 0, refusals = 0, settled_at = NULL,
+        error = NULL, error_code = NULL, message = NULL,
+        goal = CASE WHEN maybe_sent THEN goal END, sent_time = CASE WHEN maybe_sent THEN sent_time END,
+        identity = CASE WHEN maybe_sent THEN identity END,
+        click = CASE WHEN maybe_sent THEN click END, clicked_at = CASE WHEN maybe_sent THEN clicked_at END
+    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN ('dead', 'skipped')"""  # noqa: S608 - constants only
+
+# A row that may go back into the outbox: nothing of it is too old or erased.
+REPLAYABLE = """
+    SELECT 1 FROM entries
+    WHERE seq = ? AND state IN ('dead', 'skipped') AND reason IS NOT 'erased' AND time >= ?"""
+
+# Ends a row of which nothing can be at Microsoft, and that no request carries just now.
+DISCARD = f"""
+    UPDATE entries
+    SET {_NOTED.format(verb="discarded")}, state = 'canceled', reason = 'discarded', claimed = 0, settled_at = :now
+    WHERE seq = :seq AND maybe_sent = 0 AND (state = 'dead' OR (state = 'pending' AND (
+        claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))))"""  # noqa: S608
+
+
+def replay(db: sqlite3.Connection, seq: int, now: UnixMillis, max_pending: int) -> Moved | Unmoved | None:
+    """Make one row due again. Unmoved where it may not be; None when there is no such row."""
+    before = reading.get(db, seq)
+    if before is None:
+        return None
+    if db.execute(REPLAYABLE, (seq, _oldest(now))).fetchone() is None:
+        return Unmoved(before)
+    _replay(db, [seq], before.state, now, max_pending)
+    return _moved(db, seq)
+
+
+def discard(db: sqlite3.Connection, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
+    """End one row as canceled. Unmoved where it may not be; None when there is no such row."""
+    before = reading.get(db, seq)
+    if before is None:
+        return None
+    if db.execute(DISCARD, {"seq": seq, "now": now}).rowcount == 0:
+        return Unmoved(before)
+    count(db, {before.state: -1, State.CANCELED: 1})
+    return _moved(db, seq)
+
+
+def _moved(db: sqlite3.Connection, seq: int) -> Moved:
+    after = reading.get(db, seq)
+    assert after is not None
+    return Moved(after)
+
+
+# --- By filter -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a slice holds for a query: rows to be replayed, how many of which account, and how many are too old."""
+
+    seqs: Sequence[int] = ()
+    accounts: Mapping[str, int] = field(default_factory=dict)
+    too_old: int = 0
+    last: int | None = None
+    """Where the next slice goes on; None at the end."""
+
+    @property
+    def slice(self) -> ReplaySlice:
+        return ReplaySlice(len(self.seqs), self.too_old, self.accounts, self.last)
+
+
+def preview(
+    db: sqlite3.Connection, query: ReplayQuery, lanes: Sequence[Lane], after_seq: int, limit: int, now: UnixMillis
+) -> ReplaySlice:
+    """What `replay_slice` would replay; nothing is written."""
+    return _found(db, query, lanes, after_seq, limit, now).slice
+
+
+def replay_slice(
+    db: sqlite3.Connection,
+    query: ReplayQuery,
+    lanes: Sequence[Lane],
+    after_seq: int,
+    limit: int,
+    now: UnixMillis,
+    max_pending: int,
+) -> ReplaySlice:
+    """Make due again what fits `query` among the next `limit` rows of its state after `after_seq`."""
+    found = _found(db, query, lanes, after_seq, limit, now)
+    if found.seqs:
+        _replay(db, found.seqs, query.state, now, max_pending)
+    return found.slice
+
+
+def _found(
+    db: sqlite3.Connection, query: ReplayQuery, lanes: Sequence[Lane], after_seq: int, limit: int, now: UnixMillis
+) -> _Found:
+    given: dict[str, Any] = {"state": query.state.value, "after": after_seq, "rows": limit}
+    last = db.execute(SLICE, given).fetchone()[0]
+    if last is None:
+        return _Found()
+    wanted = {lane.id: lane.account for lane in lanes if _fits(lane, query)}
+    given |= {"last": last, "reason": query.reason, "since": query.since, "oldest": _oldest(now)}
+    rows = db.execute(FITTING, given | {"lanes": json.dumps(list(wanted))}).fetchall()
+    young = [(seq, lane) for seq, lane, old in rows if not old]
+    accounts = Counter(wanted[lane] for _, lane in young)
+    return _Found([seq for seq, _ in young], accounts, len(rows) - len(young), last)
+
+
+def _fits(lane: Lane, query: ReplayQuery) -> bool:
+    return lane.kind is Kind.CONVERSION and query.event in (None, lane.event)
+
+
+def _replay(db: sqlite3.Connection, seqs: Sequence[int], state: State, now: UnixMillis, max_pending: int) -> None:
+    if counts(db).pending + len(seqs) > max_pending:
+        raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
+    moved = db.execute(REPLAY, {"seqs": json.dumps(seqs), "now": now}).rowcount
+    count(db, {state: -moved, State.PENDING: moved})
+
+
+def _oldest(now: UnixMillis) -> int:
+    """The earliest time of a conversion that Microsoft takes; as `core.entry.too_old` has it."""
+    return seconds(now) - MAX_AGE_SECONDS

@@ -1,0 +1,124 @@
+"""POST /v1/clicks: what is captured, what is not, and what it says of each."""
+
+from typing import Any
+
+import pytest
+from api_kit import MSCLKID, NOW, Api, OpenApi
+
+from sidecar.core.capture import CaptureRules
+
+CLICK = {"visitor_id": "v-81f0", "url": f"https://shop.example/?a=b&msclkid={MSCLKID}&c=d#top"}
+DAY = 86_400
+
+
+async def post(api: Api, given: Any, **options: Any) -> Any:
+    return await api.post(given, path="/v1/clicks", **options)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        CLICK,
+        {"visitor_id": "v", "msclkid": MSCLKID},
+        {"visitor_id": "v", "msclkid": f"_uet{MSCLKID}"},
+        {"visitor_id": "v", "url": f"/landing?MSCLKID={MSCLKID}"},
+        {**CLICK, "time": "2026-11-23T14:00:00Z", "account": "default", "consent": "granted"},
+        {**CLICK, "time": NOW // 1_000 - 90 * DAY},
+    ],
+)
+async def test_click_is_captured(api: Api, given: Any) -> None:
+    answer = await post(api, given)
+    assert (answer.status, answer.json) == (202, {"captured": True, "reason": None, "warnings": []})
+
+
+async def test_url_without_a_click_is_no_problem(api: Api) -> None:
+    answer = await post(api, {"visitor_id": "v", "url": "https://shop.example/?gclid=x"})
+    assert (answer.status, answer.json["captured"], answer.json["reason"]) == (202, False, "no_msclkid")
+
+
+async def test_url_with_an_unusable_click_is_told(api: Api) -> None:
+    answer = await post(api, {"visitor_id": "v", "url": "https://shop.example/?msclkid=x"})
+    assert (answer.status, answer.json["captured"]) == (202, False)
+    assert [warning["code"] for warning in answer.json["warnings"]] == ["url_unusable"]
+
+
+async def test_click_without_consent_is_not_kept(api: Api, open_api: OpenApi) -> None:
+    answer = await post(api, {**CLICK, "consent": "denied"})
+    assert (answer.status, answer.json["captured"], answer.json["reason"]) == (202, False, "consent_denied")
+
+
+async def test_missing_consent_means_what_is_configured(open_api: OpenApi) -> None:
+    api = await open_api(capture=lambda: CaptureRules(("default",), "denied"))
+    assert (await post(api, CLICK)).json["reason"] == "consent_denied"
+    assert (await post(api, {**CLICK, "consent": "granted"})).json["captured"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "code"),
+    [
+        ({"url": "https://shop.example/"}, "visitor_id", "required"),
+        ({"visitor_id": ""}, "visitor_id", "empty"),
+        ({**CLICK, "visitor_id": "v" * 201}, "visitor_id", "too_long"),
+        ({**CLICK, "visitor_id": 5}, "visitor_id", "not_text"),
+        ({"visitor_id": "v"}, "url", "required"),
+        ({"visitor_id": "v", "msclkid": "x"}, "msclkid", "invalid_msclkid"),
+        ({**CLICK, "time": NOW // 1_000 - 90 * DAY - 1}, "time", "too_old"),
+        ({**CLICK, "time": NOW // 1_000 + 301}, "time", "in_future"),
+        ({**CLICK, "time": "2026-11-23T14:00:00"}, "time", "time_without_offset"),
+        ({**CLICK, "account": "nobody"}, "account", "unknown_account"),
+        ({**CLICK, "consent": "yes"}, "consent", "invalid_consent"),
+        ({**CLICK, "visitorid": "v"}, "visitorid", "unknown_field"),
+        (5, "", "not_an_object"),
+    ],
+)
+async def test_what_cannot_be_used_is_refused_with_its_field(api: Api, given: Any, field: str, code: str) -> None:
+    answer = await post(api, given)
+    assert (answer.status, (field, code) in [(e["field"], e["code"]) for e in answer.json["errors"]]) == (422, True)
+
+
+async def test_all_problems_are_told_at_once(api: Api) -> None:
+    answer = await post(api, {"msclkid": "x", "time": "now"})
+    assert answer.codes == ["required", "invalid_time", "invalid_msclkid"]
+
+
+async def test_account_is_needed_where_there_are_several(open_api: OpenApi) -> None:
+    api = await open_api(capture=lambda: CaptureRules(("default", "other")))
+    assert (await post(api, CLICK)).codes == ["account_required"]
+    assert (await post(api, {**CLICK, "account": "other"})).status == 202
+
+
+async def test_array_is_answered_item_by_item(api: Api) -> None:
+    answer = await post(api, [CLICK, {"visitor_id": "v", "url": "/"}, {"visitor_id": "v"}])
+    assert answer.status == 207
+    assert {key: answer.json[key] for key in ("captured", "not_captured", "rejected")} == {
+        "captured": 1,
+        "not_captured": 1,
+        "rejected": 1,
+    }
+    assert [(one["index"], one["status"]) for one in answer.json["results"]] == [(0, 202), (1, 202), (2, 422)]
+    assert (await post(api, [{}])).status == 422
+    assert (await post(api, [CLICK])).status == 202
+    assert (await post(api, [])).codes == ["empty_array"]
+    assert (await post(api, [CLICK] * 1_001)).status == 413
+
+
+async def test_clicks_of_a_request_are_committed_together(api: Api) -> None:
+    await post(api, [{**CLICK, "visitor_id": f"v-{number}"} for number in range(200)])
+    assert api.world.commits == [200]
+
+
+async def test_repeat_changes_nothing(api: Api) -> None:
+    for _ in range(2):
+        assert (await post(api, CLICK)).json["captured"]
+
+
+async def test_conversion_of_a_visitor_is_stored_and_shown(api: Api) -> None:
+    answer = await api.post({"event": "purchase", "order_id": "A", "visitor_id": "v-1"})
+    assert (answer.status, answer.json["visitor_id"], answer.json["matched_by"]) == (202, "v-1", ["visitor"])
+    assert answer.json["msclkid"] is None
+
+
+async def test_url_is_stored_nowhere(api: Api) -> None:
+    await post(api, {"visitor_id": "v", "url": f"https://shop.example/canary?msclkid={MSCLKID}"})
+    for file in api.folder.iterdir():
+        assert b"canary" not in file.read_bytes()

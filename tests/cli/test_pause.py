@@ -1,0 +1,69 @@
+"""`sidecar pause` and `sidecar resume`, and what rows and health say meanwhile."""
+
+import json
+import time
+from typing import Any
+
+import requests
+from cli_rig import CLICK_ID, Service, sidecar
+
+
+def sent(service: Service, order_id: str) -> dict[str, Any]:
+    """The row of a conversion that was sent just now."""
+    shown = sidecar("send", "purchase", "--order-id", order_id, "--msclkid", CLICK_ID, "--json", url=service.url)
+    answer: dict[str, Any] = json.loads(shown.stdout)
+    return answer
+
+
+def row(service: Service, id_: str) -> dict[str, Any]:
+    answer: dict[str, Any] = requests.get(f"{service.url}/v1/conversions/{id_}", timeout=10).json()
+    return answer
+
+
+def test_paused_account_takes_and_keeps_and_says_so_until_it_is_resumed(service: Service) -> None:
+    with service.running():
+        first = sidecar("pause", "default", "--json", url=service.url)
+        assert first.exit_code == 0
+        assert json.loads(first.stdout) | {"since": ""} == {"account": "default", "state": "paused", "since": ""}
+        assert sidecar("pause", "default", "--json", url=service.url).stdout == first.stdout
+        since = json.loads(first.stdout)["since"]
+        assert f"default is paused since {since}" in sidecar("pause", "default", url=service.url).stdout
+        kept = sent(service, "P-1")
+        assert (kept["state"], kept["reason"]) == ("pending", "account_paused")
+        assert "sidecar resume" in kept["fix"]
+    with service.running():
+        health = requests.get(f"{service.url}/healthz", timeout=10).json()
+        check = health["checks"]["delivery"]
+        assert (health["status"], check["status"]) == ("degraded", "degraded")
+        assert check["message"] == f"Account paused by an operator: default (since {since})"
+        time.sleep(1)  # in which it would have been delivered
+        assert row(service, kept["id"])["reason"] == "account_paused"
+        again = sidecar("resume", "default", url=service.url)
+        assert (again.exit_code, again.stdout) == (0, "default is open: what is due goes out now.\n")
+        answer = json.loads(sidecar("resume", "default", "--json", url=service.url).stdout)
+        assert answer == {"account": "default", "state": "open", "since": None}
+        until = time.monotonic() + 20
+        while row(service, kept["id"])["state"] != "delivered":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert requests.get(f"{service.url}/healthz", timeout=10).json()["status"] == "ok"
+
+
+def test_unknown_account_is_told_with_those_that_there_are(running: Service) -> None:
+    for verb in ("pause", "resume"):
+        shown = sidecar(verb, "defualt", url=running.url)
+        assert shown.exit_code == 1
+        assert "There is no such account (HTTP 404)" in shown.stderr
+        assert "these accounts: default. Did you mean default?" in shown.stderr
+
+
+def test_strange_name_of_an_account_goes_out_as_one_part_of_the_address(running: Service) -> None:
+    assert "(HTTP 404)" in sidecar("pause", "../?#%2f ", url=running.url).stderr
+
+
+def test_web_page_cannot_pause_an_account(running: Service) -> None:
+    url = f"{running.url}/v1/accounts/default/pause"
+    for headers in ({}, {"Content-Type": "text/plain"}):
+        assert requests.post(url, headers=headers, timeout=10).status_code == 415
+    foreign = {"Content-Type": "application/json", "Origin": "https://evil.example"}
+    assert requests.post(url, headers=foreign, timeout=10).status_code == 403

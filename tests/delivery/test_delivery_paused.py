@@ -1,0 +1,82 @@
+"""An operator pauses an account: nothing of it goes out, others do, restarts included, until it is resumed."""
+
+from rig import DAY, MINUTE, Rig
+
+
+async def test_nothing_of_a_paused_account_goes_out_and_others_do(rig: Rig) -> None:
+    await rig.parts.pausing.pause("main")
+    await rig.post(5)
+    await rig.post(5, account="other")
+    await rig.until_pending(5)
+    rig.pass_time(20 * MINUTE)
+    await rig.give_time(0.3)
+    assert await rig.requests(account="main") == []
+    assert {row["attempt"] for row in rig.rows("account = 'main'")} == {0}
+    assert rig.standing() == {"paused_by_operator"}
+    await rig.balance()
+
+
+async def test_resuming_opens_at_once(rig: Rig) -> None:
+    await rig.parts.pausing.pause("main")
+    await rig.post(5)
+    await rig.give_time(0.2)
+    await rig.parts.pausing.resume("main")
+    await rig.until_pending(0, seconds=3)
+    assert rig.standing() == set()
+    assert [entry.error for entry in await rig.journal("trouble_cleared")] == ["paused_by_operator"]
+    await rig.balance()
+
+
+async def test_pause_outlives_a_restart_and_keeps_its_beginning(rig: Rig) -> None:
+    since = await rig.parts.pausing.pause("main")
+    rig.pass_time(DAY)
+    assert await rig.parts.pausing.pause("main") == since
+    await rig.post(5)
+    await rig.crash()
+    await rig.start()
+    await rig.give_time(0.3)
+    assert (rig.parts.outbox.counts.pending, await rig.requests()) == (5, [])
+    assert rig.parts.gates.paused_since("main") == since
+    assert rig.standing() == {"paused_by_operator"}
+    await rig.parts.pausing.resume("main")
+    await rig.until_pending(0)
+    await rig.crash()
+    await rig.start()
+    assert rig.standing() == set()
+    await rig.balance()
+
+
+async def test_request_that_is_on_its_way_finishes_and_opens_nothing(rig: Rig) -> None:
+    rig.fault(type="slow", seconds=0.5)
+    await rig.post(5)
+    await rig.until_requests(1)
+    await rig.parts.pausing.pause("main")
+    await rig.post(5)
+    await rig.until_pending(5)
+    await rig.give_time(0.3)
+    assert (len(await rig.requests()), rig.standing()) == (1, {"paused_by_operator"})
+    await rig.balance()
+
+
+async def test_batch_that_would_go_again_waits_too(rig: Rig) -> None:
+    rig.fault(type="reset_before")
+    await rig.post(5)
+    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    await rig.parts.pausing.pause("main")
+    sent = len(await rig.requests())
+    rig.pass_time(20 * MINUTE)
+    await rig.give_time(0.3)
+    assert len(await rig.requests()) == sent
+    await rig.parts.pausing.resume("main")
+    await rig.hurry()
+    await rig.balance()
+
+
+async def test_resuming_tries_an_account_at_once_that_microsoft_refused(rig: Rig) -> None:
+    rig.fault(type="fault", code=1030)
+    await rig.post(5)
+    await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused")
+    assert "paused_by_operator" not in rig.standing()
+    await rig.parts.pausing.resume("main")
+    await rig.until_pending(0, seconds=3)
+    await rig.balance()

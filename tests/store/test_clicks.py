@@ -1,0 +1,277 @@
+"""Clicks of visitors: what is kept, which one is found, whom it wakes, and when it is forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from outbox_building import (
+    CLICK,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    TAKEN,
+    House,
+    claim,
+    claimed,
+    conversion,
+    due,
+    first_of_day,
+    later,
+    orders,
+    put,
+    record_of,
+    seqs,
+    seqs_of,
+)
+
+from sidecar.core.attribution import Skip, Wait
+from sidecar.core.conversion import Click
+from sidecar.core.entry import Reason, State
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.ports import Aside, Captured, Clicks, Counts, Outbox, Replayed
+
+OTHER = "0" * 32
+MOMENT = UnixSeconds(seconds(NOW) - 3_600)
+"""When the conversions of these tests happened."""
+
+
+@pytest.fixture
+async def clicks(house: House, outbox: Outbox) -> AsyncIterator[Clicks]:
+    yield house.clicks
+
+
+def captured(
+    msclkid: str = CLICK, ago: int = 7_200, visitor_id: str = "v-1", account: str = "main", at: UnixMillis = NOW
+) -> Captured:
+    """A click of so many seconds ago."""
+    clicked_at = UnixSeconds(seconds(NOW) - ago)
+    return Captured(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), at)
+
+
+def visit(order_id: str = "ORDER-1", **given: object):  # type: ignore[no-untyped-def]
+    return conversion(order_id, **{"msclkid": None, "visitor_id": "v-1", **given})
+
+
+async def seen_of(outbox: Outbox, clicks: Clicks) -> list[str | None]:
+    """The click that is found for each due entry."""
+    entries = await due(outbox)
+    found = await clicks.seen(entries)
+    return [found[entry.seq].msclkid if entry.seq in found else None for entry in entries]
+
+
+# --- what is found ---------------------------------------------------------------------------------------------------
+
+
+async def test_last_click_at_or_before_the_conversion_is_found(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured("1" * 32, 9_000), captured("2" * 32, 3_600), captured("3" * 32, 3_599)])
+    await put(outbox, visit())
+    assert await seen_of(outbox, clicks) == ["2" * 32]
+
+
+async def test_of_two_clicks_in_one_second_the_later_told_is_found(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured("1" * 32), captured("2" * 32)])
+    await put(outbox, visit())
+    assert await seen_of(outbox, clicks) == ["2" * 32]
+
+
+async def test_clicks_of_other_visitors_and_accounts_are_not_found(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured(visitor_id="v-2"), captured(account="other"), captured("1" * 32, 3_000)])
+    await put(outbox, visit())
+    assert await seen_of(outbox, clicks) == [None]
+
+
+async def test_conversion_with_a_click_id_of_its_own_finds_that_click_only(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured(CLICK, 9_000), captured(OTHER, 7_200)])
+    await put(outbox, visit(msclkid=CLICK), visit("ORDER-2", msclkid="5" * 32))
+    (first, _) = await due(outbox)
+    found = await clicks.seen(await due(outbox))
+    assert {seq: (click.msclkid, click.clicked_at) for seq, click in found.items()} == {
+        first.seq: (CLICK, seconds(NOW) - 9_000)
+    }
+
+
+async def test_own_click_that_was_told_with_a_later_time_is_not_found(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured(CLICK, 3_000)])
+    await put(outbox, visit(msclkid=CLICK))
+    assert await clicks.seen(await due(outbox)) == {}
+
+
+async def test_same_click_of_a_visitor_keeps_its_earliest_time(outbox: Outbox, clicks: Clicks) -> None:
+    for ago in (7_200, 9_000, 8_000):
+        await clicks.capture([captured(ago=ago)])
+    await put(outbox, visit())
+    (click,) = (await clicks.seen(await due(outbox))).values()
+    assert click.clicked_at == seconds(NOW) - 9_000
+
+
+async def test_clicks_and_conversions_of_many_callers_share_a_group(outbox: Outbox, clicks: Clicks) -> None:
+    results = await asyncio.gather(
+        *(clicks.capture([captured(visitor_id=f"v-{number}")]) for number in range(20)),
+        *(put(outbox, visit(f"ORDER-{number}", visitor_id=f"v-{number}")) for number in range(20)),
+    )
+    assert [result[0].record.visitor_id for result in results[20:]] == [f"v-{number}" for number in range(20)]
+    assert await seen_of(outbox, clicks) == [CLICK] * 20
+
+
+async def test_clicks_survive_a_crash(house: House) -> None:
+    await house.open()
+    await house.clicks.capture([captured()])
+    await house.crash()
+    outbox = await house.open()
+    await put(outbox, visit())
+    assert await seen_of(outbox, house.clicks) == [CLICK]
+
+
+# --- what is set aside, and what wakes it ----------------------------------------------------------------------------
+
+
+def waiting(seq: int) -> Aside:
+    return Aside(seq, Wait(Reason.AWAITING_CLICK, later(HOUR)))
+
+
+def skipped(seq: int, reason: Reason = Reason.NO_CLICK, clicked_at: UnixSeconds | None = None) -> Aside:
+    return Aside(seq, Skip(reason), clicked_at)
+
+
+async def test_row_set_aside_waits_until_its_time(outbox: Outbox, clicks: Clicks) -> None:
+    (seq,) = await seqs_of(outbox, visit())
+    assert await outbox.set_aside([waiting(seq)], NOW) == {seq: State.PENDING}
+    record = await record_of(outbox, seq)
+    assert (record.state, record.reason, record.due_at) == (State.PENDING, "awaiting_click", later(HOUR))
+    assert await due(outbox, later(HOUR - 1)) == []
+    assert seqs(await due(outbox, later(HOUR))) == [seq]
+
+
+async def test_row_that_can_no_longer_count_ends_skipped(outbox: Outbox, clicks: Clicks) -> None:
+    (seq,) = await seqs_of(outbox, visit())
+    assert await outbox.set_aside([skipped(seq, Reason.OUTSIDE_WINDOW, first_of_day(9))], NOW) == {seq: State.SKIPPED}
+    record = await record_of(outbox, seq)
+    assert (record.state, record.reason, record.settled_at) == (State.SKIPPED, "outside_window", NOW)
+    assert outbox.counts == Counts(skipped=1)
+
+
+async def test_claimed_row_is_not_set_aside(outbox: Outbox, clicks: Clicks) -> None:
+    (seq,) = await seqs_of(outbox, visit())
+    await claimed(outbox)
+    assert await outbox.set_aside([skipped(seq)], NOW) == {}
+    assert outbox.counts == Counts(pending=1)
+
+
+async def test_row_whose_visitor_clicked_meanwhile_is_not_set_aside(outbox: Outbox, clicks: Clicks) -> None:
+    """The click came in after it was looked for: it would wake nobody, and the row would wait in vain."""
+    first, second = await seqs_of(outbox, visit(), visit("ORDER-2"))
+    await clicks.capture([captured()])
+    assert await outbox.set_aside([waiting(first), skipped(second)], NOW) == {}
+    assert seqs(await due(outbox)) == [first, second]
+
+
+async def test_row_is_set_aside_for_the_click_that_was_looked_at(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured()])
+    (seq,) = await seqs_of(outbox, visit())
+    settling = Aside(seq, Wait(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
+    assert await outbox.set_aside([settling], NOW) == {seq: State.PENDING}
+
+
+async def test_click_wakes_the_rows_that_waited_for_it(outbox: Outbox, clicks: Clicks) -> None:
+    rows = await seqs_of(outbox, visit(), visit("ORDER-2"), visit("ORDER-3", visitor_id="v-2"))
+    await outbox.set_aside([waiting(seq) for seq in rows], NOW)
+    assert await clicks.capture([captured(at=later(MINUTE))]) == {"main": 2}
+    assert seqs(await due(outbox, later(MINUTE))) == rows[:2]
+    assert (await record_of(outbox, rows[0])).reason is None
+
+
+async def test_click_after_the_conversion_wakes_nothing(outbox: Outbox, clicks: Clicks) -> None:
+    rows = await seqs_of(outbox, visit())
+    await outbox.set_aside([waiting(seq) for seq in rows], NOW)
+    assert await clicks.capture([captured(ago=3_599)]) == {}
+    assert await due(outbox) == []
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_CLICK, Reason.OUTSIDE_WINDOW])
+async def test_late_click_revives_rows_that_ended_for_want_of_it(
+    outbox: Outbox, clicks: Clicks, reason: Reason
+) -> None:
+    (seq,) = await seqs_of(outbox, visit())
+    before = await record_of(outbox, seq)
+    await outbox.set_aside([skipped(seq, reason)], later(HOUR))
+    assert await clicks.capture([captured(at=later(DAY))]) == {"main": 1}
+    assert outbox.counts == Counts(pending=1)
+    revived = await record_of(outbox, seq)
+    assert revived == replace(before, due_at=later(DAY))
+    assert seqs(await due(outbox, later(DAY))) == [seq]
+
+
+async def test_late_click_revives_no_row_that_is_too_old_to_count(outbox: Outbox, clicks: Clicks) -> None:
+    (seq,) = await seqs_of(outbox, visit())
+    await outbox.set_aside([skipped(seq)], NOW)
+    too_late = UnixMillis((MOMENT + MAX_AGE_SECONDS + 1) * 1_000)
+    assert await clicks.capture([captured(at=too_late)]) == {}
+    assert await clicks.capture([captured(at=UnixMillis(too_late - 1_000))]) == {"main": 1}
+
+
+async def test_late_click_revives_nothing_that_went_out_or_ended_otherwise(outbox: Outbox, clicks: Clicks) -> None:
+    rows = await seqs_of(outbox, visit(), visit("ORDER-2"), visit("ORDER-3"))
+    await outbox.set_aside([skipped(rows[2], Reason.GOAL_NOT_ENHANCED)], NOW)
+    taken = await claim(outbox, (await due(outbox))[:1])
+    assert taken is not None
+    await outbox.settle(taken, {}, TAKEN, NOW)
+    assert await clicks.capture([captured()]) == {}
+    assert outbox.counts == Counts(pending=1, delivered=1, skipped=1)
+
+
+async def test_thousands_of_rows_of_one_visitor_are_all_woken(outbox: Outbox, clicks: Clicks) -> None:
+    rows = await seqs_of(outbox, *[visit(f"ORDER-{number}") for number in range(2_500)])
+    await outbox.set_aside([skipped(seq) for seq in rows], NOW)
+    assert await clicks.capture([captured()]) == {"main": 2_500}
+    assert outbox.counts == Counts(pending=2_500)
+
+
+async def test_row_that_waited_for_a_click_is_known_by_its_visitor(outbox: Outbox, clicks: Clicks) -> None:
+    await put(outbox, visit())
+    (same,) = await put(outbox, visit())
+    assert isinstance(same, Replayed)
+    (other,) = await put(outbox, visit(visitor_id="v-2"))
+    assert not isinstance(other, Replayed)
+
+
+# --- forgotten -------------------------------------------------------------------------------------------------------
+
+
+async def pruned(clicks: Clicks, before: UnixSeconds, limit: int = 500) -> None:
+    after: int | None = 0
+    while after is not None:
+        after = await clicks.prune(before, after, limit)
+
+
+async def test_clicks_are_forgotten_by_the_time_they_happened(outbox: Outbox, clicks: Clicks) -> None:
+    ages = (9_000, 8_000, 7_000)
+    await clicks.capture([captured(f"{ago:032}", ago, at=later(-ago * 1_000)) for ago in ages])
+    await pruned(clicks, UnixSeconds(seconds(NOW) - 8_000), limit=1)
+    await put(outbox, visit())
+    assert await seen_of(outbox, clicks) == [f"{7_000:032}"]
+    await pruned(clicks, UnixSeconds(seconds(NOW) - 6_999))
+    assert await seen_of(outbox, clicks) == [None]
+
+
+async def test_click_that_was_told_weeks_late_is_forgotten_with_those_of_its_age(
+    outbox: Outbox, clicks: Clicks
+) -> None:
+    await clicks.capture([captured("1" * 32, 89 * 86_400), captured("2" * 32, 7_200)])
+    await put(outbox, visit(time=UnixSeconds(seconds(NOW) - 80 * 86_400)), visit("ORDER-2"))
+    assert await seen_of(outbox, clicks) == ["1" * 32, "2" * 32]
+    await pruned(clicks, first_of_day(88))
+    assert await seen_of(outbox, clicks) == [None, "2" * 32]
+
+
+async def test_young_clicks_end_the_walk(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured(f"{number:032}") for number in range(10)])
+    assert await clicks.prune(first_of_day(1), 0, 5) is None
+    assert await clicks.prune(UnixSeconds(seconds(NOW) + 1), 0, 5) == 5
+
+
+async def test_orders_without_visitors_know_nothing_of_clicks(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured()])
+    await put(outbox, *orders(2))
+    assert await clicks.seen(await due(outbox)) == {}

@@ -1,0 +1,92 @@
+"""Each step of normalising is shown as it is taken, and what cannot be used is told why."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core import identity, normalising
+
+JOHN = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
+NUMBER = "c59475d96e9f01d7d18d06cfad84dd02333207f02c0c2c5663ef2782cda0390e"
+"""Microsoft's own vectors."""
+
+
+def test_steps_of_an_email_lead_to_what_is_hashed() -> None:
+    found = normalising.email(" J.o.h.n+x@Contoso.com")
+    assert [name for name, _ in found.steps] == [name for name, _ in identity.EMAIL_STEPS]
+    assert [result for _, result in found.steps] == [
+        "J.o.h.n+x@Contoso.com",
+        "j.o.h.n+x@contoso.com",
+        "j.o.h.n+x@contoso.com",
+        "j.o.h.n@contoso.com",
+        "john@contoso.com",
+    ]
+    assert (found.sha256, found.unusable) == (JOHN, None)
+
+
+def test_steps_of_a_phone_lead_to_what_is_hashed() -> None:
+    found = normalising.phone("(425) 555-1234", "US")
+    assert [name for name, _ in found.steps] == [name for name, _ in identity.PHONE_STEPS]
+    assert found.steps[-1][1] == "+14255551234"
+    assert (found.sha256, found.unusable) == (NUMBER, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "exactly one @"),
+        ("john.contoso.com", "exactly one @"),
+        ("a@b@contoso.com", "exactly one @"),
+        ("@contoso.com", "nothing before the @"),
+        ("+shop@contoso.com", "nothing before the @"),
+        ("..@contoso.com", "nothing before the @"),
+        ("john@contoso", "no domain with a dot"),
+        ("john@contoso.", "no domain with a dot"),
+        ("groß@contoso.com", "not ASCII"),
+        ("john@contoso.com.", "name@domain.tld"),
+        ("jo(hn@contoso.com", "name@domain.tld"),
+        ("j" * 400 + "@contoso.com", "longer than 320"),
+    ],
+)
+def test_unusable_email_is_told_why(text: str, why: str) -> None:
+    found = normalising.email(text)
+    assert found.sha256 is None
+    assert why in str(found.unusable)
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "why"),
+    [
+        ("call me", None, "no digit"),
+        ("0171 5551234", None, "no country code, and nothing says"),
+        ("(0171) 5551234", None, "no country code, and nothing says"),
+        ("+1 425", None, "possible in its country"),
+        ("001 425", None, "possible in its country"),
+        ("12", "US", "possible in its country"),
+    ],
+)
+def test_unusable_phone_is_told_why(text: str, country: str | None, why: str) -> None:
+    found = normalising.phone(text, country)
+    assert found.sha256 is None
+    assert why in str(found.unusable)
+
+
+def test_hash_that_is_given_has_no_steps() -> None:
+    found = normalising.email(JOHN.upper())
+    assert (found.steps, found.sha256, found.unusable) == ((), JOHN, None)
+
+
+def test_text_that_is_far_too_long_is_not_shown() -> None:
+    assert normalising.email_steps("a" * 1_000_000) == normalising.phone_steps("1" * 1_000_000, "US") == ()
+
+
+@given(st.text(max_size=40) | st.emails(), st.sampled_from([None, "US", "IT", "DE"]))
+def test_whatever_is_given_is_usable_or_told_why(text: str, country: str | None) -> None:
+    for found in (normalising.email(text), normalising.phone(text, country)):
+        assert (found.sha256 is None) is (found.unusable is not None)
+
+
+@given(st.text(max_size=40))
+def test_why_repeats_nothing_of_the_text(text: str) -> None:
+    words = f"{normalising.why_no_email(text)} {normalising.why_no_phone(text, None)}"
+    assert words == words.replace("  ", " ") and (len(text) < 8 or text not in words)
