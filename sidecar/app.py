@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sidecar import __version__
 from sidecar.config import Config, ConfigError, changes, load
+from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.ports import StorageUnavailable
@@ -95,7 +96,7 @@ class Service:
         tasks.create_task(parts.outbox.committer.run())
         telling = tasks.create_task(parts.telemetry.run(parts.journal))
         flushing = tasks.create_task(parts.flusher.run())
-        endless = [tasks.create_task(work) for work in (parts.tokens.run(), self._reloads())]
+        endless = [tasks.create_task(work) for work in (parts.tokens.run(), parts.catalogue.run(), self._reloads())]
         tasks.create_task(parts.keeper.run(self._stopping))
         await self._prepare(parts.settings)
         async with served(parts, self.clock) as url:
@@ -117,6 +118,7 @@ class Service:
         if emulator is not None:
             await emulator.add_goals(settings.mapped_goals())
         await self.parts.outbox.open_lanes(settings.lanes())
+        self.parts.catalogue.expect(tuple(settings.config.accounts))
         self.parts.flusher.serve(tuple(settings.config.accounts))
 
     # --- Signals -----------------------------------------------------------------------------------------------------
@@ -162,6 +164,7 @@ class Service:
             settings.config = settings.with_reloaded(config).config
             self._forget_what_left()
             self.parts.pausing.tell()
+            self.parts.catalogue.reloaded()
             self.parts.gates.retry_now()
             told = f"changed: {', '.join(reloadable) or 'nothing'}"
             telemetry.reloaded(f"{told}; only after a restart: {', '.join(restart)}" if restart else told)
@@ -173,7 +176,7 @@ class Service:
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
         self.parts.gates.forget_but(accounts, goals)
         for standing in telemetry.board.standing():
-            of_goals = ("goal_not_found", "goal_settling", "low_match_rate")
+            of_goals = GOAL_TROUBLES | {"low_match_rate"}
             goal_left = standing.code in of_goals and standing.subject not in goals
             if goal_left or (standing.account is not None and standing.account not in accounts):
                 telemetry.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)

@@ -10,6 +10,7 @@ from sidecar.ports import Outbox, Waiting
 from sidecar.telemetry import Telemetry
 
 _TROUBLES = (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING)
+"""What an answer can tell of a goal; the catalogue tells more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,15 @@ class GoalWatch:
                 self._clear(account, goal, _TROUBLES)
         for goal, hold in {entry.goal: outcome for entry, outcome in placed if isinstance(outcome, Hold)}.items():
             self.gates.close_goal(account, goal or "", hold.reason, self.now())
+            if self.gates.hold_of(account, goal or "") is not None:
+                continue  # the catalogue has told of it already, and more exactly
             self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
             waiting = await self.outbox.waiting(list({entry.lane for entry, _ in placed if entry.goal == goal}))
             self.telemetry.trouble_raised(
                 hold.reason.value,
                 account=account,
                 subject=goal,
-                detail=f"{_told(waiting)}; Microsoft says: {hold.fault.message or hold.fault.error}",
+                detail=f"{told(waiting)}; Microsoft says: {hold.fault.message or hold.fault.error}",
                 tracking_id=tracking_id,
             )
 
@@ -45,7 +48,7 @@ class GoalWatch:
             self.telemetry.trouble_cleared(code.value, account=account, subject=goal)
 
 
-def _told(waiting: Waiting) -> str:
+def told(waiting: Waiting) -> str:
     """How many rows wait, and when the first of them gets too old."""
     rows = f"more than {waiting.rows}" if waiting.more else str(waiting.rows)
     if waiting.first_time is None:

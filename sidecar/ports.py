@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar.core.answer import Answer, Verdict
+from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Entry, Lane, State, Step
+from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 
@@ -353,6 +354,41 @@ class Pauses(Protocol):
 
     async def remove(self, account: str) -> None:
         """It is paused no more."""
+
+
+# --- Goals -----------------------------------------------------------------------------------------------------------
+
+
+class GoalPlatform(Protocol):
+    """Where goals are. Each call takes its place in the account's pace; NotConnected when there is no token."""
+
+    def identity(self, account: str) -> str:
+        """Which account it is there: another one's goals say nothing of it."""
+
+    async def goals(self, account: str) -> Sequence[Goal] | Refused | Lost:
+        """Every goal that the account can see."""
+
+    async def auto_tagging(self, account: str) -> bool | Refused | Lost | None:
+        """Whether click ids are added to landing addresses; None where nobody says."""
+
+    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | Refused | Lost:
+        """Create these goals: what became of each, in order. They cannot be deleted."""
+
+    def sharing(self, account: str) -> Sequence[str]:
+        """As `Platform.sharing`."""
+
+    def throttled(self, account: str) -> None:
+        """As `Platform.throttled`."""
+
+
+class Goals(Protocol):
+    """Where the catalogues are kept, so that a restart does not take old goals for new ones."""
+
+    async def load(self) -> Sequence[Catalogue]:
+        """The catalogue of each account, as it was last saved."""
+
+    async def save(self, catalogue: Catalogue) -> None:
+        """Keep an account's catalogue in place of the one before; durably."""
 
 
 # --- Journal ---------------------------------------------------------------------------------------------------------

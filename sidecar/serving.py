@@ -11,6 +11,7 @@ from aiohttp import web
 from sidecar import __version__, banner, connect
 from sidecar.api.accounts import Accounts
 from sidecar.api.bodies import BodyLimits
+from sidecar.api.goals import GoalsPage
 from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
 from sidecar.api.logs import LogsPage
@@ -24,6 +25,7 @@ from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.settings import Settings
+from sidecar.telemetry import OF_GOALS_AND_ROWS
 from sidecar.wiring import Chances, Parts
 
 GRACE_SECONDS = 4.0
@@ -91,13 +93,17 @@ def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
         return Held(reason, parts.tokens.connection.trouble)
     if reason is Reason.ACCOUNT_PAUSED and parts.gates.paused_since(record.account) is not None:
         return Held(reason, "paused_by_operator")
-    if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING, Reason.THROTTLED):
+    if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_PAUSED, Reason.GOAL_SETTLING):
+        hold = parts.gates.hold_of(record.account, goal or "")
+        return Held(reason, hold.trouble if hold else None)
+    if reason is Reason.THROTTLED:
         return Held(reason)
     goes_again = record.claimed and not record.leased
-    if reason is None and not goes_again and parts.gates.lets_out(record.account, now):
+    waits_for_reading = parts.gates.awaits_reading(record.account)
+    if reason is None and not goes_again and (waits_for_reading or parts.gates.lets_out(record.account, now)):
         return None
     standing = parts.telemetry.board.standing(account=record.account)
-    trouble = next((one.code for one in standing if one.subject is None), None)
+    trouble = next((one.code for one in standing if one.subject is None and one.code not in OF_GOALS_AND_ROWS), None)
     return Held(reason or Reason.RETRYING, trouble)
 
 
@@ -109,7 +115,23 @@ def _routes(parts: Parts) -> list[web.RouteDef]:
         web.get("/logs", logs.get),
         web.get("/metrics", metrics.get),
         *accounts.routes(),
+        *_goal_routes(parts),
         *connect.routes(parts.connector),
+    ]
+
+
+def _goal_routes(parts: Parts) -> list[web.RouteDef]:
+    settings = parts.settings
+    goals = GoalsPage(
+        parts.catalogue,
+        lambda: tuple(settings.config.accounts),
+        lambda: settings.catalogue().settle_millis,
+        BodyLimits(max_bytes=settings.config.server.max_body),
+    )
+    return [
+        web.get("/v1/goals", goals.get),
+        web.post("/v1/goals/plan", goals.plan),
+        web.post("/v1/goals/apply", goals.apply),
     ]
 
 

@@ -5,10 +5,14 @@ A reload swaps the configuration here; whoever asks next gets the new answer.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
-from sidecar.config import RELOADABLE, Config
+from sidecar.catalogue import CatalogueRules
+from sidecar.config import RELOADABLE, Config, Event
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.capture import CaptureRules
+from sidecar.core.conversion import plain_decimal
+from sidecar.core.goal import GoalRule, NewGoal, goal_rules, new_goal
 from sidecar.core.intake import EventRule, Rules
 from sidecar.courier import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
@@ -113,16 +117,43 @@ class Settings:
 
     def mapped_goals(self) -> tuple[MappedGoal, ...]:
         """The goals that the embedded emulator has: one for each name that events are mapped to."""
-        by_name = {event.goal: event for event in self.config.events.values()}
-        return tuple(
-            MappedGoal(
-                name=name,
-                category=event.category or "Purchase",
-                count_type=event.count_type or "All",
-                window_minutes=int((event.window or 90 * 86_400) // 60),
-                revenue=event.revenue or "VariableValue",
-                currency=event.currency,
-                enhanced=event.enhanced is not False,
-            )
-            for name, event in by_name.items()
-        )
+        return tuple(_mapped(new_goal(rule)) for rule in goal_rules(self.goal_rules()).values())
+
+    def goal_rules(self, account: str | None = None) -> Mapping[str, GoalRule]:
+        """What is said of each event's goal, by event: of all events, or of those that are meant for an account."""
+        return {
+            name: _goal_rule(event)
+            for name, event in self.config.events.items()
+            if account is None or event.account in (None, account)
+        }
+
+    def catalogue(self) -> CatalogueRules:
+        """When goals are read, and how old they must be. The embedded emulator makes its goals old enough."""
+        settle_seconds = 0 if self.embeds_emulator else self.config.delivery.goal_settle
+        return CatalogueRules(int(self.config.goals.refresh * 1000), int(settle_seconds * 1000))
+
+
+def _goal_rule(event: Event) -> GoalRule:
+    return GoalRule(
+        name=event.goal,
+        category=event.category,
+        count_type=event.count_type,
+        window_seconds=None if event.window is None else int(event.window // 60) * 60,
+        revenue=event.revenue,
+        value=None if event.value is None else plain_decimal(event.value),
+        currency=event.currency,
+        enhanced=event.enhanced,
+    )
+
+
+def _mapped(goal: NewGoal) -> MappedGoal:
+    return MappedGoal(
+        name=goal.name,
+        category=goal.category,
+        count_type=goal.count_type,
+        window_minutes=goal.window_seconds // 60,
+        revenue=goal.revenue.type,
+        value=None if goal.revenue.value is None else Decimal(goal.revenue.value),
+        currency=goal.revenue.currency,
+        enhanced=goal.enhanced,
+    )

@@ -110,15 +110,56 @@ _ALL = (
     Trouble(
         "goal_not_found",
         "Conversion goal not found",
-        "Microsoft knows no offline conversion goal of that exact name in this account, or it is paused.",
-        "Create the goal in Microsoft Advertising, or correct events.<event>.goal to its exact name and reload with "
-        "SIGHUP. Rows of the goal wait and are tried again every 15 minutes.",
+        "Microsoft knows no offline conversion goal of that exact name in this account; upper and lower case count.",
+        "Correct events.<event>.goal to the exact name and reload with SIGHUP, or create the goal: `sidecar goals "
+        "plan` shows it, `sidecar goals apply` does it. Rows of the goal wait, and go out by themselves once it is "
+        "there.",
+    ),
+    Trouble(
+        "goal_paused",
+        "Conversion goal is paused",
+        "The goal is there, but somebody has paused it; Microsoft would not count its conversions.",
+        "Set the goal to active in Microsoft Advertising, or map the event to another goal. Rows of the goal wait, and "
+        "go out by themselves within goals.refresh.",
+    ),
+    Trouble(
+        "goal_wrong_type",
+        "Conversion goal is of another type",
+        "A goal of that name exists, but it counts visits of a website or the like and takes no uploads.",
+        "Give events.<event>.goal another name, create that goal with `sidecar goals apply`, and reload with SIGHUP. "
+        "Names are unique per customer. Rows of the goal wait as goal_not_found.",
     ),
     Trouble(
         "goal_settling",
         "Conversion goal is too young",
         "Microsoft takes conversions for a goal only about two hours after it was created.",
-        "Wait: rows of the goal are tried again every 15 minutes and go out as soon as Microsoft takes them.",
+        "Wait: rows of the goal go out by themselves delivery.goal_settle after the goal was first seen, or, where "
+        "Microsoft itself says that it is too young, as soon as Microsoft takes them.",
+    ),
+    Trouble(
+        "goal_not_enhanced",
+        "Conversion goal takes no hashes",
+        "Enhanced conversions are off for the goal: it matches by click id only, and conversions that have nothing but "
+        "an e-mail or phone are skipped.",
+        "Turn enhanced conversions on for the goal in Microsoft Advertising, where their terms have to be accepted, "
+        "then replay the skipped rows. If click ids are enough for you, say so with events.<event>.enhanced: false and "
+        "reload with SIGHUP.",
+    ),
+    Trouble(
+        "goal_not_created",
+        "Conversion goal could not be created",
+        "Microsoft refused to create the goal; its own words are beside this.",
+        "Mend what they name under events: and run `sidecar goals apply` again. If it is about enhanced conversions: "
+        "somebody has to accept their terms first, by turning them on for any goal in Microsoft Advertising; or set "
+        "events.<event>.enhanced: false. If the name is taken, another account of the customer has it.",
+    ),
+    Trouble(
+        "auto_tagging_off",
+        "Auto-tagging is off",
+        "MSCLKIDAutoTaggingEnabled is off in the ad account, so Microsoft adds no msclkid to landing addresses, and no "
+        "click id can reach your site.",
+        "Turn on auto-tagging of the Microsoft click id in Microsoft Advertising (Settings > Account level options). "
+        "It holds no row up.",
     ),
     Trouble(
         "low_match_rate",
@@ -196,13 +237,6 @@ _ALL = (
         "would not count it.",
         "Widen the goal's conversion window in Microsoft Advertising (up to 90 days) if such conversions should "
         "count, then replay the rows.",
-    ),
-    Trouble(
-        "goal_not_enhanced",
-        "Goal not enhanced",
-        "The conversion has hashes but no click, and its goal does not match by hashed e-mail and phone.",
-        "Switch on enhanced conversions for the goal in Microsoft Advertising, then replay the rows; or send msclkid "
-        "or visitor_id with the conversion.",
     ),
     Trouble(
         "row_refused",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.attributor import Attributor
+from sidecar.catalogue import GoalCatalogue
 from sidecar.config import Config
-from sidecar.core.attribution import GoalTraits
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.courier import Courier
@@ -31,6 +31,7 @@ from sidecar.settings import Settings
 from sidecar.settler import Settler
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import OutboxRefused
+from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.store.sqlite.pauses import SqlitePauses
@@ -70,6 +71,7 @@ class Parts:
     flusher: Flusher
     keeper: Keeper
     pausing: Pausing
+    catalogue: GoalCatalogue
     emulator: Emulator | None
     """The embedded one, if there is one."""
 
@@ -103,6 +105,9 @@ async def open_parts(
     pauses = SqlitePauses(outbox.committer, outbox.reader)
     pausing = Pausing(pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
     await pausing.restore()
+    catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
+    flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
+    gates.changed = _waking(flusher, catalogue)
     return Parts(
         settings,
         telemetry,
@@ -112,9 +117,10 @@ async def open_parts(
         journal,
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
-        _flusher(settings, telemetry, gates, outbox, clicks, platform, clock),
+        flusher,
         Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping),
         pausing,
+        catalogue,
         emulator,
     )
 
@@ -139,6 +145,7 @@ def _flusher(
     gates: Gates,
     outbox: SqliteOutbox,
     clicks: SqliteClicks,
+    catalogue: GoalCatalogue,
     platform: MicrosoftAdvertising,
     clock: Chances,
 ) -> Flusher:
@@ -146,7 +153,7 @@ def _flusher(
         outbox, platform, gates, GoalWatch(outbox, gates, telemetry, clock.now), telemetry, clock.now, clock.chance
     )
 
-    attributor = Attributor(outbox, clicks, telemetry, clock.now, settings.attribution, lambda *_: GoalTraits())
+    attributor = Attributor(outbox, clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
 
     def courier(account: str) -> Courier:
         return Courier(
@@ -162,9 +169,38 @@ def _flusher(
             settings.goals,
         )
 
-    flusher = Flusher(courier, DELIVERY_GRACE_SECONDS)
-    gates.changed = flusher.wake_all
-    return flusher
+    return Flusher(courier, DELIVERY_GRACE_SECONDS)
+
+
+def _catalogue(
+    settings: Settings,
+    telemetry: Telemetry,
+    gates: Gates,
+    outbox: SqliteOutbox,
+    platform: MicrosoftAdvertising,
+    clock: Chances,
+) -> GoalCatalogue:
+    return GoalCatalogue(
+        platform,
+        SqliteGoals(outbox.committer, outbox.reader),
+        outbox,
+        gates,
+        telemetry,
+        clock.now,
+        settings.catalogue,
+        lambda: tuple(settings.config.accounts),
+        settings.goal_rules,
+    )
+
+
+def _waking(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:
+    """What is to happen when a gate opens."""
+
+    def wake() -> None:
+        flusher.wake_all()
+        catalogue.wake()
+
+    return wake
 
 
 async def _keep_waiting(outbox: SqliteOutbox, gates: Gates, platform: MicrosoftAdvertising, now: UnixMillis) -> None:

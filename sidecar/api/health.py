@@ -12,6 +12,7 @@ from aiohttp import web
 
 from sidecar.api.problem import unavailable
 from sidecar.api.reply import Json, json_reply
+from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports import Backlog, Counts, Outbox, StorageUnavailable
 from sidecar.telemetry import Standing
@@ -40,7 +41,7 @@ _WELL = {
     "storage": "The outbox can be written.",
     "token": "Nothing stands against the sign-in.",
     "delivery": "Nothing stands against delivery.",
-    "goals": "No goal is known to be missing.",
+    "goals": "Nothing stands against the goals.",
     "clock": "Nothing stands against this machine's clock.",
 }
 
@@ -54,9 +55,9 @@ _CHECKS: Mapping[str, str] = {
     "client_secret_invalid": "token",
     "app_registration": "token",
     "scope_missing": "token",
-    "goal_not_found": "goals",
-    "goal_settling": "goals",
+    **dict.fromkeys(GOAL_TROUBLES, "goals"),
     "low_match_rate": "goals",
+    "auto_tagging_off": "goals",
     "clock_skew": "clock",
     "disk_nearly_full": "disk",
 }

@@ -17,6 +17,7 @@ _TROUBLES: Mapping[str, str] = {
     Reason.NOT_CONNECTED: "not_connected",
     Reason.THROTTLED: "throttled",
     Reason.GOAL_NOT_FOUND: "goal_not_found",
+    Reason.GOAL_PAUSED: "goal_paused",
     Reason.GOAL_SETTLING: "goal_settling",
     Reason.RETRYING: "row_retried",
     Reason.AWAITING_CLICK: "awaiting_click",

@@ -9,6 +9,7 @@ _VERBS = (
     Verb("run", "sidecar.cli.running", "The service."),
     Verb("check", "sidecar.cli.checking", "Validate the configuration and show what is in force."),
     Verb("connect", "sidecar.cli.connecting", "Sign in to Microsoft Advertising."),
+    Verb("goals", "sidecar.cli.goals", "The ad accounts' goals: list, plan, apply."),
     Verb("send", "sidecar.cli.sending", "Send one conversion, for a first try."),
     Verb("hash", "sidecar.cli.hashing", "Each step of normalising an e-mail or phone, and its hash."),
     Verb("logs", "sidecar.cli.journal", "Print what happened, and watch."),

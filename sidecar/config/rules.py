@@ -103,6 +103,8 @@ def _events(config: Config) -> Iterator[Clash]:
             yield Clash(account, f"is not one of accounts: {known}", (("accounts",),))
         if event.value is not None and event.currency is None:
             yield Clash(("events", name, "value"), "needs a currency beside it", (("events", name, "currency"),))
+        if event.revenue == "FixedValue" and event.value is None:
+            yield Clash(("events", name, "revenue"), "FixedValue needs a value beside it", (("events", name, "value"),))
 
 
 def _ca_bundle(config: Config) -> Iterator[Clash]:

@@ -133,6 +133,7 @@ class Delivery(Section):
     requests_per_minute: Annotated[int, whole(1, 1000)] = 1000
     max_in_flight: Annotated[int, whole(1, 64)] = 8
     request_timeout: Annotated[Seconds, span("100ms", "10m")] = 60.0
+    goal_settle: Annotated[Seconds, span("0s", "7d")] = 2 * HOUR
     click_settle: Annotated[Seconds, span("0s", "7d")] = HOUR
 
 
@@ -153,6 +154,12 @@ class Privacy(Section):
     """What a missing `consent` means."""
 
     consent: Literal["granted", "denied"] = "granted"
+
+
+class Goals(Section):
+    """The catalogue of the accounts' goals."""
+
+    refresh: Annotated[Seconds, span("1m", "1d")] = 900.0
 
 
 class Logging(Section):
@@ -183,4 +190,5 @@ class Config(Section):
     clicks: Clicks = Clicks()
     matching: Matching = Matching()
     privacy: Privacy = Privacy()
+    goals: Goals = Goals()
     logging: Logging = Logging()

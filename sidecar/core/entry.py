@@ -40,6 +40,7 @@ class Reason(StrEnum):
     ACCOUNT_PAUSED = "account_paused"
     THROTTLED = "throttled"
     GOAL_NOT_FOUND = "goal_not_found"
+    GOAL_PAUSED = "goal_paused"
     GOAL_SETTLING = "goal_settling"
     UNMAPPED = "unmapped"
 

@@ -94,7 +94,8 @@ class GoalCalls:
         if not types:
             raise Refused("ConversionGoalTypesNotPassed", FaultShape.API)
         asked = read_flags(fields, "ReturnAdditionalFields", (*_ADDITIONAL, "None"))
-        goals = {str(goal.id): goal for goal in visible_goals(db, caller)} if GOAL_TYPE in types else {}
+        visible = (goal for goal in visible_goals(db, caller) if goal.type in types)
+        goals = {str(goal.id): goal for goal in visible}
         ids = [read_long({"Id": value}, "Id") for value in read_list(fields, "ConversionGoalIds") or goals]
         if len(ids) > MAX_GOALS and fields.get("ConversionGoalIds"):
             raise Refused("ConversionGoalIdArrayExceedsLimit", FaultShape.API)

@@ -12,7 +12,7 @@ from typing import Any
 from sidecar.emulator.admission import Caller
 from sidecar.emulator.checks import Goal
 from sidecar.emulator.exchange import DAY_MS
-from sidecar.emulator.goal_rules import DEFAULTS
+from sidecar.emulator.goal_rules import DEFAULTS, GOAL_TYPE
 from sidecar.emulator.options import MappedGoal
 
 _MAPPED_GOAL_AGE_MS = 30 * DAY_MS
@@ -27,6 +27,11 @@ class StoredGoal:
     account_id: str
     body: dict[str, Any]
     created_at: int
+
+    @property
+    def type(self) -> str:
+        """By its short name; a goal of another type than offline takes no uploads."""
+        return str(self.body.get("Type", GOAL_TYPE)).removesuffix("Goal")
 
     def is_visible_to(self, caller: Caller) -> bool:
         """A goal of scope Customer serves all accounts of its customer."""
@@ -48,7 +53,8 @@ def visible_goals(db: Connection, caller: Caller) -> list[StoredGoal]:
 
 def usable_goals(db: Connection, caller: Caller) -> dict[str, Goal]:
     """The caller's goals by exact name, as the checks want them."""
-    return {goal.body["Name"]: _for_checks(goal) for goal in visible_goals(db, caller)}
+    offline = (goal for goal in visible_goals(db, caller) if goal.type == GOAL_TYPE)
+    return {goal.body["Name"]: _for_checks(goal) for goal in offline}
 
 
 def insert_goal(db: Connection, customer_id: str, account_id: str, body: dict[str, Any], created_at: int) -> int:

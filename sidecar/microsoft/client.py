@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,6 +20,8 @@ from sidecar.core.answer import Answer, Lost
 from sidecar.core.entry import Entry
 from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.wire import decode, encode
+
+T = TypeVar("T")
 
 APPLY = "/CampaignManagement/v13/OfflineConversions/Apply"
 """https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions"""
@@ -63,10 +66,16 @@ class Client:
 
     async def apply(self, credentials: Credentials, entries: Sequence[Entry]) -> Answer:
         """Upload these claimed entries, at most 1,000 of one account."""
-        reply = await self.post(APPLY, credentials, encode(entries))
-        if isinstance(reply, Lost):
-            return reply
-        return decode(reply.status, reply.headers, reply.body, len(entries))
+
+        def read(reply: Reply) -> Answer:
+            return decode(reply.status, reply.headers, reply.body, len(entries))
+
+        return await self.ask(APPLY, credentials, encode(entries), read)
+
+    async def ask(self, path: str, credentials: Credentials, body: bytes, decode: Callable[[Reply], T]) -> T | Lost:
+        """What `decode` makes of the answer to `body`; Lost when there is none."""
+        reply = await self.post(path, credentials, body)
+        return reply if isinstance(reply, Lost) else decode(reply)
 
     async def post(self, path: str, credentials: Credentials, body: bytes) -> Reply | Lost:
         """Send `body`, JSON, to `path` and wait for the whole answer, whatever its status. Nothing is repeated.

@@ -1,14 +1,20 @@
-"""Microsoft Advertising as the flusher sees it: pace, token and request put together, and the repeat after a 109."""
+"""Microsoft Advertising as the loops see it: pace, token and request put together, and the repeat after a 109."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from sidecar.core.answer import Answer, Refused, Verdict
+from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.entry import Entry
+from sidecar.core.goal import Creation, Goal, NewGoal
+from sidecar.microsoft import goals, properties
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.pacer import Pacer
+from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.tokens import AccessToken, TokenSource
 from sidecar.ports import NotConnected
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class AccountIds:
 
 @dataclass(slots=True)
 class MicrosoftAdvertising:
-    """Implements `ports.Platform`; `accounts` is asked anew for each request."""
+    """Implements `ports.Platform` and `ports.GoalPlatform`; `accounts` is asked anew for each request."""
 
     client: Client
     tokens: TokenSource
@@ -38,8 +44,41 @@ class MicrosoftAdvertising:
         await self.pacer.permit(account)
 
     async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
+        return await self._with_token(account, lambda credentials: self.client.apply(credentials, entries))
+
+    def identity(self, account: str) -> str:
+        ids = self.accounts()[account]
+        return f"{ids.customer_id}/{ids.account_id}"
+
+    async def goals(self, account: str) -> Sequence[Goal] | Refused | Lost:
+        return await self._asked(account, goals.QUERY, goals.encode_query(), goals.decode_goals)
+
+    async def auto_tagging(self, account: str) -> bool | Refused | Lost | None:
+        return await self._asked(account, properties.QUERY, properties.encode_query(), properties.decode_auto_tagging)
+
+    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | Refused | Lost:
+        made: list[Creation] = []
+        for start in range(0, len(new), goals.MAX_GOALS):
+            part = new[start : start + goals.MAX_GOALS]
+            answer = await self._create(account, part)
+            if isinstance(answer, Refused | Lost):
+                return answer
+            made += answer
+        return made
+
+    async def _create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | Refused | Lost:
+        size = len(new)
+        return await self._asked(account, goals.ADD, goals.encode_new(new), lambda reply: goals.decode_new(reply, size))
+
+    async def _asked(self, account: str, path: str, body: bytes, decode: Callable[[Reply], T]) -> T | Lost:
+        """One call that is no upload, at the same pace."""
+        await self.permit(account)
+        return await self._with_token(account, lambda credentials: self.client.ask(path, credentials, body, decode))
+
+    async def _with_token(self, account: str, call: Callable[[Credentials], Awaitable[T]]) -> T:
+        """The answer to `call`, repeated once with a fresh token where the first was not accepted."""
         token = await self.tokens.access_token()
-        answer = await self.client.apply(self._credentials(account, token), entries)
+        answer = await call(self._credentials(account, token))
         if not isinstance(answer, Refused) or answer.verdict is not Verdict.TOKEN:
             return answer
         try:
@@ -51,7 +90,7 @@ class MicrosoftAdvertising:
         if answer.maybe_applied:  # then the first answer is the one that counts: the same bytes must go again
             return answer
         await self.pacer.permit(account)
-        return await self.client.apply(self._credentials(account, fresh), entries)
+        return await call(self._credentials(account, fresh))
 
     def sharing(self, account: str) -> Sequence[str]:
         return self.pacer.sharing(account)

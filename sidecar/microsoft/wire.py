@@ -69,6 +69,16 @@ def decode(status: int, headers: Mapping[str, str], body: bytes, size: int) -> A
     return _taken(reply, reply.errors("PartialErrors"), size)
 
 
+def refusal(reply: Reply) -> Refused | None:
+    """Why a call that is no upload was refused as a whole; None when it was not."""
+    fault = reply.fault()
+    if reply.ok and not fault:
+        return None
+    made_up = Fault(f"Http{reply.status}", None, f"HTTP {reply.status} without a readable error")
+    faults = [error.fault for error in fault + reply.errors("PartialErrors")] or [made_up]
+    return _refusal(reply, faults, {}, maybe_applied=reply.ok)
+
+
 def _unreadable(reply: Reply) -> str | None:
     """Why a success does not tell what became of the rows; None when it does.
 

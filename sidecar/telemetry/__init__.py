@@ -4,9 +4,11 @@ from sidecar.telemetry.board import Board, Standing
 from sidecar.telemetry.conversions import DeadRow
 from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.service import OF_GOALS_AND_ROWS
 from sidecar.telemetry.telemetry import Telemetry
 
 __all__ = [
+    "OF_GOALS_AND_ROWS",
     "Board",
     "DeadRow",
     "Follower",

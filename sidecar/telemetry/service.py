@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports import Backlog, Counts
 from sidecar.telemetry import failure, names
@@ -17,6 +18,9 @@ PASSING = frozenset(
 )
 """Troubles that usually end without anybody, that hold nothing up, or that somebody wants: warnings, not errors."""
 
+ADVICE = frozenset(("goal_not_enhanced", "auto_tagging_off"))
+"""Troubles beside which delivery goes on: warnings too."""
+
 SIGN_IN = frozenset(
     (
         "not_connected",
@@ -30,12 +34,15 @@ SIGN_IN = frozenset(
 )
 """Troubles that are over once there is a new access token."""
 
-OF_GOALS_AND_ROWS = frozenset(
-    (
-        *("goal_not_found", "goal_settling", "paused_by_operator"),
-        *("row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew"),
-    )
-)
+OF_GOALS_AND_ROWS = GOAL_TROUBLES | {
+    "auto_tagging_off",
+    "paused_by_operator",
+    "row_refused",
+    "row_retried",
+    "poison",
+    "conversion_too_old",
+    "clock_skew",
+}
 """Troubles that an answer to another batch of the account says nothing about."""
 
 NOBODY_ENDS = frozenset(("row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew", "loop_failed"))
@@ -68,7 +75,7 @@ class ServiceEvents(Recorder):
         detail = None if detail is None else self._redactor.text(detail)
         raised = self.board.raise_(code, self._clock(), account=account, subject=subject, detail=detail)
         if raised is not None:
-            level = names.WARNING if code in PASSING else None
+            level = names.WARNING if code in PASSING | ADVICE else None
             fix = raised.trouble.solution
             self._tell(
                 names.TROUBLE_RAISED,
@@ -124,6 +131,18 @@ class ServiceEvents(Recorder):
         self._tell(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
         for standing in self.board.standing(*SIGN_IN):
             self._clear(standing)
+
+    # --- Goals -------------------------------------------------------------------------------------------------------
+
+    @harmless
+    def goals_read(self, account: str, goals: int) -> None:
+        """The account's goals were read."""
+        self._tell(names.GOALS_READ, f"{goals} goals read", account=account, count=goals)
+
+    @harmless
+    def goal_created(self, account: str, goal: str) -> None:
+        """Someone had this goal created."""
+        self._tell(names.GOAL_CREATED, f"goal created: {goal}", account=account)
 
     # --- Start, stop, loops ------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ from sidecar.app import chance, now
 from sidecar.config import parse
 from sidecar.core import intake, user
 from sidecar.core.entry import State
+from sidecar.emulator import CUSTOMER_ID
+from sidecar.emulator.faults import Rule
+from sidecar.emulator.goal_rules import DEFAULTS
+from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.settings import Settings
 from sidecar.telemetry import Telemetry
 from sidecar.telemetry.names import LEVELS
@@ -132,6 +136,15 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
             yield Service(parts, url, client)
         parts.outbox.committer.stop()
         await committing
+
+
+@pytest.fixture
+async def connected(service: Service) -> AsyncIterator[Service]:
+    """The same, signed in."""
+    signing_in = asyncio.create_task(service.parts.tokens.run())
+    await service.parts.tokens.access_token()
+    yield service
+    signing_in.cancel()
 
 
 # --- The document ----------------------------------------------------------------------------------------------------
@@ -279,6 +292,12 @@ POST, GET = "POST", "GET"
         (GET, "/metrics", None, 200),
         (GET, "/openapi.json", None, 200),
         (GET, "/msclkid.js", None, 200),
+        (GET, "/v1/goals", None, 200),
+        (POST, "/v1/goals/plan", {"account": "nobody", "goals": []}, 422),
+        (POST, "/v1/goals/plan", [], 422),
+        (POST, "/v1/goals/plan", "", 400),
+        (POST, "/v1/goals/apply", {"goals": "Sidecar Lead"}, 422),
+        (POST, "/v1/goals/apply", {"goals": [7]}, 422),
         (GET, "/v1/connection", None, 200),
         (GET, "/oauth/callback?state=unknown&code=test-code", None, 400),
         (POST, "/oauth/callback", {"redirect_url": "http://localhost/?state=unknown&code=test-code"}, 400),
@@ -306,6 +325,101 @@ async def test_real_answers_are_as_described(service: Service, method: str, path
     described = re.sub(r"conv_\d+", "{id}", path.partition("?")[0])
     described = re.sub(r"/accounts/\w+", "/accounts/{name}", described)
     check_answer(method, described, code, content_type, text)
+
+
+async def change_goals(service: Service, **changes: dict[str, Any] | None) -> None:
+    """Other members for the goals of these events at Microsoft; None: there is no such goal."""
+    wanted = {service.parts.settings.goals()[event]: members for event, members in changes.items()}
+    emulator = service.parts.emulator
+    assert emulator is not None
+
+    def change(db: Any) -> None:
+        for goal in all_goals(db):
+            members = wanted.get(goal.body["Name"], {})
+            if members is None:
+                db.execute("DELETE FROM goals WHERE id = ?", (goal.id,))
+            else:
+                replace_goal(db, replace(goal, body=goal.body | members))
+
+    await emulator._state().transact(change)
+
+
+async def asked(service: Service, method: str, path: str, body: Any = None) -> Any:
+    """The only item of a good answer, which is as described."""
+    code, content_type, text = await service.call(method, path, body)
+    assert code == 200, text
+    check_answer(method, path, code, content_type, text)
+    [item] = json.loads(text)["items"]
+    return item
+
+
+@pytest.mark.parametrize("body", [{}, {"account": "default"}, {"account": None}])
+async def test_account_that_lacks_nothing_is_answered_as_described(connected: Service, body: Any) -> None:
+    assert (await asked(connected, POST, "/v1/goals/plan", body))["create"] == []
+    assert (await asked(connected, POST, "/v1/goals/apply", body))["goals"] == []
+
+
+async def test_goals_in_every_state_are_answered_as_described(connected: Service) -> None:
+    await change_goals(connected, purchase={"Status": "Paused"}, lead=None, signup={"Name": "Sidecar Signups"})
+    planned = await asked(connected, POST, "/v1/goals/plan", {})
+    assert [each["goal"] for each in planned["create"]] == ["Sidecar Lead", "Sidecar Signup"]
+    assert planned["create"][1]["did_you_mean"] == "Sidecar Signups"
+    assert planned["create"][0]["revenue"] == {"type": "VariableValue", "value": 0, "currency": None}
+    assert [each["state"] for each in planned["blocked"]] == ["goal_paused"]
+    listed = await asked(connected, GET, "/v1/goals")
+    assert {each["event"]: each["state"] for each in listed["events"]} == {
+        "purchase": "goal_paused",
+        "lead": "goal_not_found",
+        "signup": "goal_not_found",
+    }
+    assert [goal["name"] for goal in listed["goals"]] == ["Sidecar Purchase", "Sidecar Signups"]
+    assert (listed["auto_tagging"], listed["trouble"]) == (True, None)
+    applied = await asked(connected, POST, "/v1/goals/apply", {"account": "default", "goals": ["Sidecar Lead"]})
+    [made] = applied["goals"]
+    assert (made["goal"], made["outcome"]) == ("Sidecar Lead", "created")
+    assert made["first_conversion_at"] is not None
+    await change_goals(connected, lead={"Type": "Url"})
+    assert [each["goal"] for each in (await asked(connected, POST, "/v1/goals/plan", {}))["create"]] == [
+        "Sidecar Signup"
+    ]
+    states = {each["event"]: each["state"] for each in (await asked(connected, GET, "/v1/goals"))["events"]}
+    assert states["lead"] == "goal_wrong_type"
+
+
+async def test_differences_are_answered_as_described(connected: Service) -> None:
+    await change_goals(connected, purchase={"GoalCategory": "Signup"})
+    planned = await asked(connected, POST, "/v1/goals/plan", {"account": "default"})
+    assert planned["create"] == []
+    assert planned["differences"] == [
+        {"goal": "Sidecar Purchase", "event": "purchase", "field": "category", "wanted": "Purchase", "found": "Signup"}
+    ]
+
+
+async def test_goals_that_cannot_be_read_or_created_are_answered_as_described(connected: Service) -> None:
+    assert connected.parts.emulator is not None
+    script = connected.parts.emulator.script
+    await change_goals(connected, lead=None, signup=None)
+    script.add(
+        Rule.model_validate({"match": {"operation": "ConversionGoals"}, "action": {"type": "fault", "code": 106}})
+    )
+    applied = await asked(connected, POST, "/v1/goals/apply", {})
+    assert [(made["outcome"], made["error"]) for made in applied["goals"]] == [("unknown", "not_authorized")] * 2
+    query = {"match": {"operation": "ConversionGoals/QueryByIds"}, "times": None}
+    script.add(Rule.model_validate({**query, "action": {"type": "fault", "code": 106}}))
+    for method, path in ((POST, "/v1/goals/plan"), (POST, "/v1/goals/apply"), (GET, "/v1/goals")):
+        item = await asked(connected, method, path, {} if method == POST else None)
+        assert item["trouble"]["code"] == "not_authorized"
+
+
+async def test_refused_goal_is_answered_with_microsofts_reason(connected: Service) -> None:
+    assert connected.parts.emulator is not None
+    state = connected.parts.emulator._state()
+    await change_goals(connected, lead=None)
+    body = DEFAULTS | {"Name": "Sidecar Lead", "GoalCategory": "Other"}
+    await state.transact(lambda db: insert_goal(db, CUSTOMER_ID, "200000099", body, 0))
+    [made] = (await asked(connected, POST, "/v1/goals/apply", {}))["goals"]
+    assert (made["outcome"], made["error"], made["id"]) == ("refused", "ConversionGoalNameAlreadyExists", None)
+    assert "another account of the customer has it" in made["fix"]
 
 
 async def test_refusals_at_the_door_are_as_described(service: Service) -> None:

@@ -69,6 +69,8 @@ class Rig:
     config: Config
     parts: Parts
     accepted: int = 0
+    reads_goals: bool = True
+    """Whether the catalogue of goals runs; without it only Microsoft's answers open and close goals."""
     chance: Callable[[], float] = field(default_factory=lambda: random.Random(7).random)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -93,13 +95,19 @@ class Rig:
 
     def map(self, **goals: str) -> None:
         """Other goals for some events, as a reload does it."""
+        self.remap(**goals)
+        if self.reads_goals:
+            self.parts.catalogue.reloaded()
+        self.parts.gates.forget_but(set(self.config.accounts), {event.goal for event in self.config.events.values()})
+        self.parts.gates.retry_now()
+
+    def remap(self, **goals: str) -> None:
+        """Other goals for some events, in a file that nobody has read again yet."""
         events = {
             name: event.model_copy(update={"goal": goals.get(name, event.goal)})
             for name, event in self.config.events.items()
         }
         self._take_up(self.config.model_copy(update={"events": events}))
-        self.parts.gates.forget_but(set(self.config.accounts), {event.goal for event in events.values()})
-        self.parts.gates.retry_now()
 
     def _take_up(self, config: Config) -> None:
         self.config = config
@@ -119,12 +127,16 @@ class Rig:
         ):
             self._tasks[name] = asyncio.create_task(work)
         await parts.outbox.open_lanes([(account, event) for account in ACCOUNT_IDS for event in GOALS])
+        if self.reads_goals:
+            self._tasks["catalogue"] = asyncio.create_task(parts.catalogue.run())
+            parts.catalogue.expect(tuple(self.config.accounts))
         parts.flusher.serve(tuple(self.config.accounts))
 
     async def crash(self) -> None:
         """End the process without a word: whatever is on its way never comes back."""
-        for name in ("flusher", "tokens", "committer"):
-            await _ended(self._tasks.pop(name))
+        for name in ("catalogue", "flusher", "tokens", "committer"):
+            if name in self._tasks:
+                await _ended(self._tasks.pop(name))
         await self._stack.aclose()
         self.parts.telemetry.close()
 
@@ -132,7 +144,9 @@ class Rig:
         """End in order, as the service does."""
         self.parts.flusher.stop()
         await self._tasks.pop("flusher")
-        await _ended(self._tasks.pop("tokens"))
+        for name in ("catalogue", "tokens"):
+            if name in self._tasks:
+                await _ended(self._tasks.pop(name))
         self.parts.outbox.committer.stop()
         await self._tasks.pop("committer")
         await self._stack.aclose()
@@ -146,6 +160,7 @@ class Rig:
         """So much time passes at once, here and at Microsoft."""
         self.clock.offset += millis
         self.parts.flusher.wake_all()
+        self.parts.catalogue.wake()
 
     async def hurry(self, count: int = 0, step: int = 500) -> None:
         """Until no more than `count` rows are pending: pauses pass twenty times as fast."""
@@ -250,6 +265,11 @@ class Rig:
             db.row_factory = sqlite3.Row
             query = f"SELECT e.*, l.account, l.event FROM entries e JOIN lanes l ON l.id = e.lane WHERE {where}"
             return [dict(row) for row in db.execute(f"{query} ORDER BY seq")]
+
+    def rows_of(self, table: str) -> list[Any]:
+        """What lies in another table."""
+        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
+            return db.execute(f"SELECT * FROM {table}").fetchall()
 
     def count(self, where: str) -> int:
         """How many rows are like that."""

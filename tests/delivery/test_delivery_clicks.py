@@ -1,12 +1,14 @@
 """Conversions find their clicks on the way: the last one before them, the one that comes late, the one that settles."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from rig import DAY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.conversion import Click
 from sidecar.core.instant import UnixSeconds
+from sidecar.emulator.goals import all_goals, replace_goal
 from sidecar.ports import Captured
 
 EMAIL = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
@@ -28,6 +30,14 @@ async def visit(rig: Rig, ago: int = MINUTE, **given: Any) -> int:
     time = UnixSeconds((rig.clock() - ago) // SECOND)
     (seq,) = await rig.post(**{"msclkid": None, "visitor_id": "v-1", "time": time, **given})
     return seq
+
+
+async def change_goal(rig: Rig, **members: Any) -> None:
+    """Someone changes the goal of purchases at Microsoft, and it is read again."""
+    state = rig.emulator._state()
+    (goal,) = [one for one in await state.transact(all_goals) if one.body["Name"] == "Sidecar Purchase"]
+    await state.transact(lambda db: replace_goal(db, replace(goal, body=goal.body | members)))
+    await rig.parts.catalogue.read("main")
 
 
 async def reason(rig: Rig, seq: int, wanted: str) -> None:
@@ -91,6 +101,30 @@ async def test_row_with_hashes_goes_out_on_them_after_its_wait(rig: Rig) -> None
     await rig.give_time(0.1)
     assert await clicks_sent(rig) == [None], "what went out is never sent again"
     await rig.balance()
+
+
+async def test_hashes_are_of_no_use_where_the_goal_is_not_enhanced(rig: Rig) -> None:
+    await change_goal(rig, IsEnhancedConversionsEnabled=False)
+    alone = await visit(rig, visitor_id=None, email_sha256=EMAIL)
+    await rig.until(lambda: rig.row(alone)["state"] == "skipped")
+    assert rig.row(alone)["reason"] == "goal_not_enhanced"
+    await rig.balance()
+
+
+async def test_click_outside_the_window_is_not_sent(rig: Rig) -> None:
+    await change_goal(rig, ConversionWindowInMinutes=7 * 24 * 60)
+    await capture(rig, 1, 8 * DAY)
+    ended = await visit(rig)
+    hashed = await visit(rig, email_sha256=EMAIL)
+    await rig.until_pending(0)
+    assert (rig.row(ended)["state"], rig.row(ended)["reason"]) == ("skipped", "outside_window")
+    assert rig.row(hashed)["state"] == "delivered"
+    assert await clicks_sent(rig) == [None]
+    await capture(rig, 2, 2 * HOUR)
+    await rig.give_time(0.1)
+    await visit(rig)
+    await rig.until_pending(0)
+    assert rig.row(ended)["state"] == "delivered", "a later click inside the window revives the row"
 
 
 async def test_click_settles_for_an_hour_before_its_conversion_goes_out(rig: Rig) -> None:

@@ -60,6 +60,15 @@ async def test_added_goal_takes_conversions_two_hours_later(client: Client, cloc
     assert (await client.apply(row)).errors == []
 
 
+async def test_goal_of_another_type_takes_no_uploads_and_is_listed_with_its_type_only(client: Client) -> None:
+    await client.control("POST", "goals", {"goal": {"Name": "Visit", "Type": "Url"}})
+    assert (await client.apply(conversion(1, ConversionName="Visit"))).errors == [(0, "OfflineConversionNameInvalid")]
+    assert "Visit" not in [one["Name"] for one in await listed(client)]
+    body = {"ConversionGoalIds": None, "ConversionGoalTypes": "Url, OfflineConversion"}
+    found = (await client.campaign("ConversionGoals/QueryByIds", body)).json()["ConversionGoals"]
+    assert [one["Type"] for one in found if one["Name"] == "Visit"] == ["Url"]
+
+
 async def test_failed_goal_is_null_at_its_position(client: Client) -> None:
     reply = await add(client, goal("First"), goal("First"), None, goal("Purchase"), goal("Last"))
     assert [goal_id is None for goal_id in reply.json()["ConversionGoalIds"]] == [False, True, True, True, False]

@@ -22,10 +22,17 @@ PURCHASE, SUBSCRIPTION = (event["goal"] for event in EVENTS.values())
 
 
 def _dies(conversion: Held) -> bool:
-    """Which conversions Microsoft refuses for good: hashes alone for a plain goal, and clicks of the day after."""
-    if conversion.click is None:
-        return conversion.goal == SUBSCRIPTION
-    return _is_late(conversion.click)
+    """Which conversions Microsoft refuses for good: those whose click is of the day after."""
+    return conversion.click is not None and _is_late(conversion.click)
+
+
+def _is_skipped(conversion: Held) -> bool:
+    """Which ones Microsoft would drop: hashes alone for a goal that takes none."""
+    return conversion.click is None and conversion.goal == SUBSCRIPTION
+
+
+def _goes(conversion: Held) -> bool:
+    return not _dies(conversion) and not _is_skipped(conversion)
 
 
 def _is_late(click: str) -> bool:
@@ -80,19 +87,24 @@ class Trial:
         books = self.books
         assert not books.wrong, books.wrong[:5]
         accounts = await self.sidecar.accounts(len(books.accepted))
-        await self._check_dead()
+        await self._check_ended()
         await self._check_metrics(accounts)
         await self._check_ledger()
         fired = await self.there.fired()
         assert {kind for kind, times in fired.items() if times} == KINDS
         return accounts
 
-    async def _check_dead(self) -> None:
+    async def _check_ended(self) -> None:
         dead = {row["order_id"]: row for row in await self.sidecar.rows(state="dead")}
-        doomed = {order_id for order_id, (conversion, _) in self.books.accepted.items() if _dies(conversion)}
-        assert dead.keys() == doomed
-        assert {row["error_code"] for row in dead.values()} == {5603, 5616}
+        assert dead.keys() == {
+            order_id for order_id, (conversion, _) in self.books.accepted.items() if _dies(conversion)
+        }
+        assert {row["error_code"] for row in dead.values()} == {5616}
         assert all(row["reason"] == row["error"] and row["fix"] for row in dead.values())
+        skipped = {row["order_id"]: row for row in await self.sidecar.rows(state="skipped")}
+        dropped = {order_id for order_id, (conversion, _) in self.books.accepted.items() if _is_skipped(conversion)}
+        assert skipped.keys() == dropped
+        assert all(row["reason"] == "goal_not_enhanced" and row["fix"] for row in skipped.values())
 
     async def _check_metrics(self, accounts: Counter[str]) -> None:
         metrics = await self.sidecar.metrics()
@@ -101,7 +113,7 @@ class Trial:
         for state in ("delivered", "dead"):
             assert metrics["sidecar_conversions_settled_total", state] == accounts[state]
         skipped = metrics["sidecar_conversions_settled_total", "skipped"]
-        assert skipped == self.books.posted["200 skipped"]
+        assert skipped == self.books.posted["200 skipped"] + accounts["skipped"]
 
     async def _check_ledger(self) -> None:
         """Each accepted conversion once, with everything that was said of it; repeats were byte-identical."""
@@ -111,7 +123,7 @@ class Trial:
         waiting = {row["order_id"] for row in await self.sidecar.rows(state="pending")}
         accepted = self.books.accepted.items()
         unsure = {person(conversion) for order_id, (conversion, _) in accepted if order_id in waiting}
-        wanted = [timed for _, timed in accepted if not _dies(timed[0]) and person(timed[0]) not in unsure]
+        wanted = [timed for _, timed in accepted if _goes(timed[0]) and person(timed[0]) not in unsure]
         found = [timed for row in rows if person((timed := received(row["raw"]))[0]) not in unsure]
         told = differences(wanted, found)
         assert not told, "\n".join(told[:5])
@@ -125,7 +137,7 @@ async def _run(starter: Starter, services: Services, *, step: int, rounds: int, 
     await _prepare(there, orders, now)
     await _trouble(there, rounds)
     sidecar = await services.start(config(there, delivery={"linger": "200ms", "batch_size": batch_size}))
-    books = await post_all(sidecar, orders, lambda conversion: not _dies(conversion), seed=step)
+    books = await post_all(sidecar, orders, _goes, seed=step)
     return Trial(sidecar, there, books)
 
 

@@ -10,6 +10,7 @@ from sidecar.store.sqlite import (
     clicks,
     counting,
     delivery,
+    goals,
     intake,
     outbox,
     pauses,
@@ -19,7 +20,7 @@ from sidecar.store.sqlite import (
     secrets,
 )
 
-MODULES = (clicks, counting, delivery, intake, outbox, pauses, pruning, reading, replaying, secrets)
+MODULES = (clicks, counting, delivery, goals, intake, outbox, pauses, pruning, reading, replaying, secrets)
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 STATEMENTS = {

@@ -47,9 +47,11 @@ async def peer(talk: Talk) -> AsyncIterator[str]:
     """A server that says whatever it likes once it has read the head of a request."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        await talk(reader, writer)
-        writer.close()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await talk(reader, writer)
+        finally:
+            writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -2,7 +2,7 @@
 
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.gates import PROBE_MILLIS, Gates, GoalGate
+from sidecar.gates import PROBE_MILLIS, Gates, GoalGate, GoalHold
 
 NOW = UnixMillis(1_795_000_000_000)
 LATER = UnixMillis(NOW + PROBE_MILLIS)
@@ -158,3 +158,101 @@ def test_resuming_tries_an_account_at_once_that_microsoft_refused() -> None:
     gates.close_account("a", Reason.THROTTLED, NOW, LATER)
     gates.resume("a")
     assert not gates.lets_out("a", NOW)
+
+
+# --- What the catalogue says -----------------------------------------------------------------------------------------
+
+PAUSED = GoalHold(Reason.GOAL_PAUSED, "goal_paused")
+YOUNG = GoalHold(Reason.GOAL_SETTLING, "goal_settling", LATER)
+
+
+def test_nothing_leaves_an_account_before_its_first_reading_has_ended() -> None:
+    called = []
+    gates = Gates(changed=lambda: called.append(1))
+    gates.await_reading(["a"])
+    assert not gates.lets_out("a", NOW)
+    assert gates.lets_out("b", NOW)
+    assert gates.held("a", "Goal") is None
+    gates.reading_ended("a")
+    gates.reading_ended("a")
+    assert gates.lets_out("a", NOW)
+    assert called == [1]
+
+
+def test_goal_that_the_catalogue_holds_is_not_probed() -> None:
+    gates = Gates()
+    gates.hold_goals("a", {"Goal": PAUSED})
+    gates.retry_now()
+    assert gates.goal("a", "Goal", UnixMillis(NOW + 100 * PROBE_MILLIS)) is GoalGate.CLOSED
+    assert gates.goal("b", "Goal", NOW) is GoalGate.OPEN
+    assert gates.held("a", "Goal") is Reason.GOAL_PAUSED
+
+
+def test_next_reading_opens_what_the_one_before_held() -> None:
+    called = []
+    gates = Gates(changed=lambda: called.append(1))
+    gates.hold_goals("a", {"Goal": PAUSED, "Other": YOUNG})
+    assert called == []
+    gates.hold_goals("a", {"Other": YOUNG})
+    assert gates.goal("a", "Goal", NOW) is GoalGate.OPEN
+    assert called == [1]
+
+
+def test_young_goal_opens_by_itself_when_it_is_old_enough() -> None:
+    gates = Gates()
+    gates.hold_goals("a", {"Goal": YOUNG})
+    assert gates.goal("a", "Goal", UnixMillis(LATER - 1)) is GoalGate.CLOSED
+    assert gates.goal("a", "Goal", LATER) is GoalGate.OPEN
+
+
+def test_row_that_microsoft_takes_opens_nothing_that_the_catalogue_holds() -> None:
+    """It may take a row of a goal that is too young or paused, and drop it without a word."""
+    gates = Gates()
+    gates.hold_goals("a", {"Goal": PAUSED})
+    gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
+    assert not gates.open_goal("a", "Goal")
+    assert gates.goal("a", "Goal", NOW) is GoalGate.CLOSED
+
+
+def test_reading_that_shows_a_goal_opens_it_at_once() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
+    gates.seen_goal("a", "Goal", UnixMillis(NOW + 1))
+    assert gates.goal("a", "Goal", NOW) is GoalGate.OPEN
+
+
+def test_reading_from_before_the_refusal_opens_nothing() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
+    gates.seen_goal("a", "Goal", NOW)
+    assert gates.goal("a", "Goal", NOW) is GoalGate.CLOSED
+
+
+def test_goal_that_is_too_young_for_microsoft_is_opened_by_a_probe_only() -> None:
+    """A reading names no age."""
+    gates = Gates()
+    gates.close_goal("a", "Goal", Reason.GOAL_SETTLING, NOW)
+    gates.seen_goal("a", "Goal", UnixMillis(NOW + 1))
+    assert gates.goal("a", "Goal", NOW) is GoalGate.CLOSED
+
+
+def test_what_the_catalogue_says_comes_before_an_answer() -> None:
+    gates = Gates()
+    gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
+    gates.hold_goals("a", {"Goal": PAUSED})
+    assert (gates.held("a", "Goal"), gates.answered("a", "Goal")) == (Reason.GOAL_PAUSED, Reason.GOAL_NOT_FOUND)
+    assert gates.hold_of("a", "Goal") == PAUSED
+
+
+def test_holds_of_what_left_the_configuration_are_forgotten() -> None:
+    gates = Gates()
+    gates.await_reading(["a", "b"])
+    for account in ("a", "b"):
+        gates.hold_goals(account, {"Goal": PAUSED, "Other": PAUSED})
+    gates.forget_but({"a"}, {"Goal"})
+    assert [gates.held("a", "Goal"), gates.held("a", "Other"), gates.held("b", "Goal")] == [
+        Reason.GOAL_PAUSED,
+        None,
+        None,
+    ]
+    assert (gates.awaits_reading("a"), gates.awaits_reading("b")) == (True, False)

@@ -1,0 +1,252 @@
+"""GET /v1/goals, POST /v1/goals/plan and /v1/goals/apply: what goals there are, what is lacking, and creating it."""
+
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aiohttp import web
+
+from sidecar.api.bodies import BodyLimits, read_json_bytes
+from sidecar.api.problem import BAD_BODY, HttpProblem, invalid
+from sidecar.api.reply import Json, json_reply
+from sidecar.api.rows import number
+from sidecar.catalogue import AccountGoals, Applied, Failure, GoalCatalogue, Made, Planned
+from sidecar.core.body import BadBody, parse
+from sidecar.core.fields import one_of, string
+from sidecar.core.goal import (
+    Blocked,
+    Created,
+    Exists,
+    Goal,
+    GoalRule,
+    Mapped,
+    MappingState,
+    Missing,
+    NotCreated,
+    Revenue,
+    window_text,
+)
+from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.members import Members, Shape
+from sidecar.core.problem import Findings, Problem, Refusal
+from sidecar.troubles import CATALOGUE
+
+PLAN = Shape("", frozenset(("account",)))
+APPLY = Shape("", frozenset(("account", "goals")))
+
+_UNREAD = "The goals of this account were not read yet."
+
+
+@dataclass(frozen=True, slots=True)
+class GoalsPage:
+    """Answers about goals; `accounts` and `settle_millis` are asked anew for each request."""
+
+    catalogue: GoalCatalogue
+    accounts: Callable[[], Sequence[str]]
+    settle_millis: Callable[[], int]
+    limits: BodyLimits
+
+    async def get(self, _: web.Request) -> web.Response:
+        """What was last read of each account, and how each event's goal stands there."""
+        settle = self.settle_millis()
+        return _items([_account(self.catalogue.of(account), settle) for account in self.accounts()])
+
+    async def plan(self, request: web.Request) -> web.Response:
+        """What each account lacks, by a new reading; changes nothing."""
+        asked = await self._asked(request, PLAN)
+        return _items([_plan(account, await self.catalogue.plan(account)) for account in asked.accounts])
+
+    async def apply(self, request: web.Request) -> web.Response:
+        """Create what each account lacks, or of that only the goals that are named."""
+        asked = await self._asked(request, APPLY)
+        settle = self.settle_millis()
+        return _items(
+            [_applied(account, await self.catalogue.apply(account, asked.goals), settle) for account in asked.accounts]
+        )
+
+    async def _asked(self, request: web.Request, shape: Shape) -> "Asked":
+        return read_asked(await read_json_bytes(request, self.limits), shape, self.accounts())
+
+
+# --- What is asked ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The accounts that a request is about, and the names of the goals; None for all that are lacking."""
+
+    accounts: Sequence[str]
+    goals: Set[str] | None
+
+
+def read_asked(body: bytes, shape: Shape, accounts: Sequence[str]) -> Asked:
+    """What a body of that shape asks for; HttpProblem with everything that is wrong with it."""
+    try:
+        given = parse(body)
+    except BadBody as error:
+        said = str(error)
+        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
+    if not isinstance(given, dict):
+        raise invalid([Problem("", "not_an_object", "the body must be an object; {} will do")])
+    findings = Findings()
+    members = Members(given, shape, findings)
+    account = members.take("account", one_of(accounts, "unknown_account", "accounts"))
+    goals = members.take("goals", _names)
+    if findings.problems:
+        raise invalid(findings.problems)
+    return Asked(accounts if account is None else (account,), goals)
+
+
+def _names(value: Any) -> Set[str]:
+    if not isinstance(value, list):
+        raise Refusal("not_an_array", "must be an array of names")
+    return {string(name) for name in value}
+
+
+# --- What is answered ------------------------------------------------------------------------------------------------
+
+
+def _items(items: list[Json]) -> web.Response:
+    """As every list; it has one page."""
+    return json_reply({"items": items, "next_cursor": None})
+
+
+def _account(standing: AccountGoals, settle_millis: int) -> Json:
+    read = standing.catalogue
+    return {
+        "account": standing.account,
+        "read_at": text_of_millis(read.read_at) if read else None,
+        "trouble": _trouble(standing.failure),
+        "auto_tagging": read.auto_tagging if read else None,
+        "goals": [_goal(goal, settle_millis) for goal in _sorted(read.goals if read else ())],
+        "events": [_event(event, rule, mapped) for event, (rule, mapped) in standing.events.items()],
+    }
+
+
+def _sorted(goals: Iterable[Goal]) -> Sequence[Goal]:
+    return sorted(goals, key=lambda goal: (goal.name.casefold(), goal.name, goal.id))
+
+
+def _goal(goal: Goal, settle_millis: int) -> Json:
+    return {
+        "id": goal.id,
+        "name": goal.name,
+        "type": goal.type,
+        "status": goal.status,
+        "category": goal.category,
+        "count_type": goal.count_type,
+        "window": None if goal.window_seconds is None else window_text(goal.window_seconds),
+        "revenue": None if goal.revenue is None else _revenue(goal.revenue),
+        "enhanced": goal.enhanced,
+        "externally_attributed": goal.externally_attributed,
+        "first_seen_at": _instant(goal.first_seen_at),
+        "settles_at": _instant(goal.settles_at(settle_millis)),
+    }
+
+
+def _revenue(revenue: Revenue) -> Json:
+    value = None if revenue.value is None else number(revenue.value)
+    return {"type": revenue.type, "value": value, "currency": revenue.currency}
+
+
+def _event(event: str, rule: GoalRule, mapped: Mapped) -> Json:
+    trouble = CATALOGUE.get(mapped.state)
+    unread = _UNREAD if mapped.state is MappingState.UNKNOWN else None
+    return {
+        "event": event,
+        "goal": rule.name,
+        "state": mapped.state,
+        "did_you_mean": mapped.near,
+        "settles_at": _instant(mapped.settles_at),
+        "message": trouble.cause if trouble else unread,
+        "fix": trouble.solution if trouble else None,
+    }
+
+
+def _plan(account: str, planned: Planned | Failure) -> Json:
+    failure = planned if isinstance(planned, Failure) else None
+    found = planned.plan if isinstance(planned, Planned) else None
+    return {
+        "account": account,
+        "read_at": text_of_millis(planned.catalogue.read_at) if isinstance(planned, Planned) else None,
+        "trouble": _trouble(failure),
+        "create": [_missing(missing) for missing in found.missing] if found else [],
+        "differences": [asdict(difference) for difference in found.differences] if found else [],
+        "blocked": [_blocked(blocked) for blocked in found.blocked] if found else [],
+    }
+
+
+def _missing(missing: Missing) -> Json:
+    goal = missing.goal
+    return {
+        "goal": goal.name,
+        "events": list(missing.events),
+        "category": goal.category,
+        "count_type": goal.count_type,
+        "window": window_text(goal.window_seconds),
+        "revenue": _revenue(goal.revenue),
+        "enhanced": goal.enhanced,
+        "scope": goal.scope,
+        "did_you_mean": missing.near,
+    }
+
+
+def _blocked(blocked: Blocked) -> Json:
+    trouble = CATALOGUE[blocked.state]
+    return {
+        "goal": blocked.goal,
+        "events": list(blocked.events),
+        "state": blocked.state,
+        "message": trouble.cause,
+        "fix": trouble.solution,
+    }
+
+
+def _applied(account: str, applied: Applied | Failure, settle_millis: int) -> Json:
+    failure = applied if isinstance(applied, Failure) else None
+    made = applied.made if isinstance(applied, Applied) else ()
+    return {
+        "account": account,
+        "trouble": _trouble(failure),
+        "goals": [_made(each, settle_millis) for each in made],
+    }
+
+
+def _made(made: Made, settle_millis: int) -> Json:
+    """What became of a goal: where it is there now, nothing stood in its way, whatever was answered."""
+    answer, goal = made.answer, made.goal
+    told: Json = {"error": None, "message": None, "fix": None}
+    if goal is not None:
+        outcome = "exists" if isinstance(answer, Exists) else "created"
+    elif isinstance(answer, Created):
+        outcome, told["message"] = "created", "Microsoft does not list it yet."
+    elif isinstance(answer, Failure):
+        outcome, trouble = "unknown", CATALOGUE.get(answer.trouble)
+        told = {"error": answer.trouble, "message": answer.detail, "fix": trouble.solution if trouble else None}
+    else:
+        outcome, told = "refused", _refused(answer)
+    created_id = answer.id if isinstance(answer, Created) else None
+    return {
+        "goal": made.name,
+        "outcome": outcome,
+        "id": goal.id if goal else created_id,
+        "first_conversion_at": _instant(goal.settles_at(settle_millis)) if goal else None,
+        **told,
+    }
+
+
+def _refused(answer: Exists | NotCreated) -> Json:
+    fault = answer.fault
+    return {"error": fault.error, "message": fault.message, "fix": CATALOGUE["goal_not_created"].solution}
+
+
+def _trouble(failure: Failure | None) -> Json | None:
+    if failure is None:
+        return None
+    known = CATALOGUE.get(failure.trouble)
+    message = f"{known.title} ({failure.detail})" if known else failure.detail
+    return {"code": failure.trouble, "message": message, "fix": known.solution if known else ""}
+
+
+def _instant(at: UnixMillis | None) -> str | None:
+    return None if at is None else text_of_millis(at)

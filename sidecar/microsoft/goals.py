@@ -1,0 +1,179 @@
+"""Conversion goals on the wire: what is asked for, what is to be created, and what Microsoft says of either.
+
+Pure and total, as `wire` is: any bytes decode to some answer.
+https://learn.microsoft.com/advertising/campaign-management-service/getconversiongoalsbyids
+https://learn.microsoft.com/advertising/campaign-management-service/addconversiongoals
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from sidecar.core.answer import Lost, Refused
+from sidecar.core.conversion import plain_decimal
+from sidecar.core.entry import Fault
+from sidecar.core.goal import OFFLINE, Created, Creation, Exists, Goal, NewGoal, NotCreated, Revenue
+from sidecar.microsoft.reply import Reply
+from sidecar.microsoft.wire import refusal
+
+QUERY = "/CampaignManagement/v13/ConversionGoals/QueryByIds"
+ADD = "/CampaignManagement/v13/ConversionGoals"
+
+MAX_GOALS = 100
+"""In one AddConversionGoals."""
+
+NAME_TAKEN = 5317
+"""ConversionGoalNameAlreadyExists: names are unique per customer."""
+
+TYPES = (
+    "Url",
+    "Duration",
+    "PagesViewedPerVisit",
+    "Event",
+    "AppInstall",
+    OFFLINE,
+    "InStoreTransaction",
+    "AppDownload",
+)
+"""All of them are read, so that a goal of the wrong type can be told from a missing one.
+
+https://learn.microsoft.com/advertising/campaign-management-service/conversiongoaltype
+"""
+
+ADDITIONAL = ("GoalCategory", "IsEnhancedConversionsEnabled", "IsExternallyAttributed")
+"""Only returned when they are named.
+
+https://learn.microsoft.com/advertising/campaign-management-service/conversiongoaladditionalfield
+"""
+
+# --- What is sent ----------------------------------------------------------------------------------------------------
+
+
+def encode_query() -> bytes:
+    """The request for every goal that the account can see."""
+    body = {
+        "ConversionGoalIds": None,
+        "ConversionGoalTypes": ", ".join(TYPES),
+        "ReturnAdditionalFields": ", ".join(ADDITIONAL),
+    }
+    return json.dumps(body).encode("ascii")
+
+
+def encode_new(goals: Sequence[NewGoal]) -> bytes:
+    """The request that creates these goals, at most `MAX_GOALS`."""
+    return json.dumps({"ConversionGoals": [_new(goal) for goal in goals]}).encode("ascii")
+
+
+def _new(goal: NewGoal) -> dict[str, Any]:
+    return {
+        "Type": OFFLINE,
+        "Name": goal.name,
+        "GoalCategory": goal.category,
+        "CountType": goal.count_type,
+        "ConversionWindowInMinutes": goal.window_seconds // 60,
+        "Scope": goal.scope,
+        "Status": "Active",
+        "Revenue": _revenue(goal.revenue),
+        "IsEnhancedConversionsEnabled": goal.enhanced,
+    }
+
+
+def _revenue(revenue: Revenue) -> dict[str, Any]:
+    """A value has at most 15 digits, which a float writes as they were read."""
+    value = None if revenue.value is None else float(revenue.value)
+    members = {"Type": revenue.type, "Value": value, "CurrencyCode": revenue.currency}
+    return {name: member for name, member in members.items() if member is not None}
+
+
+# --- What comes back -------------------------------------------------------------------------------------------------
+
+
+def decode_goals(reply: Reply) -> tuple[Goal, ...] | Refused | Lost:
+    """The goals in the answer to a query; what is not readable as a goal is passed over."""
+    if (refused := refusal(reply)) is not None:
+        return refused
+    document = reply.document
+    if document is None or not isinstance(document.get("ConversionGoals", ""), list | None):
+        return Lost(f"HTTP {reply.status} without a list of goals", reply.tracking_id)
+    found = (_goal(item) for item in document["ConversionGoals"] or ())
+    return tuple(goal for goal in found if goal is not None)
+
+
+def decode_new(reply: Reply, size: int) -> tuple[Creation, ...] | Refused | Lost:
+    """What became of each of the `size` goals that were to be created."""
+    if (refused := refusal(reply)) is not None:
+        return refused
+    ids = (reply.document or {}).get("ConversionGoalIds")
+    if not isinstance(ids, list):
+        return Lost(f"HTTP {reply.status} without a list of goal ids", reply.tracking_id)
+    faults: dict[int, Fault] = {}
+    for error in reply.errors("PartialErrors"):
+        faults.setdefault(0 if error.index is None else error.index, error.fault)
+    return tuple(_creation(_id(ids[place]) if place < len(ids) else None, faults.get(place)) for place in range(size))
+
+
+def _creation(id_: str | None, fault: Fault | None) -> Creation:
+    if id_ is not None:
+        return Created(id_)
+    if fault is None:
+        return NotCreated(Fault("Unnamed", None, "Microsoft gave neither an id nor a reason"))
+    return Exists(fault) if fault.error_code == NAME_TAKEN else NotCreated(fault)
+
+
+def _goal(item: object) -> Goal | None:
+    """One goal; None for nothing, and for something without an id or a name."""
+    if not isinstance(item, dict):
+        return None
+    id_, name = _id(item.get("Id")), _text(item.get("Name"))
+    if id_ is None or name is None:
+        return None
+    window = _whole(item.get("ConversionWindowInMinutes"))
+    return Goal(
+        id=id_,
+        name=name,
+        type=_type(item.get("Type")),
+        status=_text(item.get("Status")) or "Active",
+        count_type=_text(item.get("CountType")),
+        window_seconds=None if window is None else window * 60,
+        category=_text(item.get("GoalCategory")),
+        revenue=_read_revenue(item.get("Revenue")),
+        enhanced=_flag(item.get("IsEnhancedConversionsEnabled")),
+        externally_attributed=_flag(item.get("IsExternallyAttributed")),
+    )
+
+
+def _type(value: object) -> str:
+    """The type by its short name: some pages of Microsoft's write `OfflineConversionGoal` for `OfflineConversion`."""
+    return (_text(value) or "Unknown").removesuffix("Goal")
+
+
+def _read_revenue(value: object) -> Revenue | None:
+    if not isinstance(value, dict):
+        return None
+    amount = value.get("Value")
+    known = isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < 1e15
+    exact = plain_decimal(Decimal(repr(amount))) if known else None
+    return Revenue(_text(value.get("Type")) or "NoValue", exact, _text(value.get("CurrencyCode")))
+
+
+def _id(value: object) -> str | None:
+    """A 64-bit id, written as text or as number."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    return str(value) if re.fullmatch(r"[0-9]{1,19}", str(value), re.ASCII) else None
+
+
+def _whole(value: object) -> int | None:
+    text = _id(value)
+    return None if text is None else int(text)
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    """A text as it is, since names are compared exactly; one that is empty or endless is none."""
+    return value if isinstance(value, str) and 0 < len(value) <= 1_000 else None

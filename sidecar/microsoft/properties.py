@@ -1,0 +1,33 @@
+"""Account properties on the wire: of all that there are, whether auto-tagging is on. Pure and total, as `wire` is.
+
+https://learn.microsoft.com/advertising/campaign-management-service/getaccountproperties
+"""
+
+import json
+
+from sidecar.core.answer import Lost, Refused
+from sidecar.microsoft.reply import Reply
+from sidecar.microsoft.wire import refusal
+
+QUERY = "/CampaignManagement/v13/AccountProperties/Query"
+
+AUTO_TAGGING = "MSCLKIDAutoTaggingEnabled"
+"""Whether Microsoft adds `msclkid` to landing addresses: without it no click id ever reaches the site."""
+
+
+def encode_query() -> bytes:
+    """The request for that one property."""
+    return json.dumps({"AccountPropertyNames": [AUTO_TAGGING]}).encode("ascii")
+
+
+def decode_auto_tagging(reply: Reply) -> bool | Refused | Lost | None:
+    """Whether auto-tagging is on; None where the answer does not say. The value is a text, in whatever case."""
+    if (refused := refusal(reply)) is not None:
+        return refused
+    document = reply.document
+    if document is None or not isinstance(document.get("AccountProperties", ""), list | None):
+        return Lost(f"HTTP {reply.status} without a list of properties", reply.tracking_id)
+    for item in document["AccountProperties"] or ():
+        if isinstance(item, dict) and item.get("Name") == AUTO_TAGGING:
+            return {"true": True, "false": False}.get(str(item.get("Value")).strip().lower())
+    return None

@@ -1,0 +1,125 @@
+"""`sidecar goals`: what there is, what is lacking, and creating it, against a stand-in that lacks some."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from cli_rig import Service, process, read_until, sidecar
+from test_emulator_verb import LAST_WORDS, settings_in
+
+EVENTS = """
+events:
+  purchase: {goal: Sidecar Purchase, currency: EUR, count_type: Unique}
+  lead: {goal: Sidecar Lead, category: SubmitLeadForm, window: 30d, revenue: NoValue}
+  signup: {goal: Sidecar Leads, category: Signup}
+"""
+
+
+@pytest.fixture
+def lacking(tmp_path: Any) -> Iterator[Service]:
+    """A sidecar whose account has only one of its goals."""
+    with process("emulator", "--port", "0", "--ca-out", "ca.pem", "--goal", "Sidecar Purchase", folder=tmp_path) as run:
+        settings = settings_in(read_until(LAST_WORDS, run.stdout))
+        service = Service(tmp_path, settings=f"{settings}\n{EVENTS}")
+        with service.running():
+            while requests.get(f"{service.url}/v1/goals", timeout=10).json()["items"][0]["read_at"] is None:
+                time.sleep(0.05)
+            yield service
+
+
+def stand_in(service: Service) -> str:
+    """The address of the stand-in's control calls."""
+    endpoints = yaml.safe_load(service.settings)["microsoft"]["endpoints"]
+    return f"{endpoints['campaign']}/_emulator"
+
+
+def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
+    planned = sidecar("goals", "plan", url=lacking.url)
+    assert planned.exit_code == 0, planned.output
+    assert planned.stdout.splitlines()[0] == "default: 2 to create"
+    assert "  + Sidecar Lead (for lead): SubmitLeadForm, counts All, window 30d, NoValue, enhanced\n" in planned.stdout
+    assert "  + Sidecar Leads (for signup): Signup, counts All, window 90d, VariableValue, enhanced" in planned.stdout
+    assert "  ~ Sidecar Purchase: count_type is All, events.purchase has Unique\n" in planned.stdout
+
+    declined = sidecar("goals", "apply", given="n\n", url=lacking.url)
+    assert declined.exit_code == 1
+    assert "They cannot be deleted" in declined.stdout
+    assert "nothing was created" in declined.stderr
+    silent = sidecar("goals", "apply", given="", url=lacking.url)
+    assert (silent.exit_code, "nothing was created" in silent.stderr) == (1, True)
+    listed = sidecar("goals", "list", url=lacking.url)
+    assert listed.exit_code == 0
+    assert "  event lead → Sidecar Lead: goal_not_found\n" in listed.stdout
+    assert "  goal Sidecar Purchase: active, Purchase, counts All, window 90d" in listed.stdout
+    assert "  auto-tagging is on\n" in listed.stdout
+
+    applied = sidecar("goals", "apply", given="y\n", url=lacking.url)
+    assert applied.exit_code == 0, applied.output
+    assert "Create 2 goals? They cannot be deleted" in applied.stdout
+    assert applied.stdout.count(": created\n") == 2
+    assert "its first conversion may go out at " in applied.stdout
+    assert sidecar("goals", "apply", url=lacking.url).stdout == "default: nothing to create\n"
+    again = json.loads(sidecar("goals", "plan", "--json", url=lacking.url).stdout)
+    assert (again["items"][0]["create"], again["items"][0]["blocked"]) == ([], [])
+
+    answer = json.loads(sidecar("goals", "list", "--json", url=lacking.url).stdout)
+    assert answer == requests.get(f"{lacking.url}/v1/goals", timeout=10).json()
+    states = {event["event"]: event["state"] for event in answer["items"][0]["events"]}
+    assert states == {"purchase": "ok", "lead": "goal_settling", "signup": "goal_settling"}
+    shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", "1", url=lacking.url)
+    assert ": pending (goal_settling)" in shown.stdout
+
+
+def test_goals_that_cannot_be_read_or_created_end_with_1(lacking: Service) -> None:
+    control, ca = stand_in(lacking), lacking.folder / "ca.pem"
+
+    def fault(operation: str) -> None:
+        rule = {"match": {"operation": operation}, "times": 1, "action": {"type": "fault", "code": 106}}
+        requests.post(f"{control}/faults", json=rule, verify=ca, timeout=10).raise_for_status()
+
+    fault("ConversionGoals/QueryByIds")
+    planned = sidecar("goals", "plan", url=lacking.url)
+    assert planned.exit_code == 1
+    assert "The signed-in user may not upload conversions" in planned.stdout
+    assert "the goals of default could not be read" in planned.stderr
+    fault("ConversionGoals/QueryByIds")
+    unread = sidecar("goals", "apply", "--yes", "--json", url=lacking.url)
+    assert unread.exit_code == 1
+    assert json.loads(unread.stdout)["items"][0]["trouble"]["code"] == "not_authorized"
+    fault("ConversionGoals")
+    applied = sidecar("goals", "apply", "--yes", url=lacking.url)
+    assert applied.exit_code == 1
+    assert "Sidecar Lead: unknown\n" in applied.stdout
+    assert "What to do: " in applied.stdout
+    assert "not every goal could be created" in applied.stderr
+    done = sidecar("goals", "apply", "--yes", "--json", url=lacking.url)
+    assert done.exit_code == 0
+    assert [goal["outcome"] for goal in json.loads(done.stdout)["items"][0]["goals"]] == ["created", "created"]
+
+
+def test_new_event_of_the_embedded_emulator_delivers_right_after_a_reload(service: Service) -> None:
+    """Its goals are old enough from the start."""
+    with service.running() as running:
+        file = service.config
+        file.write_text(f"{file.read_text()}events: {{trial: {{goal: Trial, currency: EUR}}}}\n")
+        running.send_signal(signal.SIGHUP)
+        read_until('"reloaded"', running.stdout)
+        shown = sidecar("send", "trial", "--email", "a@example.com", "--wait", "10", url=service.url)
+        assert ": delivered" in shown.stdout, shown.output
+
+
+@pytest.mark.parametrize("arguments", [("goals",), ("goals", "destroy"), ("goals", "list", "extra")])
+def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
+    assert sidecar(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("verb", ["list", "plan", "apply"])
+def test_no_running_sidecar_ends_with_1(verb: str) -> None:
+    shown = sidecar("goals", verb)
+    assert shown.exit_code == 1
+    assert "no sidecar answers" in shown.stderr

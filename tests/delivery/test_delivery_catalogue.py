@@ -1,0 +1,415 @@
+"""The catalogue of goals keeps back what Microsoft would refuse or drop, and lets it go by itself."""
+
+from dataclasses import replace
+from sqlite3 import Connection
+from typing import Any
+
+import pytest
+from rig import DAY, HOUR, MINUTE, Rig
+
+from sidecar.api.rows import Held
+from sidecar.catalogue import Applied, Failure, Planned
+from sidecar.core.attribution import GoalTraits
+from sidecar.emulator.goal_rules import DEFAULTS
+from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
+from sidecar.emulator.properties import AUTO_TAGGING, put_property
+from sidecar.serving import _held
+
+QUERY = "ConversionGoals/QueryByIds"
+ADD = "ConversionGoals"
+
+
+async def make_goal(rig: Rig, name: str, age: int = DAY, **members: Any) -> None:
+    """Someone creates the goal at Microsoft."""
+    body = DEFAULTS | {"GoalCategory": "Other", "Name": name, "IsEnhancedConversionsEnabled": True} | members
+    await rig.emulator._state().transact(lambda db: insert_goal(db, "", "", body, rig.clock() - age))
+
+
+async def change_goal(rig: Rig, name: str, **members: Any) -> None:
+    """Someone changes the goal at Microsoft."""
+
+    def change(db: Connection) -> None:
+        [goal] = [goal for goal in all_goals(db) if goal.body["Name"] == name]
+        replace_goal(db, replace(goal, body=goal.body | members))
+
+    await rig.emulator._state().transact(change)
+
+
+async def set_auto_tagging(rig: Rig, value: str) -> None:
+    account_id = rig.config.accounts["main"].account_id
+    await rig.emulator._state().transact(lambda db: put_property(db, account_id, AUTO_TAGGING, value))
+
+
+async def read(rig: Rig, account: str = "main") -> None:
+    """The next reading."""
+    await rig.parts.catalogue.read(account)
+
+
+async def all_read(rig: Rig) -> None:
+    """Every account's first reading is over, auto-tagging included, and kept."""
+    await rig.until(lambda: len(rig.rows_of("catalogues")) == len(rig.config.accounts))
+
+
+async def held(rig: Rig, goal: str, reason: str) -> None:
+    await rig.until(lambda: rig.parts.gates.held("main", goal) == reason)
+
+
+async def queries(rig: Rig) -> int:
+    return len(await rig.requests(operation=QUERY))
+
+
+def said(rig: Rig, code: str) -> str:
+    """What is said of a trouble of the account that stands; nothing if it does not."""
+    return "".join(standing.message for standing in rig.parts.telemetry.board.standing(code, account="main"))
+
+
+# --- Holding and letting go ------------------------------------------------------------------------------------------
+
+
+async def test_first_conversion_of_goals_that_were_there_goes_out_at_once(rig: Rig) -> None:
+    await rig.post(3)
+    await rig.until_pending(0, seconds=3)
+    assert rig.standing() == set()
+    await rig.balance()
+
+
+async def test_missing_goal_holds_its_rows_without_sending_any(rig: Rig) -> None:
+    rig.map(lead="Sidecar Leads")
+    await rig.post(3, event="lead")
+    await rig.post(2)
+    await rig.until_pending(3)
+    await held(rig, "Sidecar Leads", "goal_not_found")
+    rig.pass_time(16 * MINUTE)
+    await rig.until(lambda: "3 rows wait" in said(rig, "goal_not_found"))
+    assert "did you mean Sidecar Lead?" in said(rig, "goal_not_found")
+    assert "the first expires at " in said(rig, "goal_not_found")
+    assert {request["rows"] for request in await rig.requests()} == {2}
+    assert {row["attempt"] for row in rig.rows("state = 'pending'")} == {0}
+    rig.map(lead="Sidecar Lead")
+    await rig.until_pending(0)
+    await rig.until(lambda: rig.standing() == set())
+    await rig.balance()
+
+
+async def test_goal_that_appears_settles_first_and_then_takes_everything(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    await rig.post(3, event="lead")
+    await held(rig, "Newsletter", "goal_not_found")
+    await make_goal(rig, "Newsletter")
+    await read(rig)
+    await held(rig, "Newsletter", "goal_settling")
+    assert rig.standing() == {"goal_settling"}
+    rig.pass_time(2 * HOUR - MINUTE)
+    await rig.give_time(0.1)
+    assert await rig.requests() == []
+    rig.pass_time(MINUTE)
+    await rig.until_pending(0, seconds=3)
+    await rig.until(lambda: rig.standing() == set())
+    await rig.balance()
+
+
+async def test_settling_outlives_a_restart(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    await read(rig)
+    await make_goal(rig, "Newsletter")
+    await read(rig)
+    await rig.crash()
+    await rig.start()
+    await rig.post(1, event="lead")
+    await held(rig, "Newsletter", "goal_settling")
+    await rig.give_time(0.1)
+    assert await rig.requests() == []
+    rig.pass_time(2 * HOUR)
+    await rig.until_pending(0, seconds=3)
+
+
+async def test_paused_goal_holds_its_rows_until_it_is_active_again(rig: Rig) -> None:
+    await change_goal(rig, "Sidecar Lead", Status="Paused")
+    await read(rig)
+    await rig.post(2, event="lead")
+    await rig.post(1)
+    await rig.until_pending(2)
+    await held(rig, "Sidecar Lead", "goal_paused")
+    assert rig.standing() == {"goal_paused"}
+    await change_goal(rig, "Sidecar Lead", Status="Active")
+    rig.pass_time(15 * MINUTE)
+    await rig.until_pending(0)
+    await rig.until(lambda: rig.standing() == set())
+    await rig.balance()
+
+
+async def test_goal_of_another_type_holds_its_rows_and_says_so(rig: Rig) -> None:
+    await make_goal(rig, "Newsletter", Type="Url")
+    rig.map(lead="Newsletter")
+    await rig.post(1, event="lead")
+    await rig.until(lambda: "goal_wrong_type" in rig.standing())
+    assert "its type is Url" in said(rig, "goal_wrong_type")
+    [row] = await rig.post(1, event="lead")
+    record = await rig.parts.outbox.get(row)
+    assert record is not None
+    assert _held(rig.parts, record, rig.clock()) == Held("goal_not_found", "goal_wrong_type")
+    assert await rig.requests() == []
+
+
+async def test_goal_that_takes_no_hashes_is_told_of_and_holds_nothing(rig: Rig) -> None:
+    await change_goal(rig, "Sidecar Lead", IsEnhancedConversionsEnabled=False)
+    await read(rig)
+    await rig.post(1, event="lead")
+    await rig.until_pending(0)
+    assert rig.standing() == {"goal_not_enhanced"}
+    assert rig.parts.catalogue.traits("main", "Sidecar Lead").enhanced is False
+
+
+async def test_auto_tagging_that_is_off_is_told_of(rig: Rig) -> None:
+    await set_auto_tagging(rig, "False")
+    await read(rig)
+    assert rig.standing() == {"auto_tagging_off"}
+    await rig.post(1)
+    await rig.until_pending(0)
+    assert rig.standing() == {"auto_tagging_off"}
+    await set_auto_tagging(rig, "true")
+    await read(rig)
+    assert rig.standing() == set()
+
+
+async def test_traits_are_those_of_the_goal_and_unknown_while_nothing_was_read(rig: Rig) -> None:
+    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    assert rig.parts.catalogue.traits("main", "Sidecar Lead") == GoalTraits(90 * 86_400, True)
+    assert rig.parts.catalogue.traits("main", "Nothing") == GoalTraits()
+    assert rig.parts.catalogue.traits("nobody", "Sidecar Lead") == GoalTraits()
+
+
+# --- Together with what Microsoft answers ----------------------------------------------------------------------------
+
+
+async def test_refusal_between_two_readings_closes_the_goal_and_the_next_reading_tells_more(rig: Rig) -> None:
+    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    await change_goal(rig, "Sidecar Lead", Status="Paused")
+    await rig.post(2, event="lead")
+    await held(rig, "Sidecar Lead", "goal_not_found")
+    await rig.until(lambda: rig.standing() == {"goal_not_found"})
+    await read(rig)
+    assert rig.parts.gates.held("main", "Sidecar Lead") == "goal_paused"
+    assert rig.standing() == {"goal_paused"}
+    await change_goal(rig, "Sidecar Lead", Status="Active")
+    await read(rig)
+    await rig.until_pending(0, seconds=3)
+    await rig.balance()
+
+
+async def test_goal_that_is_too_young_for_microsoft_alone_is_probed(rig: Rig) -> None:
+    """It was there at the first reading, so that it counts as old; Microsoft knows better."""
+    await rig.crash()
+    await make_goal(rig, "Newsletter", age=HOUR)
+    (rig.folder / "outbox.db").unlink()
+    rig.remap(lead="Newsletter")
+    await rig.start()
+    await rig.post(3, event="lead")
+    await held(rig, "Newsletter", "goal_settling")
+    await read(rig)
+    assert rig.standing() == {"goal_settling"}
+    assert rig.parts.gates.held("main", "Newsletter") == "goal_settling"
+    rig.pass_time(HOUR)
+    await rig.until_pending(0)
+    await rig.until(lambda: rig.standing() == set())
+
+
+# --- Readings --------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_sent_before_the_first_reading_has_ended(rig: Rig) -> None:
+    await rig.crash()
+    rig.fault(match={"operation": QUERY}, type="slow", seconds=0.6)
+    await rig.start()
+    await rig.post(2)
+    await rig.give_time(0.3)
+    assert await rig.requests() == []
+    assert rig.parts.gates.held("main", "Sidecar Purchase") is None
+    await rig.until_pending(0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"type": "status", "status": 500},
+        {"type": "reset_before"},
+        {"type": "malformed"},
+        {"type": "fault", "code": 106},
+    ],
+    ids=str,
+)
+async def test_reading_that_fails_stops_nothing_and_is_told_of_until_one_succeeds(
+    rig: Rig, fault: dict[str, Any]
+) -> None:
+    await rig.crash()
+    rig.fault(times=None, match={"operation": QUERY}, **fault)
+    await rig.start()
+    await rig.until(lambda: rig.parts.catalogue.of("main").failure)
+    [code] = rig.standing()
+    assert code in ("unreachable", "not_authorized")
+    assert "reading its goals: " in said(rig, code)
+    await rig.post(3)
+    await rig.until_pending(0)
+    rig.mend()
+    rig.pass_time(MINUTE)
+    await rig.until(lambda: rig.standing() == set())
+    assert rig.parts.catalogue.of("main").failure is None
+
+
+async def test_next_reading_that_fails_otherwise_changes_the_trouble(rig: Rig) -> None:
+    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    for fault, code in (({"type": "reset_before"}, "unreachable"), ({"type": "fault", "code": 106}, "not_authorized")):
+        rig.fault(match={"operation": QUERY}, **fault)
+        assert isinstance(await rig.parts.catalogue.read("main"), Failure)
+        assert rig.standing() == {code}
+    await read(rig)
+    assert rig.standing() == set()
+
+
+async def test_goals_that_were_read_before_go_on_to_count_while_readings_fail(rig: Rig) -> None:
+    await change_goal(rig, "Sidecar Lead", Status="Paused")
+    await read(rig)
+    await rig.crash()
+    rig.fault(times=None, match={"operation": QUERY}, type="status", status=500)
+    await rig.start()
+    await rig.post(1, event="lead")
+    await rig.post(1)
+    await rig.until_pending(1)
+    await held(rig, "Sidecar Lead", "goal_paused")
+    await rig.until(lambda: rig.standing() >= {"goal_paused", "unreachable"})
+
+
+async def test_another_account_of_microsofts_is_read_before_anything_is_sent_to_it(rig: Rig) -> None:
+    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    main = rig.config.accounts["main"].model_copy(update={"account_id": "200000033"})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "main": main}}))
+    rig.fault(match={"operation": QUERY, "account": "200000033"}, type="slow", seconds=0.4)
+    rig.map()
+    await rig.post(1)
+    await rig.give_time(0.2)
+    assert await rig.requests() == []
+    assert rig.parts.catalogue.of("main").catalogue is None
+    await rig.until_pending(0)
+
+
+async def test_goals_are_read_again_every_quarter_of_an_hour_and_after_a_reload(rig: Rig) -> None:
+    async def read_times(count: int) -> None:
+        async def there() -> bool:
+            return await queries(rig) >= count
+
+        await rig.until(there)
+        await rig.give_time(0.05)
+        assert await queries(rig) == count
+
+    await all_read(rig)
+    await read_times(3)
+    rig.pass_time(14 * MINUTE)
+    await rig.give_time(0.05)
+    await read_times(3)
+    rig.pass_time(MINUTE)
+    await read_times(6)
+    rig.map()
+    await read_times(9)
+
+
+async def test_expired_token_is_renewed_for_a_reading_too(rig: Rig) -> None:
+    await all_read(rig)
+    await rig.expire_tokens()
+    before = await queries(rig)
+    await read(rig)
+    assert await queries(rig) == before + 2
+    assert rig.standing() == set()
+
+
+async def test_throttled_reading_closes_every_account_that_shares_the_limit(rig: Rig) -> None:
+    await all_read(rig)
+    rig.fault(match={"operation": QUERY}, type="fault", code=117)
+    await read(rig)
+    assert rig.parts.gates.held("main", None) == rig.parts.gates.held("twin", None) == "throttled"
+    assert rig.parts.gates.held("other", None) is None
+    before = await queries(rig)
+    assert isinstance(await rig.parts.catalogue.read("twin"), Failure)
+    assert await queries(rig) == before
+    await rig.post(2)
+    await rig.give_time(0.1)
+    assert await rig.requests() == []
+    rig.pass_time(MINUTE)
+    await rig.until_pending(0)
+    await rig.until(lambda: rig.standing() == set())
+
+
+async def test_account_that_nobody_signed_in_for_waits_for_its_first_reading(rig: Rig) -> None:
+    await rig.crash()
+    await rig.revoke_sign_in()
+    rig.fault(times=None, match={"operation": "token"}, type="status", status=503)
+    await rig.start()
+    await rig.post(2)
+    await rig.until(lambda: not rig.parts.gates.connected)
+    rig.mend()
+    await rig.sign_in()
+    await rig.until_pending(0)
+    sent, asked = await rig.requests(account="main"), await rig.requests(operation=QUERY, account="main")
+    assert asked[-1]["at"] < sent[0]["at"]
+
+
+# --- Plan and apply --------------------------------------------------------------------------------------------------
+
+
+async def test_goal_that_was_applied_is_there_settles_and_is_planned_no_more(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    await rig.post(2, event="lead")
+    planned = await rig.parts.catalogue.plan("main")
+    assert isinstance(planned, Planned)
+    assert [missing.goal.name for missing in planned.plan.missing] == ["Newsletter"]
+    applied = await rig.parts.catalogue.apply("main", None)
+    assert isinstance(applied, Applied)
+    [made] = applied.made
+    assert made.goal is not None
+    assert (made.name, made.goal.is_new, made.goal.window_seconds) == ("Newsletter", True, 90 * 86_400)
+    again = await rig.parts.catalogue.plan("main")
+    assert isinstance(again, Planned)
+    assert again.plan.missing == ()
+    assert await rig.parts.catalogue.apply("main", None) == Applied(())
+    assert rig.parts.gates.held("main", "Newsletter") == "goal_settling"
+    rig.pass_time(2 * HOUR)
+    await rig.until_pending(0)
+    await rig.balance()
+
+
+async def test_goal_that_two_accounts_of_a_customer_want_is_created_once_for_both(rig: Rig) -> None:
+    event = rig.config.events["lead"].model_copy(update={"goal": "Newsletter", "account": None, "currency": "EUR"})
+    rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": event}}))
+    rig.map()
+    assert isinstance(await rig.parts.catalogue.apply("main", None), Applied)
+    assert await rig.parts.catalogue.apply("twin", None) == Applied(())
+    planned = await rig.parts.catalogue.plan("other")
+    assert isinstance(planned, Planned)
+    assert [(each.goal.name, each.goal.scope) for each in planned.plan.missing] == [("Newsletter", "Account")]
+
+
+async def test_only_the_chosen_goals_are_created(rig: Rig) -> None:
+    rig.map(lead="Newsletter", purchase="Sale")
+    applied = await rig.parts.catalogue.apply("main", {"Sale"})
+    assert isinstance(applied, Applied)
+    assert [made.name for made in applied.made] == ["Sale"]
+
+
+async def test_lost_answer_is_made_up_for_by_the_next_reading(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    rig.fault(match={"operation": ADD}, type="reset_after")
+    applied = await rig.parts.catalogue.apply("main", None)
+    assert isinstance(applied, Applied)
+    [made] = applied.made
+    assert made.goal is not None
+    assert isinstance(made.answer, Failure)
+
+
+async def test_refused_goal_comes_with_microsofts_reason(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    rig.fault(match={"operation": ADD}, type="fault", code=106)
+    applied = await rig.parts.catalogue.apply("main", None)
+    assert isinstance(applied, Applied)
+    [made] = applied.made
+    assert made.goal is None
+    assert isinstance(made.answer, Failure)
+    assert made.answer.trouble == "not_authorized"

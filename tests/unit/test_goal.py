@@ -1,0 +1,270 @@
+"""Goals as Microsoft has them against goals as the configuration wants them: every state, with plain values."""
+
+from dataclasses import replace
+
+import pytest
+
+from sidecar.config import parse
+from sidecar.core.entry import Reason
+from sidecar.core.goal import (
+    GOAL_TROUBLES,
+    Catalogue,
+    Difference,
+    Goal,
+    GoalRule,
+    MappingState,
+    Revenue,
+    chosen,
+    mapping,
+    new_goal,
+    plan,
+    remembered,
+    window_text,
+)
+from sidecar.core.instant import UnixMillis
+from sidecar.settings import Settings
+from sidecar.troubles import CATALOGUE
+
+NOW = UnixMillis(1_795_444_245_000)
+HOUR = 3_600_000
+SETTLE = 2 * HOUR
+RULE = GoalRule(name="Closed deal")
+GOAL = Goal(
+    id="48210331",
+    name="Closed deal",
+    type="OfflineConversion",
+    count_type="All",
+    window_seconds=90 * 86_400,
+    category="Purchase",
+    revenue=Revenue("VariableValue", "0", "EUR"),
+    enhanced=True,
+    first_seen_at=UnixMillis(NOW - HOUR),
+)
+YOUNG = replace(GOAL, is_new=True)
+
+
+@pytest.mark.parametrize(
+    ("goals", "state", "holds"),
+    [
+        (None, "unknown", None),
+        ([], "goal_not_found", "goal_not_found"),
+        ([GOAL], "ok", None),
+        ([replace(GOAL, name="closed deal")], "goal_not_found", "goal_not_found"),
+        ([replace(GOAL, name="Closed deal ")], "goal_not_found", "goal_not_found"),
+        ([replace(GOAL, status="Paused")], "goal_paused", "goal_paused"),
+        ([replace(GOAL, status="Deleted")], "goal_not_found", "goal_not_found"),
+        ([replace(GOAL, type="Url")], "goal_wrong_type", "goal_not_found"),
+        ([replace(GOAL, type="Url"), GOAL], "ok", None),
+        ([replace(GOAL, status="Paused"), GOAL], "ok", None),
+        ([replace(YOUNG, status="Paused")], "goal_paused", "goal_paused"),
+        ([replace(GOAL, enhanced=False)], "goal_not_enhanced", None),
+        ([replace(GOAL, enhanced=None)], "ok", None),
+        ([YOUNG], "goal_settling", "goal_settling"),
+        ([replace(YOUNG, first_seen_at=UnixMillis(NOW - SETTLE))], "ok", None),
+        ([replace(YOUNG, enhanced=False)], "goal_settling", "goal_settling"),
+    ],
+)
+def test_every_state_of_a_mapping(goals: list[Goal] | None, state: str, holds: str | None) -> None:
+    mapped = mapping(RULE, goals, NOW, SETTLE)
+    assert (mapped.state, mapped.holds) == (state, holds)
+
+
+def test_goal_that_is_meant_to_match_by_click_id_only_is_well_without_hashes() -> None:
+    rule = replace(RULE, enhanced=False)
+    assert mapping(rule, [replace(GOAL, enhanced=False)], NOW, SETTLE).state is MappingState.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("Closed Deal", "Closed deal"), ("Closed  deals", "Closed deal"), ("Newsletter", None), ("Visit", None)],
+)
+def test_near_name_is_named(name: str, near: str | None) -> None:
+    assert mapping(GoalRule(name=name), [GOAL], NOW, SETTLE).near == near
+
+
+def test_near_name_of_a_goal_that_would_do_comes_before_any_other() -> None:
+    goals = [replace(GOAL, name="Closed deals", type="Url"), replace(GOAL, name="Close deal")]
+    assert mapping(RULE, goals, NOW, SETTLE).near == "Close deal"
+    assert mapping(RULE, goals[:1], NOW, SETTLE).near == "Closed deals"
+
+
+def test_young_goal_says_when_it_is_old_enough() -> None:
+    assert mapping(RULE, [YOUNG], NOW, SETTLE).settles_at == NOW + HOUR
+    assert mapping(RULE, [GOAL], NOW, SETTLE).settles_at is None
+
+
+def test_states_are_the_codes_of_troubles_and_their_reasons_are_reasons_of_rows() -> None:
+    assert {"goal_not_found", "goal_paused", "goal_wrong_type", "goal_settling", "goal_not_enhanced"} == GOAL_TROUBLES
+    assert CATALOGUE.keys() >= GOAL_TROUBLES
+    assert mapping(RULE, [replace(GOAL, type="Url")], NOW, SETTLE).holds is Reason.GOAL_NOT_FOUND
+
+
+# --- What is remembered ----------------------------------------------------------------------------------------------
+
+
+def read(former: Catalogue | None, *goals: Goal, at: int = NOW, identity: str = "1/2") -> Catalogue:
+    plain = [replace(goal, first_seen_at=None, is_new=False) for goal in goals]
+    return remembered(former, "main", identity, plain, UnixMillis(at))
+
+
+def test_goals_of_the_first_reading_are_old() -> None:
+    [goal] = read(None, GOAL).goals
+    assert (goal.first_seen_at, goal.is_new) == (NOW, False)
+
+
+def test_goal_that_appears_later_is_new_from_then_on() -> None:
+    other = replace(GOAL, id="2", name="Other")
+    second = read(read(None, GOAL), GOAL, other, at=NOW + HOUR)
+    third = read(second, GOAL, other, at=NOW + 2 * HOUR)
+    assert [(goal.first_seen_at, goal.is_new) for goal in third.goals] == [(NOW, False), (NOW + HOUR, True)]
+    assert third.read_at == NOW + 2 * HOUR
+
+
+def test_goal_that_appears_after_an_empty_first_reading_is_new() -> None:
+    assert [goal.is_new for goal in read(read(None), GOAL).goals] == [True]
+
+
+def test_renamed_goal_is_no_new_one() -> None:
+    [goal] = read(read(None, GOAL), replace(GOAL, name="Renamed"), at=NOW + HOUR).goals
+    assert (goal.name, goal.first_seen_at, goal.is_new) == ("Renamed", NOW, False)
+
+
+def test_goal_that_was_missing_for_a_while_is_as_old_as_it_was() -> None:
+    away = read(read(read(None, GOAL)), at=NOW + HOUR)
+    assert (away.goals, [goal.id for goal in away.gone]) == ((), [GOAL.id])
+    back = read(away, GOAL, at=NOW + 2 * HOUR)
+    assert ([goal.is_new for goal in back.goals], back.gone) == ([False], ())
+
+
+def test_another_account_of_microsofts_starts_anew() -> None:
+    other = read(read(None, GOAL), replace(GOAL, id="7"), identity="1/3")
+    assert ([goal.is_new for goal in other.goals], other.gone) == ([False], ())
+
+
+def test_goal_that_is_listed_twice_is_one() -> None:
+    assert len(read(None, GOAL, GOAL).goals) == 1
+
+
+# --- What is lacking -------------------------------------------------------------------------------------------------
+
+
+def test_plan_creates_what_is_missing_once_for_all_its_events() -> None:
+    rules = {"a": RULE, "b": RULE, "c": GoalRule(name="Other", count_type="Unique", enhanced=False)}
+    found = plan(rules, [], NOW)
+    assert [(each.goal.name, each.events) for each in found.missing] == [("Closed deal", ("a", "b")), ("Other", ("c",))]
+    assert (found.missing[1].goal.count_type, found.missing[1].goal.enhanced) == ("Unique", False)
+    assert found.differences == found.blocked == ()
+
+
+def test_goal_that_several_accounts_of_a_customer_want_is_one_for_all_of_them() -> None:
+    found = plan({"a": RULE, "b": GoalRule(name="Other")}, [], NOW, {"Other"})
+    assert [(each.goal.name, each.goal.scope) for each in found.missing] == [
+        ("Closed deal", "Account"),
+        ("Other", "Customer"),
+    ]
+
+
+def test_plan_after_apply_is_empty() -> None:
+    created = replace(GOAL, is_new=True, first_seen_at=NOW)
+    assert plan({"a": RULE}, [created], NOW) == plan({}, [], NOW)
+
+
+def test_plan_names_the_near_name_beside_what_it_would_create() -> None:
+    assert [each.near for each in plan({"a": GoalRule(name="closed deal")}, [GOAL], NOW).missing] == ["Closed deal"]
+
+
+@pytest.mark.parametrize(
+    ("given", "differences"),
+    [
+        ({}, []),
+        ({"category": "Purchase", "count_type": "All", "window_seconds": 90 * 86_400, "enhanced": True}, []),
+        ({"category": "Signup"}, [("category", "Signup", "Purchase")]),
+        ({"count_type": "Unique"}, [("count_type", "Unique", "All")]),
+        ({"window_seconds": 5_400}, [("window", "90m", "90d")]),
+        ({"revenue": "NoValue"}, [("revenue", "NoValue", "VariableValue")]),
+        ({"enhanced": False}, [("enhanced", False, True)]),
+        ({"currency": "USD", "value": "5"}, []),  # what conversions come with, not what the goal has
+    ],
+)
+def test_only_what_the_file_says_can_differ(given: dict[str, object], differences: list[object]) -> None:
+    found = plan({"a": replace(RULE, **given)}, [GOAL], NOW)  # type: ignore[arg-type]
+    assert found.missing == ()
+    assert [(one.field, one.wanted, one.found) for one in found.differences] == differences
+
+
+def test_settings_that_microsoft_did_not_name_do_not_differ() -> None:
+    assert plan({"a": replace(RULE, enhanced=True)}, [replace(GOAL, enhanced=None)], NOW).differences == ()
+
+
+def test_paused_and_wrong_goals_are_no_reason_to_create_one() -> None:
+    for changed, state in (({"status": "Paused"}, "goal_paused"), ({"type": "Event"}, "goal_wrong_type")):
+        found = plan({"a": RULE}, [replace(GOAL, **changed)], NOW)  # type: ignore[arg-type]
+        assert (found.missing, [(one.goal, one.state) for one in found.blocked]) == ((), [("Closed deal", state)])
+
+
+def test_differences_name_their_event() -> None:
+    rules = {"a": replace(RULE, count_type="Unique"), "b": RULE}
+    assert plan(rules, [GOAL], NOW).differences == (Difference("Closed deal", "a", "count_type", "Unique", "All"),)
+
+
+def test_only_what_was_chosen_is_created() -> None:
+    found = plan({"a": RULE, "b": GoalRule(name="Other")}, [], NOW)
+    assert [goal.name for goal in chosen(found, None)] == ["Closed deal", "Other"]
+    assert [goal.name for goal in chosen(found, {"Other", "Nothing"})] == ["Other"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "revenue"),
+    [
+        (RULE, Revenue("VariableValue", "0", None)),
+        (replace(RULE, currency="EUR", value="5"), Revenue("VariableValue", "5", "EUR")),
+        (replace(RULE, revenue="FixedValue", currency="EUR", value="5"), Revenue("FixedValue", "5", "EUR")),
+        (replace(RULE, revenue="NoValue", currency="EUR"), Revenue("NoValue", None, None)),
+    ],
+)
+def test_revenue_of_a_new_goal(rule: GoalRule, revenue: Revenue) -> None:
+    assert new_goal(rule).revenue == revenue
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(90 * 86_400, "90d"), (129_600, "36h"), (5_400, "90m"), (60, "1m")])
+def test_window_is_written_as_in_the_file(seconds: int, text: str) -> None:
+    assert window_text(seconds) == text
+
+
+# --- The configuration -----------------------------------------------------------------------------------------------
+
+CONFIG = """
+microsoft: {environment: emulator}
+accounts: {a: {}, b: {}}
+events:
+  purchase: {goal: Sale, currency: EUR, account: a, window: 90s, count_type: Unique}
+  lead: {goal: Lead, category: SubmitLeadForm, enhanced: false}
+"""
+
+
+def test_rules_are_those_of_the_events_that_are_meant_for_an_account() -> None:
+    settings = Settings(parse(CONFIG, {}))
+    assert [list(settings.goal_rules(account)) for account in (None, "a", "b")] == [
+        ["purchase", "lead"],
+        ["purchase", "lead"],
+        ["lead"],
+    ]
+    assert settings.goal_rules()["purchase"].window_seconds == 60
+
+
+def test_emulator_has_the_very_goals_that_would_be_created() -> None:
+    settings = Settings(parse(CONFIG, {}))
+    created = [new_goal(rule) for rule in settings.goal_rules().values()]
+    there = settings.mapped_goals()
+    assert [(goal.name, goal.category, goal.count_type, goal.enhanced) for goal in created] == [
+        (goal.name, goal.category, goal.count_type, goal.enhanced) for goal in there
+    ]
+    assert [goal.window_minutes for goal in there] == [1, 129_600]
+
+
+def test_goals_of_the_embedded_emulator_need_no_time_to_settle() -> None:
+    assert Settings(parse(CONFIG, {})).catalogue().settle_millis == 0
+    elsewhere = "https://emulator.example"
+    endpoints = f'endpoints: {{campaign: "{elsewhere}", customer: "{elsewhere}", authority: "{elsewhere}/common"}}'
+    text = CONFIG.replace("environment: emulator", f"environment: emulator, {endpoints}")
+    assert Settings(parse(text, {})).catalogue().settle_millis == SETTLE
