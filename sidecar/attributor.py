@@ -36,9 +36,11 @@ class Attributor:
         asides = []
         kept = []
         for entry in entries:
-            match chosen.get(entry.seq, Send()):
+            match chosen.get(entry.seq):
+                case None:
+                    kept.append(entry)
                 case Send() as choice:
-                    kept.append(with_choice(entry, choice))
+                    kept.append(with_choice(entry, choice, seen.get(entry.seq)))
                 case choice:
                     click = seen.get(entry.seq)
                     asides.append(Aside(entry.seq, choice, click.clicked_at if click else None))

@@ -231,8 +231,7 @@ class GoalCatalogue:
                 raise
 
     async def _read(self, account: str, state: _Account) -> Catalogue | Failure:
-        until = self.gates.closed_until(account, self.now())
-        if self.gates.held(account, None) is Reason.THROTTLED and until > self.now():
+        if (until := self.gates.throttled_until(account, self.now())) is not None:
             state.next_at = until
             return Failure("throttled", "Microsoft asked to wait")
         identity, started_at = self.platform.identity(account), self.now()
@@ -241,7 +240,7 @@ class GoalCatalogue:
         if account not in self.accounts():
             return Failure("unmapped", "the account left the configuration")
         if isinstance(answer, Refused | Lost):
-            return self._failed(account, state, self._failure(account, answer))
+            return self._failed(account, state, await self._failure(account, answer), identity)
         catalogue = remembered(self._catalogues.get(account), account, identity, answer, self.now())
         self._take(account, state, catalogue, started_at)
         tagging = await self._auto_tagging(account)
@@ -274,14 +273,17 @@ class GoalCatalogue:
         except NotConnected:
             return None
         if isinstance(answer, Refused | Lost):
-            self._failure(account, answer)
+            await self._failure(account, answer)
             return None
         return answer
 
     # --- Failures ----------------------------------------------------------------------------------------------------
 
-    def _failed(self, account: str, state: _Account, failure: Failure) -> Failure:
-        """Tell of it once, try again sooner than usual, and let the account go with what was known before."""
+    def _failed(self, account: str, state: _Account, failure: Failure, identity: str) -> Failure:
+        """Tell of it once, try again sooner than usual, and let the account go with what was known before.
+
+        `identity` is the account that was asked for: another one by now is to be read yet.
+        """
         state.failures += 1
         state.failure = failure
         wait = min(self.rules().refresh_millis, RETRY_MILLIS * 2 ** min(state.failures - 1, 10))
@@ -294,32 +296,34 @@ class GoalCatalogue:
             tracking_id = failure.tracking_id
             self.telemetry.trouble_raised(failure.trouble, account=account, detail=detail, tracking_id=tracking_id)
         self._judge(account)
-        self.gates.reading_ended(account)
+        if self.platform.identity(account) == identity:
+            self.gates.reading_ended(account)
         return failure
 
     def _clear_raised(self, account: str, state: _Account) -> None:
         """What kept the reading before from succeeding is over, unless uploads are kept from it too."""
-        if state.raised is not None and self.gates.lets_out(account, self.now()):
+        if state.raised is not None and self.gates.closed_until(account, self.now()) <= self.now():
             self.telemetry.trouble_cleared(state.raised, account=account)
             state.raised = None
 
-    def _failure(self, account: str, answer: Refused | Lost) -> Failure:
+    async def _failure(self, account: str, answer: Refused | Lost) -> Failure:
         """What an answer that brings nothing amounts to; one that says "too many" stops all that share the limit."""
         if isinstance(answer, Lost):
             return Failure("unreachable", answer.why, answer.tracking_id)
         if answer.verdict is Verdict.THROTTLED:
-            self._throttle(account, answer)
+            await self._throttle(account, answer)
         fault = answer.faults[0]
         trouble = "request_malformed" if answer.verdict is Verdict.POISON else answer.trouble
         return Failure(trouble, self.telemetry.cleaned(fault.message or fault.error), answer.tracking_id)
 
-    def _throttle(self, account: str, answer: Refused) -> None:
+    async def _throttle(self, account: str, answer: Refused) -> None:
         now = self.now()
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
         self.telemetry.throttled(account, wait / 1000)
         self.platform.throttled(account)
         for each in self.platform.sharing(account):
             self.gates.close_account(each, Reason.THROTTLED, now, UnixMillis(now + wait))
+        await self.outbox.keep_waiting(account, UnixMillis(now + wait))
 
     # --- Judging -----------------------------------------------------------------------------------------------------
 
@@ -431,7 +435,7 @@ class GoalCatalogue:
         except NotConnected as error:
             return [Failure(error.code, str(error))] * len(new)
         if isinstance(answer, Refused | Lost):
-            return [self._failure(account, answer)] * len(new)
+            return [await self._failure(account, answer)] * len(new)
         return answer
 
 

@@ -6,7 +6,7 @@ how much may be on its way `core.traffic`'s, which second a row gets `core.batch
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -30,6 +30,9 @@ EXPIRE_ROWS = 1_000
 
 LOOK_ROWS = 100
 """Due rows that are looked at for a single one that may go: those before it may all have to wait for a click."""
+
+LOOKS = 3
+"""How often a goal is looked at in its turn for rows that may go: a backlog without clicks must not hold up others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +127,17 @@ class Courier:
     async def _may_go_again(self, rules: DeliveryRules) -> bool:
         window = self.settler.window(self.account, rules.max_in_flight)
         takes = self._traffic.takes_resend(window, _monotonic())
-        return takes and await self.outbox.has_open(self.account, self.now())
+        return takes and await self.outbox.has_open(self.account, self.now(), self._held())
+
+    def _held(self) -> Collection[str]:
+        """Goals that would drop even what goes again."""
+        return self.gates.held_goals(self.account, self.now())
 
     async def _claim_again(self, rules: DeliveryRules) -> Claim | None:
         if not await self._may_go_again(rules):
             return None
         await self._end_too_old()
-        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules))
+        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules), self._held())
         if claim is None:
             self._traffic.expects_nothing()
         return claim
@@ -179,12 +186,14 @@ class Courier:
 
         Rows that have to wait for a click make room for others, so that a batch is full all the same.
         """
-        limit = max(goal.rows, LOOK_ROWS)
-        while True:
+        limit, sendable = max(goal.rows, LOOK_ROWS), []
+        for _ in range(LOOKS):
             entries = await self._due_now(goal.lanes, limit)
             sendable = await self.attributor.sendable(self.account, goal.name, entries)
             if len(entries) < limit or len(sendable) == limit or self._stopping.is_set():
                 return sendable[: goal.rows]
+        self._wake.set()  # there is more to look at, once the other goals had their turn
+        return sendable[: goal.rows]
 
     async def _due_now(self, lanes: Sequence[Lane], limit: int) -> list[Entry]:
         now = self.now()

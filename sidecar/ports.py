@@ -3,7 +3,7 @@
 Stores and platforms stand behind these; neither knows the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -218,13 +218,18 @@ class Outbox(Protocol):
         """Take these entries as a new batch and freeze in them what will be sent; None when none was left."""
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
-        """Until when Microsoft told accounts to wait, as their open batches have it noted."""
+        """Until when Microsoft told accounts to wait, as it was noted by itself or with their open batches."""
 
-    async def has_open(self, account: str, now: UnixMillis) -> bool:
-        """Whether a batch of the account waits to be claimed again."""
+    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = ()) -> bool:
+        """Whether a batch of the account, of none of the goals in `held`, waits to be claimed again."""
 
-    async def claim_open(self, account: str, now: UnixMillis, until: UnixMillis) -> Claim | None:
-        """Take again the batch of the account that has been due longest, if there is one."""
+    async def claim_open(
+        self, account: str, now: UnixMillis, until: UnixMillis, held: Collection[str] = ()
+    ) -> Claim | None:
+        """Take again the batch of the account that has been due longest, if there is one that `held` leaves."""
+
+    async def keep_waiting(self, account: str, until: UnixMillis) -> None:
+        """Note that Microsoft told the account to wait, for `throttled` after a restart."""
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: "Note", now: UnixMillis) -> bool:
         """Write a batch's outcome: delivered, but for `exceptions` by seq. False when the claim has passed."""

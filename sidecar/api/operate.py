@@ -17,7 +17,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import State, too_old
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record, seq_of
-from sidecar.ports import Moved, Outbox, ReplaySlice, Unmoved
+from sidecar.ports import Moved, Outbox, ReplaySlice, StorageUnavailable, Unmoved
 from sidecar.telemetry import Telemetry
 
 SLICE_ROWS = 500
@@ -77,7 +77,12 @@ class Operate:
         for _ in range(MAX_SLICES):
             if total.next_seq is None:
                 break
-            done = await self.outbox.replay_slice(wish.query, total.next_seq, SLICE_ROWS, now, dry_run=wish.dry_run)
+            try:
+                done = await self.outbox.replay_slice(wish.query, total.next_seq, SLICE_ROWS, now, dry_run=wish.dry_run)
+            except StorageUnavailable:
+                if not total.matched:
+                    raise
+                break  # what was done is done, and told; the cursor says where to go on
             if done.matched and not wish.dry_run:
                 self.stored(done.accounts)
             total = ReplaySlice(total.matched + done.matched, total.too_old + done.too_old, {}, done.next_seq)

@@ -109,8 +109,9 @@ def _has_use_for_hashes(entry: Entry, goal: GoalTraits) -> bool:
     return goal.enhanced is not False and (entry.email_sha256 is not None or entry.phone_sha256 is not None)
 
 
-def with_choice(entry: Entry, choice: Send) -> Entry:
-    """The entry as it will be frozen and sent."""
+def with_choice(entry: Entry, choice: Send, seen: Click | None = None) -> Entry:
+    """The entry as it will be frozen and sent; `seen` is the click that was looked at for it."""
+    entry = replace(entry, looked_at=seen.clicked_at if seen else None, clicked_at=None)
     match choice:
         case Send(click=Click() as click):
             return replace(entry, msclkid=click.msclkid, clicked_at=click.clicked_at)

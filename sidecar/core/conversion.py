@@ -70,7 +70,8 @@ class Conversion:
         if self.idempotency_key is not None:
             return Key.of(KeySource.HEADER, self.account, self.event, self.idempotency_key)
         if self.time_given:
-            return Key.of(KeySource.NATURAL, self.account, self.goal, *self._identifiers(), str(self.time))
+            identifiers = (self.msclkid or "", self.email_sha256 or "", self.phone_sha256 or "")
+            return Key.of(KeySource.NATURAL, self.account, self.goal, *identifiers, str(self.time), *self._visitor())
         return Key(KeySource.NONE, None, None)
 
     def content(self) -> str:
@@ -82,13 +83,17 @@ class Conversion:
         return _digest(
             _plain(self.given_value),
             self.given_currency or "",
-            *self._identifiers(),
+            self.msclkid or "",
+            self.email_sha256 or "",
+            self.phone_sha256 or "",
             _plain(external.credit) if external else "",
             external.model if external else "",
+            *self._visitor(),
         )
 
-    def _identifiers(self) -> tuple[str, ...]:
-        return (self.msclkid or "", self.visitor_id or "", self.email_sha256 or "", self.phone_sha256 or "")
+    def _visitor(self) -> tuple[str, ...]:
+        """Only where there is one: digests from before there were visitors stay what they are."""
+        return ("visitor", self.visitor_id) if self.visitor_id else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,8 @@ class Entry:
     """The second it is sent with: `time`, or moved where another conversion of the person has that second."""
     clicked_at: UnixSeconds | None = None
     """When the click that was chosen for it happened, where that is known."""
+    looked_at: UnixSeconds | None = None
+    """When the click happened that was looked at when it was decided, chosen or not; None where there was none."""
 
 
 # --- What Microsoft said ---------------------------------------------------------------------------------------------

@@ -98,8 +98,9 @@ def remembered(
 
 
 def _stamped(goal: Goal, known: Goal | None, now: UnixMillis, *, is_new: bool) -> Goal:
-    if known is not None:
-        return replace(goal, first_seen_at=known.first_seen_at, is_new=known.is_new)
+    if known is not None:  # seen in the future: before the clock was set back
+        seen_at = now if known.first_seen_at is None else min(known.first_seen_at, now)
+        return replace(goal, first_seen_at=seen_at, is_new=known.is_new)
     return replace(goal, first_seen_at=now, is_new=is_new)
 
 
@@ -140,7 +141,8 @@ def new_goal(rule: GoalRule, *, is_shared: bool = False) -> NewGoal:
 
     Names are unique per customer: a goal that several of its accounts want can only be one goal for all of them.
     """
-    kind = rule.revenue or "VariableValue"
+    # Across accounts Microsoft wants the currency of a value; where none is configured there is none to give.
+    kind = rule.revenue or ("NoValue" if is_shared and rule.currency is None else "VariableValue")
     value = None if kind == "NoValue" else rule.value or "0"
     return NewGoal(
         name=rule.name,

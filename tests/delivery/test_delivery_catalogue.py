@@ -338,6 +338,40 @@ async def test_throttled_reading_closes_every_account_that_shares_the_limit(rig:
     await rig.until(lambda: rig.standing() == set())
 
 
+async def test_throttle_of_a_reading_is_kept_over_a_restart_and_while_an_operator_pauses_the_account(rig: Rig) -> None:
+    await all_read(rig)
+    rig.fault(match={"operation": QUERY}, type="fault", code=117, retry_after="600")
+    await read(rig)
+    rig.parts.gates.pause("main", rig.clock())
+    before = await queries(rig)
+    assert isinstance(await rig.parts.catalogue.read("main"), Failure)
+    await rig.crash()
+    await rig.start()
+    await rig.give_time(0.2)
+    assert rig.parts.gates.held("main", None) == "throttled"
+    assert await queries(rig) == before + 1, "the other customer's account alone was read"
+    rig.pass_time(10 * MINUTE)
+    await rig.until(lambda: rig.parts.gates.held("main", None) is None)
+
+
+async def test_goal_that_is_held_gets_no_batch_again(rig: Rig) -> None:
+    """A paused goal would drop the rows without a word, and they would end as delivered."""
+    await all_read(rig)
+    rig.fault(type="status", status=503)
+    await rig.post(2)
+    await rig.until(lambda: rig.count("error IS NOT NULL") == 2)
+    await change_goal(rig, "Sidecar Purchase", Status="Paused")
+    await read(rig)
+    before = len(await rig.requests())
+    rig.pass_time(5 * MINUTE)
+    await rig.give_time(0.2)
+    assert len(await rig.requests()) == before
+    await change_goal(rig, "Sidecar Purchase", Status="Active")
+    await read(rig)
+    await rig.until_pending(0)
+    await rig.balance()
+
+
 async def test_account_that_nobody_signed_in_for_waits_for_its_first_reading(rig: Rig) -> None:
     await rig.crash()
     await rig.revoke_sign_in()

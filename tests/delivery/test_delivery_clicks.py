@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from rig import DAY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.conversion import Click
@@ -177,6 +178,27 @@ async def test_rows_that_wait_make_room_for_those_that_may_go(rig: Rig) -> None:
     await rig.balance()
 
 
+async def test_backlog_without_clicks_does_not_keep_another_goal_waiting(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.configure(batch_size=50, linger=0)
+    rig.parts.gates.pause("main", rig.clock())
+    for number in range(1_000):
+        await visit(rig, visitor_id=f"nobody-{number}")
+    (lead,) = await rig.post(1, event="lead")
+    claim, left = rig.parts.outbox.claim, []
+
+    async def noted(*given: Any) -> Any:
+        left.append(rig.count("reason IS NULL AND state = 'pending'"))
+        return await claim(*given)
+
+    monkeypatch.setattr(rig.parts.outbox, "claim", noted)
+    rig.parts.gates.resume("main")
+    await rig.until(lambda: rig.row(lead)["state"] == "delivered")
+    assert left[0] > 0, "a part of the backlog has not been looked at yet"
+    await rig.until(lambda: rig.count("reason = 'awaiting_click'") == 1_000)
+
+
 async def test_two_purchases_of_one_click_in_one_second_both_count(rig: Rig) -> None:
     await capture(rig, 1, 3 * HOUR)
     time = UnixSeconds(rig.clock() // SECOND - 60)
@@ -187,8 +209,9 @@ async def test_two_purchases_of_one_click_in_one_second_both_count(rig: Rig) -> 
 
 
 async def test_clicks_are_forgotten_after_ninety_days(rig: Rig) -> None:
-    await capture(rig, 1, HOUR)
-    rig.pass_time(90 * DAY)
+    await capture(rig, 1, 90 * DAY - MINUTE)
+    rig.pass_time(MINUTE + SECOND)
     await rig.parts.keeper.prune()
+    assert rig.rows_of("clicks") == []
     seq = await visit(rig)
     await reason(rig, seq, "awaiting_click")

@@ -208,7 +208,7 @@ async def test_late_click_revives_no_row_that_is_too_old_to_count(outbox: Outbox
     await outbox.set_aside([skipped(seq)], NOW)
     too_late = UnixMillis((MOMENT + MAX_AGE_SECONDS + 1) * 1_000)
     assert await clicks.capture([captured(at=too_late)]) == {}
-    assert await clicks.capture([captured(at=UnixMillis(too_late - 1_000))]) == {"main": 1}
+    assert await clicks.capture([captured(OTHER, at=UnixMillis(too_late - 1_000))]) == {"main": 1}
 
 
 async def test_late_click_revives_nothing_that_went_out_or_ended_otherwise(outbox: Outbox, clicks: Clicks) -> None:
@@ -219,6 +219,23 @@ async def test_late_click_revives_nothing_that_went_out_or_ended_otherwise(outbo
     await outbox.settle(taken, {}, TAKEN, NOW)
     assert await clicks.capture([captured()]) == {}
     assert outbox.counts == Counts(pending=1, delivered=1, skipped=1)
+
+
+async def test_click_that_was_known_already_wakes_nothing(outbox: Outbox, clicks: Clicks) -> None:
+    """Else a row outside the window would be looked at again with every repeat of an old click."""
+    await clicks.capture([captured(ago=9 * 86_400)])
+    (seq,) = await seqs_of(outbox, visit())
+    await outbox.set_aside([skipped(seq, Reason.OUTSIDE_WINDOW, first_of_day(9))], NOW)
+    assert await clicks.capture([captured(ago=9 * 86_400)]) == {}
+    assert await clicks.capture([captured("1" * 32, ago=10 * 86_400)]) == {}, "an older one changes nothing either"
+    assert await clicks.capture([captured("2" * 32, ago=8 * 86_400)]) == {"main": 1}
+
+
+async def test_waking_is_told_to_one_caller_of_a_group(outbox: Outbox, clicks: Clicks) -> None:
+    rows = await seqs_of(outbox, visit(), visit("ORDER-2"))
+    await outbox.set_aside([waiting(seq) for seq in rows], NOW)
+    told = await asyncio.gather(*(clicks.capture([captured(f"{number:032}")]) for number in range(4)))
+    assert sum(sum(one.values()) for one in told) == 2
 
 
 async def test_thousands_of_rows_of_one_visitor_are_all_woken(outbox: Outbox, clicks: Clicks) -> None:
@@ -263,6 +280,16 @@ async def test_click_that_was_told_weeks_late_is_forgotten_with_those_of_its_age
     assert await seen_of(outbox, clicks) == ["1" * 32, "2" * 32]
     await pruned(clicks, first_of_day(88))
     assert await seen_of(outbox, clicks) == [None, "2" * 32]
+
+
+async def test_all_clicks_that_were_told_late_are_forgotten_in_one_walk(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured(f"{number:032}", 89 * 86_400) for number in range(20)])
+    steps, after = 0, 0
+    while (after_next := await clicks.prune(first_of_day(88), after, 5)) is not None:
+        steps, after = steps + 1, after_next
+    assert steps == 4
+    await put(outbox, visit(time=first_of_day(80)))
+    assert await seen_of(outbox, clicks) == [None]
 
 
 async def test_young_clicks_end_the_walk(outbox: Outbox, clicks: Clicks) -> None:

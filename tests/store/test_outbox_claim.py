@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from outbox_building import (
     CLICK,
     DAY,
@@ -27,9 +28,10 @@ from outbox_building import (
     seqs_of,
 )
 
+from sidecar.core.conversion import Click
 from sidecar.core.entry import Again, State
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports import Arrival, Claim, Counts, Outbox, Query
+from sidecar.ports import Arrival, Captured, Claim, Counts, Outbox, Query
 
 
 def wire(claim: Claim) -> list[tuple[object, ...]]:
@@ -135,6 +137,39 @@ async def test_click_is_open_again_once_a_row_was_released(outbox: Outbox) -> No
     assert taken is not None
     await outbox.settle(taken, {seq: Again(NOW, None, REFUSED)}, TAKEN, NOW)
     assert [(one.msclkid, one.visitor_id) for one in await due(outbox)] == [(None, "v-1")]
+
+
+@pytest.mark.parametrize(("looked_at", "taken"), [(None, False), (7_201, False), (7_200, True)])
+async def test_row_whose_visitor_clicked_since_it_was_decided_is_not_claimed(
+    house: House, outbox: Outbox, looked_at: int | None, taken: bool
+) -> None:
+    """The later click is the right one: it stays due, and is decided anew."""
+    await put(outbox, conversion(msclkid=None, visitor_id="v-1", email_sha256="a" * 64))
+    (entry,) = await due(outbox)
+    clicked_at = UnixSeconds(seconds(NOW) - 7_200)
+    click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=clicked_at)
+    await house.clicks.capture([Captured(click, NOW)])
+    seen = None if looked_at is None else UnixSeconds(seconds(NOW) - looked_at)
+    claim_ = await claim(outbox, [replace(entry, looked_at=seen)])
+    assert (claim_ is not None) is taken
+    assert len(await due(outbox)) == (not taken)
+
+
+async def test_batch_of_a_goal_that_is_held_is_left_alone_and_others_go(outbox: Outbox) -> None:
+    await put(outbox, conversion("A"), conversion("B", event="lead"))
+    for event in ("purchase", "lead"):
+        lane = [lane for lane in outbox.lanes if (lane.account, lane.event) == ("main", event)]
+        taken = await claim(outbox, await outbox.due(lane, NOW, 10))
+        assert taken is not None
+        await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
+    held = ["Sidecar Purchase"]
+    assert await outbox.has_open("main", NOW, held)
+    claim_ = await outbox.claim_open("main", NOW, later(MINUTE), held)
+    assert claim_ is not None
+    assert claim_.entries[0].goal == "Sidecar Lead"
+    assert not await outbox.has_open("main", NOW, held)
+    assert await outbox.claim_open("main", NOW, later(MINUTE), held) is None
+    assert await outbox.has_open("main", NOW)
 
 
 async def test_row_can_be_sent_without_the_click_id_it_came_with(outbox: Outbox) -> None:

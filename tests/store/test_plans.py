@@ -105,7 +105,7 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "delivery.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
-        "clicks.SET_ASIDE": "SEARCH e USING INDEX entries_visitor (visitor=?)",
+        "clicks.SET_ASIDE": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
         "clicks.SEEN": "SEARCH clicks USING COVERING INDEX clicks_visitor (visitor=? AND clicked_at<?)",
         "clicks.ASIDE": "SEARCH c USING COVERING INDEX clicks_visitor (visitor=? AND clicked_at>? AND clicked_at<?)",
         "clicks.PRUNE": "SEARCH clicks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",

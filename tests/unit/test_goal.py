@@ -120,6 +120,12 @@ def test_goal_that_appears_later_is_new_from_then_on() -> None:
     assert third.read_at == NOW + 2 * HOUR
 
 
+def test_goal_that_was_seen_before_the_clock_was_set_back_settles_no_longer_for_it() -> None:
+    seen = read(read(None, at=NOW + 48 * HOUR), GOAL, at=NOW + 48 * HOUR)
+    (again,) = read(seen, GOAL).goals
+    assert again.settles_at(SETTLE) == NOW + SETTLE
+
+
 def test_goal_that_appears_after_an_empty_first_reading_is_new() -> None:
     assert [goal.is_new for goal in read(read(None), GOAL).goals] == [True]
 
@@ -162,6 +168,14 @@ def test_goal_that_several_accounts_of_a_customer_want_is_one_for_all_of_them() 
         ("Closed deal", "Account"),
         ("Other", "Customer"),
     ]
+
+
+def test_shared_goal_has_a_value_only_where_its_currency_is_known() -> None:
+    """Microsoft refuses a value without currency where the goal is for all accounts of a customer."""
+    lead, sale = GoalRule(name="Lead"), GoalRule(name="Sale", currency="EUR")
+    assert new_goal(lead, is_shared=True).revenue == Revenue("NoValue")
+    assert new_goal(sale, is_shared=True).revenue == Revenue("VariableValue", "0", "EUR")
+    assert new_goal(lead).revenue == Revenue("VariableValue", "0")
 
 
 def test_plan_after_apply_is_empty() -> None:

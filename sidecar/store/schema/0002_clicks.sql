@@ -7,7 +7,7 @@ ALTER TABLE entries ADD COLUMN click TEXT;
 ALTER TABLE entries ADD COLUMN clicked_at INTEGER;  -- when that click happened, in Unix seconds, where it is known
 
 -- A click comes in: which conversions of its visitor were set aside without one? Few rows ever are.
-CREATE INDEX entries_visitor ON entries (visitor) WHERE reason IN ('awaiting_click', 'no_click', 'outside_window');
+CREATE INDEX entries_visitor ON entries (visitor, time) WHERE reason IN ('awaiting_click', 'no_click', 'outside_window');
 
 CREATE TABLE clicks (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -27,23 +27,25 @@ CAPTURE = """
     INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true
     ON CONFLICT (visitor, msclkid) DO UPDATE SET clicked_at = excluded.clicked_at
-    WHERE excluded.clicked_at < clicks.clicked_at"""
+    WHERE excluded.clicked_at < clicks.clicked_at
+    RETURNING visitor, visitor_id, msclkid, clicked_at"""
 
 # The conversions that a click makes worth another look: set aside for want of it, and not too old to count.
 SET_ASIDE = """
     SELECT e.seq, l.account, e.state FROM json_each(:clicks) AS click
-    JOIN entries e ON e.visitor = click.value ->> 0 AND e.reason IN ('awaiting_click', 'no_click', 'outside_window')
+    JOIN entries e ON e.visitor = click.value ->> 0 AND e.time >= max(click.value ->> 3, :oldest)
+        AND e.reason IN ('awaiting_click', 'no_click', 'outside_window')
     JOIN lanes l ON l.id = e.lane
-    WHERE e.visitor_id = click.value ->> 1 AND e.time >= click.value ->> 3 AND e.time >= :oldest
+    WHERE e.visitor_id = click.value ->> 1 AND coalesce(e.clicked_at, -1) < click.value ->> 3
         AND (e.state = 'pending' AND e.claimed = 0 OR e.state = 'skipped')
     LIMIT :limit"""
 
 WAKE = """
     UPDATE entries
-    SET history = CASE WHEN state = 'pending' THEN history ELSE
+    SET history = CASE WHEN state = 'pending' OR json_array_length(coalesce(history, '[]')) >= 50 THEN history ELSE
             json_insert(coalesce(history, '[]'), '$[#]', json_object(
                 'revived_at', :now, 'state', state, 'reason', reason, 'settled_at', settled_at)) END,
-        state = 'pending', reason = NULL, due_at = :now, settled_at = NULL
+        state = 'pending', reason = NULL, due_at = :now, settled_at = NULL, clicked_at = NULL
     WHERE seq IN (SELECT value FROM json_each(:rows))"""
 
 # For each conversion: its own click where it brings one, else the last one of its visitor at or before its time.
@@ -56,10 +58,12 @@ SEEN = """
               ORDER BY clicked_at DESC, seq DESC LIMIT 1) END
     WHERE c.visitor_id = wanted.value ->> 2 AND c.clicked_at <= wanted.value ->> 3"""
 
-# Rows that wait for a click, or can no longer count without one: unless a better click came in meanwhile.
+# Rows that wait for a click, or can no longer count without one: unless a later click came in meanwhile. The time of
+# the click that was looked at is kept: only a later one can change anything.
 ASIDE = """
     UPDATE entries
-    SET state = step.value ->> 1, reason = step.value ->> 2, due_at = coalesce(step.value ->> 3, due_at),
+    SET clicked_at = nullif(step.value ->> 4, -1), state = step.value ->> 1, reason = step.value ->> 2,
+        due_at = coalesce(step.value ->> 3, due_at),
         settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
     FROM json_each(:steps) AS step
     WHERE entries.seq = step.value ->> 0 AND state = 'pending' AND claimed = 0
@@ -82,10 +86,13 @@ _BEFORE_ALL = -1
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """How many rows of each account are due again; `more` says that there may be others still."""
+    """How many rows of each account are due again; `clicks` are those that may wake others still."""
 
     rows: Mapping[str, int]
-    more: bool
+    clicks: str | None
+
+
+NOBODY = Woken({}, None)
 
 
 def write_captures(db: sqlite3.Connection, captures: Sequence[Captured]) -> Woken:
@@ -100,12 +107,12 @@ def write_captures(db: sqlite3.Connection, captures: Sequence[Captured]) -> Woke
         )
         for one in captures
     ]
-    clicks = json.dumps(values, ensure_ascii=False)
-    db.execute(CAPTURE, (clicks,))
-    return _wake(db, clicks, captures[0].captured_at)
+    told = db.execute(CAPTURE, (json.dumps(values, ensure_ascii=False),)).fetchall()
+    return wake(db, json.dumps(told, ensure_ascii=False), captures[0].captured_at) if told else NOBODY
 
 
-def _wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
+def wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
+    """Make due what was set aside for want of these clicks, JSON as RETURNING gives them: WAKE_ROWS at most."""
     given = {"clicks": clicks, "oldest": seconds(now) - MAX_AGE_SECONDS, "limit": WAKE_ROWS}
     found = db.execute(SET_ASIDE, given).fetchall()
     rows = {row[0]: row for row in found}.values()  # one row may have waited for several of these clicks
@@ -113,7 +120,7 @@ def _wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
         db.execute(WAKE, {"rows": json.dumps([row[0] for row in rows]), "now": now})
         revived = sum(state == State.SKIPPED for _, _, state in rows)
         count(db, {State.SKIPPED: -revived, State.PENDING: revived})
-    return Woken(Counter(account for _, account, _ in rows), len(found) == WAKE_ROWS)
+    return Woken(Counter(account for _, account, _ in rows), clicks if len(found) == WAKE_ROWS else None)
 
 
 def seen(db: sqlite3.Connection, entries: Sequence[Entry]) -> dict[int, Click]:
@@ -152,11 +159,12 @@ def _step(aside: Aside) -> tuple[int, str, str, int | None, int]:
 
 
 def prune(db: sqlite3.Connection, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
-    """Delete the clicks from before `before` among the `limit` after `after_seq`, and as many that were told late.
+    """Delete the clicks from before `before`: those that were told late, then some of the `limit` after `after_seq`.
 
     The number to go on after; None when the rest is too young: a click is told after it happened.
     """
-    db.execute(PRUNE_LATE, (before, limit))
+    if db.execute(PRUNE_LATE, (before, limit)).rowcount == limit:
+        return after_seq  # there may be more of them
     last, first_captured_at = db.execute(SLICE, (after_seq, limit)).fetchone()
     if last is None or first_captured_at >= millis(before):
         return None
@@ -173,11 +181,19 @@ class SqliteClicks:
 
     async def capture(self, captures: Sequence[Captured]) -> Mapping[str, int]:
         woken = Counter[str]()
-        more = bool(captures)
+        for result in await self._committer.put(captures):
+            woken.update(result.rows)
+            if (clicks := result.clicks) is not None:
+                woken.update(await self._wake_all(clicks, captures[0].captured_at))
+        return woken
+
+    async def _wake_all(self, clicks: str, now: UnixMillis) -> Counter[str]:
+        """The rest of what these clicks wake, in transactions of their own."""
+        woken, more = Counter[str](), True
         while more:
-            group: Woken = (await self._committer.put(captures))[0]
-            woken.update(group.rows)
-            more = group.more
+            result = await self._committer.write(lambda db: wake(db, clicks, now))
+            woken.update(result.rows)
+            more = result.clicks is not None
         return woken
 
     async def seen(self, entries: Sequence[Entry]) -> dict[int, Click]:

@@ -6,7 +6,7 @@ Each function is one transaction's work on the writing connection; what it retur
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from sidecar.core.conversion import Kind
@@ -21,8 +21,9 @@ NEW_BATCH = """
     INSERT INTO batches (account, root, rows, token, leased, due_at, created_at, sent_at)
     VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING id"""
 
-# Put rows into a batch and freeze what will be sent; rows that are no longer free stay out. What is sent is what the
-# table says from now on, so that a resend has the very same bytes.
+# Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, and rows whose visitor got
+# a later click since they were decided. What is sent is what the table says from now on, so that a resend has the very
+# same bytes.
 TAKE = f"""
     UPDATE entries
     SET claimed = 1, batch_id = ?, attempt = attempt + 1, reason = NULL,
@@ -30,6 +31,9 @@ TAKE = f"""
         click = wanted.value ->> 4, clicked_at = wanted.value ->> 5
     FROM json_each(?) AS wanted
     WHERE entries.seq = wanted.value ->> 0 AND state = 'pending' AND claimed = 0
+        AND NOT (entries.visitor IS NOT NULL AND entries.goal IS NULL AND entries.msclkid IS NULL AND EXISTS (
+            SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.clicked_at <= entries.time
+                AND c.clicked_at > coalesce(wanted.value ->> 6, -1)))
     RETURNING lane, {ENTRY_COLUMNS}"""  # noqa: S608 - constants only
 
 DROP_BATCH = "DELETE FROM batches WHERE id = ?"
@@ -39,6 +43,14 @@ RESIZE_BATCH = "UPDATE batches SET rows = ? WHERE id = ?"
 OPEN_BATCH = """
     SELECT id, token, leased, coalesce(root, id), created_at FROM batches
     WHERE settled_at IS NULL AND account = ? AND due_at <= ? ORDER BY due_at LIMIT 1"""
+
+# The same where some goals can take nothing; a batch has rows of one goal.
+OPEN_BATCH_BESIDE = """
+    SELECT id, token, leased, coalesce(root, id), created_at FROM batches
+    WHERE settled_at IS NULL AND account = ? AND due_at <= ? AND NOT EXISTS (
+        SELECT 1 FROM entries WHERE batch_id = batches.id AND claimed = 1
+            AND goal IN (SELECT value FROM json_each(?)))
+    ORDER BY due_at LIMIT 1"""
 
 RETAKE_BATCH = "UPDATE batches SET token = token + 1, leased = 1, due_at = ?, sent_at = ? WHERE id = ?"
 
@@ -130,7 +142,7 @@ def take(
     """A new batch of those `entries` that are still free; None, and nothing written, when there are none."""
     batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now)).fetchone()[0]
     wanted = [
-        (e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at)
+        (e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.looked_at)
         for e, identity in zip(entries, identities, strict=True)
     ]
     lanes = {entry.lane.id: entry.lane for entry in entries}
@@ -144,10 +156,18 @@ def take(
 
 
 def retake(
-    db: sqlite3.Connection, account: str, lanes: Mapping[int, Lane], now: UnixMillis, until: UnixMillis
+    db: sqlite3.Connection,
+    account: str,
+    lanes: Mapping[int, Lane],
+    now: UnixMillis,
+    until: UnixMillis,
+    held: Collection[str] = (),
 ) -> Claim | None:
-    """The open batch of `account` that has been due longest, taken again as it was; None when there is none."""
-    while row := db.execute(OPEN_BATCH, (account, now)).fetchone():
+    """The open batch of `account` that has been due longest, taken again as it was; None when there is none.
+
+    Batches of the goals in `held` are left alone.
+    """
+    while row := open_batch(db, account, now, held):
         batch_id, token, leased, root, created_at = row
         db.execute(RETAKE_BATCH, (until, now, batch_id))
         db.execute(RETAKE_ENTRIES, (leased, batch_id))
@@ -158,6 +178,17 @@ def retake(
             return Claim(batch_id, token + 1, account, entries, True, root, root_rows, poisoned, created_at)
         db.execute(CLOSE_BATCH, (now, "empty", None, batch_id))
     return None
+
+
+def open_batch(
+    db: sqlite3.Connection, account: str, now: UnixMillis, held: Collection[str] = ()
+) -> tuple[int, int, int, int, UnixMillis] | None:
+    """id, token, leased, root and created_at of the batch that may be claimed again first."""
+    if held:
+        row = db.execute(OPEN_BATCH_BESIDE, (account, now, json.dumps(list(held)))).fetchone()
+    else:
+        row = db.execute(OPEN_BATCH, (account, now)).fetchone()
+    return row and tuple(row)
 
 
 def _entries(rows: Iterable[Sequence[Any]], lanes: Mapping[int, Lane]) -> Iterator[Entry]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sidecar.core.conversion import Kind
@@ -28,7 +28,7 @@ from sidecar.ports import (
     Waiting,
 )
 from sidecar.store.sqlite import clicks, delivery, pruning, reading, replaying
-from sidecar.store.sqlite.clicks import Woken
+from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
 from sidecar.store.sqlite.database import Database, owned, reader, unusable, writer
@@ -41,6 +41,8 @@ _FULL = frozenset(("outbox_growing", "disk_nearly_full"))
 
 Incoming = Arrival | Captured
 Outcome = PutResult | Woken
+
+NOTE_WAIT = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 
 PROBE = "INSERT OR REPLACE INTO facts VALUES ('probe', 'written')"
 
@@ -127,14 +129,19 @@ class SqliteOutbox:
     ) -> Claim | None:
         return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until))
 
+    async def keep_waiting(self, account: str, until: UnixMillis) -> None:
+        await self.committer.write(lambda db: db.execute(NOTE_WAIT, (f"waits:{account}", str(until))) and None)
+
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
         return await self.due_reader.call(lambda db: reading.throttled(db, now))
 
-    async def has_open(self, account: str, now: UnixMillis) -> bool:
-        return await self.due_reader.call(lambda db: reading.has_open(db, account, now))
+    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = ()) -> bool:
+        return await self.due_reader.call(lambda db: delivery.open_batch(db, account, now, held)) is not None
 
-    async def claim_open(self, account: str, now: UnixMillis, until: UnixMillis) -> Claim | None:
-        return await self.committer.write(lambda db: delivery.retake(db, account, self._lanes, now, until))
+    async def claim_open(
+        self, account: str, now: UnixMillis, until: UnixMillis, held: Collection[str] = ()
+    ) -> Claim | None:
+        return await self.committer.write(lambda db: delivery.retake(db, account, self._lanes, now, until, held))
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:
         return await self.committer.write(lambda db: delivery.settle(db, claim, exceptions, note, now))
@@ -194,8 +201,8 @@ class SqliteOutbox:
         arrivals = [item for item in items if isinstance(item, Arrival)]
         captures = [item for item in items if isinstance(item, Captured)]
         results = iter(write_arrivals(db, arrivals, self._lane_ids) if arrivals else ())
-        woken = clicks.write_captures(db, captures) if captures else None
-        return [next(results) if woken is None or isinstance(item, Arrival) else woken for item in items]
+        woken = iter((clicks.write_captures(db, captures),) if captures else ())  # told to the first who asked
+        return [next(results) if isinstance(item, Arrival) else next(woken, NOBODY) for item in items]
 
     def _probe(self, db: sqlite3.Connection) -> None:
         self.committer.refuse_if_disk_is_full()

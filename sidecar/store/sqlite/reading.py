@@ -34,12 +34,14 @@ THROTTLED = """
     SELECT account, max(due_at) FROM batches INDEXED BY batches_open
     WHERE settled_at IS NULL AND answer = ? AND due_at > ? GROUP BY account"""
 
+# Waits that were noted by themselves: answers to other calls than uploads.
+WAITS = """
+    SELECT substr(name, 7), CAST(value AS INTEGER) FROM facts
+    WHERE name >= 'waits:' AND name < 'waits;' AND CAST(value AS INTEGER) > ?"""
+
 # When a lane next has something to claim.
 NEXT_DUE = """
     SELECT min(due_at) FROM entries WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ?"""
-
-# Whether a batch of an account may be claimed again.
-HAS_OPEN = "SELECT EXISTS (SELECT 1 FROM batches WHERE settled_at IS NULL AND account = ? AND due_at <= ?)"
 
 # Which seconds of a person's conversions of a goal are taken.
 USED_SECONDS = """
@@ -128,14 +130,12 @@ def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, now: UnixMillis
     return [entry_of(row, lane) for row in db.execute(DUE, (lane.id, again, now, limit))]
 
 
-def has_open(db: sqlite3.Connection, account: str, now: UnixMillis) -> bool:
-    """Whether a batch of the account may be claimed again."""
-    return bool(db.execute(HAS_OPEN, (account, now)).fetchone()[0])
-
-
 def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:
     """By account, until when Microsoft told it to wait."""
-    return dict(db.execute(THROTTLED, (refusal(Verdict.THROTTLED), now)))
+    noted = dict(db.execute(WAITS, (now,)))
+    for account, until in db.execute(THROTTLED, (refusal(Verdict.THROTTLED), now)):
+        noted[account] = max(until, noted.get(account, until))
+    return noted
 
 
 def used_seconds(
