@@ -96,7 +96,8 @@ class Service:
         tasks.create_task(parts.outbox.committer.run())
         telling = tasks.create_task(parts.telemetry.run(parts.journal))
         flushing = tasks.create_task(parts.flusher.run())
-        endless = [tasks.create_task(work) for work in (parts.tokens.run(), parts.catalogue.run(), self._reloads())]
+        loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), self._reloads())
+        endless = [tasks.create_task(work) for work in loops]
         tasks.create_task(parts.keeper.run(self._stopping))
         await self._prepare(parts.settings)
         async with served(parts, self.clock) as url:

@@ -12,7 +12,17 @@ from typing import TypeVar
 
 from sidecar.attributor import Attributor
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
-from sidecar.core.batch import SEARCH_SECONDS, Candidate, of_one_goal, ranges, with_goals, with_seconds
+from sidecar.core.batch import (
+    SEARCH_SECONDS,
+    Candidate,
+    as_sent,
+    of_one_goal,
+    ranges,
+    used_identity,
+    with_goals,
+    with_seconds,
+)
+from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, too_old
 from sidecar.core.instant import UnixMillis
 from sidecar.core.traffic import Traffic, Trip
@@ -48,9 +58,11 @@ class DeliveryRules:
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """A goal that may send now: its lanes, and how many rows may go together, one to see whether it takes any."""
+    """A goal that may send now, rows of one kind: their lanes, and how many may go together, one to see whether it
+    takes any."""
 
     name: str
+    kind: Kind
     lanes: Sequence[Lane]
     rows: int
 
@@ -73,8 +85,8 @@ class Courier:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
     _traffic: Traffic = field(default_factory=Traffic)
-    _turns: dict[str, int] = field(default_factory=dict)
-    """When each goal last had its turn, in batches."""
+    _turns: dict[tuple[str, Kind], int] = field(default_factory=dict)
+    """When each goal's rows of a kind last had their turn, in batches."""
     _resent: bool = False
     """Whether the last batch went again: then a new one has its turn first."""
 
@@ -168,18 +180,22 @@ class Courier:
                 return
 
     def _open_goals(self, rules: DeliveryRules) -> Iterator[_Goal]:
-        """The goals that may send now, those first that have waited longest for their turn."""
+        """The goals that may send now, those first that have waited longest for their turn.
+
+        Conversions and adjustments go apart: they are different calls.
+        """
         window, now = self.settler.window(self.account, rules.max_in_flight), self.now()
-        lanes: defaultdict[str, list[Lane]] = defaultdict(list)
+        lanes: defaultdict[tuple[str, Kind], list[Lane]] = defaultdict(list)
         mapped = self.goals()
         for lane in self.outbox.lanes:
             if lane.account == self.account and lane.event in mapped:
-                lanes[mapped[lane.event]].append(lane)
-        for goal in sorted(lanes, key=lambda name: self._turns.get(name, 0)):
+                lanes[mapped[lane.event], lane.kind].append(lane)
+        alone = len({goal for goal, _ in lanes}) == 1
+        for goal, kind in sorted(lanes, key=lambda turn: self._turns.get(turn, 0)):
             gate = self.gates.goal(self.account, goal, now)
-            takes = self._traffic.takes(goal, window, _monotonic(), alone=len(lanes) == 1)
+            takes = self._traffic.takes(goal, window, _monotonic(), alone=alone)
             if takes and gate is not GoalGate.CLOSED:
-                yield _Goal(goal, lanes[goal], rules.batch_size if gate is GoalGate.OPEN else 1)
+                yield _Goal(goal, kind, lanes[goal, kind], rules.batch_size if gate is GoalGate.OPEN else 1)
 
     async def _due(self, goal: _Goal) -> list[Entry]:
         """Due rows of a goal, with their clicks; those that are too old are ended in their place.
@@ -213,17 +229,19 @@ class Courier:
         for goal in self._open_goals(rules):
             entries = await self._due(goal)
             if entries and _ripe_at(goal, entries, rules) <= now:
-                self._turns[goal.name] = max(self._turns.values(), default=0) + 1
+                self._turns[goal.name, goal.kind] = max(self._turns.values(), default=0) + 1
                 return await self._freeze(goal, entries, rules)
         return None
 
     async def _freeze(self, goal: _Goal, entries: Sequence[Entry], rules: DeliveryRules) -> Claim | None:
         """Fix what will be sent. Claims of one account follow one another: no two choose one second."""
         mapped = {lane.event: goal.name for lane in goal.lanes}
-        placed = await self._placed(of_one_goal(with_goals(entries, mapped)))
+        candidates = of_one_goal(with_goals(entries, mapped))
+        if goal.kind is Kind.CONVERSION:
+            candidates = await self._placed(candidates)
         now = self.now()
         self.gates.probing(self.account, goal.name, now)
-        frozen, identities = [one.entry for one in placed], [one.identity for one in placed]
+        frozen, identities = [as_sent(one.entry) for one in candidates], [used_identity(one) for one in candidates]
         claim = await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules))
         if claim is not None:
             self.attributor.found(goal.name, claim.entries)

@@ -7,12 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sidecar.core.adjustment import Adjustment
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.attribution import Skip, Wait
-from sidecar.core.conversion import Click, Conversion
+from sidecar.core.conversion import Click, Conversion, Kind
 from sidecar.core.entry import Entry, Lane, State, Step
+from sidecar.core.erasure import Erasure, Found, Phase, Wanted
 from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.problem import Problem
+from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
 
 
@@ -45,9 +49,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The same conversion was stored before; the row as it is now."""
+    """The same was stored before; the row as it is now."""
 
     record: Record
+    overtaken: bool = False
+    """Of an adjustment: a later one of its conversion stands, so that this one says no more how things are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,51 @@ class Captured:
 
     click: Click
     captured_at: UnixMillis
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusting:
+    """An adjustment as it came in: when, and by which request."""
+
+    adjustment: Adjustment
+    received_at: UnixMillis
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalNotSent:
+    """Its conversion is not at Microsoft and will not be: there is nothing to adjust, and nothing was stored."""
+
+    original: Record
+
+
+@dataclass(frozen=True, slots=True)
+class NoOriginal:
+    """There is no such conversion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Several conversions fit, and the request does not say which."""
+
+    originals: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyRetracted:
+    """Its conversion was taken back: there is no value to restate."""
+
+    original: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Unadjustable:
+    """It cannot be done with this conversion."""
+
+    problem: Problem
+
+
+AdjustResult = PutResult | OriginalNotSent | NoOriginal | Ambiguous | AlreadyRetracted | Unadjustable
 
 
 # --- Delivery --------------------------------------------------------------------------------------------------------
@@ -87,6 +138,11 @@ class Claim:
     root_poisoned: int
     """How many rows of the root, and how many of them were refused while they stood alone."""
     created_at: UnixMillis
+
+    @property
+    def kind(self) -> Kind:
+        """What its entries are: a batch holds one kind."""
+        return self.entries[0].lane.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +256,12 @@ class Outbox(Protocol):
     async def put(self, arrivals: Sequence[Arrival]) -> list[PutResult]:
         """Store what is new, find what is known; one transaction for all of them."""
 
+    async def adjust(self, adjustings: Sequence[Adjusting]) -> list[AdjustResult]:
+        """Carry out what can be done at once, store what has to go to Microsoft; one transaction for all of them."""
+
+    async def adjustments(self, seq: int) -> Sequence[Record]:
+        """Every adjustment of the conversion with that number, oldest first."""
+
     async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
         """Up to `limit` entries that may be claimed, each lane getting its share."""
 
@@ -213,9 +275,17 @@ class Outbox(Protocol):
         """For each identity the seconds in the given range that its claimed conversions have."""
 
     async def claim(
-        self, account: str, entries: Sequence[Entry], identities: Sequence[int], now: UnixMillis, until: UnixMillis
+        self,
+        account: str,
+        entries: Sequence[Entry],
+        identities: Sequence[int | None],
+        now: UnixMillis,
+        until: UnixMillis,
     ) -> Claim | None:
-        """Take these entries as a new batch and freeze in them what will be sent; None when none was left."""
+        """Take these entries as a new batch and freeze in them what will be sent; None when none was left.
+
+        An identity keeps its second from other conversions; adjustments have none.
+        """
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
         """Until when Microsoft told accounts to wait, as it was noted by itself or with their open batches."""
@@ -298,6 +368,64 @@ class Clicks(Protocol):
 
     async def prune(self, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
         """Forget clicks from before `before` among the `limit` after `after_seq`; where to go on, None at the end."""
+
+
+class Erasures(Protocol):
+    """Where erasures are kept, and carried out in slices. Every write is on disk, fsynced, when its call returns."""
+
+    async def add(self, wanted: Wanted, now: UnixMillis) -> Erasure:
+        """Keep a new erasure, of everything that was received until now."""
+
+    async def get(self, number: int) -> Erasure | None:
+        """One erasure as it stands."""
+
+    async def open(self) -> Sequence[int]:
+        """The numbers of those that are not done, the oldest first."""
+
+    async def find(self, job: Erasure) -> Found:
+        """The person's rows in the next stretch of the outbox."""
+
+    async def waited_for(self, job: Erasure, after_seq: int) -> Found:
+        """The next of the rows that had to be settled first."""
+
+    async def forget_clicks(self, job: Erasure, visitor: tuple[int, str]) -> bool:
+        """Delete a slice of a visitor's clicks; whether there may be more."""
+
+    async def blank(self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis) -> int:
+        """Blank what is settled, end what was never sent, note what must be settled first; how many rows ended.
+
+        `retracts` are rows that carry a retract of some of them: they are blanked once they are settled.
+        """
+
+    async def enter(self, job: Erasure, phase: Phase) -> None:
+        """Go on to the next phase. Before `WIPING` the erasure forgets whom it was about."""
+
+    async def blank_journal(self, job: Erasure) -> bool:
+        """Blank the orders in a stretch of the journal; whether there is more of it."""
+
+    async def wipe(self) -> bool:
+        """Let what was deleted leave the files: whether it did; else call it again in a while."""
+
+    async def finish(self, job: Erasure, now: UnixMillis) -> None:
+        """It is done."""
+
+
+class Retracts(Protocol):
+    """Takes back at Microsoft what was uploaded, before its identity is erased here."""
+
+    async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
+        """Queue a retract for each of these delivered conversions: the numbers of the rows that carry them.
+
+        Each of those rows has its own copy of what identifies the original. Calling it again gives the same rows; one
+        that was retracted already needs none. Durable when it returns.
+        """
+
+
+class Traces(Protocol):
+    """All that is stored of single rows, for their receipts."""
+
+    async def of(self, seq: int) -> Trace | None:
+        """The row's trace; None when there is no such row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import click
 from aiohttp import web
@@ -11,20 +11,25 @@ from aiohttp import web
 from sidecar import __version__, banner, connect
 from sidecar.api.accounts import Accounts
 from sidecar.api.bodies import BodyLimits
+from sidecar.api.erasures import ErasureCalls
+from sidecar.api.explain import Explain, Receipts
 from sidecar.api.goals import GoalsPage
 from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
 from sidecar.api.logs import LogsPage
 from sidecar.api.metrics import MetricsPage
-from sidecar.api.rows import Held
+from sidecar.api.reply import Json
+from sidecar.api.rows import Held, Rows
 from sidecar.api.server import Parts as ApiParts
 from sidecar.api.server import make_app, serving
 from sidecar.api_key import kept_key
 from sidecar.config import Config, is_loopback
 from sidecar.core.entry import Reason
+from sidecar.core.goal import Mapped
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.settings import Settings
+from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.telemetry import OF_GOALS_AND_ROWS
 from sidecar.wiring import Chances, Parts
 
@@ -81,8 +86,23 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
         now=clock.now,
         new_id=lambda: secrets.token_hex(8),
         bodies=BodyLimits(max_bytes=config.server.max_body),
-        routes=_routes(parts),
+        routes=_routes(parts, clock),
     )
+
+
+def _receipts(parts: Parts, clock: Chances) -> Explain:
+    settings = parts.settings
+    rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
+
+    def mapped(account: str, event: str) -> Mapped | None:
+        found = parts.catalogue.of(account).events.get(event) if account in settings.config.accounts else None
+        return None if found is None else found[1]
+
+    async def adjustments(seq: int) -> Sequence[Json]:
+        return [rows.show(record) for record in await parts.outbox.adjustments(seq)]
+
+    traces = SqliteTraces(parts.outbox.reader)
+    return Explain(parts.outbox, Receipts(traces, rows, clock.now, mapped, settings.attribution, adjustments))
 
 
 def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
@@ -107,7 +127,7 @@ def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
     return Held(reason or Reason.RETRYING, trouble)
 
 
-def _routes(parts: Parts) -> list[web.RouteDef]:
+def _routes(parts: Parts, clock: Chances) -> list[web.RouteDef]:
     logs = LogsPage(parts.journal, parts.telemetry.followers)
     metrics = MetricsPage(parts.outbox, parts.telemetry)
     accounts = Accounts(parts.pausing, lambda: parts.settings.config.accounts)
@@ -116,6 +136,8 @@ def _routes(parts: Parts) -> list[web.RouteDef]:
         web.get("/metrics", metrics.get),
         *accounts.routes(),
         *_goal_routes(parts),
+        *_erasure_calls(parts, clock).routes(),
+        *_receipts(parts, clock).routes(),
         *connect.routes(parts.connector),
     ]
 
@@ -133,6 +155,11 @@ def _goal_routes(parts: Parts) -> list[web.RouteDef]:
         web.post("/v1/goals/plan", goals.plan),
         web.post("/v1/goals/apply", goals.apply),
     ]
+
+
+def _erasure_calls(parts: Parts, clock: Chances) -> ErasureCalls:
+    eraser, settings = parts.eraser, parts.settings
+    return ErasureCalls(parts.erasures, clock.now, eraser.wake, lambda: settings.intake().default_country)
 
 
 def _keys(parts: Parts) -> tuple[list[str], banner.Key]:

@@ -64,7 +64,12 @@ class Settler:
                 await self._taken(claim, answer, started_at, seconds)
             case Refused():
                 self.telemetry.batch_refused(
-                    claim.account, claim.batch_id, rows=len(claim.entries), answer=answer, seconds=seconds
+                    claim.account,
+                    claim.batch_id,
+                    rows=len(claim.entries),
+                    answer=answer,
+                    seconds=seconds,
+                    kind=claim.kind,
                 )
                 await self._refused(claim, answer, started_at)
             case Lost():
@@ -108,7 +113,7 @@ class Settler:
 
     def _step(self, entry: Entry, outcome: Outcome | None, now: UnixMillis) -> Step:
         if outcome is None:
-            return Again(now, None, None, not entry.maybe_sent, entry.retries, entry.refusals)
+            return Again(now, None, None, not entry.keeps_frozen, entry.retries, entry.refusals)
         return next_step(entry, outcome, now, self.chance())
 
     def _tell_settled(self, claim: Claim, steps: Mapping[int, Step], tracking_id: str | None, seconds: float) -> None:
@@ -122,9 +127,10 @@ class Settler:
             dead=dead,
             tracking_id=tracking_id,
             seconds=seconds,
+            kind=claim.kind,
         )
         for goal, rows in Counter(entry.goal for entry in claim.entries if entry.seq not in steps).items():
-            self.telemetry.settled(goal, "delivered", n=rows)
+            self.telemetry.settled(goal, "delivered", n=rows, kind=claim.kind)
 
     def _tell_troubles(self, account: str, outcomes: Iterable[Outcome | None], tracking_id: str | None) -> None:
         """One trouble for each error that was a reason to come again, or that is our own mistake."""
@@ -232,6 +238,7 @@ class Settler:
             tracking_id=answer.tracking_id,
             seconds=seconds,
             sent=answer.sent,
+            kind=claim.kind,
         )
         if self.gates.connected:
             self.telemetry.trouble_raised("unreachable", account=claim.account, detail=answer.why)
@@ -274,17 +281,19 @@ def _note(answer: Refused) -> Note:
     return Note(refusal(answer.verdict), answer.tracking_id, answer.faults[0].error)
 
 
+_REFUSED = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}
 _TROUBLES = {Reason.TOO_OLD.value: "conversion_too_old", Reason.POISON.value: "poison"}
 
 
 def _dead_row(account: str, entry: Entry, step: Step) -> DeadRow:
     reason, fault = step.reason or "", step.fault
     return DeadRow(
-        conversion_id=public_id(Kind.CONVERSION, entry.seq),
+        conversion_id=public_id(entry.lane.kind, entry.seq),
         account=account,
-        trouble=_TROUBLES.get(reason, "row_refused"),
+        trouble=_TROUBLES.get(reason) or _REFUSED[entry.lane.kind],
         error=fault.error if fault else reason,
         message=fault.message if fault else None,
         order_id=entry.order_id,
         goal=entry.goal,
+        kind=entry.lane.kind,
     )

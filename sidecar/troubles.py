@@ -239,12 +239,92 @@ _ALL = (
         "count, then replay the rows.",
     ),
     Trouble(
+        "awaiting_original",
+        "Waiting for the conversion it adjusts",
+        "The conversion is on its way, or no answer says yet whether Microsoft took it; or an earlier adjustment of it "
+        "is on its way.",
+        "Nothing to do: the adjustment goes out by itself once that is known. What the conversion waits for stands in "
+        "its own row, by conversion_id.",
+    ),
+    Trouble(
+        "original_not_sent",
+        "Nothing at Microsoft to adjust",
+        "The conversion was not taken by Microsoft, so there is nothing to restate or retract.",
+        "Nothing to do where the conversion shall not count. Where it shall, replay it or send it again with the right "
+        "value.",
+    ),
+    Trouble(
         "row_refused",
         "Microsoft refused a conversion",
         "The conversion reached Microsoft and was refused for good; the row carries Microsoft's reason.",
         "Mend what the reason names and send the conversion again with the same order_id: other content replaces the "
         "dead row, the same content is answered with it. Where the cause was outside of it (a goal, the account), "
         "`sidecar replay` sends it again as it is.",
+    ),
+    Trouble(
+        "click_id_refused",
+        "Microsoft knows no such click id",
+        "Microsoft refused the click id: it is cut off, belongs to another platform (a gclid is not an "
+        "msclkid), or was never given out.",
+        "See where the msclkid is taken from: it must be the msclkid parameter of the landing address, all 32 "
+        "digits of it. Send the conversion again with the right one and the same order_id, or with the "
+        "customer's e-mail or phone instead.",
+    ),
+    Trouble(
+        "click_after_conversion",
+        "The click came after the conversion",
+        "By Microsoft's clock the ad click happened after the conversion it should have led to: mostly a time "
+        "without its time zone, or a click id of a later visit.",
+        "Send `time` with the right offset, or leave it out where the conversion happens now. Send the "
+        "conversion again with the same order_id.",
+    ),
+    Trouble(
+        "time_refused",
+        "Microsoft refused the time",
+        "Microsoft could not read the conversion's time.",
+        "Check for a newer version of the sidecar and report the error with its TrackingId; then replay the row.",
+    ),
+    Trouble(
+        "value_refused",
+        "Microsoft refused the value",
+        "Microsoft does not take the conversion's value: it is negative, too large or has too many decimals for it.",
+        "Send the conversion again with a value that is right, in whole currency units, and the same order_id.",
+    ),
+    Trouble(
+        "currency_refused",
+        "Microsoft refused the currency",
+        "Microsoft does not know the currency's code, or does not take it.",
+        "Send the conversion again with a currency that Microsoft Advertising offers, or set "
+        "events.<event>.currency, and use the same order_id.",
+    ),
+    Trouble(
+        "external_attribution_refused",
+        "Microsoft refused the external attribution",
+        "The goal is not set up for external attribution, or credit and model are not as it wants them.",
+        "Leave external_attribution out, or set the goal up for it in Microsoft Advertising; then send the "
+        "conversion again with the same order_id.",
+    ),
+    Trouble(
+        "adjustment_refused",
+        "Microsoft refused an adjustment",
+        "The adjustment reached Microsoft and was refused for good; the row carries Microsoft's reason. The conversion "
+        "still counts as it did before.",
+        "Mend what the reason names and send the adjustment again: one that was refused is stored anew.",
+    ),
+    Trouble(
+        "erased",
+        "Erased",
+        "The person's data was erased at somebody's request: nothing is left that the conversion could be matched by.",
+        "Nothing to do. Neither a replay nor the same order brings it back.",
+    ),
+    Trouble(
+        "not_counted",
+        "Uploaded but not counted",
+        "Microsoft took the conversion; whether it counts is decided afterwards, when Microsoft looks for an "
+        "ad click behind it. Reports show it 6 to 24 hours later, on the day of the click.",
+        "Nothing to do on the first day. If it does not show after that, look at the goal's column All conv. "
+        "by the day of the click, and at docs/not-counted.md, which lists why a delivered conversion may "
+        "not count.",
     ),
     Trouble(
         "row_retried",

@@ -13,6 +13,7 @@ from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.courier import Courier
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
+from sidecar.eraser import Eraser
 from sidecar.flusher import Flusher
 from sidecar.gates import Gates
 from sidecar.goal_watch import GoalWatch
@@ -27,10 +28,12 @@ from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.pausing import Pausing
+from sidecar.retracting import Retracting
 from sidecar.settings import Settings
 from sidecar.settler import Settler
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import OutboxRefused
+from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
@@ -72,6 +75,8 @@ class Parts:
     keeper: Keeper
     pausing: Pausing
     catalogue: GoalCatalogue
+    erasures: SqliteErasures
+    eraser: Eraser
     emulator: Emulator | None
     """The embedded one, if there is one."""
 
@@ -107,6 +112,7 @@ async def open_parts(
     await pausing.restore()
     catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
     flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
+    erasures = SqliteErasures(outbox.committer, outbox.reader)
     gates.changed = _waking(flusher, catalogue)
     return Parts(
         settings,
@@ -121,6 +127,14 @@ async def open_parts(
         Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping),
         pausing,
         catalogue,
+        erasures,
+        Eraser(
+            erasures,
+            telemetry,
+            clock.now,
+            lambda: {lane.account for lane in outbox.lanes},
+            Retracting(outbox, clock.now, flusher.arrived),
+        ),
         emulator,
     )
 
@@ -135,6 +149,7 @@ def _outbox(
         clock.now(),
         max_pending=storage.max_pending,
         min_free_bytes=storage.min_free_disk,
+        settle_millis=int(config.adjustments.settle * 1000),
         on_group=telemetry.committed,
     )
 

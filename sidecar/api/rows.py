@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sidecar.api.reply import Json
-from sidecar.core.entry import Reason, State
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import Fault, Reason, State
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.record import Record
+from sidecar.microsoft import faults
 from sidecar.troubles import CATALOGUE, Trouble
 
 _TROUBLES: Mapping[str, str] = {
@@ -25,12 +27,18 @@ _TROUBLES: Mapping[str, str] = {
     Reason.NO_CLICK: "no_click",
     Reason.OUTSIDE_WINDOW: "outside_window",
     Reason.GOAL_NOT_ENHANCED: "goal_not_enhanced",
+    Reason.AWAITING_ORIGINAL: "awaiting_original",
+    Reason.ORIGINAL_NOT_SENT: "original_not_sent",
     Reason.TOO_OLD: "conversion_too_old",
     Reason.POISON: "poison",
     Reason.UNMAPPED: "unmapped",
     Reason.ACCOUNT_PAUSED: "account_paused",
+    Reason.ERASED: "erased",
 }
 """The trouble whose words explain a reason; reasons that pass by themselves have none."""
+
+_REFUSED: Mapping[Kind, str] = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}
+"""The trouble behind a row that Microsoft refused for a reason of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class Rows:
     def show(self, record: Record) -> Json:
         """The row of section 4 of the contract."""
         goal = self.goal_of(record.account, record.event)
-        reason, trouble = self._standing(record, goal)
+        reason, trouble = self.standing(record)
         return {
             "id": record.id,
             "kind": record.kind,
@@ -84,20 +92,21 @@ class Rows:
             "message": record.message or (trouble.cause if trouble else None),
             "fix": trouble.solution if trouble else None,
             "meta": None if record.meta is None else json.loads(record.meta),
+            **(_of_adjustment(record) if record.kind is Kind.ADJUSTMENT else {}),
         }
 
-    def _standing(self, record: Record, goal: str | None) -> tuple[str | None, Trouble | None]:
+    def standing(self, record: Record) -> tuple[str | None, Trouble | None]:
         """Why the row is where it is, and the trouble behind it.
 
         Of what keeps a pending row from going out the widest cause comes first: mending a smaller one would not help.
         """
         if record.state is not State.PENDING:
-            return record.reason, _trouble(record.state, record.reason)
-        if goal is None:
+            return record.reason, _trouble_of_ended(record)
+        if self.goal_of(record.account, record.event) is None:
             return Reason.UNMAPPED, CATALOGUE["unmapped"]
         held = self.held(record) or Held(None)
         reason = held.reason or self._own_reason(record)
-        return reason, CATALOGUE.get(held.trouble or "") or _trouble(record.state, reason)
+        return reason, CATALOGUE.get(held.trouble or "") or _trouble_of_pending(record, reason)
 
     def _own_reason(self, record: Record) -> str | None:
         """What the row itself waits for; a time that has come is waited for no more."""
@@ -116,16 +125,38 @@ def number(exact: str) -> int | float:
 
 
 def _due_at(record: Record) -> UnixMillis | None:
-    """When it is sent next; None once it is settled, and while it is on its way: the lease's end would mislead."""
-    return record.due_at if record.state is State.PENDING and not record.leased else None
+    """When it is sent next; None once it is settled, and while it is on its way: the lease's end would mislead.
+
+    None, too, while nobody can know: an adjustment waits for what becomes of its conversion.
+    """
+    known = record.state is State.PENDING and not record.leased and record.reason != Reason.AWAITING_ORIGINAL
+    return record.due_at if known else None
+
+
+def _of_adjustment(record: Record) -> Json:
+    """What an adjustment has more than a conversion; `conversion_id` is None where that was uploaded elsewhere."""
+    return {"type": record.type, "conversion_id": record.conversion_id}
 
 
 def _instant(at: UnixMillis | None) -> str | None:
     return None if at is None else text_of_millis(at)
 
 
-def _trouble(state: State, reason: str | None) -> Trouble | None:
-    if reason is None:
-        return None
-    code = _TROUBLES.get(reason) or ("row_refused" if state is State.DEAD else None)
+def _trouble_of_pending(record: Record, reason: str | None) -> Trouble | None:
+    """Of a row that goes again, the trouble that Microsoft's code stands for, where it is known."""
+    code = faults.known(Fault(record.error, record.error_code)) if record.error else None
+    return CATALOGUE[code.trouble] if code and reason == Reason.RETRYING else _trouble(reason)
+
+
+def _trouble_of_ended(record: Record) -> Trouble | None:
+    """Where Microsoft refused the row, the trouble that its code stands for."""
+    trouble = _trouble(record.reason)
+    if trouble is not None or record.state is not State.DEAD or record.reason is None:
+        return trouble
+    code = faults.known(Fault(record.reason, record.error_code))
+    return CATALOGUE[code.trouble if code else _REFUSED[record.kind]]
+
+
+def _trouble(reason: str | None) -> Trouble | None:
+    code = _TROUBLES.get(reason or "")
     return CATALOGUE[code] if code else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from sidecar.api import openapi, snippet
+from sidecar.api.adjustments import AdjustmentCalls
 from sidecar.api.bodies import BodyLimits
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.collect import Collect
@@ -85,6 +86,15 @@ def _routes(parts: Parts) -> list[web.RouteDef]:
         due=parts.stored,
         taking=taking,
     )
+    adjustments = AdjustmentCalls(
+        outbox=parts.outbox,
+        rules=parts.rules,
+        rows=rows,
+        telemetry=parts.telemetry,
+        now=parts.now,
+        stored=parts.stored,
+        taking=taking,
+    )
     operate = Operate(outbox=parts.outbox, rows=rows, telemetry=parts.telemetry, now=parts.now, stored=parts.stored)
     status = Status(parts.outbox, rows)
     health = Health(parts.outbox, parts.health)
@@ -94,6 +104,7 @@ def _routes(parts: Parts) -> list[web.RouteDef]:
         web.post("/v1/clicks", clicks.capture),
         web.get("/v1/conversions", status.many),
         web.get("/v1/conversions/{id}", status.one),
+        *adjustments.routes(),
         *operate.routes(),
         web.get("/healthz", health.healthz),
         web.get("/livez", health.livez),

@@ -24,14 +24,15 @@ class Status:
     rows: Rows
 
     async def one(self, request: web.Request) -> web.Response:
-        """The row of that id."""
+        """The row of that id, with its adjustments."""
         id_ = request.match_info["id"]
         seq = seq_of(Kind.CONVERSION, id_)
         record = None if seq is None else await self.outbox.get(seq)
         if record is None or record.kind is not Kind.CONVERSION:
             said = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
             raise HttpProblem(NO_CONVERSION, said)
-        return json_reply(self.rows.show(record))
+        adjustments = await self.outbox.adjustments(record.seq)
+        return json_reply({**self.rows.show(record), "adjustments": [self.rows.show(each) for each in adjustments]})
 
     async def many(self, request: web.Request) -> web.Response:
         """Rows, newest first. A page may be short while its cursor says that there is more to look through."""

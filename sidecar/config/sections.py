@@ -144,6 +144,12 @@ class Clicks(Section):
     wait: Annotated[Seconds, span("0s", "90d")] = HOUR
 
 
+class Adjustments(Section):
+    """Restating and retracting of earlier conversions."""
+
+    settle: Annotated[Seconds, span("0s", "7d")] = 6 * HOUR
+
+
 class Matching(Section):
     """What helps to recognise a person."""
 
@@ -188,6 +194,7 @@ class Config(Section):
     events: Mapping[str, Event] = DEFAULT_EVENTS
     delivery: Delivery = Delivery()
     clicks: Clicks = Clicks()
+    adjustments: Adjustments = Adjustments()
     matching: Matching = Matching()
     privacy: Privacy = Privacy()
     goals: Goals = Goals()

@@ -3,7 +3,9 @@
 How clicks are stored and looked up is left to the store, what is written down to `attributor`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import assert_never
 
 from sidecar.core.conversion import Click
@@ -121,3 +123,78 @@ def with_choice(entry: Entry, choice: Send, seen: Click | None = None) -> Entry:
             return entry
         case _:
             assert_never(choice)
+
+
+# --- Afterwards: why this one ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SeenClick:
+    """A click of the visitor as it is stored."""
+
+    msclkid: str
+    clicked_at: UnixSeconds
+    captured_at: UnixMillis
+
+
+class ClickVerdict(StrEnum):
+    """What became of a click in the choice for one conversion."""
+
+    CHOSEN = "chosen"
+    OWN_CLICK_ID = "own_click_id"  # the conversion names another click id itself
+    LATER_THAN_CONVERSION = "later_than_conversion"
+    CAPTURED_TOO_LATE = "captured_too_late"  # it was told only after the choice was made for good
+    TOO_OLD = "too_old"
+    OUTSIDE_WINDOW = "outside_window"
+    ANOTHER_WAS_LATER = "another_was_later"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Where the choice for a conversion stands."""
+
+    time: UnixSeconds
+    named: str | None
+    """The click id that the conversion itself brought."""
+    sent_with: str | None
+    """The click id that it was frozen with, if it was."""
+    at: UnixMillis
+    """When the choice was made; now, while it is open."""
+    is_over: bool
+
+
+def verdicts(
+    clicks: Sequence[SeenClick], chosen: Chosen, window_seconds: int | None, rules: AttributionRules
+) -> list[ClickVerdict]:
+    """For each of a visitor's clicks why it is the one, or is not; as `decide` takes them, seen from afterwards."""
+    out = [_ruled_out(click, chosen, window_seconds, rules) for click in clicks]
+    left = [click for click, why in zip(clicks, out, strict=True) if why is None]
+    best = _best(left, chosen)
+    lost = ClickVerdict.OUTSIDE_WINDOW if best is None else ClickVerdict.ANOTHER_WAS_LATER
+    return [why or (ClickVerdict.CHOSEN if click is best else lost) for click, why in zip(clicks, out, strict=True)]
+
+
+def _ruled_out(
+    click: SeenClick, chosen: Chosen, window_seconds: int | None, rules: AttributionRules
+) -> ClickVerdict | None:
+    """Why the click could not be taken whatever others there are; None when it could."""
+    if chosen.named is not None and click.msclkid != chosen.named:
+        return ClickVerdict.OWN_CLICK_ID
+    if click.msclkid == chosen.sent_with:
+        return None
+    if click.clicked_at > chosen.time:
+        return ClickVerdict.LATER_THAN_CONVERSION
+    if chosen.is_over and click.captured_at > chosen.at:
+        return ClickVerdict.CAPTURED_TOO_LATE
+    if not is_kept(click.clicked_at, rules, chosen.at):
+        return ClickVerdict.TOO_OLD
+    if window_seconds is not None and chosen.time - click.clicked_at > window_seconds:
+        return ClickVerdict.OUTSIDE_WINDOW
+    return None
+
+
+def _best(left: Sequence[SeenClick], chosen: Chosen) -> SeenClick | None:
+    """The click that was taken; while the choice is open the last one. None when it went out without any."""
+    if chosen.sent_with is not None or chosen.is_over:
+        return next((click for click in left if click.msclkid == chosen.sent_with), None)
+    return max(left, key=lambda click: click.clicked_at, default=None)

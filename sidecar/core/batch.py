@@ -44,6 +44,16 @@ def identity(entry: Entry) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
+def as_sent(entry: Entry) -> Entry:
+    """The entry with the second it is sent with: its own, where none was chosen."""
+    return entry if entry.sent_time is not None else replace(entry, sent_time=entry.time)
+
+
+def used_identity(candidate: Candidate) -> int | None:
+    """What the entry uses a second of: an adjustment names one that its conversion has already."""
+    return candidate.identity if candidate.entry.original is None else None
+
+
 def ranges(candidates: Sequence[Candidate], reach: int) -> dict[int, tuple[UnixSeconds, UnixSeconds]]:
     """For each identity the seconds that matter: around the times of its unfrozen entries, `reach` to both sides."""
     found: dict[int, tuple[UnixSeconds, UnixSeconds]] = {}

@@ -19,11 +19,19 @@ class Kind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+class AdjustmentType(StrEnum):
+    """What an adjustment does to its conversion."""
+
+    RESTATE = "restate"  # another value, which is the new total
+    RETRACT = "retract"  # it did not happen
+
+
 class KeySource(StrEnum):
     """Where the identity of a conversion comes from; each source is a namespace of its own."""
 
     ORDER = "order"  # order_id, with account and event
     HEADER = "header"  # the Idempotency-Key header, with account and event
+    ADJUSTMENT = "adjustment"  # the Idempotency-Key header of an adjustment
     NATURAL = "natural"  # goal, identifiers and the given time
     NONE = "none"  # nothing repeats it: every report is a new conversion
 
@@ -80,7 +88,7 @@ class Conversion:
         Two reports with one key are the same conversion when this and the time agree (an absent time agrees with any).
         """
         external = self.external_attribution
-        return _digest(
+        return digest_of(
             _plain(self.given_value),
             self.given_currency or "",
             self.msclkid or "",
@@ -108,7 +116,7 @@ class Click:
 
 def visitor_hash(account: str, visitor_id: str) -> int:
     """A signed 64-bit hash that finds a visitor's clicks and rows; the id itself is compared in the row."""
-    return _hash64(_digest("visitor", account, visitor_id))
+    return _hash64(digest_of("visitor", account, visitor_id))
 
 
 class Identified(Protocol):
@@ -148,11 +156,17 @@ class Key:
     @classmethod
     def of(cls, source: KeySource, *parts: str) -> "Key":
         """The key in namespace `source` whose parts are `parts`, in order."""
-        digest = _digest(source.value, *parts)
+        digest = digest_of(source.value, *parts)
         return cls(source, _hash64(digest), digest)
 
 
-def _digest(*parts: str) -> str:
+def foreign_original(account: str, event: str, time: UnixSeconds, *identifiers: str | None) -> int:
+    """A negative number that stands for a conversion which was uploaded elsewhere, where ours have their `seq`."""
+    digest = digest_of("foreign", account, event, str(time), *(identifier or "" for identifier in identifiers))
+    return -1 - (_hash64(digest) & (2**63 - 1))
+
+
+def digest_of(*parts: str) -> str:
     """128 bits over the parts, each with its length before it, so that no two lists of parts run together."""
     joined = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()

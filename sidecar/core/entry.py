@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from sidecar.core.conversion import Kind
+from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
 
 
 class State(StrEnum):
-    """Where a row is. The flusher and age move a row out of `pending`, and an operator who discards it; replay moves it
-    back from `dead` or `skipped`."""
+    """Where a row is.
+
+    Delivery and age move it out of `pending`, and so do adjusting, discarding and an erasure; a replay, a replacement
+    and a late click move it back from `dead` or `skipped`.
+    """
 
     PENDING = "pending"  # on disk, will be sent
     DELIVERED = "delivered"  # Microsoft took it
@@ -29,12 +32,18 @@ class Reason(StrEnum):
     RETRYING = "retrying"
     AWAITING_CLICK = "awaiting_click"
     CLICK_SETTLING = "click_settling"
+    AWAITING_ORIGINAL = "awaiting_original"
     NO_CLICK = "no_click"
     OUTSIDE_WINDOW = "outside_window"
     GOAL_NOT_ENHANCED = "goal_not_enhanced"
+    ORIGINAL_NOT_SENT = "original_not_sent"
     TOO_OLD = "too_old"
     POISON = "poison"
     DISCARDED = "discarded"
+    ERASED = "erased"
+    RETRACTED = "retracted"
+    SUPERSEDED = "superseded"
+    APPLIED_BEFORE_UPLOAD = "applied_before_upload"
     # Read from the account or goal when a row is shown; never stored in rows.
     NOT_CONNECTED = "not_connected"
     ACCOUNT_PAUSED = "account_paused"
@@ -91,6 +100,20 @@ class Entry:
     """When the click that was chosen for it happened, where that is known."""
     looked_at: UnixSeconds | None = None
     """When the click happened that was looked at when it was decided, chosen or not; None where there was none."""
+    type: AdjustmentType | None = None
+    """Of an adjustment; from here on all are None for a conversion."""
+    original: int | None = None
+    """The number of the conversion that it adjusts; negative for one that was uploaded elsewhere."""
+    adjusted_at: UnixSeconds | None = None
+    """The time of the adjustment itself, as it is sent."""
+
+    @property
+    def keeps_frozen(self) -> bool:
+        """Whether what was frozen must not change, even if every request that carried it was definitely refused.
+
+        An adjustment names its original exactly as that was sent, for good.
+        """
+        return self.maybe_sent or (self.original is not None and self.original > 0)
 
 
 # --- What Microsoft said ---------------------------------------------------------------------------------------------
@@ -193,11 +216,11 @@ def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) ->
         case Dead(fault=fault):
             return Settled(State.DEAD, fault.error, fault)
         case Hold(fault=fault):
-            due_at = UnixMillis(now + HELD_MILLIS) if entry.maybe_sent else now
-            return _unless_too_old(entry, now, Again(due_at, None, fault, not entry.maybe_sent, entry.retries))
+            due_at = UnixMillis(now + HELD_MILLIS) if entry.keeps_frozen else now
+            return _unless_too_old(entry, now, Again(due_at, None, fault, not entry.keeps_frozen, entry.retries))
         case Retry(fault=fault):
             due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
-            step = Again(due_at, Reason.RETRYING, fault, not entry.maybe_sent, entry.retries + 1)
+            step = Again(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries + 1)
             return _unless_too_old(entry, now, step)
         case _:
             assert_never(outcome)
@@ -213,7 +236,7 @@ def after_refusal(entry: Entry, fault: Fault, now: UnixMillis, chance: float, ot
     if refusals >= POISON_AFTER and others_accepted:
         return Settled(State.DEAD, Reason.POISON, fault)
     due_at = UnixMillis(now + retry_delay_millis(entry.refusals, chance))
-    step = Again(due_at, Reason.RETRYING, fault, not entry.maybe_sent, entry.retries, refusals)
+    step = Again(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries, refusals)
     return _unless_too_old(entry, now, step)
 
 

@@ -29,7 +29,7 @@ SHAPE = Shape(
 )
 """Every field of a conversion."""
 
-_order_id = fields.text(200)
+order_id_text = fields.text(200)
 _model = fields.text(200)
 _idempotency_key = fields.text(255)
 
@@ -89,7 +89,7 @@ def read(item: object, *, now: UnixMillis, rules: Rules, idempotency_key: str | 
         return Refused((Problem("", "not_an_object", "must be an object"),))
     findings = Findings()
     members = Members(item, SHAPE, findings)
-    header = _header(idempotency_key, findings)
+    header = header_key(idempotency_key, findings)
     consent = members.take("consent", fields.consent) or rules.consent
     conversion = _conversion(members, header, now, rules)
     return _judged(conversion, consent, findings)
@@ -113,14 +113,14 @@ def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Ru
     """Whatever could be read. Where a problem was found it only stands in, and is thrown away."""
     event = members.require("event", fields.one_of(rules.events, "unknown_event", "events")) or ""
     rule = rules.events.get(event)
-    order_id = members.take("order_id", _order_id)
+    order_id = members.take("order_id", order_id_text)
     time = members.take("time", lambda value: fields.instant(value, now))
-    given_value = _value(members)
+    given_value = read_value(members)
     given_currency = members.take("currency", fields.currency)
     value, currency = _money(members, given_value, given_currency, rule)
     person = user.read_user(members.inside("user", user.SHAPE), rules.default_country)
     return Conversion(
-        account=_account(members, rule, rules.accounts),
+        account=read_account(members, rule, rules.accounts),
         event=event,
         goal=rule.goal if rule else "",
         time=seconds(now) if time is None else time,
@@ -140,7 +140,8 @@ def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Ru
     )
 
 
-def _header(key: str | None, findings: Findings) -> str | None:
+def header_key(key: str | None, findings: Findings) -> str | None:
+    """The Idempotency-Key of a request, as far as it can be used."""
     if key is None:
         return None
     try:
@@ -150,13 +151,15 @@ def _header(key: str | None, findings: Findings) -> str | None:
         return None
 
 
-def _account(members: Members, rule: EventRule | None, accounts: tuple[str, ...]) -> str:
+def read_account(members: Members, rule: EventRule | None, accounts: tuple[str, ...]) -> str:
+    """The account that is named, else the event's, else the only one."""
     if rule is None:
         return origin.account(members, None, accounts, missing="")
     return origin.account(members, rule.account, accounts, "is required: there are several, and the event names none")
 
 
-def _value(members: Members) -> Decimal | None:
+def read_value(members: Members) -> Decimal | None:
+    """The value; where the noise of binary fractions was rounded away, with a warning."""
     value = members.take("value", fields.amount)
     if value is not None and value != members.get("value"):
         members.warn("value_rounded", "value", "had the noise of a binary fraction, and was rounded to 3 decimals")

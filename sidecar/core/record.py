@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sidecar.core.conversion import Kind, matched_by
+from sidecar.core.conversion import AdjustmentType, Kind, matched_by
 from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, UnixSeconds
 
@@ -45,11 +45,20 @@ class Record:
     tracking_id: str | None
     message: str | None
     meta: str | None
+    type: AdjustmentType | None = None
+    original: int | None = None
+    """Of an adjustment: the number of its conversion; negative for one that was uploaded elsewhere."""
 
     @property
     def id(self) -> str:
         """Its name for the outside."""
         return public_id(self.kind, self.seq)
+
+    @property
+    def conversion_id(self) -> str | None:
+        """The id of the conversion that it adjusts; None for a conversion, and where ours is not the original."""
+        ours = self.original is not None and self.original > 0
+        return public_id(Kind.CONVERSION, self.original or 0) if ours else None
 
     @property
     def matched_by(self) -> tuple[str, ...]:

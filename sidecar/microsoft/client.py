@@ -17,6 +17,7 @@ import aiohttp
 
 from sidecar import __version__
 from sidecar.core.answer import Answer, Lost
+from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry
 from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.wire import decode, encode
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 APPLY = "/CampaignManagement/v13/OfflineConversions/Apply"
 """https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions"""
+
+APPLY_ADJUSTMENTS = "/CampaignManagement/v13/OfflineConversionAdjustments/Apply"
+"""https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments"""
 
 ANSWER_BYTES = 8 * 1024 * 1024
 """A thousand rows with several errors each take about 1 MiB; counted after inflation."""
@@ -65,12 +69,13 @@ class Client:
         self._request_timeout = request_timeout
 
     async def apply(self, credentials: Credentials, entries: Sequence[Entry]) -> Answer:
-        """Upload these claimed entries, at most 1,000 of one account."""
+        """Upload these claimed entries, at most 1,000 of one account and one kind."""
 
         def read(reply: Reply) -> Answer:
             return decode(reply.status, reply.headers, reply.body, len(entries))
 
-        return await self.ask(APPLY, credentials, encode(entries), read)
+        path = APPLY_ADJUSTMENTS if entries[0].lane.kind is Kind.ADJUSTMENT else APPLY
+        return await self.ask(path, credentials, encode(entries), read)
 
     async def ask(self, path: str, credentials: Credentials, body: bytes, decode: Callable[[Reply], T]) -> T | Lost:
         """What `decode` makes of the answer to `body`; Lost when there is none."""

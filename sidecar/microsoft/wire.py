@@ -1,7 +1,8 @@
-"""ApplyOfflineConversions on the wire: entries to a request's bytes, an answer's bytes to what became of the entries.
+"""Conversions and adjustments on the wire: entries to a request's bytes, an answer's bytes to what became of them.
 
 Pure and total: any bytes decode to some answer. What a code means stands in `faults`.
 https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions
+https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments
 """
 
 from collections import defaultdict
@@ -10,6 +11,7 @@ from json.encoder import encode_basestring_ascii
 from typing import assert_never
 
 from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict
+from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Dead, Delivered, Entry, Fault, Hold, Reason, Retry
 from sidecar.core.instant import text_of_seconds
 from sidecar.microsoft.faults import concerns_request, concerns_row, known, row_outcome, ruling
@@ -23,6 +25,8 @@ def encode(entries: Sequence[Entry]) -> bytes:
 
     Decimals are written digit for digit as the entry has them; a float in between would change some.
     """
+    if entries and entries[0].lane.kind is Kind.ADJUSTMENT:
+        return ('{"OfflineConversionAdjustments":[' + ",".join(map(_adjustment, entries)) + "]}").encode("ascii")
     return ('{"OfflineConversions":[' + ",".join(map(_conversion, entries)) + "]}").encode("ascii")
 
 
@@ -41,6 +45,26 @@ def _conversion(entry: Entry) -> str:
     members += _string("HashedPhoneNumber", entry.phone_sha256)
     members += _number("ExternalAttributionCredit", entry.external_credit)
     members += _string("ExternalAttributionModel", entry.external_model)
+    return members + "}"
+
+
+_TYPES = {AdjustmentType.RESTATE: "Restate", AdjustmentType.RETRACT: "Retract"}
+
+
+def _adjustment(entry: Entry) -> str:
+    """One adjustment, which names its conversion as that was sent. A restate always has value and currency: of the
+    latter Microsoft's page says that it is required, and that it may be missing."""
+    assert entry.type is not None and entry.adjusted_at is not None, "intake sets both"
+    assert entry.goal is not None and entry.sent_time is not None, "the claim sets both"
+    members = f'{{"AdjustmentType":"{_TYPES[entry.type]}"'
+    members += f',"AdjustmentTime":"{text_of_seconds(entry.adjusted_at)}"'
+    members += _number("AdjustmentValue", entry.value)
+    members += _string("AdjustmentCurrencyCode", entry.currency)
+    members += f',"ConversionName":{encode_basestring_ascii(entry.goal)}'
+    members += f',"ConversionTime":"{text_of_seconds(entry.sent_time)}"'
+    members += _string("MicrosoftClickId", entry.msclkid)
+    members += _string("HashedEmailAddress", entry.email_sha256)
+    members += _string("HashedPhoneNumber", entry.phone_sha256)
     return members + "}"
 
 

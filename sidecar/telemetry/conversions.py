@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sidecar.core.answer import Refused
+from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import State
+from sidecar.core.erasure import Erasure, erasure_id
 from sidecar.core.record import Record
 from sidecar.telemetry import names
 from sidecar.telemetry.recorder import Recorder, harmless
@@ -14,8 +16,8 @@ from sidecar.troubles import CATALOGUE
 TOLD_ROWS = 20
 """Dead rows of one batch that are told one by one; the rest is counted."""
 
-OPERATION = "conversions"
-"""The label of uploads of conversions; adjustments will have their own."""
+OPERATIONS = {Kind.CONVERSION: "conversions", Kind.ADJUSTMENT: "adjustments"}
+"""The label of uploads of each kind of rows."""
 
 _DEAD_REASONS = {"conversion_too_old": "too_old", "poison": "poison"}
 
@@ -31,6 +33,7 @@ class DeadRow:
     message: str | None = None
     order_id: str | None = None
     goal: str | None = None
+    kind: Kind = Kind.CONVERSION
 
     @property
     def reason(self) -> str:
@@ -52,9 +55,19 @@ class ConversionEvents(Recorder):
         self._tell(names.RECEIVED, "conversions received", count=n, also={"event": event})
 
     @harmless
-    def skipped(self, reason: str, n: int = 1) -> None:
-        """`n` conversions were not stored, by rule: consent_denied, no_identifier."""
-        self.metrics.conversions_settled.labels("", State.SKIPPED.value, reason).inc(n)
+    def adjusted(self, record: Record) -> None:
+        """A new adjustment is on disk; where it ended at once, it ended without a call to Microsoft."""
+        self.metrics.adjustments_received.labels(record.event, record.type or "").inc()
+        if record.state is State.CANCELED:
+            self.settled(record.goal, record.state.value, record.reason, kind=Kind.ADJUSTMENT)
+            if record.type is AdjustmentType.RETRACT:
+                self.settled(record.goal, State.CANCELED.value, record.reason)
+        self._tell(names.ADJUSTED, f"{record.id}: {record.type} of {record.conversion_id or 'a conversion'}", count=1)
+
+    @harmless
+    def skipped(self, reason: str, n: int = 1, kind: Kind = Kind.CONVERSION) -> None:
+        """`n` items were not stored, by rule: consent_denied, no_identifier; of adjustments original_not_sent."""
+        self.settled(None, State.SKIPPED.value, reason, n, kind)
         self._gathering.add(names.SKIPPED.name, reason, n, self._clock())
 
     @harmless
@@ -99,9 +112,10 @@ class ConversionEvents(Recorder):
         dead: int = 0,
         tracking_id: str | None = None,
         seconds: float,
+        kind: Kind = Kind.CONVERSION,
     ) -> None:
         """Microsoft read the batch, and its rows are written down; `retried` counts held ones too."""
-        self._uploaded("taken", rows, seconds)
+        self._uploaded(kind, "taken", rows, seconds)
         self._tell(
             names.BATCH_SETTLED,
             f"batch {batch_id}: {delivered} of {rows} delivered, {retried} to be sent again, {dead} dead",
@@ -113,9 +127,18 @@ class ConversionEvents(Recorder):
         )
 
     @harmless
-    def batch_refused(self, account: str, batch_id: int, *, rows: int, answer: Refused, seconds: float) -> None:
+    def batch_refused(
+        self,
+        account: str,
+        batch_id: int,
+        *,
+        rows: int,
+        answer: Refused,
+        seconds: float,
+        kind: Kind = Kind.CONVERSION,
+    ) -> None:
         """Microsoft took nothing of the batch."""
-        self._uploaded(answer.verdict.value, rows, seconds)
+        self._uploaded(kind, answer.verdict.value, rows, seconds)
         fault = answer.faults[0]
         self._tell(
             names.BATCH_REFUSED,
@@ -140,9 +163,10 @@ class ConversionEvents(Recorder):
         tracking_id: str | None,
         seconds: float,
         sent: bool = True,
+        kind: Kind = Kind.CONVERSION,
     ) -> None:
         """No readable answer: the rows may or may not have been taken, or for certain not if it was not even `sent`."""
-        self._uploaded("lost", rows, seconds)
+        self._uploaded(kind, "lost", rows, seconds)
         if sent:
             message = f"no answer to batch {batch_id} of {rows} rows; the same bytes go again"
         else:
@@ -165,15 +189,23 @@ class ConversionEvents(Recorder):
         self._tell(names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
 
     @harmless
-    def settled(self, goal: str | None, state: str, reason: str | None = None, n: int = 1) -> None:
+    def settled(
+        self,
+        goal: str | None,
+        state: str,
+        reason: str | None = None,
+        n: int = 1,
+        kind: Kind = Kind.CONVERSION,
+    ) -> None:
         """`n` rows of `goal` reached a final state: the metric only, the rows tell the rest."""
-        self.metrics.conversions_settled.labels(goal or "", state, reason or "").inc(n)
+        metrics = {Kind.CONVERSION: self.metrics.conversions_settled, Kind.ADJUSTMENT: self.metrics.adjustments_settled}
+        metrics[kind].labels(goal or "", state, reason or "").inc(n)
 
     @harmless
     def rows_died(self, rows: Sequence[DeadRow], batch_id: int | None = None) -> None:
         """Rows of one batch, or of one round of ageing, ended undelivered: journal and metric."""
-        for (goal, reason), n in Counter((row.goal, row.reason) for row in rows).items():
-            self.settled(goal, State.DEAD.value, reason, n)
+        for (goal, reason, kind), n in Counter((row.goal, row.reason, row.kind) for row in rows).items():
+            self.settled(goal, State.DEAD.value, reason, n, kind)
         for row in rows[:TOLD_ROWS]:
             self._row_died(row, batch_id)
         if len(rows) > TOLD_ROWS:
@@ -205,6 +237,15 @@ class ConversionEvents(Recorder):
         self._tell(names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
 
     @harmless
+    def erased(self, job: Erasure) -> None:
+        """An erasure is done; it tells how much, never whom."""
+        message = (
+            f"{erasure_id(job.id)} by {job.subject} is done: {job.conversions} conversions, {job.clicks} clicks, "
+            f"{job.log_entries} log entries"
+        )
+        self._tell(names.ERASED, message, count=job.conversions)
+
+    @harmless
     def throttled(self, account: str, seconds: float) -> None:
         """Microsoft asked for a slower pace; the account waits this long."""
         self.metrics.throttled.inc()
@@ -223,8 +264,8 @@ class ConversionEvents(Recorder):
             also={"goal": row.goal, "trouble": row.trouble},
         )
 
-    def _uploaded(self, result: str, rows: int, seconds: float) -> None:
-        self.metrics.upload_requests.labels(OPERATION, result).inc()
+    def _uploaded(self, kind: Kind, result: str, rows: int, seconds: float) -> None:
+        self.metrics.upload_requests.labels(OPERATIONS[kind], result).inc()
         self.metrics.upload_rows.observe(rows)
         self.metrics.upload_seconds.observe(seconds)
 
@@ -237,4 +278,5 @@ def _expired(record: Record) -> DeadRow:
         error="too_old",
         order_id=record.order_id,
         goal=record.goal,
+        kind=record.kind,
     )

@@ -43,6 +43,14 @@ class Metrics:
             "Conversions that reached a final state; goal is empty for those that intake skipped.",
             *("goal", "state", "reason"),
         )
+        self.adjustments_received = self._counter(
+            "adjustments_received_total", "Adjustments stored; repeats do not count.", *("event", "type")
+        )
+        self.adjustments_settled = self._counter(
+            "adjustments_settled_total",
+            "Adjustments that Microsoft answered, that got too old, or that ended at once.",
+            *("goal", "state", "reason"),
+        )
         self.clicks_captured = self._counter("clicks_captured_total", "Clicks of visitors kept; repeats count too.")
         self.outbox_rows = self._gauge("outbox_rows", "Rows in the outbox.", "state")
         self.outbox_oldest_due_seconds = self._gauge(

@@ -22,6 +22,7 @@ class Name:
 
 
 RECEIVED = Name("received", DEBUG, False, "Conversions are on disk; the rows themselves tell the rest.")
+ADJUSTED = Name("adjusted", DEBUG, False, "An adjustment is on disk; the row itself tells the rest.")
 CAPTURED = Name("captured", DEBUG, False, "Clicks of visitors are on disk.")
 SKIPPED = Name("skipped", INFO, True, "Conversions that were not stored, by rule; gathered per reason and 10 s.")
 REFUSED = Name("refused", WARNING, True, "Conversions or requests that were refused; gathered per code and 10 s.")
@@ -33,6 +34,7 @@ BATCH_HALVED = Name("batch_halved", INFO, True, "A refused batch was cut in two,
 ROW_DIED = Name("row_died", WARNING, True, "A conversion ended undelivered; beyond 20 of a batch only their count.")
 REPLAYED = Name("replayed", INFO, True, "An operator made dead or skipped conversions due again.")
 DISCARDED = Name("discarded", INFO, True, "An operator ended a conversion that was not sent.")
+ERASED = Name("erased", INFO, True, "A person's data was erased, because someone asked for it.")
 TROUBLE_RAISED = Name("trouble_raised", ERROR, True, "A trouble began; `warning` where it passes, or holds nothing up.")
 TROUBLE_CLEARED = Name("trouble_cleared", INFO, True, "A trouble is over.")
 THROTTLED = Name("throttled", INFO, False, "Microsoft asked for a slower pace.")

@@ -16,16 +16,20 @@ import pytest
 
 from sidecar.api.bodies import BodyLimits
 from sidecar.api.door import DoorLimits
+from sidecar.api.erasures import ErasureCalls
+from sidecar.api.explain import Explain, Receipts
 from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
-from sidecar.api.rows import Held
+from sidecar.api.rows import Held, Rows
 from sidecar.api.server import Parts, make_app, serving
 from sidecar.core.capture import CaptureRules
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import EventRule, Rules
 from sidecar.core.record import Record
 from sidecar.store.sqlite.clicks import SqliteClicks
+from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.telemetry import Telemetry
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
@@ -51,12 +55,17 @@ class World:
     free_bytes: int = 10**12
     woken: list[dict[str, int]] = field(default_factory=list)
     """Each time delivery was told: how many rows of which account."""
+    erasures: int = 0
+    """How often the eraser was told that there is a new erasure."""
     commits: list[int] = field(default_factory=list)
     expected_failures: list[str] = field(default_factory=list)
     """What handlers may stumble over; anything else fails the test."""
 
     def wake(self, rows: Mapping[str, int]) -> None:
         self.woken.append(dict(rows))
+
+    def erase(self) -> None:
+        self.erasures += 1
 
     def goal_of(self, account: str, event: str) -> str | None:
         rule = self.rules.events.get(event)
@@ -176,6 +185,11 @@ async def _api(
         stack.callback(telemetry.close)
         outbox = await stack.enter_async_context(_outbox(folder, world, max_pending))
         more.setdefault("capture", lambda: CaptureRules(world.rules.accounts, world.rules.consent))
+        rows = Rows(world.goal_of, lambda record: world.held(record), lambda: world.now)
+        explain = Explain(outbox, Receipts(SqliteTraces(outbox.reader), rows, lambda: world.now))
+        erasures = SqliteErasures(outbox.committer, outbox.reader)
+        erasing = ErasureCalls(erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)
+        more.setdefault("routes", [*explain.routes(), *erasing.routes()])
         parts = Parts(
             outbox=outbox,
             clicks=SqliteClicks(outbox.committer, outbox.reader),

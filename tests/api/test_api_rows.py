@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sidecar.api.reply import encode
 from sidecar.api.rows import Held, Rows, number
-from sidecar.core.conversion import Kind, plain_decimal
+from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
@@ -59,6 +59,14 @@ def test_row_has_the_fields_of_the_contract_and_no_others() -> None:
     assert list(ROWS.show(PENDING)) == FIELDS.split()
 
 
+def test_adjustment_has_two_fields_more() -> None:
+    adjustment = replace(PENDING, kind=Kind.ADJUSTMENT, type=AdjustmentType.RESTATE, original=16)
+    row = ROWS.show(adjustment)
+    assert list(row) == [*FIELDS.split(), "type", "conversion_id"]
+    assert (row["id"], row["type"], row["conversion_id"]) == ("adj_17", "restate", "conv_16")
+    assert ROWS.show(replace(adjustment, original=-16))["conversion_id"] is None
+
+
 def test_hash_of_a_person_is_not_shown() -> None:
     row = ROWS.show(PENDING)
     assert row["matched_by"] == ("msclkid", "email")
@@ -87,6 +95,7 @@ def test_value_is_a_json_number_equal_digit_for_digit(value: Decimal) -> None:
         (PENDING, "2026-11-23T14:30:50Z"),
         (replace(PENDING, claimed=True, leased=True), None),
         (replace(PENDING, claimed=True), "2026-11-23T14:30:50Z"),
+        (replace(PENDING, reason="awaiting_original"), None),
         (replace(PENDING, state=State.DELIVERED), None),
         (replace(PENDING, state=State.DEAD, reason="too_old"), None),
     ],
@@ -158,7 +167,10 @@ def test_row_that_goes_out_by_itself_needs_no_remedy(reason: str | None) -> None
     assert (row["reason"], row["message"], row["fix"]) == (reason, None, None)
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in (Reason.NOT_YET, Reason.DISCARDED)])
+WANTED = {Reason.DISCARDED, Reason.RETRACTED, Reason.SUPERSEDED, Reason.APPLIED_BEFORE_UPLOAD}
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in {Reason.NOT_YET, *WANTED}])
 def test_every_other_reason_of_ours_has_a_remedy(reason: Reason) -> None:
     """What somebody wanted to end needs none."""
     assert ROWS.show(replace(PENDING, reason=reason))["fix"]

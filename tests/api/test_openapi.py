@@ -20,14 +20,15 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from sidecar import __version__, serving
-from sidecar.api import log_query, replay_query, status
+from sidecar.api import erasures, log_query, replay_query, status
 from sidecar.api.items import MAX_ITEMS
 from sidecar.api.openapi import document
 from sidecar.api.parameters import MAX_LIMIT
 from sidecar.api.server import make_app
 from sidecar.app import chance, now
 from sidecar.config import parse
-from sidecar.core import intake, user
+from sidecar.core import adjustment_intake, intake, user
+from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import State
 from sidecar.emulator import CUSTOMER_ID
 from sidecar.emulator.faults import Rule
@@ -194,6 +195,13 @@ def test_fields_of_a_conversion_are_those_that_are_read() -> None:
     assert SCHEMAS["User"]["properties"].keys() == user.SHAPE.names
     assert SCHEMAS["ExternalAttribution"]["properties"].keys() == intake._CREDIT.names
     assert SCHEMAS["Replay"]["properties"].keys() == replay_query.SHAPE.names
+    assert SCHEMAS["ErasureWanted"]["properties"].keys() == erasures.SHAPE.names
+
+
+def test_fields_of_an_adjustment_are_those_that_are_read() -> None:
+    assert SCHEMAS["Adjustment"]["properties"].keys() == adjustment_intake.SHAPE.names
+    assert SCHEMAS["Adjustment"]["properties"]["type"]["enum"] == list(AdjustmentType)
+    assert SCHEMAS["Original"]["properties"].keys() == adjustment_intake.ORIGINAL.names
 
 
 def test_lists_of_values_and_limits_are_those_of_the_code() -> None:
@@ -257,6 +265,8 @@ async def test_what_is_not_as_described_is_refused(service: Service, item: Any) 
 
 ONE = {"event": "purchase", "order_id": "ONE", "value": 10, "msclkid": MSCLKID, "meta": {"cart": 7}}
 NOISY = {"event": "purchase", "value": 59.97000000000001, "user": {"email": "a@contoso.com", "phone": "12"}}
+RESTATE = {"order_id": "ONE", "type": "restate", "value": 5}
+ELSEWHERE = {"event": "purchase", "time": int(time.time()) - 60, "msclkid": MSCLKID}
 POST, GET = "POST", "GET"
 
 
@@ -283,6 +293,20 @@ POST, GET = "POST", "GET"
         (GET, "/v1/conversions?limit=0&stat=dead", None, 422),
         (GET, "/v1/conversions/conv_1", None, 200),
         (GET, "/v1/conversions/conv_99", None, 404),
+        (GET, "/v1/conversions/conv_1/explain", None, 200),
+        (GET, "/v1/conversions/conv_99/explain", None, 404),
+        (GET, "/v1/orders/ONE/explain", None, 200),
+        (GET, "/v1/orders/NONE/explain", None, 404),
+        (POST, "/v1/adjustments", RESTATE, 202),
+        (POST, "/v1/adjustments", {"conversion_id": "conv_1", "type": "retract"}, 202),
+        (POST, "/v1/adjustments", {"original": ELSEWHERE, "type": "retract"}, 202),
+        (POST, "/v1/adjustments", {**RESTATE, "order_id": "NONE"}, 404),
+        (POST, "/v1/adjustments", {**RESTATE, "value": None}, 422),
+        (POST, "/v1/adjustments", [RESTATE, RESTATE, {**RESTATE, "order_id": "NONE"}, {}], 207),
+        (POST, "/v1/adjustments", [RESTATE, {**RESTATE, "value": 4}], 202),
+        (POST, "/v1/adjustments", [{**RESTATE, "order_id": "NONE"}], 422),
+        (POST, "/v1/adjustments", "{", 400),
+        (GET, "/v1/adjustments/adj_9", None, 404),
         (GET, "/logs", None, 200),
         (GET, "/logs?level=warning&limit=1", None, 200),
         (GET, "/logs?level=warn", None, 422),
@@ -310,6 +334,12 @@ POST, GET = "POST", "GET"
         (POST, "/v1/replay", {"state": "dead"}, 200),
         (POST, "/v1/replay", {"state": "skipped", "dry_run": True}, 200),
         (POST, "/v1/replay", {"state": "pending"}, 422),
+        (POST, "/v1/erasures", {"email": "customer@contoso.com"}, 202),
+        (POST, "/v1/erasures", {"phone": "0171 5551234", "country": "DE", "retract": False}, 202),
+        (POST, "/v1/erasures", {"order_id": "ONE", "retract": True}, 202),
+        (POST, "/v1/erasures", {"email": "x", "order_id": "ONE", "more": 1}, 422),
+        (GET, "/v1/erasures/erasure_1", None, 200),
+        (GET, "/v1/erasures/erasure_99", None, 404),
         (POST, "/v1/accounts/default/pause", {}, 200),
         (POST, "/v1/accounts/default/resume", {}, 200),
         (POST, "/v1/accounts/nobody/pause", {}, 404),
@@ -318,13 +348,46 @@ POST, GET = "POST", "GET"
 )
 async def test_real_answers_are_as_described(service: Service, method: str, path: str, body: Any, code: int) -> None:
     assert (await service.call(POST, "/v1/conversions", ONE))[0] == 202
+    assert (await service.call(POST, "/v1/erasures", {"visitor_id": "v-1"}))[0] == 202
     service.parts.telemetry.batch_halved("default", 1, 10)
     await service.parts.telemetry.flush(service.parts.journal)
     answered, content_type, text = await service.call(method, path, body)
     assert answered == code, text
-    described = re.sub(r"conv_\d+", "{id}", path.partition("?")[0])
+    described = re.sub(r"(conv|adj)_\d+", "{id}", path.partition("?")[0])
     described = re.sub(r"/accounts/\w+", "/accounts/{name}", described)
+    described = re.sub(r"erasure_\d+", "{id}", described)
+    described = re.sub(r"/orders/\w+", "/orders/{order_id}", described)
     check_answer(method, described, code, content_type, text)
+
+
+async def test_adjustments_are_answered_as_described(service: Service) -> None:
+    """What needs something to have been there before: the same again, nothing left to adjust, looking at them."""
+
+    async def asked(method: str, path: str, body: Any, code: int, described: str = "", **headers: str) -> None:
+        answered, content_type, text = await service.call(method, path, body, **headers)
+        assert answered == code, text
+        check_answer(method, described or path, code, content_type, text)
+
+    path = "/v1/adjustments"
+    for order_id, event in (("ONE", "purchase"), ("BOTH", "purchase"), ("BOTH", "signup"), ("GONE", "purchase")):
+        assert (
+            await service.call(
+                POST, "/v1/conversions", {**ONE, "order_id": order_id, "event": event, "currency": "USD"}
+            )
+        )[0] == 202
+    await asked(POST, path, RESTATE, 202, Idempotency_Key="a")
+    await asked(POST, path, RESTATE, 200, Idempotency_Key="a")
+    await asked(POST, path, {**RESTATE, "value": 6}, 409, Idempotency_Key="a")
+    await asked(POST, path, {**RESTATE, "order_id": "BOTH"}, 409)
+    await asked(POST, path, {"order_id": "ONE", "type": "retract"}, 202)
+    await asked(POST, path, {"order_id": "ONE", "type": "retract"}, 200)
+    await asked(POST, path, {**RESTATE, "value": 7}, 409)
+    await service.call(POST, "/v1/conversions/conv_4/discard", {})
+    await asked(POST, path, {**RESTATE, "order_id": "GONE"}, 200)
+    await asked(POST, path, {"original": ELSEWHERE, "type": "retract"}, 202)
+    await asked(POST, path, [{**RESTATE, "order_id": name} for name in ("GONE", "BOTH", "ONE", "NONE")], 207)
+    await asked(GET, "/v1/adjustments/adj_5", None, 200, "/v1/adjustments/{id}")
+    await asked(GET, "/v1/conversions/conv_1", None, 200, "/v1/conversions/{id}")
 
 
 async def change_goals(service: Service, **changes: dict[str, Any] | None) -> None:

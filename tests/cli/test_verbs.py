@@ -9,7 +9,10 @@ from cli_rig import sidecar
 from sidecar.cli import _VERBS
 from sidecar.cli.verbs import wants_colour
 
-VERBS = ("run", "check", "connect", "goals", "send", "hash", "logs", "replay", "pause", "resume", "emulator")
+VERBS = (
+    *("run", "check", "connect", "goals", "send", "hash", "logs", "explain", "replay", "erase", "pause", "resume"),
+    "emulator",
+)
 
 HEAVY = {"aiohttp", "aiosqlite", "cryptography", "msal", "phonenumbers", "pydantic", "structlog", "uvloop"}
 

@@ -23,6 +23,24 @@ def told(row: dict[str, Any]) -> str:
     return json.dumps([ACCOUNT_IDS[row["account"]], named], sort_keys=True)
 
 
+def adjusted_by(row: dict[str, Any]) -> str:
+    """An adjustment of ours as Microsoft should have it, byte for byte."""
+    sent = [
+        ("AdjustmentType", row["type"].capitalize()),
+        ("AdjustmentTime", text_of_seconds(row["adjusted_at"])),
+        ("AdjustmentValue", row["value"]),
+        ("AdjustmentCurrencyCode", row["currency"]),
+        ("ConversionName", row["goal"]),
+        ("ConversionTime", text_of_seconds(row["sent_time"])),
+        ("MicrosoftClickId", row["click"] or None),
+        ("HashedEmailAddress", row["email_sha256"]),
+        ("HashedPhoneNumber", row["phone_sha256"]),
+    ]
+    numbers = {"AdjustmentValue"}
+    members = (f'"{name}":' + (text if name in numbers else f'"{text}"') for name, text in sent if text is not None)
+    return "{" + ",".join(members) + "}"
+
+
 def kept(item: dict[str, Any]) -> str:
     """What Microsoft has, its numbers digit for digit."""
     row = json.loads(item["raw"], parse_float=str, parse_int=str)

@@ -14,16 +14,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from books import ACCOUNT_IDS, kept, told
+from books import ACCOUNT_IDS, adjusted_by, kept, told
 
 from sidecar.config import Config
 from sidecar.config.loading import parse
-from sidecar.core.conversion import Conversion
+from sidecar.core.adjustment import Adjustment, ById
+from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, MappedGoal
 from sidecar.emulator.faults import Rule, Standing
 from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
-from sidecar.ports import Arrival, JournalEntry, JournalQuery, Stored
+from sidecar.ports import Adjusting, AdjustResult, Arrival, JournalEntry, JournalQuery, Stored
 from sidecar.settings import Settings
 from sidecar.telemetry import Telemetry
 from sidecar.wiring import Chances, Parts, open_parts
@@ -31,6 +32,7 @@ from sidecar.wiring import Chances, Parts, open_parts
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 DEADLINE_SECONDS = 20.0
 APPLY = "OfflineConversions/Apply"
+ADJUST = "OfflineConversionAdjustments/Apply"
 GOALS = {"purchase": "Sidecar Purchase", "lead": "Sidecar Lead"}
 
 CONFIG = """
@@ -201,6 +203,24 @@ class Rig:
             self.parts.flusher.arrived({arrival.conversion.account: 1})
         return [result.record.seq for result in results]
 
+    async def adjust(self, seq: int | None, value: str | None = None, **given: Any) -> AdjustResult:
+        """A restate to `value`, else a retract, of the conversion with that number; `target` names another one."""
+        target = given.pop("target", None) or ById(seq or 0, None)
+        wanted = Adjustment(
+            type=AdjustmentType.RETRACT if value is None else AdjustmentType.RESTATE,
+            target=target,
+            value=None if value is None else Decimal(value),
+            currency=given.pop("currency", None),
+            time=UnixSeconds(self.clock() // 1000),
+            time_given=False,
+            **given,
+        )
+        (result,) = await self.parts.outbox.adjust([Adjusting(wanted, self.clock(), "request-2")])
+        if isinstance(result, Stored):
+            self.accepted += 1
+            self.parts.flusher.arrived({result.record.account: 1})
+        return result
+
     # --- what Microsoft does -----------------------------------------------------------------------------------------
 
     def fault(
@@ -233,6 +253,11 @@ class Rig:
     async def ledger(self) -> list[dict[str, Any]]:
         """Every conversion that Microsoft keeps."""
         page = await self.emulator.ledger("conversions", limit=10_000)
+        return page["items"]
+
+    async def adjustments(self) -> list[dict[str, Any]]:
+        """Every adjustment that Microsoft keeps, with the one that counts at each conversion in `ledger`."""
+        page = await self.emulator.ledger("adjustments", limit=10_000)
         return page["items"]
 
     # --- what became of it -------------------------------------------------------------------------------------------
@@ -304,10 +329,18 @@ class Rig:
         sums = (counts.delivered, counts.pending, counts.dead, counts.skipped, counts.canceled)
         assert sum(sums) == self.accepted == len(self.rows())
         assert counts.delivered == len(self.rows("state = 'delivered'"))
-        ours = [row for row in self.rows() if row["state"] == "delivered" or row["seq"] in kept_besides]
+        ours = [
+            row for row in self.rows("original IS NULL") if row["state"] == "delivered" or row["seq"] in kept_besides
+        ]
         theirs = await self.ledger()
         assert sorted(map(told, ours)) == sorted(map(kept, theirs))
         assert [item["changed"] for item in theirs] == [0] * len(theirs)
+        adjusted = await self.adjustments()
+        assert sorted(item["raw"] for item in adjusted) == sorted(map(adjusted_by, self.rows(TAKEN_ADJUSTMENTS)))
+        assert [(item["changed"], item["unattributed"]) for item in adjusted] == [(0, None)] * len(adjusted)
+
+
+TAKEN_ADJUSTMENTS = "state = 'delivered' AND original IS NOT NULL"
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

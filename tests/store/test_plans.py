@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 
 from sidecar.store.sqlite import (
+    adjusting,
     clicks,
     counting,
     delivery,
@@ -16,11 +17,16 @@ from sidecar.store.sqlite import (
     pauses,
     pruning,
     reading,
+    releasing,
     replaying,
     secrets,
+    tracing,
 )
 
-MODULES = (clicks, counting, delivery, goals, intake, outbox, pauses, pruning, reading, replaying, secrets)
+MODULES = (
+    *(adjusting, clicks, counting, delivery, goals, intake, outbox, pauses, pruning, reading, releasing, replaying),
+    *(secrets, tracing),
+)
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 STATEMENTS = {
@@ -36,6 +42,8 @@ OPEN_BATCHES_ONLY = "SCAN batches USING INDEX batches_open"
 BOUNDED = {
     # The slice that it looks at ends by its own LIMIT, in the order of the table.
     "pruning.PRUNE_BATCHES": "SCAN batches",
+    # The first row that it finds is enough, and the index holds those that wait and no others.
+    "releasing.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
 }
 
 SORTS_A_FEW = {
@@ -105,6 +113,14 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "delivery.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
+        "adjusting.OF_ORDER": "SEARCH e USING INDEX entries_key (key_hash=?)",
+        "adjusting.KNOWN_KEY": "SEARCH entries USING INDEX entries_key (key_hash=?)",
+        "adjusting.KNOWN_CONTENT": "SEARCH e USING INDEX entries_original (original=?)",
+        "releasing.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
+        "releasing.WAITING": "SEARCH w USING INDEX entries_awaiting (original=?)",
+        "releasing.EARLIER": "SEARCH e USING INDEX entries_original (original=?)",
+        "releasing.OF_BATCH": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
+        "reading.ADJUSTMENTS": "SEARCH e USING INDEX entries_original (original=?)",
         "clicks.SET_ASIDE": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
         "clicks.SEEN": "SEARCH clicks USING COVERING INDEX clicks_visitor (visitor=? AND clicked_at<?)",
         "clicks.ASIDE": "SEARCH c USING COVERING INDEX clicks_visitor (visitor=? AND clicked_at>? AND clicked_at<?)",

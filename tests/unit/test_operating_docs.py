@@ -51,7 +51,7 @@ def test_every_metric_that_is_exposed_was_declared() -> None:
 
 def test_no_metric_carries_an_id() -> None:
     labels = {label for metric in Metrics().declared for label in metric.labels}
-    assert labels == {"event", "goal", "state", "reason", "operation", "result", "by", "version"}
+    assert labels == {"event", "goal", "state", "reason", "operation", "result", "by", "version", "type"}
 
 
 def test_troubleshooting_has_one_section_for_each_trouble_in_the_order_of_the_catalogue() -> None:

@@ -4,6 +4,7 @@ Passing them is necessary, not sufficient: they ignore unknown keys, so the keys
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,12 @@ from openapi_client.models.campaign.ad_center_fault import AdCenterFault
 from openapi_client.models.campaign.ad_center_internal_error_fault import AdCenterInternalErrorFault
 from openapi_client.models.campaign.ad_center_system_fault import AdCenterSystemFault
 from openapi_client.models.campaign.api_fault_detail import ApiFaultDetail
+from openapi_client.models.campaign.apply_offline_conversion_adjustments_request import (
+    ApplyOfflineConversionAdjustmentsRequest,
+)
+from openapi_client.models.campaign.apply_offline_conversion_adjustments_response import (
+    ApplyOfflineConversionAdjustmentsResponse,
+)
 from openapi_client.models.campaign.apply_offline_conversions_request import ApplyOfflineConversionsRequest
 from openapi_client.models.campaign.apply_offline_conversions_response import ApplyOfflineConversionsResponse
 from openapi_client.models.campaign.authentication_fault_code import AuthenticationFaultCode
@@ -26,12 +33,13 @@ from openapi_client.models.campaign.batch_error_base import BatchErrorBase
 from openapi_client.models.campaign.editorial_api_fault_detail import EditorialApiFaultDetail
 from openapi_client.models.campaign.editorial_error import EditorialError
 from openapi_client.models.campaign.offline_conversion import OfflineConversion
+from openapi_client.models.campaign.offline_conversion_adjustment import OfflineConversionAdjustment
 from openapi_client.models.campaign.operation_error import OperationError
 from openapi_client.models.customer.api_fault import ApiFault
 from openapi_client.models.customer.operation_error import OperationError as CustomerOperationError
 
 from sidecar.core.answer import Answer, Refused, Taken, Verdict
-from sidecar.core.conversion import plain_decimal
+from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Dead, Delivered, Entry, Lane
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.microsoft.faults import TABLE, row_outcome
@@ -115,6 +123,67 @@ def test_the_sdk_leaves_out_what_we_leave_out(entry: Entry) -> None:
     assert {key: value for key, value in document["OfflineConversions"][0].items() if key not in own} == theirs
 
 
+def as_adjustment(entry: Entry, type_: AdjustmentType, adjusted_at: int) -> Entry:
+    restates = type_ is AdjustmentType.RESTATE
+    return replace(
+        entry,
+        lane=Lane(2, "default", "purchase", Kind.ADJUSTMENT),
+        type=type_,
+        original=7,
+        adjusted_at=UnixSeconds(adjusted_at),
+        value=(entry.value or "0") if restates else None,
+        currency=(entry.currency or "USD") if restates else None,
+        external_credit=None,
+        external_model=None,
+    )
+
+
+adjustments = st.builds(
+    as_adjustment, entries, st.sampled_from(AdjustmentType), st.integers(1_700_000_000, 2_000_000_000)
+)
+ADJUSTED = {
+    "microsoft_click_id": "msclkid",
+    "conversion_name": "goal",
+    "adjustment_currency_code": "currency",
+    "hashed_email_address": "email_sha256",
+    "hashed_phone_number": "phone_sha256",
+}
+
+
+@given(st.lists(adjustments, min_size=1, max_size=5))
+def test_the_sdk_reads_every_adjustment_as_we_mean_it(batch: list[Entry]) -> None:
+    request = ApplyOfflineConversionAdjustmentsRequest.from_dict(json.loads(encode(batch)))
+    assert len(request.offline_conversion_adjustments) == len(batch)
+    for entry, read in zip(batch, request.offline_conversion_adjustments, strict=True):
+        assert {ours: getattr(read, theirs) for theirs, ours in ADJUSTED.items()} == {
+            ours: getattr(entry, ours) for ours in ADJUSTED.values()
+        }
+        assert read.adjustment_type == {"restate": "Restate", "retract": "Retract"}[entry.type or ""]
+        assert read.adjustment_time == datetime.fromtimestamp(entry.adjusted_at or 0, UTC)
+        assert read.conversion_time == datetime.fromtimestamp(entry.sent_time or 0, UTC)
+        assert read.adjustment_value == (None if entry.value is None else float(entry.value))
+
+
+@given(adjustments)
+def test_we_send_no_key_of_an_adjustment_that_the_sdk_does_not_know(entry: Entry) -> None:
+    [adjustment] = json.loads(encode([entry]))["OfflineConversionAdjustments"]
+    assert adjustment.keys() <= {field.alias for field in OfflineConversionAdjustment.model_fields.values()}
+    assert None not in adjustment.values()
+
+
+@given(entries, st.sampled_from(AdjustmentType))
+def test_adjustment_names_its_conversion_with_the_bytes_that_were_sent(entry: Entry, type_: AdjustmentType) -> None:
+    """Microsoft finds the conversion by these five, https://learn.microsoft.com/advertising/campaign-management-service/
+    offlineconversionadjustment."""
+    entry = replace(entry, msclkid=entry.msclkid or "f" * 32)
+    names = ("ConversionName", "ConversionTime", "MicrosoftClickId", "HashedEmailAddress", "HashedPhoneNumber")
+    [conversion] = json.loads(encode([entry]))["OfflineConversions"]
+    adjusting = encode([as_adjustment(entry, type_, 2_000_000_000)]).decode()
+    [adjustment] = json.loads(adjusting)["OfflineConversionAdjustments"]
+    assert {name: adjustment.get(name) for name in names} == {name: conversion.get(name) for name in names}
+    assert f'"ConversionTime":"{conversion["ConversionTime"]}"' in adjusting
+
+
 codes = st.sampled_from(NUMBERED)
 text = st.none() | st.text(max_size=20)
 
@@ -149,7 +218,8 @@ def test_we_read_every_success_that_the_sdk_writes(errors: list[Any]) -> None:
 
 @pytest.mark.parametrize("errors", [None, []])
 def test_we_read_the_empty_success_that_the_sdk_writes(errors: list[Any] | None) -> None:
-    for model in (ApplyOfflineConversionsResponse(PartialErrors=errors), ApplyOfflineConversionsResponse()):
+    conversions, adjustments = ApplyOfflineConversionsResponse, ApplyOfflineConversionAdjustmentsResponse
+    for model in (conversions(PartialErrors=errors), conversions(), adjustments(PartialErrors=errors), adjustments()):
         assert answered(model, size=2) == Taken((Delivered(), Delivered()), "test-tracking")
 
 

@@ -21,6 +21,7 @@ _MAGIC = b"SQLite format 3\0"
 
 _OLDEST_SQLITE = (3, 38)  # the ->> operator
 
+# What is deleted is overwritten, so that an erasure need not look for what is long gone.
 # The cache (16 MiB) holds the key index of some hundred thousand rows, which every arrival touches at random places.
 _WRITER_SETTINGS = """
     PRAGMA journal_mode = WAL;
@@ -31,6 +32,7 @@ _WRITER_SETTINGS = """
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
     PRAGMA temp_store = MEMORY;
+    PRAGMA secure_delete = ON;
     PRAGMA cache_size = -16384;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA wal_autocheckpoint = 4000;

@@ -14,6 +14,7 @@ from sidecar.core.entry import Again, Entry, Lane, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.record import Record
 from sidecar.ports import Claim, Note
+from sidecar.store.sqlite import releasing
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
@@ -125,7 +126,7 @@ SET_BACK_ENTRIES = """
     UPDATE entries SET due_at = :now WHERE seq IN (
         SELECT seq FROM entries
         WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at > :now
-            AND received_at > :now AND time * 1000 <= :now
+            AND received_at > :now AND time * 1000 <= :now AND reason IS NOT 'awaiting_original'
         LIMIT :limit)"""
 
 LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
@@ -135,7 +136,7 @@ def take(
     db: sqlite3.Connection,
     account: str,
     entries: Sequence[Entry],
-    identities: Sequence[int],
+    identities: Sequence[int | None],
     now: UnixMillis,
     until: UnixMillis,
 ) -> Claim | None:
@@ -161,14 +162,17 @@ def retake(
     lanes: Mapping[int, Lane],
     now: UnixMillis,
     until: UnixMillis,
+    settle_millis: int,
     held: Collection[str] = (),
 ) -> Claim | None:
     """The open batch of `account` that has been due longest, taken again as it was; None when there is none.
 
-    Batches of the goals in `held` are left alone.
+    Batches of the goals in `held` are left alone. What came in meanwhile to adjust it is carried out first, where
+    nothing of it can be at Microsoft.
     """
     while row := open_batch(db, account, now, held):
         batch_id, token, leased, root, created_at = row
+        releasing.before_resend(db, batch_id, now, settle_millis)
         db.execute(RETAKE_BATCH, (until, now, batch_id))
         db.execute(RETAKE_ENTRIES, (leased, batch_id))
         entries = tuple(_entries(db.execute(BATCH_ENTRIES, (batch_id,)), lanes))
@@ -196,7 +200,14 @@ def _entries(rows: Iterable[Sequence[Any]], lanes: Mapping[int, Lane]) -> Iterat
     return (entry_of(row[1:], lanes[row[0]]) for row in rows)
 
 
-def settle(db: sqlite3.Connection, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:
+def settle(
+    db: sqlite3.Connection,
+    claim: Claim,
+    exceptions: Mapping[int, Step],
+    note: Note,
+    now: UnixMillis,
+    settle_millis: int,
+) -> bool:
     """Write down what became of each row of a batch, and close it; False when the claim has passed."""
     if not _holds(db, claim):
         return False
@@ -206,6 +217,7 @@ def settle(db: sqlite3.Connection, claim: Claim, exceptions: Mapping[int, Step],
         changes.update(_settle_exceptions(db, claim, exceptions, note, now))
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
     count(db, changes)
+    releasing.after_entries(db, claim.entries, now, settle_millis)
     return True
 
 
@@ -264,13 +276,15 @@ def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, 
     return True
 
 
-def expire(db: sqlite3.Connection, now: UnixMillis, limit: int) -> list[Record]:
+def expire(db: sqlite3.Connection, now: UnixMillis, limit: int, settle_millis: int) -> list[Record]:
     """End up to `limit` pending rows that are older than Microsoft takes; the rows as they are afterwards."""
     oldest = seconds(now) - MAX_AGE_SECONDS
     ended = json.dumps([row[0] for row in db.execute(TOO_OLD, (oldest, now, limit))])
     moved = db.execute(END_TOO_OLD, (now, ended)).rowcount
     count(db, {State.PENDING: -moved, State.DEAD: moved})
-    return [record_of(row) for row in db.execute(RECORDS, (ended,))] if moved else []
+    records = [record_of(row) for row in db.execute(RECORDS, (ended,))] if moved else []
+    releasing.after_records(db, records, now, settle_millis)
+    return records
 
 
 def recover(db: sqlite3.Connection, now: UnixMillis) -> None:

@@ -10,6 +10,7 @@ from sidecar.core.entry import State
 from sidecar.core.record import Record
 from sidecar.ports import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.erasing import ERASED_CONTENT
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, RECORD_COLUMNS, Draft, insert_values, new_record, record_of
 
 # The rows that have one of these key hashes, with what must agree for the same key and the same content.
@@ -127,7 +128,9 @@ class _Group:
 
 
 def _same(draft: Draft, known: _Known) -> bool:
-    """Whether two reports of one key say the same; an absent time agrees with any."""
+    """Whether two reports of one key say the same; an absent time agrees with any, and so does an erased row."""
+    if known.content == ERASED_CONTENT:
+        return True
     conversion = draft.conversion
     times_agree = not conversion.time_given or known.time is None or conversion.time == known.time
     return times_agree and draft.content == known.content

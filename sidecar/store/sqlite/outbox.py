@@ -10,6 +10,8 @@ from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.ports import (
+    Adjusting,
+    AdjustResult,
     Arrival,
     Aside,
     Backlog,
@@ -27,7 +29,7 @@ from sidecar.ports import (
     Unmoved,
     Waiting,
 )
-from sidecar.store.sqlite import clicks, delivery, pruning, reading, replaying
+from sidecar.store.sqlite import adjusting, clicks, delivery, pruning, reading, replaying
 from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
@@ -39,8 +41,12 @@ OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)
 _FULL = frozenset(("outbox_growing", "disk_nearly_full"))
 """What keeps new rows out, and says nothing against those that are there."""
 
-Incoming = Arrival | Captured
-Outcome = PutResult | Woken
+Incoming = Arrival | Captured | Adjusting
+Outcome = AdjustResult | Woken
+
+SETTLE_MILLIS = 6 * 3_600_000
+"""How long after its conversion an adjustment goes out, where nobody says."""
+
 
 NOTE_WAIT = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 
@@ -59,6 +65,7 @@ class SqliteOutbox:
         *,
         max_pending: int,
         min_free_bytes: int,
+        settle_millis: int,
         on_group: Callable[[int, float], None],
     ) -> None:
         self.due_reader = due_reader
@@ -66,9 +73,12 @@ class SqliteOutbox:
         self.reader = reader
         """For everybody but the flusher: a long list must not hold up a claim."""
         self._max_pending = max_pending
+        self._settle_millis = settle_millis
         self._lanes: dict[int, Lane] = {}
         self._lane_ids: dict[tuple[str, str], int] = {}
         self._counts = Counts()
+        self._lanes_opened = False
+        """Whether a lane was opened in a transaction that may not be committed yet."""
         self.committer: Committer[Incoming, Outcome] = Committer(
             database,
             path,
@@ -104,7 +114,7 @@ class SqliteOutbox:
             if self._counts.pending + len(arrivals) > self._max_pending:
                 raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
             results = await self.committer.put(arrivals)
-            return [result for result in results if not isinstance(result, Woken)]
+            return [result for result in results if isinstance(result, PutResult)]
         except StorageUnavailable as error:
             known = await self._known(arrivals) if error.code in _FULL else None
             if known is None:
@@ -114,6 +124,15 @@ class SqliteOutbox:
     async def _known(self, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
         """What needs no room: the results when all of `arrivals` were stored before, None when one was not."""
         return await self.reader.call(lambda db: known_results(db, arrivals))
+
+    async def adjust(self, adjustings: Sequence[Adjusting]) -> list[AdjustResult]:
+        if self._counts.pending + len(adjustings) > self._max_pending:
+            raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
+        results = await self.committer.put(adjustings)
+        return [result for result in results if not isinstance(result, Woken)]
+
+    async def adjustments(self, seq: int) -> Sequence[Record]:
+        return await self.reader.call(lambda db: reading.adjustments(db, seq))
 
     async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
         return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit))
@@ -125,7 +144,12 @@ class SqliteOutbox:
         return await self.due_reader.call(lambda db: reading.used_seconds(db, wanted))
 
     async def claim(
-        self, account: str, entries: Sequence[Entry], identities: Sequence[int], now: UnixMillis, until: UnixMillis
+        self,
+        account: str,
+        entries: Sequence[Entry],
+        identities: Sequence[int | None],
+        now: UnixMillis,
+        until: UnixMillis,
     ) -> Claim | None:
         return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until))
 
@@ -141,10 +165,14 @@ class SqliteOutbox:
     async def claim_open(
         self, account: str, now: UnixMillis, until: UnixMillis, held: Collection[str] = ()
     ) -> Claim | None:
-        return await self.committer.write(lambda db: delivery.retake(db, account, self._lanes, now, until, held))
+        return await self.committer.write(
+            lambda db: delivery.retake(db, account, self._lanes, now, until, self._settle_millis, held)
+        )
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:
-        return await self.committer.write(lambda db: delivery.settle(db, claim, exceptions, note, now))
+        return await self.committer.write(
+            lambda db: delivery.settle(db, claim, exceptions, note, now, self._settle_millis)
+        )
 
     async def postpone(
         self, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, alone: bool = False
@@ -160,7 +188,7 @@ class SqliteOutbox:
         return await self.committer.write(lambda db: delivery.set_back(db, self._lanes.values(), now, limit))
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
-        return await self.committer.write(lambda db: delivery.expire(db, now, limit))
+        return await self.committer.write(lambda db: delivery.expire(db, now, limit, self._settle_millis))
 
     async def backlog(self) -> Backlog:
         return await self.reader.call(lambda db: reading.backlog(db, self.lanes))
@@ -188,7 +216,7 @@ class SqliteOutbox:
         )
 
     async def discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
-        return await self.committer.write(lambda db: replaying.discard(db, seq, now))
+        return await self.committer.write(lambda db: replaying.discard(db, seq, now, self._settle_millis))
 
     async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
         return await self.committer.write(lambda db: pruning.prune(db, before, after_seq, limit), can_wait=True)
@@ -197,12 +225,27 @@ class SqliteOutbox:
         await self.committer.write(self._probe)
 
     def _write_group(self, db: sqlite3.Connection, items: list[Incoming]) -> list[Outcome]:
-        """Conversions first: a click of the same group then wakes those that will want it."""
+        """Conversions first: clicks and adjustments of the same group then find those that they are about."""
         arrivals = [item for item in items if isinstance(item, Arrival)]
         captures = [item for item in items if isinstance(item, Captured)]
-        results = iter(write_arrivals(db, arrivals, self._lane_ids) if arrivals else ())
+        stored = iter(write_arrivals(db, arrivals, self._lane_ids) if arrivals else ())
         woken = iter((clicks.write_captures(db, captures),) if captures else ())  # told to the first who asked
-        return [next(results) if isinstance(item, Arrival) else next(woken, NOBODY) for item in items]
+        results: list[Outcome] = []
+        for item in items:
+            match item:
+                case Arrival():
+                    results.append(next(stored))
+                case Captured():
+                    results.append(next(woken, NOBODY))
+                case Adjusting():
+                    results.append(self._adjust(db, item))
+        return results
+
+    def _adjust(self, db: sqlite3.Connection, item: Adjusting) -> AdjustResult:
+        writing = adjusting.Writing(db, tuple(self._lanes.values()), item, self._settle_millis)
+        result = writing.write()
+        self._lanes_opened = self._lanes_opened or writing.opened_lane
+        return result
 
     def _probe(self, db: sqlite3.Connection) -> None:
         self.committer.refuse_if_disk_is_full()
@@ -215,6 +258,9 @@ class SqliteOutbox:
     def _recount(self, db: sqlite3.Connection) -> None:
         """Called on the writer's thread after each commit, before anybody is answered."""
         self._counts = counts(db)
+        if self._lanes_opened:
+            self._lanes_opened = False
+            self._know_lanes(delivery.load_lanes(db))
 
 
 @contextlib.asynccontextmanager
@@ -225,10 +271,12 @@ async def open_outbox(
     *,
     max_pending: int = 10_000_000,
     min_free_bytes: int = 0,
+    settle_millis: int = SETTLE_MILLIS,
     on_group: Callable[[int, float], None] = lambda rows, seconds: None,
 ) -> AsyncIterator[SqliteOutbox]:
     """The outbox in the file `path`, owned by this process alone; OutboxRefused says why it cannot be.
 
+    `settle_millis` is how long after its conversion an adjustment goes out at the earliest.
     The caller runs `outbox.committer.run()` for as long as the outbox is used.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -243,6 +291,7 @@ async def open_outbox(
             path,
             max_pending=max_pending,
             min_free_bytes=min_free_bytes,
+            settle_millis=settle_millis,
             on_group=on_group,
         )
         try:

@@ -61,6 +61,9 @@ WAITING = """
 
 ONE = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.seq = ?"  # noqa: S608 - constants only
 
+# The adjustments of a conversion.
+ADJUSTMENTS = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.original = ? ORDER BY e.seq"  # noqa: S608
+
 # All rows of some keys: an order id under every account and event.
 BY_KEYS = f"""
     SELECT {RECORD_COLUMNS} FROM json_each(?) AS wanted
@@ -72,7 +75,7 @@ BY_KEYS = f"""
 NEWEST = "SELECT max(seq) FROM entries"
 
 _FITS = """
-    (:lanes IS NULL OR e.lane IN (SELECT value FROM json_each(:lanes)))
+    e.original IS NULL AND (:lanes IS NULL OR e.lane IN (SELECT value FROM json_each(:lanes)))
     AND (:since IS NULL OR e.received_at >= :since)"""
 
 # A stretch of the table, newest first, and the first row below it.
@@ -173,6 +176,11 @@ def get(db: sqlite3.Connection, seq: int) -> Record | None:
     """One row."""
     row = db.execute(ONE, (seq,)).fetchone()
     return record_of(row) if row else None
+
+
+def adjustments(db: sqlite3.Connection, seq: int) -> list[Record]:
+    """Every adjustment of a conversion, oldest first."""
+    return [record_of(row) for row in db.execute(ADJUSTMENTS, (seq,))]
 
 
 def find(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:

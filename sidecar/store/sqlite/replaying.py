@@ -14,7 +14,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.ports import Moved, ReplayQuery, ReplaySlice, StorageUnavailable, Unmoved
-from sidecar.store.sqlite import reading
+from sidecar.store.sqlite import reading, releasing
 from sidecar.store.sqlite.counting import count, counts
 
 # Where a slice of ended rows ends: the last of the next so many rows of the state.
@@ -28,7 +28,7 @@ SLICE = """
 FITTING = """
     SELECT seq, lane, time < :oldest FROM entries INDEXED BY entries_ended
     WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq > :after AND seq <= :last
-        AND reason IS NOT 'erased' AND (:reason IS NULL OR reason = :reason)
+        AND reason IS NOT 'erased' AND content <> '' AND (:reason IS NULL OR reason = :reason)
         AND lane IN (SELECT value FROM json_each(:lanes)) AND (:since IS NULL OR received_at >= :since)"""
 
 _NOTED = """
@@ -52,7 +52,7 @@ REPLAY = f"""
 # A row that may go back into the outbox: nothing of it is too old or erased.
 REPLAYABLE = """
     SELECT 1 FROM entries
-    WHERE seq = ? AND state IN ('dead', 'skipped') AND reason IS NOT 'erased' AND time >= ?"""
+    WHERE seq = ? AND state IN ('dead', 'skipped') AND reason IS NOT 'erased' AND content <> '' AND time >= ?"""
 
 # Ends a row of which nothing can be at Microsoft, and that no request carries just now.
 DISCARD = f"""
@@ -73,7 +73,7 @@ def replay(db: sqlite3.Connection, seq: int, now: UnixMillis, max_pending: int) 
     return _moved(db, seq)
 
 
-def discard(db: sqlite3.Connection, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
+def discard(db: sqlite3.Connection, seq: int, now: UnixMillis, settle_millis: int) -> Moved | Unmoved | None:
     """End one row as canceled. Unmoved where it may not be; None when there is no such row."""
     before = reading.get(db, seq)
     if before is None:
@@ -81,6 +81,7 @@ def discard(db: sqlite3.Connection, seq: int, now: UnixMillis) -> Moved | Unmove
     if db.execute(DISCARD, {"seq": seq, "now": now}).rowcount == 0:
         return Unmoved(before)
     count(db, {before.state: -1, State.CANCELED: 1})
+    releasing.after_records(db, [before], now, settle_millis)
     return _moved(db, seq)
 
 

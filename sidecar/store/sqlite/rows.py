@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sidecar.core.conversion import Conversion, Key, Kind, plain_decimal, visitor_hash
+from sidecar.core.conversion import AdjustmentType, Conversion, Key, Kind, plain_decimal, visitor_hash
 from sidecar.core.entry import Entry, Lane, Reason, State
 from sidecar.core.instant import millis
 from sidecar.core.record import Record
@@ -14,13 +14,13 @@ from sidecar.ports import Arrival
 ENTRY_COLUMNS = """
     seq, time, received_at, value, currency, nullif(coalesce(click, msclkid), ''), email_sha256, phone_sha256,
     external_credit, external_model, attempt, refusals, retries, maybe_sent, goal, sent_time, order_id, due_at,
-    visitor_id, clicked_at"""
+    visitor_id, clicked_at, type, original, adjusted_at"""
 
 RECORD_COLUMNS = """
     e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency,
     nullif(coalesce(e.click, e.msclkid), ''), e.email_sha256, e.phone_sha256, e.attempt, e.received_at,
     iif(e.claimed, b.due_at, e.due_at), e.claimed, b.sent_at, e.settled_at, e.batch_id, e.error, e.error_code,
-    b.tracking_id, e.message, e.meta, e.claimed AND b.leased, e.visitor_id"""
+    b.tracking_id, e.message, e.meta, e.claimed AND b.leased, e.visitor_id, e.type, e.original"""
 
 RECORD_TABLES = "entries e JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"
 
@@ -56,6 +56,9 @@ def entry_of(row: Sequence[Any], lane: Lane) -> Entry:
         due_at=row[17],
         visitor_id=row[18],
         clicked_at=row[19],
+        type=None if row[20] is None else AdjustmentType(row[20]),
+        original=row[21],
+        adjusted_at=row[22],
     )
 
 
@@ -90,6 +93,8 @@ def record_of(row: sqlite3.Row | Sequence[Any]) -> Record:
         meta=row[25],
         leased=bool(row[26]),
         visitor_id=row[27],
+        type=None if row[28] is None else AdjustmentType(row[28]),
+        original=row[29],
     )
 
 

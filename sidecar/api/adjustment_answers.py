@@ -1,0 +1,142 @@
+"""What became of an adjustment, as its answer says it: alone, or as one of many."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import assert_never
+
+from sidecar.api.answers import Answer
+from sidecar.api.problem import (
+    ALREADY_RETRACTED,
+    AMBIGUOUS,
+    KEY_OF_ANOTHER,
+    NO_CONVERSION,
+    HttpProblem,
+    errors_of,
+    invalid,
+)
+from sidecar.api.reply import Json
+from sidecar.api.rows import Rows
+from sidecar.core.adjustment_intake import Reading, Wanted
+from sidecar.core.entry import Reason, State
+from sidecar.core.intake import Refused
+from sidecar.core.problem import Problem, Warning_
+from sidecar.core.record import Record
+from sidecar.ports import (
+    AdjustResult,
+    AlreadyRetracted,
+    Ambiguous,
+    Conflict,
+    NoOriginal,
+    OriginalNotSent,
+    Replayed,
+    Stored,
+    Unadjustable,
+)
+
+OVERTAKEN = Warning_(
+    "overtaken",
+    "value",
+    "the same was told before, and another adjustment since then: to go back to it, give time or an Idempotency-Key",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one item, and what was noted on the way."""
+
+    verdict: AdjustResult | Refused
+    warnings: tuple[Warning_, ...]
+
+
+def told(readings: Sequence[Reading], results: Sequence[AdjustResult]) -> Iterator[Told]:
+    """The verdict of each reading; `results` are those of the well formed ones, in order."""
+    decided = iter(results)
+    for reading in readings:
+        verdict = next(decided) if isinstance(reading, Wanted) else reading
+        overtaken = isinstance(verdict, Replayed) and verdict.overtaken
+        yield Told(verdict, (*reading.warnings, OVERTAKEN) if overtaken else reading.warnings)
+
+
+def answer(item: Told, rows: Rows) -> Answer | HttpProblem:
+    """The answer of an item that came alone."""
+    warnings: Json = {"warnings": [asdict(warning) for warning in item.warnings]}
+    match item.verdict:
+        case Stored(record):
+            return Answer(202, {**rows.show(record), **warnings})
+        case Replayed(record):
+            return Answer(200, {**rows.show(record), **warnings})
+        case OriginalNotSent(original):
+            named = {"state": State.SKIPPED, "reason": Reason.ORIGINAL_NOT_SENT, "conversion_id": original.id}
+            return Answer(200, {**named, **warnings})
+        case Refused(problems):
+            return invalid(problems)
+        case Unadjustable(problem):
+            return invalid([problem])
+        case NoOriginal():
+            return _no_original()
+        case Ambiguous(originals):
+            return _ambiguous(originals)
+        case AlreadyRetracted(original):
+            return _retracted(original)
+        case Conflict(record):
+            return _conflict(record)
+        case _:
+            assert_never(item.verdict)
+
+
+def result(index: int, item: Told, rows: Rows) -> Json:
+    """The answer of an item as one of many."""
+    match answer(item, rows):
+        case Answer(status, body):
+            return {"index": index, "status": status, **body}
+        case HttpProblem() as problem:
+            errors = errors_of(problem.errors)
+            return {"index": index, "status": problem.kind.status, **problem.members, "errors": errors}
+
+
+def summary(items: Sequence[Told], results: list[Json]) -> Answer:
+    """The answer to an array: 202 when nothing was refused, 422 when everything was, else 207."""
+    kinds = Counter(type(item.verdict) for item in items)
+    stored, replayed, skipped = kinds[Stored], kinds[Replayed], kinds[OriginalNotSent]
+    rejected = len(items) - stored - replayed - skipped
+    status = 202 if not rejected else 422 if rejected == len(items) else 207
+    counts = {"accepted": stored, "replayed": replayed, "skipped": skipped, "rejected": rejected}
+    return Answer(status, {**counts, "results": results})
+
+
+def _no_original() -> HttpProblem:
+    message = "names no conversion that is known here; for one that was uploaded elsewhere give original"
+    return HttpProblem(NO_CONVERSION, f"It {message}.", errors=[Problem("", "no_such_conversion", message)])
+
+
+def _ambiguous(originals: Sequence[Record]) -> HttpProblem:
+    events = ", ".join(sorted({original.event for original in originals}))
+    message = f"is needed, or conversion_id: this order_id has several conversions ({events})"
+    ids = [original.id for original in originals]
+    return HttpProblem(
+        AMBIGUOUS,
+        f"The event {message}.",
+        errors=[Problem("event", "ambiguous", message)],
+        members={"conversion_ids": ids},
+    )
+
+
+def _retracted(original: Record) -> HttpProblem:
+    message = f"is about {original.conversion_id or original.id}, which was retracted: it has no value any more"
+    return HttpProblem(
+        ALREADY_RETRACTED,
+        f"The adjustment {message}.",
+        errors=[Problem("", "already_retracted", message)],
+        members={"conversion_id": original.conversion_id or original.id},
+    )
+
+
+def _conflict(record: Record) -> HttpProblem:
+    message = f"was used for {record.id}, which says something else; give another adjustment another key"
+    return HttpProblem(
+        KEY_OF_ANOTHER,
+        f"The Idempotency-Key {message}.",
+        errors=[Problem("Idempotency-Key", "conflict", message)],
+        members={"adjustment_id": record.id},
+    )

@@ -1,0 +1,104 @@
+"""POST /v1/adjustments and GET /v1/adjustments/{id}: refunds and corrections of conversions that came in before."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.api.adjustment_answers import Told, answer, result, summary, told
+from sidecar.api.answers import Answer
+from sidecar.api.items import Single
+from sidecar.api.problem import NO_ADJUSTMENT, HttpProblem
+from sidecar.api.reply import json_reply
+from sidecar.api.request_id import REQUEST_ID
+from sidecar.api.rows import Rows
+from sidecar.api.taking import Taking, in_turns
+from sidecar.core.adjustment_intake import Reading, Wanted, read
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import Reason, State
+from sidecar.core.instant import UnixMillis
+from sidecar.core.intake import Rules
+from sidecar.core.record import seq_of
+from sidecar.ports import Adjusting, OriginalNotSent, Outbox, Replayed, Stored
+from sidecar.telemetry import Telemetry
+
+_REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentCalls:
+    """Takes adjustments in. `stored` is told how many rows of which account want to be delivered."""
+
+    outbox: Outbox
+    rules: Callable[[], Rules]
+    rows: Rows
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    stored: Callable[[Mapping[str, int]], None]
+    taking: Taking
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the app mounts."""
+        return [web.post("/v1/adjustments", self.adjust), web.get("/v1/adjustments/{id}", self.one)]
+
+    async def adjust(self, request: web.Request) -> web.Response:
+        """Carry out or store what can be, and answer once it is on disk."""
+        with self.taking.room(request) as room:
+            rules = self.rules()
+
+            def reading(item: object, key: str | None) -> Reading:
+                return read(item, now=self.now(), rules=rules, idempotency_key=key)
+
+            came, readings = await self.taking.read(request, room, reading)
+            items = await self._keep(readings, request[REQUEST_ID])
+            return _alone(items[0], self.rows) if isinstance(came, Single) else await self._together(items)
+
+    async def one(self, request: web.Request) -> web.Response:
+        """The adjustment of that id."""
+        seq = seq_of(Kind.ADJUSTMENT, request.match_info["id"])
+        record = None if seq is None else await self.outbox.get(seq)
+        if record is None or record.kind is not Kind.ADJUSTMENT:
+            said = "An id looks like adj_17; GET /v1/conversions/{id} lists those of a conversion."
+            raise HttpProblem(NO_ADJUSTMENT, said)
+        return json_reply(self.rows.show(record))
+
+    async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Told]:
+        """Decide and store the well formed ones in one transaction, which is on disk when this returns."""
+        now = self.now()
+        wanted = (reading.adjustment for reading in readings if isinstance(reading, Wanted))
+        adjustings = [Adjusting(adjustment, now, request_id) for adjustment in wanted]
+        results = await self.outbox.adjust(adjustings) if adjustings else []
+        items = list(told(readings, results))
+        self._tell(items)
+        return items
+
+    def _tell(self, items: Sequence[Told]) -> None:
+        stored = [item.verdict.record for item in items if isinstance(item.verdict, Stored)]
+        for record in stored:
+            self.telemetry.adjusted(record)
+        if waiting := Counter(record.account for record in stored if record.state is State.PENDING):
+            self.stored(waiting)
+        if skipped := sum(isinstance(item.verdict, OriginalNotSent) for item in items):
+            self.telemetry.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
+
+    async def _together(self, items: Sequence[Told]) -> web.Response:
+        refused = Counter(problem.reason for item in items if (problem := _problem(item, self.rows)) is not None)
+        for code, n in refused.items():
+            self.telemetry.refused(code, n)
+        results = [result(index, item, self.rows) async for index, item in in_turns(list(enumerate(items)))]
+        whole = summary(items, results)
+        return json_reply(whole.body, whole.status)
+
+
+def _alone(item: Told, rows: Rows) -> web.Response:
+    match answer(item, rows):
+        case Answer(status, body):
+            return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
+        case HttpProblem() as problem:
+            raise problem
+
+
+def _problem(item: Told, rows: Rows) -> HttpProblem | None:
+    said = answer(item, rows)
+    return said if isinstance(said, HttpProblem) else None

@@ -1,0 +1,138 @@
+"""POST /v1/erasures and GET /v1/erasures/{id}: a person's data is forgotten, by a job that says what it removed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from sidecar.api import parameters
+from sidecar.api.bodies import BodyLimits, read_json_bytes
+from sidecar.api.problem import BAD_BODY, NO_ERASURE, HttpProblem, invalid
+from sidecar.api.reply import Json, json_reply
+from sidecar.core import fields, identity, normalising
+from sidecar.core.body import BadBody, parse
+from sidecar.core.erasure import Erasure, Phase, Subject, Wanted, erasure_id, erasure_number
+from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.members import Members, Shape
+from sidecar.core.problem import Findings, Problem, Refusal
+from sidecar.ports import Erasures
+
+SHAPE = Shape("", frozenset({"email", "phone", "country", "visitor_id", "order_id", "retract"}))
+"""Every field."""
+
+_text = fields.text(parameters.MAX_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureCalls:
+    """Takes erasures and tells of them; `added` is told that there is a new one.
+
+    `default_country` is for phones without a country code.
+    """
+
+    erasures: Erasures
+    now: Callable[[], UnixMillis]
+    added: Callable[[], None]
+    default_country: Callable[[], str | None]
+    limits: BodyLimits = field(default_factory=lambda: BodyLimits(max_bytes=64 * 1024))
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the app mounts."""
+        return [web.post("/v1/erasures", self.erase), web.get("/v1/erasures/{id}", self.one)]
+
+    async def erase(self, request: web.Request) -> web.Response:
+        """Keep what is wanted; it is carried out behind all other work."""
+        body = await read_json_bytes(request, self.limits)
+        wanted = read_wanted(body, self.default_country())
+        job = await self.erasures.add(wanted, self.now())
+        self.added()
+        return json_reply(show(job), 202)
+
+    async def one(self, request: web.Request) -> web.Response:
+        """How far an erasure is."""
+        number = erasure_number(request.match_info["id"])
+        job = None if number is None else await self.erasures.get(number)
+        if job is None:
+            raise HttpProblem(NO_ERASURE, "An id looks like erasure_3; POST /v1/erasures answered with it.")
+        return json_reply(show(job))
+
+
+def read_wanted(body: bytes, default_country: str | None) -> Wanted:
+    """What the body asks for, e-mail and phone hashed; HttpProblem with everything that is wrong with it."""
+    try:
+        given = parse(body)
+    except BadBody as error:
+        said = str(error)
+        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
+    if not isinstance(given, dict):
+        raise invalid([Problem("", "not_an_object", "the body must be an object")])
+    findings = Findings()
+    members = Members(given, SHAPE, findings)
+    country = members.take("country", fields.country) or default_country
+    found = {
+        Subject.EMAIL: members.take("email", _email),
+        Subject.PHONE: members.take("phone", lambda value: _phone(value, country)),
+        Subject.VISITOR: members.take("visitor_id", _text),
+        Subject.ORDER: members.take("order_id", _text),
+    }
+    retract = members.take("retract", _flag) or False
+    _refuse_unless_one(given, members)
+    if findings.problems:
+        raise invalid(findings.problems)
+    subject, needle = next((subject, needle) for subject, needle in found.items() if needle is not None)
+    return Wanted(subject, needle, retract)
+
+
+def _refuse_unless_one(given: Json, members: Members) -> None:
+    named = [name for name in ("email", "phone", "visitor_id", "order_id") if given.get(name) is not None]
+    if len(named) != 1:
+        message = "name exactly one of email, phone, visitor_id and order_id; several take a call each"
+        members.refuse(named[1] if named else "email", "not_exactly_one", message)
+
+
+def _email(value: object) -> str:
+    text = fields.string(value)
+    hashed = identity.email_sha256(text)
+    if hashed is None:
+        raise Refusal("unusable", f"{normalising.why_no_email(text)}; give it as it was sent, or its hash")
+    return hashed
+
+
+def _phone(value: object, country: str | None) -> str:
+    text = fields.string(value)
+    hashed = identity.phone_sha256(text, country)
+    if hashed is None:
+        raise Refusal("unusable", f"{normalising.why_no_phone(text, country)}; give it as it was sent, or its hash")
+    return hashed
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise Refusal("not_a_boolean", "must be true or false, without quotes")
+
+
+def show(job: Erasure) -> Json:
+    """The erasure as JSON; never whom it is about."""
+    return {
+        "id": erasure_id(job.id),
+        "state": _state(job),
+        "by": job.subject,
+        "retract": job.retract,
+        "requested_at": text_of_millis(job.requested_at),
+        "finished_at": None if job.finished_at is None else text_of_millis(job.finished_at),
+        "removed": {
+            "conversions": job.conversions,
+            "skipped": job.skipped,
+            "retracted": job.retracted,
+            "clicks": job.clicks,
+            "log_entries": job.log_entries,
+        },
+        "waiting": job.waiting,
+    }
+
+
+def _state(job: Erasure) -> str:
+    if job.phase is Phase.DONE:
+        return "done"
+    return "waiting" if job.phase is Phase.WAITING and job.waiting else "running"

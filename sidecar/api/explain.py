@@ -1,0 +1,208 @@
+"""GET /v1/conversions/{id}/explain and /v1/orders/{order_id}/explain: receipts, put together and shown as JSON.
+
+What a receipt says is decided in `core.receipt`; here it gets what only an edge knows.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.api.problem import NO_CONVERSION, HttpProblem
+from sidecar.api.reply import Json, json_reply
+from sidecar.api.rows import Rows, number
+from sidecar.core.attribution import AttributionRules
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import State
+from sidecar.core.goal import Mapped, MappingState, window_text
+from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
+from sidecar.core.receipt import Advice, Attempt, ClickLine, Receipt, Surroundings, Trace, receipt, short
+from sidecar.core.record import Record, seq_of
+from sidecar.ports import Outbox, Query, Traces
+from sidecar.troubles import CATALOGUE, Trouble
+
+MAX_RECEIPTS = 100
+"""Of one order id: it may be used once by each account and event."""
+
+DEFAULT_RULES = AttributionRules(3_600_000, 3_600_000, 90 * DAY_SECONDS)
+
+_STANDING = {
+    None: None,
+    MappingState.OK: "It takes conversions.",
+    MappingState.UNKNOWN: "The goals of this account were not read yet.",
+}
+"""What is said of a goal that no trouble stands against."""
+
+
+async def _no_adjustments(_: int) -> Sequence[Json]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """Makes receipts of rows as things stand now.
+
+    `mapped(account, event)` is how the event's goal stands in the catalogue, None where nothing maps it.
+    `adjustments(seq)` gives the adjustments of a conversion, as they are shown.
+    """
+
+    traces: Traces
+    rows: Rows
+    now: Callable[[], UnixMillis]
+    mapped: Callable[[str, str], Mapped | None] = lambda account, event: None
+    rules: Callable[[], AttributionRules] = lambda: DEFAULT_RULES
+    adjustments: Callable[[int], Awaitable[Sequence[Json]]] = _no_adjustments
+
+    async def of(self, seq: int) -> Json | None:
+        """The receipt of a conversion, as it is answered; None when there is no such one."""
+        trace = await self.traces.of(seq)
+        if trace is None or trace.record.kind is not Kind.CONVERSION:
+            return None
+        made = receipt(trace, self._around(trace))
+        return {**show(made), "adjustments": await self.adjustments(seq)}
+
+    def _around(self, trace: Trace) -> Surroundings:
+        record = trace.record
+        reason, trouble = self.rows.standing(record)
+        if trace.is_erased:
+            trouble = CATALOGUE["erased"]
+        elif record.state is State.DELIVERED:
+            trouble = CATALOGUE["not_counted"]
+        return Surroundings(
+            reason=reason,
+            advice=_advice(trouble, record),
+            goal=record.goal or self.rows.goal_of(record.account, record.event),
+            mapped=self.mapped(record.account, record.event),
+            rules=self.rules(),
+            now=self.now(),
+        )
+
+
+def _advice(trouble: Trouble | None, record: Record) -> Advice | None:
+    """The catalogue's words, with Microsoft's own before them where it said something of the row."""
+    if trouble is None:
+        return None
+    said = f"Microsoft says: {record.message.rstrip('.')}. " if record.message else ""
+    return Advice(f"{said}{trouble.cause}", trouble.solution)
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Answers with receipts."""
+
+    outbox: Outbox
+    receipts: Receipts
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the app mounts."""
+        return [
+            web.get("/v1/conversions/{id}/explain", self.conversion),
+            web.get("/v1/orders/{order_id}/explain", self.order),
+        ]
+
+    async def conversion(self, request: web.Request) -> web.Response:
+        """The receipt of the row of that id."""
+        seq = seq_of(Kind.CONVERSION, request.match_info["id"])
+        made = None if seq is None else await self.receipts.of(seq)
+        if made is None:
+            said = "An id looks like conv_17; GET /v1/orders/{order_id}/explain finds it by the order."
+            raise HttpProblem(NO_CONVERSION, said)
+        return json_reply(made)
+
+    async def order(self, request: web.Request) -> web.Response:
+        """A receipt for each conversion of that order, newest first."""
+        query = Query(order_id=request.match_info["order_id"], limit=MAX_RECEIPTS)
+        page = await self.outbox.find(query)
+        made = [await self.receipts.of(record.seq) for record in page.records]
+        items = [one for one in made if one is not None]
+        if not items:
+            said = "No account and event has this order id. Was it sent, and with exactly this order_id?"
+            raise HttpProblem(NO_CONVERSION, said)
+        return json_reply({"items": items, "next_cursor": None})
+
+
+# --- As JSON ---------------------------------------------------------------------------------------------------------
+
+
+def show(made: Receipt) -> Json:
+    """The receipt; of identifiers only the first digits."""
+    record = made.record
+    return {
+        "id": record.id,
+        "order_id": record.order_id,
+        "account": record.account,
+        "event": record.event,
+        "state": record.state,
+        "reason": made.reason,
+        "summary": made.summary,
+        "time": text_of_seconds(record.time),
+        "value": None if record.value is None else number(record.value),
+        "currency": record.currency,
+        "received": {"at": text_of_millis(record.received_at), "request_id": made.request_id},
+        "timeline": [{"at": text_of_millis(line.at), "what": line.what} for line in made.timeline],
+        "identifiers": {
+            "msclkid": short(record.msclkid),
+            "visitor_id": record.visitor_id,
+            "email_sha256": short(record.email_sha256),
+            "phone_sha256": short(record.phone_sha256),
+        },
+        "clicks": {
+            "known": made.known_clicks,
+            "more": made.more_clicks,
+            "items": [_click(line) for line in made.clicks],
+        },
+        "goal": _goal(made),
+        "attempts": [_attempt(attempt) for attempt in made.attempts],
+        "waits_for": _waits_for(made),
+        "expires_at": _instant(made.expires_at),
+        "next_step": {"message": made.next_step.message, "fix": made.next_step.fix},
+    }
+
+
+def _click(line: ClickLine) -> Json:
+    return {
+        "msclkid": short(line.click.msclkid),
+        "clicked_at": text_of_seconds(line.click.clicked_at),
+        "captured_at": text_of_millis(line.click.captured_at),
+        "verdict": line.verdict,
+        "why": line.why,
+    }
+
+
+def _goal(made: Receipt) -> Json:
+    mapped = made.mapped
+    goal = mapped.goal if mapped else None
+    state = mapped.state if mapped else None
+    trouble = CATALOGUE.get(state or "")
+    return {
+        "name": made.goal,
+        "state": state,
+        "window": window_text(goal.window_seconds) if goal and goal.window_seconds else None,
+        "enhanced": goal.enhanced if goal else None,
+        "settles_at": _instant(mapped.settles_at if mapped else None),
+        "did_you_mean": mapped.near if mapped else None,
+        "message": trouble.cause if trouble else _STANDING.get(state),
+    }
+
+
+def _attempt(attempt: Attempt) -> Json:
+    return {
+        "attempt": attempt.number,
+        "sent_at": _instant(attempt.sent_at),
+        "answered_at": _instant(attempt.answered_at),
+        "batch_id": attempt.batch_id,
+        "times": attempt.times,
+        "tracking_id": attempt.tracking_id,
+        "answer": attempt.answer,
+        "error": attempt.error,
+        "error_code": attempt.error_code,
+    }
+
+
+def _waits_for(made: Receipt) -> Json | None:
+    waits = made.waits_for
+    return None if waits is None else {"reason": waits.reason, "what": waits.what, "until": _instant(waits.until)}
+
+
+def _instant(at: UnixMillis | None) -> str | None:
+    return None if at is None else text_of_millis(at)

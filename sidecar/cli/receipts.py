@@ -1,0 +1,95 @@
+"""A receipt, as lines for a person at a terminal. The facts are those of the JSON, in its order."""
+
+from collections.abc import Iterator
+
+from sidecar.cli.words import Json, plain
+
+
+def lines(receipt: Json) -> Iterator[str]:
+    """All of a receipt."""
+    yield f"{plain(receipt.get('id'))}: {_standing(receipt)}"
+    yield f"  {plain(receipt.get('summary'))}"
+    yield f"  {_about(receipt)}"
+    yield from _timeline(receipt)
+    yield from _identifiers(receipt)
+    yield from _clicks(receipt)
+    yield from _goal(receipt)
+    yield from _waiting(receipt)
+    yield from _adjustments(receipt)
+    yield from _next_step(receipt)
+
+
+def _standing(item: Json) -> str:
+    reason = f" ({plain(item['reason'])})" if item.get("reason") else ""
+    return f"{plain(item.get('state'))}{reason}"
+
+
+def _about(receipt: Json) -> str:
+    order = f"order {plain(receipt['order_id'])}, " if receipt.get("order_id") else ""
+    value = receipt.get("value")
+    worth = "" if value is None else f", {plain(value)} {plain(receipt.get('currency') or '')}".rstrip()
+    return f"{order}{plain(receipt.get('event'))} of account {plain(receipt.get('account'))}{worth}"
+
+
+def _timeline(receipt: Json) -> Iterator[str]:
+    yield "What happened"
+    for line in receipt.get("timeline") or ():
+        yield f"  {plain(line.get('at')):<24}  {plain(line.get('what'))}"
+
+
+def _identifiers(receipt: Json) -> Iterator[str]:
+    labels = (("msclkid", "click"), ("visitor_id", "visitor"), ("email_sha256", "e-mail"), ("phone_sha256", "phone"))
+    given = receipt.get("identifiers") or {}
+    found = [f"{label} {plain(given[name])}" for name, label in labels if given.get(name)]
+    yield f"Identifiers: {', '.join(found) or 'none'}"
+
+
+def _clicks(receipt: Json) -> Iterator[str]:
+    clicks = receipt.get("clicks") or {}
+    if not clicks.get("known"):
+        return
+    more = " or more" if clicks.get("more") else ""
+    yield f"Clicks of the visitor: {plain(clicks['known'])}{more}"
+    for click in clicks.get("items") or ():
+        mark = "*" if click.get("verdict") == "chosen" else " "
+        yield f"{mark} {plain(click.get('clicked_at')):<24}  {plain(click.get('msclkid'))}  {plain(click.get('why'))}"
+
+
+def _goal(receipt: Json) -> Iterator[str]:
+    goal = receipt.get("goal") or {}
+    traits = [plain(goal["state"])] if goal.get("state") else []
+    if goal.get("window"):
+        traits.append(f"window {plain(goal['window'])}")
+    if goal.get("enhanced") is not None:
+        traits.append("takes hashes" if goal["enhanced"] else "takes no hashes")
+    told = f" ({', '.join(traits)})" if traits else ""
+    yield f"Goal: {plain(goal.get('name') or 'none is mapped')}{told}"
+    if goal.get("did_you_mean"):
+        yield f"  did you mean {plain(goal['did_you_mean'])}?"
+    if goal.get("state") not in (None, "ok") and goal.get("message"):
+        until = f" Until {plain(goal['settles_at'])}." if goal.get("settles_at") else ""
+        yield f"  {plain(goal['message'])}{until}"
+
+
+def _waiting(receipt: Json) -> Iterator[str]:
+    waits = receipt.get("waits_for")
+    if waits:
+        until = f", until {plain(waits['until'])}" if waits.get("until") else ""
+        yield f"Waits for: {plain(waits.get('what'))}{until}"
+    if receipt.get("expires_at"):
+        yield f"Too old for Microsoft from: {plain(receipt['expires_at'])}"
+
+
+def _adjustments(receipt: Json) -> Iterator[str]:
+    adjustments = receipt.get("adjustments") or ()
+    if adjustments:
+        yield "Adjustments"
+    for one in adjustments:
+        yield f"  {plain(one.get('id'))}: {plain(one.get('type') or 'adjustment')}, {_standing(one)}"
+
+
+def _next_step(receipt: Json) -> Iterator[str]:
+    step = receipt.get("next_step") or {}
+    yield "Next step"
+    yield f"  {plain(step.get('message'))}"
+    yield f"  What to do: {plain(step.get('fix'))}"

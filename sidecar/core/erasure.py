@@ -1,0 +1,84 @@
+"""Erasures: whose data is to be forgotten, and where the work stands. How it is found and removed is the store's."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sidecar.core.instant import UnixMillis
+
+
+class Subject(StrEnum):
+    """By what the person's data is found."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    VISITOR = "visitor"
+    ORDER = "order"
+
+
+class Phase(StrEnum):
+    """What an erasure does now; it goes through them in this order."""
+
+    ROWS = "rows"  # it walks through the outbox
+    WAITING = "waiting"  # some rows may be at Microsoft: they are blanked once they are settled
+    JOURNAL = "journal"  # it walks through the journal
+    WIPING = "wiping"  # what was deleted leaves the files, too
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be erased: the hash, visitor or order that finds it; whether what was uploaded is retracted first."""
+
+    subject: Subject
+    needle: str
+    retract: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """One erasure as it stands. `needle` is None as soon as nothing has to be found by it any more."""
+
+    id: int
+    subject: Subject
+    needle: str | None
+    retract: bool
+    phase: Phase
+    after_seq: int
+    last_seq: int
+    requested_at: UnixMillis
+    finished_at: UnixMillis | None = None
+    conversions: int = 0
+    """Rows that were blanked; of these `skipped` had not been sent, and ended with it."""
+    skipped: int = 0
+    retracted: int = 0
+    clicks: int = 0
+    log_entries: int = 0
+    waiting: int = 0
+    """Rows that have to be settled first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows of a slice that match: all of them, those that are delivered, the visitors they name; where to go on."""
+
+    seqs: tuple[int, ...] = ()
+    delivered: tuple[int, ...] = ()
+    visitors: tuple[tuple[int, str], ...] = ()
+    """Hash of account and visitor, and the visitor's id."""
+    next_seq: int | None = None
+    """None at the end."""
+
+
+_PREFIX = "erasure_"
+
+
+def erasure_id(number: int) -> str:
+    """`erasure_3`: its name for the outside."""
+    return f"{_PREFIX}{number}"
+
+
+def erasure_number(id_: str) -> int | None:
+    """The number in such a name; None when it is none."""
+    digits = id_.removeprefix(_PREFIX)
+    usable = digits != id_ and digits.isascii() and digits.isdigit() and len(digits) <= 18
+    return int(digits) if usable else None

@@ -1,0 +1,307 @@
+"""Erasures in SQLite: finding a person's rows slice by slice, blanking them, forgetting clicks, wiping the files.
+
+There is no index by e-mail or phone, on purpose: an erasure walks through the table, a slice at a time, behind all
+other work. A row that may be at Microsoft keeps its bytes until it is settled, since they may have to go again; the
+others are blanked at once. What stays is what the books need: state, numbers, times, and the hash of the row's key.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.core.entry import State
+from sidecar.core.erasure import Erasure, Found, Phase, Subject, Wanted
+from sidecar.core.instant import UnixMillis
+from sidecar.store.sqlite import releasing
+from sidecar.store.sqlite.committer import Committer
+from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.database import Database
+
+SCAN_ROWS = 20_000
+"""Rows that one slice looks at."""
+
+SLICE_ROWS = 500
+"""Rows, clicks or facts that one transaction changes."""
+
+JOURNAL_ROWS = 1_000
+
+VACUUM_BYTES = 64 * 2**20
+"""Up to this size the file is written anew at the end, which takes about a second; see `wipe`."""
+
+ERASED_CONTENT = ""
+"""In place of the digest of what the caller gave: whatever comes under the key of an erased row, is that row."""
+
+_COLUMNS = """
+    id, subject, needle, retract, phase, after_seq, last_seq, requested_at, finished_at, conversions, skipped,
+    retracted, clicks, log_entries"""
+
+_WAITING = "(SELECT count(*) FROM erasure_rows WHERE erasure = e.id AND waits = 1)"
+
+ADD = """
+    INSERT INTO erasures (subject, needle, retract, phase, last_seq, requested_at)
+    VALUES (?, ?, ?, 'rows', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0), ?) RETURNING id"""
+
+ONE = f"SELECT {_COLUMNS}, {_WAITING} FROM erasures AS e WHERE id = ?"  # noqa: S608 - constants only
+
+OPEN = "SELECT id FROM erasures INDEXED BY erasures_open WHERE phase <> 'done' ORDER BY id"
+
+_MATCHES = """
+    (:subject = 'email' AND email_sha256 = :needle OR :subject = 'phone' AND phone_sha256 = :needle
+        OR :subject = 'visitor' AND visitor_id = :needle OR :subject = 'order' AND order_id = :needle)"""
+
+_CONVERSION = "(SELECT kind = 'conversion' FROM lanes WHERE id = entries.lane)"
+
+# The person's rows in a stretch of the table, and whether each is a conversion that was delivered.
+MATCHING = f"""
+    SELECT seq, {_CONVERSION} AND state = 'delivered', visitor, visitor_id FROM entries
+    WHERE seq > :after AND seq <= :last AND {_MATCHES} ORDER BY seq LIMIT :limit"""  # noqa: S608 - constants only
+
+# Rows that an erasure waits for, and has not looked at since its round began.
+WAITED_FOR = f"""
+    SELECT w.seq, NOT w.must_settle AND {_CONVERSION} AND state = 'delivered', visitor, visitor_id
+    FROM erasure_rows w LEFT JOIN entries ON entries.seq = w.seq
+    WHERE w.erasure = ? AND w.seq > ? AND w.waits = 1 ORDER BY w.seq LIMIT ?"""  # noqa: S608 - constants only
+
+# The adjustments of these conversions: they name the person too.
+ADJUSTMENTS = """
+    SELECT a.seq, 0, NULL, NULL FROM json_each(?) AS wanted JOIN entries a ON a.original = wanted.value"""
+
+# Ends what was never sent, and no request carries just now; a batch that it was in goes without it. Adjustments go out:
+# somebody took money back, and Microsoft has to know.
+END = f"""
+    UPDATE entries SET state = 'skipped', reason = 'erased', claimed = 0, settled_at = :now
+    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state = 'pending' AND maybe_sent = 0 AND {_CONVERSION}
+        AND (claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))
+    RETURNING seq"""  # noqa: S608 - constants only
+
+# Of these rows, those that still stand in the way: to be settled first, or delivered since they were looked at.
+UNSETTLED = "SELECT seq FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'"
+DELIVERED = f"""
+    SELECT seq FROM entries
+    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'delivered' AND {_CONVERSION}"""  # noqa: S608
+
+# Takes everything that identifies the person out of what is settled.
+BLANK = """
+    UPDATE entries
+    SET order_id = NULL, msclkid = NULL, click = NULL, clicked_at = NULL, visitor_id = NULL, visitor = NULL,
+        email_sha256 = NULL, phone_sha256 = NULL, identity = NULL, meta = NULL, message = NULL, request_id = NULL,
+        content = '', reason = CASE WHEN state = 'skipped' THEN 'erased' ELSE reason END,
+        history = json_insert((
+            SELECT json_group_array(json(json_remove(past.value, '$.request_id', '$.message')))
+            FROM json_each(coalesce(entries.history, '[]')) AS past), '$[#]', json_object('erased_at', :now))
+    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state <> 'pending'
+    RETURNING seq"""
+
+KEEP = """
+    INSERT INTO erasure_rows (erasure, seq, waits, must_settle)
+    SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
+    ON CONFLICT (erasure, seq) DO UPDATE SET waits = excluded.waits"""
+
+# Retracts that have to go out: no row of theirs is ended.
+MUST_SETTLE = "SELECT seq FROM erasure_rows WHERE erasure = ? AND must_settle = 1 AND waits = 1"
+
+FORGET_CLICKS = """
+    DELETE FROM clicks WHERE seq IN (SELECT seq FROM clicks WHERE visitor = ? AND visitor_id = ? LIMIT ?)"""
+
+ADD_UP = """
+    UPDATE erasures SET conversions = conversions + ?, skipped = skipped + ?, retracted = retracted + ? WHERE id = ?"""
+ADD_CLICKS = "UPDATE erasures SET clicks = clicks + ? WHERE id = ?"
+ADD_LOG_ENTRIES = "UPDATE erasures SET log_entries = log_entries + ? WHERE id = ?"
+GO_ON = "UPDATE erasures SET after_seq = ? WHERE id = ?"
+ENTER = "UPDATE erasures SET phase = ?, after_seq = 0 WHERE id = ?"
+TO_JOURNAL = """
+    UPDATE erasures SET phase = 'journal', after_seq = 0, last_seq = coalesce((SELECT max(seq) FROM journal), 0)
+    WHERE id = ?"""
+FORGET_NEEDLE = "UPDATE erasures SET needle = NULL, phase = 'wiping' WHERE id = ?"
+FORGET_ROWS = "DELETE FROM erasure_rows WHERE erasure = ?"
+FINISH = "UPDATE erasures SET phase = 'done', finished_at = ? WHERE id = ?"
+
+# The order out of what the journal tells of these conversions, in a stretch of it.
+BLANK_JOURNAL = """
+    UPDATE journal SET order_id = NULL
+    WHERE seq > :after AND seq <= :last AND order_id IS NOT NULL AND (:subject = 'order' AND order_id = :needle
+        OR EXISTS (SELECT 1 FROM erasure_rows WHERE erasure = :id
+            AND seq = CAST(substr(journal.conversion_id, instr(journal.conversion_id, '_') + 1) AS INTEGER)))"""
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteErasures:
+    """Implements `ports.Erasures` behind the outbox's committer, after everything else."""
+
+    committer: Committer[Any, Any]
+    reader: Database
+
+    async def add(self, wanted: Wanted, now: UnixMillis) -> Erasure:
+        return await self.committer.write(lambda db: add(db, wanted, now))
+
+    async def get(self, number: int) -> Erasure | None:
+        return await self.reader.call(lambda db: get(db, number))
+
+    async def open(self) -> Sequence[int]:
+        return await self.reader.call(lambda db: [row[0] for row in db.execute(OPEN)])
+
+    async def find(self, job: Erasure) -> Found:
+        return await self.reader.call(lambda db: find(db, job))
+
+    async def waited_for(self, job: Erasure, after_seq: int) -> Found:
+        return await self.reader.call(lambda db: waited_for(db, job, after_seq))
+
+    async def forget_clicks(self, job: Erasure, visitor: tuple[int, str]) -> bool:
+        return await self.committer.write(lambda db: forget_clicks(db, job, visitor), can_wait=True)
+
+    async def blank(self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis) -> int:
+        return await self.committer.write(lambda db: blank(db, job, found, retracts, now), can_wait=True)
+
+    async def enter(self, job: Erasure, phase: Phase) -> None:
+        await self.committer.write(lambda db: enter(db, job, phase), can_wait=True)
+
+    async def blank_journal(self, job: Erasure) -> bool:
+        return await self.committer.write(lambda db: blank_journal(db, job), can_wait=True)
+
+    async def wipe(self) -> bool:
+        return await self.committer.database.call(wipe)
+
+    async def finish(self, job: Erasure, now: UnixMillis) -> None:
+        await self.committer.write(lambda db: db.execute(FINISH, (now, job.id)) and None, can_wait=True)
+
+
+def add(db: sqlite3.Connection, wanted: Wanted, now: UnixMillis) -> Erasure:
+    """Keep a new erasure, of everything that was received until now."""
+    values = (wanted.subject.value, wanted.needle, wanted.retract, now)
+    number = db.execute(ADD, values).fetchone()[0]
+    made = get(db, number)
+    assert made is not None
+    return made
+
+
+def get(db: sqlite3.Connection, number: int) -> Erasure | None:
+    """One erasure as it stands."""
+    row = db.execute(ONE, (number,)).fetchone()
+    if row is None:
+        return None
+    return Erasure(
+        id=row[0],
+        subject=Subject(row[1]),
+        needle=row[2],
+        retract=bool(row[3]),
+        phase=Phase(row[4]),
+        after_seq=row[5],
+        last_seq=row[6],
+        requested_at=row[7],
+        finished_at=row[8],
+        conversions=row[9],
+        skipped=row[10],
+        retracted=row[11],
+        clicks=row[12],
+        log_entries=row[13],
+        waiting=row[14],
+    )
+
+
+def find(db: sqlite3.Connection, job: Erasure) -> Found:
+    """The person's rows in the next stretch of the table."""
+    last = min(job.after_seq + SCAN_ROWS, job.last_seq)
+    given = {"subject": job.subject.value, "needle": job.needle, "after": job.after_seq, "last": last}
+    rows = db.execute(MATCHING, given | {"limit": SLICE_ROWS}).fetchall()
+    whole = rows + _adjustments(db, rows)
+    if len(rows) == SLICE_ROWS:
+        return _found(whole, rows[-1][0])
+    return _found(whole, last if last < job.last_seq else None)
+
+
+def _adjustments(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Those of the rows, as far as they are not among them."""
+    known = {row[0] for row in rows}
+    found = db.execute(ADJUSTMENTS, (json.dumps(list(known)),))
+    return [row for row in found if row[0] not in known]
+
+
+def waited_for(db: sqlite3.Connection, job: Erasure, after_seq: int) -> Found:
+    """The next of the rows that had to be settled first."""
+    rows = db.execute(WAITED_FOR, (job.id, after_seq, SLICE_ROWS)).fetchall()
+    return _found(rows, rows[-1][0] if len(rows) == SLICE_ROWS else None)
+
+
+def _found(rows: Sequence[tuple[int, int, int | None, str | None]], next_seq: int | None) -> Found:
+    visitors = {(visitor, visitor_id) for _, _, visitor, visitor_id in rows if visitor is not None and visitor_id}
+    return Found(
+        seqs=tuple(row[0] for row in rows),
+        delivered=tuple(row[0] for row in rows if row[1]),
+        visitors=tuple(sorted(visitors)),
+        next_seq=next_seq,
+    )
+
+
+def forget_clicks(db: sqlite3.Connection, job: Erasure, visitor: tuple[int, str]) -> bool:
+    """Delete a slice of a visitor's clicks; whether there may be more."""
+    gone = db.execute(FORGET_CLICKS, (*visitor, SLICE_ROWS)).rowcount
+    db.execute(ADD_CLICKS, (gone, job.id))
+    return gone == SLICE_ROWS
+
+
+def blank(db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis) -> int:
+    """Blank the rows that may be, end what was never sent, note what has to be settled first; how many ended.
+
+    `retracts` are rows that carry a retract of some of them: they go out, and are blanked then.
+    """
+    carrying = _seqs(db, MUST_SETTLE, job.id)
+    own = [seq for seq in found.seqs if seq not in carrying]
+    over = [row[0] for row in db.execute(END, {"seqs": json.dumps(own), "now": now})]
+    ended = len(over)
+    count(db, {State.PENDING: -ended, State.SKIPPED: ended})
+    releasing.after_seqs(db, over, now, settle_millis=0)  # nothing of what waited for them will be sent
+    waiting = _seqs(db, UNSETTLED, json.dumps(found.seqs))
+    if job.retract:
+        waiting |= _seqs(db, DELIVERED, json.dumps(own)) - set(found.delivered)
+    free = json.dumps([seq for seq in found.seqs if seq not in waiting])
+    blanked = {row[0] for row in db.execute(BLANK, {"seqs": free, "now": now})}
+    kept = [(seq, int(seq in waiting), 0) for seq in found.seqs] + [(seq, 1, 1) for seq in retracts]
+    db.execute(KEEP, (job.id, json.dumps(kept)))
+    db.execute(ADD_UP, (len(blanked - carrying), ended, len(retracts), job.id))
+    if job.phase is Phase.ROWS and found.next_seq is not None:
+        db.execute(GO_ON, (found.next_seq, job.id))
+    return ended
+
+
+def _seqs(db: sqlite3.Connection, statement: str, given: object) -> set[int]:
+    return {row[0] for row in db.execute(statement, (given,))}
+
+
+def enter(db: sqlite3.Connection, job: Erasure, phase: Phase) -> None:
+    """Go on to the next phase. Before the files are wiped, the erasure forgets whom it was about."""
+    match phase:
+        case Phase.JOURNAL:
+            db.execute(TO_JOURNAL, (job.id,))
+        case Phase.WIPING:
+            db.execute(FORGET_NEEDLE, (job.id,))
+            db.execute(FORGET_ROWS, (job.id,))
+        case _:
+            db.execute(ENTER, (phase.value, job.id))
+
+
+def blank_journal(db: sqlite3.Connection, job: Erasure) -> bool:
+    """Blank a stretch of the journal; whether there is more of it."""
+    last = min(job.after_seq + JOURNAL_ROWS, job.last_seq)
+    given = {"after": job.after_seq, "last": last, "subject": job.subject.value, "needle": job.needle, "id": job.id}
+    changed = db.execute(BLANK_JOURNAL, given).rowcount
+    db.execute(ADD_LOG_ENTRIES, (changed, job.id))
+    db.execute(GO_ON, (last, job.id))
+    return last < job.last_seq
+
+
+def wipe(db: sqlite3.Connection) -> bool:
+    """Let what was deleted leave the files: whether it did. Runs between transactions.
+
+    The writer overwrites what it deletes (secure_delete). Copies that moving rows between pages left behind go with the
+    file being written anew, which a small one is; in a larger one they go as their pages are used again. The log before
+    the last checkpoint is cut off; a reader may be in the way for a moment.
+    """
+    pages, size = db.execute("PRAGMA page_count").fetchone()[0], db.execute("PRAGMA page_size").fetchone()[0]
+    if pages * size <= VACUUM_BYTES:
+        with contextlib.suppress(sqlite3.OperationalError):  # no room for a second one: overwriting has to do
+            db.execute("VACUUM")
+    busy: int = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not busy

@@ -1,0 +1,98 @@
+"""All that is stored of one row, read in one place: the row, its history, its batches, the clicks of its visitor.
+
+The cost is bounded, whatever a visitor has clicked and however often a row was tried.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sidecar.core.attribution import SeenClick
+from sidecar.core.history import Past, read_history
+from sidecar.core.receipt import BatchFacts, Trace
+from sidecar.core.record import Record
+from sidecar.store.sqlite import reading
+from sidecar.store.sqlite.database import Database
+
+CLICKS_BEFORE = 50
+"""The newest clicks at or before the conversion: one of them was chosen, or none will be."""
+
+CLICKS_AFTER = 10
+
+COUNTED_CLICKS = 1_000
+"""Where counting a visitor's clicks is given up."""
+
+NEWEST_PAST = 100
+"""Of a longer history only the newest part is read; attempts end at 50, replacements are up to the caller."""
+
+# What the receipt needs beside the record.
+REST = """
+    SELECT request_id, msclkid, goal IS NOT NULL, content = '', history, visitor, visitor_id
+    FROM entries WHERE seq = ?"""
+
+BEFORE = """
+    SELECT msclkid, clicked_at, captured_at FROM clicks
+    WHERE visitor = ? AND visitor_id = ? AND clicked_at <= ? ORDER BY clicked_at DESC, seq DESC LIMIT ?"""
+
+AFTER = """
+    SELECT msclkid, clicked_at, captured_at FROM clicks
+    WHERE visitor = ? AND visitor_id = ? AND clicked_at > ? ORDER BY clicked_at LIMIT ?"""
+
+COUNT = "SELECT count(*) FROM (SELECT 1 FROM clicks WHERE visitor = ? AND visitor_id = ? LIMIT ?)"
+
+BATCHES = """
+    SELECT id, token, created_at, sent_at, settled_at, answer, tracking_id FROM batches
+    WHERE id IN (SELECT value FROM json_each(?))"""
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteTraces:
+    """Implements `ports.Traces` over a connection that only reads."""
+
+    reader: Database
+
+    async def of(self, seq: int) -> Trace | None:
+        return await self.reader.call(lambda db: trace(db, seq))
+
+
+def trace(db: sqlite3.Connection, seq: int) -> Trace | None:
+    """All that is stored of one row, as of one instant; None when there is none."""
+    db.execute("BEGIN")
+    try:
+        record = reading.get(db, seq)
+        return None if record is None else _trace(db, record)
+    finally:
+        db.execute("COMMIT")
+
+
+def _trace(db: sqlite3.Connection, record: Record) -> Trace:
+    request_id, msclkid, is_frozen, is_erased, history, visitor, visitor_id = db.execute(REST, (record.seq,)).fetchone()
+    past = read_history(json.loads(history or "[]")[-NEWEST_PAST:])
+    known = 0 if visitor is None else db.execute(COUNT, (visitor, visitor_id, COUNTED_CLICKS)).fetchone()[0]
+    return Trace(
+        record=record,
+        request_id=request_id,
+        named_msclkid=msclkid,
+        is_frozen=bool(is_frozen),
+        is_erased=bool(is_erased),
+        clicks=() if visitor is None else tuple(_clicks(db, record, visitor)),
+        known_clicks=known,
+        more_clicks=known == COUNTED_CLICKS,
+        past=past,
+        batches={batch.id: batch for batch in _batches(db, record, past)},
+    )
+
+
+def _clicks(db: sqlite3.Connection, record: Record, visitor: int) -> Iterator[SeenClick]:
+    for statement, limit in ((BEFORE, CLICKS_BEFORE), (AFTER, CLICKS_AFTER)):
+        for row in db.execute(statement, (visitor, record.visitor_id, record.time, limit)):
+            yield SeenClick(*row)
+
+
+def _batches(db: sqlite3.Connection, record: Record, past: Sequence[Past]) -> Iterator[BatchFacts]:
+    """Those of its attempts; batches that were settled long ago are forgotten before their rows."""
+    ids = {getattr(one, "batch_id", None) for one in past} | {record.batch_id}
+    rows = db.execute(BATCHES, (json.dumps([id_ for id_ in ids if id_ is not None]),))
+    names = ("id", "claims", "created_at", "sent_at", "settled_at", "answer", "tracking_id")
+    return (BatchFacts(**dict(zip(names, row, strict=True))) for row in rows)

@@ -1,0 +1,33 @@
+"""`sidecar explain` prints the facts of the receipt, for people and as JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+import requests
+from cli_rig import CLICK_ID, Service, sidecar
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    return Service(tmp_path)
+
+
+def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
+    with service.running():
+        body = {"event": "purchase", "order_id": "A/1", "value": 9.5, "msclkid": CLICK_ID}
+        assert requests.post(f"{service.url}/v1/conversions", json=body, timeout=10).status_code == 202
+        by_order = sidecar("explain", "A/1", url=service.url)
+        by_id = sidecar("explain", "conv_1", url=service.url)
+        as_json = sidecar("explain", "A/1", "--json", url=service.url)
+        nothing = sidecar("explain", "NONE", url=service.url)
+    for printed in (by_order, by_id):
+        assert printed.exit_code == 0
+        lines = printed.output.splitlines()
+        assert lines[0].startswith("conv_1: ")
+        assert "  order A/1, purchase of account default, 9.5 USD" in lines
+        assert "Identifiers: click f894f652" in lines
+        assert lines[-1].startswith("  What to do: ")
+    assert json.loads(as_json.output)["items"][0]["order_id"] == "A/1"
+    assert (nothing.exit_code, "There is no such conversion (HTTP 404)" in nothing.output) == (1, True)
+    assert CLICK_ID not in by_order.output + as_json.output

@@ -1,0 +1,77 @@
+"""An erasure takes back at Microsoft what was uploaded, before it forgets by what Microsoft would know it."""
+
+from rig import HOUR, Rig
+
+from sidecar.core.adjustment import Adjustment, ById
+from sidecar.core.conversion import AdjustmentType
+from sidecar.core.erasure import Phase, Subject, Wanted
+from sidecar.core.instant import seconds
+from sidecar.ports import Adjusting, Stored
+
+EMAIL = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
+
+
+async def phase(rig: Rig, number: int) -> Phase:
+    """How far the erasure is, after another round."""
+    rig.parts.eraser.lag_seconds = 0
+    await rig.parts.eraser.round()
+    job = await rig.parts.erasures.get(number)
+    assert job is not None
+    return job.phase
+
+
+async def adjusted(rig: Rig) -> list[str]:
+    """What Microsoft was told of its conversions."""
+    page = await rig.emulator.ledger("adjustments", limit=100)
+    return [item["row"]["AdjustmentType"] for item in page["items"]]
+
+
+async def ended(rig: Rig, number: int) -> None:
+    await rig.until(lambda: rig.parts.outbox.counts.pending == 0)
+    assert await phase(rig, number) is Phase.DONE
+    columns = ("msclkid", "click", "email_sha256", "phone_sha256", "order_id", "identity")
+    assert {row[column] for row in rig.rows() for column in columns} == {None}
+
+
+async def test_what_was_uploaded_is_retracted_and_then_forgotten(rig: Rig) -> None:
+    await rig.post(2, email_sha256=EMAIL)
+    await rig.until_pending(0)
+    job = await rig.parts.erasures.add(Wanted(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    assert await phase(rig, job.id) is Phase.WAITING
+    assert rig.count("type = 'retract'") == 2
+    assert await phase(rig, job.id) is Phase.WAITING, "a second round queues nothing more"
+    assert rig.count("type = 'retract'") == 2
+    rig.pass_time(6 * HOUR)
+    await ended(rig, job.id)
+    assert await adjusted(rig) == ["Retract", "Retract"]
+
+
+async def test_refund_that_waits_goes_out_before_the_person_is_forgotten(rig: Rig) -> None:
+    (seq,) = await rig.post(1, email_sha256=EMAIL)
+    await rig.until_pending(0)
+    now = rig.clock()
+    retract = Adjustment(
+        type=AdjustmentType.RETRACT,
+        target=ById(seq, None),
+        value=None,
+        currency=None,
+        time=seconds(now),
+        time_given=False,
+    )
+    (result,) = await rig.parts.outbox.adjust([Adjusting(retract, now, "request-2")])
+    assert isinstance(result, Stored)
+    job = await rig.parts.erasures.add(Wanted(Subject.ORDER, f"ORDER-{seq}"), rig.clock())
+    assert await phase(rig, job.id) is Phase.WAITING
+    rig.pass_time(6 * HOUR)
+    await ended(rig, job.id)
+    assert await adjusted(rig) == ["Retract"]
+
+
+async def test_adjustment_of_what_was_never_sent_ends_with_it(rig: Rig) -> None:
+    rig.parts.gates.pause("main", rig.clock())
+    await rig.post(1, email_sha256=EMAIL)
+    job = await rig.parts.erasures.add(Wanted(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    assert await phase(rig, job.id) is Phase.DONE
+    await ended(rig, job.id)
+    assert [row["reason"] for row in rig.rows()] == ["erased"]
+    assert await adjusted(rig) == []

@@ -1,0 +1,453 @@
+"""Erasing a person: what goes, what stays, what has to be settled first, and that the files hold nothing of it."""
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from outbox_building import (
+    DAY,
+    HOUR,
+    LOST,
+    MINUTE,
+    NOW,
+    REFUSED,
+    TAKEN,
+    SqliteHouse,
+    claimed,
+    conversion,
+    due,
+    later,
+    orders,
+    put,
+    record_of,
+    retaken,
+    seqs_of,
+)
+
+from sidecar.core.conversion import Click
+from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.core.erasure import Erasure, Phase, Subject, Wanted
+from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.eraser import Eraser
+from sidecar.ports import Captured, JournalEntry, JournalQuery, Replayed, Unmoved
+from sidecar.store.sqlite import erasing
+from sidecar.store.sqlite.erasing import SqliteErasures
+from sidecar.store.sqlite.journal import SqliteJournal
+from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.telemetry import Telemetry
+
+EMAIL, PHONE, CLICK_ID = "e1" * 32, "f2" * 32, "0badcafe" * 4
+PERSON: dict[str, Any] = {"email_sha256": EMAIL, "phone_sha256": PHONE, "visitor_id": "visitor-canary"}
+BY = {
+    Subject.EMAIL: EMAIL,
+    Subject.PHONE: PHONE,
+    Subject.VISITOR: "visitor-canary",
+    Subject.ORDER: "ORDER-CANARY",
+}
+AFTER = later(DAY)
+
+
+@dataclass
+class Place:
+    """An outbox with an eraser beside it."""
+
+    house: SqliteHouse
+    telemetry: Telemetry
+    retracts: Any = None
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def outbox(self) -> SqliteOutbox:
+        assert self.house.outbox is not None
+        return self.house.outbox
+
+    @property
+    def erasures(self) -> SqliteErasures:
+        return SqliteErasures(self.outbox.committer, self.outbox.reader)
+
+    @property
+    def eraser(self) -> Eraser:
+        accounts = {lane.account for lane in self.outbox.lanes}
+        return Eraser(self.erasures, self.telemetry, lambda: AFTER, lambda: accounts, self.retracts, 0, 0)
+
+    async def job(self, number: int = 1) -> Erasure:
+        job = await self.erasures.get(number)
+        assert job is not None
+        return job
+
+    async def erase(self, subject: Subject, *, retract: bool = False) -> Erasure:
+        """Erase as far as it gets now."""
+        job = await self.erasures.add(Wanted(subject, BY[subject], retract), NOW)
+        await self.eraser.round()
+        return await self.job(job.id)
+
+    def rows(self) -> list[dict[str, Any]]:
+        with contextlib.closing(sqlite3.connect(self.house.path)) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute("SELECT * FROM entries ORDER BY seq")]
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    null = os.open(os.devnull, os.O_WRONLY)
+    telemetry = Telemetry(lambda: AFTER, fd=null)
+    built = Place(SqliteHouse(tmp_path), telemetry)
+    await built.house.open()
+    yield built
+    failures = telemetry.board.standing("loop_failed")
+    assert failures == []
+    await built.house.close()
+    telemetry.close()
+    os.close(null)
+
+
+def person(order_id: str | None = "ORDER-CANARY", **given: Any) -> Any:
+    return conversion(order_id, **{**PERSON, "meta": '{"note": "meta-canary"}', "msclkid": CLICK_ID, **given})
+
+
+async def delivered(place: Place, *conversions: Any) -> list[int]:
+    seqs = await seqs_of(place.outbox, *conversions)
+    assert await place.outbox.settle(await claimed(place.outbox), {}, TAKEN, later(MINUTE))
+    return seqs
+
+
+PERSONAL = (
+    *("order_id", "msclkid", "click", "clicked_at", "visitor_id", "visitor", "email_sha256", "phone_sha256"),
+    *("identity", "meta", "message", "request_id"),
+)
+
+
+def is_blank(row: dict[str, Any]) -> bool:
+    return all(row[name] is None for name in PERSONAL) and row["content"] == ""
+
+
+# --- What goes and what stays ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("subject", Subject)
+async def test_person_goes_and_others_stay(place: Place, subject: Subject) -> None:
+    await delivered(place, person(), *orders(3, email_sha256="ab" * 32))
+    before = place.rows()
+    job = await place.erase(subject)
+    gone, *others = place.rows()
+    assert (job.phase, job.needle, job.conversions, job.skipped, job.finished_at) == (Phase.DONE, None, 1, 0, AFTER)
+    assert is_blank(gone)
+    assert others == before[1:]
+    kept = ("seq", "state", "value", "currency", "time", "key_hash", "key_digest", "goal", "batch_id", "settled_at")
+    assert {name: gone[name] for name in kept} == {name: before[0][name] for name in kept}
+    assert json.loads(gone["history"]) == [{"erased_at": AFTER}]
+
+
+async def test_what_was_never_sent_ends_and_the_books_stay_balanced(place: Place) -> None:
+    await seqs_of(place.outbox, person(), *orders(2), person("ORDER-LATER", time=UnixSeconds(seconds(NOW) + 200)))
+    job = await place.erase(Subject.EMAIL)
+    assert (job.phase, job.conversions, job.skipped) == (Phase.DONE, 2, 2)
+    row = await record_of(place.outbox, 1)
+    assert (row.state, row.reason, row.settled_at, row.email_sha256) == (State.SKIPPED, "erased", AFTER, None)
+    counts = place.outbox.counts
+    assert (counts.pending, counts.skipped) == (2, 2)
+    assert [entry.seq for entry in await due(place.outbox, AFTER)] == [2, 3]
+
+
+async def test_history_loses_what_is_personal_and_keeps_its_order(place: Place) -> None:
+    await put(place.outbox, person())
+    taken = await claimed(place.outbox)
+    echo = replace(REFUSED, message="about canary")
+    assert await place.outbox.settle(taken, {1: Settled(State.DEAD, REFUSED.error, echo)}, TAKEN, later(MINUTE))
+    await put(place.outbox, person(value="7"), at=later(HOUR))
+    await place.outbox.discard(1, later(2 * HOUR))
+    await place.erase(Subject.EMAIL)
+    [row] = place.rows()
+    history = json.loads(row["history"])
+    assert [next(name for name in item if name.endswith("at")) for item in history] == [
+        *("at", "replaced_at", "discarded_at", "erased_at"),
+    ]
+    assert "request_id" not in row["history"] and "canary" not in row["history"]
+    assert history[1]["value"] == "99.99"
+    assert row["state"] == "canceled"
+
+
+async def test_row_that_comes_after_the_request_is_not_meant(place: Place) -> None:
+    await put(place.outbox, person())
+    job = await place.erasures.add(Wanted(Subject.EMAIL, EMAIL), NOW)
+    await put(place.outbox, person("ORDER-NEW"))
+    await place.eraser.round()
+    assert (await place.job(job.id)).conversions == 1
+    assert (await record_of(place.outbox, 2)).email_sha256 == EMAIL
+
+
+async def test_walk_goes_through_many_slices(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasing, "SCAN_ROWS", 7)
+    monkeypatch.setattr(erasing, "SLICE_ROWS", 3)
+    monkeypatch.setattr(erasing, "JOURNAL_ROWS", 2)
+    many = [person(f"ORDER-{n}") if n % 2 else conversion(f"ORDER-{n}") for n in range(60)]
+    await put(place.outbox, *many)
+    job = await place.erase(Subject.PHONE)
+    assert (job.phase, job.conversions, place.outbox.counts.skipped) == (Phase.DONE, 30, 30)
+    assert [is_blank(row) for row in place.rows()] == [bool(n % 2) for n in range(60)]
+
+
+# --- Clicks and the journal ------------------------------------------------------------------------------------------
+
+
+def click(visitor_id: str, number: int, account: str = "main") -> Captured:
+    happened = UnixSeconds(seconds(NOW) - 7_200 - number)
+    return Captured(Click(account=account, visitor_id=visitor_id, msclkid=f"{number:032x}", clicked_at=happened), NOW)
+
+
+def clicks_left(place: Place) -> list[str]:
+    with contextlib.closing(sqlite3.connect(place.house.path)) as db:
+        return [row[0] for row in db.execute("SELECT visitor_id FROM clicks ORDER BY seq")]
+
+
+@pytest.mark.parametrize(
+    ("subject", "left"),
+    [
+        (Subject.EMAIL, ["visitor-canary", "other"]),
+        (Subject.VISITOR, ["other"]),
+        (Subject.ORDER, ["visitor-canary"] * 4 + ["visitor-canary", "other"]),
+    ],
+)
+async def test_clicks_of_the_visitor_go(
+    place: Place, subject: Subject, left: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order is one order: its visitor stays. By e-mail those of the rows' visitors go, in the rows' accounts."""
+    monkeypatch.setattr(erasing, "SLICE_ROWS", 2)
+    await put(place.outbox, person())
+    await place.house.clicks.capture([click("visitor-canary", n) for n in range(4)])
+    await place.house.clicks.capture([click("visitor-canary", 9, "other"), click("other", 1)])
+    job = await place.erase(subject)
+    assert clicks_left(place) == left
+    assert job.clicks == 6 - len(left)
+
+
+@pytest.mark.parametrize("subject", Subject)
+async def test_journal_forgets_the_order_and_keeps_the_rest(place: Place, subject: Subject) -> None:
+    journal = SqliteJournal(place.outbox.committer, place.outbox.reader)
+    await delivered(place, person(), conversion("ORDER-OTHER"))
+    facts = {"time": NOW, "level": "info", "name": "replayed", "message": "it"}
+    await journal.append(
+        [
+            JournalEntry(**facts, conversion_id="conv_1", order_id="ORDER-CANARY"),
+            JournalEntry(**facts, conversion_id="conv_2", order_id="ORDER-OTHER"),
+            JournalEntry(**facts),
+        ]
+    )
+    job = await place.erase(subject)
+    kept = (await journal.read(JournalQuery())).items
+    assert [(one.entry.conversion_id, one.entry.order_id) for one in reversed(kept)] == [
+        ("conv_1", None),
+        ("conv_2", "ORDER-OTHER"),
+        (None, None),
+    ]
+    assert job.log_entries == 1
+
+
+# --- What may be at Microsoft ----------------------------------------------------------------------------------------
+
+
+async def test_row_on_its_way_is_settled_first(place: Place) -> None:
+    await put(place.outbox, person())
+    taken = await claimed(place.outbox)
+    job = await place.erase(Subject.EMAIL)
+    assert (job.phase, job.waiting, job.conversions, job.needle) == (Phase.WAITING, 1, 0, EMAIL)
+    assert (await record_of(place.outbox, 1)).email_sha256 == EMAIL
+    assert await place.outbox.settle(taken, {}, TAKEN, later(MINUTE))
+    assert await place.eraser.round() is False
+    job = await place.job()
+    assert (job.phase, job.waiting, job.conversions, job.skipped) == (Phase.DONE, 0, 1, 0)
+    assert is_blank(place.rows()[0])
+    assert (await record_of(place.outbox, 1)).state is State.DELIVERED
+
+
+async def test_lost_answer_goes_again_with_the_very_same_bytes(place: Place) -> None:
+    await put(place.outbox, person())
+    taken = await claimed(place.outbox)
+    assert await place.outbox.postpone(taken, later(MINUTE), LOST, maybe_sent=True)
+    assert (await place.erase(Subject.EMAIL)).phase is Phase.WAITING
+    again = await retaken(place.outbox, later(HOUR))
+    same = ("msclkid", "email_sha256", "phone_sha256", "goal", "sent_time", "value")
+    first, second = taken.entries[0], again.entries[0]
+    assert [getattr(first, name) for name in same] == [getattr(second, name) for name in same]
+
+
+async def test_row_that_microsoft_may_have_waits_also_when_it_is_to_be_retried(place: Place) -> None:
+    await put(place.outbox, person())
+    taken = await claimed(place.outbox)
+    assert await place.outbox.postpone(taken, later(MINUTE), LOST, maybe_sent=True)
+    again = await retaken(place.outbox, later(HOUR))
+    step = Again(later(2 * HOUR), Reason.RETRYING, REFUSED, released=False, retries=1)
+    assert await place.outbox.settle(again, {1: step}, TAKEN, later(HOUR))
+    assert (await place.erase(Subject.EMAIL)).waiting == 1
+    await place.outbox.expire(later(91 * DAY), 10)
+    await place.eraser.round()
+    assert (await place.job()).phase is Phase.DONE
+    assert is_blank(place.rows()[0])
+
+
+async def test_batch_that_was_never_sent_goes_without_the_row(place: Place) -> None:
+    await put(place.outbox, person(), conversion("ORDER-OTHER"))
+    taken = await claimed(place.outbox)
+    assert await place.outbox.postpone(taken, later(MINUTE), LOST, maybe_sent=False)
+    job = await place.erase(Subject.EMAIL)
+    assert (job.phase, job.skipped) == (Phase.DONE, 1)
+    assert [entry.seq for entry in (await retaken(place.outbox, later(HOUR))).entries] == [2]
+
+
+@pytest.mark.parametrize("subject", Subject)
+async def test_erasure_goes_on_after_a_crash(place: Place, subject: Subject) -> None:
+    await put(place.outbox, person(), *orders(3))
+    await claimed(place.outbox)
+    assert (await place.erase(subject)).phase is Phase.WAITING
+    await place.house.crash()
+    await place.house.open(later(HOUR))
+    again = await retaken(place.outbox, later(HOUR))
+    assert await place.outbox.settle(again, {}, TAKEN, later(HOUR))
+    await place.eraser.round()
+    assert ((await place.job()).phase, is_blank(place.rows()[0])) == (Phase.DONE, True)
+
+
+# --- The same order again --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", [{}, {"value": "1"}, {"email_sha256": "ab" * 32}])
+async def test_same_order_is_answered_with_the_row_and_not_stored_anew(place: Place, other: dict[str, Any]) -> None:
+    await delivered(place, person())
+    await put(place.outbox, person("ORDER-SKIPPED"))
+    await place.erase(Subject.EMAIL)
+    for order_id, state in (("ORDER-CANARY", State.DELIVERED), ("ORDER-SKIPPED", State.SKIPPED)):
+        [result] = await put(place.outbox, person(order_id, **other), at=later(HOUR))
+        assert isinstance(result, Replayed)
+        assert (result.record.state, result.record.order_id) == (state, None)
+    assert len(place.rows()) == 2
+
+
+async def test_erased_dead_row_can_neither_be_replayed_nor_replaced(place: Place) -> None:
+    await put(place.outbox, person())
+    taken = await claimed(place.outbox)
+    assert await place.outbox.settle(taken, {1: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, later(MINUTE))
+    await place.erase(Subject.EMAIL)
+    assert isinstance(await place.outbox.replay(1, later(HOUR)), Unmoved)
+    assert isinstance((await put(place.outbox, person(value="1")))[0], Replayed)
+    assert (await record_of(place.outbox, 1)).state is State.DEAD
+
+
+async def test_late_click_revives_no_erased_row(place: Place) -> None:
+    await put(place.outbox, person(msclkid=None))
+    await place.erase(Subject.EMAIL)
+    assert await place.house.clicks.capture([click("visitor-canary", 1)]) == {}
+    assert (await record_of(place.outbox, 1)).state is State.SKIPPED
+
+
+# --- Retracting ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Retracting:
+    """Queues a row for each retract, as adjustments will, with what identifies the original."""
+
+    outbox: SqliteOutbox
+    asked: list[int] = field(default_factory=list)
+
+    async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
+        self.asked += seqs
+        originals = [await record_of(self.outbox, seq) for seq in seqs]
+        assert all(original.email_sha256 == EMAIL for original in originals), "asked before it is blanked"
+        carrying = [conversion(f"retract-{seq}", email_sha256=EMAIL) for seq in seqs]
+        return await seqs_of(self.outbox, *carrying)
+
+
+async def test_what_was_uploaded_is_retracted_before_it_is_blanked(place: Place) -> None:
+    place.retracts = Retracting(place.outbox)
+    [first] = await delivered(place, person())
+    [second] = await seqs_of(place.outbox, person("ORDER-WAITING"))
+    job = await place.erase(Subject.EMAIL, retract=True)
+    assert place.retracts.asked == [first]
+    assert (job.phase, job.retracted, job.waiting) == (Phase.WAITING, 1, 1)
+    assert [is_blank(row) for row in place.rows()] == [True, True, False]
+    assert (await record_of(place.outbox, second)).reason == "erased"
+    taken = await claimed(place.outbox)
+    assert [entry.email_sha256 for entry in taken.entries] == [EMAIL], "the retract goes out with what it needs"
+    assert await place.outbox.settle(taken, {}, TAKEN, later(HOUR))
+    await place.eraser.round()
+    job = await place.job()
+    assert (job.phase, job.conversions, job.retracted) == (Phase.DONE, 2, 1)
+    assert all(is_blank(row) for row in place.rows())
+
+
+async def test_row_that_is_delivered_meanwhile_is_retracted_too(place: Place) -> None:
+    place.retracts = Retracting(place.outbox)
+    await put(place.outbox, person())
+    taken = await claimed(place.outbox)
+    assert (await place.erase(Subject.EMAIL, retract=True)).waiting == 1
+    looked_at = await place.erasures.waited_for(await place.job(), 0)
+    assert await place.outbox.settle(taken, {}, TAKEN, later(HOUR))
+    await place.erasures.blank(await place.job(), looked_at, (), AFTER)
+    assert not is_blank(place.rows()[0]), "it was delivered after it had been looked at"
+    await place.eraser.round()
+    assert place.retracts.asked == [1]
+    assert is_blank(place.rows()[0])
+
+
+# --- The files -------------------------------------------------------------------------------------------------------
+
+CANARIES = {
+    "e-mail hash": EMAIL,
+    "phone hash": PHONE,
+    "click id": CLICK_ID,
+    "visitor": "visitor-canary",
+    "order": "ORDER-CANARY",
+    "meta": "meta-canary",
+    "clicks": "c1ac" * 8,
+}
+CAPTURED = Captured(replace(click("visitor-canary", 1).click, msclkid="c1ac" * 8), NOW)
+
+
+def found_in(place: Place) -> set[tuple[str, str]]:
+    """Which canaries are in which of the database's files."""
+    files = {suffix: Path(f"{place.house.path}{suffix}") for suffix in ("", "-wal", "-shm")}
+    contents = {suffix or "db": file.read_bytes() for suffix, file in files.items() if file.exists()}
+    return {(name, file) for name, text in CANARIES.items() for file, held in contents.items() if text.encode() in held}
+
+
+async def live_a_while(place: Place) -> None:
+    """Rows of the person among those of others, grown and moved by claims, retries and replacements."""
+    journal = SqliteJournal(place.outbox.committer, place.outbox.reader)
+    await place.house.clicks.capture([CAPTURED, *(click(f"other-{n}", n) for n in range(300))])
+    for part in range(6):
+        many = orders(120, start=part * 120, visitor_id=f"other-{part}", email_sha256=f"{part:064x}")
+        await put(place.outbox, *many[:60], person(f"ORDER-CANARY-{part}"), *many[60:])
+    await put(place.outbox, person())
+    taken = await claimed(place.outbox, limit=600)
+    again = {entry.seq: Again(later(MINUTE), Reason.RETRYING, REFUSED) for entry in taken.entries[::2]}
+    dead = {entry.seq: Settled(State.DEAD, REFUSED.error, REFUSED) for entry in taken.entries[1::4]}
+    assert await place.outbox.settle(taken, again | dead, TAKEN, later(MINUTE))
+    await put(place.outbox, *(person(f"ORDER-CANARY-{part}", value="5") for part in range(6)))
+    entry = {"time": NOW, "level": "info", "name": "replayed", "message": "it"}
+    facts = [JournalEntry(**entry, conversion_id=f"conv_{n}", order_id=f"ORDER-CANARY-{n}") for n in range(1, 800)]
+    own = {row["seq"] for row in place.rows() if row["email_sha256"] == EMAIL}
+    await journal.append([fact for n, fact in enumerate(facts, start=1) if n in own])
+
+
+@pytest.mark.parametrize("subject", [Subject.EMAIL, Subject.PHONE, Subject.VISITOR])
+async def test_nothing_of_the_person_is_left_in_any_file(place: Place, subject: Subject) -> None:
+    await live_a_while(place)
+    assert {name for name, _ in found_in(place)} == CANARIES.keys(), "the search would find nothing at all"
+    assert (await place.erase(subject)).phase is Phase.DONE
+    assert found_in(place) == set()
+    assert place.outbox.counts.pending > 0
+
+
+async def test_overwriting_alone_leaves_nothing_of_a_quiet_table(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a file that is too large to be written anew."""
+    monkeypatch.setattr(erasing, "VACUUM_BYTES", 0)
+    await delivered(place, *orders(200), person(), *orders(200, start=200))
+    await place.house.clicks.capture([CAPTURED])
+    assert (await place.erase(Subject.EMAIL)).phase is Phase.DONE
+    assert found_in(place) == set()

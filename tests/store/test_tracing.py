@@ -1,0 +1,101 @@
+"""What is stored of one row for its receipt: bounded, and all of one instant."""
+
+from pathlib import Path
+
+import pytest
+from outbox_building import (
+    CLICK,
+    HOUR,
+    MINUTE,
+    NOW,
+    REFUSED,
+    TAKEN,
+    SqliteHouse,
+    claimed,
+    conversion,
+    later,
+    put,
+)
+
+from sidecar.core.conversion import Click
+from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.core.history import Attempted, Done, Replaced
+from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.core.receipt import Trace
+from sidecar.ports import Captured
+from sidecar.store.sqlite import tracing
+from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.sqlite.tracing import SqliteTraces
+
+HAPPENED = UnixSeconds(seconds(NOW) - 3_600)
+
+
+def click(number: int, at: int) -> Captured:
+    one = Click(account="main", visitor_id="v-1", msclkid=f"{number:032x}", clicked_at=UnixSeconds(at))
+    return Captured(one, NOW)
+
+
+async def traced(outbox: SqliteOutbox, seq: int = 1) -> Trace:
+    trace = await SqliteTraces(outbox.reader).of(seq)
+    assert trace is not None
+    return trace
+
+
+@pytest.fixture
+async def open_house(tmp_path: Path) -> SqliteHouse:
+    return SqliteHouse(tmp_path)
+
+
+async def test_trace_has_request_attempts_batches_and_what_was_done(open_house: SqliteHouse) -> None:
+    outbox = await open_house.open()
+    await put(outbox, conversion())
+    first = await claimed(outbox)
+    assert await outbox.settle(first, {1: Again(NOW, Reason.RETRYING, REFUSED)}, TAKEN, later(MINUTE))
+    second = await claimed(outbox, later(MINUTE))
+    assert await outbox.settle(second, {1: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, later(2 * MINUTE))
+    await outbox.replay(1, later(HOUR))
+    third = await claimed(outbox, later(HOUR))
+    assert await outbox.settle(third, {}, TAKEN, later(2 * HOUR))
+    trace = await traced(outbox)
+    await open_house.close()
+    assert (trace.request_id, trace.named_msclkid) == ("request-1", CLICK)
+    assert (trace.is_frozen, trace.is_erased) == (True, False)
+    assert [type(past) for past in trace.past] == [Attempted, Attempted, Done]
+    assert sorted(trace.batches) == [first.batch_id, second.batch_id, third.batch_id]
+    assert trace.batches[third.batch_id].tracking_id == "tracking-1"
+    assert (trace.record.state, trace.record.attempt) == (State.DELIVERED, 3)
+
+
+async def test_trace_of_a_replaced_row_has_what_it_was(open_house: SqliteHouse) -> None:
+    outbox = await open_house.open()
+    await put(outbox, conversion())
+    taken = await claimed(outbox)
+    assert await outbox.settle(taken, {1: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, later(MINUTE))
+    await put(outbox, conversion(value="5"), at=later(HOUR))
+    trace = await traced(outbox)
+    await open_house.close()
+    replaced = trace.past[-1]
+    assert isinstance(replaced, Replaced)
+    assert (replaced.received_at, replaced.request_id, replaced.value) == (NOW, "request-1", "99.99")
+    assert not trace.is_frozen
+
+
+async def test_clicks_are_the_newest_before_and_the_first_after_whatever_their_number(open_house: SqliteHouse) -> None:
+    outbox = await open_house.open()
+    await put(outbox, conversion(visitor_id="v-1", msclkid=None))
+    await open_house.clicks.capture([click(n, HAPPENED - 400 + n) for n in range(800)])
+    await open_house.clicks.capture([click(n, HAPPENED - 5_000 - n) for n in range(1_000, 1_500)])
+    trace = await traced(outbox)
+    await open_house.close()
+    times = [one.clicked_at - HAPPENED for one in trace.clicks]
+    assert times == [*range(0, -tracing.CLICKS_BEFORE, -1), *range(1, tracing.CLICKS_AFTER + 1)]
+    assert (trace.known_clicks, trace.more_clicks) == (tracing.COUNTED_CLICKS, True)
+
+
+async def test_row_without_visitor_has_no_clicks_and_an_unknown_one_no_trace(open_house: SqliteHouse) -> None:
+    outbox = await open_house.open()
+    await put(outbox, conversion())
+    trace = await traced(outbox)
+    assert (trace.clicks, trace.known_clicks, trace.batches) == ((), 0, {})
+    assert await SqliteTraces(outbox.reader).of(99) is None
+    await open_house.close()

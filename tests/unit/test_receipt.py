@@ -1,0 +1,279 @@
+"""Receipts: every state and reason is explained and says what to do; each code of Microsoft's has its golden file.
+
+The files under `samples/explain` hold what `sidecar explain` prints, one for each code. After a wanted change of words:
+
+    SIDECAR_WRITE_SAMPLES=1 .venv/bin/pytest tests/unit/test_receipt.py
+
+writes them anew; read the difference before it is committed.
+"""
+
+import asyncio
+import json
+import os
+from dataclasses import replace
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from sidecar.api.explain import Receipts
+from sidecar.api.rows import Held, Rows
+from sidecar.cli import receipts as printed
+from sidecar.core.attribution import SeenClick
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import Again, Entry, Fault, Hold, Lane, Reason, State, next_step
+from sidecar.core.goal import Goal, Mapped, MappingState
+from sidecar.core.history import Attempted, Done, Replaced, read_history
+from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
+from sidecar.core.receipt import BatchFacts, Trace
+from sidecar.core.record import Record
+from sidecar.microsoft import faults
+from sidecar.microsoft.faults import TABLE
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "explain"
+NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+CLICK = "f894f652ea334e739002f7167ab8f8e3"
+OTHER = "0123456789abcdef0123456789abcdef"
+GOAL = Goal(id="7", name="Sidecar Purchase", type="OfflineConversion", window_seconds=30 * 86_400, enhanced=True)
+
+RECORD = Record(
+    seq=17,
+    kind=Kind.CONVERSION,
+    state=State.PENDING,
+    reason=None,
+    account="default",
+    event="purchase",
+    goal="Sidecar Purchase",
+    order_id="ORDER-12345",
+    time=UnixSeconds(seconds(NOW) - 7_200),
+    value="99.99",
+    currency="USD",
+    msclkid=CLICK,
+    visitor_id=None,
+    email_sha256="ab" * 32,
+    phone_sha256=None,
+    attempt=1,
+    received_at=UnixMillis(NOW - 2 * HOUR + 120),
+    due_at=UnixMillis(NOW - MINUTE),
+    claimed=False,
+    sent_at=UnixMillis(NOW - MINUTE),
+    settled_at=None,
+    batch_id=7,
+    error=None,
+    error_code=None,
+    tracking_id=None,
+    message=None,
+    meta=None,
+)
+BATCH = BatchFacts(
+    id=7,
+    claims=1,
+    created_at=UnixMillis(NOW - MINUTE),
+    sent_at=UnixMillis(NOW - MINUTE),
+    settled_at=UnixMillis(NOW - MINUTE + 412),
+    answer="taken",
+    tracking_id="3f1c0000-0000-4000-8000-00000000000f",
+)
+
+
+def of(record: Record, *, held: Held | None = None, mapped: Mapped | None = None, **known: object) -> dict[str, object]:
+    """The receipt as the API answers it."""
+    batches = {BATCH.id: BATCH} if record.batch_id else {}
+    facts = {"request_id": "request-1", "named_msclkid": record.msclkid, "is_frozen": record.goal is not None}
+    trace = Trace(record=record, **{**facts, "batches": batches, **known})  # type: ignore[arg-type]
+
+    class Traces:
+        async def of(self, seq: int) -> Trace:
+            return trace
+
+    rows = Rows(lambda account, event: "Sidecar Purchase", lambda record: held, lambda: NOW)
+    made = Receipts(Traces(), rows, lambda: NOW, lambda account, event: mapped or Mapped(MappingState.OK, GOAL))
+    answer = asyncio.run(made.of(record.seq))
+    assert answer is not None
+    return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
+
+
+# --- Every state and reason ------------------------------------------------------------------------------------------
+
+ENDS = [state for state in State if state is not State.PENDING]
+STANDINGS = [*product(State, (None, *Reason)), (State.DEAD, "OfflineConversionValueInvalid")]
+
+
+@pytest.mark.parametrize(("state", "reason"), STANDINGS, ids=str)
+def test_every_state_and_reason_says_what_happened_and_what_to_do(state: State, reason: str | None) -> None:
+    settled_at = None if state is State.PENDING else NOW
+    own = replace(RECORD, state=state, reason=reason, settled_at=settled_at, due_at=UnixMillis(NOW + HOUR))
+    told = of(own)
+    step = told["next_step"]
+    assert isinstance(step, dict)
+    assert len(str(told["summary"])) > 10
+    assert len(step["message"]) > 10 and len(step["fix"]) > 10
+    assert "None" not in str(told["summary"]) + step["message"] + step["fix"]
+    assert (told["waits_for"] is not None) == (state is State.PENDING)
+    text = "\n".join(printed.lines(told))
+    assert step["fix"] in text and str(told["summary"]) in text
+
+
+def test_reasons_differ_in_what_they_tell() -> None:
+    """No two reasons of one state say the same, so that none is told by a word that fits all."""
+    own = [Reason.NO_CLICK, Reason.OUTSIDE_WINDOW, Reason.GOAL_NOT_ENHANCED, Reason.ERASED]
+    skipped = [of(replace(RECORD, state=State.SKIPPED, reason=reason))["summary"] for reason in own]
+    waiting = [reason for reason in Reason if reason not in own]
+    pending = [of(replace(RECORD, reason=reason, due_at=UnixMillis(NOW + HOUR)))["summary"] for reason in waiting]
+    assert len(set(skipped)) == len(skipped)
+    assert len(set(pending)) == len(pending)
+
+
+@pytest.mark.parametrize(
+    ("reason", "until"),
+    [
+        (Reason.AWAITING_CLICK, "2026-11-23T15:30:45Z"),
+        (Reason.RETRYING, "2026-11-23T15:30:45Z"),
+        (Reason.GOAL_SETTLING, "2026-11-23T16:30:45Z"),
+        (Reason.NOT_CONNECTED, None),
+    ],
+)
+def test_what_it_waits_for_ends_when_it_is_known_to(reason: Reason, until: str | None) -> None:
+    mapped = Mapped(MappingState.SETTLING, GOAL, settles_at=UnixMillis(NOW + 2 * HOUR))
+    told = of(replace(RECORD, reason=reason, due_at=UnixMillis(NOW + HOUR)), mapped=mapped)
+    waits = told["waits_for"]
+    assert isinstance(waits, dict)
+    assert (waits["reason"], waits["until"]) == (reason, until)
+    assert told["expires_at"] == "2027-02-21T12:30:45Z"
+
+
+def test_trouble_of_the_account_comes_with_its_own_remedy() -> None:
+    told = of(RECORD, held=Held(Reason.NOT_CONNECTED, "client_secret_expired"))
+    assert "Certificates & secrets" in str(told["next_step"])
+
+
+def test_only_the_first_digits_of_identifiers_are_told() -> None:
+    known = {"clicks": (SeenClick(OTHER, RECORD.time, NOW),), "known_clicks": 1}
+    text = json.dumps(of(replace(RECORD, phone_sha256="cd" * 32, visitor_id="v-1"), **known))
+    for whole in (CLICK, OTHER, "ab" * 32, "cd" * 32):
+        assert whole[:8] in text
+        assert whole[:9] not in text
+
+
+# --- The timeline ----------------------------------------------------------------------------------------------------
+
+
+def told_lines(told: dict[str, object]) -> list[str]:
+    timeline = told["timeline"]
+    assert isinstance(timeline, list)
+    instants = [datetime.fromisoformat(line["at"]) for line in timeline]
+    assert instants == sorted(instants)
+    return [line["what"] for line in timeline]
+
+
+def test_long_life_is_told_in_its_order() -> None:
+    start, error = RECORD.received_at, "OfflineConversionValueInvalid"
+    past = (
+        Attempted(UnixMillis(start + MINUTE), 1, 5, "tracking-5", error, 5610),
+        Replaced(
+            UnixMillis(start + 2 * MINUTE), start, "request-0", "dead", "OfflineConversionValueInvalid", "-1", "USD"
+        ),
+        Done(UnixMillis(start + 4 * MINUTE), "revived", "skipped", "no_click", UnixMillis(start + 3 * MINUTE)),
+    )
+    record = replace(
+        RECORD,
+        state=State.DELIVERED,
+        attempt=2,
+        received_at=UnixMillis(start + 2 * MINUTE),
+        settled_at=BATCH.settled_at,
+    )
+    told = of(record, past=past, request_id="request-9")
+    assert told_lines(told) == [
+        "The conversion happened.",
+        "Received by request request-0.",
+        "Attempt 1: Microsoft answered OfflineConversionValueInvalid (5610) (TrackingId tracking-5).",
+        "The same order came with other content and took its place. It was dead (OfflineConversionValueInvalid), "
+        "then worth -1 USD.",
+        "Ended as skipped (no_click).",
+        "A click of its visitor came in: it was due again.",
+        "Attempt 2: made ready to be sent in batch 7.",
+        f"Attempt 2: Microsoft took it (TrackingId {BATCH.tracking_id}).",
+    ]
+    assert told["summary"] == "Delivered: Microsoft took it."
+    assert "All conv." in str(told["next_step"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "no answer yet: the request is on its way"),
+        ("lost", "no readable answer; the very same request goes again"),
+        ("not sent", "it could not be sent, and goes again"),
+        ("refused: throttled", "Microsoft refused the whole request (throttled)"),
+    ],
+)
+def test_attempt_that_is_open_tells_its_last_answer(answer: str | None, words: str) -> None:
+    batch = replace(BATCH, answer=answer, settled_at=None, claims=3)
+    told = of(replace(RECORD, claimed=True, leased=answer is None), batches={7: batch})
+    [attempt] = told["attempts"]  # type: ignore[misc]
+    assert (attempt["answer"], attempt["times"], attempt["answered_at"]) == (words, 3, None)
+    assert "Attempt 1: made ready to be sent in batch 7, 3 times in all." in told_lines(told)
+
+
+def test_history_that_is_not_understood_is_left_out() -> None:
+    items = [{"at": 1, "attempt": 1}, {"odd": 2}, {"restated_at": 3, "state": "pending"}, {"settled_at": 4}]
+    assert [type(past) for past in read_history(items)] == [Attempted, Done]
+    assert "It was restated." in told_lines(of(RECORD, past=read_history(items[2:3])))
+
+
+# --- Microsoft's codes -----------------------------------------------------------------------------------------------
+
+NUMBERED = {
+    f"{code.number}_{code.symbols[0]}": Fault(code.symbols[0], code.number)
+    for code in TABLE
+    if code.number in faults.UNKNOWN_OFFLINE
+}
+UNNUMBERED = [
+    "NotEligibleForEnhancedConversions",
+    "ConversionEmailAddressIsNotHashed",
+    "ConversionPhoneNumberIsNotHashed",
+    "ExternalAttributionRequiredFieldEmpty",
+    "ExternalAttributionModelTooLong",
+    "ExternalAttributionCreditValueInvalid",
+    "GoalNotEligibleForExternalAttribution",
+]
+CODES = NUMBERED | {symbol: Fault(symbol) for symbol in UNNUMBERED}
+
+
+def refused(fault: Fault) -> tuple[Record, Held | None]:
+    """A row after Microsoft answered it with that code at its first attempt, and what that closed."""
+    outcome = faults.row_outcome(fault)
+    entry = Entry(seq=17, lane=Lane(1, "default", "purchase"), time=RECORD.time, received_at=RECORD.received_at)
+    answered_at = UnixMillis(NOW - MINUTE + 412)
+    step = next_step(entry, outcome, answered_at, 0.0)
+    given = {"error": fault.error, "error_code": fault.error_code, "reason": step.reason}
+    held = Held(outcome.reason, outcome.reason) if isinstance(outcome, Hold) else None
+    if isinstance(step, Again):
+        return replace(RECORD, due_at=step.due_at, **given), held
+    return replace(RECORD, state=step.state, settled_at=answered_at, **given), held
+
+
+def mapped_as(held: Held | None) -> Mapped:
+    if held is None:
+        return Mapped(MappingState.OK, GOAL)
+    return Mapped(MappingState(held.reason or ""), GOAL if held.reason == "goal_settling" else None)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_each_code_of_microsofts_is_explained_as_its_sample_shows(name: str) -> None:
+    record, held = refused(CODES[name])
+    past = (Attempted(UnixMillis(NOW - MINUTE + 412), 1, 7, BATCH.tracking_id, record.error, record.error_code),)
+    told = of(record, held=held, mapped=mapped_as(held), past=past)
+    text = "\n".join(printed.lines(told)) + "\n"
+    sample = SAMPLES / f"{name}.txt"
+    if os.environ.get("SIDECAR_WRITE_SAMPLES"):
+        sample.write_text(text)
+    assert text == sample.read_text()
+
+
+def test_there_is_a_sample_for_each_code_and_no_other() -> None:
+    assert {path.stem for path in SAMPLES.glob("*.txt")} == CODES.keys()
+    assert {fault.error_code for fault in CODES.values()} == {None, *range(5600, 5628)}
+    assert all(faults.known(fault) for fault in CODES.values())
