@@ -4,7 +4,7 @@ PYTHON ?= python3
 CONFIG ?= config.example.yaml
 BIN := .venv/bin
 
-.PHONY: run test lock faults clean
+.PHONY: run test lock faults bench clean
 
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
@@ -17,9 +17,12 @@ test: .venv/.test
 	$(BIN)/deptry .
 	$(BIN)/pytest
 
-faults: .venv/.test ## the long trials: kills, faults, every order of the sample shop, 10,000 generated bodies
+faults: .venv/.test ## the long trials: kills, faults, every order of the sample shop, a month of 20,000 visitors
 	$(BIN)/pytest -m faults --timeout 3600 -s
 	SIDECAR_GENERATED_BODIES=10000 $(BIN)/pytest --timeout 3600 tests/api/test_generated_bodies.py
+
+bench: .venv/.run ## look-up and claim beside ever more stored clicks; CLICKS=100000 for a short run
+	$(BIN)/python bench/clicks.py $(CLICKS)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

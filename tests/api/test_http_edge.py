@@ -99,7 +99,7 @@ async def test_problem_says_the_same_as_its_status_line(api: Api) -> None:
         assert answer.json["detail"].endswith((".", "?")) or answer.json["errors"]
 
 
-@pytest.mark.parametrize("path", ["/v1/explain", "/v1/conversions/conv_1/explain"])
+@pytest.mark.parametrize("path", ["/v1/explain"])
 async def test_call_of_a_later_version_is_404(api: Api, path: str) -> None:
     assert (await api.post({}, path=path)).status == 404
 

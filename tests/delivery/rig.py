@@ -81,11 +81,10 @@ class Rig:
     # --- life --------------------------------------------------------------------------------------------------------
 
     @classmethod
-    async def of(cls, folder: Path, emulator: Emulator, clock: Clock, **delivery: Any) -> "Rig":
+    async def of(cls, folder: Path, emulator: Emulator, clock: Clock, *, text: str = CONFIG, **delivery: Any) -> "Rig":
         ca = folder / "ca.pem"
         ca.write_text(emulator.ca_pem)
-        text = CONFIG.format(ca=ca, url=emulator.url, path=folder / "outbox.db")
-        config = parse(text, {})
+        config = parse(text.format(ca=ca, url=emulator.url, path=folder / "outbox.db"), {})
         rig = cls(folder, emulator, clock, config, parts=None)  # type: ignore[arg-type]
         rig.configure(**{"linger": 0.02, "requests_per_minute": 30_000, "request_timeout": 5.0, **delivery})
         return rig
@@ -128,7 +127,7 @@ class Rig:
             ("flusher", parts.flusher.run()),
         ):
             self._tasks[name] = asyncio.create_task(work)
-        await parts.outbox.open_lanes([(account, event) for account in ACCOUNT_IDS for event in GOALS])
+        await parts.outbox.open_lanes(parts.settings.lanes())
         if self.reads_goals:
             self._tasks["catalogue"] = asyncio.create_task(parts.catalogue.run())
             parts.catalogue.expect(tuple(self.config.accounts))
