@@ -54,7 +54,11 @@ class Eraser:
         """Bring every erasure as far as it gets now; whether one is not done."""
         left = False
         for number in await self.erasures.open():
-            left |= not await self.advance(number)
+            try:
+                left |= not await self.advance(number)
+            except StorageUnavailable as error:  # what has no room now must not hold up the others
+                self.telemetry.trouble_raised(error.code, detail=str(error))
+                left = True
         return left
 
     async def advance(self, number: int) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
+from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, seconds
 from sidecar.ports import Adjusting, Outbox, Replayed, Stored
 
@@ -24,7 +25,7 @@ class Retracting:
         now = self.now()
         results = await self.outbox.adjust([Adjusting(_retract(seq, now), now, REQUEST_ID) for seq in seqs])
         carrying = [result.record for result in results if isinstance(result, Stored | Replayed)]
-        rows = [record for record in carrying if record.kind is Kind.ADJUSTMENT]
+        rows = [record for record in carrying if record.kind is Kind.ADJUSTMENT and record.state is State.PENDING]
         if rows:
             self.due(dict.fromkeys({record.account for record in rows}, 1))
         return [record.seq for record in rows]

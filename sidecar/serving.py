@@ -4,6 +4,7 @@ import contextlib
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import click
 from aiohttp import web
@@ -27,6 +28,7 @@ from sidecar.config import Config, is_loopback
 from sidecar.core.entry import Reason
 from sidecar.core.goal import Mapped
 from sidecar.core.instant import UnixMillis
+from sidecar.core.receipt import short
 from sidecar.core.record import Record
 from sidecar.settings import Settings
 from sidecar.store.sqlite.tracing import SqliteTraces
@@ -99,7 +101,8 @@ def _receipts(parts: Parts, clock: Chances) -> Explain:
         return None if found is None else found[1]
 
     async def adjustments(seq: int) -> Sequence[Json]:
-        return [rows.show(record) for record in await parts.outbox.adjustments(seq)]
+        found = [replace(record, msclkid=short(record.msclkid)) for record in await parts.outbox.adjustments(seq)]
+        return [rows.show(record) for record in found]
 
     traces = SqliteTraces(parts.outbox.reader)
     return Explain(parts.outbox, Receipts(traces, rows, clock.now, mapped, settings.attribution, adjustments))

@@ -395,6 +395,10 @@ _ENDED: Mapping[str, str] = {
     Reason.TOO_OLD: "it became more than 90 days old before it could be sent",
     Reason.POISON: "it made Microsoft refuse whole requests",
     Reason.DISCARDED: "an operator ended it before it was sent",
+    Reason.RETRACTED: "it was taken back before it was sent",
+    Reason.SUPERSEDED: "a newer adjustment took over from it",
+    Reason.APPLIED_BEFORE_UPLOAD: "it changed its conversion before that was sent",
+    Reason.ORIGINAL_NOT_SENT: "its conversion is not at Microsoft",
     Reason.ERASED: "the person's data was erased before it was sent",
 }
 

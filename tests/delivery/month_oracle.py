@@ -68,6 +68,8 @@ class Row:
     waiting: tuple[str, Decimal | None] | None = None
     """An adjustment on its way: its type, its value."""
     retracted: bool = False
+    given_up: bool = False
+    """Taken back while no click was known: none revives it."""
     adjusted: list[tuple[Adjusted, int]] = field(default_factory=list)
     """What went out, and when."""
 
@@ -123,7 +125,7 @@ class Oracle:
             known[click.msclkid] = min(click.at, known.get(click.msclkid, click.at))
         for visitor in {(click.account, click.visitor) for click in captured}:
             rows = self._by_visitor[visitor]
-            self._look([row for row in rows if row.state == "pending" or row.reason in REVIVABLE], step)
+            self._look([row for row in rows if row.state == "pending" or _may_be_revived(row)], step)
 
     def _receive(self, sale: Sale, step: int) -> Row | None:
         """The row, if it is a new one that is kept."""
@@ -249,6 +251,9 @@ class Oracle:
             self._adjusting[refund.order_id] = row
             return "stored"
         if row.state != "pending":
+            if _may_be_revived(row):
+                row.given_up = refund.total is None
+                row.value = row.value if refund.total is None else refund.total
             return "original_not_sent"
         if refund.total is None:
             row.state, row.reason, row.retracted = "canceled", "retracted", True
@@ -268,6 +273,10 @@ class Oracle:
                 row.adjusted.append((Adjusted(row.held, type_, value, currency), now))
                 row.waiting = None
                 del self._adjusting[row.sale.order_id]
+
+
+def _may_be_revived(row: Row) -> bool:
+    return row.reason in REVIVABLE and not row.given_up
 
 
 def _by_step(items: Iterable) -> defaultdict[int, list]:  # type: ignore[type-arg]

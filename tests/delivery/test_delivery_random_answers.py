@@ -96,7 +96,7 @@ def test_every_row_gets_what_was_said_of_it_and_no_other(batch: tuple[int, list[
         assert isinstance(decoded, Taken)
         said = zip(claim.entries, decoded.outcomes, strict=True)
         steps = {e.seq: next_step(e, outcome, now, 0.5) for e, outcome in said if not isinstance(outcome, Delivered)}
-        assert delivery.settle(db, claim, steps, Note("taken"), now)
+        assert delivery.settle(db, claim, steps, Note("taken"), now, settle_millis=0)
         states |= expected(claim, fitting)
         assert dict(db.execute("SELECT seq, state FROM entries")) == states
         now = UnixMillis(now + DAY)

@@ -25,7 +25,8 @@ from outbox_building import (
 )
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
-from sidecar.core.conversion import AdjustmentType, Kind
+from sidecar.core.attribution import Skip
+from sidecar.core.conversion import AdjustmentType, Click, Kind
 from sidecar.core.entry import Again, Reason, Settled, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.core.record import Record
@@ -34,7 +35,10 @@ from sidecar.ports import (
     AdjustResult,
     AlreadyRetracted,
     Ambiguous,
+    Aside,
+    Captured,
     Conflict,
+    Counts,
     NoOriginal,
     Note,
     OriginalNotSent,
@@ -200,6 +204,19 @@ async def test_adjustment_is_applied_when_the_request_on_its_way_was_refused(out
     else:
         assert await said(outbox, row.seq) == (State.CANCELED, "applied_before_upload")
         assert (await due(outbox))[0].value == "5"
+    await balance(outbox)
+
+
+async def test_adjustment_is_applied_before_a_refused_request_goes_again(outbox: Outbox) -> None:
+    """It came in while the request was on its way, which was then throttled: nothing of it is at Microsoft."""
+    kept, gone = await seqs_of(outbox, conversion("ORDER-1"), conversion("ORDER-2"))
+    claim = await claimed(outbox)
+    restate, retract = await adjusted(outbox, "5"), await adjusted(outbox, target=ByOrder("ORDER-2", None))
+    await outbox.postpone(claim, later(MINUTE), Note("refused: throttled"), maybe_sent=False)
+    (entry,) = (await retaken(outbox, later(MINUTE))).entries
+    assert (entry.seq, entry.value) == (kept, "5")
+    assert await said(outbox, restate.seq) == (State.CANCELED, "applied_before_upload")
+    assert await said(outbox, retract.seq) == await said(outbox, gone) == (State.CANCELED, "retracted")
     await balance(outbox)
 
 
@@ -445,3 +462,77 @@ async def test_full_outbox_takes_no_adjustments(house: House) -> None:
     await put(outbox, conversion())
     with pytest.raises(StorageUnavailable):
         await adjust(outbox, "5")
+
+
+# --- of what ended for want of a click -------------------------------------------------------------------------------
+
+
+async def ended_without_a_click(outbox: Outbox) -> int:
+    (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
+    await outbox.set_aside([Aside(seq, Skip(Reason.NO_CLICK))], NOW)
+    return seq
+
+
+async def late_click(house: House) -> dict[str, int]:
+    clicked_at = UnixSeconds(seconds(NOW) - 7_200)
+    click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=clicked_at)
+    return dict(await house.clicks.capture([Captured(click, later(HOUR))]))
+
+
+async def test_sale_that_was_taken_back_is_not_revived_by_a_late_click(house: House, outbox: Outbox) -> None:
+    await ended_without_a_click(outbox)
+    assert isinstance(await adjust(outbox), OriginalNotSent)
+    assert await late_click(house) == {}
+
+
+async def test_sale_that_was_restated_is_revived_with_its_new_value(house: House, outbox: Outbox) -> None:
+    seq = await ended_without_a_click(outbox)
+    assert isinstance(await adjust(outbox, "50"), OriginalNotSent)
+    assert await late_click(house) == {"main": 1}
+    assert (await record_of(outbox, seq)).value == "50"
+
+
+# --- what no longer stands -------------------------------------------------------------------------------------------
+
+
+async def test_value_that_went_into_a_conversion_which_was_replaced_since_is_new_again(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion(value="10"))
+    assert isinstance(await adjust(outbox, "5"), Stored)
+    await outbox.settle(await claimed(outbox), {seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
+    await put(outbox, conversion(value="100"), at=later(MINUTE))
+    assert isinstance(await adjust(outbox, "5", at=later(2 * MINUTE)), Stored)
+    assert (await record_of(outbox, seq)).value == "5"
+
+
+async def test_value_whose_successor_was_refused_is_new_again(outbox: Outbox) -> None:
+    await put(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
+    await adjusted(outbox, "5")
+    newer = await adjusted(outbox, "8")
+    assert isinstance(await adjust(outbox, "5"), Replayed), "overtaken, and what overtook it stands"
+    taken = await claimed(outbox, SETTLED)
+    await outbox.settle(taken, {newer.seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, SETTLED)
+    assert isinstance(await adjust(outbox, "5", at=SETTLED), Stored)
+
+
+async def test_refund_of_what_was_refused_meanwhile_counts_when_that_is_replayed(outbox: Outbox) -> None:
+    """It was answered 202: an operator's replay must not bring the full value to Microsoft."""
+    (seq,) = await seqs_of(outbox, conversion())
+    taken = await claimed(outbox)
+    refund = await adjusted(outbox)
+    await outbox.settle(taken, {seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
+    assert (await record_of(outbox, refund.seq)).reason == "original_not_sent"
+    await outbox.replay(seq, later(MINUTE))
+    ended = [await record_of(outbox, each) for each in (seq, refund.seq)]
+    assert [(record.state, record.reason) for record in ended] == [(State.CANCELED, "retracted")] * 2
+    assert outbox.counts == Counts(canceled=2)
+
+
+async def test_restate_of_what_was_refused_meanwhile_counts_when_that_is_replayed(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion())
+    taken = await claimed(outbox)
+    await adjusted(outbox, "5")
+    await outbox.settle(taken, {seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
+    await outbox.replay(seq, later(MINUTE))
+    assert [entry.value for entry in await due(outbox, later(MINUTE))] == ["5"]
+    assert outbox.counts == Counts(pending=1, canceled=1)

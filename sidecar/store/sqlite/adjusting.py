@@ -43,6 +43,7 @@ from sidecar.ports import (
 )
 from sidecar.store.sqlite import reading
 from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.erasing import ERASED_CONTENT
 from sidecar.store.sqlite.releasing import carry_out, earlier_of, original_of
 
 # The conversions of some keys: an order id under every account and event it may be of.
@@ -50,7 +51,8 @@ OF_ORDER = """
     SELECT e.seq FROM json_each(?) AS wanted
     JOIN entries e ON e.key_hash = wanted.value ->> 0 AND e.key_digest = wanted.value ->> 1"""
 
-# Whether this was stored before: one that was refused, or had nothing to adjust, may be sent anew.
+# Whether this was stored before and still stands: one that was refused, had nothing to adjust, was taken over from by
+# one that came to nothing, or changed what was replaced since, may be sent anew.
 KNOWN_KEY = """
     SELECT seq, content, 0 FROM entries
     WHERE key_hash = ? AND key_digest = ? AND state NOT IN ('dead', 'skipped') ORDER BY seq DESC LIMIT 1"""
@@ -58,7 +60,14 @@ KNOWN_CONTENT = """
     SELECT e.seq, e.content, EXISTS (
         SELECT 1 FROM entries o WHERE o.original = e.original AND o.seq > e.seq AND o.state NOT IN ('dead', 'skipped'))
     FROM entries e
-    WHERE e.original = ? AND e.content = ? AND e.state NOT IN ('dead', 'skipped') ORDER BY e.seq DESC LIMIT 1"""
+    WHERE e.original = ? AND e.content = ? AND (
+        e.state IN ('pending', 'delivered')
+        OR e.state = 'canceled' AND e.reason = 'superseded' AND EXISTS (
+            SELECT 1 FROM entries n
+            WHERE n.original = e.original AND n.seq > e.seq AND n.state IN ('pending', 'delivered'))
+        OR e.state = 'canceled' AND e.reason <> 'superseded' AND NOT EXISTS (
+            SELECT 1 FROM entries o WHERE o.seq = e.original AND o.received_at > e.received_at))
+    ORDER BY e.seq DESC LIMIT 1"""
 
 LANE = "SELECT id FROM lanes WHERE account = ? AND event = ? AND kind = 'adjustment'"
 NEW_LANE = "INSERT INTO lanes (account, event, kind) VALUES (?, ?, 'adjustment') RETURNING id"
@@ -70,6 +79,14 @@ INSERT = """
         email_sha256, phone_sha256, request_id, received_at, due_at, type, original, adjusted_at)
     VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     RETURNING seq"""
+
+
+# A conversion that ended for want of a click: no click finds it any more where it is taken back.
+FORESTALL = """
+    UPDATE entries
+    SET visitor = CASE WHEN :retracts THEN NULL ELSE visitor END, value = coalesce(:value, value),
+        currency = coalesce(:currency, currency)
+    WHERE seq = :seq AND state = 'skipped' AND reason IN ('no_click', 'outside_window')"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +180,8 @@ class Writing:
             return None
         record = self._record(row[0])
         assert record is not None
-        return Replayed(record, overtaken=bool(row[2])) if row[1] == content else Conflict(record)
+        same = row[1] in (content, ERASED_CONTENT)
+        return Replayed(record, overtaken=bool(row[2])) if same else Conflict(record)
 
     def _content(self, meant: _Meant) -> str:
         return self.wanted.content(meant.original, self._currency(meant))
@@ -175,9 +193,6 @@ class Writing:
     # --- new ---------------------------------------------------------------------------------------------------------
 
     def _new(self, meant: _Meant) -> AdjustResult:
-        if meant.record is not None and _is_erased(meant.record):
-            message = "is of a person whose data was erased: what it was sent with is no longer known"
-            return Unadjustable(Problem("order_id", "erased", message))
         original = self._original(meant)
         earlier = earlier_of(self.db, meant.original)
         match decide(original, earlier, self.wanted, self.now, self.settle_millis):
@@ -185,11 +200,25 @@ class Writing:
                 return Unadjustable(problem)
             case Retracted(seq):
                 return self._retracted(meant, seq)
+            case _ if meant.record is not None and _is_erased(meant.record):
+                message = "is of a person whose data was erased: what it was sent with is no longer known"
+                return Unadjustable(Problem("order_id", "erased", message))
             case NotSent():
                 assert meant.record is not None
+                self._forestall(meant.original)
                 return OriginalNotSent(meant.record)
             case Apply() | Wait() | Send() as placement:
                 return self._stored(meant, placement)
+
+    def _forestall(self, original: int) -> None:
+        """Should a late click revive the conversion, then as the caller has it now, and not what was taken back."""
+        given = {
+            "seq": original,
+            "retracts": self.wanted.type is AdjustmentType.RETRACT,
+            "value": None if self.wanted.value is None else plain_decimal(self.wanted.value),
+            "currency": self.wanted.currency,
+        }
+        self.db.execute(FORESTALL, given)
 
     def _original(self, meant: _Meant) -> Original:
         """Of one that was uploaded elsewhere only the caller knows the currency."""

@@ -59,6 +59,17 @@ MATCHING = f"""
     SELECT seq, {_CONVERSION} AND state = 'delivered', visitor, visitor_id FROM entries
     WHERE seq > :after AND seq <= :last AND {_MATCHES} ORDER BY seq LIMIT :limit"""  # noqa: S608 - constants only
 
+# Of these conversions, those with an adjustment that has to go out yet: it names the conversion as that was sent.
+ADJUSTED_YET = """
+    SELECT DISTINCT a.original FROM json_each(?) AS wanted JOIN entries a ON a.original = wanted.value
+    WHERE a.state = 'pending'"""
+
+# Of these rows, the conversions; and the retracts that Microsoft has taken.
+CONVERSIONS = f"SELECT seq FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND {_CONVERSION}"  # noqa: S608
+RETRACTED = f"""
+    SELECT seq FROM entries
+    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'delivered' AND NOT {_CONVERSION}"""  # noqa: S608
+
 # Rows that an erasure waits for, and has not looked at since its round began.
 WAITED_FOR = f"""
     SELECT w.seq, NOT w.must_settle AND {_CONVERSION} AND state = 'delivered', visitor, visitor_id
@@ -247,20 +258,22 @@ def blank(db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collecti
 
     `retracts` are rows that carry a retract of some of them: they go out, and are blanked then.
     """
-    carrying = _seqs(db, MUST_SETTLE, job.id)
-    own = [seq for seq in found.seqs if seq not in carrying]
+    carrying = _seqs(db, MUST_SETTLE, job.id) | set(retracts)
+    every = [*found.seqs, *(row[0] for row in _adjustments(db, [(seq,) for seq in found.seqs]))]
+    own = [seq for seq in every if seq not in carrying]
     over = [row[0] for row in db.execute(END, {"seqs": json.dumps(own), "now": now})]
     ended = len(over)
     count(db, {State.PENDING: -ended, State.SKIPPED: ended})
     releasing.after_seqs(db, over, now, settle_millis=0)  # nothing of what waited for them will be sent
-    waiting = _seqs(db, UNSETTLED, json.dumps(found.seqs))
+    waiting = _seqs(db, UNSETTLED, json.dumps([*every, *retracts])) | _seqs(db, ADJUSTED_YET, json.dumps(every))
     if job.retract:
         waiting |= _seqs(db, DELIVERED, json.dumps(own)) - set(found.delivered)
-    free = json.dumps([seq for seq in found.seqs if seq not in waiting])
-    blanked = {row[0] for row in db.execute(BLANK, {"seqs": free, "now": now})}
-    kept = [(seq, int(seq in waiting), 0) for seq in found.seqs] + [(seq, 1, 1) for seq in retracts]
+    free = [seq for seq in every if seq not in waiting]
+    retracted = _seqs(db, RETRACTED, json.dumps([seq for seq in free if seq in carrying]))
+    blanked = json.dumps([row[0] for row in db.execute(BLANK, {"seqs": json.dumps(free), "now": now})])
+    kept = [(seq, int(seq in waiting), int(seq in carrying)) for seq in {*every, *retracts}]
     db.execute(KEEP, (job.id, json.dumps(kept)))
-    db.execute(ADD_UP, (len(blanked - carrying), ended, len(retracts), job.id))
+    db.execute(ADD_UP, (len(_seqs(db, CONVERSIONS, blanked)), ended, len(retracted), job.id))
     if job.phase is Phase.ROWS and found.next_seq is not None:
         db.execute(GO_ON, (found.next_seq, job.id))
     return ended

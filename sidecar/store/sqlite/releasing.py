@@ -60,6 +60,13 @@ END = """
     UPDATE entries SET state = ?, reason = ?, claimed = 0, settled_at = ?
     WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'"""
 
+# The last word of each of these conversions, where it came to nothing because the conversion had.
+REVIVE = """
+    UPDATE entries SET state = 'pending', reason = 'awaiting_original', settled_at = NULL
+    FROM json_each(?) AS wanted
+    WHERE entries.seq = (SELECT max(a.seq) FROM entries a WHERE a.original = wanted.value)
+        AND state = 'skipped' AND reason = 'original_not_sent'"""
+
 TYPE = "SELECT type FROM entries WHERE seq = ?"
 
 
@@ -76,6 +83,13 @@ def after_records(db: sqlite3.Connection, records: Iterable[Record], now: UnixMi
 def after_seqs(db: sqlite3.Connection, conversions: Iterable[int], now: UnixMillis, settle_millis: int) -> None:
     """The conversions with these numbers were ended: look at what waited for them."""
     _release(db, conversions, now, settle_millis)
+
+
+def after_replay(db: sqlite3.Connection, conversions: Sequence[int], now: UnixMillis) -> None:
+    """These are due again: what was taken back or corrected of them while they were on their way still is."""
+    revived = db.execute(REVIVE, (json.dumps(conversions),)).rowcount
+    count(db, {State.SKIPPED: -revived, State.PENDING: revived})
+    _release(db, conversions, now, settle_millis=0)  # none of them is delivered: nothing is due after it
 
 
 def before_resend(db: sqlite3.Connection, batch_id: int, now: UnixMillis, settle_millis: int) -> None:

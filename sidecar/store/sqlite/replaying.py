@@ -156,6 +156,7 @@ def _replay(db: sqlite3.Connection, seqs: Sequence[int], state: State, now: Unix
         raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
     moved = db.execute(REPLAY, {"seqs": json.dumps(seqs), "now": now}).rowcount
     count(db, {state: -moved, State.PENDING: moved})
+    releasing.after_replay(db, seqs, now)
 
 
 def _oldest(now: UnixMillis) -> int:
