@@ -1,5 +1,6 @@
 """Real processes for the tests of service and faults; whatever a test starts is ended with it, by its pid."""
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import aiohttp
 import pytest
 from processes.running import Starter
 from processes.service import Services
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; what it starts would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

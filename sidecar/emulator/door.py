@@ -74,8 +74,8 @@ class Door:
         async def handle(request: web.Request) -> web.StreamResponse:
             call = await self._read(request, operation)
             plan = self.script.plan(call)
-            for preparation in plan.preparations:
-                await self._prepare(preparation)
+            for preparation, removed in plan.preparations:
+                await self._prepare(preparation, removed)
             call = replace(call, at=self.clock())
             answer = await self.state.transact(lambda db: _serve(db, call, work, plan))
             return await self._respond(request, call, plan.ending, answer)
@@ -94,10 +94,10 @@ class Door:
             body=await request.read(),
         )
 
-    async def _prepare(self, preparation: Preparation) -> None:
+    async def _prepare(self, preparation: Preparation, removed: asyncio.Event) -> None:
         match preparation:
             case Slow(seconds=seconds):
-                await self._pause(seconds)
+                await self._pause(seconds, removed)
             case ExpireTokens():
                 await self.state.transact(lambda db: tokens.expire_access_tokens(db, self.clock()))
             case RevokeRefreshTokens():
@@ -109,19 +109,20 @@ class Door:
         self, request: web.Request, call: Call, ending: Ending | None, answer: Answer
     ) -> web.StreamResponse:
         if isinstance(ending, Hang):
-            await self._pause(None)
+            await self._pause(None, self.stopping)
         if isinstance(ending, Hang | ResetBefore | ResetAfter):
             return _reset(request)
         headers = {**answer.headers, "TrackingId": call.tracking_id, "Content-Type": answer.content_type}
         return web.Response(status=answer.status or 500, body=answer.body, headers=headers)
 
-    async def _pause(self, seconds: float | None) -> None:
-        """Wait so long, or until the emulator stops."""
+    async def _pause(self, seconds: float | None, over: asyncio.Event) -> None:
+        """Wait so long, or until it is `over` or the emulator stops."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (over, self.stopping)]
         try:
-            async with asyncio.timeout(seconds):
-                await self.stopping.wait()
-        except TimeoutError:
-            pass
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
 
 def _serve(db: Connection, call: Call, work: Operation, plan: Plan) -> Answer:

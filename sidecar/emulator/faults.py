@@ -3,6 +3,7 @@
 The wording of a rule is the JSON that the control API takes; it is documented in docs/emulator.md.
 """
 
+import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class PartialErrors(_Model):
 
 
 class Slow(_Model):
-    """The answer comes late; other rules and the real answer still follow."""
+    """The answer comes late, or as soon as the rule is removed; other rules and the real answer still follow."""
 
     type: Literal["slow"]
     seconds: float = Field(ge=0, le=3_600)
@@ -192,6 +193,8 @@ class Standing:
     rule: Rule
     matched: int = 0
     fired: int = 0
+    removed: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
+    """Set when the rule is forgotten; whoever waits because of it goes on."""
 
     def fires(self, call: Call) -> bool:
         """Whether it happens to this request; counts the request."""
@@ -213,13 +216,15 @@ class Standing:
 class Plan:
     """What is to happen to one request."""
 
-    preparations: tuple[Preparation, ...] = ()
+    preparations: tuple[tuple[Preparation, asyncio.Event], ...] = ()
+    """Each with what is set once its rule is removed."""
     ending: Ending | None = None
 
     @property
     def name(self) -> str | None:
         """What the ledger calls it."""
-        kinds = [action.type for action in (*self.preparations, self.ending) if action is not None]
+        actions = (*(preparation for preparation, _ in self.preparations), self.ending)
+        kinds = [action.type for action in actions if action is not None]
         return " ".join(kinds) or None
 
 
@@ -238,24 +243,29 @@ class Script:
 
     def remove(self, rule_id: int) -> bool:
         """Forget a rule; False when there is none of that id."""
-        before = len(self.standing)
-        self.standing = [standing for standing in self.standing if standing.id != rule_id]
-        return len(self.standing) < before
+        for standing in self.standing:
+            if standing.id == rule_id:
+                self.standing.remove(standing)
+                standing.removed.set()
+                return True
+        return False
 
     def clear(self) -> None:
         """Forget all rules."""
-        self.standing.clear()
+        forgotten, self.standing = self.standing, []
+        for standing in forgotten:
+            standing.removed.set()
 
     def plan(self, call: Call) -> Plan:
         """What happens to this request: every preparation, and the first ending, whose rule fires."""
-        preparations: list[Preparation] = []
+        preparations: list[tuple[Preparation, asyncio.Event]] = []
         for standing in self.standing:
             action = standing.rule.action
             if not standing.fires(call):
                 continue
             if not isinstance(action, Slow | ExpireTokens | RevokeRefreshTokens):
                 return Plan(tuple(preparations), action)
-            preparations.append(action)
+            preparations.append((action, standing.removed))
         return Plan(tuple(preparations))
 
 

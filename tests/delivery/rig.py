@@ -229,8 +229,13 @@ class Rig:
         rule = {"match": {"operation": APPLY} | (match or {}), "times": times, "after": after, "action": action}
         return self.emulator.script.add(Rule.model_validate(rule))
 
+    def hold(self, times: int = 1, **given: Any) -> Standing:
+        """So many requests arrive, as `fired` counts, and are answered once everything is mended."""
+        self.configure(request_timeout=600.0)
+        return self.fault(times, type="slow", seconds=600, **given)
+
     def mend(self) -> None:
-        """Nothing goes wrong any more."""
+        """Nothing goes wrong any more; what was held is answered."""
         self.emulator.script.clear()
 
     async def expire_tokens(self) -> None:

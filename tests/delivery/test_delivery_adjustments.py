@@ -10,6 +10,7 @@ from rig import ADJUST, APPLY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.adjustment import Foreign
 from sidecar.core.instant import UnixSeconds
+from sidecar.emulator.faults import Standing
 from sidecar.ports import AlreadyRetracted, OriginalNotSent, Replayed, Stored
 
 PERSON: dict[str, Any] = {"msclkid": None, "email_sha256": "a" * 64, "phone_sha256": "b" * 64}
@@ -34,6 +35,14 @@ async def at_microsoft(rig: Rig) -> list[tuple[str | None, str | None]]:
         (item["adjusted"], item["adjusted_value"] if item["adjusted"] else str(item["row"]["ConversionValue"]))
         for item in await rig.ledger()
     ]
+
+
+def upsets(rig: Rig, fault: str, **given: Any) -> Standing:
+    """One upload ends with `fault`; `slow` until all is mended."""
+    if fault == "slow":
+        return rig.hold(**given)
+    rig.configure(request_timeout=0.6)
+    return rig.fault(type=fault, **given)
 
 
 def reason(rig: Rig, seq: int) -> tuple[str, str | None]:
@@ -97,11 +106,11 @@ async def test_refund_before_the_upload_is_no_call_at_all(rig: Rig) -> None:
 async def test_adjustment_that_comes_while_the_conversion_is_on_its_way_follows_it(
     rig: Rig, fault: str, value: str | None
 ) -> None:
-    rig.configure(request_timeout=0.6)
-    rig.fault(type=fault, **({"seconds": 0.3} if fault == "slow" else {}))
+    under_way = upsets(rig, fault)
     (seq,) = await rig.post(value="10")
-    await rig.until(lambda: rig.row(seq)["attempt"] == 1)
+    await rig.until(lambda: under_way.fired)
     row = await adjusted(rig, seq, value)
+    rig.mend()
     assert reason(rig, row) in (("pending", "awaiting_original"), ("pending", "not_yet"))
     await rig.hurry(1)
     assert reason(rig, row) == ("pending", "not_yet")
@@ -149,11 +158,12 @@ async def test_adjustment_of_a_conversion_that_microsoft_asked_for_again_is_appl
 
 
 async def test_adjustment_of_a_refused_conversion_has_nothing_to_adjust(rig: Rig) -> None:
+    under_way = rig.hold()
     rig.fault(type="partial_errors", code=5604)
-    rig.fault(type="slow", seconds=5)
     (seq,) = await rig.post()
-    await rig.until(lambda: rig.row(seq)["attempt"] == 1)
+    await rig.until(lambda: under_way.fired)
     row = await adjusted(rig, seq, "5")
+    rig.mend()
     await rig.until_pending(0)
     assert reason(rig, row) == ("skipped", "original_not_sent")
     assert isinstance(await rig.adjust(seq, "4"), OriginalNotSent)
@@ -179,15 +189,15 @@ async def test_several_restates_leave_the_last_one(rig: Rig) -> None:
 
 @pytest.mark.parametrize("fault", ["slow", "hang", "reset_before", "reset_after"])
 async def test_retract_waits_for_the_restate_that_is_on_its_way(rig: Rig, fault: str) -> None:
-    rig.configure(request_timeout=0.6)
     (seq,) = await delivered(rig)
     restate = await adjusted(rig, seq, "9")
-    rig.fault(match={"operation": ADJUST}, type=fault, **({"seconds": 0.3} if fault == "slow" else {}))
+    under_way = upsets(rig, fault, match={"operation": ADJUST})
     rig.pass_time(6 * HOUR)
-    await rig.until(lambda: rig.row(restate)["attempt"] == 1)
+    await rig.until(lambda: under_way.fired)
     retract = await adjusted(rig, seq)
     assert isinstance(await rig.adjust(seq), Replayed)
     assert isinstance(await rig.adjust(seq, "3"), AlreadyRetracted)
+    rig.mend()
     await rig.hurry()
     assert [reason(rig, row) for row in (restate, retract)] == [("delivered", None)] * 2
     assert [item["row"]["AdjustmentType"] for item in await rig.adjustments()] == ["Restate", "Retract"]

@@ -219,11 +219,13 @@ async def test_goal_that_is_too_young_for_microsoft_alone_is_probed(rig: Rig) ->
 
 async def test_nothing_is_sent_before_the_first_reading_has_ended(rig: Rig) -> None:
     await rig.crash()
-    rig.fault(match={"operation": QUERY}, type="slow", seconds=0.6)
+    rig.hold(match={"operation": QUERY})
     await rig.start()
     await rig.post(2)
     await rig.give_time(0.3)
     assert await rig.requests() == []
+    rig.mend()
+    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
     assert rig.parts.gates.held("main", "Sidecar Purchase") is None
     await rig.until_pending(0)
 
@@ -283,12 +285,13 @@ async def test_another_account_of_microsofts_is_read_before_anything_is_sent_to_
     await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
     main = rig.config.accounts["main"].model_copy(update={"account_id": "200000033"})
     rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "main": main}}))
-    rig.fault(match={"operation": QUERY, "account": "200000033"}, type="slow", seconds=0.4)
+    rig.hold(match={"operation": QUERY, "account": "200000033"})
     rig.map()
     await rig.post(1)
     await rig.give_time(0.2)
     assert await rig.requests() == []
     assert rig.parts.catalogue.of("main").catalogue is None
+    rig.mend()
     await rig.until_pending(0)
 
 

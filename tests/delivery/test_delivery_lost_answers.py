@@ -144,9 +144,11 @@ async def test_faults_of_requests_that_were_on_their_way_together_count_once(rig
     rig.configure(batch_size=1, linger=0)
     await rig.post(20)
     await rig.until_pending(0)
-    rig.fault(times=8, type="slow", seconds=0.3)
+    under_way = rig.hold(times=8)
     rig.fault(times=8, type="status", status=500)
     await rig.post(8)
+    await rig.until(lambda: under_way.fired >= 4)
+    rig.mend()
     await rig.hurry(step=50)
     requests = await rig.requests()
     faults = [request for request in requests if request["fault"] == "slow status"]

@@ -47,11 +47,12 @@ async def test_pause_outlives_a_restart_and_keeps_its_beginning(rig: Rig) -> Non
 
 
 async def test_request_that_is_on_its_way_finishes_and_opens_nothing(rig: Rig) -> None:
-    rig.fault(type="slow", seconds=0.5)
+    under_way = rig.hold()
     await rig.post(5)
-    await rig.until_requests(1)
+    await rig.until(lambda: under_way.fired)
     await rig.parts.pausing.pause("main")
     await rig.post(5)
+    rig.mend()
     await rig.until_pending(5)
     await rig.give_time(0.3)
     assert (len(await rig.requests()), rig.standing()) == (1, {"paused_by_operator"})

@@ -115,13 +115,14 @@ async def test_rows_of_a_batch_that_waits_to_go_again_die_of_age(rig: Rig) -> No
 async def test_row_whose_request_is_on_its_way_does_not_die_of_age(rig: Rig) -> None:
     (seq,) = await rig.post(time=UnixSeconds(now_seconds(rig) - NINETY_DAYS // 1000 + 5))
     await rig.until_pending(0)
-    rig.fault(type="slow", seconds=0.4)
+    under_way = rig.hold()
     rig.fault(type="reset_after")
     (seq,) = await rig.post(time=UnixSeconds(now_seconds(rig) - NINETY_DAYS // 1000 + 5))
-    await rig.until(lambda: rig.row(seq)["claimed"])
+    await rig.until(lambda: under_way.fired)
     rig.clock.offset += 6_000
     await rig.parts.keeper.expire()
     assert rig.row(seq)["state"] == "pending"
+    rig.mend()
     await rig.until(lambda: rig.row(seq)["maybe_sent"])
     await rig.parts.keeper.expire()
     assert (rig.row(seq)["state"], rig.row(seq)["reason"]) == ("dead", "too_old")

@@ -27,10 +27,11 @@ async def test_fifty_requests_with_one_expired_token_share_one_refresh(rig: Rig)
     await rig.post(120)
     await rig.until_pending(0)
     before, sent = await refreshes(rig), len(await rig.requests())
-    rig.fault(times=50, type="slow", seconds=5)
+    under_way = rig.hold(times=50)
     await rig.post(50)
-    await rig.until(lambda: rig.count("claimed = 1") >= 45)
+    await rig.until(lambda: under_way.fired >= 45)
     await rig.expire_tokens()
+    rig.mend()
     await rig.until_pending(0)
     refused = [one for one in (await rig.requests())[sent:] if one["answer"] == "AuthenticationTokenExpired"]
     assert len(refused) >= 40

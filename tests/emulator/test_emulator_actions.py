@@ -44,6 +44,17 @@ async def test_slow_answer_comes_late_and_is_right(client: Client) -> None:
     assert loop.time() - started >= 0.05
 
 
+@pytest.mark.parametrize("path", ["faults", "faults/1"])
+async def test_slow_answer_comes_at_once_when_its_rule_is_removed(client: Client, path: str) -> None:
+    await script(client, {"type": "slow", "seconds": 3_600})
+    held = asyncio.create_task(client.apply(conversion(1)))
+    while not client.emulator.script.standing[0].fired:
+        await asyncio.sleep(0.01)
+    assert not held.done()
+    assert (await client.control("DELETE", path)).status < 300
+    assert (await held).json() == {"PartialErrors": []}
+
+
 async def test_hang_never_answers_and_does_not_hold_up_others_nor_the_end(serve: Serve) -> None:
     async with serve() as client:
         await script(client, {"type": "hang"})
