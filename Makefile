@@ -17,9 +17,8 @@ test: .venv/.test
 	$(BIN)/deptry .
 	$(BIN)/pytest
 
-faults: .venv/.test ## the long trials: kills, faults, every order of the sample shop, a month of 20,000 visitors
-	$(BIN)/pytest -m faults --timeout 3600 -s
-	SIDECAR_GENERATED_BODIES=10000 $(BIN)/pytest --timeout 3600 tests/api/test_generated_bodies.py
+faults: .venv/.test ## the long trials, and a line for each promise of docs/reliability.md
+	SIDECAR_GENERATED_BODIES=10000 $(BIN)/pytest -m "faults or promise" --promises --timeout 3600
 
 bench: .venv/.run ## look-up and claim beside ever more stored clicks; CLICKS=100000 for a short run
 	$(BIN)/python bench/clicks.py $(CLICKS)

@@ -1,13 +1,17 @@
-"""Real processes for the tests of service and faults; whatever a test starts is ended with it, by its pid."""
+"""Real processes for the tests of service and faults; whatever a test starts is ended with it, by its pid.
+
+And the promises: what tests show of them is gathered, and printed at the end of a run with `--promises`.
+"""
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import aiohttp
 import pytest
 from processes.running import Starter
 from processes.service import Services
+from promises import BY_ID, PROMISES, Results, Show, Shown
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; what it starts would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -26,3 +30,64 @@ async def services(starter: Starter) -> AsyncIterator[Services]:
     """Starts sidecars, and a client session to call them."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
         yield Services(starter, session)
+
+
+# --- Promises --------------------------------------------------------------------------------------------------------
+
+RESULTS = pytest.StashKey[Results]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--promises", action="store_true", help="a line for each promise, failing unless all are kept")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RESULTS] = Results()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        unknown = set(_promises_of(item)) - set(BY_ID)
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid}: no promise {', '.join(sorted(unknown))}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for promise_id in _promises_of(item):
+            item.config.stash[RESULTS].broken[promise_id].append(item.nodeid)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("promises"):
+        terminalreporter.section("promises")
+        for promise in PROMISES:
+            terminalreporter.line(config.stash[RESULTS].line(promise))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("promises") and session.exitstatus == 0 and session.config.stash[RESULTS].failed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _promises_of(item: pytest.Item) -> list[str]:
+    return [promise_id for mark in item.iter_markers("promise") for promise_id in mark.args]
+
+
+@pytest.fixture
+def shown(request: pytest.FixtureRequest) -> Show:
+    """Tells what a test saw of the promise of its mark, or of the one that is named: `shown("500 kills", lost=0)`."""
+    own = _promises_of(request.node)
+
+    def show(tried: str, lost: int, figure: str = "", promise: str | None = None) -> None:
+        promise_id = promise or own[0]
+        assert promise_id in own, f"mark the test with {promise_id} too"
+        request.config.stash[RESULTS].shown[promise_id].append(Shown(tried, lost, figure))
+        assert lost == 0, f"{promise_id}: {BY_ID[promise_id].sentence}: {lost} of {tried}"
+
+    return show

@@ -8,6 +8,7 @@ import pytest
 from processes import trace
 from processes.running import Starter
 from processes.service import Services, Sidecar, config
+from promises import Show
 
 ORDER = r"FSYNC-\d{6}"
 
@@ -77,6 +78,7 @@ def _check(verdict: trace.Oracle, answers: int) -> None:
     assert verdict.syncs >= answers // 2
 
 
+@pytest.mark.promise("A1")
 async def test_no_202_leaves_before_its_row_is_fsynced(starter: Starter, services: Services) -> None:
     """The short form: 100 answers."""
     program = trace.strace()
@@ -86,10 +88,13 @@ async def test_no_202_leaves_before_its_row_is_fsynced(starter: Starter, service
 
 
 @pytest.mark.faults
+@pytest.mark.promise("A1")
 @pytest.mark.timeout(600)
-async def test_no_202_of_1000_leaves_before_its_row_is_fsynced(starter: Starter, services: Services) -> None:
+async def test_no_202_of_1000_leaves_before_its_row_is_fsynced(
+    starter: Starter, services: Services, shown: Show
+) -> None:
     program = trace.strace()
     assert program is not None, trace.INSTALL
     verdict = await _trace(starter, services, program, 1_000)
     _check(verdict, 1_000)
-    print(f"\n202 after fsync: {len(verdict.answered)} answers, {verdict.syncs} syncs of the WAL, 0 answers too early")
+    shown(f"{len(verdict.answered):,} answers", len(verdict.broken), f"{verdict.syncs:,} syncs of the WAL")
