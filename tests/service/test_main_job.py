@@ -96,9 +96,9 @@ class Trial:
 
     async def _check_ended(self) -> None:
         dead = {row["order_id"]: row for row in await self.sidecar.rows(state="dead")}
-        assert dead.keys() == {
-            order_id for order_id, (conversion, _) in self.books.accepted.items() if _dies(conversion)
-        }
+        waiting = await self._waiting()
+        doomed = {order_id for order_id, (conversion, _) in self.books.accepted.items() if _dies(conversion)}
+        assert dead.keys() == doomed - waiting
         assert {row["error_code"] for row in dead.values()} == {5616}
         assert all(row["reason"] == row["error"] and row["fix"] for row in dead.values())
         skipped = {row["order_id"]: row for row in await self.sidecar.rows(state="skipped")}
@@ -120,7 +120,7 @@ class Trial:
         rows = await self.there.ledger()
         changed = [row["raw"] for row in rows if row["changed"]]
         assert not changed, changed[:3]
-        waiting = {row["order_id"] for row in await self.sidecar.rows(state="pending")}
+        waiting = await self._waiting()
         accepted = self.books.accepted.items()
         unsure = {person(conversion) for order_id, (conversion, _) in accepted if order_id in waiting}
         wanted = [timed for _, timed in accepted if _goes(timed[0]) and person(timed[0]) not in unsure]
@@ -128,6 +128,10 @@ class Trial:
         told = differences(wanted, found)
         assert not told, "\n".join(told[:5])
         assert len(rows) <= len(accepted)
+
+    async def _waiting(self) -> set[str]:
+        """Orders that Microsoft asked to have again in a minute."""
+        return {row["order_id"] for row in await self.sidecar.rows(state="pending")}
 
 
 async def _run(starter: Starter, services: Services, *, step: int, rounds: int, batch_size: int) -> Trial:
@@ -146,10 +150,10 @@ async def test_every_accepted_order_of_a_shop_reaches_microsoft_once_through_eve
 ) -> None:
     """The short form: every 23rd customer; rows that wait a minute for another try may still wait."""
     trial = await _run(starter, services, step=23, rounds=1, batch_size=150)
-    await trial.wait_for_retries_only(60)
+    await trial.wait_for_retries_only(100)
     accounts = await trial.check()
     assert accounts["delivered"] > 2_000
-    assert 0 < accounts["pending"] <= 4
+    assert accounts["pending"] <= 4
     assert len(await trial.there.ledger()) == accounts["delivered"]
 
 
