@@ -18,6 +18,7 @@ _VERBS = (
     Verb("erase", "sidecar.cli.erasing", "Forget everything that identifies a person."),
     Verb("pause", "sidecar.cli.pausing", "Stop the delivery of an account; conversions are kept."),
     Verb("resume", "sidecar.cli.pausing", "Let a paused account go on."),
+    Verb("backup", "sidecar.cli.backing_up", "A consistent copy of the outbox, also while the sidecar runs."),
     Verb("emulator", "sidecar.cli.emulating", "The Microsoft Advertising stand-in alone, for your own tests."),
 )
 

@@ -11,6 +11,7 @@ from sidecar.cli.verbs import wants_colour
 
 VERBS = (
     *("run", "check", "connect", "goals", "send", "hash", "logs", "explain", "replay", "erase", "pause", "resume"),
+    "backup",
     "emulator",
 )
 

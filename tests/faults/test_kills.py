@@ -1,55 +1,23 @@
 """kill -9 at random moments, again and again: what was answered 202 is there, and nothing counts twice."""
 
 import asyncio
-import contextlib
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import aiohttp
 import pytest
 from processes import shop
 from processes.emulator import Microsoft, microsoft
-from processes.expected import Timed, differences, held, is_identified, received, second
+from processes.expected import differences, received
+from processes.patient import Patient, identified
 from processes.running import Starter
-from processes.service import EVENTS, GOALS, LISTENING, Json, Services, Sidecar, config
+from processes.service import GOALS, LISTENING, Json, Services, Sidecar, config
 from promises import Show
 
 CLIENTS = 4
 LONGEST_LIFE_SECONDS = 1.5
-LONGEST_PAUSE_SECONDS = 0.05
-SIZES = (1, 1, 1, 1, 3, 20)
 KILLED_AT_START = 0.15
 """The share of lives that end before the service listens."""
-
-
-@dataclass
-class Backend:
-    """Posts its orders one request after another, and repeats a request until it is answered, as told to clients."""
-
-    waiting: list[Json]
-    chance: random.Random
-    answered: dict[str, Timed] = field(default_factory=dict)
-    unanswered: int = 0
-
-    async def post_until_killed(self, sidecar: Sidecar) -> None:
-        """Until the connection breaks; what has no answer stays first in line."""
-        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
-            while self.waiting:
-                await asyncio.sleep(self.chance.uniform(0, LONGEST_PAUSE_SECONDS))
-                chunk = self.waiting[: self.chance.choice(SIZES)]
-                self.unanswered += 1
-                answer = await sidecar.post(chunk)
-                self.unanswered -= 1
-                self._note(chunk, answer.status, answer.json())
-
-    def _note(self, chunk: list[Json], status: int, answer: Json) -> None:
-        if status == 503:  # outcome unknown: the same again
-            return
-        assert status == 202, answer
-        for body in chunk:
-            self.answered[body["order_id"]] = held(body, EVENTS), second(body["time"])
-        del self.waiting[: len(chunk)]
 
 
 @dataclass
@@ -58,7 +26,7 @@ class Trial:
 
     services: Services
     settings: Json
-    backends: list[Backend]
+    backends: list[Patient]
     chance: random.Random
     early: int = 0
 
@@ -97,8 +65,7 @@ async def _trouble(there: Microsoft) -> None:
 
 def _bodies(rounds: int) -> list[Json]:
     """Orders enough for so many lives."""
-    found = (order.body() for order in shop.orders(int(time.time()), step=max(2, 180 // rounds)))
-    return [body for body in found if is_identified(held(body, EVENTS))]
+    return identified(shop.orders(int(time.time()), step=max(2, 180 // rounds)))
 
 
 async def _kill_often(starter: Starter, services: Services, rounds: int, seed: int) -> tuple[str, int, str]:
@@ -106,7 +73,7 @@ async def _kill_often(starter: Starter, services: Services, rounds: int, seed: i
     there = await starter.stack.enter_async_context(microsoft(starter, *GOALS))
     await _trouble(there)
     bodies = _bodies(rounds)
-    backends = [Backend(bodies[n::CLIENTS], random.Random(seed + n)) for n in range(CLIENTS)]
+    backends = [Patient(bodies[n::CLIENTS], random.Random(seed + n)) for n in range(CLIENTS)]
     trial = Trial(services, config(there, delivery={"batch_size": 100}), backends, random.Random(seed))
     for _ in range(rounds):
         await trial.live_and_die()

@@ -109,7 +109,7 @@ def _lock(handle: int, path: Path) -> None:
 async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
     """The one connection that writes, with the newest schema; OutboxRefused when the file is not for us."""
     _claim_file(path)
-    database = _connection(f"file:{_quoted(path)}?mode=rw")
+    database = _connection(f"file:{quoted(path)}?mode=rw")
     async with database:
         try:
             await database.call(lambda db: _prepare(db, path, environment))
@@ -159,7 +159,7 @@ def _claim_file(path: Path) -> None:
 @contextlib.asynccontextmanager
 async def reader(path: Path) -> AsyncIterator[Database]:
     """A connection that cannot write and never checkpoints."""
-    async with _connection(f"file:{_quoted(path)}?mode=ro") as database:
+    async with _connection(f"file:{quoted(path)}?mode=ro") as database:
         await database.call(lambda db: db.executescript(_READER_SETTINGS))
         yield database
 
@@ -171,14 +171,15 @@ def _connection(uri: str) -> Database:
     return Database(connect, iter_chunk_size=1000)
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """The path as it stands in an SQLite URI."""
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _prepare(db: sqlite3.Connection, path: Path, environment: str) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise OutboxRefused(f"SQLite 3.38 or newer is needed; this Python has {sqlite3.sqlite_version}")
-    _refuse_foreign(db, path)
+    refuse_foreign(db, path)
     _refuse_newer(db, path)
     if _schema_version(db) == 0:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a new file takes it: room to shrink one day
@@ -188,8 +189,8 @@ def _prepare(db: sqlite3.Connection, path: Path, environment: str) -> None:
     _pin_environment(db, path, environment)
 
 
-def _refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database that some other program made."""
+def refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
+    """OutboxRefused for a database that some other program made."""
     application_id = db.execute("PRAGMA application_id").fetchone()[0]
     is_empty = db.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone()[0]
     if application_id != APPLICATION_ID and not is_empty:

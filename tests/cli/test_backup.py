@@ -1,0 +1,77 @@
+"""`sidecar backup`: what it refuses, and what it leaves behind."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from cli_rig import Service, sidecar
+from click.testing import Result
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    """Its outbox has been made, and nobody runs any more."""
+    service = Service(tmp_path)
+    with service.running():
+        assert sidecar("send", "lead", "--email", "a@example.com", "--wait", "20", url=service.url).exit_code == 0
+    return service
+
+
+def backup(service: Service, name: str = "copy.db") -> Result:
+    return sidecar("backup", "--config", str(service.config), str(service.folder / name))
+
+
+def test_copy_is_complete_and_for_its_owner_alone(service: Service) -> None:
+    result = backup(service)
+    assert result.exit_code == 0, result.output
+    copy = service.folder / "copy.db"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert "copy.db: 0.1 MiB, checked. Rows: 0 pending, 1 delivered, 0 skipped, 0 dead, 0 canceled." in result.output
+    with sqlite3.connect(copy) as opened:
+        assert opened.execute("SELECT state FROM entries").fetchall() == [("delivered",)]
+    assert not list(service.folder.glob(".copy*"))
+
+
+def test_existing_file_is_left_alone(service: Service) -> None:
+    (service.folder / "copy.db").write_text("something else")
+    result = backup(service)
+    assert result.exit_code == 1
+    assert "exists already and is left alone; name a new file" in result.output
+    assert (service.folder / "copy.db").read_text() == "something else"
+
+
+def test_outbox_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    result = backup(Service(tmp_path))
+    assert result.exit_code == 1
+    assert "there is no outbox" in result.output
+    assert "storage.url" in result.output
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
+
+
+def test_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "outbox.db") as other:
+        other.execute("CREATE TABLE theirs (id)")
+    result = backup(Service(tmp_path))
+    assert result.exit_code == 1
+    assert "another program" in result.output
+    assert not (tmp_path / "copy.db").exists()
+
+
+@pytest.mark.parametrize("offset", [0, 100, 4_096 * 3, 4_096 * 9], ids=str)
+def test_damaged_outbox_makes_no_backup(service: Service, offset: int) -> None:
+    """A copy that is as damaged would be found out on the day it is needed."""
+    outbox = service.folder / "outbox.db"
+    content = bytearray(outbox.read_bytes())
+    content[offset : offset + 64] = bytes(byte ^ 0xFF for byte in content[offset : offset + 64])
+    outbox.write_bytes(content)
+    result = backup(service)
+    assert result.exit_code == 1, result.output
+    assert "is damaged" in result.output
+    assert ".recover" in result.output
+    assert not list(service.folder.glob("*copy*"))
+
+
+def test_folder_that_is_not_there_is_named(service: Service) -> None:
+    result = backup(service, "nowhere/copy.db")
+    assert result.exit_code == 1
+    assert "cannot be written: No such file or directory; name a file in a folder that exists" in result.output
