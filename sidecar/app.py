@@ -86,7 +86,8 @@ class Service:
 
     def _leave_as_it_is(self, error: BaseException) -> None:
         """End at once with 1: closing the outbox in order would write to a file that can no longer be trusted."""
-        self.parts.telemetry.loop_failed("committer", error)
+        path = self.parts.settings.config.storage.path
+        self.parts.telemetry.trouble_raised("storage_broken", detail=f"{path}: {error}")
         self.parts.telemetry.close()
         os._exit(1)
 
@@ -96,7 +97,7 @@ class Service:
         tasks.create_task(parts.outbox.committer.run())
         telling = tasks.create_task(parts.telemetry.run(parts.journal))
         flushing = tasks.create_task(parts.flusher.run())
-        loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), self._reloads())
+        loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.outbox.check(), self._reloads())
         endless = [tasks.create_task(work) for work in loops]
         tasks.create_task(parts.keeper.run(self._stopping))
         await self._prepare(parts.settings)

@@ -372,6 +372,14 @@ _ALL = (
         "Check the disk and the rights on the outbox file; the message names the error.",
     ),
     Trouble(
+        "storage_broken",
+        "The outbox can no longer be trusted",
+        "The disk failed while the outbox was written, or something in the file is not as SQLite left it. The sidecar "
+        "ended itself at once, so that nothing is acknowledged that may be lost.",
+        "Look at the disk (`dmesg`, SMART, free space), then start the sidecar again: a sound file goes on where it "
+        "was, a damaged one is refused with what to do. Whatever was answered 503 or not at all must be sent again.",
+    ),
+    Trouble(
         "loop_failed",
         "Something unexpected happened inside the sidecar",
         "An error that should not occur; the log line carries its place.",

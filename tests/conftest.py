@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from hypothesis import settings
 from processes.running import Starter
 from processes.service import Services
 from promises import BY_ID, PROMISES, Results, Show, Shown
@@ -32,6 +33,12 @@ async def services(starter: Starter) -> AsyncIterator[Services]:
         yield Services(starter, session)
 
 
+# --- Properties ------------------------------------------------------------------------------------------------------
+
+settings.register_profile("same each time", derandomize=True)
+settings.register_profile("other each time", print_blob=True)
+
+
 # --- Promises --------------------------------------------------------------------------------------------------------
 
 RESULTS = pytest.StashKey[Results]()
@@ -43,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RESULTS] = Results()
+    settings.load_profile("other each time" if config.getoption("promises") else "same each time")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

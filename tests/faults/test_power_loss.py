@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 import pytest
 from processes import shop, unsafe
 from processes.patient import Patient, identified
-from processes.power import INSTALL, Power, order_ids, power
+from processes.power import Power, order_ids, power
+from processes.preloaded import needs_gcc
 from processes.running import Starter
 from processes.service import Json, Services, config
 from promises import Show
@@ -64,10 +64,9 @@ async def _cut_often(starter: Starter, services: Services, cuts: int, seed: int)
     )
 
 
+@needs_gcc
 async def test_power_cut_loses_nothing_that_was_answered(starter: Starter, services: Services) -> None:
     """The short form: three cuts."""
-    if shutil.which("gcc") is None:
-        pytest.skip(INSTALL)
     _, lost, _ = await _cut_often(starter, services, cuts=3, seed=11)
     assert lost == 0
 
@@ -79,13 +78,12 @@ async def test_200_power_cuts_lose_nothing_that_was_answered(starter: Starter, s
     shown(*await _cut_often(starter, services, cuts=200, seed=200))
 
 
+@needs_gcc
 @pytest.mark.parametrize("synchronous", ["NORMAL", "OFF"])
 async def test_without_an_fsync_for_each_answer_a_power_cut_does_lose_orders(
     starter: Starter, services: Services, synchronous: str
 ) -> None:
     """What is cut is really cut: the same trial finds the loss where there is one."""
-    if shutil.which("gcc") is None:
-        pytest.skip(INSTALL)
     supply = await power(starter)
     backends = _backends(identified(shop.orders(int(time.time()), step=200)), seed=3)
     running = await services.launch(

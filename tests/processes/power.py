@@ -3,7 +3,6 @@
 Or, as disks do, that and any of the blocks that were written since.
 """
 
-import asyncio
 import contextlib
 import random
 import shutil
@@ -11,10 +10,9 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from processes.preloaded import compiled
 from processes.running import Starter
 
-SOURCE = Path(__file__).parents[1] / "faults" / "power_loss.c"
-INSTALL = "gcc is needed for this check: install it (`apt-get install gcc libc6-dev`), Linux only"
 SUFFIXES = ("", "-wal")
 BLOCK = 512
 """What a disk writes whole, or not at all."""
@@ -84,15 +82,9 @@ def _mixed(certain: bytes, written: bytes, chance: random.Random) -> bytes:
 
 async def power(starter: Starter, database: str = "outbox.db") -> Power:
     """Power for an outbox of that name in the starter's folder, which does not exist yet."""
-    library, shadow = starter.folder / "power_loss.so", starter.folder / "fsynced"
+    shadow = starter.folder / "fsynced"
     shadow.mkdir()
-    compiler = shutil.which("gcc")
-    assert compiler is not None, INSTALL
-    compiling = await asyncio.create_subprocess_exec(
-        *(compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-o", str(library), str(SOURCE), "-ldl")
-    )
-    assert await compiling.wait() == 0
-    return Power(starter.folder.resolve() / database, library, shadow)
+    return Power(starter.folder.resolve() / database, await compiled("power_loss", starter.folder), shadow)
 
 
 def order_ids(database: Path) -> set[str]:

@@ -170,7 +170,7 @@ class SqliteHouse:
         before = self.path
         self._opened += 1
         self.path.parent.mkdir()
-        for suffix in ("", "-wal"):
+        for suffix in ("", "-wal", ".last"):
             shutil.copy(f"{before}{suffix}", f"{self.path}{suffix}")
         await self.close()
 

@@ -66,6 +66,7 @@ class Shop(RuleBasedStateMachine):
         self.said: dict[int, Decimal | None] = {}
         self.clicks: dict[int, str] = {}
         self.in_flight: Claim | None = None
+        self.restates = 0
 
     def run(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
@@ -90,6 +91,7 @@ class Shop(RuleBasedStateMachine):
     @rule(data=st.data(), value=st.none() | st.integers(0, 50))
     def adjust(self, data: st.DataObject, value: int | None) -> None:
         seq = data.draw(st.sampled_from(list(self.said)))
+        self.restates += 1
         wanted = Adjustment(
             type=AdjustmentType.RETRACT if value is None else AdjustmentType.RESTATE,
             target=ById(seq, None),
@@ -97,7 +99,7 @@ class Shop(RuleBasedStateMachine):
             currency=None,
             time=seconds(self.now),
             time_given=False,
-            idempotency_key=None if value is None else f"{self.now}-{data.draw(st.integers(0, 2**32))}",
+            idempotency_key=None if value is None else f"RESTATE-{self.restates}",
         )
         (result,) = self.run(self.outbox.adjust([Adjusting(wanted, self.now, "request-2")]))
         if self.said[seq] is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sidecar.ports import Counts
 from sidecar.store.sqlite.counting import counts
-from sidecar.store.sqlite.database import quoted, refuse_foreign
+from sidecar.store.sqlite.database import code_of, fsync, quoted, refuse_foreign
 
 
 class BackupFailed(Exception):
@@ -88,7 +88,7 @@ def _damaged(source: Path, told: object) -> str:
 
 
 def _told(error: sqlite3.Error, source: Path, target: Path) -> str:
-    match (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF:
+    match code_of(error) & 0xFF:
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             return (
                 f"{target} could not be written: {error}. Most likely the disk is full: make room, or write elsewhere"
@@ -104,18 +104,10 @@ def _told(error: sqlite3.Error, source: Path, target: Path) -> str:
 def _publish(part: Path, target: Path) -> None:
     """Give the whole file its name, unless another has taken it; all of it lasting."""
     try:
-        _fsync(part)
+        fsync(part)
         os.link(part, target)
-        _fsync(target.parent)
+        fsync(target.parent)
     except FileExistsError:
         raise BackupFailed(f"{target} exists already and is left alone; name a new file") from None
     except OSError as error:
         raise BackupFailed(f"{target} cannot be written: {error.strerror}") from error
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

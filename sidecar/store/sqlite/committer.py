@@ -15,7 +15,8 @@ from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from sidecar.ports import StorageUnavailable
-from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.database import Database, code_of, is_damage
+from sidecar.store.sqlite.soundness import COUNT_COMMIT
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -34,8 +35,6 @@ MAX_GROUP_ROWS = 2_000
 
 PATIENCE = 20
 """Rounds that work which can wait lets pass: a busy hour must neither keep the journal nor pruning from going on."""
-
-_FATAL_ERRORS = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_FSYNC))
 
 _ITEM_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """What SQLite raises for what it was given, not for its own state."""
@@ -67,6 +66,8 @@ class Committer(Generic[Item, Result]):
     intake: Callable[[sqlite3.Connection, list[Item]], list[Result]]
     committed: Callable[[sqlite3.Connection], None] = lambda db: None
     """Called on the connection's thread after each commit and before anybody is answered."""
+    noted: Callable[[int], None] = lambda number: None
+    """Called there too, with the number of the commit."""
     min_free_bytes: int = 0
     on_group: Callable[[int, float], None] = lambda rows, seconds: None
     _intake: deque[_Waiting[Item]] = field(default_factory=deque)
@@ -80,6 +81,7 @@ class Committer(Generic[Item, Result]):
     """Rounds since work that can wait was last done."""
     _singly: int = 0
     """How many of the first waiting callers get a transaction of their own."""
+    _broken: StorageBroken | None = None
 
     async def put(self, items: Sequence[Item]) -> list[Result]:
         """Write `items`; returns once they are fsynced. StorageUnavailable when that cannot be said.
@@ -123,8 +125,15 @@ class Committer(Generic[Item, Result]):
         self._stopping = True
         self._wake.set()
 
+    def damaged(self, error: Exception) -> None:
+        """Somebody who reads has found the file damaged: `run` ends with StorageBroken."""
+        self._broken = StorageBroken(str(error))
+        self._wake.set()
+
     async def _next(self) -> bool:
         """Do one round of work; False when there will be none any more."""
+        if self._broken is not None:
+            raise self._broken
         if self._intake:
             await self._commit_group()
         if self._urgent:
@@ -190,7 +199,8 @@ class Committer(Generic[Item, Result]):
         return self._transact(db, lambda db: self.intake(db, items))
 
     def _transact(self, db: sqlite3.Connection, work: Work[T]) -> T:
-        result = _in_transaction(db, work)
+        result, number = _in_transaction(db, work)
+        self.noted(number)
         self.committed(db)
         return result
 
@@ -223,17 +233,21 @@ class Committer(Generic[Item, Result]):
             _fail(done, _stopped())
 
 
-def _in_transaction(db: sqlite3.Connection, work: Work[T]) -> T:
-    """Run `work` between BEGIN and COMMIT; whatever happens, the connection is out of the transaction afterwards."""
+def _in_transaction(db: sqlite3.Connection, work: Work[T]) -> tuple[T, int]:
+    """Run `work` between BEGIN and COMMIT; its result, and the number of the commit.
+
+    Whatever happens, the connection is out of the transaction afterwards.
+    """
     db.execute("BEGIN IMMEDIATE")
     try:
         result = work(db)
+        number: int = db.execute(COUNT_COMMIT).fetchone()[0]
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-    return result
+    return result, number
 
 
 def _answer(group: list[_Waiting[Item]], results: list[Result]) -> None:
@@ -264,15 +278,10 @@ def _is_storage_error(error: Exception) -> bool:
 def _for_caller(error: Exception) -> Exception:
     if not isinstance(error, sqlite3.Error) or isinstance(error, _ITEM_ERRORS):
         return error
-    code = "disk_nearly_full" if _code(error) == sqlite3.SQLITE_FULL else "storage_failed"
+    code = "disk_nearly_full" if code_of(error) == sqlite3.SQLITE_FULL else "storage_failed"
     return StorageUnavailable(code, f"SQLite could not write: {error}")
 
 
 def _raise_if_fatal(error: Exception) -> None:
-    code = _code(error)
-    if code in _FATAL_ERRORS or code & 0xFF == sqlite3.SQLITE_CORRUPT:
-        raise StorageBroken(f"the outbox can no longer be trusted: {error}") from error
-
-
-def _code(error: Exception) -> int:
-    return getattr(error, "sqlite_errorcode", None) or 0
+    if code_of(error) == sqlite3.SQLITE_IOERR_FSYNC or is_damage(error):
+        raise StorageBroken(str(error)) from error

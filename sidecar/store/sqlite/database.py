@@ -57,14 +57,32 @@ class Database(aiosqlite.Connection):
     statement. Statements never pass through aiosqlite's debug log, which would print their parameters.
     """
 
+    on_damage: Callable[[Exception], None] = staticmethod(lambda error: None)
+    """Told when the file turns out to be damaged."""
+
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The result of `work(connection)`, run on the connection's thread."""
-        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        try:
+            result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        except sqlite3.Error as error:
+            if is_damage(error):
+                self.on_damage(error)
+            raise
         return result
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         return self
+
+
+def code_of(error: Exception) -> int:
+    """SQLite's extended code; 0 where it is no error of its own."""
+    return getattr(error, "sqlite_errorcode", None) or 0
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether SQLite met something in the file that should not be there."""
+    return code_of(error) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @contextlib.contextmanager
@@ -74,13 +92,30 @@ def owned(path: Path) -> Iterator[None]:
     A file of its own: closing any handle of the database itself would drop POSIX locks that SQLite relies on.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(path.parent)
         handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise _unusable(path, error) from error
     try:
         _lock(handle, path)
         yield
+    finally:
+        os.close(handle)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it and those above it, with names that outlast a power cut."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in new:
+        fsync(one.parent)
+
+
+def fsync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, last."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -121,8 +156,7 @@ async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
 
 def unusable(path: Path, error: sqlite3.DatabaseError) -> OutboxRefused:
     """What to tell an operator of an error at the start; a full disk says nothing against the file."""
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+    if code_of(error) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return OutboxRefused(
             f"the outbox {path} cannot be opened: {error}. Most likely the disk is full: make room there and start "
             "again. It was left as it is"
@@ -145,15 +179,21 @@ def _claim_file(path: Path) -> None:
     SQLite takes a file of a few bytes for an empty database and writes over it, hence the look at what is in it.
     """
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            beginning = os.read(handle, len(_MAGIC))
-        finally:
-            os.close(handle)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        fsync(path.parent)
+        usable = is_database(path) or not path.stat().st_size
     except OSError as error:
         raise _unusable(path, error) from error
-    if beginning not in (b"", _MAGIC):
+    if not usable:
         raise OutboxRefused(f"{path} is no SQLite database. It was left as it is; name another file in storage.url")
+
+
+def is_database(path: Path) -> bool:
+    """Whether it is a file that begins like one of SQLite's."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
 
 
 @contextlib.asynccontextmanager

@@ -1,5 +1,6 @@
 """The SQLite outbox: the port's calls, each handed to the committer or to a reading connection."""
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -33,8 +34,15 @@ from sidecar.store.sqlite import adjusting, clicks, delivery, pruning, reading, 
 from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
-from sidecar.store.sqlite.database import Database, owned, reader, unusable, writer
+from sidecar.store.sqlite.database import Database, OutboxRefused, owned, reader, unusable, writer
 from sidecar.store.sqlite.intake import known_results, write_arrivals
+from sidecar.store.sqlite.soundness import (
+    CHECKED_FIRST_BYTES,
+    LastCommit,
+    examine_whole,
+    examined,
+    last_commit,
+)
 
 OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)"
 
@@ -62,6 +70,7 @@ class SqliteOutbox:
         due_reader: Database,
         reader: Database,
         path: Path,
+        last: LastCommit,
         *,
         max_pending: int,
         min_free_bytes: int,
@@ -72,6 +81,8 @@ class SqliteOutbox:
         """For the flusher alone."""
         self.reader = reader
         """For everybody but the flusher: a long list must not hold up a claim."""
+        self._path = path
+        self._last = last
         self._max_pending = max_pending
         self._settle_millis = settle_millis
         self._lanes: dict[int, Lane] = {}
@@ -84,9 +95,12 @@ class SqliteOutbox:
             path,
             self._write_group,
             committed=self._recount,
+            noted=last.note,
             min_free_bytes=min_free_bytes,
             on_group=on_group,
         )
+        for reading_connection in (due_reader, reader):
+            reading_connection.on_damage = self.committer.damaged
 
     @property
     def lanes(self) -> Sequence[Lane]:
@@ -101,6 +115,20 @@ class SqliteOutbox:
         await self.committer.database.call(lambda db: delivery.recover(db, now))
         self._know_lanes(await self.due_reader.call(delivery.load_lanes))
         self._counts = await self.due_reader.call(counts)
+
+    async def check(self) -> None:
+        """Check a file that was too large to be checked before it was used; damage ends the committer."""
+        if self._path.stat().st_size <= CHECKED_FIRST_BYTES:
+            return
+        async with reader(self._path) as database:
+            try:
+                await database.call(lambda db: examine_whole(self._path, db))
+            except OutboxRefused as refused:
+                self._last.note_damage(str(refused))
+                self.committer.damaged(refused)
+            except asyncio.CancelledError:
+                await database.interrupt()
+                raise
 
     async def open_lanes(self, lanes: Sequence[tuple[str, str]]) -> None:
         missing = [lane for lane in lanes if lane not in self._lane_ids]
@@ -281,7 +309,9 @@ async def open_outbox(
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(owned(path))
-        database = await stack.enter_async_context(writer(path, environment))
+        with examined(path):
+            database = await stack.enter_async_context(writer(path, environment))
+        last = stack.enter_context(last_commit(path))
         due_reader = await stack.enter_async_context(reader(path))
         list_reader = await stack.enter_async_context(reader(path))
         outbox = SqliteOutbox(
@@ -289,6 +319,7 @@ async def open_outbox(
             due_reader,
             list_reader,
             path,
+            last,
             max_pending=max_pending,
             min_free_bytes=min_free_bytes,
             settle_millis=settle_millis,

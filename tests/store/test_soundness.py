@@ -1,0 +1,152 @@
+"""What was left is looked at before it is used: nothing is missing at its end, nothing is damaged inside."""
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from outbox_building import NOW, SqliteHouse, orders, put, record_of
+
+from sidecar.store.sqlite import outbox as outbox_module
+from sidecar.store.sqlite.committer import StorageBroken
+from sidecar.store.sqlite.database import OutboxRefused, writer
+from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+
+
+@pytest.fixture
+async def killed(tmp_path: Path) -> Path:
+    """An outbox whose process was killed: most rows are in its write-ahead log alone."""
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    for start in range(0, 30, 10):
+        await put(outbox, *orders(10, start))
+    await house.crash()
+    path = house.path
+    assert path.with_name("outbox.db-wal").stat().st_size > 0
+    return path
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[SqliteOutbox]:
+    async with open_outbox(path, "emulator", NOW) as outbox:
+        yield outbox
+
+
+async def refusal(path: Path) -> str:
+    with pytest.raises(OutboxRefused) as refused:
+        async with opened(path):
+            pass
+    told = str(refused.value)
+    assert ".recover" in told
+    assert "remove outbox.db.last" in told
+    return told
+
+
+async def test_log_of_a_killed_process_is_taken_up(killed: Path) -> None:
+    async with opened(killed) as outbox:
+        assert (await record_of(outbox, 30)).seq == 30
+
+
+async def test_missing_log_is_noticed(killed: Path) -> None:
+    killed.with_name("outbox.db-wal").unlink()
+    assert "outbox.db-wal is missing, cut short or damaged" in await refusal(killed)
+
+
+async def test_log_that_lacks_the_last_commit_alone_is_noticed(killed: Path) -> None:
+    log = killed.with_name("outbox.db-wal")
+    log.write_bytes(log.read_bytes()[:-1])
+    assert "it ends with transaction" in await refusal(killed)
+
+
+async def test_file_that_vanished_is_not_made_anew(killed: Path) -> None:
+    killed.unlink()
+    assert "missing or empty" in await refusal(killed)
+    assert not killed.exists()
+    killed.with_name("outbox.db-wal").unlink()
+    assert "missing or empty" in await refusal(killed)
+
+
+async def test_operator_who_gives_up_what_is_missing_removes_the_note(killed: Path) -> None:
+    for end in ("", "-wal", ".last"):
+        killed.with_name(f"outbox.db{end}").unlink()
+    async with opened(killed) as outbox:
+        assert outbox.counts.pending == 0
+
+
+@pytest.mark.parametrize("note", [b"", b"\0" * 21, b"1234", b"00000000000000000001\n"], ids=repr)
+async def test_note_that_a_power_cut_left_behind_or_unreadable_says_nothing_wrong(killed: Path, note: bytes) -> None:
+    killed.with_name("outbox.db.last").write_bytes(note)
+    async with opened(killed) as outbox:
+        assert outbox.counts.pending == 30
+
+
+async def test_file_of_a_version_that_did_not_count_commits_is_taken_up(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    async with writer(path, "emulator"):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE commits")
+        db.execute("PRAGMA user_version = 5")
+        db.commit()
+    async with opened(path):
+        pass
+
+
+# --- While it is used ------------------------------------------------------------------------------------------------
+
+
+def damage(path: Path) -> None:
+    """Overwrite every page that holds orders; what is read at the start is left."""
+    content = bytearray(path.read_bytes())
+    for page in range(0, len(content), 4_096):
+        if b"ORDER-" in content[page : page + 4_096]:
+            content[page : page + 4_096] = random.Random(page).randbytes(4_096)
+    path.write_bytes(content)
+
+
+@pytest.fixture
+async def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A large file, as far as we are concerned: it is checked beside the work."""
+    for module in ("outbox", "soundness"):
+        monkeypatch.setattr(f"sidecar.store.sqlite.{module}.CHECKED_FIRST_BYTES", 0)
+    house = SqliteHouse(tmp_path)
+    await put(await house.open(), *orders(500))
+    await house.close()
+    damage(house.path)
+    return house.path
+
+
+async def test_damage_of_a_large_file_ends_the_committer_and_refuses_the_next_start(damaged: Path) -> None:
+    async with opened(damaged) as outbox:
+        running = asyncio.create_task(outbox.committer.run())
+        await outbox.check()
+        with pytest.raises(StorageBroken):
+            await running
+    assert "is damaged" in await refusal(damaged)
+
+
+async def test_damage_that_a_reader_meets_ends_the_committer(damaged: Path) -> None:
+    async with opened(damaged) as outbox:
+        running = asyncio.create_task(outbox.committer.run())
+        with pytest.raises(sqlite3.DatabaseError):
+            for seq in range(1, 501):
+                await outbox.get(seq)
+        with pytest.raises(StorageBroken):
+            await running
+
+
+async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "CHECKED_FIRST_BYTES", 0)
+
+    def endless(path: Path, db: sqlite3.Connection) -> None:
+        db.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n").fetchall()
+
+    monkeypatch.setattr(outbox_module, "examine_whole", endless)
+    async with opened(tmp_path / "outbox.db") as outbox:
+        checking = asyncio.create_task(outbox.check())
+        await asyncio.sleep(0.1)
+        checking.cancel()
+        await asyncio.wait([checking])
