@@ -7,6 +7,7 @@ import contextlib
 import random
 import shutil
 import sqlite3
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,16 +90,13 @@ async def power(starter: Starter, database: str = "outbox.db") -> Power:
 
 def order_ids(database: Path) -> set[str]:
     """What a copy of the file holds, after its integrity was checked; nothing where no row was ever fsynced."""
-    copy = database.with_name("examined.db")
-    for suffix in SUFFIXES:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(f"{database}{suffix}", f"{copy}{suffix}")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "examined.db"
+        for suffix in SUFFIXES:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(f"{database}{suffix}", f"{copy}{suffix}")
         with contextlib.closing(sqlite3.connect(copy)) as opened:
             assert opened.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             tables = {name for (name,) in opened.execute("SELECT name FROM sqlite_schema")}
             found = opened.execute("SELECT order_id FROM entries") if "entries" in tables else ()
             return {order_id for (order_id,) in found}
-    finally:
-        for left in copy.parent.glob(f"{copy.name}*"):
-            left.unlink()
