@@ -3,10 +3,11 @@
 The rules are `core.entry`'s and `core.pace`'s; this is the edge that carries them out and tells telemetry.
 """
 
+import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import ParamSpec, TypeVar, assert_never
 
 from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict, with_clean_words
 from sidecar.core.batch import is_troubled
@@ -29,11 +30,18 @@ from sidecar.core.pace import THROTTLE_MILLIS, Health, Window, backoff_millis
 from sidecar.core.record import public_id
 from sidecar.gates import PROBE_MILLIS, Gates
 from sidecar.goal_watch import GoalWatch
-from sidecar.ports import Claim, Note, Outbox, Platform, refusal
+from sidecar.ports import Claim, Note, Outbox, Platform, StorageUnavailable, refusal
 from sidecar.telemetry import DeadRow, Telemetry
 
 EXPIRED_TIMES = 3
 """Fresh tokens that were refused as expired, one after another, before a person is asked to look."""
+
+
+DISK_SECONDS = 1.0
+"""Until an answer that could not be written down is tried again."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -77,9 +85,23 @@ class Settler:
             case _:
                 assert_never(answer)
 
+    async def _kept(self, write: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+        """The result of `write`, tried again while the disk takes nothing: so Microsoft is not asked again.
+
+        That cannot come too late: once a lease has passed, the outbox takes nothing of its claim any more.
+        """
+        while True:
+            try:
+                return await write(*given, **named)
+            except StorageUnavailable as error:
+                if error.code == "stopping":
+                    raise
+                self.telemetry.trouble_raised(error.code, detail=str(error))
+                await asyncio.sleep(DISK_SECONDS)
+
     async def put_back(self, claim: Claim, why: str) -> None:
         """It did not leave after all: it may go again as soon as something may."""
-        await self.outbox.postpone(claim, self.now(), Note("not sent", error=why), maybe_sent=False)
+        await self._kept(self.outbox.postpone, claim, self.now(), Note("not sent", error=why), maybe_sent=False)
 
     # --- Microsoft read the batch ------------------------------------------------------------------------------------
 
@@ -103,7 +125,7 @@ class Settler:
             for entry, outcome in placed
             if not isinstance(outcome, Delivered)
         }
-        held = await self.outbox.settle(claim, steps, note, now)
+        held = await self._kept(self.outbox.settle, claim, steps, note, now)
         await self.goals.learn(claim.account, placed, note.tracking_id)
         if not held:
             return None
@@ -183,7 +205,7 @@ class Settler:
         self._raise(claim.account, answer)
         self._accounts[claim.account].set_back(started_at, now)
         self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
-        await self.outbox.postpone(claim, now, _note(answer), maybe_sent=answer.maybe_applied)
+        await self._kept(self.outbox.postpone, claim, now, _note(answer), maybe_sent=answer.maybe_applied)
 
     async def _throttle(self, claim: Claim, answer: Refused, started_at: UnixMillis) -> None:
         """Wait as told, for every account that shares the limit, and come back slower."""
@@ -197,7 +219,7 @@ class Settler:
             self._accounts[account].set_back(now, now)
             self.gates.close_account(account, Reason.THROTTLED, now, UnixMillis(now + wait))
         due_at = UnixMillis(now + wait)  # where a restart finds it, so that Microsoft's wait is kept
-        await self.outbox.postpone(claim, due_at, _note(answer), maybe_sent=answer.maybe_applied)
+        await self._kept(self.outbox.postpone, claim, due_at, _note(answer), maybe_sent=answer.maybe_applied)
 
     async def _isolate(self, claim: Claim, answer: Refused) -> None:
         """Some row makes Microsoft refuse the whole: take out those it names, else halve until one stands alone."""
@@ -209,7 +231,7 @@ class Settler:
             await self._write(claim, [answer.hold] * rows, _note(answer))
         elif rows > 1:
             self.telemetry.batch_halved(claim.account, claim.batch_id, rows)
-            await self.outbox.halve(claim, _note(answer), self.now(), maybe_sent=answer.maybe_applied)
+            await self._kept(self.outbox.halve, claim, _note(answer), self.now(), maybe_sent=answer.maybe_applied)
         else:
             await self._refused_alone(claim, answer)
 
@@ -223,8 +245,10 @@ class Settler:
             self.telemetry.trouble_raised("batch_refused", account=claim.account, detail=answer.faults[0].message)
             self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         if isinstance(step, Again):
-            await self.outbox.postpone(claim, step.due_at, _note(answer), maybe_sent=answer.maybe_applied, alone=True)
-        elif await self.outbox.settle(claim, {entry.seq: step}, _note(answer), now):
+            await self._kept(
+                self.outbox.postpone, claim, step.due_at, _note(answer), maybe_sent=answer.maybe_applied, alone=True
+            )
+        elif await self._kept(self.outbox.settle, claim, {entry.seq: step}, _note(answer), now):
             self._tell_dead(claim, {entry.seq: step})
 
     # --- no answer ---------------------------------------------------------------------------------------------------
@@ -246,7 +270,7 @@ class Settler:
         if answer.sent or self.gates.connected:
             await self._back_off(claim, note, started_at, maybe_sent=answer.sent)
         else:
-            await self.outbox.postpone(claim, self.now(), note, maybe_sent=False)
+            await self._kept(self.outbox.postpone, claim, self.now(), note, maybe_sent=False)
 
     async def _back_off(
         self, claim: Claim, note: Note, started_at: UnixMillis, least_seconds: float = 0, *, maybe_sent: bool = True
@@ -257,7 +281,7 @@ class Settler:
         pause = max(backoff, int(least_seconds * 1000))
         self.gates.close_account(claim.account, None, now, UnixMillis(now + pause))
         due_at = UnixMillis(now + backoff_millis(claim.token, self.chance()))
-        await self.outbox.postpone(claim, due_at, note, maybe_sent=maybe_sent)
+        await self._kept(self.outbox.postpone, claim, due_at, note, maybe_sent=maybe_sent)
 
     # --- the account -------------------------------------------------------------------------------------------------
 

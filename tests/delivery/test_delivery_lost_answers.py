@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from rig import MINUTE, Rig
 
+from sidecar.ports import StorageUnavailable
+
 LOST: dict[str, dict[str, Any]] = {
     "reset_before": {"type": "reset_before"},
     "reset_after": {"type": "reset_after"},
@@ -167,4 +169,27 @@ async def test_server_that_asks_for_time_gets_it(rig: Rig, retry_after: str) -> 
     await rig.hurry()
     first, second = [request["at"] for request in await rig.requests()]
     assert second - first >= 3_000
+    await rig.balance()
+
+
+# --- The disk is full when the answer comes --------------------------------------------------------------------------
+
+
+async def test_answer_that_finds_no_room_is_written_down_later_and_asked_for_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, tries = rig.parts.outbox.settle, []
+
+    async def full_at_first(*given: Any) -> bool:
+        tries.append(given)
+        if len(tries) == 1:
+            raise StorageUnavailable("disk_nearly_full", "SQLite could not write: database or disk is full")
+        return await settle(*given)
+
+    monkeypatch.setattr(rig.parts.outbox, "settle", full_at_first)
+    await rig.post(5)
+    await rig.until(lambda: "disk_nearly_full" in rig.standing())
+    await rig.until_pending(0)
+    assert len(await rig.requests()) == 1
+    assert len(tries) == 2
     await rig.balance()
