@@ -197,6 +197,13 @@ async def test_place_that_cannot_hold_a_file_is_refused_with_the_reason(tmp_path
         await opened(tmp_path / name)
 
 
+async def test_file_with_a_second_name_is_refused(tmp_path: Path) -> None:
+    """SQLite would keep a write-ahead log for each name."""
+    await opened(tmp_path / "outbox.db")
+    (tmp_path / "other.db").hardlink_to(tmp_path / "outbox.db")
+    assert "second name" in await refusal(tmp_path / "outbox.db")
+
+
 async def test_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "outbox.db").mkdir()
     with pytest.raises(OutboxRefused, match="Is a directory"):

@@ -86,11 +86,12 @@ def is_damage(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def owned(path: Path) -> Iterator[None]:
-    """Hold the lock file beside `path`; OutboxRefused names the process that holds it already.
+def owned(path: Path) -> Iterator[Path]:
+    """Hold the lock beside the file that `path` leads to, and tell which; OutboxRefused names who holds it already.
 
     A file of its own: closing any handle of the database itself would drop POSIX locks that SQLite relies on.
     """
+    path = Path(os.path.realpath(path))
     try:
         _make_folder(path.parent)
         handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -98,7 +99,7 @@ def owned(path: Path) -> Iterator[None]:
         raise _unusable(path, error) from error
     try:
         _lock(handle, path)
-        yield
+        yield path
     finally:
         os.close(handle)
 
@@ -181,6 +182,11 @@ def _claim_file(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         fsync(path.parent)
+        if path.stat().st_nlink > 1:
+            raise OutboxRefused(
+                f"the outbox {path} has a second name (a hard link), by which another sidecar could open it unnoticed. "
+                "Remove the other name, or name another file in storage.url"
+            )
         usable = is_database(path) or not path.stat().st_size
     except OSError as error:
         raise _unusable(path, error) from error

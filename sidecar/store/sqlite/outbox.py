@@ -308,7 +308,7 @@ async def open_outbox(
     The caller runs `outbox.committer.run()` for as long as the outbox is used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(owned(path))
+        path = stack.enter_context(owned(path))
         with examined(path):
             database = await stack.enter_async_context(writer(path, environment))
         last = stack.enter_context(last_commit(path))

@@ -1,0 +1,36 @@
+"""Starts the sidecar so that it kills itself before the NUMBER-th statement of a migration; 0 lets it through.
+
+`kill_migration.py FILE NUMBER sidecar ...`: each statement that is begun leaves a line in FILE.
+"""
+
+import os
+import signal
+import sqlite3
+import sys
+
+from sidecar.cli import main
+from sidecar.store.sqlite import database
+
+
+def tap(trace: str, number: int) -> None:
+    migrate, begun = database._migrate, 0
+    file = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def begin(statement: str) -> None:
+        nonlocal begun
+        begun += 1
+        os.write(file, f"{' '.join(statement.split())[:100]}\n".encode())
+        if begun == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def tapped(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(begin)
+        migrate(db)
+        db.set_trace_callback(None)
+
+    database._migrate = tapped
+
+
+if __name__ == "__main__":
+    tap(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[4:], prog_name="sidecar")
