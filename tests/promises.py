@@ -4,8 +4,9 @@ A test names the promise it is about (`@pytest.mark.promise("A1")`) and tells wh
 docs/reliability.md explains each promise and holds the last figures.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
@@ -90,7 +91,7 @@ class Results:
     def line(self, promise: Promise) -> str:
         """The line of one promise."""
         seen = self.shown[promise.id]
-        parts = [f"tried: {'; '.join(one.tried for one in seen)}"] if seen else []
+        parts = [f"tried: {'; '.join(_added(one.tried for one in seen))}"] if seen else []
         if seen:
             parts.append(f"lost or let in: {sum(one.lost for one in seen)}")
         if figures := [one.figure for one in seen if one.figure]:
@@ -109,3 +110,13 @@ class Results:
     def failed(self) -> list[Promise]:
         """Promises that can be tested here and are not shown to be kept."""
         return [promise for promise in PROMISES if self._state(promise) in ("BROKEN", "NOT SHOWN")]
+
+
+def _added(tried: Iterable[str]) -> list[str]:
+    """Equal things added up: `3 kills`, `4 kills` make `7 kills`."""
+    numbers: dict[str, int] = {}
+    for one in tried:
+        found = re.fullmatch(r"([0-9,]+) (.*)", one)
+        number, what = (int(found[1].replace(",", "")), found[2]) if found else (0, one)
+        numbers[what] = numbers.get(what, 0) + number
+    return [f"{number:,} {what}" if number else what for what, number in numbers.items()]
