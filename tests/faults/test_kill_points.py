@@ -142,13 +142,13 @@ async def _operate(shop: Shop) -> None:
     await call("POST", "/v1/adjustments", {"type": "retract", "order_id": "REFUNDED", "event": "purchase"})
     await call("POST", "/v1/conversions", order("FORGOTTEN", 43, user=PERSON))
     erasure = (await call("POST", "/v1/erasures", PERSON)).json()["id"]
-    await call("POST", "/v1/accounts/default/resume", {})
-    await shop.settled()
 
     async def forgotten() -> bool:
         return (await call("GET", f"/v1/erasures/{erasure}")).json()["state"] == "done"
 
     await shop.until(forgotten)
+    await call("POST", "/v1/accounts/default/resume", {})
+    await shop.settled()
 
 
 async def _end(shop: Shop) -> End:
