@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 from committer_building import Rows
-from outbox_building import House, SqliteHouse
+from outbox_building import HOUSES, House
 
 from sidecar.ports import Outbox
 from sidecar.store.sqlite.database import writer
-
-HOUSES = {"sqlite": SqliteHouse}
 
 
 @pytest.fixture(params=HOUSES)

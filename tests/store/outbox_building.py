@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +14,9 @@ from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Entry, Fault
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports import Arrival, Claim, Clicks, Note, Outbox, PutResult
+from sidecar.ports import Arrival, Claim, Clicks, Erasures, Note, Outbox, PutResult
 from sidecar.store.sqlite.clicks import SqliteClicks
+from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
 NOW = UnixMillis(1_795_000_000_000)
@@ -129,6 +130,10 @@ class House(Protocol):
     def clicks(self) -> Clicks:
         """The clicks beside the outbox that is open."""
 
+    @property
+    def erasures(self) -> Erasures:
+        """The erasures beside it."""
+
     async def open(self, now: UnixMillis = NOW, **limits: int) -> Outbox:
         """The outbox, with what was in it, and LANES; `limits` are `max_pending` and `min_free_bytes`."""
 
@@ -153,6 +158,11 @@ class SqliteHouse:
     def clicks(self) -> SqliteClicks:
         assert self.outbox is not None
         return SqliteClicks(self.outbox.committer, self.outbox.reader)
+
+    @property
+    def erasures(self) -> SqliteErasures:
+        assert self.outbox is not None
+        return SqliteErasures(self.outbox.committer, self.outbox.reader)
 
     @property
     def path(self) -> Path:
@@ -180,3 +190,7 @@ class SqliteHouse:
             await self._running
             await self._stack.aclose()
             self.outbox = None
+
+
+HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}
+"""Every store there is, with a house for it."""

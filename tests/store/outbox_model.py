@@ -1,25 +1,51 @@
-"""A small model of the outbox: what it should say, kept in dictionaries."""
+"""A small model of the store: what it should say, kept in dictionaries. Written from the contract, not from the SQL.
 
-from dataclasses import dataclass
+Rows and batches are here; what adjustments do is in `adjusting_model`, what an erasure does in `erasing_model`.
+"""
 
-from outbox_building import LOST
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sidecar.core.conversion import Conversion
+from sidecar.core.attribution import Skip
+from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind, plain_decimal
 from sidecar.core.entry import Again, Entry, Reason, Settled, State, Step
-from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports import Backlog, Claim, Conflict, Counts, Replayed, Stored
+from sidecar.ports import Aside, Backlog, Captured, Claim, Conflict, Counts, Query, Replayed, ReplayQuery, Stored
+
+Lane = tuple[str, str, Kind]
+WITHOUT_CLICK = frozenset((Reason.AWAITING_CLICK, Reason.NO_CLICK, Reason.OUTSIDE_WINDOW))
+REPLACEABLE = frozenset((State.DEAD, State.SKIPPED))
+A_DAY_MILLIS = 86_400_000
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Row:
     """What the model knows of a row."""
 
-    given: Conversion
+    seq: int
+    kind: Kind
+    account: str
+    event: str
+    key: tuple[str, ...] | None
+    content: tuple[Any, ...] | None
+    """What the caller gave; None once it was erased."""
+    time: int
+    time_given: bool
     received_at: int
     first_received_at: int
     due_at: int
     reason: str | None
+    order_id: str | None
+    value: str | None
+    currency: str | None
+    msclkid: str | None = None
+    visitor_id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    meta: str | None = None
+    is_found_by_clicks: bool = True
     state: State = State.PENDING
     batch: int | None = None
     claimed: bool = False
@@ -30,11 +56,35 @@ class Row:
     maybe_sent: bool = False
     goal: str | None = None
     sent_time: int | None = None
+    identity: int | None = None
+    click: str | None = None
+    """What it is sent with, empty for none; None while that is not frozen."""
+    clicked_at: int | None = None
     settled_at: int | None = None
     error: str | None = None
+    type: AdjustmentType | None = None
+    original: int | None = None
+    adjusted_at: int | None = None
+
+    @property
+    def lane(self) -> Lane:
+        return (self.account, self.event, self.kind)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may be claimed, once it is due."""
+        return self.state is State.PENDING and not self.claimed
+
+    @property
+    def shown_click(self) -> str | None:
+        return (self.msclkid if self.click is None else self.click) or None
 
     def end(self, state: State, reason: str | None, at: int) -> None:
         self.state, self.reason, self.settled_at, self.claimed = state, reason, at, False
+
+    def thaw(self) -> None:
+        """Nothing of it is at Microsoft: it may be sent otherwise."""
+        self.goal = self.sent_time = self.identity = self.click = self.clicked_at = None
 
 
 @dataclass
@@ -48,162 +98,323 @@ class Batch:
     leased: bool
     root: int
     created_at: int
+    sent_at: int
+    answer: str | None = None
 
 
+@dataclass
+class KeptClick:
+    """A click of a visitor."""
+
+    seq: int
+    clicked_at: int
+    captured_at: int
+
+
+@dataclass
 class Model:
-    """An outbox in memory: rows by number, open batches by number."""
+    """A store in memory: rows, open batches and clicks."""
 
-    def __init__(self) -> None:
-        self.rows: dict[int, Row] = {}
-        self.batches: dict[int, Batch] = {}
-        self.pruned = 0
-        self.poisoned: dict[int, int] = {}
-        self.last = 0
+    rows: dict[int, Row] = field(default_factory=dict)
+    batches: dict[int, Batch] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)
+    """How many rows each batch began with."""
+    clicks: dict[tuple[str, str, str], KeptClick] = field(default_factory=dict)
+    """By account, visitor and click id."""
+    waits: dict[str, int] = field(default_factory=dict)
+    pruned: int = 0
+    poisoned: dict[int, int] = field(default_factory=dict)
+    last: int = 0
+    last_click: int = 0
+    settled: Callable[[Iterable[Row], int], None] = lambda rows, now: None
+    """Called with rows that were settled or ended, for what waits for them."""
+    replayed: Callable[[Sequence[int], int], None] = lambda seqs, now: None
+
+    # --- Intake ------------------------------------------------------------------------------------------------------
 
     def put(self, given: Conversion, at: int) -> tuple[type, int]:
         """What becomes of a conversion, and the number of its row."""
-        digest = given.key().digest
-        known = [seq for seq, row in self.rows.items() if digest is not None and row.given.key().digest == digest]
+        key = key_of(given)
+        known = [row for row in self.rows.values() if key is not None and row.key == key]
         if not known:
             self.last += 1
-            self._write(self.last, given, at, at, 0)
+            self.rows[self.last] = new_row(self.last, given, at)
             return Stored, self.last
-        row = self.rows[known[0]]
-        times_agree = not given.time_given or not row.given.time_given or given.time == row.given.time
-        if times_agree and given.content() == row.given.content():
-            return Replayed, known[0]
-        if row.state in (State.DEAD, State.SKIPPED):
-            self._write(known[0], given, at, row.first_received_at, row.attempt)
-            return Stored, known[0]
-        return Conflict, known[0]
+        row = known[0]
+        times_agree = not given.time_given or not row.time_given or given.time == row.time
+        if row.content is None or (times_agree and content_of(given) == row.content):
+            return Replayed, row.seq
+        if row.state in REPLACEABLE:
+            self.rows[row.seq] = new_row(row.seq, given, at, row)
+            return Stored, row.seq
+        return Conflict, row.seq
 
-    def _write(self, seq: int, given: Conversion, at: int, first: int, attempt: int) -> None:
-        due_at = max(at, millis(given.time))
-        reason = Reason.NOT_YET.value if due_at > at else None
-        self.rows[seq] = Row(given, at, first, due_at, reason, attempt=attempt)
+    def capture(self, captures: Sequence[Captured]) -> dict[str, int]:
+        """Keep these clicks; how many rows of each account they make due."""
+        woken: set[int] = set()
+        told = [captured for captured in captures if self._is_news(captured)]
+        for captured in told:
+            woken |= {seq for seq, row in self.rows.items() if _waits_for(row, captured.click, captured.captured_at)}
+        for seq in woken:
+            row = self.rows[seq]
+            row.state, row.reason, row.settled_at, row.clicked_at = State.PENDING, None, None, None
+            row.due_at = captures[0].captured_at
+        accounts = [self.rows[seq].account for seq in woken]
+        return {account: accounts.count(account) for account in accounts}
 
-    def is_free(self, seq: int) -> bool:
-        row = self.rows.get(seq)
-        return row is not None and row.state is State.PENDING and not row.claimed
+    def _is_news(self, captured: Captured) -> bool:
+        """Whether the click is new, or happened earlier than was told before."""
+        click = captured.click
+        name = (click.account, click.visitor_id, click.msclkid)
+        if name not in self.clicks:
+            self.last_click += 1
+            self.clicks[name] = KeptClick(self.last_click, click.clicked_at, captured.captured_at)
+            return True
+        is_earlier = click.clicked_at < self.clicks[name].clicked_at
+        self.clicks[name].clicked_at = min(click.clicked_at, self.clicks[name].clicked_at)
+        return is_earlier
 
-    def due(self, account: str, now: int) -> set[int]:
-        return {
-            seq
-            for seq, row in self.rows.items()
-            if self.is_free(seq) and row.due_at <= now and row.given.account == account
-        }
+    # --- Clicks ------------------------------------------------------------------------------------------------------
 
-    def take(self, claim: Claim, entries: list[Entry], until: int) -> None:
-        self.batches[claim.batch_id] = Batch(claim.account, claim, until, True, claim.batch_id, claim.created_at)
-        for entry in entries:
+    def seen(self, row: Row) -> tuple[str, int] | None:
+        """Its own click if it names one, else the last one of its visitor at or before its time."""
+        theirs = [
+            (kept.clicked_at, kept.seq, msclkid)
+            for (account, visitor_id, msclkid), kept in self.clicks.items()
+            if (account, visitor_id) == (row.account, row.visitor_id) and kept.clicked_at <= row.time
+        ]
+        own = [click for click in theirs if row.shown_click in (None, click[2])]
+        return (max(own)[2], max(own)[0]) if own else None
+
+    def is_overtaken(self, row: Row, looked_at: int | None) -> bool:
+        """Whether a later click of its visitor came in than the one that was looked at."""
+        if row.visitor_id is None or row.msclkid is not None or not row.is_found_by_clicks:
+            return False
+        seen = self.seen(replace(row, click=None))
+        return seen is not None and seen[1] > (-1 if looked_at is None else looked_at)
+
+    def set_aside(self, asides: Sequence[Aside], now: int) -> dict[int, State]:
+        """Which due rows wait or end for want of a click."""
+        moved = {}
+        for aside in asides:
+            row = self.rows.get(aside.seq)
+            if row is None or not row.is_free or self.is_overtaken(row, aside.clicked_at):
+                continue
+            row.clicked_at, row.reason = aside.clicked_at, aside.choice.reason
+            if isinstance(aside.choice, Skip):
+                row.end(State.SKIPPED, aside.choice.reason, now)
+            else:
+                row.due_at = aside.choice.due_at
+            moved[aside.seq] = row.state
+        return moved
+
+    def prune_clicks(self, before: int, limit: int) -> None:
+        """Forget clicks of before `before`, in the order of capture until they are too young; late ones at once."""
+        for name, kept in list(self.clicks.items()):
+            if kept.captured_at - kept.clicked_at * 1_000 > A_DAY_MILLIS and kept.clicked_at < before:
+                del self.clicks[name]
+        kept_in_order = sorted(self.clicks.items(), key=lambda item: item[1].seq)
+        for start in range(0, len(kept_in_order), limit):
+            stretch = kept_in_order[start : start + limit]
+            if min(kept.captured_at for _, kept in stretch) >= before * 1_000:
+                return
+            for name, kept in stretch:
+                if kept.clicked_at < before:
+                    del self.clicks[name]
+
+    # --- Claims ------------------------------------------------------------------------------------------------------
+
+    def due(self, account: str, kind: Kind, now: int) -> list[Row]:
+        """What may be claimed, the oldest first."""
+        found = [
+            row
+            for row in self.rows.values()
+            if row.is_free and row.due_at <= now and row.account == account and row.kind is kind
+        ]
+        return sorted(found, key=lambda row: (row.due_at, row.seq))
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether a claim gets this row, as it was read."""
+        row = self.rows.get(entry.seq)
+        return row is not None and row.is_free and not (row.goal is None and self.is_overtaken(row, entry.looked_at))
+
+    def take(self, claim: Claim, entries: Sequence[tuple[Entry, int | None]], until: int) -> None:
+        """These go out in a new batch, frozen as they are given, each with its identity."""
+        now = claim.created_at
+        self.batches[claim.batch_id] = Batch(claim.account, claim, until, True, claim.batch_id, now, now)
+        self.sizes[claim.batch_id] = len(entries)
+        for entry, identity in entries:
             row = self.rows[entry.seq]
             row.claimed, row.batch, row.reason = True, claim.batch_id, None
-            row.goal, row.sent_time = entry.goal, entry.sent_time
+            row.goal, row.sent_time, row.identity = entry.goal, entry.sent_time, identity
+            row.click, row.clicked_at = entry.msclkid or "", entry.clicked_at
             row.attempt += 1
+
+    def used_seconds(self) -> dict[int, set[int]]:
+        """Which seconds each identity has."""
+        used: dict[int, set[int]] = {}
+        for row in self.rows.values():
+            if row.identity is not None and row.sent_time is not None:
+                used.setdefault(row.identity, set()).add(row.sent_time)
+        return used
 
     def in_batch(self, number: int) -> list[int]:
         return sorted(seq for seq, row in self.rows.items() if row.claimed and row.batch == number)
 
-    def open(self, account: str, now: int) -> list[int]:
+    def open(self, account: str, now: int, held: Collection[str]) -> list[int]:
         """The batches that may be claimed again, with rows or without, the one due longest first."""
-        may = [n for n, batch in self.batches.items() if batch.account == account and batch.due_at <= now]
+        may = [
+            number
+            for number, batch in self.batches.items()
+            if batch.account == account
+            and batch.due_at <= now
+            and not any(self.rows[seq].goal in held for seq in self.in_batch(number))
+        ]
         return sorted(may, key=lambda number: (self.batches[number].due_at, number))
 
-    def retake(self, claim: Claim, until: int) -> None:
+    def retake(self, claim: Claim, until: int, now: int) -> None:
+        """An open batch goes again."""
         batch = self.batches[claim.batch_id]
         for seq in self.in_batch(claim.batch_id):
             self.rows[seq].attempt += 1
             self.rows[seq].maybe_sent |= batch.leased
-        batch.claim, batch.due_at, batch.leased = claim, until, True
+        batch.claim, batch.due_at, batch.leased, batch.sent_at = claim, until, True, now
 
     def holds(self, claim: Claim) -> bool:
+        """Whether its answer counts."""
         batch = self.batches.get(claim.batch_id)
         return batch is not None and batch.claim is claim
 
-    def settle(self, claim: Claim, steps: dict[int, Step], now: int) -> None:
+    # --- Settlements -------------------------------------------------------------------------------------------------
+
+    def settle(self, claim: Claim, steps: Mapping[int, Step], now: int) -> None:
+        """Microsoft read the batch: what became of each row."""
         for seq in self.in_batch(claim.batch_id):
+            row = self.rows[seq]
             match steps.get(seq):
                 case None:
-                    self.rows[seq].end(State.DELIVERED, None, now)
-                    self.rows[seq].error = None
+                    row.end(State.DELIVERED, None, now)
+                    row.error = None
                 case Settled(state=state, reason=reason, fault=fault):
-                    self.rows[seq].end(state, reason, now)
-                    self.rows[seq].error = fault.error if fault else None
+                    row.end(state, reason, now)
+                    row.error = fault.error if fault else None
                 case Again() as step:
-                    self._return(self.rows[seq], step)
+                    self._return(row, step)
         del self.batches[claim.batch_id]
+        self.settled([self.rows[entry.seq] for entry in claim.entries if entry.seq in self.rows], now)
 
     def _return(self, row: Row, step: Again) -> None:
         row.claimed, row.due_at, row.reason = False, step.due_at, step.reason
         row.retries, row.refusals, row.again = step.retries, step.refusals, step.retries > 0
         row.error = step.fault.error if step.fault else None
         if step.released:
-            row.goal = row.sent_time = None
+            row.thaw()
 
-    def postpone(self, claim: Claim, due_at: int, *, maybe_sent: bool, alone: bool) -> None:
+    def postpone(
+        self, claim: Claim, due_at: int, answer: str, error: str | None, *, maybe_sent: bool, alone: bool
+    ) -> None:
+        """The batch stays as it is and goes again."""
         batch = self.batches[claim.batch_id]
-        batch.due_at, batch.leased = due_at, False
+        batch.due_at, batch.leased, batch.answer = due_at, False, answer
         for seq in self.in_batch(claim.batch_id):
             row = self.rows[seq]
-            row.error, row.refusals, row.maybe_sent = LOST.error, row.refusals + alone, row.maybe_sent or maybe_sent
+            row.error, row.refusals, row.maybe_sent = error, row.refusals + alone, row.maybe_sent or maybe_sent
         if alone and claim.entries[0].refusals == 0:
             self.poisoned[batch.root] = self.poisoned.get(batch.root, 0) + 1
 
-    def expire(self, now: int, limit: int) -> list[int]:
-        oldest = now // 1_000 - MAX_AGE_SECONDS
-        found = [
-            seq
-            for seq, row in self.rows.items()
-            if row.state is State.PENDING and row.given.time < oldest and not self._on_its_way(row, now)
-        ]
-        ended = sorted(found, key=lambda seq: self.rows[seq].given.time)[:limit]
-        for seq in ended:
-            self.rows[seq].end(State.DEAD, Reason.TOO_OLD, now)
-        return ended
-
-    def _on_its_way(self, row: Row, now: int) -> bool:
-        return row.claimed and self.batches[row.batch or 0].leased and self.batches[row.batch or 0].due_at > now
-
-    def replay(self, seq: int, now: int) -> bool:
-        """Whether it is due again."""
-        row = self.rows[seq]
-        if row.state not in (State.DEAD, State.SKIPPED) or row.given.time < now // 1_000 - MAX_AGE_SECONDS:
-            return False
-        row.state, row.settled_at, row.error = State.PENDING, None, None
-        row.due_at = max(now, millis(row.given.time))
-        row.reason = Reason.NOT_YET.value if row.due_at > now else None
-        row.retries, row.refusals, row.again = 0, 0, False
-        if not row.maybe_sent:
-            row.goal = row.sent_time = None
-        return True
-
-    def discard(self, seq: int, now: int) -> bool:
-        """Whether it is canceled now."""
-        row = self.rows[seq]
-        waits = row.state is State.PENDING and not (row.claimed and self.batches[row.batch or 0].leased)
-        if row.maybe_sent or not (waits or row.state is State.DEAD):
-            return False
-        row.end(State.CANCELED, Reason.DISCARDED, now)
-        return True
-
-    def prune(self, before: int) -> None:
-        if min((row.first_received_at for row in self.rows.values()), default=before) >= before:
-            return
-        for seq, row in list(self.rows.items()):
-            if row.settled_at is not None and row.settled_at < before and row.given.time < before // 1_000:
-                del self.rows[seq]
-                self.pruned += 1
-
-    def halve(self, claim: Claim, numbers: list[int], now: int, *, maybe_sent: bool) -> None:
+    def halve(self, claim: Claim, numbers: Sequence[int], now: int, *, maybe_sent: bool) -> None:
         """Two batches with these numbers in place of the one."""
         whole, middle = self.batches.pop(claim.batch_id), len(claim.entries) // 2
         for number, half in zip(numbers, (claim.entries[:middle], claim.entries[middle:]), strict=True):
-            self.batches[number] = Batch(whole.account, None, now, False, whole.root, now)
+            self.batches[number] = Batch(whole.account, None, now, False, whole.root, now, now)
+            self.sizes[number] = len(half)
             for entry in half:
                 self.rows[entry.seq].batch = number
                 self.rows[entry.seq].maybe_sent |= maybe_sent
 
+    def throttled(self, now: int) -> dict[str, int]:
+        """Until when accounts were told to wait."""
+        noted = [(account, until) for account, until in self.waits.items()]
+        noted += [
+            (batch.account, batch.due_at) for batch in self.batches.values() if batch.answer == "refused: throttled"
+        ]
+        found: dict[str, int] = {}
+        for account, until in noted:
+            if until > now:
+                found[account] = max(until, found.get(account, until))
+        return found
+
+    # --- Age, and what operators do ----------------------------------------------------------------------------------
+
+    def expire(self, now: int) -> list[int]:
+        """End what is too old, unless a request that carries it is on its way."""
+        oldest = now // 1_000 - MAX_AGE_SECONDS
+        ended = [row for row in self.rows.values() if row.state is State.PENDING and row.time < oldest]
+        ended = [row for row in ended if not self.is_on_its_way(row, now)]
+        for row in ended:
+            row.end(State.DEAD, Reason.TOO_OLD, now)
+        self.settled(ended, now)
+        return sorted(row.seq for row in ended)
+
+    def is_leased(self, row: Row) -> bool:
+        """Whether a request with it left and was not answered."""
+        return row.claimed and self.batches[row.batch or 0].leased
+
+    def is_on_its_way(self, row: Row, now: int) -> bool:
+        """The same, while it may be answered."""
+        return self.is_leased(row) and self.batches[row.batch or 0].due_at > now
+
+    def fits_replay(self, row: Row, query: ReplayQuery) -> bool:
+        return (
+            row.kind is Kind.CONVERSION
+            and row.state is query.state
+            and row.content is not None
+            and query.reason in (None, row.reason)
+            and query.event in (None, row.event)
+            and (query.since is None or row.received_at >= query.since)
+        )
+
+    def replay(self, seqs: Sequence[int], now: int) -> list[int]:
+        """Which of these are due again."""
+        oldest = now // 1_000 - MAX_AGE_SECONDS
+        found = [self.rows[seq] for seq in seqs]
+        found = [row for row in found if row.state in REPLACEABLE and row.content is not None and row.time >= oldest]
+        for row in found:
+            row.state, row.settled_at, row.error = State.PENDING, None, None
+            row.due_at = max(now, row.time * 1_000)
+            row.reason = Reason.NOT_YET if row.due_at > now else None
+            row.retries, row.refusals, row.again = 0, 0, False
+            if not row.maybe_sent:
+                row.thaw()
+        self.replayed([row.seq for row in found], now)
+        return [row.seq for row in found]
+
+    def discard(self, seq: int, now: int) -> bool:
+        """Whether it is canceled now."""
+        row = self.rows[seq]
+        waits = row.state is State.PENDING and not self.is_leased(row)
+        if row.maybe_sent or not (waits or row.state is State.DEAD):
+            return False
+        row.end(State.CANCELED, Reason.DISCARDED, now)
+        self.settled([row], now)
+        return True
+
+    def prune(self, before: int, limit: int) -> None:
+        """Forget what was settled long ago, in stretches of `limit`, until one came in too late."""
+        in_order = sorted(self.rows)
+        for start in range(0, len(in_order), limit):
+            stretch = [self.rows[seq] for seq in in_order[start : start + limit]]
+            if min(row.first_received_at for row in stretch) >= before:
+                return
+            for row in stretch:
+                if row.settled_at is not None and row.settled_at < before and row.time < before // 1_000:
+                    del self.rows[row.seq]
+                    self.pruned += 1
+
+    # --- The process and its clock -----------------------------------------------------------------------------------
+
     def crash(self, now: int) -> None:
+        """The next process takes over: what was on its way may have been sent."""
         for number, batch in self.batches.items():
             if batch.leased:
                 for seq in self.in_batch(number):
@@ -211,10 +422,22 @@ class Model:
                 batch.due_at, batch.leased = now, False
             batch.claim = None
 
+    def set_back(self, now: int) -> None:
+        """The clock was set back: what came in or went out before may go."""
+        for batch in self.batches.values():
+            if not batch.leased and batch.sent_at > now:
+                batch.due_at = now
+        for row in self.rows.values():
+            waits = row.is_free and row.due_at > now and row.reason != Reason.AWAITING_ORIGINAL
+            if waits and row.received_at > now and row.time * 1_000 <= now:
+                row.due_at = now
+
+    # --- What it shows -----------------------------------------------------------------------------------------------
+
     def backlog(self) -> Backlog:
-        moments = [row.due_at for seq, row in self.rows.items() if self.is_free(seq)]
+        moments = [row.due_at for row in self.rows.values() if row.is_free]
         moments += [batch.created_at for batch in self.batches.values()]
-        times = [row.given.time for row in self.rows.values() if row.state is State.PENDING]
+        times = [row.time for row in self.rows.values() if row.state is State.PENDING]
         expiry = millis(UnixSeconds(min(times) + MAX_AGE_SECONDS)) if times else None
         return Backlog(UnixMillis(min(moments)) if moments else None, expiry)
 
@@ -222,32 +445,155 @@ class Model:
         states = [row.state.value for row in self.rows.values()]
         return Counts(**{state.value: states.count(state.value) for state in State})
 
+    def listed(self, query: Query) -> list[int]:
+        """The numbers of all rows that a list shows, newest first."""
+        found = [
+            row.seq
+            for row in self.rows.values()
+            if row.kind is Kind.CONVERSION
+            and (query.order_id is None or (row.key or ())[0::3] == ("order", query.order_id))
+            and query.event in (None, row.event)
+            and query.state in (None, row.state)
+            and query.account in (None, row.account)
+            and (query.since is None or row.received_at >= query.since)
+        ]
+        return sorted(found, reverse=True)
 
-def shown(record: Record) -> tuple[object, ...]:
-    """What the store shows of a row."""
-    where = (record.state, record.reason, record.claimed, record.batch_id, record.due_at, record.settled_at)
-    return (
-        *where,
-        record.leased,
-        record.attempt,
-        record.goal,
-        record.order_id,
-        record.value,
-        record.received_at,
-        record.error,
+
+def new_row(seq: int, given: Conversion, at: int, old: Row | None = None) -> Row:
+    """A conversion as it is written, in place of `old` where there was one."""
+    due_at = max(at, millis(given.time))
+    return Row(
+        seq=seq,
+        kind=Kind.CONVERSION,
+        account=given.account,
+        event=given.event,
+        key=key_of(given),
+        content=content_of(given),
+        time=given.time,
+        time_given=given.time_given,
+        received_at=at,
+        first_received_at=_first_received_at(at, old),
+        due_at=due_at,
+        reason=Reason.NOT_YET if due_at > at else None,
+        order_id=given.order_id,
+        value=None if given.value is None else plain_decimal(given.value),
+        currency=given.currency,
+        msclkid=given.msclkid,
+        visitor_id=given.visitor_id,
+        email=given.email_sha256,
+        phone=given.phone_sha256,
+        meta=given.meta,
+        attempt=old.attempt if old else 0,
     )
 
 
-def known(row: Row, batch: Batch | None) -> tuple[object, ...]:
+def _first_received_at(at: int, old: Row | None) -> int:
+    """A row that was replaced keeps its place in the order of receipt."""
+    return at if old is None else min(old.first_received_at, old.received_at)
+
+
+def key_of(given: Conversion) -> tuple[str, ...] | None:
+    """The order, else the header's key, else goal, identifiers and time; None when nothing repeats it."""
+    if given.order_id is not None:
+        return ("order", given.account, given.event, given.order_id)
+    if given.idempotency_key is not None:
+        return ("header", given.account, given.event, given.idempotency_key)
+    if not given.time_given:
+        return None
+    person = (given.msclkid, given.visitor_id, given.email_sha256, given.phone_sha256)
+    return ("natural", given.account, given.goal, str(given.time), *(each or "" for each in person))
+
+
+def content_of(given: Conversion) -> tuple[Any, ...]:
+    """What the caller gave, without time, defaults and notes."""
+    money = (given.given_value, given.given_currency)
+    return (*money, given.msclkid, given.visitor_id, given.email_sha256, given.phone_sha256)
+
+
+def _waits_for(row: Row, click: Click, now: int) -> bool:
+    """Whether the row was set aside for want of such a click, and can still count."""
+    is_theirs = (row.account, row.visitor_id) == (click.account, click.visitor_id) and row.is_found_by_clicks
+    was_set_aside = row.reason in WITHOUT_CLICK and (row.is_free or row.state is State.SKIPPED)
+    is_young = row.time >= seconds(UnixMillis(now)) - MAX_AGE_SECONDS
+    is_later = row.clicked_at is None or row.clicked_at < click.clicked_at
+    return is_theirs and was_set_aside and is_young and is_later and row.time >= click.clicked_at
+
+
+# --- Comparing -------------------------------------------------------------------------------------------------------
+
+
+def shown(record: Record) -> dict[str, Any]:
+    """What the store shows of a row."""
+    names = (
+        *(
+            "seq",
+            "kind",
+            "account",
+            "event",
+            "state",
+            "reason",
+            "claimed",
+            "leased",
+            "batch_id",
+            "due_at",
+            "settled_at",
+        ),
+        *("attempt", "goal", "order_id", "time", "value", "currency", "msclkid", "visitor_id", "email_sha256"),
+        *("phone_sha256", "received_at", "error", "meta", "type", "original"),
+    )
+    return {name: getattr(record, name) for name in names}
+
+
+def known(row: Row, batch: Batch | None) -> dict[str, Any]:
     """What the model knows of it."""
-    due_at = batch.due_at if row.claimed and batch else row.due_at
-    where = (row.state, row.reason, row.claimed, row.batch, due_at, row.settled_at)
-    given = row.given
-    leased = row.claimed and batch is not None and batch.leased
-    return (*where, leased, row.attempt, row.goal, given.order_id, str(given.value), row.received_at, row.error)
+    return {
+        "seq": row.seq,
+        "kind": row.kind,
+        "account": row.account,
+        "event": row.event,
+        "state": row.state,
+        "reason": row.reason,
+        "claimed": row.claimed,
+        "leased": row.claimed and batch is not None and batch.leased,
+        "batch_id": row.batch,
+        "due_at": batch.due_at if row.claimed and batch else row.due_at,
+        "settled_at": row.settled_at,
+        "attempt": row.attempt,
+        "goal": row.goal,
+        "order_id": row.order_id,
+        "time": row.time,
+        "value": row.value,
+        "currency": row.currency,
+        "msclkid": row.shown_click,
+        "visitor_id": row.visitor_id,
+        "email_sha256": row.email,
+        "phone_sha256": row.phone,
+        "received_at": row.received_at,
+        "error": row.error,
+        "meta": row.meta,
+        "type": row.type,
+        "original": row.original,
+    }
 
 
-def agrees(entry: Entry, row: Row) -> bool:
-    """Whether what the flusher sees of a row is what the model knows."""
-    shown = (entry.attempt, entry.retries, entry.refusals, entry.maybe_sent, entry.goal, entry.sent_time, entry.time)
-    return shown == (row.attempt, row.retries, row.refusals, row.maybe_sent, row.goal, row.sent_time, row.given.time)
+def entry_shown(entry: Entry) -> dict[str, Any]:
+    """What the flusher sees of a row."""
+    names = (
+        *("seq", "time", "received_at", "due_at", "value", "currency", "msclkid", "visitor_id", "email_sha256"),
+        *("phone_sha256", "order_id", "attempt", "refusals", "retries", "maybe_sent", "goal", "sent_time"),
+        *("clicked_at", "type", "original", "adjusted_at"),
+    )
+    return {name: getattr(entry, name) for name in names} | {
+        "lane": (entry.lane.account, entry.lane.event, entry.lane.kind)
+    }
+
+
+def entry_known(row: Row) -> dict[str, Any]:
+    """What the model knows the flusher should see."""
+    same = (
+        *("seq", "time", "received_at", "due_at", "value", "currency", "visitor_id", "order_id", "attempt", "refusals"),
+        *("retries", "maybe_sent", "goal", "sent_time", "clicked_at", "type", "original", "adjusted_at", "lane"),
+    )
+    hashed = {"msclkid": row.shown_click, "email_sha256": row.email, "phone_sha256": row.phone}
+    return {name: getattr(row, name) for name in same} | hashed

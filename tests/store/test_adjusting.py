@@ -536,3 +536,17 @@ async def test_restate_of_what_was_refused_meanwhile_counts_when_that_is_replaye
     await outbox.replay(seq, later(MINUTE))
     assert [entry.value for entry in await due(outbox, later(MINUTE))] == ["5"]
     assert outbox.counts == Counts(pending=1, canceled=1)
+
+
+async def test_refund_of_what_was_replaced_since_does_not_come_back_with_a_replay(outbox: Outbox) -> None:
+    """The order was sent anew after it: that is the caller's last word."""
+    (seq,) = await seqs_of(outbox, conversion())
+    taken = await claimed(outbox)
+    await adjusted(outbox)
+    dead = Settled(State.DEAD, "poison", REFUSED)
+    await outbox.settle(taken, {seq: dead}, TAKEN, NOW)
+    await put(outbox, conversion(value="5"), at=later(MINUTE))
+    await outbox.settle(await claimed(outbox, later(MINUTE)), {seq: dead}, TAKEN, later(MINUTE))
+    await outbox.replay(seq, later(HOUR))
+    assert await said(outbox, seq) == (State.PENDING, None)
+    assert [entry.value for entry in await due(outbox, later(HOUR))] == ["5"]

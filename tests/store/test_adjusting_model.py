@@ -5,15 +5,37 @@ Microsoft is a dictionary here: what it holds of each conversion, by the five fi
 
 import asyncio
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from outbox_building import HOUR, LOST, MINUTE, NOW, REFUSED, SECOND, TAKEN, SqliteHouse, claim, conversion, later, put
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from outbox_building import (
+    HOUR,
+    HOUSES,
+    LOST,
+    MINUTE,
+    NOW,
+    REFUSED,
+    SECOND,
+    TAKEN,
+    House,
+    claim,
+    conversion,
+    later,
+    put,
+)
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
@@ -53,13 +75,11 @@ class Microsoft:
 class Shop(RuleBasedStateMachine):
     """One outbox, one courier, one request at a time or none that was answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, build: Callable[[Path], House]) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = TemporaryDirectory()
-        path = Path(self.folder.name) / "0"
-        path.mkdir()
-        self.house = SqliteHouse(Path(self.folder.name))
+        self.house = build(Path(self.folder.name))
         self.outbox = self.run(self.house.open())
         self.microsoft = Microsoft()
         self.now = NOW
@@ -189,7 +209,11 @@ class Shop(RuleBasedStateMachine):
                 assert self.run(self.outbox.get(seq)).state is State.DELIVERED
 
 
-TestShop = Shop.TestCase
-TestShop.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@pytest.mark.parametrize("store", HOUSES)
+def test_microsoft_holds_what_was_said_last_whatever_happens_to_requests(store: str) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: Shop(HOUSES[store]),
+        settings=settings(
+            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -30,12 +30,13 @@ from outbox_building import (
     seqs_of,
 )
 
+from sidecar.core.attribution import Skip
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Again, Reason, Settled, State
 from sidecar.core.erasure import Erasure, Phase, Subject, Wanted
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.eraser import Eraser
-from sidecar.ports import Captured, JournalEntry, JournalQuery, Replayed, Unmoved
+from sidecar.ports import Aside, Captured, JournalEntry, JournalQuery, Replayed, Unmoved
 from sidecar.retracting import Retracting
 from sidecar.store.sqlite import erasing
 from sidecar.store.sqlite.erasing import SqliteErasures
@@ -226,6 +227,17 @@ async def test_clicks_of_the_visitor_go(
     job = await place.erase(subject)
     assert clicks_left(place) == left
     assert job.clicks == 6 - len(left)
+
+
+async def test_clicks_go_also_where_their_sale_was_taken_back(place: Place) -> None:
+    """Such a row is found by no click any more, but its visitor is the person's all the same."""
+    [seq] = await seqs_of(place.outbox, person(msclkid=None))
+    await place.house.clicks.capture([click("visitor-canary", 1)])
+    clicked_at = UnixSeconds(seconds(NOW) - 7_201)
+    assert await place.outbox.set_aside([Aside(seq, Skip(Reason.OUTSIDE_WINDOW), clicked_at)], NOW)
+    assert await Retracting(place.outbox, lambda: NOW, lambda due: None).retract_uploaded([seq]) == []
+    job = await place.erase(Subject.EMAIL)
+    assert (job.clicks, clicks_left(place)) == (1, [])
 
 
 @pytest.mark.parametrize("subject", Subject)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sidecar.core.conversion import visitor_hash
 from sidecar.core.entry import State
 from sidecar.core.erasure import Erasure, Found, Phase, Subject, Wanted
 from sidecar.core.instant import UnixMillis
@@ -54,9 +55,12 @@ _MATCHES = """
 
 _CONVERSION = "(SELECT kind = 'conversion' FROM lanes WHERE id = entries.lane)"
 
+# Whose visitor it is: the row's own hash of both is gone where no click may find it any more.
+_VISITOR = "(SELECT account FROM lanes WHERE id = entries.lane), visitor_id"
+
 # The person's rows in a stretch of the table, and whether each is a conversion that was delivered.
 MATCHING = f"""
-    SELECT seq, {_CONVERSION} AND state = 'delivered', visitor, visitor_id FROM entries
+    SELECT seq, {_CONVERSION} AND state = 'delivered', {_VISITOR} FROM entries
     WHERE seq > :after AND seq <= :last AND {_MATCHES} ORDER BY seq LIMIT :limit"""  # noqa: S608 - constants only
 
 # Of these conversions, those with an adjustment that has to go out yet: it names the conversion as that was sent.
@@ -72,7 +76,7 @@ RETRACTED = f"""
 
 # Rows that an erasure waits for, and has not looked at since its round began.
 WAITED_FOR = f"""
-    SELECT w.seq, NOT w.must_settle AND {_CONVERSION} AND state = 'delivered', visitor, visitor_id
+    SELECT w.seq, NOT w.must_settle AND {_CONVERSION} AND state = 'delivered', {_VISITOR}
     FROM erasure_rows w LEFT JOIN entries ON entries.seq = w.seq
     WHERE w.erasure = ? AND w.seq > ? AND w.waits = 1 ORDER BY w.seq LIMIT ?"""  # noqa: S608 - constants only
 
@@ -236,8 +240,10 @@ def waited_for(db: sqlite3.Connection, job: Erasure, after_seq: int) -> Found:
     return _found(rows, rows[-1][0] if len(rows) == SLICE_ROWS else None)
 
 
-def _found(rows: Sequence[tuple[int, int, int | None, str | None]], next_seq: int | None) -> Found:
-    visitors = {(visitor, visitor_id) for _, _, visitor, visitor_id in rows if visitor is not None and visitor_id}
+def _found(rows: Sequence[tuple[int, int, str | None, str | None]], next_seq: int | None) -> Found:
+    visitors = {
+        (visitor_hash(account, visitor_id), visitor_id) for _, _, account, visitor_id in rows if account and visitor_id
+    }
     return Found(
         seqs=tuple(row[0] for row in rows),
         delivered=tuple(row[0] for row in rows if row[1]),

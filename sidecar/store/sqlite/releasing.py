@@ -60,12 +60,14 @@ END = """
     UPDATE entries SET state = ?, reason = ?, claimed = 0, settled_at = ?
     WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'"""
 
-# The last word of each of these conversions, where it came to nothing because the conversion had.
+# The last word of each of these conversions, where it came to nothing because the conversion had; not where the
+# conversion was sent anew since, which is a later word.
 REVIVE = """
     UPDATE entries SET state = 'pending', reason = 'awaiting_original', settled_at = NULL
     FROM json_each(?) AS wanted
     WHERE entries.seq = (SELECT max(a.seq) FROM entries a WHERE a.original = wanted.value)
-        AND state = 'skipped' AND reason = 'original_not_sent'"""
+        AND state = 'skipped' AND reason = 'original_not_sent'
+        AND received_at >= (SELECT o.received_at FROM entries o WHERE o.seq = wanted.value)"""
 
 TYPE = "SELECT type FROM entries WHERE seq = ?"
 
