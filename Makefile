@@ -4,7 +4,7 @@ PYTHON ?= python3
 CONFIG ?= config.example.yaml
 BIN := .venv/bin
 
-.PHONY: run test lock faults bench clean
+.PHONY: run test lock faults fuzz audit bench clean
 
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
@@ -19,6 +19,19 @@ test: .venv/.test
 
 faults: .venv/.test ## the long trials, and a line for each promise of docs/reliability.md
 	SIDECAR_GENERATED_BODIES=10000 $(BIN)/pytest -m "faults or promise" --promises --timeout 3600
+
+fuzz: .venv/.fuzz ## inputs that coverage leads to, FUZZ_SECONDS for each place that reads bytes of others
+	for target in $$($(BIN)/python -m tests.fuzz.targets); do \
+		$(BIN)/python tests/fuzz/with_coverage.py $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
+	done
+
+FUZZ_SECONDS ?= 60
+
+audit: .venv/.audit ## known vulnerabilities of every locked version; STRICT= passes over what nothing is known of
+	$(BIN)/pip-audit $(STRICT) --disable-pip --require-hashes --progress-spinner off \
+		-r requirements/run.txt -r requirements/test.txt -r requirements/fuzz.txt -r requirements/audit.txt
+
+STRICT ?= --strict
 
 bench: .venv/.run ## look-up and claim beside ever more stored clicks; CLICKS=100000 for a short run
 	$(BIN)/python bench/clicks.py $(CLICKS)
@@ -37,11 +50,17 @@ bench: .venv/.run ## look-up and claim beside ever more stored clicks; CLICKS=10
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
 	@touch $@
 
+.venv/.fuzz .venv/.audit: .venv/.%: .venv/.test requirements/%.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@touch $@
+
 lock: .venv/.test ## pin every version again, with hashes and without addresses
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
 	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --output-file requirements/run.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra test --constraint requirements/run.txt \
 		--output-file requirements/test.txt pyproject.toml
+	for extra in fuzz audit; do $(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra $$extra \
+		--constraint requirements/test.txt --output-file requirements/$$extra.txt pyproject.toml || exit 1; done
 
 LOCK := --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--no-emit-options --strip-extras --allow-unsafe --annotation-style line

@@ -13,6 +13,7 @@ Value = str | None | list["Value"] | dict[str, "Value"]
 """None is a value left empty, `~` or `null`: the key counts as absent."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_DEEPEST = 20
 
 
 def read(text: str, report: Report) -> dict[str, Value]:
@@ -36,14 +37,24 @@ def read(text: str, report: Report) -> dict[str, Value]:
 
 
 class _Loader(yaml.BaseLoader):
-    """Refuses anchors, aliases and tags: a value that begins with & or ! or * would vanish or change unseen."""
+    """Refuses anchors, aliases and tags: a value that begins with & or ! or * would vanish or change unseen.
+
+    And what is nested deeper than any key is, before Python's stack is at its end.
+    """
+
+    depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None) is not None or getattr(event, "tag", None) is not None:
             problem = "anchors, aliases and tags are not read; quote a value that begins with &, * or !"
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
-        return super().compose_node(parent, index)
+        if self.depth == _DEEPEST:
+            raise yaml.composer.ComposerError(None, None, "it is nested too deep", event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _value(node: yaml.Node, path: KeyPath, report: Report) -> Value:

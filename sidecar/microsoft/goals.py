@@ -166,8 +166,9 @@ def _id(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
+    """A number of minutes; a longer one would fit no column."""
     text = _id(value)
-    return None if text is None else int(text)
+    return None if text is None or len(text) > 9 else int(text)
 
 
 def _flag(value: object) -> bool | None:
@@ -175,5 +176,8 @@ def _flag(value: object) -> bool | None:
 
 
 def _text(value: object) -> str | None:
-    """A text as it is, since names are compared exactly; one that is empty or endless is none."""
-    return value if isinstance(value, str) and 0 < len(value) <= 1_000 else None
+    """A text as it is, since names are compared exactly; one that is empty or endless is none.
+
+    But a half of a surrogate, which no column takes, becomes a question mark.
+    """
+    return value.encode(errors="replace").decode() if isinstance(value, str) and 0 < len(value) <= 1_000 else None

@@ -46,6 +46,7 @@ def test_every_wrong_item_of_a_list_is_told_and_nothing_besides():
             "a: 1\n---\nb: 1",
             "config.yaml:2: is not YAML: expected a single document in the stream, but found another document",
         ),
+        (f"a: 1\nb: {'[' * 2_000}", "config.yaml:2: is not YAML: it is nested too deep"),
         ("a: 1\nb: \x07", "config.yaml:2: holds a character that YAML does not allow"),
         ("- server", "config.yaml:1: must be a mapping of keys, such as `server:`"),
         ("server", "config.yaml:1: must be a mapping of keys, such as `server:`"),
