@@ -1,14 +1,14 @@
 # Build: everything pinned and hashed, into one virtual environment.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
-RUN python -m venv /opt/sidecar
+RUN python -m venv --without-pip /opt/sidecar
 COPY requirements/run.txt requirements/run.txt
-RUN /opt/sidecar/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
+RUN pip --python /opt/sidecar/bin/python install --no-cache-dir --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY sidecar sidecar
-RUN /opt/sidecar/bin/pip install --no-cache-dir --no-deps .
+RUN pip --python /opt/sidecar/bin/python install --no-cache-dir --no-deps .
 
-# Run: no compiler, no source, no root.
+# Run: no compiler, no pip in the environment, no source, no root.
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 sidecar \
     && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin sidecar \
