@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from sidecar.api.framing import check_framing
 from sidecar.api.guard import Guard
 from sidecar.api.problem import HttpProblem, internal, of_http_error, unavailable
 from sidecar.api.request_id import HEADER, REQUEST_ID, request_id
@@ -35,6 +36,7 @@ class Edge:
         async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
             request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
             try:
+                check_framing(request)
                 self.guard.check(request.method, request.path, request.headers)
                 return await handler(request)
             except HttpProblem as problem:

@@ -5,12 +5,15 @@
 
 import json
 import os
+import time
 from collections import Counter
 from typing import Any
 
+import pytest
 from api_kit import MSCLKID, OpenApi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from promises import Show
 
 LONG = os.environ.get("SIDECAR_GENERATED_BODIES")
 BODIES = int(LONG or 300)
@@ -112,7 +115,8 @@ def generated(number: int) -> list[tuple[bytes, dict[str, str], str]]:
     return requests
 
 
-async def test_any_body_gets_one_of_the_documented_statuses(open_api: OpenApi) -> None:
+@pytest.mark.promise("C7")
+async def test_any_body_gets_one_of_the_documented_statuses(open_api: OpenApi, shown: Show) -> None:
     """10,000 generated bodies give only 200, 202, 207, 400, 409, 413, 415 or 422, never 500."""
     api = await open_api()
     seen: Counter[int] = Counter()
@@ -122,3 +126,68 @@ async def test_any_body_gets_one_of_the_documented_statuses(open_api: OpenApi) -
         assert isinstance(answer.json, dict)
         seen[answer.status] += 1
     assert set(seen) >= STATUSES - {413}, seen
+    odd = sum(number for status, number in seen.items() if status not in STATUSES)
+    shown(f"{seen.total():,} generated bodies", odd, ", ".join(f"{seen[status]} x {status}" for status in sorted(seen)))
+
+
+MIB = 2**20
+LARGE = 2 * MIB - 100
+MOST_SECONDS = 0.5
+"""Per MiB; ten times the aim, since a coverage tool or a slow machine takes its time."""
+
+
+def filled(start: bytes, again: bytes, end: bytes) -> bytes:
+    """`again` as often as it fits into a body."""
+    return start + again * ((LARGE - len(start) - len(end)) // len(again)) + end
+
+
+NAMED = b'{"event":"purchase","msclkid":"%b"' % MSCLKID.encode()
+HOSTILE = {
+    "objects in objects": b'{"a":' * 300_000,
+    "arrays in arrays": b"[" * 1_000_000 + b"]" * 1_000_000,
+    "arrays in meta": NAMED + b',"meta":{"a":' + b"[" * 900 + b"]" * 900 + b"}}",
+    "150,000 members": b"{%b}" % b",".join(b'"%d":1' % number for number in range(150_000)),
+    "the same member": filled(b"{", b'"a":1,', b'"a":1}'),
+    "members of an item": filled(NAMED + b",", b'"value":1,', b'"value":1}'),
+    "digits": filled(b'{"event":"purchase","value":', b"9", b"}"),
+    "digits behind the point": filled(b'{"event":"purchase","value":0.', b"3", b"}"),
+    "digits of a time": filled(b'{"event":"purchase","time":', b"1", b"}"),
+    "an exponent": b'{"event":"purchase","value":1e400}',
+    "a huge exponent": b'{"event":"purchase","value":1e999999999}',
+    "a tiny exponent": b'{"event":"purchase","value":1e-999999999}',
+    "huge exponents": filled(b"[", b"1e99999,", b"1]"),
+    "no number": b'{"event":"purchase","value":NaN}',
+    "infinities": filled(b"[", b"-Infinity,", b"1]"),
+    "half a letter": b'{"event":"purchase","order_id":"\\ud800","msclkid":"%b"}' % MSCLKID.encode(),
+    "half letters": filled(b'{"event":"', b"\\udfff", b'"}'),
+    "escapes": filled(b'{"event":"purchase","user":{"email":"', b"\\u0000", b'"}}'),
+    "a long e-mail": filled(b'{"event":"purchase","user":{"email":"', b"a+", b'@b.example"}}'),
+    "many at signs": filled(b'{"event":"purchase","user":{"email":"', b"@.", b'"}}'),
+    "a long phone": filled(b'{"event":"purchase","user":{"country":"US","phone":"', b"1(", b'"}}'),
+    "letters that grow": filled(b'{"event":"purchase","user":{"email":"', "\ufdfa".encode(), b'@b.example"}}'),
+    "accents on one letter": filled(b'{"event":"purchase","user":{"email":"a', "\u0301".encode(), b'@b.example"}}'),
+    "a long address": filled(b'{"event":"purchase","landing_url":"https://a.example/?', b"&", b'"}'),
+    "a long click id": filled(b'{"event":"purchase","msclkid":"_uet', b"a-", b'"}'),
+    "a long event": filled(b'{"event":"', b"purchase", b'"}'),
+    "a thousand wrong items": b"[%b]" % b",".join([b'{"evnt":1,"valeu":2,"ordr_id":3}'] * 1_000),
+    "a million items": filled(b"[", b"1,", b"1]"),
+    "blanks": filled(b"", b" ", b"{}"),
+    "nothing but blanks": filled(b"", b"\n", b""),
+    "no end": filled(b'{"event":"', b"a", b""),
+    "zeros": filled(b"", b"\x00", b""),
+}
+
+
+@pytest.mark.promise("C7")
+async def test_body_made_to_cost_is_answered_like_any_other(open_api: OpenApi, shown: Show) -> None:
+    """Depth, members, digits, letters: within the size that is taken, none costs much."""
+    api = await open_api()
+    odd: list[str] = []
+    worst = 0.0
+    for name, body in HOSTILE.items():
+        started = time.process_time()  # CPU, which other processes do not lengthen; the client's is in it
+        answers = [await api.post(body, path=path) for path in ("/v1/conversions", "/v1/validate")]
+        worst = max(worst, (time.process_time() - started) / (len(answers) * max(len(body), MIB) / MIB))
+        odd += [name for answer in answers if answer.status not in STATUSES]
+    shown(f"{2 * len(HOSTILE)} bodies made to cost", len(odd), f"at most {1_000 * worst:.0f} ms of CPU per MiB")
+    assert worst < MOST_SECONDS

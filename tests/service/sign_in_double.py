@@ -39,6 +39,8 @@ class Double:
     discoveries: int = 0
     script: Script | None = None
     discovery: web.Response | None = None
+    asked: web.Request | None = None
+    """The request that a script is at, for one that streams."""
 
     @property
     def authority(self) -> str:
@@ -60,6 +62,7 @@ class Double:
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.forms.append(form)
         if self.script is not None:
+            self.asked = request
             return await self.script(form)
         if form.get("client_secret", "") != self.secret:
             return refusal("invalid_client", 7000215, 401)

@@ -11,6 +11,7 @@ import textwrap
 
 import pytest
 from aiohttp import web
+from promises import Show
 from sign_in_double import (
     SCOPE,
     START,
@@ -46,6 +47,8 @@ from sidecar.microsoft.tokens import AccessToken, Connection, TokenSource, held
 from sidecar.ports import NotConnected, StorageUnavailable
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
+
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -162,10 +165,50 @@ async def test_a_tenant_that_does_not_exist_is_told_by_the_discovery_document(mi
     assert "microsoft.tenant" in failure.value.setback.message
 
 
-async def test_an_untrusted_certificate_is_refused_and_ca_bundle_named(microsoft: Double) -> None:
+@pytest.mark.promise("C11")
+async def test_an_untrusted_certificate_is_refused_and_ca_bundle_named(microsoft: Double, shown: Show) -> None:
     with pytest.raises(SignInFailed, match=r"microsoft\.ca_bundle"):
         await microsoft.sign_in(tls=ssl.create_default_context()).refresh("test-refresh-1")
-    assert microsoft.forms == []
+    shown("1 servers that nobody vouches for", lost=len(microsoft.forms) + microsoft.discoveries)
+
+
+@pytest.mark.promise("C11")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("where", ["token", "discovery"])
+async def test_a_redirect_takes_no_secret_to_another_host(
+    microsoft: Double, status: int, where: str, shown: Show
+) -> None:
+    async with double() as elsewhere:
+        there = f"{elsewhere.authority}/oauth2/v2.0/token"
+        away = always(lambda: web.Response(status=status, headers={"Location": there}))
+        if where == "token":
+            microsoft.script = away
+        else:
+            microsoft.discovery = await away({})  # type: ignore[assignment]
+        with pytest.raises(SignInFailed, match="redirect"):
+            await microsoft.sign_in(secret="test-secret").refresh("test-refresh-1")
+        shown("1 redirects of a sign-in to another host", lost=len(elsewhere.forms) + elsewhere.discoveries)
+
+
+@pytest.mark.promise("C11")
+async def test_a_sign_in_answer_without_end_is_cut_at_the_cap(microsoft: Double, shown: Show) -> None:
+    sent = 0
+
+    async def pour(_: Form) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        assert microsoft.asked is not None
+        await response.prepare(microsoft.asked)
+        while sent < 1_024 * MIB and microsoft.asked.transport is not None:
+            await response.write(b" " * 64 * 1024)
+            sent += 64 * 1024
+            await asyncio.sleep(0)  # a lost connection shows only then
+        return response
+
+    microsoft.script = pour
+    with pytest.raises(SignInFailed, match="too large"):
+        await microsoft.sign_in().refresh("test-refresh-1")
+    shown("1 answers larger than the cap", sent > 32 * MIB, f"of 1 GiB {sent / MIB:.0f} MiB had left by then")
 
 
 async def test_roots_of_the_given_context_are_not_added_to(microsoft: Double) -> None:

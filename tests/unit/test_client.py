@@ -1,6 +1,7 @@
 """One request over a real socket to 127.0.0.1: what leaves, and what is made of every way to fail."""
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import tracemalloc
@@ -11,12 +12,17 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from http_peers import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft, peer, says
+from promises import Show
 
 from sidecar.core.answer import Lost, Refused, Taken, Verdict
 from sidecar.core.entry import Delivered
-from sidecar.microsoft.client import APPLY, Client
+from sidecar.microsoft.client import ANSWER_BYTES, APPLY, Client
 from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.wire import encode
+
+MIB = 1024 * 1024
+IN_BUFFERS = 16 * MIB
+"""What the system may hold on its way, more than enough."""
 
 # --- What leaves -----------------------------------------------------------------------------------------------------
 
@@ -70,8 +76,9 @@ async def test_an_answer_to_a_thousand_rows_may_be_packed_with_gzip() -> None:
     assert answer.outcomes.count(Delivered()) == 1
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_redirect_is_refused_and_the_token_never_follows_it(status: int) -> None:
+@pytest.mark.promise("C11")
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])
+async def test_a_redirect_is_refused_and_the_token_never_follows_it(status: int, shown: Show) -> None:
     elsewhere = Recorder(clean)
     async with microsoft(elsewhere) as other:
         redirect = Recorder(lambda: web.Response(status=status, headers={"Location": other + APPLY}))
@@ -79,7 +86,7 @@ async def test_a_redirect_is_refused_and_the_token_never_follows_it(status: int)
             answer = await client.apply(CREDENTIALS, [ENTRY])
     assert isinstance(answer, Refused)
     assert answer.verdict is Verdict.ACCOUNT
-    assert elsewhere.requests == []
+    shown("1 redirects of an upload to another host", lost=len(elsewhere.requests))
 
 
 async def test_cookies_are_not_kept() -> None:
@@ -91,8 +98,9 @@ async def test_cookies_are_not_kept() -> None:
     assert all("Cookie" not in headers for _, _, headers, _ in recorder.requests)
 
 
+@pytest.mark.promise("C11")
 @pytest.mark.parametrize("packed", [True, False])
-async def test_an_answer_over_8_mib_is_given_up_also_when_it_is_packed(packed: bool) -> None:
+async def test_an_answer_over_8_mib_is_given_up_also_when_it_is_packed(packed: bool, shown: Show) -> None:
     """A packed one must not be unpacked whole first: 100 MiB of blanks are 100 KiB on the wire."""
     size = 100 * 1024 * 1024 if packed else 9 * 1024 * 1024
     body = gzip.compress(b" " * size, 9) if packed else b" " * size
@@ -104,8 +112,29 @@ async def test_an_answer_over_8_mib_is_given_up_also_when_it_is_packed(packed: b
         answer = await lost(base)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert answer == Lost("the answer is larger than 8 MiB", "t", sent=True)
-    assert peak < 48 * 1024 * 1024
+    assert peak < 48 * MIB
+    cut = answer == Lost("the answer is larger than 8 MiB", "t", sent=True)
+    shown("1 answers larger than the cap", lost=not cut)
+
+
+@pytest.mark.promise("C11")
+async def test_an_answer_without_end_is_cut_at_the_cap(shown: Show) -> None:
+    """The rest is not even read."""
+    sent = 0
+
+    async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while sent < 1_024 * MIB:
+                writer.write(b" " * 64 * 1024)
+                sent += 64 * 1024
+                await writer.drain()
+
+    async with peer(pour) as base:
+        answer = await lost(base, 30)
+    cut = answer == Lost("the answer is larger than 8 MiB", sent=True) and sent <= ANSWER_BYTES + IN_BUFFERS
+    shown("1 answers larger than the cap", lost=not cut, figure=f"of 1 GiB {sent / MIB:.0f} MiB had left by then")
 
 
 # --- No answer -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from http_peers import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft
+from promises import Show
 
 from sidecar.core.answer import Taken
 from sidecar.microsoft.tls import UnusableRoots, context
@@ -49,13 +50,16 @@ def server_tls(pem: Path) -> ssl.SSLContext:
     return made
 
 
-async def test_a_certificate_of_nobodys_is_refused_before_the_token_leaves(server_tls: ssl.SSLContext) -> None:
+@pytest.mark.promise("C11")
+async def test_a_certificate_of_nobodys_is_refused_before_the_token_leaves(
+    server_tls: ssl.SSLContext, shown: Show
+) -> None:
     recorder = Recorder(clean)
     async with microsoft(recorder, server_tls) as base:
         answer = await lost(base)
     assert answer.why.startswith("the server's certificate is not trusted; see microsoft.ca_bundle: ")
     assert not answer.sent
-    assert recorder.requests == []
+    shown("1 servers that nobody vouches for", lost=len(recorder.requests))
 
 
 @pytest.mark.parametrize("as_file", [True, False])
@@ -65,20 +69,26 @@ async def test_added_roots_are_trusted(pem: Path, server_tls: ssl.SSLContext, as
         assert isinstance(await client.apply(CREDENTIALS, [ENTRY]), Taken)
 
 
-async def test_a_trusted_certificate_for_another_name_is_refused(pem: Path, server_tls: ssl.SSLContext) -> None:
-    async with microsoft(Recorder(clean), server_tls) as base:
+@pytest.mark.promise("C11")
+async def test_a_trusted_certificate_for_another_name_is_refused(
+    pem: Path, server_tls: ssl.SSLContext, shown: Show
+) -> None:
+    recorder = Recorder(clean)
+    async with microsoft(recorder, server_tls) as base:
         answer = await lost(base.replace("127.0.0.1", "localhost"), tls=context(pem))
     assert "not trusted" in answer.why
     assert not answer.sent
+    shown("1 servers that nobody vouches for", lost=len(recorder.requests))
 
 
-async def test_a_server_that_speaks_no_tls_gets_nothing() -> None:
+@pytest.mark.promise("C11")
+async def test_a_server_that_speaks_no_tls_gets_nothing(shown: Show) -> None:
     recorder = Recorder(clean)
     async with microsoft(recorder) as base:
         answer = await lost(base.replace("http:", "https:"))
     assert answer.why.startswith("the TLS handshake failed")
     assert not answer.sent
-    assert recorder.requests == []
+    shown("1 servers that nobody vouches for", lost=len(recorder.requests))
 
 
 def test_added_roots_do_not_replace_the_systems(pem: Path) -> None:
