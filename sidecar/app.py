@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sidecar import __version__
 from sidecar.config import Config, ConfigError, changes, load
+from sidecar.core.clock import SteadyClock
 from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis
 from sidecar.emulator import Emulator, EmulatorOptions
@@ -30,6 +31,11 @@ def now() -> UnixMillis:
     return UnixMillis(time.time_ns() // 1_000_000)
 
 
+def elapsed() -> float:
+    """Seconds that never go back; where the system can tell, those that it slept through count too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 def chance() -> float:
     """Uniform in [0, 1): spreads retries, guards nothing."""
     return random.random()  # noqa: S311 - no secret depends on it
@@ -37,12 +43,13 @@ def chance() -> float:
 
 async def serve(path: Path, config: Config) -> int:
     """Run the service until it is told to stop: 0, or 1 when storage broke. OutboxRefused when it cannot start."""
-    telemetry = Telemetry(now, level=config.logging.level, form=config.logging.format)
+    steady = SteadyClock(now, elapsed)
+    telemetry = Telemetry(steady.now, level=config.logging.level, form=config.logging.format)
     telemetry.hide(*Settings(config).secrets())
     try:
         with telemetry.library_logs():
             async with contextlib.AsyncExitStack() as stack:
-                clock = Chances(now, time.monotonic, chance)
+                clock = Chances(steady.now, time.monotonic, chance, steady)
                 parts = await open_parts(stack, Settings(config), telemetry, clock)
                 return await Service(path, parts, clock).run()
     finally:

@@ -163,14 +163,19 @@ class GoalCatalogue:
         for state in self._states.values():
             state.bell.set()
 
+    def read_soon(self) -> None:
+        """Read every account's goals anew."""
+        for account in self.accounts():
+            self._states[account].is_wanted = True
+        self.wake()
+
     def reloaded(self) -> None:
         """The configuration changed: judge by what is known at once, and read anew."""
         for account in self.accounts():
             if self._known(account) is None:
                 self.gates.await_reading([account])
             self._judge(account)
-            self._states[account].is_wanted = True
-        self.wake()
+        self.read_soon()
 
     async def _load(self) -> None:
         try:

@@ -39,6 +39,11 @@ class Closure:
             return self
         return replace(self, since=now, until=UnixMillis(now + max(0, self.until - self.since)))
 
+    def shifted(self, millis: int) -> "Closure":
+        """The same by a clock that was set by so much; what is tried at once still is."""
+        until = UnixMillis(self.until + millis) if self.until else self.until
+        return replace(self, since=UnixMillis(self.since + millis), until=until)
+
 
 @dataclass(frozen=True, slots=True)
 class GoalHold:
@@ -62,6 +67,11 @@ class Gates:
     """Accounts that an operator paused, and since when: no answer and no reload opens them."""
     _holds: dict[tuple[str, str], GoalHold] = field(default_factory=dict)
     _unread: set[str] = field(default_factory=set)
+
+    def shift(self, millis: int) -> None:
+        """The clock was set by so much: what is closed stays closed as long as it was meant to."""
+        self._accounts = {name: closure.shifted(millis) for name, closure in self._accounts.items()}
+        self._goals = {key: closure.shifted(millis) for key, closure in self._goals.items()}
 
     # --- Accounts ----------------------------------------------------------------------------------------------------
 

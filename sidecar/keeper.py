@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sidecar.core.clock import SteadyClock, told
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
 from sidecar.ports import Clicks, Journal, Outbox, StorageUnavailable
 from sidecar.telemetry import Telemetry
@@ -36,7 +37,7 @@ class KeepingRules:
 
 @dataclass(slots=True)
 class Keeper:
-    """Runs the rounds; `rules` is asked anew for each."""
+    """Runs the rounds; `rules` is asked anew for each. `ask` makes Microsoft answer soon, and so tell its time."""
 
     outbox: Outbox
     clicks: Clicks
@@ -44,9 +45,13 @@ class Keeper:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     rules: Callable[[], KeepingRules]
+    clock: SteadyClock
+    ask: Callable[[], None]
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
     """The latest time that was seen."""
+    _asked: bool = False
+    """Whether Microsoft was asked for its time since the clock is away."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep house until `stopping` is set."""
@@ -60,8 +65,9 @@ class Keeper:
                 rounds.create_task(self._repeat(name, seconds, work))
 
     async def watch(self) -> None:
-        """Raise or clear the troubles of a full disk and a full outbox, and notice a clock that was set back."""
+        """Raise or clear the troubles of clock, disk and outbox, and notice a clock that was set back."""
         rules = self.rules()
+        self._look_at_the_clock()
         await self._follow_the_clock()
         free = shutil.disk_usage(rules.path.parent).free
         self._tell("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
@@ -85,6 +91,14 @@ class Keeper:
         before = UnixMillis(now - rules.journal_millis)
         while not self._stopping.is_set() and await self.journal.prune(before, rules.journal_bytes):
             pass
+
+    def _look_at_the_clock(self) -> None:
+        self.clock.look()
+        away, doubt = self.clock.away, self.clock.doubt
+        if away and not self._asked:
+            self.ask()
+        self._asked = bool(away)
+        self._tell("clock_jumped", bool(away or doubt), doubt or f"it was set {told(away)}")
 
     async def _follow_the_clock(self) -> None:
         """What waits for a time that has become hours away would seem to stand still."""

@@ -79,6 +79,7 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
             free_bytes=lambda: shutil.disk_usage(config.storage.path.parent).free,
             min_free_bytes=config.storage.min_free_disk,
             max_pending=config.storage.max_pending,
+            doubt=clock.doubt,
         ),
         rules=settings.intake,
         capture=settings.capture,

@@ -353,6 +353,14 @@ _ALL = (
         "Synchronise the clock (NTP). The rows are tried again.",
     ),
     Trouble(
+        "clock_jumped",
+        "This machine's clock jumped",
+        "The clock was set by more than a second, or was never set. The sidecar keeps its own time until an answer of "
+        "Microsoft shows which is right; it follows a jump of at most a week ahead or a day back after a minute too.",
+        "If the clock was set right, nothing: it is followed by itself. If not, synchronise it (NTP). While no time "
+        "can be told, intake answers 503 and nothing is lost.",
+    ),
+    Trouble(
         "disk_nearly_full",
         "Disk nearly full",
         "Less than storage.min_free_disk is left where the outbox lies; intake answers 503 so that nothing "

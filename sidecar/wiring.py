@@ -9,6 +9,7 @@ from pathlib import Path
 from sidecar.attributor import Attributor
 from sidecar.catalogue import GoalCatalogue
 from sidecar.config import Config
+from sidecar.core.clock import SteadyClock
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.courier import Courier
@@ -52,11 +53,19 @@ EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the e
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """Clock and chance: the wall clock, a monotonic one in seconds, and a number uniform in [0, 1)."""
+    """Clock and chance: the time, a monotonic clock in seconds, and a number uniform in [0, 1).
+
+    `steady` is what keeps the time through jumps of the machine's clock; without it `now` is believed as it is.
+    """
 
     now: Callable[[], UnixMillis]
     monotonic: Callable[[], float]
     chance: Callable[[], float]
+    steady: SteadyClock | None = None
+
+    def doubt(self) -> str | None:
+        """Why no time can be told just now; None when it can."""
+        return self.steady.doubt if self.steady else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,8 @@ async def open_parts(
     """Open everything that `settings` names; `stack` closes it. OutboxRefused when the outbox cannot be used."""
     outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
     gates = Gates()
+    steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)
+    steady.on_step = gates.shift
     emulator = await _embedded_emulator(stack, settings, clock)
     endpoints = _endpoints(settings.config, emulator)
     ca_bundle = settings.config.microsoft.ca_bundle
@@ -100,7 +111,7 @@ async def open_parts(
         on_change=_on_connection(gates, telemetry),
     )
     client = await stack.enter_async_context(
-        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout)
+        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, steady.heard)
     )
     pacer = Pacer(lambda: settings.config.delivery.requests_per_minute, clock.monotonic, settings.customers)
     platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
@@ -124,7 +135,7 @@ async def open_parts(
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
-        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping),
+        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, catalogue.read_soon),
         pausing,
         catalogue,
         erasures,

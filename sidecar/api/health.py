@@ -59,6 +59,7 @@ _CHECKS: Mapping[str, str] = {
     "low_match_rate": "goals",
     "auto_tagging_off": "goals",
     "clock_skew": "clock",
+    "clock_jumped": "clock",
     "disk_nearly_full": "disk",
 }
 """Where a trouble belongs; every other one is of delivery."""
@@ -160,6 +161,8 @@ class Sources:
     free_bytes: Callable[[], int]
     min_free_bytes: int
     max_pending: int
+    doubt: Callable[[], str | None] = lambda: None
+    """Why no time can be told just now; None when it can."""
 
 
 @dataclass(slots=True)
@@ -191,6 +194,8 @@ class Health:
 
     async def failure(self) -> StorageUnavailable | None:
         """Why intake would refuse a conversion now; None when it would not."""
+        if (doubt := self.sources.doubt()) is not None:
+            return StorageUnavailable("clock_jumped", doubt)
         if self.sources.free_bytes() < self.sources.min_free_bytes:
             return StorageUnavailable("disk_nearly_full", "less than storage.min_free_disk is left")
         if self.outbox.counts.pending >= self.sources.max_pending:

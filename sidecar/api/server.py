@@ -68,7 +68,7 @@ def make_app(parts: Parts) -> web.Application:
 
 def _routes(parts: Parts) -> list[web.RouteDef]:
     rows = Rows(parts.goal_of, parts.held, parts.now)
-    taking = Taking.of(parts.bodies)
+    taking = Taking.of(parts.bodies, parts.health.doubt)
     collect = Collect(
         outbox=parts.outbox,
         rules=parts.rules,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
 from aiohttp import web
@@ -11,6 +11,8 @@ from aiohttp import web
 from sidecar.api.admission import BUDGET_BYTES, Admission, Room
 from sidecar.api.bodies import BodyLimits, check_content, read_json_bytes
 from sidecar.api.items import KEY_HEADER, Many, Single, read_items
+from sidecar.api.problem import unavailable
+from sidecar.ports import StorageUnavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,16 +27,20 @@ class Taking:
 
     limits: BodyLimits
     admission: Admission
+    doubt: Callable[[], str | None] = field(default=lambda: None)
+    """Why no time can be told just now, and so no item can be judged; None when it can."""
 
     @classmethod
-    def of(cls, limits: BodyLimits) -> Self:
+    def of(cls, limits: BodyLimits, doubt: Callable[[], str | None] = lambda: None) -> Self:
         """Room for many bodies of the usual size, and for two of the largest."""
-        return cls(limits, Admission(max(BUDGET_BYTES, 2 * limits.max_bytes)))
+        return cls(limits, Admission(max(BUDGET_BYTES, 2 * limits.max_bytes)), doubt)
 
     @contextlib.contextmanager
     def room(self, request: web.Request) -> Iterator[Room]:
         """Hold room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""
         check_content(request, self.limits)
+        if (doubt := self.doubt()) is not None:
+            raise unavailable(StorageUnavailable("clock_jumped", doubt), "Nothing was stored: send this one again.")
         with self.admission.room(request.content_length) as room:
             yield room
 

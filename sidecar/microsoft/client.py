@@ -19,6 +19,7 @@ from sidecar import __version__
 from sidecar.core.answer import Answer, Lost
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry
+from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.wire import decode, encode
 
@@ -61,12 +62,18 @@ class Client:
     """Microsoft's API under one base address, such as `https://campaign.api.bingads.microsoft.com`."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base: str, request_timeout: Callable[[], float], proxy: str | None = None
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        request_timeout: Callable[[], float],
+        proxy: str | None = None,
+        heard: Callable[[UnixMillis], None] = lambda at: None,
     ) -> None:
         self._session = session
         self._proxy = proxy
         self._base = base.rstrip("/")
         self._request_timeout = request_timeout
+        self._heard = heard
 
     async def apply(self, credentials: Credentials, entries: Sequence[Entry]) -> Answer:
         """Upload these claimed entries, at most 1,000 of one account and one kind."""
@@ -80,7 +87,11 @@ class Client:
     async def ask(self, path: str, credentials: Credentials, body: bytes, decode: Callable[[Reply], T]) -> T | Lost:
         """What `decode` makes of the answer to `body`; Lost when there is none."""
         reply = await self.post(path, credentials, body)
-        return reply if isinstance(reply, Lost) else decode(reply)
+        if isinstance(reply, Lost):
+            return reply
+        if (at := reply.answered_at) is not None:
+            self._heard(at)
+        return decode(reply)
 
     async def post(self, path: str, credentials: Credentials, body: bytes) -> Reply | Lost:
         """Send `body`, JSON, to `path` and wait for the whole answer, whatever its status. Nothing is repeated.
@@ -104,8 +115,15 @@ class Client:
 
 
 @asynccontextmanager
-async def open_client(base: str, tls: ssl.SSLContext, request_timeout: Callable[[], float]) -> AsyncIterator[Client]:
+async def open_client(
+    base: str,
+    tls: ssl.SSLContext,
+    request_timeout: Callable[[], float],
+    heard: Callable[[UnixMillis], None] = lambda at: None,
+) -> AsyncIterator[Client]:
     """A client that trusts `tls`; `request_timeout` gives seconds, asked before each request.
+
+    `heard` is told Microsoft's time whenever an answer has it.
 
     Raises ValueError for a plain `http://` address that is not this machine's own.
     """
@@ -123,7 +141,7 @@ async def open_client(base: str, tls: ssl.SSLContext, request_timeout: Callable[
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
     ) as session:
-        yield Client(session, base, request_timeout, None if local else _proxy(base))
+        yield Client(session, base, request_timeout, None if local else _proxy(base), heard)
 
 
 def _proxy(base: str) -> str | None:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from sidecar.core.entry import Fault
+from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.faults import symbol_of
 
 RETRY_AFTER_LEAST_SECONDS = 1.0
@@ -81,6 +82,12 @@ class Reply:
                 return None
             asked = (until - since).total_seconds()
         return min(max(asked, RETRY_AFTER_LEAST_SECONDS), RETRY_AFTER_MOST_SECONDS)
+
+    @property
+    def answered_at(self) -> UnixMillis | None:
+        """When it was answered, by its own `Date`; None where that cannot be read."""
+        date = _date(self._header("date") or "")
+        return None if date is None else UnixMillis(int(date.timestamp() * 1000))
 
     @property
     def content_type(self) -> str:

@@ -53,6 +53,8 @@ class World:
     rules: Rules = RULES
     held: Callable[[Record], Held | None] = lambda record: None
     free_bytes: int = 10**12
+    doubt: str | None = None
+    """Why no time can be told."""
     woken: list[dict[str, int]] = field(default_factory=list)
     """Each time delivery was told: how many rows of which account."""
     erasures: int = 0
@@ -203,6 +205,7 @@ async def _api(
                 free_bytes=lambda: world.free_bytes,
                 min_free_bytes=min_free_bytes,
                 max_pending=max_pending,
+                doubt=lambda: world.doubt,
             ),
             rules=lambda: world.rules,
             goal_of=world.goal_of,

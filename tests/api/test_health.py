@@ -82,6 +82,7 @@ def test_any_standing_trouble_degrades_one_check_and_names_its_remedy(code: str)
         ("goal_not_enhanced", "goals"),
         ("auto_tagging_off", "goals"),
         ("clock_skew", "clock"),
+        ("clock_jumped", "clock"),
         ("storage_failed", "storage"),
     ],
 )
@@ -159,6 +160,17 @@ async def test_full_outbox_is_not_ready(open_api: OpenApi, conversion: dict[str,
     api = await open_api(max_pending=1)
     await api.post(conversion)
     assert (await api.get("/readyz")).codes == ["outbox_growing"]
+
+
+@pytest.mark.parametrize("path", ["conversions", "validate", "clicks", "adjustments"])
+async def test_while_no_time_can_be_told_nothing_is_taken_in(api: Api, conversion: dict[str, Any], path: str) -> None:
+    api.world.doubt = "this machine's clock shows a time before 2026"
+    answer = await api.post(conversion, f"/v1/{path}")
+    assert (answer.status, answer.codes, answer.headers["Retry-After"]) == (503, ["clock_jumped"], "10")
+    assert (await api.get("/readyz")).status == 503
+    assert (await api.get("/livez")).status == 200
+    api.world.doubt = None
+    assert (await api.post(conversion)).status == 202
 
 
 async def test_asking_often_costs_one_write(api: Api) -> None:

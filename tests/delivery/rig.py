@@ -19,6 +19,7 @@ from books import ACCOUNT_IDS, adjusted_by, kept, told
 from sidecar.config import Config
 from sidecar.config.loading import parse
 from sidecar.core.adjustment import Adjustment, ById
+from sidecar.core.clock import SteadyClock
 from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, MappedGoal
@@ -115,10 +116,11 @@ class Rig:
         if self.parts is not None:
             self.parts.settings.config = config
 
-    async def start(self) -> None:
-        """Open everything and begin to carry."""
+    async def start(self, *, steady: bool = False) -> None:
+        """Open everything and begin to carry; `steady` through jumps of the clock, as the service is."""
         telemetry = Telemetry(self.clock, level="error")
-        chances = Chances(self.clock, time.monotonic, lambda: self.chance())
+        clock = SteadyClock(self.clock, time.monotonic) if steady else None
+        chances = Chances(clock.now if clock else self.clock, time.monotonic, lambda: self.chance(), clock)
         self.parts = await open_parts(self._stack, Settings(self.config), telemetry, chances)
         parts = self.parts
         for name, work in (

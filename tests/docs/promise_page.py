@@ -19,7 +19,7 @@ SECTION = re.compile(r"^### ([A-C]\d+): (.*?)(?=^##|\Z)", re.MULTILINE | re.DOTA
 NAMES = re.compile(r"`(tests/[^`]*::[^`]*)`")
 
 
-def tests_of_promises() -> dict[str, set[str]]:
+def marked_tests() -> dict[str, set[str]]:
     """The names of the tests by the promise that they are marked with."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path in ROOT.joinpath("tests").rglob("test_*.py"):
@@ -34,7 +34,7 @@ def tests_of_promises() -> dict[str, set[str]]:
 
 def written_again(page: str, printed: str) -> str:
     """The page with the names of today's tests and, where any are among what was printed, with its lines."""
-    tests = tests_of_promises()
+    tests = marked_tests()
 
     def section(found: re.Match[str]) -> str:
         prose = re.split(r"^(?:- `tests/|No test shows)", found[0], maxsplit=1, flags=re.MULTILINE)[0].rstrip()

@@ -1,13 +1,13 @@
 """docs/reliability.md has a section for each promise: its sentence, its tests or that there are none, its last line."""
 
 import pytest
-from promise_page import LINE, NAMES, NO_TEST, PAGE, SECTION, tests_of_promises
+from promise_page import LINE, NAMES, NO_TEST, PAGE, SECTION, marked_tests
 from promises import BY_ID, PROMISES, Promise
 
 TEXT = PAGE.read_text()
 SECTIONS = dict(SECTION.findall(TEXT))
 LINES = dict(LINE.findall(TEXT))
-TESTS = tests_of_promises()
+TESTS = marked_tests()
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.id)

@@ -1,0 +1,54 @@
+"""The machine's clock jumps while rows wait: Microsoft's own time, in the `Date` of its answers, decides."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from rig import DAY, SECOND, Rig
+
+from sidecar.core.instant import UnixSeconds
+
+YEARS = 12 * 365 * DAY
+
+
+@pytest.fixture
+async def steady(rig: Rig) -> AsyncIterator[Rig]:
+    """A rig whose sidecar keeps its time; the emulator's answers have the true `Date` whatever the clock shows."""
+    await rig.crash()
+    await rig.start(steady=True)
+    yield rig
+
+
+@pytest.mark.parametrize("jump", [DAY, YEARS])
+async def test_jump_that_microsoft_contradicts_ends_and_forgets_nothing(steady: Rig, jump: int) -> None:
+    rig = steady
+    kept = await rig.post(2)
+    await rig.until_pending(0)
+    rig.parts.flusher.stop()
+    await rig.post(1, time=UnixSeconds(rig.clock() // 1000 - 60))
+    rig.clock.offset += jump
+    await rig.parts.keeper.watch()
+    assert "clock_jumped" in rig.standing()
+    await rig.parts.keeper.expire()
+    await rig.parts.keeper.prune()
+    assert rig.count("state = 'pending'") == 1
+    assert [rig.row(seq)["state"] for seq in kept] == ["delivered", "delivered"]
+    rig.clock.offset -= jump
+    await rig.parts.keeper.watch()
+    assert "clock_jumped" not in rig.standing()
+
+
+async def test_clock_that_is_set_right_is_followed_once_microsoft_answers_and_its_pauses_stay_as_long(rig: Rig) -> None:
+    await rig.crash()
+    rig.clock.offset = -DAY // 2
+    await rig.start(steady=True)
+    rig.fault(type="status", status=429, retry_after="60", match={"account": "200000001"})
+    await rig.post(1)
+    await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
+    before = rig.parts.gates.closed_until("main", rig.parts.keeper.now())
+    rig.clock.offset = 0
+    await rig.parts.keeper.watch()  # and so the goals are read, of the accounts that may be asked
+    await rig.until(lambda: rig.parts.keeper.clock.away == 0)
+    assert abs(rig.parts.keeper.now() - rig.clock()) < SECOND
+    after = rig.parts.gates.closed_until("main", rig.parts.keeper.now())
+    assert abs(after - before - DAY // 2) < 2 * SECOND
+    assert len(await rig.requests(account="main")) == 1

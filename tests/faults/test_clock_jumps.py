@@ -1,0 +1,196 @@
+"""The machine's clock is set while the sidecar runs: nothing is lost, repeated, sent too early or given a wrong time.
+
+libfaketime turns the wall clock of the sidecar alone; Microsoft's stand-in, in a process of its own, keeps the true
+one.
+"""
+
+import asyncio
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes.emulator import microsoft
+from processes.running import Starter
+from processes.service import GOALS, LISTENING, Json, Services, Sidecar, config
+from promises import Show
+
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+INSTALL = "libfaketime is needed for this check: install it (`apt-get install libfaketime`), Linux only"
+needs_libfaketime = pytest.mark.skipif(LIBRARY is None, reason=INSTALL)
+
+DAY = 86_400
+JUMPS = (30, -30, DAY, -DAY, "2038", "1970")
+WRONG_SECONDS = 3
+"""So far the time of an order may be from when it was posted: its way, and the second that it is floored to."""
+
+Jump = int | str
+
+
+@dataclass
+class TurnedClock:
+    """The wall clock of a process, by a file that libfaketime reads at every look."""
+
+    file: Path
+
+    def set(self, jump: Jump) -> None:
+        """Seconds from the true time, or the year to which it jumps."""
+        seconds = jump if isinstance(jump, int) else int((int(jump) - 1970 + 0.5) * 365.25 * DAY - time.time())
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self.file)
+
+    def environment(self) -> dict[str, str]:
+        assert LIBRARY is not None, INSTALL
+        turned = {"FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1"}
+        return {"LD_PRELOAD": str(LIBRARY), "FAKETIME_DONT_FAKE_MONOTONIC": "1", **turned}
+
+
+@dataclass
+class Shop:
+    """Posts orders, each until it is taken, and remembers when that was."""
+
+    sidecar: Sidecar
+    chance: random.Random
+    posted: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Between which true times each was posted, by its click."""
+    refused: int = 0
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    async def post(self, seconds: float) -> None:
+        """Orders, one after another, for so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await self._post_one()
+            await asyncio.sleep(self.chance.uniform(0, 0.02))
+
+    async def _post_one(self) -> None:
+        click = f"{next(self.numbers):032x}"
+        body = {"event": "purchase", "order_id": f"ORDER-{click}", "value": 1, "msclkid": click}
+        began = time.time()
+        if self.chance.random() < 0.5:
+            body["time"] = int(began)
+        while (answer := await self.sidecar.post(body)).status != 202:
+            assert answer.status == 503, answer.text
+            assert "clock_jumped" in answer.text
+            self.refused += 1
+            await asyncio.sleep(0.1)
+        self.posted[click] = began, time.time()
+
+
+@dataclass
+class Seen:
+    """What the jumps came to."""
+
+    orders: int
+    wrong: int
+    figure: str
+
+
+async def _jump(starter: Starter, services: Services, jumps: list[Jump], held_seconds: float, seed: int) -> Seen:
+    """Post, jump, post, jump back, post, for each of the jumps; every second one while Microsoft asks for a pause."""
+    there = await starter.stack.enter_async_context(microsoft(starter, *GOALS))
+    clock = TurnedClock(starter.folder / "clock")
+    clock.set(0)
+    running = await services.launch(config(there), env=clock.environment())
+    sidecar = Sidecar(running, await running.said(LISTENING), services.session)
+    shop = Shop(sidecar, random.Random(seed))
+    pauses, pause_seconds = 0, int(held_seconds) + 2
+    for number, jump in enumerate(jumps):
+        await shop.post(0.5)
+        if number % 2 == 0:
+            await there.fault("status", status=429, retry_after=str(pause_seconds))
+            pauses += 1
+            await shop.post(0.5)
+        clock.set(jump)
+        await shop.post(held_seconds)
+        clock.set(0)
+        await shop.post(0.5)
+    await sidecar.settled(120)
+    accounts = await sidecar.accounts(len(shop.posted))
+    early, fullest = _paces(await there.ledger("requests"), pause_seconds)
+    wrong = _wrong(shop, await there.ledger()) + early + (len(shop.posted) - accounts["delivered"])
+    assert fullest <= 1_000
+    assert (await there.fired())["status"] == pauses
+    figure = f"{len(shop.posted):,} orders, {shop.refused} requests answered 503, {pauses} pauses kept"
+    return Seen(len(shop.posted), wrong, figure)
+
+
+def _wrong(shop: Shop, ledger: list[Json]) -> int:
+    """Orders that Microsoft has not, has twice, or has at a time at which they were not posted."""
+    times: dict[str, list[int]] = {}
+    for row in ledger:
+        raw = json.loads(row["raw"])
+        times.setdefault(raw["MicrosoftClickId"], []).append(_unix(raw["ConversionTime"]))
+    wrong = [
+        (click, times.get(click), began)
+        for click, (began, ended) in shop.posted.items()
+        if len(at := times.get(click, [])) != 1 or not began - WRONG_SECONDS <= at[0] <= ended + WRONG_SECONDS
+    ]
+    assert not wrong, wrong[:5]
+    return len(wrong) + sum(row["changed"] for row in ledger)
+
+
+def _unix(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())
+
+
+def _paces(requests: list[Json], pause_seconds: float) -> tuple[int, int]:
+    """How many uploads came within a pause that Microsoft had asked for, and the most within any minute."""
+    uploads = [request for request in requests if request["operation"].endswith("Apply")]
+    at = [request["at"] / 1000 for request in uploads]
+    until, early = 0.0, 0
+    for request, came in zip(uploads, at, strict=True):
+        early += came < until
+        if request["answer"] == "HTTP 429":
+            until = came + pause_seconds
+    fullest = max(sum(start <= other < start + 60 for other in at) for start in at)
+    return early, fullest
+
+
+@needs_libfaketime
+async def test_jumps_of_the_clock_lose_repeat_and_hasten_nothing(starter: Starter, services: Services) -> None:
+    """The short form: two jumps."""
+    seen = await _jump(starter, services, [DAY, -30], held_seconds=1, seed=12)
+    assert seen.wrong == 0
+
+
+@pytest.mark.faults
+@pytest.mark.promise("B12")
+async def test_clock_that_was_never_set_is_waited_for(starter: Starter, services: Services, shown: Show) -> None:
+    """Started in 1970, as small machines are until they have asked for the time: intake refuses, and says why."""
+    there = await starter.stack.enter_async_context(microsoft(starter, *GOALS))
+    clock = TurnedClock(starter.folder / "clock")
+    clock.set("1970")
+    running = await services.launch(config(there), env=clock.environment())
+    sidecar = Sidecar(running, await running.said(LISTENING), services.session)
+    order: dict[str, Any] = {"event": "purchase", "order_id": "ORDER-1", "value": 1, "msclkid": "1" * 32}
+    answer = await sidecar.post(order)
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "10"
+    assert answer.json()["errors"][0]["code"] == "clock_jumped"
+    assert (await sidecar.call("GET", "/readyz")).status == 503
+    clock.set(0)
+    shop = Shop(sidecar, random.Random(1))
+    await shop.post(0.5)
+    await sidecar.settled(60)
+    shown("1 start in 1970", lost=_wrong(shop, await there.ledger()))
+
+
+@pytest.mark.faults
+@pytest.mark.promise("B12")
+@pytest.mark.timeout(3_600)
+async def test_120_jumps_of_the_clock_lose_repeat_and_hasten_nothing(
+    starter: Starter, services: Services, shown: Show
+) -> None:
+    chance = random.Random(2038)
+    jumps: list[Jump] = [*JUMPS] * 10 + [chance.randint(-400 * DAY, 400 * DAY) for _ in range(60)]
+    chance.shuffle(jumps)
+    seen = await _jump(starter, services, jumps, held_seconds=8, seed=12)
+    shown(f"{len(jumps)} jumps of the clock", lost=seen.wrong, figure=seen.figure)

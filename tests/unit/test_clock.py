@@ -1,0 +1,155 @@
+"""A machine's clock jumps; the time that everything goes by does not, until something speaks for the jump."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.clock import EARLIEST, SteadyClock, told
+from sidecar.core.instant import UnixMillis
+
+START = UnixMillis(1_795_444_245_000)
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+YEAR = 365 * DAY
+
+
+@dataclass
+class Machine:
+    """A machine whose wall clock can be set; `truth` is how much time has passed, in milliseconds."""
+
+    begins: int = START
+    truth: int = 0
+    set_by: int = 0
+    steps: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = SteadyClock(lambda: UnixMillis(self.begins + self.truth + self.set_by), lambda: self.truth / 1000)
+        self.clock.on_step = self.steps.append
+
+    def jump(self, millis: int) -> None:
+        self.set_by += millis
+
+    def wait(self, millis: int) -> None:
+        """So much time passes; the clock is looked at every five seconds."""
+        while millis > 0:
+            self.truth += min(5 * SECOND, millis)
+            millis -= 5 * SECOND
+            self.clock.look()
+
+    def microsoft(self) -> UnixMillis:
+        return UnixMillis(self.begins + self.truth)
+
+    @property
+    def wrong(self) -> int:
+        """How far the time that is told is from the true one."""
+        return self.clock.now() - self.microsoft()
+
+
+JUMPS = [30 * SECOND, -30 * SECOND, DAY, -DAY, 12 * YEAR, -START]
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_wrong_jump_is_not_followed_while_microsoft_contradicts_it(jump: int) -> None:
+    machine = Machine()
+    machine.jump(jump)
+    for _ in range(20):
+        machine.wait(30 * SECOND)
+        assert machine.wrong == 0
+        machine.clock.heard(machine.microsoft())
+    assert machine.clock.away == jump
+    assert machine.clock.doubt is None
+    machine.jump(-jump)
+    assert machine.clock.away == 0
+    assert machine.steps == []
+
+
+@pytest.mark.parametrize("jump", JUMPS[:-1])
+def test_jump_that_sets_the_clock_right_is_followed_as_soon_as_microsoft_says_so(jump: int) -> None:
+    machine = Machine(begins=START - jump)  # it was wrong from the start
+    machine.jump(jump)
+    machine.clock.heard(UnixMillis(machine.microsoft() + jump + 700))
+    assert machine.clock.now() == machine.microsoft() + jump
+    assert machine.steps == [jump]
+    assert machine.clock.away == 0
+
+
+@pytest.mark.parametrize(("jump", "followed"), [(30 * SECOND, True), (-DAY, True), (7 * DAY, True), (-2 * DAY, False)])
+def test_jump_that_nothing_contradicts_is_followed_after_a_minute_when_clocks_make_such(
+    jump: int, followed: bool
+) -> None:
+    machine = Machine()
+    machine.jump(jump)
+    machine.wait(55 * SECOND)
+    assert machine.wrong == 0
+    machine.wait(10 * SECOND)
+    assert machine.wrong == (jump if followed else 0)
+    machine.wait(YEAR // 100)
+    assert machine.wrong == (jump if followed else 0)
+
+
+@pytest.mark.parametrize("jump", [12 * YEAR, -START, 8 * DAY])
+def test_jump_of_years_is_never_followed_without_microsoft(jump: int) -> None:
+    machine = Machine()
+    machine.jump(jump)
+    machine.wait(DAY)
+    assert machine.wrong == 0
+    assert machine.clock.doubt is None  # it is certain enough which one is right
+
+
+def test_clock_that_is_slewed_is_followed() -> None:
+    machine = Machine()
+    for _ in range(1_000):
+        machine.wait(SECOND)
+        machine.jump(-1)
+        machine.clock.now()
+    assert machine.clock.away == 0
+    assert machine.wrong == -1_000
+    assert machine.steps == []
+
+
+def test_no_time_is_told_before_a_clock_is_set_and_then_it_is_followed_at_once() -> None:
+    machine = Machine(begins=5_000)
+    assert machine.clock.doubt == "this machine's clock shows a time before 2026"
+    machine.jump(EARLIEST)
+    assert machine.clock.now() == EARLIEST + 5_000
+    assert machine.clock.doubt is None
+    assert machine.steps == [EARLIEST]
+
+
+def test_time_is_in_doubt_after_a_jump_that_may_be_right_until_something_decides() -> None:
+    machine = Machine()
+    machine.jump(DAY)
+    assert machine.clock.doubt is not None
+    assert "24.0 h ahead" in machine.clock.doubt
+    machine.clock.heard(machine.microsoft())
+    assert machine.clock.doubt is None
+    machine.jump(-DAY)
+    machine.jump(3 * MINUTE)
+    assert machine.clock.doubt is None  # no time that comes in is refused for so little
+
+
+@given(st.lists(st.tuples(st.integers(-13 * YEAR, 13 * YEAR), st.integers(0, 10 * MINUTE)), max_size=20))
+def test_while_microsoft_is_heard_the_time_is_never_wrong_by_more_than_what_is_followed_at_once(
+    story: list[tuple[int, int]],
+) -> None:
+    machine = Machine()
+    for jump, wait in story:
+        machine.set_by = jump
+        machine.clock.now()
+        machine.clock.heard(machine.microsoft())
+        before = machine.clock.now()
+        machine.wait(wait)
+        assert machine.clock.now() >= before - SECOND
+        assert abs(machine.wrong) <= SECOND
+        machine.set_by = 0
+        assert abs(machine.wrong) <= SECOND
+        machine.clock.heard(machine.microsoft())
+
+
+@pytest.mark.parametrize(
+    ("millis", "words"),
+    [(30_400, "30 s ahead"), (-30_000, "30 s back"), (7_200_000, "2.0 h ahead"), (-864_000_000, "10.0 days back")],
+)
+def test_how_far_it_was_set_is_told_in_words(millis: int, words: str) -> None:
+    assert told(millis) == words
