@@ -1,5 +1,6 @@
 """`sidecar emulator`: the Microsoft Advertising stand-in alone, and how to point a sidecar at it."""
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -11,7 +12,6 @@ import click
 
 from sidecar.app import run_emulator
 from sidecar.cli.configured import refuse
-from sidecar.cli.looping import on_loop
 from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -84,7 +84,7 @@ def emulator(goals: tuple[str, ...], host_names: tuple[str, ...], ca_out: Path |
     settings = EmulatorOptions(goals=mapped, host_names=names, **options)
     os.umask(0o077)
     try:
-        sys.exit(on_loop(run_emulator(settings, lambda started: _introduce(started, ca_out))))
+        sys.exit(asyncio.run(run_emulator(settings, lambda started: _introduce(started, ca_out))))
     except BrokenPipeError:  # nobody reads our words any more
         raise
     except (OSError, ValueError, sqlite3.Error) as error:

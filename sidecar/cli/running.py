@@ -1,5 +1,6 @@
 """`sidecar run`: the service."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,6 @@ import click
 
 from sidecar.app import serve
 from sidecar.cli.configured import config_option, configuration, refuse
-from sidecar.cli.looping import on_loop
 from sidecar.microsoft.tls import UnusableRoots
 from sidecar.ports import StorageUnavailable
 from sidecar.serving import CannotListen
@@ -26,6 +26,6 @@ def run(config_path: Path | None) -> None:
     path, config = configuration(config_path)
     os.umask(0o077)
     try:
-        sys.exit(on_loop(serve(path, config)))
+        sys.exit(asyncio.run(serve(path, config)))
     except (OutboxRefused, CannotListen, UnusableRoots, StorageUnavailable) as error:
         refuse(1, str(error))

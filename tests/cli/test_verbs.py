@@ -15,7 +15,7 @@ VERBS = (
     "emulator",
 )
 
-HEAVY = {"aiohttp", "aiosqlite", "cryptography", "msal", "phonenumbers", "pydantic", "structlog", "uvloop"}
+HEAVY = {"aiohttp", "aiosqlite", "cryptography", "msal", "phonenumbers", "pydantic", "structlog"}
 
 
 def test_help_names_every_verb_with_its_line() -> None:

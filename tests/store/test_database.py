@@ -1,13 +1,16 @@
 """Opening the file: one owner, file modes, settings in force, and whose file it is."""
 
 import asyncio
+import contextlib
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,9 @@ from outbox_building import NOW, SqliteHouse, conversion, put
 from sidecar.store.sqlite import database
 from sidecar.store.sqlite.database import OutboxRefused, owned, reader, writer
 from sidecar.store.sqlite.outbox import open_outbox
+
+Before = Callable[[Path], AbstractAsyncContextManager[Path]]
+"""What happened to an outbox before it is opened; gives its path."""
 
 
 async def opened(path: Path, environment: str = "emulator") -> None:
@@ -55,6 +61,49 @@ def test_refused_opener_leaves_the_owner_its_lock(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(OutboxRefused, match=str(os.getpid())), owned(tmp_path / "outbox.db"):
                 pass
+
+
+@contextlib.asynccontextmanager
+async def _as_new(path: Path) -> AsyncIterator[Path]:
+    yield path
+
+
+@contextlib.asynccontextmanager
+async def _after_a_stop(path: Path) -> AsyncIterator[Path]:
+    await opened(path)
+    yield path
+
+
+@contextlib.asynccontextmanager
+async def _after_a_kill(path: Path) -> AsyncIterator[Path]:
+    """What a killed process leaves behind: with a log that nobody moved into the file."""
+    left = path.parent / "left"
+    left.mkdir()
+    async with open_outbox(path, "emulator", NOW):
+        for file in path.parent.glob("outbox.db*"):
+            shutil.copy(file, left)
+    assert (left / "outbox.db-wal").stat().st_size
+    yield left / path.name
+
+
+@pytest.mark.parametrize("before", [_as_new, _after_a_stop, _after_a_kill])
+async def test_other_program_that_looks_into_the_outbox_takes_no_log_away(tmp_path: Path, before: Before) -> None:
+    """Without the owner's locks in place, whoever closes the file last would delete what was answered 202."""
+    script = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1])\n"
+        "print(db.execute('SELECT count(*) FROM entries').fetchone()[0]); db.close()"
+    )
+    async with before(tmp_path / "outbox.db") as path, open_outbox(path, "emulator", NOW) as outbox:
+        committing = asyncio.create_task(outbox.committer.run())
+        await outbox.open_lanes([("main", "purchase")])
+        log = Path(f"{path}-wal").stat()
+        for count in range(3):
+            looked = await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", script, str(path)])
+            assert int(looked) == count
+            assert Path(f"{path}-wal").stat().st_ino == log.st_ino
+            await put(outbox, conversion(order_id=f"ORDER-{count}"))
+        outbox.committer.stop()
+        await committing
 
 
 def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:

@@ -143,8 +143,11 @@ def _lock(handle: int, path: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
-    """The one connection that writes, with the newest schema; OutboxRefused when the file is not for us."""
-    _claim_file(path)
+    """The one connection that writes, with the newest schema; OutboxRefused when the file is not for us.
+
+    A file that exists must have been claimed before.
+    """
+    _claim_new(path)
     database = _connection(f"file:{quoted(path)}?mode=rw")
     async with database:
         try:
@@ -174,10 +177,18 @@ def _checkpoint(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _claim_file(path: Path) -> None:
+def _claim_new(path: Path) -> None:
+    if not path.exists():
+        claim_file(path)
+
+
+def claim_file(path: Path) -> None:
     """Make the file, unless it is there, before SQLite would: with 0600, which -wal and -shm take after.
 
-    SQLite takes a file of a few bytes for an empty database and writes over it, hence the look at what is in it.
+    SQLite takes a file of a few bytes for an empty database and writes over it, hence the look at what is in it. No
+    connection to it may be open: closing a handle of a file ends every POSIX lock that the process has on it, and
+    without one another program that closes the file takes itself for the last and deletes the write-ahead log
+    (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.store.sqlite.database import OutboxRefused, fsync, is_database, quoted
+from sidecar.store.sqlite.database import OutboxRefused, claim_file, fsync, quoted
 
 CHECKED_FIRST_BYTES = 64 * 2**20
 """Up to this size the whole file is checked before it is used, within a second; a larger one beside the work.
@@ -66,22 +66,27 @@ def last_commit(path: Path) -> Iterator[LastCommit]:
 
 @contextlib.contextmanager
 def examined(path: Path) -> Iterator[None]:
-    """Look at the outbox `path` as it was left; OutboxRefused when something is missing or damaged. Changes nothing.
+    """Look at the outbox `path` as it was left, and claim it; OutboxRefused when something is missing or damaged.
 
     Open it within: when that is refused for another reason, the file stays as it is. The last connection to close moves
-    the write-ahead log into the file and deletes it, unless it can only read.
+    the write-ahead log into the file and deletes it, unless it can only read. Where there is no log, nothing is held:
+    an immutable connection closes its handle at once, and with it would end the locks of those that came after.
     """
     noted, damage = _noted(path)
     if damage:
         raise _refused(path, damage)
-    if not path.exists() or (path.is_file() and not path.stat().st_size):
+    is_new = not path.exists() or (path.is_file() and not path.stat().st_size)
+    if is_new:
         _examine_empty(path, noted)
+    claim_file(path)
+    if is_new:
         yield
-    elif not is_database(path):
-        yield  # whoever opens it says so
-    else:
+    elif _has_log(path):
         with contextlib.closing(_examined(path, noted)):
             yield
+    else:
+        _examined(path, noted).close()
+        yield
 
 
 def _examined(path: Path, noted: int) -> sqlite3.Connection:
