@@ -1,36 +1,16 @@
 """Conversions find their clicks on the way: the last one before them, the one that comes late, the one that settles."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from rig import DAY, HOUR, MINUTE, SECOND, Rig
+from visits import capture, click_id, clicks_sent, visit
 
-from sidecar.core.conversion import Click
 from sidecar.core.instant import UnixSeconds
 from sidecar.emulator.goals import all_goals, replace_goal
-from sidecar.ports import Captured
 
 EMAIL = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
-
-
-def click_id(number: int) -> str:
-    return f"c11c{number:028x}"
-
-
-async def capture(rig: Rig, number: int, ago: int, visitor_id: str = "v-1", account: str = "main") -> None:
-    """A click of so many milliseconds ago comes in."""
-    clicked_at = UnixSeconds((rig.clock() - ago) // SECOND)
-    click = Click(account=account, visitor_id=visitor_id, msclkid=click_id(number), clicked_at=clicked_at)
-    rig.parts.flusher.arrived(await rig.parts.clicks.capture([Captured(click, rig.clock())]))
-
-
-async def visit(rig: Rig, ago: int = MINUTE, **given: Any) -> int:
-    """A purchase of a visitor, so many milliseconds ago; its number."""
-    time = UnixSeconds((rig.clock() - ago) // SECOND)
-    (seq,) = await rig.post(**{"msclkid": None, "visitor_id": "v-1", "time": time, **given})
-    return seq
 
 
 async def change_goal(rig: Rig, **members: Any) -> None:
@@ -43,10 +23,6 @@ async def change_goal(rig: Rig, **members: Any) -> None:
 
 async def reason(rig: Rig, seq: int, wanted: str) -> None:
     await rig.until(lambda: rig.row(seq)["reason"] == wanted)
-
-
-async def clicks_sent(rig: Rig) -> list[str | None]:
-    return [json.loads(item["raw"]).get("MicrosoftClickId") for item in await rig.ledger()]
 
 
 async def test_conversion_goes_out_with_the_last_click_before_it(rig: Rig) -> None:

@@ -5,7 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from rig import MINUTE, Rig
+from promises import Show
+from rig import DAY, HOUR, MINUTE, Rig
+from visits import capture, click_id, clicks_sent, visit
 
 from sidecar.ports import StorageUnavailable
 
@@ -21,8 +23,9 @@ LOST: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.promise("B1")
 @pytest.mark.parametrize("case", LOST)
-async def test_batch_without_an_answer_goes_again_byte_for_byte(rig: Rig, case: str) -> None:
+async def test_batch_without_an_answer_goes_again_byte_for_byte(rig: Rig, case: str, shown: Show) -> None:
     if case == "hang":
         rig.configure(request_timeout=0.3)
     rig.fault(times=2, **LOST[case])
@@ -36,6 +39,7 @@ async def test_batch_without_an_answer_goes_again_byte_for_byte(rig: Rig, case: 
     assert "unreachable" in await rig.troubles()
     await rig.until(lambda: "unreachable" not in rig.standing())
     await rig.balance()
+    shown("2 answers lost", lost=0)
 
 
 async def test_rows_that_come_meanwhile_do_not_change_what_goes_again(rig: Rig) -> None:
@@ -69,6 +73,28 @@ async def test_crash_between_sending_and_settling_sends_the_same_bytes_after_the
     assert len({request["body_sha256"] for request in await rig.requests()}) == 1
     assert {row["goal"] for row in rig.rows()} == {"Sidecar Purchase"}
     await rig.balance()
+
+
+@pytest.mark.promise("B1")
+async def test_crash_between_sending_and_settling_while_newer_clicks_arrive_sends_the_same_bytes(
+    rig: Rig, shown: Show
+) -> None:
+    """What was sent is what the row says from then on; a click that would have been the better one comes too late."""
+    rig.configure(request_timeout=60.0)
+    rig.fault(type="hang")
+    await capture(rig, 1, 3 * DAY)
+    await visit(rig, ago=DAY)
+    await rig.until_requests(1)
+    await capture(rig, 2, 2 * DAY)
+    await rig.crash()
+    await rig.start()
+    await capture(rig, 3, DAY + HOUR)
+    await rig.until_pending(0)
+    requests = await rig.requests()
+    assert len({request["body_sha256"] for request in requests}) == 1
+    assert await clicks_sent(rig) == [click_id(1)]
+    await rig.balance()
+    shown("1 crash between sending and settling, beside newer clicks", lost=0, figure=f"{len(requests)} requests alike")
 
 
 async def test_crashes_at_random_moments_lose_nothing_and_count_nothing_twice(rig: Rig) -> None:
@@ -130,7 +156,8 @@ async def test_nothing_is_claimed_after_a_stop(rig: Rig) -> None:
 # --- Microsoft's own trouble -----------------------------------------------------------------------------------------
 
 
-async def test_pauses_after_faults_of_the_server_double_and_one_request_probes_at_a_time(rig: Rig) -> None:
+@pytest.mark.promise("B8")
+async def test_pauses_after_faults_of_the_server_double_and_one_request_probes_at_a_time(rig: Rig, shown: Show) -> None:
     rig.chance = lambda: 0.999999
     rig.fault(times=4, type="status", status=503)
     await rig.post(10)
@@ -139,6 +166,33 @@ async def test_pauses_after_faults_of_the_server_double_and_one_request_probes_a
     gaps = [later - earlier for earlier, later in pairwise(at)]
     assert [gap // 999 for gap in gaps] == [1, 2, 4, 8]
     await rig.balance()
+    shown("4 probes of a failing remote", lost=0, figure=f"pauses of {', '.join(str(gap) for gap in gaps)} ms")
+
+
+@pytest.mark.promise("B8")
+@pytest.mark.parametrize("kind", ["status", "reset_before"])
+async def test_remote_that_is_back_is_used_fully_within_a_minute(rig: Rig, kind: str, shown: Show) -> None:
+    """After the first answer the pause is gone, and requests in flight climb again; the rate was never lowered."""
+    rig.chance = lambda: 0.999999
+    rig.configure(batch_size=1, linger=0, requests_per_minute=1_200)
+    standing = rig.fault(times=None, type=kind, **({"status": 503} if kind == "status" else {}))
+    await rig.post(60)
+    async with asyncio.timeout(30):
+        while standing.fired < 5:
+            await asyncio.sleep(0.02)
+            rig.pass_time(200)
+        rig.mend()
+        failed = len(await rig.requests())
+        while len(await rig.requests()) == failed:
+            await asyncio.sleep(0.02)
+            rig.pass_time(200)
+    await rig.until_pending(0)
+    at = [request["at"] for request in (await rig.requests())[failed:]]
+    back = next(place for place in range(len(at)) if at[place + 19] - at[place] <= 1_100) if len(at) > 20 else 0
+    await rig.balance()
+    took = (at[back] - at[0]) / 1000
+    assert took <= 60
+    shown(f"{failed} probes of a failing remote", lost=0, figure=f"{kind}: 20 a second after {took:.1f} s")
 
 
 async def test_faults_of_requests_that_were_on_their_way_together_count_once(rig: Rig) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 
 import pytest
+from promises import Show
 from rig import HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.instant import UnixSeconds
@@ -75,6 +77,7 @@ async def test_requests_in_flight_climb_from_one_and_stay_within_the_limit(rig: 
 THROTTLES = {"117": {"type": "fault", "code": 117, "status": 400}, "429": {"type": "status", "status": 429}}
 
 
+@pytest.mark.promise("B5")
 @pytest.mark.parametrize(
     ("kind", "asked", "waits"),
     [
@@ -83,11 +86,13 @@ THROTTLES = {"117": {"type": "fault", "code": 117, "status": 400}, "429": {"type
         ("429", "garbage", 60),
         ("117", None, 60),
         ("429", "99999", 900),
+        ("429", "99999999999999999999", 900),
         ("429", "-5", 60),
+        ("117", "12.5", 60),
     ],
 )
 async def test_nothing_of_the_customer_goes_before_the_time_that_microsoft_asks_for(
-    rig: Rig, kind: str, asked: str | None, waits: int
+    rig: Rig, kind: str, asked: str | None, waits: int, shown: Show
 ) -> None:
     """Retry-After in seconds or as a date, 1 s to 15 min, or else 60 s; the other customers go on."""
     if asked == "date":
@@ -107,6 +112,24 @@ async def test_nothing_of_the_customer_goes_before_the_time_that_microsoft_asks_
     await rig.until_pending(0)
     await rig.until(lambda: "throttled" not in rig.standing())
     await rig.balance()
+    shown("1 pauses that Microsoft asked for", lost=0, figure=f"{asked}: {waits} s")
+
+
+@pytest.mark.promise("B5")
+@pytest.mark.parametrize("asked", ["0", "past"])
+async def test_pause_that_is_over_before_it_begins_is_no_tight_loop(rig: Rig, asked: str, shown: Show) -> None:
+    """Microsoft asks for nothing, again and again: a second lies between two requests all the same."""
+    if asked == "past":
+        asked = format_datetime(datetime.now(UTC) - timedelta(hours=2), usegmt=True)
+    rig.fault(times=4, match={"account": "200000001"}, retry_after=asked, **THROTTLES["429"])
+    await rig.post(3)
+    await rig.hurry(step=100)
+    at = await arrivals(rig)
+    closest = min(later - earlier for earlier, later in pairwise(at))
+    assert closest >= SECOND
+    assert len(at) == 5
+    await rig.balance()
+    shown("4 pauses that Microsoft asked for", lost=0, figure=f"{asked}: {closest} ms between two requests")
 
 
 async def test_microsofts_wait_outlives_a_restart(rig: Rig) -> None:

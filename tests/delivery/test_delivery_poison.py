@@ -1,8 +1,10 @@
 """One unreadable row makes Microsoft refuse a whole request: it is found, and the others go out."""
 
+import random
 from math import log2
 
 import pytest
+from promises import Show
 from rig import MINUTE, Rig
 
 from sidecar.emulator import uploads
@@ -31,11 +33,8 @@ def half(rig: Rig, number: int) -> Arrival:
     return Arrival(rig.order(value=f"{number + 1}.5"), rig.clock(), "request-1")
 
 
-@pytest.mark.parametrize("places", [[0], [998, 999], [17, 400, 401, 998], list(range(100, 900, 100))])
-async def test_poison_rows_of_a_thousand_die_and_all_others_are_delivered(
-    rig: Rig, poison: set[str], places: list[int]
-) -> None:
-    """At most 2k*log2(1000/k) + 2k requests to isolate k rows (the first one not counted), and two more for each."""
+async def _isolate(rig: Rig, poison: set[str], places: list[int]) -> int:
+    """How many requests it takes, the first not counted, until these rows of a thousand stand alone."""
     rig.configure(linger=5)
     poison.update(f"{place + 1}.5" for place in places)
     conversions = [half(rig, number) for number in range(1000)]
@@ -44,7 +43,7 @@ async def test_poison_rows_of_a_thousand_die_and_all_others_are_delivered(
     await rig.until(lambda: rig.parts.outbox.counts.delivered == 1000 - k)
     await rig.until(lambda: rig.count("refusals > 0") == k)
     isolating = len(await rig.requests()) - 1
-    assert isolating <= 2 * k * log2(1000 / k) + 2 * k
+    assert isolating <= _bound(k)
     await rig.post()  # rows die only if others are accepted while they stand alone
     await rig.hurry(step=5_000)
     lone = len(await rig.requests()) - 2 - isolating
@@ -55,6 +54,33 @@ async def test_poison_rows_of_a_thousand_die_and_all_others_are_delivered(
     assert len(await rig.journal("batch_halved")) > 0
     assert {entry.conversion_id for entry in await rig.journal("row_died")} == {f"conv_{row['seq']}" for row in dead}
     await rig.balance()
+    return isolating
+
+
+@pytest.mark.promise("B4")
+@pytest.mark.parametrize("places", [[0], [998, 999], [17, 400, 401, 998], list(range(100, 900, 100))])
+async def test_poison_rows_of_a_thousand_die_and_all_others_are_delivered(
+    rig: Rig, poison: set[str], places: list[int], shown: Show
+) -> None:
+    isolating, k = await _isolate(rig, poison, places), len(places)
+    shown("1,000 rows with poison among them", lost=0, figure=f"k={k}: {isolating} <= {_bound(k):.0f}")
+
+
+@pytest.mark.faults
+@pytest.mark.promise("B4")
+@pytest.mark.parametrize("seed", range(20))
+async def test_poison_rows_at_random_places_die_and_all_others_are_delivered(
+    rig: Rig, poison: set[str], seed: int, shown: Show
+) -> None:
+    chance = random.Random(seed)
+    places = sorted(chance.sample(range(1_000), k := chance.randint(1, 30)))
+    isolating = await _isolate(rig, poison, places)
+    shown("1,000 rows with poison among them", lost=0, figure=f"k={k}: {isolating} <= {_bound(k):.0f}")
+
+
+def _bound(k: int) -> float:
+    """So many requests are enough to isolate k rows of a thousand, and two more for each."""
+    return 2 * k * log2(1000 / k) + 2 * k
 
 
 async def test_lone_poison_row_lives_while_no_other_row_was_accepted(rig: Rig, poison: set[str]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from promises import Show
 
 from sidecar.core.answer import Taken
 from sidecar.core.batch import identity, with_goals
@@ -80,10 +82,10 @@ def expected(claim: Claim, errors: Errors) -> Mapping[int, str]:
     return found
 
 
-@given(batches)
-@settings(max_examples=500, deadline=None)
-def test_every_row_gets_what_was_said_of_it_and_no_other(batch: tuple[int, list[Errors]]) -> None:
+def _settle_all(batch: tuple[int, list[Errors]]) -> tuple[int, int]:
+    """Settle a batch, and again as long as rows are left; how many batches and rows that were."""
     size, answers = batch
+    settled = 0
     db = outbox_of(size)
     states = dict.fromkeys(range(1, size + 1), "pending")
     now = NOW
@@ -98,6 +100,7 @@ def test_every_row_gets_what_was_said_of_it_and_no_other(batch: tuple[int, list[
         steps = {e.seq: next_step(e, outcome, now, 0.5) for e, outcome in said if not isinstance(outcome, Delivered)}
         assert delivery.settle(db, claim, steps, Note("taken"), now, settle_millis=0)
         states |= expected(claim, fitting)
+        settled += 1
         assert dict(db.execute("SELECT seq, state FROM entries")) == states
         now = UnixMillis(now + DAY)
     kept = counts(db)
@@ -106,3 +109,27 @@ def test_every_row_gets_what_was_said_of_it_and_no_other(batch: tuple[int, list[
     )
     assert db.execute("SELECT count(*) FROM entries WHERE claimed = 1").fetchone() == (0,)
     db.close()
+    return settled, size
+
+
+@given(batches)
+@settings(max_examples=500, deadline=None)
+def test_every_row_gets_what_was_said_of_it_and_no_other(batch: tuple[int, list[Errors]]) -> None:
+    _settle_all(batch)
+
+
+@pytest.mark.faults
+@pytest.mark.promise("B3")
+@pytest.mark.timeout(3_600)
+def test_every_row_of_10000_batches_gets_what_was_said_of_it_and_no_other(shown: Show) -> None:
+    done = [0, 0]
+
+    @given(batches)
+    @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+    def settle(batch: tuple[int, list[Errors]]) -> None:
+        batches, rows = _settle_all(batch)
+        done[0] += batches
+        done[1] += rows
+
+    settle()
+    shown(f"{done[0]:,} batches", lost=0, figure=f"{done[1]:,} rows")

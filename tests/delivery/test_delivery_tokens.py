@@ -1,5 +1,7 @@
 """The token expires, is refused, or is gone: rows never pay."""
 
+import pytest
+from promises import Show
 from rig import MINUTE, Rig
 
 
@@ -22,7 +24,8 @@ async def test_expired_token_costs_one_refresh_and_one_repeat(rig: Rig) -> None:
     await rig.balance()
 
 
-async def test_fifty_requests_with_one_expired_token_share_one_refresh(rig: Rig) -> None:
+@pytest.mark.promise("B6")
+async def test_fifty_requests_with_one_expired_token_share_one_refresh(rig: Rig, shown: Show) -> None:
     rig.configure(batch_size=1, linger=0, max_in_flight=50)
     await rig.post(120)
     await rig.until_pending(0)
@@ -37,6 +40,7 @@ async def test_fifty_requests_with_one_expired_token_share_one_refresh(rig: Rig)
     assert len(refused) >= 40
     assert await refreshes(rig) == before + 1
     await rig.balance()
+    shown(f"{len(refused)} requests refused for one expired token", lost=0, figure="1 refresh")
 
 
 async def test_fresh_token_that_expired_too_is_tried_again_in_a_moment(rig: Rig) -> None:
@@ -94,7 +98,8 @@ async def test_account_that_only_a_person_can_mend_is_tried_every_quarter_of_an_
     await rig.balance()
 
 
-async def test_without_a_sign_in_rows_wait_untouched_and_go_at_once_after_a_new_one(rig: Rig) -> None:
+@pytest.mark.promise("B6")
+async def test_without_a_sign_in_rows_wait_untouched_and_go_at_once_after_a_new_one(rig: Rig, shown: Show) -> None:
     await rig.post()
     await rig.until_pending(0)
     await rig.expire_tokens()
@@ -113,6 +118,7 @@ async def test_without_a_sign_in_rows_wait_untouched_and_go_at_once_after_a_new_
     await rig.until_pending(0, seconds=3)
     await rig.until(lambda: rig.standing() == set())
     await rig.balance()
+    shown("1 sign-in that ended under waiting rows", lost=0, figure="0 attempts of rows that were not on their way")
 
 
 async def test_rows_that_wait_for_the_first_sign_in_are_not_claimed(rig: Rig) -> None:

@@ -12,44 +12,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from processes.emulator import microsoft
 from processes.running import Starter
 from processes.service import GOALS, LISTENING, Json, Services, Sidecar, config
+from processes.turned_clock import DAY, Jump, TurnedClock, needs_libfaketime
 from promises import Show
 
-LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-INSTALL = "libfaketime is needed for this check: install it (`apt-get install libfaketime`), Linux only"
-needs_libfaketime = pytest.mark.skipif(LIBRARY is None, reason=INSTALL)
-
-DAY = 86_400
 JUMPS = (30, -30, DAY, -DAY, "2038", "1970")
 WRONG_SECONDS = 3
 """So far the time of an order may be from when it was posted: its way, and the second that it is floored to."""
-
-Jump = int | str
-
-
-@dataclass
-class TurnedClock:
-    """The wall clock of a process, by a file that libfaketime reads at every look."""
-
-    file: Path
-
-    def set(self, jump: Jump) -> None:
-        """Seconds from the true time, or the year to which it jumps."""
-        seconds = jump if isinstance(jump, int) else int((int(jump) - 1970 + 0.5) * 365.25 * DAY - time.time())
-        new = self.file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.replace(self.file)
-
-    def environment(self) -> dict[str, str]:
-        assert LIBRARY is not None, INSTALL
-        turned = {"FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1"}
-        return {"LD_PRELOAD": str(LIBRARY), "FAKETIME_DONT_FAKE_MONOTONIC": "1", **turned}
 
 
 @dataclass

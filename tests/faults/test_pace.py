@@ -1,0 +1,87 @@
+"""The limit of real processes over real minutes: ten accounts with a backlog, a kill -9, jumps of the clock."""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import defaultdict
+
+import pytest
+from processes.emulator import microsoft
+from processes.running import Starter
+from processes.service import GOALS, LISTENING, Json, Services, Sidecar, config
+from processes.turned_clock import DAY, TurnedClock
+from promises import Show
+
+LIMIT = 1_000
+MINUTE = 60_000
+ACCOUNTS = 10
+BACKLOG = 3_600
+"""Rows of each account, one in a request."""
+
+
+def _settings(base: Json) -> Json:
+    accounts = {
+        f"shop{n}": {"customer_id": str(100_000_000 + n), "account_id": str(200_000_000 + n)} for n in range(ACCOUNTS)
+    }
+    return base | {"accounts": accounts, "delivery": {"batch_size": 1, "linger": "0s"}}
+
+
+def _order(account: int, number: int) -> Json:
+    click = f"{account:04x}{number:028x}"
+    return {"event": "purchase", "account": f"shop{account}", "order_id": click, "value": 1, "msclkid": click}
+
+
+async def _fill(sidecar: Sidecar) -> None:
+    """A backlog for every account, before anything goes out."""
+    for account in range(ACCOUNTS):
+        for start in range(0, BACKLOG, 900):
+            answer = await sidecar.post([_order(account, start + n) for n in range(900)])
+            assert answer.status == 202, answer.text
+
+
+def _fullest(at: list[int]) -> int:
+    """The most arrivals within any sliding minute."""
+    return max(bisect_right(at, start + MINUTE - 1) - place for place, start in enumerate(at))
+
+
+@pytest.mark.faults
+@pytest.mark.promise("B2")
+@pytest.mark.timeout(1_200)
+async def test_ten_accounts_keep_every_sliding_minute_and_use_it(
+    starter: Starter, services: Services, shown: Show
+) -> None:
+    there = await starter.stack.enter_async_context(microsoft(starter, *GOALS, requests_per_minute=LIMIT))
+    clock = TurnedClock(starter.folder / "clock")
+    clock.set(0)
+
+    async def born() -> Sidecar:
+        running = await services.launch(_settings(config(there)), env=clock.environment())
+        return Sidecar(running, await running.said(LISTENING), services.session)
+
+    sidecar = await born()
+    await _fill(sidecar)
+    began = time.time()
+    await asyncio.sleep(80)  # a minute is seen whole only once it has passed
+    await sidecar.running.kill()
+    sidecar = await born()
+    for jump in (30, -30, DAY, -DAY, "2038", 0):
+        await asyncio.sleep(5)
+        clock.set(jump)
+    await asyncio.sleep(45)
+    by_account: defaultdict[str, list[int]] = defaultdict(list)
+    refused = 0
+    for request in await there.ledger("requests"):
+        if request["operation"].endswith("Apply"):
+            by_account[request["account_id"]].append(request["at"])
+            refused += request["answer"] != "ok"
+    assert len(by_account) == ACCOUNTS
+    fullest = max(_fullest(at) for at in by_account.values())
+    first = int(began * 1000) + 10_000
+    used = min(sum(first <= one < first + MINUTE for one in at) for at in by_account.values())
+    total = sum(map(len, by_account.values()))
+    assert used >= 0.95 * LIMIT
+    shown(
+        f"{total:,} requests of {ACCOUNTS} accounts, a kill -9 and 6 jumps of the clock among them",
+        lost=refused + max(0, fullest - LIMIT),
+        figure=f"fullest minute {fullest}, used {used / LIMIT:.1%} of one under backlog",
+    )
