@@ -1,0 +1,81 @@
+"""A sidecar that cannot deliver while a million conversions come in: its memory and its answers stay as they were."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import quantiles
+
+import pytest
+from processes.running import Starter
+from processes.service import Json, Services, Sidecar, config
+from processes.vitals import memory
+from promises import Show
+
+ARRAY = 1_000
+NOWHERE = "https://127.0.0.1:9"
+MEBIBYTE = 2**20
+
+
+@dataclass
+class Backlog:
+    """A sidecar whose Microsoft is away, and how many rows wait in it."""
+
+    sidecar: Sidecar
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def _order(self) -> Json:
+        click = f"{next(self.numbers):032x}"
+        return {"event": "purchase", "order_id": click, "value": 1, "msclkid": click}
+
+    async def grow(self, rows: int) -> None:
+        for _ in range(rows // ARRAY):
+            answer = await self.sidecar.post([self._order() for _ in range(ARRAY)])
+            assert answer.status == 202, answer.text
+
+    async def p99(self, count: int) -> float:
+        """Of single conversions, four at a time, in milliseconds."""
+        took: list[float] = []
+
+        async def post() -> None:
+            for _ in range(count // 4):
+                began = time.perf_counter()
+                assert (await self.sidecar.post(self._order())).status == 202
+                took.append(time.perf_counter() - began)
+
+        await asyncio.gather(*(post() for _ in range(4)))
+        return quantiles(took, n=100)[98] * 1_000
+
+    @property
+    def memory(self) -> int:
+        return memory(self.sidecar.running.pid)
+
+
+async def _grown(services: Services, rows: int, count: int) -> tuple[int, float, float]:
+    """By how many bytes memory grew with so many rows, and the p99 before and after."""
+    settings = config(None)
+    settings["microsoft"]["endpoints"] = {"campaign": NOWHERE, "customer": NOWHERE, "authority": f"{NOWHERE}/common"}
+    backlog = Backlog(await services.start(settings))
+    await backlog.grow(20 * ARRAY)  # what is made once is made now
+    few, before = await backlog.p99(count), backlog.memory
+    await backlog.grow(rows)
+    many, after = await backlog.p99(count), backlog.memory
+    assert await backlog.sidecar.pending() == 20 * ARRAY + rows + 2 * count
+    return after - before, few, many
+
+
+async def test_backlog_is_taken_in_while_microsoft_is_away(starter: Starter, services: Services) -> None:
+    """The short form: it works, whatever it takes."""
+    await _grown(services, rows=5 * ARRAY, count=40)
+
+
+@pytest.mark.faults
+@pytest.mark.promise("B10")
+@pytest.mark.timeout(1_800)
+async def test_a_million_rows_take_no_memory(starter: Starter, services: Services, shown: Show) -> None:
+    grown, few, many = await _grown(services, rows=1_000_000, count=2_000)
+    assert grown <= 30 * MEBIBYTE
+    assert many <= 2 * few + 20
+    figure = f"memory + {grown / MEBIBYTE:.0f} MiB, p99 of POST {few:.0f} and {many:.0f} ms"
+    shown("1,000,000 rows pending", lost=0, figure=figure)
