@@ -5,12 +5,14 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from promises import Show
-from rig import HOUR, MINUTE, SECOND, Rig
+from rig import HOUR, MINUTE, SECOND, Clock, Rig, options
 
 from sidecar.core.instant import UnixSeconds
+from sidecar.emulator import Emulator
 
 
 def fullest(at: list[int], window: int) -> int:
@@ -30,6 +32,28 @@ async def test_no_stretch_of_time_holds_more_requests_than_the_limit(rig: Rig) -
     at = await arrivals(rig)
     assert 14 <= fullest(at, SECOND) <= 20 + 1  # used, and an arrival may be late by a moment, the next one not
     await rig.balance()
+
+
+@pytest.mark.promise("B2")
+@pytest.mark.parametrize("steady", [True, False])
+async def test_jumps_of_the_clock_change_no_pace(tmp_path: Path, steady: bool, shown: Show) -> None:
+    """Microsoft, whose clock stays right, sees at most 20 requests in every sliding second."""
+    clock, jumps = Clock(), [30 * SECOND, -HOUR, 24 * HOUR, -24 * HOUR, 30 * SECOND]
+    async with Emulator(options(), Clock()) as emulator:
+        rig = await Rig.of(tmp_path, emulator, clock, batch_size=1, linger=0, requests_per_minute=1_200)
+        await rig.start(steady=steady)
+        await rig.post(60, time=UnixSeconds(clock() // SECOND - 90_000))
+        for jump in jumps:
+            await asyncio.sleep(0.4)  # so long it goes on at each time
+            clock.offset += jump
+            await rig.parts.keeper.watch()
+        clock.offset = 0
+        await rig.parts.keeper.watch()
+        await rig.until_pending(0)
+        most = fullest(await arrivals(rig), SECOND)
+        await rig.balance()
+        await rig.close()
+    shown(f"{len(jumps)} jumps of the clock", lost=max(0, most - 21), figure=f"fullest second {most} of 20")
 
 
 async def test_every_call_takes_a_permit_halves_and_repeats_too(rig: Rig) -> None:
