@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from promises import Show
 
 from sidecar.api_key import kept_key
 
@@ -16,10 +17,12 @@ def test_key_is_made_once_and_kept(tmp_path: Path) -> None:
     assert kept_key(tmp_path / "outbox.db") == (key, file, False)
 
 
-def test_only_the_owner_reads_it(tmp_path: Path) -> None:
+@pytest.mark.promise("C10")
+def test_only_the_owner_reads_it(tmp_path: Path, shown: Show) -> None:
     """Every file it creates is 0600."""
     kept_key(tmp_path / "outbox.db")
     assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+    shown("1 keys kept in a file", lost=0)
 
 
 def test_no_two_are_alike(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cli_rig import Service, sidecar
 from click.testing import Result
+from promises import Show
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def backup(service: Service, name: str = "copy.db") -> Result:
     return sidecar("backup", "--config", str(service.config), str(service.folder / name))
 
 
-def test_copy_is_complete_and_for_its_owner_alone(service: Service) -> None:
+@pytest.mark.promise("C10")
+def test_copy_is_complete_and_for_its_owner_alone(service: Service, shown: Show) -> None:
     result = backup(service)
     assert result.exit_code == 0, result.output
     copy = service.folder / "copy.db"
@@ -30,6 +32,7 @@ def test_copy_is_complete_and_for_its_owner_alone(service: Service) -> None:
     with sqlite3.connect(copy) as opened:
         assert opened.execute("SELECT state FROM entries").fetchall() == [("delivered",)]
     assert not list(service.folder.glob(".copy*"))
+    shown("1 backups", lost=0)
 
 
 def test_existing_file_is_left_alone(service: Service) -> None:

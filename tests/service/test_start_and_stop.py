@@ -15,6 +15,7 @@ from processes.emulator import Microsoft, microsoft
 from processes.expected import Timed, differences, held, received, second
 from processes.running import Starter
 from processes.service import EVENTS, GOALS, Json, Services, Sidecar, config
+from promises import Show
 
 CLICK = "f894f652ea334e739002f7167ab8f8e3"
 
@@ -195,8 +196,9 @@ def _modes(folder: Path, known: set[str]) -> dict[str, str]:
     return {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in made}
 
 
+@pytest.mark.promise("C10")
 async def test_off_loopback_a_key_is_made_printed_once_and_needed_and_every_file_is_0600(
-    starter: Starter, services: Services
+    starter: Starter, services: Services, shown: Show
 ) -> None:
     settings = config(None, server={"host": "0.0.0.0"}, storage={"url": "sqlite:///kept/outbox.db"})
     sidecar = await services.start(settings)
@@ -213,6 +215,7 @@ async def test_off_loopback_a_key_is_made_printed_once_and_needed_and_every_file
     modes = _modes(starter.folder, names)
     assert {"outbox.db", "outbox.db-wal", "outbox.db-shm", "outbox.db.lock", "outbox.db.api-key"} <= modes.keys()
     assert set(modes.values()) == {"0o600"}
+    shown(f"{len(modes)} files of a running sidecar", lost=0)
     assert oct(stat.S_IMODE((starter.folder / "kept").stat().st_mode)) == "0o700"
 
     sidecar.running.signal(signal.SIGTERM)

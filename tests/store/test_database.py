@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from outbox_building import NOW, SqliteHouse, conversion, put
+from promises import Show
 
 from sidecar.store.sqlite import database
 from sidecar.store.sqlite.database import OutboxRefused, owned, reader, writer
@@ -132,8 +133,9 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.promise("C10")
 @pytest.mark.usefixtures("open_umask")
-async def test_every_file_is_for_the_owner_alone(tmp_path: Path) -> None:
+async def test_every_file_is_for_the_owner_alone(tmp_path: Path, shown: Show) -> None:
     """Every file it creates is 0600."""
     house = SqliteHouse(tmp_path)
     await put(await house.open(), conversion())
@@ -141,6 +143,7 @@ async def test_every_file_is_for_the_owner_alone(tmp_path: Path) -> None:
     assert modes == {f"outbox.db{end}": 0o600 for end in ("", "-wal", "-shm", ".lock", ".last")}
     assert stat.S_IMODE(house.path.parent.stat().st_mode) == 0o700
     await house.close()
+    shown(f"{len(modes)} files made without any umask, and their folder", lost=0)
 
 
 async def test_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
