@@ -13,7 +13,7 @@ SMALL_BYTES = 64 * 1024
 RETRY = {"Retry-After": "1"}
 
 
-BUDGET_BYTES = 64 * 2**20
+BUDGET_BYTES = 32 * 2**20
 """What large bodies may take together, unless a single one may be larger."""
 
 

@@ -58,12 +58,15 @@ async def _read(request: web.Request, limits: BodyLimits, hold: Callable[[int], 
         _check_size(len(body), limits)
         return body
     chunks = bytearray()
-    async with asyncio.timeout(limits.seconds):
-        while chunk := await content.readany():
-            chunks += chunk
-            _check_size(len(chunks), limits)
-            hold(len(chunks))
-    return bytes(chunks)
+    try:
+        async with asyncio.timeout(limits.seconds):
+            while chunk := await content.readany():
+                chunks += chunk
+                _check_size(len(chunks), limits)
+                hold(len(chunks))
+        return bytes(chunks)
+    finally:
+        chunks.clear()  # what is refused must not live as long as the traceback of the refusal
 
 
 def _check_size(size: int, limits: BodyLimits) -> None:

@@ -14,6 +14,9 @@ from sidecar.api.problem import BAD_HTTP, UNAVAILABLE, HttpProblem
 from sidecar.api.reply import encode
 from sidecar.api.request_id import HEADER
 
+READ_BYTES = 32 * 1024
+"""So much of a body is taken from a socket at a time: thousands of connections may each hold as much."""
+
 
 @dataclass(frozen=True, slots=True)
 class DoorLimits:
@@ -21,12 +24,14 @@ class DoorLimits:
 
     aiohttp has one timer for a connection that sends nothing, one that dribbles headers, and one that is kept alive:
     so the shortest of the three wishes holds for all. `lingering_seconds` is how long the rest of a refused body is
-    read and thrown away, so that the caller can read the answer before the connection ends.
+    read and thrown away, so that the caller can read the answer before the connection ends. `unread_seconds` ends a
+    connection whose other side leaves a part of an answer unread for so long.
     """
 
     connections: int = 4_096
     idle_seconds: float = 15.0
     lingering_seconds: float = 2.0
+    unread_seconds: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +54,54 @@ class Door:
 class _Connection(web.RequestHandler):
     """aiohttp's, with its time limits set and its answer to malformed requests replaced by ours."""
 
-    __slots__ = ("_door",)
+    __slots__ = ("_door", "_giving_up", "_transport")
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._giving_up: asyncio.TimerHandle | None = None
         super().__init__(
             door.server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=door.limits.idle_seconds,
             lingering_time=door.limits.lingering_seconds,
+            read_bufsize=READ_BYTES,
             auto_decompress=False,  # a small bomb would stall the loop, even when it is refused
             access_log=None,  # type: ignore[arg-type] # aiohttp takes it; telemetry tells what happens
         )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Read in small pieces; be told of every byte that the system does not take at once, not only of 64 KiB."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(0)
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined] # asyncio's own transports read 256 KiB at a time
+        super().connection_made(transport)
+        self._transport = transport
+
+    def pause_writing(self) -> None:
+        """The other side does not read. aiohttp would wait for ever, and a closed connection stay open as long."""
+        super().pause_writing()
+        if self._giving_up is None:
+            loop = asyncio.get_running_loop()
+            self._giving_up = loop.call_later(self._door.limits.unread_seconds, self._give_up)
+
+    def resume_writing(self) -> None:
+        """It has read all there was."""
+        self._stop_waiting()
+        super().resume_writing()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Nothing is waited for any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        self._door.refused("too_slow_reader")
+        self._transport.abort()
+
+    def _stop_waiting(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -6,6 +6,7 @@ import re
 from itertools import product
 
 import pytest
+from aiohttp import web
 from api_kit import Api, OpenApi
 from promises import Show
 
@@ -149,6 +150,30 @@ async def test_connection_that_dribbles_its_headers_is_closed(open_api: OpenApi)
         closed = True
     assert closed
     writer.close()
+
+
+async def big(_: web.Request) -> web.Response:
+    return web.Response(body=b"x" * 16_000_000)
+
+
+async def test_connection_whose_answer_nobody_reads_is_ended(open_api: OpenApi) -> None:
+    api = await open_api(door=DoorLimits(unread_seconds=0.2), routes=[web.get("/big", big)])
+    reader, writer = await asyncio.open_connection(api.host, api.port, limit=1_024)
+    writer.write(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    await asyncio.sleep(0.5)  # the time in which nothing is read
+    came = b""
+    with contextlib.suppress(ConnectionError):
+        came = await asyncio.wait_for(reader.read(), 10)
+    assert len(came) < 16_000_000
+    writer.close()
+    assert DoorLimits().unread_seconds <= 15
+
+
+async def test_answer_that_is_read_at_leisure_comes_whole(open_api: OpenApi) -> None:
+    api = await open_api(door=DoorLimits(unread_seconds=5), routes=[web.get("/big", big)])
+    answer = await api.get("/big")
+    assert len(answer.text) == 16_000_000
 
 
 async def test_dribbling_a_second_request_is_no_way_round(open_api: OpenApi) -> None:

@@ -48,7 +48,7 @@ async def vitals(running: "Running", file: Path) -> Vitals:
         while not file.exists():
             await asyncio.sleep(PAGE_SECONDS)
     tasks = json.loads(file.read_text())["tasks"]
-    return Vitals(tasks, *_files(running.pid), memory(running.pid))
+    return Vitals(tasks, *open_files(running.pid), memory(running.pid))
 
 
 def memory(pid: int) -> int:
@@ -59,7 +59,7 @@ def memory(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-def _files(pid: int) -> tuple[int, int]:
+def open_files(pid: int) -> tuple[int, int]:
     """Open files that are no sockets, and sockets."""
     names: list[str] = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
