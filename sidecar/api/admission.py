@@ -6,12 +6,18 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 from sidecar.api.problem import UNAVAILABLE, HttpProblem
+from sidecar.core.problem import Problem
 
 SMALL_BYTES = 64 * 1024
 """A body up to this size costs about a millisecond; it needs no turn."""
 
 RETRY = {"Retry-After": "1"}
 
+SPREAD_SECONDS = 5
+"""Those who are sent away come back over so many seconds, not all at once."""
+
+WAITING_REQUESTS = 250
+"""So many are answered within a second on a machine with two cores whose disk takes 50 ms for each fsync."""
 
 BUDGET_BYTES = 32 * 2**20
 """What large bodies may take together, unless a single one may be larger."""
@@ -23,6 +29,13 @@ class Room:
 
     admission: "Admission"
     held: int = 0
+    came: bool = False
+    """Whether its body is here, and it waits for its answer."""
+
+    def arrived(self) -> None:
+        """The body is here; HttpProblem 503 when too many others wait for their answers already."""
+        self.admission.answer_one_more()
+        self.came = True
 
     def hold(self, size: int) -> None:
         """Take as much as a body of `size` bytes needs; HttpProblem 503 when there is no room for it."""
@@ -34,11 +47,18 @@ class Room:
 
 @dataclass(slots=True)
 class Admission:
-    """Bounds memory by `budget_bytes` of large bodies that are read or worked on, and by `at_once` the work itself."""
+    """Bounds memory by `budget_bytes` of large bodies that are read or worked on, and by `at_once` the work on them.
+
+    `waiting` bounds all requests whose bodies are here: with more, every answer would come later than it is waited for.
+    Those whose bodies are still on their way do not count: slow clients must not keep others out.
+    """
 
     budget_bytes: int = BUDGET_BYTES
     at_once: int = 2
+    waiting: int = WAITING_REQUESTS
     _taken: int = 0
+    _waiting: int = 0
+    _refused: int = 0
     _turns: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +73,19 @@ class Admission:
             yield room
         finally:
             self._taken -= room.held
+            self._waiting -= room.came
+
+    def answer_one_more(self) -> None:
+        """Count a request that waits for its answer; HttpProblem when they are too many."""
+        if self._waiting >= self.waiting:
+            self._refused += 1
+            raise HttpProblem(
+                UNAVAILABLE,
+                "Too many requests wait for their answers. Nothing was stored: send this one again.",
+                errors=[Problem("", "outbox_growing", "Send fewer at once, or many conversions in one array.")],
+                headers={"Retry-After": str(1 + self._refused % SPREAD_SECONDS)},
+            )
+        self._waiting += 1
 
     def take(self, size: int) -> None:
         """Set `size` bytes aside; HttpProblem when they are not to be had."""

@@ -49,6 +49,7 @@ class Taking:
     ) -> tuple[Single | Many, list[R]]:
         """What came, and what `reader` makes of each item and of the Idempotency-Key of a single one."""
         body = await read_json_bytes(request, self.limits, room.hold)
+        room.arrived()
         async with self.admission.turn(len(body)):
             came = read_items(body, request.headers.get(KEY_HEADER))
             if isinstance(came, Many):

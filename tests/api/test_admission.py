@@ -62,3 +62,19 @@ async def test_large_bodies_are_worked_on_in_turns_and_small_ones_beside_them() 
     await asyncio.gather(work("first", LARGE), work("second", LARGE), work("small", 10))
     assert order.index("first ends") < order.index("second begins")
     assert order.index("small ends") < order.index("second begins")
+
+
+def test_requests_that_wait_for_their_answers_are_bounded_and_sent_away_at_different_times() -> None:
+    admission = Admission(waiting=1)
+    with admission.room(1) as first, admission.room(1) as second, admission.room(1) as slow:
+        first.arrived()
+        asked = []
+        for _ in range(3):
+            with pytest.raises(HttpProblem) as refused:
+                second.arrived()
+            asked.append(refused.value.headers["Retry-After"])
+        assert len(set(asked)) == 3
+        assert refused.value.errors[0].code == "outbox_growing"
+        assert slow.held == 0  # its body is still on its way: it counts for nothing
+    with admission.room(1) as next_one:
+        next_one.arrived()
