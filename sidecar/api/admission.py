@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 from sidecar.api.problem import UNAVAILABLE, HttpProblem
 from sidecar.core.problem import Problem
+from sidecar.ports import StorageUnavailable
 
 SMALL_BYTES = 64 * 1024
 """A body up to this size costs about a millisecond; it needs no turn."""
 
 RETRY = {"Retry-After": "1"}
+
+BUSY = StorageUnavailable("outbox_growing", "Too many requests wait for their answers")
 
 SPREAD_SECONDS = 5
 """Those who are sent away come back over so many seconds, not all at once."""
@@ -81,8 +84,8 @@ class Admission:
             self._refused += 1
             raise HttpProblem(
                 UNAVAILABLE,
-                "Too many requests wait for their answers. Nothing was stored: send this one again.",
-                errors=[Problem("", "outbox_growing", "Send fewer at once, or many conversions in one array.")],
+                f"{BUSY}. Nothing was stored: send this one again.",
+                errors=[Problem("", BUSY.code, "Send fewer at once, or many conversions in one array.")],
                 headers={"Retry-After": str(1 + self._refused % SPREAD_SECONDS)},
             )
         self._waiting += 1
