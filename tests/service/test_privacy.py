@@ -3,6 +3,8 @@
 Searched are the database and its log, every other file, stdout, stderr, the journal and all answers.
 """
 
+import asyncio
+import json
 import re
 import signal
 from collections.abc import Iterator
@@ -12,8 +14,10 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from processes.emulator import Microsoft, microsoft
+from processes.expected import email_sha256, phone_sha256
 from processes.running import Starter
 from processes.service import GOALS, Json, Services, Sidecar, config, reaching
+from promises import Show
 
 API_KEY = "test-canary-api-key-0123456789abcdef"
 SECRETS = {
@@ -37,6 +41,10 @@ class Aviary:
 
     persons: int = 0
     canaries: list[str] = field(default_factory=list)
+    unlogged: list[str] = field(default_factory=list)
+    """What may lie in the database, and be shown to who may ask, but stand in no log: click ids and hashes."""
+    logged: list[str] = field(default_factory=list)
+    """Every answer of /logs."""
     answers: list[str] = field(default_factory=list)
 
     def email(self) -> str:
@@ -49,6 +57,11 @@ class Aviary:
         self.canaries.append(PHONE.format(self.persons))
         return self.canaries[-1]
 
+    def click(self) -> str:
+        self.persons += 1
+        self.unlogged.append(f"c0ffee{self.persons:026x}")
+        return self.unlogged[-1]
+
     def forms(self) -> set[bytes]:
         """Each as it went in and as it looks once normalised, in lower case, with and without escapes."""
         whole = {*self.canaries, API_KEY, ENCRYPTION_KEY, CODE, *ISSUED, *SECRETS.values()}
@@ -60,7 +73,9 @@ def _bodies(fly: Aviary) -> Iterator[object]:
     """Persons where they belong, and where nobody expects them."""
     good: Json = {"event": "purchase", "value": 1}
     for number in range(3):
-        yield {**good, "order_id": f"GOOD-{number}", "user": {"email": fly.email(), "phone": fly.phone()}}
+        user = {"email": fly.email(), "phone": fly.phone()}
+        yield {**good, "order_id": f"GOOD-{number}", "msclkid": fly.click(), "user": user}
+        fly.unlogged += filter(None, (email_sha256(user["email"]), phone_sha256(user["phone"], None)))
     yield {**good, "user": {"email": fly.email().replace("@", "@@"), "phone": "0" + fly.phone()}}
     yield {**good, "user": fly.email()}
     yield {**good, "user": {"email": [fly.email()], "phone": {"number": fly.phone()}}}
@@ -122,6 +137,43 @@ async def _sign_in_wrongly(sidecar: Sidecar, fly: Aviary) -> None:
         fly.answers.append(f"{answer.text} {answer.headers}")
 
 
+BREAKS = ("\r\n", "\n", "\x1b[2J", "\u2028", "\u0085", "\x00", "\t", "\u202e", "x" * 20_000)
+"""What ends a line, or changes how one looks, in one program or another."""
+
+FORGED = '{"time": "2026-11-23T14:30:45Z", "level": "info", "name": "forged"}'
+
+
+async def _inject(sidecar: Sidecar) -> int:
+    """A second record in every field, header and path; how many were tried."""
+    good: Json = {"event": "purchase", "value": 1, "msclkid": "c0ffee" + "0" * 26}
+    tried = 0
+    for number, cut in enumerate(BREAKS):
+        text = f"A{number}{cut}{FORGED}"
+        for name in ("event", "order_id", "currency", "account", "visitor_id", "msclkid", "landing_url", "time", text):
+            answer = await sidecar.post({**good, "order_id": f"CUT-{number}-{tried}", name: text[:20_000]})
+            assert answer.status in (202, 413, 422), answer.text
+            tried += 1
+        for headers in ({"Idempotency-Key": text}, {"X-Request-ID": text}, {"User-Agent": text}, {"Origin": text}):
+            told = {name: value.translate(UNSENDABLE)[:4_000] for name, value in headers.items()}
+            assert (await sidecar.post({**good, "order_id": f"CUT-{number}-{tried}"}, **told)).status < 500
+            tried += 1
+        for path in (f"/v1/accounts/{quote(text)}/pause", f"/{quote(text)}", f"/logs?event={quote(text)}"):
+            assert (await sidecar.call("POST" if "pause" in path else "GET", path[:4_000], None)).status < 500
+            tried += 1
+    return tried
+
+
+UNSENDABLE = dict.fromkeys((*range(32), 127))
+"""What no client library sends in a header; tests/api/test_framing.py sends it raw."""
+
+
+def _records(text: str) -> list[str]:
+    """Lines that are not one record each, or were forged."""
+    lines = text.splitlines()
+    records = [json.loads(line) if line.startswith("{") else {} for line in lines]
+    return [line for line, record in zip(lines, records, strict=True) if record.get("name", "forged") == "forged"]
+
+
 ECHO = f"{EMAIL.format(0)} Bearer {SECRETS['refresh_token']} DeveloperToken: {SECRETS['developer_token']}"
 
 
@@ -139,7 +191,9 @@ async def _lose_the_sign_in(there: Microsoft, sidecar: Sidecar, fly: Aviary) -> 
     await there.fault("expire_tokens")
     body = {"event": "purchase", "order_id": "LAST", "user": {"email": fly.email()}}
     assert (await sidecar.post(body)).status == 202
-    await sidecar.running.said('"trouble_raised".*(token_refresh_failed|not_connected)')
+    async with asyncio.timeout(30):
+        while (await sidecar.get("/healthz"))["checks"]["token"]["status"] == "ok":
+            await asyncio.sleep(0.05)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -157,8 +211,21 @@ async def there(starter: Starter) -> Microsoft:
     return await starter.stack.enter_async_context(microsoft(starter, *GOALS))
 
 
+@pytest.mark.promise("C9")
+@pytest.mark.parametrize(
+    ("level", "form"),
+    [
+        ("debug", "json"),
+        *(
+            pytest.param(level, form, marks=pytest.mark.faults)
+            for form in ("json", "console")
+            for level in ("debug", "info", "warning", "error")
+            if (level, form) != ("debug", "json")
+        ),
+    ],
+)
 async def test_no_person_and_no_secret_turns_up_in_files_output_journal_or_answers(
-    there: Microsoft, starter: Starter, services: Services
+    there: Microsoft, starter: Starter, services: Services, level: str, form: str, shown: Show
 ) -> None:
     settings = config(
         None,
@@ -166,15 +233,19 @@ async def test_no_person_and_no_secret_turns_up_in_files_output_journal_or_answe
         storage={"encryption_key": ENCRYPTION_KEY},
         microsoft={"environment": "production", "client_id": "test-app", **SECRETS, **reaching(there)},
         accounts={"default": {"customer_id": 100000001, "account_id": 200000001}},
-        logging={"level": "debug"},
+        logging={"level": level, "format": form},
     )
     await _trouble(there)
     fly = Aviary(canaries=[EMAIL.format(0)])
     sidecar = await services.start(settings, env={"PYTHONASYNCIODEBUG": "1"})
     sidecar.key = API_KEY
     await _misuse(sidecar, fly)
+    tried = await _inject(sidecar)
     await sidecar.settled(40)
     await _lose_the_sign_in(there, sidecar, fly)
+    fly.logged += [
+        (await sidecar.call("GET", page)).text for page in ("/logs?limit=1000", "/logs?level=debug&limit=1000")
+    ]
     pages = ("/logs?limit=1000", "/v1/conversions?limit=1000", "/healthz", "/metrics", "/nowhere")
     fly.answers += [(await sidecar.call("GET", path)).text for path in pages]
 
@@ -188,4 +259,14 @@ async def test_no_person_and_no_secret_turns_up_in_files_output_journal_or_answe
     assert b"good-1" in places["outbox.db-wal"] + places["outbox.db"], "the search would find nothing at all"
     found = sorted({(form.decode(), place) for place, text in places.items() for form in fly.forms() if form in text})
     assert not found, "\n".join(map(str, found))
-    print(f"\nprivacy: {len(fly.forms())} forms of canaries looked for in {len(places)} places, 0 found")
+    logs = {"out": sidecar.running.out, "err": sidecar.running.err, "/logs": "\n".join(fly.logged)}
+    told = [(canary, place) for place, text in logs.items() for canary in fly.unlogged if canary in text.lower()]
+    assert not told, "\n".join(map(str, told))
+    if form == "json":
+        assert _records(sidecar.running.out) == []
+    assert "forged" not in sidecar.running.err
+    shown(
+        f"{len(fly.forms()) + len(fly.unlogged)} forms of canaries and {tried} forged records",
+        lost=len(found) + len(told),
+        figure=f"{level} as {form}: {len(places) + len(logs)} places",
+    )
