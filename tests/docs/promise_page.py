@@ -29,7 +29,7 @@ def marked_tests() -> dict[str, set[str]]:
                     if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.promise":
                         for promise in mark.args:
                             found[ast.literal_eval(promise)].add(f"{path.relative_to(ROOT)}::{function.name}")
-    return found
+    return dict(found)
 
 
 def written_again(page: str, printed: str) -> str:
@@ -38,7 +38,7 @@ def written_again(page: str, printed: str) -> str:
 
     def section(found: re.Match[str]) -> str:
         prose = re.split(r"^(?:- `tests/|No test shows)", found[0], maxsplit=1, flags=re.MULTILINE)[0].rstrip()
-        names = "\n".join(f"- `{name}`" for name in sorted(tests[found[1]]))
+        names = "\n".join(f"- `{name}`" for name in sorted(tests.get(found[1], ())))
         elsewhere = found[1] not in tests and "no store for replicas" in prose
         return prose + ("" if elsewhere else f"\n\n{names or NO_TEST}") + "\n\n"
 
