@@ -37,7 +37,7 @@ class KeepingRules:
 
 @dataclass(slots=True)
 class Keeper:
-    """Runs the rounds; `rules` is asked anew for each. `ask` makes Microsoft answer soon, and so tell its time."""
+    """Runs the rounds; `rules` is asked anew for each."""
 
     outbox: Outbox
     clicks: Clicks
@@ -46,12 +46,9 @@ class Keeper:
     now: Callable[[], UnixMillis]
     rules: Callable[[], KeepingRules]
     clock: SteadyClock
-    ask: Callable[[], None]
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
     """The latest time that was seen."""
-    _asked: bool = False
-    """Whether Microsoft was asked for its time since the clock is away."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep house until `stopping` is set."""
@@ -95,9 +92,6 @@ class Keeper:
     def _look_at_the_clock(self) -> None:
         self.clock.look()
         away, doubt = self.clock.away, self.clock.doubt
-        if away and not self._asked:
-            self.ask()
-        self._asked = bool(away)
         self._tell("clock_jumped", bool(away or doubt), doubt or f"it was set {told(away)}")
 
     async def _follow_the_clock(self) -> None:

@@ -125,6 +125,7 @@ async def open_parts(
     flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
     erasures = SqliteErasures(outbox.committer, outbox.reader)
     gates.changed = _waking(flusher, catalogue)
+    steady.on_jump = catalogue.read_soon
     return Parts(
         settings,
         telemetry,
@@ -135,7 +136,7 @@ async def open_parts(
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
-        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, catalogue.read_soon),
+        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady),
         pausing,
         catalogue,
         erasures,

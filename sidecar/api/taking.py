@@ -17,6 +17,11 @@ from sidecar.ports import StorageUnavailable
 T = TypeVar("T")
 R = TypeVar("R")
 
+DOUBT_SECONDS = 2.0
+"""How long a request waits for the time to be told, and how often it looks."""
+
+GLANCE_SECONDS = 0.05
+
 TURN_ITEMS = 50
 """After so many items the loop gets a turn: a thousand in one go would hold up everybody else's answers."""
 
@@ -39,8 +44,6 @@ class Taking:
     def room(self, request: web.Request) -> Iterator[Room]:
         """Hold room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""
         check_content(request, self.limits)
-        if (doubt := self.doubt()) is not None:
-            raise unavailable(StorageUnavailable("clock_jumped", doubt), "Nothing was stored: send this one again.")
         with self.admission.room(request.content_length) as room:
             yield room
 
@@ -48,6 +51,7 @@ class Taking:
         self, request: web.Request, room: Room, reader: Callable[[object, str | None], R]
     ) -> tuple[Single | Many, list[R]]:
         """What came, and what `reader` makes of each item and of the Idempotency-Key of a single one."""
+        await self._time_is_told()
         body = await read_json_bytes(request, self.limits, room.hold)
         room.arrived()
         async with self.admission.turn(len(body)):
@@ -55,6 +59,15 @@ class Taking:
             if isinstance(came, Many):
                 return came, [reader(item, None) async for item in in_turns(came.items)]
             return came, [reader(came.item, came.key)]
+
+    async def _time_is_told(self) -> None:
+        """Wait a moment for Microsoft to tell which time is right, after this machine's clock jumped; else 503."""
+        waited = 0.0
+        while (doubt := self.doubt()) is not None:
+            if waited >= DOUBT_SECONDS:
+                raise unavailable(StorageUnavailable("clock_jumped", doubt), "Nothing was stored: send this one again.")
+            await asyncio.sleep(GLANCE_SECONDS)
+            waited += GLANCE_SECONDS
 
 
 async def in_turns(items: Sequence[T]) -> AsyncIterator[T]:

@@ -23,20 +23,22 @@ LIKELY_BACK_MILLIS = 1 * DAY_SECONDS * 1000
 HARMLESS_MILLIS = 240_000
 """A jump that makes no time that comes in look more than five minutes ahead, which intake would refuse."""
 
-EARLIEST = UnixMillis(1_767_225_600_000)
-"""2026-01-01: a clock that shows less was never set."""
+EARLIEST = UnixMillis(1_704_067_200_000)
+"""2024-01-01: a clock that shows less was never set."""
 
 
 @dataclass(slots=True)
 class SteadyClock:
     """A wall clock that does not jump, from one that does and a `monotonic` one in seconds that never goes back.
 
-    `on_step` is told by how many milliseconds the time that `now` gives is set, whenever it is.
+    `on_jump` is told of each jump, so that somebody asks Microsoft; `on_step` by how many milliseconds the time that
+    `now` gives is set, whenever it is.
     """
 
     wall: Callable[[], UnixMillis]
     monotonic: Callable[[], float]
     on_step: Callable[[int], None] = lambda millis: None
+    on_jump: Callable[[], None] = lambda: None
     _offset: int = field(init=False)
     """What is added to the monotonic milliseconds."""
     _jump: int = 0
@@ -57,6 +59,7 @@ class SteadyClock:
             return UnixMillis(steady + away)
         if abs(away - self._jump) > FOLLOWED_MILLIS:
             self._jump, self._jumped_at, self._contradicted = away, self.monotonic(), False
+            self.on_jump()
         return steady
 
     @property
@@ -87,7 +90,7 @@ class SteadyClock:
         """Why no time can be told, and so none can be judged; None when it can."""
         away = self.away
         if self.now() < EARLIEST:
-            return "this machine's clock shows a time before 2026"
+            return "this machine's clock shows a time before 2024"
         if _is_likely(away) and abs(away) > HARMLESS_MILLIS and not self._contradicted:
             return f"this machine's clock was set {told(away)}, and for a minute it is not known which time is right"
         return None
