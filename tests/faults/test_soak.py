@@ -154,8 +154,8 @@ async def _soak(starter: Starter, services: Services, lives: int, seconds: float
 
 
 async def test_flapping_remote_and_kills_lose_nothing(starter: Starter, services: Services) -> None:
-    """The short form: two lives of three seconds."""
-    _, lost, figure = await _soak(starter, services, lives=2, seconds=3)
+    """The short form: two lives."""
+    _, lost, figure = await _soak(starter, services, lives=2, seconds=1.5)
     assert lost == 0, figure
 
 
