@@ -39,7 +39,7 @@ IDLE_SECONDS = 1.0
 EXPIRE_ROWS = 1_000
 
 LOOK_ROWS = 100
-"""Due rows that are looked at for a single one that may go: those before it may all have to wait for a click."""
+"""Due rows that are looked at for one, if the first may not go: many before it may have to wait for a click."""
 
 LOOKS = 3
 """How often a goal is looked at in its turn for rows that may go: a backlog without clicks must not hold up others."""
@@ -202,12 +202,13 @@ class Courier:
 
         Rows that have to wait for a click make room for others, so that a batch is full all the same.
         """
-        limit, sendable = max(goal.rows, LOOK_ROWS), []
+        limit, sendable = goal.rows, []
         for _ in range(LOOKS):
             entries = await self._due_now(goal.lanes, limit)
             sendable = await self.attributor.sendable(self.account, goal.name, entries)
-            if len(entries) < limit or len(sendable) == limit or self._stopping.is_set():
+            if len(entries) < limit or len(sendable) >= goal.rows or self._stopping.is_set():
                 return sendable[: goal.rows]
+            limit = max(goal.rows, LOOK_ROWS)
         self._wake.set()  # there is more to look at, once the other goals had their turn
         return sendable[: goal.rows]
 
