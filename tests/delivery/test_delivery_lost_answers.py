@@ -170,6 +170,33 @@ async def test_pauses_after_faults_of_the_server_double_and_one_request_probes_a
 
 
 @pytest.mark.promise("B8")
+async def test_after_a_fault_one_request_probes_however_many_are_due(rig: Rig, shown: Show) -> None:
+    """The pause is over, and batches of two goals are due: all others wait for the answer to the first."""
+    rig.chance = lambda: 0.999999
+    rig.configure(batch_size=1, linger=0, max_in_flight=8)
+    for event in ("purchase", "lead"):
+        await rig.post(20, event=event)
+    await rig.until_pending(0)  # so many clean answers have opened the window
+    failing = rig.fault(times=None, type="status", status=503)
+    await rig.post(1)
+    await rig.until(lambda: failing.fired >= 1)
+    await rig.until(lambda: not rig.parts.gates.lets_out("main", rig.clock()))
+    await rig.until(lambda: not rig.rows("claimed = 1 AND batch_id IN (SELECT id FROM batches WHERE leased = 1)"))
+    rig.mend()
+    probing = rig.hold(times=40)
+    for event in ("purchase", "lead"):
+        await rig.post(10, event=event)
+    rig.pass_time(MINUTE)
+    await rig.until(lambda: probing.fired >= 1)
+    await rig.give_time(0.5)
+    assert probing.fired == 1
+    rig.mend()
+    await rig.until_pending(0)
+    await rig.balance()
+    shown("1 probes of a failing remote", lost=0, figure="1 in flight, 20 more due")
+
+
+@pytest.mark.promise("B8")
 @pytest.mark.parametrize("kind", ["status", "reset_before"])
 async def test_remote_that_is_back_is_used_fully_within_a_minute(rig: Rig, kind: str, shown: Show) -> None:
     """After the first answer the pause is gone, and requests in flight climb again; the rate was never lowered."""

@@ -168,7 +168,7 @@ async def test_half_an_hour_of_a_flapping_remote_and_a_kill_each_minute(
     soak, lost, figure = await _soak(starter, services, lives=30, seconds=60)
     first, last = soak.lives[1:6], soak.lives[-5:]  # the first life began with an empty outbox
     assert soak.largest_log <= LOG
-    assert median(one.files for one in last) <= median(one.files for one in first) + 2  # a look at the disk
+    assert median(one.files for one in last) <= median(one.files for one in first) + 2  # one look at each life
     assert median(one.tasks for one in last) <= median(one.tasks for one in first) + 5  # what is in flight
     assert median(one.memory for one in last) <= median(one.memory for one in first) + MEMORY
     shown("30 minutes and 30 kills", lost=lost, figure=f"{figure}; early: {first[-1]}; in the end: {last[-1]}")
