@@ -351,6 +351,7 @@ async def test_throttle_of_a_reading_is_kept_over_a_restart_and_while_an_operato
     assert isinstance(await rig.parts.catalogue.read("main"), Failure)
     await rig.crash()
     await rig.start()
+    await rig.until_requests(before + 1, operation=QUERY)
     await rig.give_time(0.2)
     assert rig.parts.gates.held("main", None) == "throttled"
     assert await queries(rig) == before + 1, "the other customer's account alone was read"
