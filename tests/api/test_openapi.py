@@ -183,7 +183,9 @@ def test_no_key_of_the_document_is_a_torn_off_end_of_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "readers"), [("/v1/conversions", status._READERS), ("/logs", log_query._READERS)], ids=["conversions", "logs"]
+    ("path", "readers"),
+    [("/v1/conversions", status._READERS), ("/logs", log_query._READERS)],
+    ids=["conversions", "logs"],
 )
 def test_parameters_of_lists_are_those_that_are_read(path: str, readers: dict[str, Any]) -> None:
     parameters = [resolved(one) for one in DOCUMENT["paths"][path]["get"]["parameters"]]
