@@ -11,7 +11,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
@@ -153,7 +153,7 @@ async def claim(outbox: SqliteOutbox, attributor: Attributor) -> Claim:
     entries = await attributor.sendable(ACCOUNT, GOAL, await outbox.due(outbox.lanes, NOW, BATCH))
     candidates = with_goals(entries, {EVENT: GOAL})
     await outbox.used_seconds(ranges(candidates, 60))
-    frozen: list[Entry] = [replace(one.entry, sent_time=one.entry.time) for one in candidates]
+    frozen: list[Entry] = [one.entry._replace(sent_time=one.entry.time) for one in candidates]
     claimed = await outbox.claim(ACCOUNT, frozen, [identity(entry) for entry in frozen], NOW, LEASE_END)
     assert claimed is not None
     assert all(entry.clicked_at is not None for entry in claimed.entries)

@@ -4,7 +4,6 @@ import contextlib
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 import click
 from aiohttp import web
@@ -102,7 +101,7 @@ def _receipts(parts: Parts, clock: Chances) -> Explain:
         return None if found is None else found[1]
 
     async def adjustments(seq: int) -> Sequence[Json]:
-        found = [replace(record, msclkid=short(record.msclkid)) for record in await parts.outbox.adjustments(seq)]
+        found = [record._replace(msclkid=short(record.msclkid)) for record in await parts.outbox.adjustments(seq)]
         return [rows.show(record) for record in found]
 
     traces = SqliteTraces(parts.outbox.reader)

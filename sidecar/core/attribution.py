@@ -4,7 +4,7 @@ How clicks are stored and looked up is left to the store, what is written down t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
@@ -113,12 +113,12 @@ def _has_use_for_hashes(entry: Entry, goal: GoalTraits) -> bool:
 
 def with_choice(entry: Entry, choice: Send, seen: Click | None = None) -> Entry:
     """The entry as it will be frozen and sent; `seen` is the click that was looked at for it."""
-    entry = replace(entry, looked_at=seen.clicked_at if seen else None, clicked_at=None)
+    entry = entry._replace(looked_at=seen.clicked_at if seen else None, clicked_at=None)
     match choice:
         case Send(click=Click() as click):
-            return replace(entry, msclkid=click.msclkid, clicked_at=click.clicked_at)
+            return entry._replace(msclkid=click.msclkid, clicked_at=click.clicked_at)
         case Send(without_msclkid=True):
-            return replace(entry, msclkid=None)
+            return entry._replace(msclkid=None)
         case Send():
             return entry
         case _:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
@@ -14,8 +14,7 @@ TROUBLED_ROWS = 20
 """A batch of at least so many rows, of which more than half are refused singly, is a trouble of the configuration."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An entry with its goal, and the 64-bit identity under which Microsoft would take it for a repeat."""
 
     entry: Entry
@@ -24,7 +23,7 @@ class Candidate:
 
 def with_goals(entries: Sequence[Entry], goals: Mapping[str, str]) -> list[Candidate]:
     """Each entry with the goal its event is mapped to now; one that is frozen keeps the goal it was sent with."""
-    named = (entry if entry.goal else replace(entry, goal=goals[entry.lane.event]) for entry in entries)
+    named = (entry if entry.goal else entry._replace(goal=goals[entry.lane.event]) for entry in entries)
     return [Candidate(entry, identity(entry)) for entry in named]
 
 
@@ -46,7 +45,7 @@ def identity(entry: Entry) -> int:
 
 def as_sent(entry: Entry) -> Entry:
     """The entry with the second it is sent with: its own, where none was chosen."""
-    return entry if entry.sent_time is not None else replace(entry, sent_time=entry.time)
+    return entry if entry.sent_time is not None else entry._replace(sent_time=entry.time)
 
 
 def used_identity(candidate: Candidate) -> int | None:
@@ -87,7 +86,7 @@ def with_seconds(
             left.append(candidate)
             continue
         mine.take(second)
-        placed.append(replace(candidate, entry=replace(candidate.entry, sent_time=second)))
+        placed.append(Candidate(candidate.entry._replace(sent_time=second), candidate.identity))
     return placed, left
 
 

@@ -5,7 +5,7 @@ Decides; writes nothing. The store carries a `Step` out, the flusher asks for it
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
@@ -64,9 +64,11 @@ class Lane:
     kind: Kind = Kind.CONVERSION
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A pending row as the flusher sees it. Everything from `goal` on is frozen by the claim."""
+class Entry(NamedTuple):
+    """A pending row as the flusher sees it; a named tuple, since the way of a batch makes thousands of them.
+
+    `goal`, `sent_time`, `clicked_at` and what the click says are frozen by the claim.
+    """
 
     seq: int
     lane: Lane
@@ -98,14 +100,14 @@ class Entry:
     """The second it is sent with: `time`, or moved where another conversion of the person has that second."""
     clicked_at: UnixSeconds | None = None
     """When the click that was chosen for it happened, where that is known."""
-    looked_at: UnixSeconds | None = None
-    """When the click happened that was looked at when it was decided, chosen or not; None where there was none."""
     type: AdjustmentType | None = None
-    """Of an adjustment; from here on all are None for a conversion."""
+    """Of an adjustment; this and the next two are None for a conversion."""
     original: int | None = None
     """The number of the conversion that it adjusts; negative for one that was uploaded elsewhere."""
     adjusted_at: UnixSeconds | None = None
     """The time of the adjustment itself, as it is sent."""
+    looked_at: UnixSeconds | None = None
+    """When the click happened that was looked at when it was decided, chosen or not; None where there was none."""
 
     @property
     def keeps_frozen(self) -> bool:

@@ -1,6 +1,5 @@
 """POST /v1/adjustments and GET /v1/adjustments/{id}: every answer, alone and in an array."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ async def sent(api: Api) -> Claim:
 
 
 def _frozen(entry: Entry) -> Entry:
-    return replace(entry, goal=entry.goal or "Sidecar Purchase", sent_time=entry.sent_time or entry.time)
+    return entry._replace(goal=entry.goal or "Sidecar Purchase", sent_time=entry.sent_time or entry.time)
 
 
 async def delivered(api: Api, *items: Json) -> list[str]:

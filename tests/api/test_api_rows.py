@@ -1,7 +1,6 @@
 """A row as it is shown: section 4 of the contract."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -60,11 +59,11 @@ def test_row_has_the_fields_of_the_contract_and_no_others() -> None:
 
 
 def test_adjustment_has_two_fields_more() -> None:
-    adjustment = replace(PENDING, kind=Kind.ADJUSTMENT, type=AdjustmentType.RESTATE, original=16)
+    adjustment = PENDING._replace(kind=Kind.ADJUSTMENT, type=AdjustmentType.RESTATE, original=16)
     row = ROWS.show(adjustment)
     assert list(row) == [*FIELDS.split(), "type", "conversion_id"]
     assert (row["id"], row["type"], row["conversion_id"]) == ("adj_17", "restate", "conv_16")
-    assert ROWS.show(replace(adjustment, original=-16))["conversion_id"] is None
+    assert ROWS.show(adjustment._replace(original=-16))["conversion_id"] is None
 
 
 def test_hash_of_a_person_is_not_shown() -> None:
@@ -93,11 +92,11 @@ def test_value_is_a_json_number_equal_digit_for_digit(value: Decimal) -> None:
     ("record", "due_at"),
     [
         (PENDING, "2026-11-23T14:30:50Z"),
-        (replace(PENDING, claimed=True, leased=True), None),
-        (replace(PENDING, claimed=True), "2026-11-23T14:30:50Z"),
-        (replace(PENDING, reason="awaiting_original"), None),
-        (replace(PENDING, state=State.DELIVERED), None),
-        (replace(PENDING, state=State.DEAD, reason="too_old"), None),
+        (PENDING._replace(claimed=True, leased=True), None),
+        (PENDING._replace(claimed=True), "2026-11-23T14:30:50Z"),
+        (PENDING._replace(reason="awaiting_original"), None),
+        (PENDING._replace(state=State.DELIVERED), None),
+        (PENDING._replace(state=State.DEAD, reason="too_old"), None),
     ],
 )
 def test_due_at_is_shown_while_the_row_waits_only(record: Record, due_at: str | None) -> None:
@@ -106,24 +105,24 @@ def test_due_at_is_shown_while_the_row_waits_only(record: Record, due_at: str | 
 
 def test_goal_comes_from_the_mapping_until_the_row_is_first_sent() -> None:
     assert ROWS.show(PENDING)["goal"] == "Sidecar Purchase"
-    assert ROWS.show(replace(PENDING, goal="Old Name"))["goal"] == "Old Name"
+    assert ROWS.show(PENDING._replace(goal="Old Name"))["goal"] == "Old Name"
 
 
 def test_row_whose_event_left_the_configuration_is_unmapped() -> None:
-    row = ROWS.show(replace(PENDING, event="gone", reason="not_yet"))
+    row = ROWS.show(PENDING._replace(event="gone", reason="not_yet"))
     assert (row["goal"], row["reason"], row["fix"]) == (None, "unmapped", CATALOGUE["unmapped"].solution)
 
 
 def test_reason_of_account_or_goal_is_laid_over_a_waiting_row_only() -> None:
     held = Rows(ROWS.goal_of, lambda record: Held(Reason.NOT_CONNECTED), ROWS.now)
-    row = held.show(replace(PENDING, reason=Reason.RETRYING))
+    row = held.show(PENDING._replace(reason=Reason.RETRYING))
     assert (row["reason"], row["fix"]) == ("not_connected", CATALOGUE["not_connected"].solution)
-    assert held.show(replace(PENDING, state=State.DELIVERED))["reason"] is None
-    assert held.show(replace(PENDING, state=State.DEAD, reason="too_old"))["reason"] == "too_old"
+    assert held.show(PENDING._replace(state=State.DELIVERED))["reason"] is None
+    assert held.show(PENDING._replace(state=State.DEAD, reason="too_old"))["reason"] == "too_old"
 
 
 def test_row_whose_account_left_the_configuration_is_unmapped() -> None:
-    assert ROWS.show(replace(PENDING, account="gone"))["reason"] == "unmapped"
+    assert ROWS.show(PENDING._replace(account="gone"))["reason"] == "unmapped"
 
 
 def test_remedy_is_that_of_the_trouble_behind_the_reason() -> None:
@@ -133,14 +132,14 @@ def test_remedy_is_that_of_the_trouble_behind_the_reason() -> None:
 
 
 def test_row_of_a_batch_that_waits_to_be_sent_again_is_retrying() -> None:
-    assert ROWS.show(replace(PENDING, claimed=True))["reason"] == "retrying"
-    assert ROWS.show(replace(PENDING, claimed=True, leased=True))["reason"] is None
+    assert ROWS.show(PENDING._replace(claimed=True))["reason"] == "retrying"
+    assert ROWS.show(PENDING._replace(claimed=True, leased=True))["reason"] is None
 
 
 def test_time_that_has_come_is_waited_for_no_more() -> None:
-    row = replace(PENDING, reason="not_yet")
+    row = PENDING._replace(reason="not_yet")
     assert ROWS.show(row)["reason"] == "not_yet"
-    assert ROWS.show(replace(row, due_at=NOW))["reason"] is None
+    assert ROWS.show(row._replace(due_at=NOW))["reason"] is None
 
 
 @pytest.mark.parametrize(
@@ -153,17 +152,17 @@ def test_time_that_has_come_is_waited_for_no_more() -> None:
     ],
 )
 def test_trouble_comes_with_its_words_and_remedy(state: State, reason: str, trouble: str) -> None:
-    row = ROWS.show(replace(PENDING, state=state, reason=reason))
+    row = ROWS.show(PENDING._replace(state=state, reason=reason))
     assert (row["message"], row["fix"]) == (CATALOGUE[trouble].cause, CATALOGUE[trouble].solution)
 
 
 def test_microsofts_own_words_come_before_ours() -> None:
-    assert ROWS.show(replace(PENDING, state=State.DEAD, reason="X", message="said so"))["message"] == "said so"
+    assert ROWS.show(PENDING._replace(state=State.DEAD, reason="X", message="said so"))["message"] == "said so"
 
 
 @pytest.mark.parametrize("reason", [None, "not_yet"])
 def test_row_that_goes_out_by_itself_needs_no_remedy(reason: str | None) -> None:
-    row = ROWS.show(replace(PENDING, reason=reason))
+    row = ROWS.show(PENDING._replace(reason=reason))
     assert (row["reason"], row["message"], row["fix"]) == (reason, None, None)
 
 
@@ -173,4 +172,4 @@ WANTED = {Reason.DISCARDED, Reason.RETRACTED, Reason.SUPERSEDED, Reason.APPLIED_
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in {Reason.NOT_YET, *WANTED}])
 def test_every_other_reason_of_ours_has_a_remedy(reason: Reason) -> None:
     """What somebody wanted to end needs none."""
-    assert ROWS.show(replace(PENDING, reason=reason))["fix"]
+    assert ROWS.show(PENDING._replace(reason=reason))["fix"]

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import resources
 
 import pytest
@@ -65,7 +64,7 @@ def claimed(db: sqlite3.Connection, now: UnixMillis) -> Claim | None:
 
 
 def frozen(entry: Entry) -> Entry:
-    return replace(entry, sent_time=entry.time)
+    return entry._replace(sent_time=entry.time)
 
 
 def answer(errors: Errors) -> bytes:

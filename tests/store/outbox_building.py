@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,7 +87,7 @@ async def claim(
 ) -> Claim | None:
     """The way the courier claims: goal from the mapping, each with its own second where none was frozen."""
     frozen = [
-        replace(candidate.entry, sent_time=candidate.entry.sent_time or candidate.entry.time)
+        candidate.entry._replace(sent_time=candidate.entry.sent_time or candidate.entry.time)
         for candidate in with_goals(entries, GOALS)
     ]
     return await outbox.claim(account, frozen, [identity(entry) for entry in frozen], now, later(lease, now))

@@ -362,7 +362,7 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         goal = entries[0].goal or GOALS[entries[0].lane.event]
         frozen = [
-            replace(entry, goal=goal, sent_time=entry.sent_time or entry.time)
+            entry._replace(goal=goal, sent_time=entry.sent_time or entry.time)
             for entry in entries
             if goal == (entry.goal or GOALS[entry.lane.event])
         ]

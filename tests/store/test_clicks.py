@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 from outbox_building import (
@@ -199,7 +198,7 @@ async def test_late_click_revives_rows_that_ended_for_want_of_it(
     assert await clicks.capture([captured(at=later(DAY))]) == {"main": 1}
     assert outbox.counts == Counts(pending=1)
     revived = await record_of(outbox, seq)
-    assert revived == replace(before, due_at=later(DAY))
+    assert revived == before._replace(due_at=later(DAY))
     assert seqs(await due(outbox, later(DAY))) == [seq]
 
 

@@ -1,7 +1,5 @@
 """What may be claimed: which rows, of which lanes, in which shares."""
 
-from dataclasses import replace
-
 import pytest
 from outbox_building import (
     DAY,
@@ -174,7 +172,7 @@ async def test_used_seconds_are_those_of_claimed_conversions_of_the_identity(out
 
 
 def _frozen(entry: Entry, second: UnixSeconds) -> Entry:
-    return replace(entry, goal="Sidecar Purchase", sent_time=second)
+    return entry._replace(goal="Sidecar Purchase", sent_time=second)
 
 
 @pytest.mark.parametrize(("released", "used"), [(True, {}), (False, {-(2**63): {seconds(NOW)}})])

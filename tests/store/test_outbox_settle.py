@@ -1,7 +1,5 @@
 """Settling: how an answer is written down, and by whose claim."""
 
-from dataclasses import replace
-
 import pytest
 from outbox_building import (
     DAY,
@@ -80,7 +78,7 @@ async def test_released_row_may_be_frozen_anew(outbox: Outbox) -> None:
     before = (await due(outbox))[0]
     step = Again(later(HOUR), None, REFUSED, released=True)
     await outbox.settle(await claimed(outbox), {seq: step}, TAKEN, later(MINUTE))
-    assert await due(outbox, later(HOUR)) == [replace(before, attempt=1, due_at=later(HOUR))]
+    assert await due(outbox, later(HOUR)) == [before._replace(attempt=1, due_at=later(HOUR))]
     record = await record_of(outbox, seq)
     assert (record.reason, record.goal, record.error) == (None, None, REFUSED.error)
 

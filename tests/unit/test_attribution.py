@@ -1,6 +1,6 @@
 """Which click a conversion goes with, and what it waits for: every case, and a model that looks at all clicks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -206,5 +206,5 @@ def test_waits_are_for_the_future_alone() -> None:
     for received_ago in range(0, 2 * HOUR, 60):
         for clicked_ago in (None, *range(0, 2 * HOUR, 60)):
             seen = None if clicked_ago is None else click(clicked_ago)
-            choice = decide(replace(entry(0, received_ago)), seen, ANY, RULES, NOW)
+            choice = decide(entry(0, received_ago), seen, ANY, RULES, NOW)
             assert not isinstance(choice, Wait) or choice.due_at > NOW

@@ -104,7 +104,7 @@ STANDINGS = [*product(State, (None, *Reason)), (State.DEAD, "OfflineConversionVa
 @pytest.mark.parametrize(("state", "reason"), STANDINGS, ids=str)
 def test_every_state_and_reason_says_what_happened_and_what_to_do(state: State, reason: str | None) -> None:
     settled_at = None if state is State.PENDING else NOW
-    own = replace(RECORD, state=state, reason=reason, settled_at=settled_at, due_at=UnixMillis(NOW + HOUR))
+    own = RECORD._replace(state=state, reason=reason, settled_at=settled_at, due_at=UnixMillis(NOW + HOUR))
     told = of(own)
     step = told["next_step"]
     assert isinstance(step, dict)
@@ -119,9 +119,9 @@ def test_every_state_and_reason_says_what_happened_and_what_to_do(state: State, 
 def test_reasons_differ_in_what_they_tell() -> None:
     """No two reasons of one state say the same, so that none is told by a word that fits all."""
     own = [Reason.NO_CLICK, Reason.OUTSIDE_WINDOW, Reason.GOAL_NOT_ENHANCED, Reason.ERASED]
-    skipped = [of(replace(RECORD, state=State.SKIPPED, reason=reason))["summary"] for reason in own]
+    skipped = [of(RECORD._replace(state=State.SKIPPED, reason=reason))["summary"] for reason in own]
     waiting = [reason for reason in Reason if reason not in own]
-    pending = [of(replace(RECORD, reason=reason, due_at=UnixMillis(NOW + HOUR)))["summary"] for reason in waiting]
+    pending = [of(RECORD._replace(reason=reason, due_at=UnixMillis(NOW + HOUR)))["summary"] for reason in waiting]
     assert len(set(skipped)) == len(skipped)
     assert len(set(pending)) == len(pending)
 
@@ -137,7 +137,7 @@ def test_reasons_differ_in_what_they_tell() -> None:
 )
 def test_what_it_waits_for_ends_when_it_is_known_to(reason: Reason, until: str | None) -> None:
     mapped = Mapped(MappingState.SETTLING, GOAL, settles_at=UnixMillis(NOW + 2 * HOUR))
-    told = of(replace(RECORD, reason=reason, due_at=UnixMillis(NOW + HOUR)), mapped=mapped)
+    told = of(RECORD._replace(reason=reason, due_at=UnixMillis(NOW + HOUR)), mapped=mapped)
     waits = told["waits_for"]
     assert isinstance(waits, dict)
     assert (waits["reason"], waits["until"]) == (reason, until)
@@ -151,7 +151,7 @@ def test_trouble_of_the_account_comes_with_its_own_remedy() -> None:
 
 def test_only_the_first_digits_of_identifiers_are_told() -> None:
     known = {"clicks": (SeenClick(OTHER, RECORD.time, NOW),), "known_clicks": 1}
-    text = json.dumps(of(replace(RECORD, phone_sha256="cd" * 32, visitor_id="v-1"), **known))
+    text = json.dumps(of(RECORD._replace(phone_sha256="cd" * 32, visitor_id="v-1"), **known))
     for whole in (CLICK, OTHER, "ab" * 32, "cd" * 32):
         assert whole[:8] in text
         assert whole[:9] not in text
@@ -177,8 +177,7 @@ def test_long_life_is_told_in_its_order() -> None:
         ),
         Done(UnixMillis(start + 4 * MINUTE), "revived", "skipped", "no_click", UnixMillis(start + 3 * MINUTE)),
     )
-    record = replace(
-        RECORD,
+    record = RECORD._replace(
         state=State.DELIVERED,
         attempt=2,
         received_at=UnixMillis(start + 2 * MINUTE),
@@ -211,7 +210,7 @@ def test_long_life_is_told_in_its_order() -> None:
 )
 def test_attempt_that_is_open_tells_its_last_answer(answer: str | None, words: str) -> None:
     batch = replace(BATCH, answer=answer, settled_at=None, claims=3)
-    told = of(replace(RECORD, claimed=True, leased=answer is None), batches={7: batch})
+    told = of(RECORD._replace(claimed=True, leased=answer is None), batches={7: batch})
     [attempt] = told["attempts"]  # type: ignore[misc]
     assert (attempt["answer"], attempt["times"], attempt["answered_at"]) == (words, 3, None)
     assert "Attempt 1: made ready to be sent in batch 7, 3 times in all." in told_lines(told)
@@ -251,8 +250,8 @@ def refused(fault: Fault) -> tuple[Record, Held | None]:
     given = {"error": fault.error, "error_code": fault.error_code, "reason": step.reason}
     held = Held(outcome.reason, outcome.reason) if isinstance(outcome, Hold) else None
     if isinstance(step, Again):
-        return replace(RECORD, due_at=step.due_at, **given), held
-    return replace(RECORD, state=step.state, settled_at=answered_at, **given), held
+        return RECORD._replace(due_at=step.due_at, **given), held
+    return RECORD._replace(state=step.state, settled_at=answered_at, **given), held
 
 
 def mapped_as(held: Held | None) -> Mapped:

@@ -16,6 +16,7 @@ from sidecar.core.record import Record
 from sidecar.ports import Claim, Note
 from sidecar.store.sqlite import releasing
 from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.many import Many
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 NEW_BATCH = """
@@ -25,17 +26,20 @@ NEW_BATCH = """
 # Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, and rows whose visitor got
 # a later click since they were decided. What is sent is what the table says from now on, so that a resend has the very
 # same bytes.
-TAKE = f"""
+TAKE = Many(
+    "WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, looked_at) AS (VALUES ",
+    8,
+    f""")
     UPDATE entries
-    SET claimed = 1, batch_id = ?, attempt = attempt + 1, reason = NULL,
-        goal = wanted.value ->> 1, sent_time = wanted.value ->> 2, identity = wanted.value ->> 3,
-        click = wanted.value ->> 4, clicked_at = wanted.value ->> 5
-    FROM json_each(?) AS wanted
-    WHERE entries.seq = wanted.value ->> 0 AND state = 'pending' AND claimed = 0
+    SET claimed = 1, batch_id = wanted.batch_id, attempt = attempt + 1, reason = NULL, goal = wanted.goal,
+        sent_time = wanted.sent_time, identity = wanted.identity, click = wanted.click, clicked_at = wanted.clicked_at
+    FROM wanted
+    WHERE entries.seq = wanted.seq AND state = 'pending' AND claimed = 0
         AND NOT (entries.visitor IS NOT NULL AND entries.goal IS NULL AND entries.msclkid IS NULL AND EXISTS (
             SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.clicked_at <= entries.time
-                AND c.clicked_at > coalesce(wanted.value ->> 6, -1)))
-    RETURNING lane, {ENTRY_COLUMNS}"""  # noqa: S608 - constants only
+                AND c.clicked_at > coalesce(wanted.looked_at, -1)))
+    RETURNING lane, {ENTRY_COLUMNS}""",  # noqa: S608 - constants only
+)
 
 DROP_BATCH = "DELETE FROM batches WHERE id = ?"
 RESIZE_BATCH = "UPDATE batches SET rows = ? WHERE id = ?"
@@ -143,11 +147,11 @@ def take(
     """A new batch of those `entries` that are still free; None, and nothing written, when there are none."""
     batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now)).fetchone()[0]
     wanted = [
-        (e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.looked_at)
+        (batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.looked_at)
         for e, identity in zip(entries, identities, strict=True)
     ]
     lanes = {entry.lane.id: entry.lane for entry in entries}
-    taken = sorted(_entries(db.execute(TAKE, (batch_id, json.dumps(wanted))), lanes), key=lambda entry: entry.seq)
+    taken = sorted(_entries(TAKE.execute(db, wanted), lanes), key=lambda entry: entry.seq)
     if not taken:
         db.execute(DROP_BATCH, (batch_id,))
         return None

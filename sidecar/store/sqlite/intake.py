@@ -11,6 +11,7 @@ from sidecar.core.record import Record
 from sidecar.ports import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.erasing import ERASED_CONTENT
+from sidecar.store.sqlite.many import Many
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, RECORD_COLUMNS, Draft, insert_values, new_record, record_of
 
 # The rows that have one of these key hashes, with what must agree for the same key and the same content.
@@ -22,10 +23,8 @@ FIND_KEYS = f"""
 # The number of the newest row that ever was.
 LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
 
-# All new rows of a group at once: a thousand small statements would fight the event loop for the interpreter.
-INSERT = f"""
-    INSERT INTO entries ({", ".join(INSERT_COLUMNS)})
-    SELECT {", ".join(f"value ->> {place}" for place in range(len(INSERT_COLUMNS)))} FROM json_each(?)"""  # noqa: S608
+# New rows.
+INSERT = Many(f"INSERT INTO entries ({', '.join(INSERT_COLUMNS)}) VALUES ", len(INSERT_COLUMNS))  # noqa: S608
 
 # A row that was dead or skipped gets new content; its number, attempts and history stay.
 REPLACE = f"""
@@ -101,8 +100,7 @@ class _Group:
 
     def write(self) -> None:
         if self._new:
-            # Not escaped: half a surrogate pair then fails its own caller instead of becoming a text nobody can read.
-            self._db.execute(INSERT, (json.dumps(self._new, ensure_ascii=False),))
+            INSERT.execute(self._db, self._new)
             count(self._db, {State.PENDING: len(self._new)})
 
     def _store(self, draft: Draft) -> Stored:

@@ -1,0 +1,66 @@
+"""Yardsticks that serve HTTP: `python -m bench.servers bare|unstored` prints where it listens.
+
+`bare` reads the body and answers 202: the least that anything over aiohttp can cost. `unstored` is the sidecar as it
+stands, but its outbox keeps nothing: reading, validation, hashing and the answer, without keys, disk and delivery.
+"""
+
+import sys
+from collections.abc import Sequence
+from itertools import count
+
+from aiohttp import web
+
+from sidecar.core.conversion import Key, KeySource
+from sidecar.ports import Arrival, PutResult, Stored
+from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.sqlite.rows import Draft, insert_values, new_record
+
+ANSWER = b'{"state": "pending"}'
+NO_KEY = Key(KeySource.NONE, None, None)
+
+_numbers = count(1)
+
+
+async def _answer(request: web.Request) -> web.Response:
+    await request.read()
+    return web.Response(body=ANSWER, status=202, content_type="application/json")
+
+
+def _listening(text: str) -> None:
+    """aiohttp prints several lines; the address is the one that counts."""
+    for line in text.splitlines():
+        if "http://" in line:
+            address = line.partition("http://")[2].rstrip(" =")
+            print(f"listening on http://{address}", flush=True)
+
+
+def bare() -> None:
+    app = web.Application()
+    app.router.add_post("/v1/conversions", _answer)
+    web.run_app(app, host="127.0.0.1", port=_free_port(), access_log=None, print=_listening)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+async def _put(_: SqliteOutbox, arrivals: Sequence[Arrival]) -> list[PutResult]:
+    """What the store would answer for rows that are all new."""
+    drafts = (Draft(arrival, arrival.conversion, NO_KEY, "") for arrival in arrivals)
+    return [Stored(new_record(draft.conversion, insert_values(draft, next(_numbers), 1))) for draft in drafts]
+
+
+def unstored() -> None:
+    from sidecar.cli import main
+
+    SqliteOutbox.put = _put  # type: ignore[method-assign]
+    main(["run", "--config", "config.yaml"], prog_name="sidecar")
+
+
+if __name__ == "__main__":
+    {"bare": bare, "unstored": unstored}[sys.argv[1]]()

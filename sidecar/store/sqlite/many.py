@@ -1,0 +1,48 @@
+"""Statements over many rows of values, bound as they are.
+
+The same values in one JSON text cost twice as much, and a statement for each row would ask a thousand times for the
+interpreter, which the event loop holds. Each size of a statement is prepared once and then kept by the connection; so
+there are few sizes, and rows are taken by the largest that they fill.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+SIZES = (256, 64, 16, 4, 1)
+"""Rows in one statement. SQLite binds at most 32,766 values: so many rows may have up to 127 columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A statement with a list of rows between `before` and `after`, each of so many `columns`."""
+
+    before: str
+    columns: int
+    after: str = ""
+    _texts: dict[int, str] = field(default_factory=dict)
+
+    def text(self, rows: int) -> str:
+        """The statement for so many rows; the very same text each time, so that it is found prepared."""
+        if rows not in self._texts:
+            row = f"({', '.join('?' * self.columns)})"
+            self._texts[rows] = self.before + ", ".join([row] * rows) + self.after
+        return self._texts[rows]
+
+    def execute(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """Carry it out for all `rows`; what it returns, if it does."""
+        returned: list[Sequence[Any]] = []
+        for part in _parts(rows):
+            returned += db.execute(self.text(len(part)), tuple(chain.from_iterable(part))).fetchall()
+        return returned
+
+
+def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """The rows in order, cut into as few parts of one of the SIZES as can be."""
+    start = 0
+    for size in SIZES:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size

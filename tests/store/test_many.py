@@ -1,0 +1,50 @@
+"""Statements over many rows: each row once, in order, whatever their number."""
+
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.store.sqlite.many import SIZES, Many
+
+INSERT = Many("INSERT INTO things (number, name) VALUES ", 2)
+DOUBLE = Many(
+    "WITH wanted (number) AS (VALUES ",
+    1,
+    ") UPDATE things SET name = name || name FROM wanted WHERE things.number = wanted.number RETURNING things.number",
+)
+
+
+@pytest.fixture(scope="module")
+def db() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.execute("CREATE TABLE things (number INTEGER PRIMARY KEY, name TEXT)")
+    return db
+
+
+@given(st.integers(0, 700))
+def test_every_row_is_written_once(db: sqlite3.Connection, rows: int) -> None:
+    db.execute("DELETE FROM things")
+    assert INSERT.execute(db, [(number, f"thing {number}") for number in range(rows)]) == []
+    found = db.execute("SELECT number, name FROM things ORDER BY number").fetchall()
+    assert found == [(number, f"thing {number}") for number in range(rows)]
+
+
+def test_what_it_returns_comes_from_every_part(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM things")
+    INSERT.execute(db, [(number, "x") for number in range(341)])
+    returned = DOUBLE.execute(db, [(number,) for number in range(1_000)])
+    assert sorted(returned) == [(number,) for number in range(341)]
+    assert db.execute("SELECT count(*) FROM things WHERE name = 'xx'").fetchone() == (341,)
+
+
+def test_a_thousand_rows_take_few_statements() -> None:
+    """Each execution asks for the interpreter, which a busy event loop holds."""
+    statements: list[str] = []
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.execute("CREATE TABLE things (number INTEGER PRIMARY KEY, name TEXT)")
+    db.set_trace_callback(statements.append)
+    INSERT.execute(db, [(number, "x") for number in range(1_000)])
+    assert len(statements) <= 10
+    assert max(SIZES) * 127 <= 32_766
