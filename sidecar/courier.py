@@ -67,6 +67,17 @@ class _Goal:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A full batch that was found before its permit came, so that it need not be read a second time."""
+
+    goal: str
+    kind: Kind
+    entries: Sequence[Entry]
+    good_until: float
+    """Monotonic seconds; the claim itself leaves out what is no longer free."""
+
+
 @dataclass(slots=True)
 class Courier:
     """Carries the rows of one account; `rules` and `goals` (event to goal) are asked anew for each batch."""
@@ -87,6 +98,7 @@ class Courier:
     _traffic: Traffic = field(default_factory=Traffic)
     _turns: dict[tuple[str, Kind], int] = field(default_factory=dict)
     """When each goal's rows of a kind last had their turn, in batches."""
+    _look: _Look | None = None
     _resent: bool = False
     """Whether the last batch went again: then a new one has its turn first."""
 
@@ -164,6 +176,7 @@ class Courier:
             if not (entries := await self._due(goal)):
                 continue
             if (ripe_at := _ripe_at(goal, entries, rules)) <= now:
+                self._look = _Look(goal.name, goal.kind, entries, _monotonic() + IDLE_SECONDS)
                 return True
             fullest, until = max(fullest, len(entries)), min(until, ripe_at)
         await self._linger(rules.batch_size - fullest if fullest else 1, until)
@@ -228,11 +241,19 @@ class Courier:
         """A new batch of the goal whose turn it is."""
         now = self.now()
         for goal in self._open_goals(rules):
-            entries = await self._due(goal)
+            entries = self._looked_at(goal) or await self._due(goal)
             if entries and _ripe_at(goal, entries, rules) <= now:
                 self._turns[goal.name, goal.kind] = max(self._turns.values(), default=0) + 1
                 return await self._freeze(goal, entries, rules)
         return None
+
+    def _looked_at(self, goal: _Goal) -> Sequence[Entry]:
+        """The goal's full batch as it was found a moment ago; empty where it has to be looked for."""
+        look, self._look = self._look, None
+        known = look is not None and (look.goal, look.kind) == (goal.name, goal.kind)
+        if look is None or not known or len(look.entries) < goal.rows or _monotonic() >= look.good_until:
+            return ()
+        return look.entries[: goal.rows]
 
     async def _freeze(self, goal: _Goal, entries: Sequence[Entry], rules: DeliveryRules) -> Claim | None:
         """Fix what will be sent. Claims of one account follow one another: no two choose one second."""

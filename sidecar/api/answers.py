@@ -112,7 +112,9 @@ def _steps(walked: Steps | None) -> list[Json] | None:
 
 
 def _row(record: Record, item: Judged, rows: Rows) -> Json:
-    return {**rows.show(record), "warnings": _shown(item.warnings)}
+    shown = rows.show(record)
+    shown["warnings"] = _shown(item.warnings)
+    return shown
 
 
 def _shown(warnings: Iterable[Warning_]) -> list[Json]:

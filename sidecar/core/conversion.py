@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from itertools import compress, product
 from typing import Protocol
 
 from sidecar.core.instant import UnixSeconds
@@ -134,13 +135,19 @@ class Identified(Protocol):
 
 def matched_by(carrier: Identified) -> tuple[str, ...]:
     """Which identifiers it carries, the strongest first."""
-    carried = (
-        ("msclkid", carrier.msclkid),
-        ("visitor", carrier.visitor_id),
-        ("email", carrier.email_sha256),
-        ("phone", carrier.phone_sha256),
-    )
-    return tuple(name for name, value in carried if value is not None)
+    return _MATCHED_BY[
+        carrier.msclkid is not None,
+        carrier.visitor_id is not None,
+        carrier.email_sha256 is not None,
+        carrier.phone_sha256 is not None,
+    ]
+
+
+_MATCHED_BY = {
+    carried: tuple(compress(("msclkid", "visitor", "email", "phone"), carried))
+    for carried in product((False, True), repeat=4)
+}
+"""Looked up, since every row is asked several times on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +175,14 @@ def foreign_original(account: str, event: str, time: UnixSeconds, *identifiers: 
 
 def digest_of(*parts: str) -> str:
     """128 bits over the parts, each with its length before it, so that no two lists of parts run together."""
-    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    joined = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
 
 
 def _hash64(digest: str) -> int:
     """The first 64 bits of a digest, signed, as SQLite stores integers."""
-    return int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True)
+    unsigned = int(digest[:16], 16)
+    return unsigned - (unsigned >> 63 << 64)
 
 
 def plain_decimal(number: Decimal) -> str:

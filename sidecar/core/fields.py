@@ -131,9 +131,10 @@ def amount(value: object) -> Decimal:
     if number > _LARGEST:
         raise Refusal("too_large", f"must be at most {_LARGEST}")
     rounded = abs(number.quantize(_THOUSANDTH))
-    noise = max(_NOISE, _NOISE_ULPS * math.ulp(float(rounded)))
-    if rounded != number and abs(rounded - number) > Decimal(noise):
-        raise Refusal("too_many_decimals", "must have at most 3 decimals")
+    if rounded != number:
+        noise = max(_NOISE, _NOISE_ULPS * math.ulp(float(rounded)))
+        if abs(rounded - number) > Decimal(noise):
+            raise Refusal("too_many_decimals", "must have at most 3 decimals")
     return rounded
 
 

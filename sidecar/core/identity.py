@@ -106,6 +106,8 @@ def _without_separators(text: str, country: str | None) -> str:
 
 def _without_trunk_zero(text: str, country: str | None) -> str:
     """`+44(0)20...` is +4420..., but in Italy the zero belongs to the number."""
+    if "(0)" not in text:
+        return text
     stays = _ITALIAN.match(text) if _INTERNATIONAL.match(text) else country in _ZERO_STAYS
     return text.replace("(0)", "0" if stays else "", 1)
 

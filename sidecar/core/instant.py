@@ -1,6 +1,7 @@
 """Points in time as whole numbers, and their text forms. Knows no clock: `now` is always an argument."""
 
-from datetime import UTC, datetime
+from datetime import date
+from functools import lru_cache
 from typing import NewType
 
 UnixSeconds = NewType("UnixSeconds", int)
@@ -33,9 +34,21 @@ def millis(at: UnixSeconds) -> UnixMillis:
 
 def text_of_seconds(at: UnixSeconds) -> str:
     """`2026-11-23T15:30:45Z`: the form that is sent to Microsoft and shown to people."""
-    return datetime.fromtimestamp(at, UTC).isoformat()[:19] + "Z"  # a third of what strftime costs
+    minute, second = divmod(at, 60)
+    day, minute = divmod(minute, 1440)
+    return f"{_text_of_day(day)}{_MINUTES[minute]}{second:02d}Z"  # a third of what datetime costs, on every row's way
 
 
+@lru_cache(maxsize=1024)
+def _text_of_day(day: int) -> str:
+    return date.fromordinal(_EPOCH_ORDINAL + day).isoformat()
+
+
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_MINUTES = tuple(f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+
+
+@lru_cache(maxsize=1024)
 def text_of_millis(at: UnixMillis) -> str:
     """`2026-11-23T15:30:45.123Z`, and without the fraction when it is zero."""
     whole, fraction = divmod(at, 1000)

@@ -84,6 +84,8 @@ class Members:
         self._findings.warn(code, self._shape.path + name, message)
 
     def _note_unknown(self) -> None:
+        if self._given.keys() <= self._shape.names:
+            return
         unknown = [name for name in self._given if name not in self._shape.names]
         for name in unknown[:_MOST_UNKNOWN]:
             shown = name if _SHOWABLE.fullmatch(name) else "?"

@@ -212,7 +212,7 @@ def test_fields_that_are_read_are_those_in_the_tables() -> None:
 
 def test_fields_of_a_row_are_those_in_the_table() -> None:
     documented = first_names([row for row in table(API, "field") if len(row) == 2])
-    absent = dict.fromkeys(Record.__dataclass_fields__)
+    absent = dict.fromkeys(Record._fields)
     values = {**absent, "seq": 1, "kind": "conversion", "state": State.PENDING, "time": 0, "received_at": 0}
     assert documented == Rows(lambda *_: None, lambda _: None, lambda: 0).show(Record(**values)).keys()
 
