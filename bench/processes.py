@@ -156,7 +156,7 @@ def start_sidecar(folder: Path, given: Mapping[str, Any], core: int = SUBJECT_CO
 def start_server(name: str, folder: Path) -> Service:
     """One of the yardsticks of `bench.servers`."""
     folder.mkdir(parents=True, exist_ok=True)
-    started = Started.start(name, folder, SUBJECT_CORE, PYTHON, "-m", "bench.servers", name, env=_here())
+    started = Started.start(name, folder, SUBJECT_CORE, PYTHON, "-m", "bench.servers", name, env=here())
     return Service(started, started.said(r"listening on (http://\S+)"))
 
 
@@ -170,11 +170,11 @@ def start_emulator(folder: Path, *, goals: Sequence[str] = (GOAL,), requests_per
     )
 
 
-def _here() -> dict[str, str]:
+def here() -> dict[str, str]:
     return {"PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 def start_load(folder: Path, url: str, *arguments: str) -> Started:
     """A load generator against `url`; see `bench.load` for its arguments."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Started.start("load", folder, OTHER_CORE, PYTHON, "-m", "bench.load", url, *arguments, env=_here())
+    return Started.start("load", folder, OTHER_CORE, PYTHON, "-m", "bench.load", url, *arguments, env=here())

@@ -1,0 +1,69 @@
+"""The outbox of a trial: opened as the service opens it, and filled with rows in bulk."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from bench.processes import EVENTS
+from sidecar.core.instant import DAY_SECONDS, UnixMillis
+from sidecar.core.intake import EventRule, Rules
+from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+
+NOW = UnixMillis(time.time_ns() // 1_000_000)
+ACCOUNT = "default"
+RULES = Rules(
+    {name: EventRule(event["goal"], currency=event["currency"]) for name, event in EVENTS.items()}, (ACCOUNT,)
+)
+
+FILL = """
+    INSERT INTO entries (lane, state, key_hash, key_digest, content, order_id, time, time_given, value, currency,
+        msclkid, email_sha256, request_id, received_at, due_at, settled_at)
+    WITH RECURSIVE numbers (n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last)
+    SELECT :lane, :state, random(), lower(hex(randomblob(16))), lower(hex(randomblob(16))), 'FILL-' || n,
+        :time - n % 500000, 1, '9.99', 'USD', printf('%032x', n), lower(hex(randomblob(32))), 'bench',
+        :received_at + n / 1000, :received_at + n / 1000, iif(:state = 'delivered', :received_at, NULL)
+    FROM numbers"""
+
+INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'entries' AND sql IS NOT NULL"
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path, *events: str) -> AsyncIterator[SqliteOutbox]:
+    """The outbox, with its committer running and a lane for each event."""
+    async with open_outbox(path, "emulator", NOW) as outbox:
+        committing = asyncio.create_task(outbox.committer.run())
+        await outbox.open_lanes([(ACCOUNT, event) for event in events or ("purchase",)])
+        yield outbox
+        outbox.committer.stop()
+        await committing
+
+
+def filled(path: Path, rows: int, *, event: str = "purchase", state: str = "pending", days_ago: int = 1) -> None:
+    """Make the outbox where there is none, and put so many rows into it. Indexes are made anew afterwards."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_with_lane(path, event))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144;")
+        indexes = db.execute(INDEXES).fetchall()
+        for name, _ in indexes:
+            db.execute(f"DROP INDEX {name}")
+        at = NOW - days_ago * DAY_SECONDS * 1000
+        (lane,) = db.execute("SELECT id FROM lanes WHERE event = ?", (event,)).fetchone()
+        (before,) = db.execute("SELECT coalesce(max(seq), 0) FROM entries").fetchone()
+        given = {"first": before + 1, "last": before + rows, "lane": lane, "state": state}
+        db.execute(FILL, {**given, "time": at // 1000, "received_at": at})
+        for _, statement in indexes:
+            db.execute(statement)
+        db.execute("UPDATE counts SET rows = rows + ? WHERE state = ?", (rows, state))
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("rb") as file:
+        os.fsync(file)  # else every commit's own fsync waits for gigabytes that are on their way to the disk
+
+
+async def _with_lane(path: Path, event: str) -> None:
+    async with opened(path, event):
+        pass
