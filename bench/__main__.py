@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bench import intake
+from bench import backlog, delivery, intake
 from bench.report import Line, as_json, table
 
 Trial = Callable[[Path, "argparse.Namespace"], Iterator[Line]]
@@ -17,7 +17,45 @@ def _intake(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
     return intake.measure(folder, given.repeats, 2.0 if given.quick else 5.0)
 
 
-TRIALS: Mapping[str, Trial] = {"intake": _intake}
+def _ceiling(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return delivery.ceiling(folder, *((400_000, 15.0) if given.quick else (3_500_000, 180.0)))
+
+
+def _ten_accounts(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return delivery.ten_accounts(folder, 30.0 if given.quick else 120.0)
+
+
+def _headline(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return delivery.headline(folder, given.repeats, 2.0 if given.quick else 5.0)
+
+
+def _sdk(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return delivery.sdk(folder, given.repeats, 2_000 if given.quick else 20_000)
+
+
+def _beside(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return backlog.beside(folder, 200_000 if given.quick else 5_000_000, given.repeats, 2.0 if given.quick else 10.0)
+
+
+def _claims(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    rows, held = (200_000, 50_000) if given.quick else (5_000_000, 1_000_000)
+    return backlog.claims(folder, rows, held, given.repeats)
+
+
+def _pruning(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return backlog.pruning(folder, 50_000 if given.quick else 2_000_000, 2.0 if given.quick else 10.0)
+
+
+TRIALS: Mapping[str, Trial] = {
+    "headline": _headline,
+    "sdk": _sdk,
+    "intake": _intake,
+    "ceiling": _ceiling,
+    "ten_accounts": _ten_accounts,
+    "claims": _claims,
+    "beside": _beside,
+    "pruning": _pruning,
+}
 
 
 def main() -> None:

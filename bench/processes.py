@@ -138,7 +138,6 @@ def settings(endpoint: str = NOWHERE, ca_file: str = "", **sections: Any) -> dic
         "storage": {"url": "sqlite:///outbox.db"},
         "microsoft": {"environment": "emulator", "endpoints": endpoints, "ca_bundle": ca_file},
         "events": EVENTS,
-        "logging": {"level": "warning"},
     }
     for name, section in sections.items():
         whole[name] = {**whole.get(name, {}), **section} if name not in {"events", "accounts"} else section

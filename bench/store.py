@@ -32,27 +32,36 @@ INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path, *events: str) -> AsyncIterator[SqliteOutbox]:
-    """The outbox, with its committer running and a lane for each event."""
+async def opened(path: Path, event: str = "purchase", account: str = ACCOUNT) -> AsyncIterator[SqliteOutbox]:
+    """The outbox, with its committer running and a lane for the event."""
     async with open_outbox(path, "emulator", NOW) as outbox:
         committing = asyncio.create_task(outbox.committer.run())
-        await outbox.open_lanes([(ACCOUNT, event) for event in events or ("purchase",)])
+        await outbox.open_lanes([(account, event)])
         yield outbox
         outbox.committer.stop()
         await committing
 
 
-def filled(path: Path, rows: int, *, event: str = "purchase", state: str = "pending", days_ago: int = 1) -> None:
+def filled(
+    path: Path,
+    rows: int,
+    *,
+    event: str = "purchase",
+    account: str = ACCOUNT,
+    state: str = "pending",
+    days_ago: int = 1,
+) -> None:
     """Make the outbox where there is none, and put so many rows into it. Indexes are made anew afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_with_lane(path, event))
+    asyncio.run(_with_lane(path, event, account))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144;")
         indexes = db.execute(INDEXES).fetchall()
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")
         at = NOW - days_ago * DAY_SECONDS * 1000
-        (lane,) = db.execute("SELECT id FROM lanes WHERE event = ?", (event,)).fetchone()
+        find = "SELECT id FROM lanes WHERE event = ? AND account = ?"
+        (lane,) = db.execute(find, (event, account)).fetchone()
         (before,) = db.execute("SELECT coalesce(max(seq), 0) FROM entries").fetchone()
         given = {"first": before + 1, "last": before + rows, "lane": lane, "state": state}
         db.execute(FILL, {**given, "time": at // 1000, "received_at": at})
@@ -64,6 +73,6 @@ def filled(path: Path, rows: int, *, event: str = "purchase", state: str = "pend
         os.fsync(file)  # else every commit's own fsync waits for gigabytes that are on their way to the disk
 
 
-async def _with_lane(path: Path, event: str) -> None:
-    async with opened(path, event):
+async def _with_lane(path: Path, event: str, account: str) -> None:
+    async with opened(path, event, account):
         pass

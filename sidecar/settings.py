@@ -28,6 +28,8 @@ class Settings:
     """Holds the configuration in force; each method derives what one part needs of it."""
 
     config: Config
+    _intake: tuple[Config, Rules] | None = None
+    """What intake is told of which configuration: it asks with each request."""
 
     def with_reloaded(self, config: Config) -> "Settings":
         """These settings with what may change while they are in force; everything else stays as at the start."""
@@ -49,12 +51,9 @@ class Settings:
     def intake(self) -> Rules:
         """What intake needs to know."""
         config = self.config
-        events = {
-            name: EventRule(goal=event.goal, account=event.account, value=event.value, currency=event.currency)
-            for name, event in config.events.items()
-        }
-        country = config.matching.default_country or None
-        return Rules(events, tuple(config.accounts), config.privacy.consent, country)
+        if self._intake is None or self._intake[0] is not config:
+            self._intake = config, _intake_rules(config)
+        return self._intake[1]
 
     def capture(self) -> CaptureRules:
         """What capturing a click needs to know."""
@@ -157,3 +156,12 @@ def _mapped(goal: NewGoal) -> MappedGoal:
         currency=goal.revenue.currency,
         enhanced=goal.enhanced,
     )
+
+
+def _intake_rules(config: Config) -> Rules:
+    events = {
+        name: EventRule(goal=event.goal, account=event.account, value=event.value, currency=event.currency)
+        for name, event in config.events.items()
+    }
+    country = config.matching.default_country or None
+    return Rules(events, tuple(config.accounts), config.privacy.consent, country)

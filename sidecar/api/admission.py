@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 from sidecar.api.problem import UNAVAILABLE, HttpProblem
 from sidecar.core.problem import Problem
@@ -28,12 +28,20 @@ BUDGET_BYTES = 32 * 2**20
 
 @dataclass(slots=True)
 class Room:
-    """What one body takes of the budget; it grows with a body whose length nobody has declared."""
+    """What one body takes of the budget, until the context closes; it grows with a body of an undeclared length."""
 
     admission: "Admission"
+    declared: int = 0
     held: int = 0
     came: bool = False
     """Whether its body is here, and it waits for its answer."""
+
+    def __enter__(self) -> Self:
+        self.hold(self.declared)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.admission.leave(self)
 
     def arrived(self) -> None:
         """The body is here; HttpProblem 503 when too many others wait for their answers already."""
@@ -46,6 +54,9 @@ class Room:
         if more > 0:
             self.admission.take(more)
             self.held += more
+
+
+_AT_ONCE = contextlib.nullcontext()
 
 
 @dataclass(slots=True)
@@ -67,16 +78,14 @@ class Admission:
     def __post_init__(self) -> None:
         self._turns = asyncio.Semaphore(self.at_once)
 
-    @contextlib.contextmanager
-    def room(self, declared: int | None) -> Iterator[Room]:
-        """Room for one body of `declared` bytes, or of a length that will show; 503 when there is none."""
-        room = Room(self)
-        try:
-            room.hold(declared or 0)
-            yield room
-        finally:
-            self._taken -= room.held
-            self._waiting -= room.came
+    def room(self, declared: int | None) -> Room:
+        """Room for one body of `declared` bytes, or of a length that will show; entering it is 503 without any."""
+        return Room(self, declared or 0)
+
+    def leave(self, room: Room) -> None:
+        """Its request is answered."""
+        self._taken -= room.held
+        self._waiting -= room.came
 
     def answer_one_more(self) -> None:
         """Count a request that waits for its answer; HttpProblem when they are too many."""
@@ -97,11 +106,6 @@ class Admission:
             raise HttpProblem(UNAVAILABLE, said, headers=RETRY, close=True)
         self._taken += size
 
-    @contextlib.asynccontextmanager
-    async def turn(self, size: int) -> AsyncIterator[None]:
-        """Wait until a body of `size` bytes may be worked on; small ones never wait."""
-        if size <= SMALL_BYTES:
-            yield
-            return
-        async with self._turns:
-            yield
+    def turn(self, size: int) -> contextlib.AbstractAsyncContextManager[None]:
+        """Waits until a body of `size` bytes may be worked on; small ones never wait."""
+        return _AT_ONCE if size <= SMALL_BYTES else self._turns

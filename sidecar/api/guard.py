@@ -10,6 +10,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from sidecar.api.problem import CROSS_SITE, NO_KEY, UNKNOWN_HOST, HttpProblem
@@ -117,6 +118,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
+@lru_cache(maxsize=128)
 def _bare(host: str) -> str | None:
     """The name in a Host header: without port, brackets and trailing dot, lower-cased; None when it is no host."""
     parts = _HOST.fullmatch(host)

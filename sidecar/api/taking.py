@@ -1,8 +1,7 @@
 """How calls that bring items take them in: room for the body, the body, its items, each read with turns for others."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
@@ -40,12 +39,10 @@ class Taking:
         """Room for many bodies of the usual size, and for two of the largest."""
         return cls(limits, Admission(max(BUDGET_BYTES, 2 * limits.max_bytes)), doubt)
 
-    @contextlib.contextmanager
-    def room(self, request: web.Request) -> Iterator[Room]:
-        """Hold room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""
+    def room(self, request: web.Request) -> Room:
+        """Room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""
         check_content(request, self.limits)
-        with self.admission.room(request.content_length) as room:
-            yield room
+        return self.admission.room(request.content_length)
 
     async def read(
         self, request: web.Request, room: Room, reader: Callable[[object, str | None], R]

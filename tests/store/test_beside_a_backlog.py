@@ -14,6 +14,7 @@ from promises import Show
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.keeper import SLICE_ROWS
 from sidecar.ports import Arrival
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
@@ -123,7 +124,7 @@ async def _prune(outbox: SqliteOutbox, log: Path) -> int:
     after: int | None = 0
     largest = 0
     while after is not None:
-        after = await outbox.prune(later(-90 * DAY), after, 500)
+        after = await outbox.prune(later(-90 * DAY), after, SLICE_ROWS)
         largest = max(largest, log.stat().st_size)
     return largest
 

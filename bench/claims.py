@@ -1,0 +1,47 @@
+"""CPU milliseconds of claiming and settling a thousand rows: `python -m bench.claims outbox.db 20` prints JSON."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from bench.processes import GOAL
+from bench.store import ACCOUNT, NOW, opened
+from sidecar.core.batch import as_sent, ranges, used_identity, with_goals, with_seconds
+from sidecar.core.instant import UnixMillis
+from sidecar.ports import Note
+from sidecar.store.sqlite.outbox import SqliteOutbox
+
+BATCH = 1_000
+
+
+async def claim_and_settle(outbox: SqliteOutbox) -> None:
+    """The courier's way through the store with one full batch."""
+    lanes = [lane for lane in outbox.lanes if lane.event == "purchase"]
+    entries = await outbox.due(lanes, NOW, BATCH)
+    candidates = with_goals(entries, {"purchase": GOAL})
+    used = await outbox.used_seconds(ranges(candidates, 60))
+    placed, left = with_seconds(candidates, used, NOW, 60)
+    assert not left
+    frozen = [as_sent(one.entry) for one in placed]
+    claim = await outbox.claim(ACCOUNT, frozen, [used_identity(one) for one in placed], NOW, UnixMillis(NOW + 60_000))
+    assert claim is not None
+    assert len(claim.entries) == BATCH
+    assert await outbox.settle(claim, {}, Note("taken"), NOW)
+
+
+async def run(path: Path, count: int) -> float:
+    """In the middle of `count` batches, after one that warms up."""
+    took = []
+    async with opened(path) as outbox:
+        for _ in range(count + 1):
+            used = time.process_time()
+            await claim_and_settle(outbox)
+            took.append(time.process_time() - used)
+    return median(took[1:]) * 1000
+
+
+if __name__ == "__main__":
+    print(json.dumps({"cpu_ms": asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2])))}))
