@@ -22,8 +22,11 @@ _MAGIC = b"SQLite format 3\0"
 _OLDEST_SQLITE = (3, 38)  # the ->> operator
 
 # What is deleted is overwritten, so that an erasure need not look for what is long gone.
+COPIED_PAGES = 4_000
+"""Pages in the write-ahead log before they are copied back into the file."""
+
 # The cache (16 MiB) holds the key index of some hundred thousand rows, which every arrival touches at random places.
-_WRITER_SETTINGS = """
+_WRITER_SETTINGS = f"""
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
@@ -35,7 +38,7 @@ _WRITER_SETTINGS = """
     PRAGMA secure_delete = ON;
     PRAGMA cache_size = -16384;
     PRAGMA journal_size_limit = 67108864;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = {COPIED_PAGES};
 """
 # Readers' cache of the same size holds the inner pages of the index and table of ten million clicks.
 _READER_SETTINGS = """
@@ -169,6 +172,11 @@ def unusable(path: Path, error: sqlite3.DatabaseError) -> OutboxRefused:
         f"the outbox {path} cannot be opened: {error}. It was left as it is. Keep a copy, try "
         f"`sqlite3 {path} .recover`, or name another file in storage.url"
     )
+
+
+def copy_back_each(db: sqlite3.Connection, pages: int) -> None:
+    """From the next commit on, copy the log back into the file whenever it has so many pages."""
+    db.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
 
 
 def _checkpoint(db: sqlite3.Connection) -> None:

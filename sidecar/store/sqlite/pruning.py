@@ -6,6 +6,7 @@ from collections import Counter
 from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, seconds
 from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.database import COPIED_PAGES, copy_back_each
 
 # One slice: settled long ago, among the rows with numbers in (after, last]. A row settles after its own time but when
 # it is canceled before that has come: its key must be remembered all the same.
@@ -27,6 +28,11 @@ PRUNE_BATCHES = """
         SELECT id FROM (SELECT id, settled_at FROM batches ORDER BY id LIMIT ?) WHERE settled_at < ?)"""
 
 
+# What is deleted lies all over the file. Copied back from the log 4,000 pages at a time, as what comes in is, that held
+# up answers for 80 ms at a time; in small steps it takes longer as a whole, which nobody waits for.
+STEP_PAGES = 500
+
+
 def prune(db: sqlite3.Connection, before: UnixMillis, after_seq: int, limit: int) -> int | None:
     """Delete what was settled before `before` among the `limit` rows after `after_seq`.
 
@@ -36,7 +42,9 @@ def prune(db: sqlite3.Connection, before: UnixMillis, after_seq: int, limit: int
     db.execute(PRUNE_BATCHES, (limit, before))
     last, oldest = db.execute(SLICE, (after_seq, limit)).fetchone()
     if last is None or oldest >= before:
+        copy_back_each(db, COPIED_PAGES)
         return None
+    copy_back_each(db, STEP_PAGES)
     gone = Counter(State(row[0]) for row in db.execute(PRUNE, (after_seq, last, before, seconds(before))))
     count(db, {state: -rows for state, rows in gone.items()})
     return int(last)
