@@ -174,9 +174,8 @@ def headline(folder: Path, repeats: int, seconds: float) -> Iterator[Line]:
     per_second: list[float] = []
     rates: list[float] = []
     with ExitStack() as stack:
-        microsoft = Microsoft.start(folder, stack, requests_per_minute=100_000)
-        settings = microsoft.settings(delivery={"requests_per_minute": 100_000})
-        sidecar = processes.start_sidecar(folder / "sidecar", settings)
+        microsoft = Microsoft.start(folder, stack)
+        sidecar = processes.start_sidecar(folder / "sidecar", microsoft.settings())
         stack.enter_context(ended(sidecar.started))
         for number in range(repeats + 1):
             used, started = sidecar.started.cpu_seconds(), time.monotonic()
@@ -207,7 +206,7 @@ def sdk(folder: Path, repeats: int, rows: int) -> Iterator[Line]:
                 command = (processes.PYTHON, "-m", "bench.sdk", *arguments)
                 started = Started.start("sdk", folder, processes.SUBJECT_CORE, *command, env=processes.here())
                 with ended(started):
-                    told = json.loads(started.said(r"(\{.*\})"))
+                    told = started.told()
                 costs.append(told["cpu_seconds"] / told["rows"] * 1e6)
                 rates.append(told["rows"] / told["seconds"])
             what = f"Microsoft's SDK, {batch:,} a call: CPU microseconds a row, and rows a second"

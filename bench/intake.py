@@ -41,7 +41,7 @@ def load(folder: Path, service: Service, *arguments: str) -> Load:
     before = service.started.cpu_seconds()
     generator = processes.start_load(folder, service.url, *arguments)
     with ended(generator):
-        told = json.loads(generator.said(r"(\{.*\})"))
+        told = generator.told()
     used = service.started.cpu_seconds() - before
     assert set(told["statuses"]) == {"202"}, told["statuses"]
     return Load(told["conversions"], told["seconds"], used, told["p99"])
@@ -107,7 +107,7 @@ def _raw(folder: Path) -> Load:
     folder.mkdir(parents=True, exist_ok=True)
     started = Started.start("raw", folder, SUBJECT_CORE, PYTHON, "-m", "bench.raw", str(ARRAY), env=processes.here())
     with ended(started):
-        told: dict[str, Any] = json.loads(started.said(r"(\{.*\})"))
+        told: dict[str, Any] = started.told()
     return Load(told["rows"], told["seconds"], told["cpu_seconds"], 0.0)
 
 

@@ -76,6 +76,14 @@ class Started:
             time.sleep(0.01)
         raise AssertionError(f"nothing like {pattern!r} in {self.out.read_text()[-2000:]}")
 
+    def told(self) -> dict[str, Any]:
+        """The line of JSON that it prints, once it is over; AssertionError when it failed."""
+        over = self.process.wait(timeout=1_800)
+        printed = self.out.read_text()
+        assert over == 0, f"ended with {over}: {printed[-2000:]}"
+        found: dict[str, Any] = json.loads(printed.splitlines()[-1])
+        return found
+
     def end(self) -> None:
         """Ask it to stop; kill it when it does not within half a minute."""
         if self.process.poll() is None:

@@ -37,7 +37,7 @@ def access_token(url: str, ca_file: str) -> str:
 
 def api(url: str, ca_file: str) -> CampaignManagementServiceApi:
     """The SDK's service, pointed at the emulator."""
-    client = ApiClient(Configuration(host=f"{url}/CampaignManagement/v13", ssl_ca_cert=ca_file))
+    client = ApiClient(Configuration(host=url, ssl_ca_cert=ca_file))
     headers = {
         "Authorization": f"Bearer {access_token(url, ca_file)}",
         "DeveloperToken": "test-developer-token",
