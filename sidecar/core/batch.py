@@ -1,6 +1,7 @@
 """From due entries to what a request will carry: goal and second of each, and who they stand for at Microsoft."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ class Candidate(NamedTuple):
 
 def with_goals(entries: Sequence[Entry], goals: Mapping[str, str]) -> list[Candidate]:
     """Each entry with the goal its event is mapped to now; one that is frozen keeps the goal it was sent with."""
-    named = (entry if entry.goal else entry._replace(goal=goals[entry.lane.event]) for entry in entries)
+    named = [entry if entry.goal else entry.sent_as(goals[entry.lane.event], entry.sent_time) for entry in entries]
     return [Candidate(entry, identity(entry)) for entry in named]
 
 
@@ -45,7 +46,7 @@ def identity(entry: Entry) -> int:
 
 def as_sent(entry: Entry) -> Entry:
     """The entry with the second it is sent with: its own, where none was chosen."""
-    return entry if entry.sent_time is not None else entry._replace(sent_time=entry.time)
+    return entry if entry.sent_time is not None else entry.sent_as(entry.goal, entry.time)
 
 
 def used_identity(candidate: Candidate) -> int | None:
@@ -56,12 +57,12 @@ def used_identity(candidate: Candidate) -> int | None:
 def ranges(candidates: Sequence[Candidate], reach: int) -> dict[int, tuple[UnixSeconds, UnixSeconds]]:
     """For each identity the seconds that matter: around the times of its unfrozen entries, `reach` to both sides."""
     found: dict[int, tuple[UnixSeconds, UnixSeconds]] = {}
-    for candidate in candidates:
-        if candidate.entry.sent_time is None:
-            time = candidate.entry.time
-            first, last = found.get(candidate.identity, (time, time))
-            found[candidate.identity] = (UnixSeconds(min(first, time)), UnixSeconds(max(last, time)))
-    return {key: (UnixSeconds(first - reach), UnixSeconds(last + reach)) for key, (first, last) in found.items()}
+    for entry, person in candidates:
+        if entry.sent_time is None:
+            first, last = UnixSeconds(entry.time - reach), UnixSeconds(entry.time + reach)
+            known = found.get(person)
+            found[person] = (first, last) if known is None else (min(known[0], first), max(known[1], last))
+    return found
 
 
 def with_seconds(
@@ -71,22 +72,24 @@ def with_seconds(
 
     Two orders of one person in one second both count this way: the later one is moved by whole seconds.
     """
-    identities = {candidate.identity for candidate in candidates}
-    taken = {identity_: Seconds(used.get(identity_, ())) for identity_ in identities}
-    for candidate in candidates:
-        if candidate.entry.sent_time is not None:
-            taken[candidate.identity].take(candidate.entry.sent_time)
+    several = {person for person, n in Counter(person for _, person in candidates).items() if n > 1 or used.get(person)}
+    taken = {person: Seconds(used.get(person, ())) for person in several}
+    for entry, person in candidates:
+        if entry.sent_time is not None and person in taken:
+            taken[person].take(entry.sent_time)
     placed, left = [], []
     for candidate in candidates:
-        mine = taken[candidate.identity]
-        second = candidate.entry.sent_time
+        entry, person = candidate
+        second = entry.sent_time
         if second is None:
-            second = mine.free(candidate.entry.time, seconds(now), reach)
-        if second is None:
-            left.append(candidate)
-            continue
-        mine.take(second)
-        placed.append(Candidate(candidate.entry._replace(sent_time=second), candidate.identity))
+            mine = taken.get(person)  # None where nothing else is this person's, as of nearly all
+            second = entry.time if mine is None else mine.free(entry.time, seconds(now), reach)
+            if second is None:
+                left.append(candidate)
+                continue
+            if mine is not None:
+                mine.take(second)
+        placed.append(Candidate(entry.sent_as(entry.goal, second), person))
     return placed, left
 
 

@@ -109,6 +109,10 @@ class Entry(NamedTuple):
     looked_at: UnixSeconds | None = None
     """When the click happened that was looked at when it was decided, chosen or not; None where there was none."""
 
+    def sent_as(self, goal: str | None, sent_time: UnixSeconds | None) -> "Entry":
+        """The entry with this goal and second; a fifth of what `_replace` costs, and every row on its way needs it."""
+        return Entry._make((*self[:_GOAL], goal, sent_time, *self[_GOAL + 2 :]))
+
     @property
     def keeps_frozen(self) -> bool:
         """Whether what was frozen must not change, even if every request that carried it was definitely refused.
@@ -116,6 +120,10 @@ class Entry(NamedTuple):
         An adjustment names its original exactly as that was sent, for good.
         """
         return self.maybe_sent or (self.original is not None and self.original > 0)
+
+
+_GOAL = Entry._fields.index("goal")
+assert Entry._fields[_GOAL + 1] == "sent_time"
 
 
 # --- What Microsoft said ---------------------------------------------------------------------------------------------

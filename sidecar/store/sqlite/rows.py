@@ -15,7 +15,7 @@ ENTRY_COLUMNS = """
     seq, time, received_at, due_at, value, currency, nullif(coalesce(click, msclkid), ''), visitor_id, email_sha256,
     phone_sha256, external_credit, external_model, order_id, attempt, refusals, retries, maybe_sent, goal, sent_time,
     clicked_at, type, original, adjusted_at"""
-"""In the order of Entry's fields, but for the lane, which is known."""
+"""In the order of Entry's fields, but for the lane, which is known, and `looked_at`, which is never stored."""
 
 RECORD_COLUMNS = """
     e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency,
@@ -43,15 +43,13 @@ _STATES: Mapping[str, State] = {state.value: state for state in State}
 
 def entry_of(row: Sequence[Any], lane: Lane) -> Entry:
     """The entry in a row of ENTRY_COLUMNS."""
-    seq, *others = row
-    entry = Entry(seq, lane, *others)
+    entry = Entry._make((row[0], lane, *row[1:], None))
     return entry if entry.type is None else entry._replace(type=AdjustmentType(entry.type))
 
 
 def record_of(row: sqlite3.Row | Sequence[Any]) -> Record:
     """The record in a row of RECORD_COLUMNS."""
-    seq, kind, state, *others = row
-    record = Record(seq, _KINDS[kind], _STATES[state], *others)
+    record = Record._make((row[0], _KINDS[row[1]], _STATES[row[2]], *row[3:]))
     return record if record.type is None else record._replace(type=AdjustmentType(record.type))
 
 
