@@ -4,7 +4,7 @@ PYTHON ?= python3
 CONFIG ?= config.example.yaml
 BIN := .venv/bin
 
-.PHONY: run test lock faults fuzz audit bench clean
+.PHONY: run test lock faults fuzz audit bench bench-clicks clean
 
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
@@ -33,7 +33,10 @@ audit: .venv/.audit ## known vulnerabilities of every locked version; STRICT= pa
 
 STRICT ?= --strict
 
-bench: .venv/.run ## look-up and claim beside ever more stored clicks; CLICKS=100000 for a short run
+bench: .venv/.test ## the table of docs/performance.md; BENCH="--quick" in small, BENCH="--json --only intake" and so on
+	@$(BIN)/python -m bench $(BENCH)
+
+bench-clicks: .venv/.run ## look-up and claim beside ever more stored clicks; CLICKS=100000 for a short run
 	$(BIN)/python bench/clicks.py $(CLICKS)
 
 .venv/bin/python:
