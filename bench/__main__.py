@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bench import backlog, delivery, intake
-from bench.report import Line, as_json, table
+from bench.processes import PYTHON, SUBJECT_CORE, Started, ended, here
+from bench.report import Line, as_json, spread, table
 
 Trial = Callable[[Path, "argparse.Namespace"], Iterator[Line]]
 
@@ -27,6 +28,20 @@ def _ten_accounts(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
 
 def _headline(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
     return delivery.headline(folder, given.repeats, 2.0 if given.quick else 5.0)
+
+
+def _steps(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    took: dict[str, list[float]] = {}
+    for _ in range(given.repeats):
+        command = (PYTHON, "-m", "bench.steps")
+        started = Started.start("steps", folder, SUBJECT_CORE, *command, env=here())
+        with ended(started):
+            for step, microseconds in started.told().items():
+                took.setdefault(step, []).append(microseconds)
+    for step, all_ in took.items():
+        yield Line(f"step: {step}, CPU microseconds a conversion", "printed", spread(all_, "{:.1f}"))
+    whole = [sum(one) for one in zip(*took.values(), strict=True)]
+    yield Line("all steps, without HTTP, TLS and threads", "printed", spread(whole, "{:.0f}"))
 
 
 def _sdk(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
@@ -48,6 +63,7 @@ def _pruning(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
 
 TRIALS: Mapping[str, Trial] = {
     "headline": _headline,
+    "steps": _steps,
     "sdk": _sdk,
     "intake": _intake,
     "ceiling": _ceiling,
