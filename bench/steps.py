@@ -1,7 +1,7 @@
 """CPU microseconds a conversion for each step of the path, in one process: `python -m bench.steps` prints JSON.
 
-Other than the headline this has no HTTP, no TLS and nothing beside it: it says where the time goes, not how much there is
-of it in all.
+Other than the headline this has no HTTP, no TLS and nothing beside it: it says where the time goes, not how much
+there is of it in all.
 """
 
 import asyncio
