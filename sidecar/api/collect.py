@@ -5,6 +5,7 @@ The conversions of a request go to the outbox together, and nothing is answered 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
 from typing import TypeVar
 
@@ -66,9 +67,9 @@ class Collect:
         """What came, and what each item of it means."""
 
         def reading(item: object, key: str | None) -> Reading:
-            return read(item, now=self.now(), rules=rules, idempotency_key=key)
+            return read(item, now=now(), rules=rules, idempotency_key=key)
 
-        rules = self.rules()
+        rules, now = self.rules(), cache(self.now)  # the body is here when it is asked first
         return await self.taking.read(request, room, reading)
 
     async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Judged]:
