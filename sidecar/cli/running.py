@@ -7,12 +7,10 @@ from pathlib import Path
 
 import click
 
-from sidecar.app import serve
 from sidecar.cli.configured import config_option, configuration, refuse
-from sidecar.microsoft.tls import UnusableRoots
+from sidecar.config import Config
 from sidecar.ports import StorageUnavailable
-from sidecar.serving import CannotListen
-from sidecar.store.sqlite.database import OutboxRefused
+from sidecar.store.sqlite.database import OutboxRefused, owned
 
 
 @click.command()
@@ -26,6 +24,19 @@ def run(config_path: Path | None) -> None:
     path, config = configuration(config_path)
     os.umask(0o077)
     try:
-        sys.exit(asyncio.run(serve(path, config)))
+        with owned(config.storage.path):
+            pass  # whoever cannot have the outbox hears it before the service is loaded, which takes longest
+    except OutboxRefused as error:
+        refuse(1, str(error))
+    sys.exit(_serve(path, config))
+
+
+def _serve(path: Path, config: Config) -> int:
+    from sidecar.app import serve
+    from sidecar.microsoft.tls import UnusableRoots
+    from sidecar.serving import CannotListen
+
+    try:
+        return asyncio.run(serve(path, config))
     except (OutboxRefused, CannotListen, UnusableRoots, StorageUnavailable) as error:
         refuse(1, str(error))
