@@ -31,7 +31,7 @@ PROMISES = (
         "a damaged file is refused or read right, never replaced by an empty one",
         "0 of 200 damages missed",
     ),
-    Promise("A7", "one process owns a file", "the second ends <= 5 s and names the first"),
+    Promise("A7", "one process owns a file", "the second ends <= 1 s and names the first"),
     Promise("A8", "a killed migration loses nothing", "0 rows of 100,000 lost at every step"),
     Promise("A9", "replicas share an outbox", "0 lost, 0 stale", elsewhere="there is no store for replicas yet"),
     Promise("B1", "sent again only after an ambiguous outcome, then byte for byte", "0 other repeats, 0 changed bytes"),
