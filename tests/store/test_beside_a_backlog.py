@@ -16,6 +16,7 @@ from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.keeper import SLICE_ROWS
 from sidecar.ports import Arrival
+from sidecar.store.sqlite import pruning
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
 GROUP = 1_000
@@ -134,17 +135,36 @@ async def _prune_beside_intake(path: Path, settled: int, orders: int) -> tuple[f
     await _settled(path, settled)
     async with running(path) as outbox:
         alone = await arrivals(outbox, 10_000_000, orders, pause=0.004)
-        pruning = asyncio.create_task(_prune(outbox, Path(f"{path}-wal")))
+        forgetting = asyncio.create_task(_prune(outbox, Path(f"{path}-wal")))
         beside: list[float] = []
-        while not pruning.done():
+        while not forgetting.done():
             beside += await arrivals(outbox, 20_000_000 + len(beside), orders, pause=0.004)
         assert (outbox.counts.pending, outbox.counts.delivered) == (orders + len(beside), 0)
-        return p99(alone), p99(beside), await pruning
+        return p99(alone), p99(beside), await forgetting
 
 
 async def test_pruning_forgets_what_is_old_beside_intake(tmp_path: Path) -> None:
     """The short form: it works, whatever it takes."""
     await _prune_beside_intake(tmp_path / "outbox.db", settled=10_000, orders=200)
+
+
+async def test_log_is_copied_back_in_small_steps_while_rows_are_forgotten_and_no_longer(tmp_path: Path) -> None:
+    """What is deleted lies all over the file: copied back 4,000 pages at a time it held up answers."""
+    await _settled(tmp_path / "outbox.db", GROUP)
+    async with running(tmp_path / "outbox.db") as outbox:
+
+        async def step() -> int:
+            return await outbox.committer.database.call(
+                lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
+            )
+
+        before = await step()
+        after = await outbox.prune(later(-90 * DAY), 0, 100)
+        assert after is not None
+        assert await step() == pruning.STEP_PAGES < before
+        while after is not None:
+            after = await outbox.prune(later(-90 * DAY), after, 100)
+        assert (await step(), outbox.counts.delivered) == (before, 0)
 
 
 @pytest.mark.faults
