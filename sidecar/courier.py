@@ -72,7 +72,8 @@ class _Look:
     """A full batch that was found before its permit came, so that it need not be read a second time."""
 
     goal: str
-    kind: Kind
+    lanes: Sequence[Lane]
+    """Those of the goal then: a reload may have given one of them to another goal meanwhile."""
     entries: Sequence[Entry]
     good_until: float
     """Monotonic seconds; the claim itself leaves out what is no longer free."""
@@ -176,7 +177,7 @@ class Courier:
             if not (entries := await self._due(goal)):
                 continue
             if (ripe_at := _ripe_at(goal, entries, rules)) <= now:
-                self._look = _Look(goal.name, goal.kind, entries, _monotonic() + IDLE_SECONDS)
+                self._look = _Look(goal.name, goal.lanes, entries, _monotonic() + IDLE_SECONDS)
                 return True
             fullest, until = max(fullest, len(entries)), min(until, ripe_at)
         await self._linger(rules.batch_size - fullest if fullest else 1, until)
@@ -250,7 +251,7 @@ class Courier:
     def _looked_at(self, goal: _Goal) -> Sequence[Entry]:
         """The goal's full batch as it was found a moment ago; empty where it has to be looked for."""
         look, self._look = self._look, None
-        known = look is not None and (look.goal, look.kind) == (goal.name, goal.kind)
+        known = look is not None and (look.goal, look.lanes) == (goal.name, goal.lanes)
         if look is None or not known or len(look.entries) < goal.rows or _monotonic() >= look.good_until:
             return ()
         return look.entries[: goal.rows]
