@@ -307,6 +307,12 @@ class Rig:
         with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
             return int(db.execute(f"SELECT count(*) FROM entries WHERE {where}").fetchone()[0])
 
+    def under_way(self) -> int:
+        """How many batches may be on their way, or have an answer that is not on disk yet."""
+        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
+            query = "SELECT count(*) FROM batches WHERE settled_at IS NULL AND leased = 1"
+            return int(db.execute(query).fetchone()[0])
+
     def row(self, seq: int) -> dict[str, Any]:
         (found,) = self.rows(f"seq = {seq}")
         return found

@@ -10,6 +10,8 @@ from rig import DAY, HOUR, MINUTE, Rig
 
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import insert_goal
+from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.ports import Arrival
 
 
 async def make_goal(rig: Rig, name: str, age: int = DAY) -> None:
@@ -78,6 +80,33 @@ async def test_corrected_mapping_applies_to_refused_and_waiting_rows(rig: Rig) -
     rig.map(lead="Sidecar Lead")
     await rig.until_pending(0, seconds=3)
     assert {row["goal"] for row in rig.rows()} == {"Sidecar Lead"}
+    await rig.balance()
+
+
+@pytest.mark.usefixtures("blind")
+async def test_reload_between_a_full_batch_and_its_permit_sends_each_row_to_its_goal_of_now(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found before the permit came is looked for anew, since one of its lanes went to another goal."""
+    rig.map(lead="Sidecar Purchase")
+    rig.configure(batch_size=5, linger=1)
+    permit, reloads = MicrosoftAdvertising.permit, 0
+
+    async def reload_first(platform: MicrosoftAdvertising, account: str) -> None:
+        nonlocal reloads
+        if not reloads:
+            rig.remap(lead="Sidecar Lead")
+            reloads += 1
+        await permit(platform, account)
+
+    monkeypatch.setattr(MicrosoftAdvertising, "permit", reload_first)
+    await rig.put(
+        [Arrival(rig.order(event=event), rig.clock(), "request-1") for event in ["purchase"] * 3 + ["lead"] * 2]
+    )
+    await rig.hurry()
+    assert reloads == 1
+    assert [row["goal"] for row in rig.rows()] == ["Sidecar Purchase"] * 3 + ["Sidecar Lead"] * 2
+    assert await rig.journal("loop_failed") == []
     await rig.balance()
 
 
