@@ -5,7 +5,7 @@ Stores and platforms stand behind these; neither knows the other.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sidecar.core.adjustment import Adjustment
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
@@ -31,8 +31,7 @@ class StorageUnavailable(Exception):
 # --- Intake ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A conversion as it came in: when, and by which request."""
 
     conversion: Conversion

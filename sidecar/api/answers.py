@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import assert_never
+from dataclasses import asdict
+from typing import NamedTuple, assert_never
 
 from sidecar.api.problem import CONFLICT, HttpProblem, errors_of, invalid
 from sidecar.api.reply import Json
@@ -19,8 +19,7 @@ from sidecar.ports import Conflict, PutResult, Replayed, Stored
 Verdict = Stored | Replayed | Conflict | Skipped | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What became of one item, and what was noted on the way."""
 
     verdict: Verdict
@@ -29,8 +28,7 @@ class Judged:
     """What the conflict is about, where the verdict is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A good answer; a bad one is an HttpProblem."""
 
     status: int

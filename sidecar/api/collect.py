@@ -21,6 +21,7 @@ from sidecar.api.rows import Rows
 from sidecar.api.taking import Taking, in_turns
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, read
+from sidecar.core.record import Record
 from sidecar.ports import Arrival, Conflict, Outbox, Replayed, Stored
 from sidecar.telemetry import Telemetry
 
@@ -83,21 +84,30 @@ class Collect:
         return items
 
     def _tell(self, items: Sequence[Judged]) -> None:
-        stored = [item.verdict.record for item in items if isinstance(item.verdict, Stored)]
-        skipped = [item.verdict.reason for item in items if isinstance(item.verdict, Skipped)]
+        stored = _tally(_kind_of_row(item.verdict.record) for item in items if isinstance(item.verdict, Stored))
+        skipped = _tally(
+            (item.verdict.reason, item.verdict.event) for item in items if isinstance(item.verdict, Skipped)
+        )
         if stored:
-            self.stored(_tally(record.account for record in stored))
-        for (event, matched_by), n in _tally((record.event, record.matched_by) for record in stored).items():
+            self.stored(_sums((account, n) for (account, _, _), n in stored.items()))
+        for (event, matched_by), n in _sums(((event, by), n) for (_, event, by), n in stored.items()).items():
             self.telemetry.received(event, matched_by, n)
-        for reason, n in _tally(skipped).items():
+        for reason, n in _sums((reason, n) for (reason, _), n in skipped.items()).items():
             self.telemetry.skipped(reason, n)
-        self._tell_matches(items)
+        self._tell_matches(stored, skipped)
 
-    def _tell_matches(self, items: Sequence[Judged]) -> None:
-        """What came in can be matched by this or that, or by nothing; consent that was denied says nothing of it."""
+    def _tell_matches(
+        self, stored: Mapping[tuple[str, str, tuple[str, ...]], int], skipped: Mapping[tuple[str, str], int]
+    ) -> None:
+        """What came in can be matched by this or that, or by nothing; consent that was denied says nothing of it.
+
+        Of a visitor it shows only later whether there was a click: the attributor tells of those.
+        """
         events = self.rules().events
+        matches = [(event, by, n) for (_, event, by), n in stored.items() if by != ("visitor",)]
+        matches += [(event, (), n) for (reason, event), n in skipped.items() if reason == "no_identifier"]
         goals: dict[str, dict[tuple[str, ...], int]] = {}
-        for (event, matched_by), n in _tally(filter(None, map(_matches, items))).items():
+        for event, matched_by, n in matches:
             if event in events:
                 came = goals.setdefault(events[event].goal, {})
                 came[matched_by] = came.get(matched_by, 0) + n
@@ -109,7 +119,8 @@ class Collect:
         conflicts = ("conflict" for item in items if isinstance(item.verdict, Conflict))
         for code, n in _tally((*refused, *conflicts)).items():
             self.telemetry.refused(code, n)
-        results = [result(index, item, self.rows) async for index, item in in_turns(list(enumerate(items)))]
+        rows = self.rows.of_one_answer()
+        results = [result(index, item, rows) async for index, item in in_turns(list(enumerate(items)))]
         whole = summary(items, results)
         return json_reply(whole.body, whole.status)
 
@@ -122,18 +133,9 @@ def _alone(item: Judged, rows: Rows) -> web.Response:
             raise problem
 
 
-def _matches(item: Judged) -> tuple[str, tuple[str, ...]] | None:
-    """The event of a new conversion, and what it can be matched by; None where that is not known.
-
-    Of a visitor it shows only later whether there was a click: the attributor tells of those.
-    """
-    match item.verdict:
-        case Stored(record):
-            return None if record.matched_by == ("visitor",) else (record.event, record.matched_by)
-        case Skipped("no_identifier", event):
-            return event, ()
-        case _:
-            return None
+def _kind_of_row(record: Record) -> tuple[str, str, tuple[str, ...]]:
+    """Account, event and what it can be matched by: whatever is told of new rows is told of these."""
+    return record.account, record.event, record.matched_by
 
 
 def _tally(things: Iterable[K]) -> dict[K, int]:
@@ -142,3 +144,11 @@ def _tally(things: Iterable[K]) -> dict[K, int]:
     for thing in things:
         counts[thing] = counts.get(thing, 0) + 1
     return counts
+
+
+def _sums(parts: Iterable[tuple[K, int]]) -> dict[K, int]:
+    """The parts of each, added up."""
+    sums: dict[K, int] = {}
+    for thing, n in parts:
+        sums[thing] = sums.get(thing, 0) + n
+    return sums

@@ -6,6 +6,7 @@ Reasons that belong to an account or goal are not stored in rows; they are laid 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from sidecar.api.reply import Json
 from sidecar.core.conversion import Kind
@@ -54,12 +55,26 @@ class Rows:
     """Shows rows as they stand now.
 
     `goal_of(account, event)` is the goal that the configuration maps them to, None where one of them left it.
-    `held(record)` is what keeps the row's account or goal from taking it now, None if nothing does.
+    `held(record)` is what keeps the row's account or goal from taking it now, None if nothing does. It looks at
+    nothing of the row but account, event, goal, and whether it is claimed or leased.
     """
 
     goal_of: Callable[[str, str], str | None]
     held: Callable[[Record], Held | None]
     now: Callable[[], UnixMillis]
+
+    def of_one_answer(self) -> "Rows":
+        """The same for the many rows of one answer: what is the same for all of them is asked once."""
+        held = self.held
+        known: dict[object, Held | None] = {}
+
+        def held_once(record: Record) -> Held | None:
+            asked = (record.account, record.event, record.goal, record.claimed, record.leased)
+            if asked not in known:
+                known[asked] = held(record)
+            return known[asked]
+
+        return Rows(cache(self.goal_of), held_once, cache(self.now))
 
     def show(self, record: Record) -> Json:
         """The row of section 4 of the contract."""
@@ -104,7 +119,10 @@ class Rows:
             return record.reason, _trouble_of_ended(record)
         if self.goal_of(record.account, record.event) is None:
             return Reason.UNMAPPED, CATALOGUE["unmapped"]
-        held = self.held(record) or Held(None)
+        held = self.held(record)
+        if held is None and record.reason is None and not record.claimed:
+            return None, None  # due, as nearly every row that has just come in
+        held = held or Held(None)
         reason = held.reason or self._own_reason(record)
         return reason, CATALOGUE.get(held.trouble or "") or _trouble_of_pending(record, reason)
 

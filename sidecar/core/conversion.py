@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import compress, product
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sidecar.core.instant import UnixSeconds
 
@@ -45,9 +45,11 @@ class ExternalAttribution:
     model: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
-    """One validated conversion: identifiers are canonical and hashed, defaults are filled in."""
+class Conversion(NamedTuple):
+    """One validated conversion: identifiers are canonical and hashed, defaults are filled in.
+
+    Made with names, and a named tuple, since every item that comes in is one.
+    """
 
     account: str
     event: str
@@ -150,8 +152,7 @@ _MATCHED_BY = {
 """Looked up, since every row is asked several times on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """The identity of a conversion: a 64-bit hash to find candidates, the full text digest to be sure."""
 
     source: KeySource

@@ -14,7 +14,9 @@ def account(members: Members, default: str | None, accounts: Collection[str], mi
 
     `missing` is the problem when there are several and nothing names one; empty leaves it unsaid.
     """
-    named = members.take("account", fields.one_of(accounts, "unknown_account", "accounts"))
+    named = None
+    if members.get("account") is not None:
+        named = members.take("account", fields.one_of(accounts, "unknown_account", "accounts"))
     fallback = default or (next(iter(accounts)) if len(accounts) == 1 else "")
     if missing and not fallback and members.get("account") is None:
         members.refuse("account", "account_required", missing)

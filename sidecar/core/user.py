@@ -1,8 +1,7 @@
 """Reads the `user` of a request: e-mail and phone are hashed here, at the door, and go no further in plain."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 from sidecar.core import fields, identity, normalising
 from sidecar.core.members import Members, Shape
@@ -26,8 +25,7 @@ ROLES = frozenset(
 SHARED = "is a mailbox that many share, such as info@, and rarely matches one person"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """Who converted, as hashes."""
 
     email_sha256: str | None = None
@@ -40,12 +38,16 @@ def read_user(members: Members | None, default_country: str | None) -> User:
         return User()
     country = members.take("country", fields.country) or default_country
     return User(
-        email_sha256=_hash(members, "email", partial(_email_sha256, members), country),
-        phone_sha256=_hash(members, "phone", partial(identity.phone_sha256, country=country), country),
+        email_sha256=_hash(members, "email", _email_sha256, country),
+        phone_sha256=_hash(members, "phone", _phone_sha256, country),
     )
 
 
-def _email_sha256(members: Members, text: str) -> str | None:
+def _phone_sha256(members: Members, text: str, country: str | None) -> str | None:
+    return identity.phone_sha256(text, country)
+
+
+def _email_sha256(members: Members, text: str, country: str | None) -> str | None:
     """The hash of the address; a warning where it is a mailbox that many share."""
     normalised = identity.email(text)
     if normalised is None:
@@ -60,13 +62,16 @@ def is_role(normalised: str) -> bool:
     return normalised.partition("@")[0] in ROLES
 
 
-def _hash(members: Members, name: str, hash_of: Callable[[str], str | None], country: str | None) -> str | None:
+_HashOf = Callable[[Members, str, str | None], str | None]
+
+
+def _hash(members: Members, name: str, hash_of: _HashOf, country: str | None) -> str | None:
     """The hash of the plain form, else the hash that was given; where both are there they must be equal."""
     given = members.take(f"{name}_sha256", fields.sha256)
     plain = members.take(name, fields.string)
     if plain is None:
         return given
-    hashed = hash_of(plain)
+    hashed = hash_of(members, plain, country)
     if hashed is None:
         members.warn(f"{name}_unusable", name, f"{_UNUSABLE[name](plain, country)}; it was left out")
         return given

@@ -1,7 +1,6 @@
 """Claiming: what a claim freezes, whose it is, and what becomes of it when its holder is gone."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from outbox_building import (
@@ -308,7 +307,7 @@ async def test_lane_opened_later_takes_rows_and_a_known_one_changes_nothing(outb
     assert list(outbox.lanes)[: len(lanes)] == list(lanes)
     (new,) = list(outbox.lanes)[len(lanes) :]
     assert (new.account, new.event) == ("third", "signup")
-    arrival = Arrival(replace(conversion(), account="third", event="signup"), NOW, "request-1")
+    arrival = Arrival(conversion()._replace(account="third", event="signup"), NOW, "request-1")
     await outbox.put([arrival])
     assert len(await outbox.due([new], NOW, 10)) == 1
 

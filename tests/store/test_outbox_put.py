@@ -1,6 +1,5 @@
 """Putting: what is new, what was there before, and what contradicts it."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -119,7 +118,7 @@ async def test_same_key_and_content_is_answered_with_the_row_as_it_is_now(outbox
 
 
 def _without_time(given: Conversion, received: int = 0) -> Conversion:
-    return replace(given, time=UnixSeconds(given.time + received), time_given=False)
+    return given._replace(time=UnixSeconds(given.time + received), time_given=False)
 
 
 SAME = [

@@ -2,8 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from sidecar.core.conversion import AdjustmentType, Conversion, Key, Kind, plain_decimal, visitor_hash
 from sidecar.core.entry import Entry, Lane, Reason, State
@@ -53,8 +52,7 @@ def record_of(row: sqlite3.Row | Sequence[Any]) -> Record:
     return record if record.type is None else record._replace(type=AdjustmentType(record.type))
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An arrival on its way into the table, with its key and content: each is a hash, computed once."""
 
     arrival: Arrival
