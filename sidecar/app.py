@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -25,6 +26,9 @@ from sidecar.wiring import Chances, Parts, open_parts
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+NEW_OBJECTS = 10_000
+"""After so many new objects Python looks for circles among them; its own 700 are fewer than one array makes."""
+
 
 def now() -> UnixMillis:
     """The wall clock; everybody else gets it as an argument."""
@@ -39,6 +43,16 @@ def elapsed() -> float:
 def chance() -> float:
     """Uniform in [0, 1): spreads retries, guards nothing."""
     return random.random()  # noqa: S311 - no secret depends on it
+
+
+def spare_the_collector() -> None:
+    """What there is by now stays to the end: the garbage collector need not walk through it again and again.
+
+    It took a seventh of the CPU time of arrays, and held everybody up for 40 ms each time that it went through all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
 
 
 async def serve(path: Path, config: Config) -> int:
@@ -108,6 +122,7 @@ class Service:
         endless = [tasks.create_task(work) for work in loops]
         tasks.create_task(parts.keeper.run(self._stopping))
         await self._prepare(parts.settings)
+        spare_the_collector()
         async with served(parts, self.clock) as url:
             parts.telemetry.started(__version__, url, parts.settings.config.microsoft.environment)
             await self._stopping.wait()
