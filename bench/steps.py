@@ -8,7 +8,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from bench.bodies import Bodies
 from bench.processes import EVENTS, GOAL
 from bench.store import ACCOUNT, NOW, RULES, opened
-from sidecar.api.answers import Judged, result
-from sidecar.api.reply import encode
+from sidecar.api.answers import Judged, result_text, summary
+from sidecar.api.fresh import FreshRows
 from sidecar.api.rows import Rows
 from sidecar.core.batch import as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.body import parse
@@ -74,9 +74,14 @@ async def take_in(outbox: SqliteOutbox, bodies: Bodies, steps: Steps) -> None:
 
     stored = await steps.wait("write, in groups of 100", put())
     judged = [Judged(one, ()) for one in stored]
-    answers = steps.time("answer", lambda: [result(place, item, ROWS) for place, item in enumerate(judged)])
-    parts = [{"results": answers[first : first + ARRAY]} for first in range(0, BATCH, ARRAY)]
-    steps.time("encode the answer", lambda: [encode(part) for part in parts])
+    parts = [judged[first : first + ARRAY] for first in range(0, BATCH, ARRAY)]
+    steps.time("answer", lambda: [answer(part) for part in parts])
+
+
+def answer(items: Sequence[Judged]) -> bytes:
+    """What is answered to one array."""
+    fresh = FreshRows(ROWS.of_one_answer())
+    return summary(items).with_results(result_text(place, item, fresh) for place, item in enumerate(items))
 
 
 async def send_off(outbox: SqliteOutbox, steps: Steps) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import NamedTuple, assert_never
 
+from sidecar.api.fresh import FreshRows
 from sidecar.api.problem import CONFLICT, HttpProblem, errors_of, invalid
-from sidecar.api.reply import Json
+from sidecar.api.reply import Json, text
 from sidecar.api.rows import Rows
 from sidecar.core.conversion import Conversion, KeySource
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, normalized
@@ -74,13 +75,32 @@ def result(index: int, item: Judged, rows: Rows) -> Json:
             return {"index": index, "status": problem.kind.status, **problem.members, "errors": errors}
 
 
-def summary(items: Sequence[Judged], results: list[Json]) -> Answer:
+def result_text(index: int, item: Judged, fresh: FreshRows) -> str:
+    """The same as JSON text."""
+    if isinstance(item.verdict, Stored) and (members := fresh.members(item.verdict.record)) is not None:
+        warnings = text(_shown(item.warnings)) if item.warnings else "[]"
+        return f'{{"index":{index},"status":202,{members},"warnings":{warnings}}}'
+    return text(result(index, item, fresh.rows))
+
+
+class Summary(NamedTuple):
+    """How an array is answered, but for its results."""
+
+    status: int
+    counts: Json
+
+    def with_results(self, results: Iterable[str]) -> bytes:
+        """The whole body; `results` as JSON text."""
+        return f'{text(self.counts)[:-1]},"results":[{",".join(results)}]}}'.encode()
+
+
+def summary(items: Sequence[Judged]) -> Summary:
     """The answer to an array: 202 when nothing was refused, 422 when everything was, else 207."""
     kinds = Counter(type(item.verdict) for item in items)
     rejected = kinds[Conflict] + kinds[Refused]
     status = 202 if not rejected else 422 if rejected == len(items) else 207
     counts = {"accepted": kinds[Stored], "replayed": kinds[Replayed], "skipped": kinds[Skipped], "rejected": rejected}
-    return Answer(status, {**counts, "results": results})
+    return Summary(status, counts)
 
 
 def validation(reading: Reading, item: object, rules: Rules) -> Json:

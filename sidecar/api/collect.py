@@ -12,10 +12,11 @@ from typing import TypeVar
 from aiohttp import web
 
 from sidecar.api.admission import Room
-from sidecar.api.answers import Answer, Judged, answer, judged, result, summary, validation
+from sidecar.api.answers import Answer, Judged, answer, judged, result_text, summary, validation
+from sidecar.api.fresh import FreshRows
 from sidecar.api.items import Many, Single
 from sidecar.api.problem import HttpProblem
-from sidecar.api.reply import json_reply
+from sidecar.api.reply import json_reply, reply
 from sidecar.api.request_id import REQUEST_ID
 from sidecar.api.rows import Rows
 from sidecar.api.taking import Taking, in_turns
@@ -119,10 +120,10 @@ class Collect:
         conflicts = ("conflict" for item in items if isinstance(item.verdict, Conflict))
         for code, n in _tally((*refused, *conflicts)).items():
             self.telemetry.refused(code, n)
-        rows = self.rows.of_one_answer()
-        results = [result(index, item, rows) async for index, item in in_turns(list(enumerate(items)))]
-        whole = summary(items, results)
-        return json_reply(whole.body, whole.status)
+        fresh = FreshRows(self.rows.of_one_answer())
+        results = [result_text(index, item, fresh) async for index, item in in_turns(list(enumerate(items)))]
+        whole = summary(items)
+        return reply(whole.with_results(results), whole.status)
 
 
 def _alone(item: Judged, rows: Rows) -> web.Response:

@@ -16,8 +16,13 @@ Json = dict[str, Any]
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
-def encode(value: object) -> bytes:
+def text(value: object) -> str:
     """`value` as JSON text."""
+    return _encode(value)
+
+
+def encode(value: object) -> bytes:
+    """`value` as JSON text, in bytes."""
     return _encode(value).encode("ascii")
 
 
@@ -25,4 +30,11 @@ def json_reply(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None, content_type: str = JSON
 ) -> web.Response:
     """`value` as JSON."""
-    return web.Response(body=encode(value), status=status, headers={"Content-Type": content_type, **(headers or {})})
+    return reply(encode(value), status, headers, content_type)
+
+
+def reply(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None, content_type: str = JSON
+) -> web.Response:
+    """What is JSON in bytes already."""
+    return web.Response(body=body, status=status, headers={"Content-Type": content_type, **(headers or {})})

@@ -1,0 +1,114 @@
+"""Rows that are written straight to JSON: the very members that `Rows.show` has, or none at all."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_api_rows import GOALS, NOW, PENDING, ROWS
+
+from sidecar.api.answers import Judged, result, result_text, summary
+from sidecar.api.fresh import FreshRows
+from sidecar.api.reply import text
+from sidecar.api.rows import Held, Rows
+from sidecar.core.conversion import AdjustmentType, Kind
+from sidecar.core.entry import Reason, State
+from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.problem import Warning_
+from sidecar.core.record import Record
+from sidecar.ports import Replayed, Stored
+
+TEXTS = st.none() | st.text(min_size=1, max_size=20)
+METAS = st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(), max_size=3).map(
+    lambda meta: json.dumps(meta, ensure_ascii=False, separators=(",", ":"))
+)
+
+RECORDS = st.builds(
+    PENDING._replace,
+    seq=st.integers(1, 10**12),
+    event=st.sampled_from(["purchase", "gone", 'a "quoted" one', "Käufe"]),
+    account=st.sampled_from(["default", "other"]),
+    order_id=TEXTS,
+    time=st.integers(0, 4_000_000_000).map(UnixSeconds),
+    value=st.sampled_from([None, "0", "0.001", "49.9", "999999999999.999", "1000"]),
+    currency=st.sampled_from([None, "USD", "EUR"]),
+    msclkid=st.sampled_from([None, PENDING.msclkid]),
+    visitor_id=TEXTS,
+    email_sha256=st.sampled_from([None, "a" * 64]),
+    phone_sha256=st.sampled_from([None, "b" * 64]),
+    attempt=st.integers(0, 3),
+    received_at=st.integers(0, 4_000_000_000_000).map(UnixMillis),
+    due_at=st.integers(0, 4_000_000_000_000).map(UnixMillis),
+    meta=METAS,
+)
+
+HOLDS = [None, Held(Reason.NOT_CONNECTED, "client_secret_expired"), Held(Reason.THROTTLED), Held("retrying", None)]
+
+WARNINGS = [(), (Warning_("email_unusable", "user.email", 'has no "@"'),)]
+
+
+@pytest.mark.parametrize("held", HOLDS, ids=["free", "not connected", "throttled", "backing off"])
+@given(record=RECORDS)
+def test_text_says_what_the_row_says_in_the_same_order(held: Held | None, record: Record) -> None:
+    goals = {**GOALS, ("other", "Käufe"): 'Kauf "neu"'}
+    rows = Rows(lambda account, event: goals.get((account, event)), lambda record: held, lambda: NOW)
+    members = FreshRows(rows.of_one_answer()).members(record)
+    assert members is not None
+    written = json.loads(f"{{{members}}}")
+    assert written == json.loads(text(rows.show(record)))
+    assert list(written) == list(rows.show(record))
+
+
+@pytest.mark.parametrize("warnings", WARNINGS, ids=["plain", "with a warning"])
+def test_result_is_the_same_by_either_way(warnings: tuple[Warning_, ...]) -> None:
+    item = Judged(Stored(PENDING), warnings)
+    written = json.loads(result_text(3, item, FreshRows(ROWS)))
+    assert written == json.loads(text(result(3, item, ROWS)))
+    assert written["warnings"] == [asdict(warning) for warning in warnings]
+
+
+OTHERS = [
+    PENDING._replace(reason=Reason.NOT_YET),
+    PENDING._replace(reason=Reason.RETRYING, error="InternalError"),
+    PENDING._replace(claimed=True),
+    PENDING._replace(claimed=True, leased=True, batch_id=1),
+    PENDING._replace(goal="Old Name"),
+    PENDING._replace(state=State.DELIVERED, batch_id=1),
+    PENDING._replace(state=State.DEAD, reason="too_old"),
+    PENDING._replace(kind=Kind.ADJUSTMENT, type=AdjustmentType.RETRACT, original=16),
+]
+
+
+@pytest.mark.parametrize("record", OTHERS, ids=lambda record: f"{record.kind} {record.state} {record.reason}")
+def test_any_other_row_is_left_to_the_long_way(record: Record) -> None:
+    assert FreshRows(ROWS).members(record) is None
+    for verdict in (Stored(record), Replayed(record)):
+        item = Judged(verdict, ())
+        assert json.loads(result_text(0, item, FreshRows(ROWS))) == json.loads(text(result(0, item, ROWS)))
+
+
+def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
+    asked: list[str] = []
+
+    def held(record: Record) -> Held | None:
+        asked.append(record.event)
+        return None
+
+    fresh = FreshRows(Rows(ROWS.goal_of, held, ROWS.now).of_one_answer())
+    for seq in range(5):
+        fresh.members(PENDING._replace(seq=seq))
+        fresh.rows.show(PENDING._replace(seq=seq))
+        fresh.rows.show(PENDING._replace(seq=seq, claimed=True))
+    assert asked == ["purchase", "purchase"]  # once for rows that are claimed, once for those that are not
+
+
+def test_whole_answer_is_json() -> None:
+    items = [Judged(Stored(PENDING), ()), Judged(Replayed(PENDING), ())]
+    whole = json.loads(
+        summary(items).with_results(result_text(n, item, FreshRows(ROWS)) for n, item in enumerate(items))
+    )
+    assert {name: whole[name] for name in ("accepted", "replayed", "skipped", "rejected")} == {
+        "accepted": 1, "replayed": 1, "skipped": 0, "rejected": 0,
+    }  # fmt: skip
+    assert [row["status"] for row in whole["results"]] == [202, 200]
