@@ -4,6 +4,7 @@ Knows identity and content of a conversion; leaves reading untrusted input to `i
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -164,8 +165,8 @@ class Key(NamedTuple):
     @classmethod
     def of(cls, source: KeySource, *parts: str) -> "Key":
         """The key in namespace `source` whose parts are `parts`, in order."""
-        digest = digest_of(source.value, *parts)
-        return cls(source, _hash64(digest), digest)
+        digest = _digest((source.value, *parts))
+        return cls(source, int.from_bytes(digest[:8], "big", signed=True), digest.hex())
 
 
 def foreign_original(account: str, event: str, time: UnixSeconds, *identifiers: str | None) -> int:
@@ -176,8 +177,12 @@ def foreign_original(account: str, event: str, time: UnixSeconds, *identifiers: 
 
 def digest_of(*parts: str) -> str:
     """128 bits over the parts, each with its length before it, so that no two lists of parts run together."""
+    return _digest(parts).hex()
+
+
+def _digest(parts: Iterable[str]) -> bytes:
     joined = "".join([f"{len(part)}:{part}" for part in parts])
-    return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(joined.encode(), digest_size=16).digest()
 
 
 def _hash64(digest: str) -> int:
