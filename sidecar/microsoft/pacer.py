@@ -18,13 +18,18 @@ class _Lane:
     fresh: bool = True
     """Whether its first permit must wait too: the process before, or the pace before, may have sent just now."""
 
+    @classmethod
+    def of(cls, rate: Rate) -> "_Lane":
+        return cls(rate, AsyncLimiter(rate.at_once, rate.at_once * rate.interval_seconds))
+
 
 @dataclass(slots=True)
 class Pacer:
     """Hands out permits; `monotonic` gives seconds.
 
     One permit an interval rather than a bucket of them: `AsyncLimiter(1000, 60)` would let nearly twice as many
-    through in one sliding minute, since its bucket refills while the burst goes out.
+    through in one sliding minute, since its bucket refills while the burst goes out. Only what came a moment too late
+    for its permit is made up for: at most `Rate.at_once` go together.
     """
 
     requests_per_minute: Callable[[], float]
@@ -38,7 +43,7 @@ class Pacer:
         lane = self._lane(account)
         if lane.fresh:
             lane.fresh = False
-            await lane.limiter.acquire()
+            await lane.limiter.acquire(lane.rate.at_once)
         await lane.limiter.acquire()
 
     def sharing(self, account: str) -> Sequence[str]:
@@ -62,11 +67,10 @@ class Pacer:
         limit = self.requests_per_minute()
         lane = self._lanes.get(account)
         if lane is None or lane.rate.limit != limit:
-            rate = Rate.full(limit, self.monotonic())
-            lane = self._lanes[account] = _Lane(rate, AsyncLimiter(1, rate.interval_seconds))
+            lane = self._lanes[account] = _Lane.of(Rate.full(limit, self.monotonic()))
         return lane
 
     def _set(self, lane: _Lane, rate: Rate) -> None:
         if rate.current != lane.rate.current:
-            lane.limiter, lane.fresh = AsyncLimiter(1, rate.interval_seconds), True
+            lane.limiter, lane.fresh = _Lane.of(rate).limiter, True
         lane.rate = rate

@@ -16,9 +16,14 @@ def test_backoff_doubles_with_each_fault() -> None:
 
 
 def test_even_spacing_keeps_every_sliding_minute_within_the_limit() -> None:
-    """One request each interval, the first at once: 60 / interval + 1 requests lie in the fullest minute."""
-    for limit in (10, 100, 1000):
-        assert 60 / Rate.full(limit, 0).interval_seconds + 1 <= limit + 1 - 0.02 * limit
+    """After a pause `at_once` go together, then one each interval: that many more lie in the fullest minute."""
+    for limit in range(50, 1001):
+        rate = Rate.full(limit, 0)
+        assert 60 / rate.interval_seconds + rate.at_once <= limit
+
+
+def test_what_came_late_is_made_up_for_only_where_the_minute_has_room() -> None:
+    assert [Rate.full(limit, 0).at_once for limit in (1, 50, 99, 150, 200, 1000, 30_000)] == [1, 1, 1, 2, 3, 3, 3]
 
 
 def test_rate_halves_on_a_throttle_and_climbs_a_tenth_each_clean_minute() -> None:
