@@ -15,9 +15,8 @@ from sidecar.core.instant import UnixSeconds
 from sidecar.core.pace import MADE_UP
 from sidecar.emulator import Emulator
 
-
 SPARE = MADE_UP + 1
-"""What a second may hold over its share of the minute: what is made up for, and an arrival that was late by a moment."""
+"""What a second may hold over its share: what is made up for, and an arrival that was late by a moment."""
 
 
 def fullest(at: list[int], window: int) -> int:
