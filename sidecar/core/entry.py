@@ -113,6 +113,10 @@ class Entry(NamedTuple):
         """The entry with this goal and second; a fifth of what `_replace` costs, and every row on its way needs it."""
         return Entry._make((*self[:_GOAL], goal, sent_time, *self[_GOAL + 2 :]))
 
+    def taken(self) -> "Entry":
+        """The entry as it stands in the table once it is claimed."""
+        return Entry._make((*self[:_ATTEMPT], self.attempt + 1, *self[_ATTEMPT + 1 : -1], None))
+
     @property
     def keeps_frozen(self) -> bool:
         """Whether what was frozen must not change, even if every request that carried it was definitely refused.
@@ -123,7 +127,8 @@ class Entry(NamedTuple):
 
 
 _GOAL = Entry._fields.index("goal")
-assert Entry._fields[_GOAL + 1] == "sent_time"
+_ATTEMPT = Entry._fields.index("attempt")
+assert (Entry._fields[_GOAL + 1], Entry._fields[-1]) == ("sent_time", "looked_at")
 
 
 # --- What Microsoft said ---------------------------------------------------------------------------------------------

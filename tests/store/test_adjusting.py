@@ -13,10 +13,12 @@ from outbox_building import (
     REFUSED,
     TAKEN,
     House,
+    claim,
     claimed,
     conversion,
     due,
     later,
+    orders,
     put,
     record_of,
     retaken,
@@ -80,6 +82,18 @@ async def adjusted(outbox: Outbox, value: str | None = None, at: UnixMillis = NO
     result = await adjust(outbox, value, at, **given)
     assert isinstance(result, Stored), result
     return result.record
+
+
+async def test_row_that_was_restated_after_it_was_looked_at_is_claimed_with_its_new_value(outbox: Outbox) -> None:
+    first, second = await seqs_of(outbox, *orders(2))
+    looked_at = await due(outbox)
+    await adjusted(outbox, "5", target=ById(second, None))
+    taken = await claim(outbox, looked_at)
+    assert taken is not None
+    assert [(entry.seq, entry.value, entry.attempt) for entry in taken.entries] == [
+        (first, "99.99", 1),
+        (second, "5", 1),
+    ]
 
 
 async def delivered(outbox: Outbox, *conversions: Any, at: UnixMillis = NOW) -> list[int]:

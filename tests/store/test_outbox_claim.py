@@ -28,7 +28,7 @@ from outbox_building import (
 )
 
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Again, State
+from sidecar.core.entry import Again, Settled, State
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.ports import Arrival, Captured, Claim, Counts, Outbox, Query
 
@@ -117,6 +117,18 @@ async def test_claim_sends_what_is_stored_not_what_was_read_before(outbox: Outbo
     assert taken is not None
     assert (taken.entries[0].value, taken.entries[0].email_sha256) == ("99.99", None)
     assert wire(await retaken(outbox, later(MINUTE))) == wire(taken)
+
+
+async def test_row_that_was_replaced_since_it_was_looked_at_is_not_claimed(outbox: Outbox) -> None:
+    """It died and was sent anew, with equal value, in between: it is looked at anew, since its click was decided."""
+    await put(outbox, conversion())
+    (entry,) = await due(outbox)
+    await outbox.settle(await claimed(outbox), {entry.seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
+    person = "b" * 64
+    assert await seqs_of(outbox, conversion(msclkid=None, email_sha256=person), at=later(1)) == [entry.seq]
+    assert await claim(outbox, [entry], later(1)) is None
+    taken = await claimed(outbox, later(1))
+    assert (taken.entries[0].msclkid, taken.entries[0].email_sha256) == (None, person)
 
 
 async def test_claim_freezes_the_click_that_was_chosen_until_the_row_is_released(outbox: Outbox) -> None:

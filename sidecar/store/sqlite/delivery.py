@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, assert_never
 
 from sidecar.core.conversion import Kind
@@ -23,23 +24,28 @@ NEW_BATCH = """
     INSERT INTO batches (account, root, rows, token, leased, due_at, created_at, sent_at)
     VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING id"""
 
-# Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, and rows whose visitor got
-# a later click since they were decided. What is sent is what the table says from now on, so that a resend has the very
-# same bytes.
+# Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, rows that were replaced
+# since they were looked at, and rows whose visitor got a later click since they were decided. What is sent is what the
+# table says from now on, so that a resend has the very same bytes: what comes back shows which rows were restated.
 TAKE = Many(
-    "WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, looked_at) AS (VALUES ",
-    8,
-    f""")
+    """WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, looked_at, received_at)
+    AS (VALUES """,
+    9,
+    """)
     UPDATE entries
     SET claimed = 1, batch_id = wanted.batch_id, attempt = attempt + 1, reason = NULL, goal = wanted.goal,
         sent_time = wanted.sent_time, identity = wanted.identity, click = wanted.click, clicked_at = wanted.clicked_at
     FROM wanted
-    WHERE entries.seq = wanted.seq AND state = 'pending' AND claimed = 0
+    WHERE entries.seq = wanted.seq AND state = 'pending' AND claimed = 0 AND entries.received_at = wanted.received_at
         AND NOT (entries.visitor IS NOT NULL AND entries.goal IS NULL AND entries.msclkid IS NULL AND EXISTS (
             SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.clicked_at <= entries.time
                 AND c.clicked_at > coalesce(wanted.looked_at, -1)))
-    RETURNING lane, {ENTRY_COLUMNS}""",  # noqa: S608 - constants only
+    RETURNING seq, value, currency, adjusted_at""",
 )
+
+# Rows of a batch that were changed after they were looked at.
+TAKEN_ENTRIES = f"""
+    SELECT lane, {ENTRY_COLUMNS} FROM entries WHERE seq IN (SELECT value FROM json_each(?))"""  # noqa: S608
 
 DROP_BATCH = "DELETE FROM batches WHERE id = ?"
 RESIZE_BATCH = "UPDATE batches SET rows = ? WHERE id = ?"
@@ -147,17 +153,33 @@ def take(
     """A new batch of those `entries` that are still free; None, and nothing written, when there are none."""
     batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now)).fetchone()[0]
     wanted = [
-        (batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.looked_at)
+        (batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.looked_at, e.received_at)
         for e, identity in zip(entries, identities, strict=True)
     ]
-    lanes = {entry.lane.id: entry.lane for entry in entries}
-    taken = sorted(_entries(TAKE.execute(db, wanted), lanes), key=lambda entry: entry.seq)
+    taken = _taken(db, entries, TAKE.execute(db, wanted))
     if not taken:
         db.execute(DROP_BATCH, (batch_id,))
         return None
     if len(taken) < len(entries):
         db.execute(RESIZE_BATCH, (len(taken), batch_id))
     return Claim(batch_id, 1, account, tuple(taken), False, batch_id, len(taken), 0, now)
+
+
+def _taken(db: sqlite3.Connection, entries: Sequence[Entry], rows: Iterable[Sequence[Any]]) -> list[Entry]:
+    """The entries as they lie in the table now, in the order of their numbers; `rows` are those that TAKE returns."""
+    known = {entry.seq: entry for entry in entries}
+    taken: list[Entry] = []
+    changed: list[int] = []
+    for seq, *now in rows:
+        entry = known[seq]
+        if now == [entry.value, entry.currency, entry.adjusted_at]:
+            taken.append(entry.taken())
+        else:
+            changed.append(seq)
+    if changed:
+        lanes = {entry.lane.id: entry.lane for entry in entries}
+        taken += _entries(db.execute(TAKEN_ENTRIES, (json.dumps(changed),)), lanes)
+    return sorted(taken, key=itemgetter(0))
 
 
 def retake(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-sqlite3.register_adapter(type(None), {}.get)
+sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 """For each None that is bound the module looks in three places how it might be adapted: a third of what binding costs.
 
 What it finds here is written in C and makes None of None.
