@@ -283,8 +283,8 @@ class Outbox(Protocol):
     ) -> Claim | None:
         """Take these entries as a new batch and freeze in them what will be sent; None when none was left.
 
-        Left out are those that are no longer free, were replaced, or whose visitor clicked since they were looked at; one
-        that was restated goes with its new value. An identity keeps its second from other conversions; adjustments
+        Left out are those that are no longer free, were replaced, or whose visitor clicked since they were looked at;
+        one that was restated goes with its new value. An identity keeps its second from other conversions; adjustments
         have none.
         """
 
