@@ -40,12 +40,12 @@ _WRITER_SETTINGS = f"""
     PRAGMA journal_size_limit = 67108864;
     PRAGMA wal_autocheckpoint = {COPIED_PAGES};
 """
-# Readers' cache of the same size holds the inner pages of the index and table of ten million clicks.
+# Readers' caches (8 MiB each) hold the inner pages of the index and table of ten million clicks.
 _READER_SETTINGS = """
     PRAGMA query_only = ON;
     PRAGMA busy_timeout = 5000;
     PRAGMA trusted_schema = OFF;
-    PRAGMA cache_size = -16384;
+    PRAGMA cache_size = -8192;
 """
 
 
