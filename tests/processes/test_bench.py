@@ -1,0 +1,88 @@
+"""`make bench`: what it prints, and that trials run from beginning to end; never how quick anything is."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import TRIALS
+from bench.bodies import Bodies
+from bench.intake import Load, Rounds
+from bench.report import Line, as_json, spread, table
+from sidecar.core.body import parse
+from sidecar.core.identity import email, phone
+
+ROOT = Path(__file__).parent.parent.parent
+
+PAGE = (ROOT / "docs/performance.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"), [([3.0], "3.00"), ([3.0, 1.0, 2.0], "2.00 [1.00..3.00]"), ([1.0, 2.0], "1.50 [1.00..2.00]")]
+)
+def test_spread_is_the_median_and_how_far_the_repeats_were_apart(values: list[float], shown: str) -> None:
+    assert spread(values) == shown
+
+
+def test_table_says_pass_and_short_and_nothing_where_nothing_is_demanded() -> None:
+    lines = [Line("a", ">= 1", "2", True), Line("b", ">= 1", "0.5", False, "no core left"), Line("c", "printed", "7")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table(lines).splitlines()[2:]]
+    assert rows == [
+        ["a", ">= 1", "2", "pass"],
+        ["b", ">= 1", "0.5 (no core left)", "SHORT"],
+        ["c", "printed", "7", "-"],
+    ]
+    assert [line["verdict"] for line in json.loads(as_json(lines))] == ["pass", "SHORT", "-"]
+
+
+def test_ratios_are_those_of_one_round() -> None:
+    """What is compared ran in turn: each run is held against the one beside it, not against a mean of all."""
+    rounds = Rounds()
+    for scale in (1, 2):  # the second round's machine is half as quick
+        rounds.add("ours", Load(conversions=100, seconds=2.0 * scale, cpu_seconds=1.0 * scale, p99_ms=0))
+        rounds.add("bare", Load(conversions=100, seconds=1.0 * scale, cpu_seconds=0.25 * scale, p99_ms=0))
+    assert rounds.cpu_ratio("ours", "bare") == [0.25, 0.25]
+    assert rounds.rate_ratio("ours", "bare") == [0.5, 0.5]
+
+
+def test_load_needs_every_step_of_normalising() -> None:
+    """An order that were normalised already would flatter us."""
+    bodies = Bodies(2)
+    first, second, third = *parse(bodies.next()), parse(bodies.next())[0]
+    assert len({order["order_id"] for order in (first, second, third)}) == 3
+    for order in (first, second, third):
+        assert email(order["user"]["email"]) not in (None, order["user"]["email"])
+        assert phone(order["user"]["phone"]) not in (None, order["user"]["phone"])
+
+
+def test_page_explains_every_trial() -> None:
+    assert {name for name in TRIALS if f"| `{name}` |" not in PAGE} == set()
+
+
+def _run(*names: str) -> dict[str, dict[str, object]]:
+    """The lines of these trials in small, by what each is about."""
+    command = [sys.executable, "-m", "bench", "--quick", "--repeats", "1", "--json", "--only", *names]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return {line["what"]: line for line in json.loads(ran.stdout)}
+
+
+@pytest.mark.timeout(300)
+def test_headline_and_steps_run_from_request_to_delivered() -> None:
+    lines = _run("headline", "steps")
+    [headline] = [line for what, line in lines.items() if what.startswith("rows a CPU second")]
+    assert (headline["target"], headline["verdict"]) == (">= 16,667", "pass" if headline["passed"] else "SHORT")
+    assert _first_number(headline) > 0
+    whole = _first_number(lines["all steps, without HTTP, TLS and threads"])
+    steps = [_first_number(line) for what, line in lines.items() if what.startswith("step: ")]
+    assert len(steps) >= 10
+    assert sum(steps) == pytest.approx(whole, abs=1 + len(steps) * 0.05)
+
+
+def _first_number(line: dict[str, object]) -> float:
+    found = re.match(r"[\d.]+", str(line["figure"]))
+    assert found is not None, line
+    return float(found[0])
