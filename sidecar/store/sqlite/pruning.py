@@ -28,8 +28,8 @@ PRUNE_BATCHES = """
         SELECT id FROM (SELECT id, settled_at FROM batches ORDER BY id LIMIT ?) WHERE settled_at < ?)"""
 
 
-# What is deleted lies all over the file. Copied back from the log 4,000 pages at a time, as what comes in is, that held
-# up answers for 80 ms at a time; in small steps it takes longer as a whole, which nobody waits for.
+# What is deleted lies all over the file. Copied back from the log 4,000 pages at a time that held up answers for
+# 80 ms; in small steps it takes longer as a whole, which nobody waits for.
 STEP_PAGES = 500
 
 
