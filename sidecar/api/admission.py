@@ -52,7 +52,7 @@ class Room:
         """Take as much as a body of `size` bytes needs; HttpProblem 503 when there is no room for it."""
         more = size - self.held if size > SMALL_BYTES else 0
         if more > 0:
-            self.admission.take(more)
+            self.admission.take(more, declared=self.declared > 0)
             self.held += more
 
 
@@ -63,6 +63,8 @@ _AT_ONCE = contextlib.nullcontext()
 class Admission:
     """Bounds memory by `budget_bytes` of large bodies that are read or worked on, and by `at_once` the work on them.
 
+    Those that do not say how large they will be get `undeclared_bytes` of it: nearly none does, and an attacker's do.
+
     `waiting` bounds all requests whose bodies are here: with more, every answer would come later than it is waited for.
     Those whose bodies are still on their way do not count: slow clients must not keep others out.
     """
@@ -70,7 +72,9 @@ class Admission:
     budget_bytes: int = BUDGET_BYTES
     at_once: int = 2
     waiting: int = WAITING_REQUESTS
+    undeclared_bytes: int = BUDGET_BYTES
     _taken: int = 0
+    _undeclared: int = 0
     _waiting: int = 0
     _refused: int = 0
     _turns: asyncio.Semaphore = field(init=False)
@@ -85,6 +89,7 @@ class Admission:
     def leave(self, room: Room) -> None:
         """Its request is answered."""
         self._taken -= room.held
+        self._undeclared -= 0 if room.declared else room.held
         self._waiting -= room.came
 
     def answer_one_more(self) -> None:
@@ -99,12 +104,16 @@ class Admission:
             )
         self._waiting += 1
 
-    def take(self, size: int) -> None:
-        """Set `size` bytes aside; HttpProblem when they are not to be had."""
+    def take(self, size: int, *, declared: bool) -> None:
+        """Set `size` bytes aside, of a body that said how large it is or did not; HttpProblem when there is no room."""
+        if not declared and self._undeclared + size > self.undeclared_bytes:
+            said = "Too many large bodies of unknown length are being read. Nothing was stored: send this one again"
+            raise HttpProblem(UNAVAILABLE, f"{said}, with a Content-Length.", headers=RETRY, close=True)
         if self._taken + size > self.budget_bytes:
             said = "Too many large bodies are being read. Nothing was stored: send this one again."
             raise HttpProblem(UNAVAILABLE, said, headers=RETRY, close=True)
         self._taken += size
+        self._undeclared += 0 if declared else size
 
     def turn(self, size: int) -> contextlib.AbstractAsyncContextManager[None]:
         """Waits until a body of `size` bytes may be worked on; small ones never wait."""

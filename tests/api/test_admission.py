@@ -41,6 +41,21 @@ def test_body_of_unknown_length_takes_room_as_it_grows() -> None:
         pass
 
 
+def test_bodies_of_unknown_length_have_little_room_together_and_leave_the_rest_to_others() -> None:
+    """Nearly no client sends them, and whoever wants to fill the memory sends nothing else."""
+    admission = Admission(budget_bytes=4 * LARGE, undeclared_bytes=LARGE)
+    with admission.room(None) as room, admission.room(None) as other:
+        room.hold(LARGE)
+        with pytest.raises(HttpProblem) as refused:
+            other.hold(SMALL_BYTES + 1)
+        assert "Content-Length" in refused.value.detail
+        assert (refused.value.kind.status, refused.value.headers["Retry-After"]) == (503, "1")
+        with admission.room(LARGE), admission.room(LARGE):
+            pass
+    with admission.room(None) as room:
+        room.hold(LARGE)
+
+
 def test_there_is_room_for_the_largest_body_that_may_come() -> None:
     for largest in (2 * 2**20, 100 * 2**20):
         taking = Taking.of(BodyLimits(max_bytes=largest))

@@ -21,8 +21,8 @@ MEBIBYTE = 2**20
 LIMIT = 2 * MEBIBYTE
 """`server.max_body`, as it is by default."""
 
-MOST_MEMORY = 96 * MEBIBYTE
-"""What large bodies may take together is 32 MiB; the rest is what connections hold, and what the allocator keeps."""
+MOST_MEMORY = 48 * MEBIBYTE
+"""Bodies of unknown length may take 2 MiB together; the rest is what a hundred connections hold until they end."""
 
 HEAD = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 META = {"note": "x" * 1_500}
