@@ -307,7 +307,7 @@ class Model:
         row.claimed, row.due_at, row.reason = False, step.due_at, step.reason
         row.retries, row.refusals, row.again = step.retries, step.refusals, step.retries > 0
         row.error = step.fault.error if step.fault else None
-        if step.released:
+        if step.released and not row.maybe_sent:
             row.thaw()
 
     def postpone(

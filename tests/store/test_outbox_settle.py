@@ -4,6 +4,7 @@ import pytest
 from outbox_building import (
     DAY,
     HOUR,
+    LOST,
     MINUTE,
     NOW,
     POISONED,
@@ -35,6 +36,17 @@ async def test_rows_without_exception_are_delivered(outbox: Outbox) -> None:
     assert (record.state, record.settled_at, record.tracking_id) == (State.DELIVERED, later(MINUTE), "tracking-1")
     assert (record.batch_id, record.sent_at, record.claimed) == (taken.batch_id, NOW, False)
     assert outbox.counts == Counts(delivered=3)
+
+
+async def test_row_that_may_have_been_sent_stays_frozen_even_if_its_claim_does_not_know(outbox: Outbox) -> None:
+    """The answer to a first try was lost; a late one says "again", and whoever brings it knows nothing of the loss."""
+    (seq,) = await seqs_of(outbox, conversion())
+    taken = await claimed(outbox)
+    assert await outbox.postpone(taken, later(HOUR), LOST, maybe_sent=True)
+    assert not taken.entries[0].maybe_sent
+    assert await outbox.settle(taken, {seq: Again(NOW, None, REFUSED, released=True)}, TAKEN, NOW)
+    (entry,) = await due(outbox)
+    assert (entry.goal, entry.sent_time, entry.maybe_sent) == ("Sidecar Purchase", taken.entries[0].sent_time, True)
 
 
 ENDS = {

@@ -83,7 +83,7 @@ DELIVERED = """
     WHERE batch_id = ? AND claimed = 1 AND seq NOT IN (SELECT value FROM json_each(?))"""
 
 # Rows that were not simply delivered: ended otherwise, or due again. The plus keeps SQLite from walking through the
-# whole batch for each of them.
+# whole batch for each of them. What may have been sent stays frozen, whatever whoever settles it knows of that.
 EXCEPTIONS = """
     UPDATE entries
     SET history = CASE WHEN json_array_length(coalesce(history, '[]')) >= 50 THEN history ELSE
@@ -93,11 +93,11 @@ EXCEPTIONS = """
         claimed = 0,
         state = step.value ->> 1, reason = step.value ->> 2, due_at = coalesce(step.value ->> 3, due_at),
         again = step.value ->> 4, retries = step.value ->> 5, refusals = step.value ->> 6,
-        goal = CASE WHEN step.value ->> 7 THEN NULL ELSE goal END,
-        sent_time = CASE WHEN step.value ->> 7 THEN NULL ELSE sent_time END,
-        identity = CASE WHEN step.value ->> 7 THEN NULL ELSE identity END,
-        click = CASE WHEN step.value ->> 7 THEN NULL ELSE click END,
-        clicked_at = CASE WHEN step.value ->> 7 THEN NULL ELSE clicked_at END,
+        goal = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE goal END,
+        sent_time = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE sent_time END,
+        identity = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE identity END,
+        click = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE click END,
+        clicked_at = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE clicked_at END,
         error = step.value ->> 8, error_code = step.value ->> 9, message = step.value ->> 10,
         settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
     FROM json_each(:steps) AS step
