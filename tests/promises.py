@@ -53,7 +53,7 @@ PROMISES = (
     Promise("C1", "no rebound name reaches it", "0 rows written"),
     Promise("C2", "no web page drives it", "0 of ~30 browser-shaped requests let in"),
     Promise("C3", "a key, once set, is asked for and compared in constant time", "0 let in"),
-    Promise("C4", "oversized bodies cost nothing", "413 or 503; memory + <= 48 MiB at 100 at once"),
+    Promise("C4", "oversized bodies cost nothing", "413 or 503; memory + <= 24 MiB at 100 at once"),
     Promise("C5", "compressed bodies are never inflated", "415; the loop stalls <= 10 ms"),
     Promise("C6", "slow clients hold up nobody", "p99 <= 2x or + 20 ms; all cut <= 15 s"),
     Promise("C7", "hostile JSON is refused", "0 undocumented answers, never 500, in 10,000 bodies"),

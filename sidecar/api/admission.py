@@ -12,6 +12,9 @@ from sidecar.ports import StorageUnavailable
 SMALL_BYTES = 64 * 1024
 """A body up to this size costs about a millisecond; it needs no turn."""
 
+UNDECLARED_BYTES = 4 * 1024
+"""A body that does not say how large it is takes room beyond this size: a hundred at once add up."""
+
 RETRY = {"Retry-After": "1"}
 
 BUSY = StorageUnavailable("outbox_growing", "Too many requests wait for their answers")
@@ -50,7 +53,8 @@ class Room:
 
     def hold(self, size: int) -> None:
         """Take as much as a body of `size` bytes needs; HttpProblem 503 when there is no room for it."""
-        more = size - self.held if size > SMALL_BYTES else 0
+        free = SMALL_BYTES if self.declared else UNDECLARED_BYTES
+        more = size - self.held if size > free else 0
         if more > 0:
             self.admission.take(more, declared=self.declared > 0)
             self.held += more

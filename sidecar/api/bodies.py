@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from sidecar.api.door import read_in_large_pieces
 from sidecar.api.problem import BAD_HTTP, ENCODED, NOT_JSON, TOO_LARGE, TOO_SLOW, HttpProblem
 from sidecar.api.reply import JSON
 
@@ -57,14 +58,17 @@ async def _read(request: web.Request, limits: BodyLimits, hold: Callable[[int], 
         body = await content.read()
         _check_size(len(body), limits)
         return body
-    chunks = bytearray()
+    chunks: list[bytes] = []  # one that grows would be moved again and again, and leave holes in memory
+    size = 0
     try:
         async with asyncio.timeout(limits.seconds):
-            while chunk := await content.readany():
-                chunks += chunk
-                _check_size(len(chunks), limits)
-                hold(len(chunks))
-        return bytes(chunks)
+            with read_in_large_pieces(request):
+                while chunk := await content.readany():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    _check_size(size, limits)
+                    hold(size)
+        return b"".join(chunks)
     finally:
         chunks.clear()  # what is refused must not live as long as the traceback of the refusal
 

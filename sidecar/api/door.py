@@ -4,7 +4,8 @@ Closes what aiohttp leaves open; what a request wants is left to the application
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -14,8 +15,11 @@ from sidecar.api.problem import BAD_HTTP, UNAVAILABLE, HttpProblem
 from sidecar.api.reply import encode
 from sidecar.api.request_id import HEADER
 
-READ_BYTES = 32 * 1024
-"""So much of a body is taken from a socket at a time: thousands of connections may each hold as much."""
+READ_BYTES = 4 * 1024
+"""Taken from a socket at a time: a request with one conversion is smaller, and each of thousands may hold some."""
+
+BODY_BYTES = 64 * 1024
+"""The same, while a body is read that said how large it is and was let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class _Connection(web.RequestHandler):
         super().connection_made(transport)
         self._transport = transport
 
+    def read_at_once(self, size: int) -> None:
+        """Take up to `size` bytes from the socket at a time from now on."""
+        self._transport.max_size = size  # type: ignore[attr-defined] # as above
+
     def pause_writing(self) -> None:
         """The other side does not read. aiohttp would wait for ever, and a closed connection stay open as long."""
         super().pause_writing()
@@ -114,6 +122,21 @@ class _Connection(web.RequestHandler):
         response = problem.reply()
         response.headers.update({HEADER: self._door.new_id(), "Server": SERVER})
         return response
+
+
+@contextlib.contextmanager
+def read_in_large_pieces(request: web.BaseRequest) -> Iterator[None]:
+    """Meanwhile the body is taken from its socket in as few pieces as it needs, if it said how large it is."""
+    size = min(request.content_length or 0, BODY_BYTES)
+    if size <= READ_BYTES or not isinstance(request.protocol, _Connection):
+        yield
+        return
+    request.content.set_read_chunk_size(size)
+    request.protocol.read_at_once(size)
+    try:
+        yield
+    finally:
+        request.protocol.read_at_once(READ_BYTES)
 
 
 class _Full(asyncio.Protocol):

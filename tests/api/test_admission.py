@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sidecar.api.admission import SMALL_BYTES, Admission
+from sidecar.api.admission import SMALL_BYTES, UNDECLARED_BYTES, Admission
 from sidecar.api.bodies import BodyLimits
 from sidecar.api.problem import HttpProblem
 from sidecar.api.taking import Taking
@@ -32,11 +32,11 @@ def test_body_of_unknown_length_takes_room_as_it_grows() -> None:
     admission = Admission(budget_bytes=LARGE)
     with admission.room(None) as room, admission.room(None) as other:
         for room_ in (room, other):
-            room_.hold(SMALL_BYTES)
+            room_.hold(UNDECLARED_BYTES)
         room.hold(LARGE // 2)
         room.hold(LARGE)
         with pytest.raises(HttpProblem):
-            other.hold(SMALL_BYTES + 1)
+            other.hold(UNDECLARED_BYTES + 1)
     with admission.room(LARGE):
         pass
 
@@ -47,7 +47,7 @@ def test_bodies_of_unknown_length_have_little_room_together_and_leave_the_rest_t
     with admission.room(None) as room, admission.room(None) as other:
         room.hold(LARGE)
         with pytest.raises(HttpProblem) as refused:
-            other.hold(SMALL_BYTES + 1)
+            other.hold(UNDECLARED_BYTES + 1)
         assert "Content-Length" in refused.value.detail
         assert (refused.value.kind.status, refused.value.headers["Retry-After"]) == (503, "1")
         with admission.room(LARGE), admission.room(LARGE):

@@ -8,10 +8,11 @@ import zlib
 from typing import Any
 
 import pytest
+from aiohttp import web
 from api_kit import Api, OpenApi, read_all
 
 from sidecar.api.bodies import BodyLimits
-from sidecar.api.door import DoorLimits
+from sidecar.api.door import BODY_BYTES, READ_BYTES, DoorLimits
 
 HEAD = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 PATIENT = DoorLimits(lingering_seconds=0.2)
@@ -128,6 +129,40 @@ async def test_chunked_body_within_the_limit_is_taken(api: Api, conversion: dict
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:5], body[5:]))
     came = await api.raw(HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks + b"0\r\n\r\n")
     assert came.startswith(b"HTTP/1.1 202 ")
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The size of each piece that connections were given."""
+    sizes: list[int] = []
+    take = web.RequestHandler.data_received
+
+    def note(self: web.RequestHandler, data: bytes) -> None:
+        sizes.append(len(data))
+        take(self, data)
+
+    monkeypatch.setattr(web.RequestHandler, "data_received", note)
+    return sizes
+
+
+async def test_large_pieces_are_for_bodies_that_said_how_large_they_are(api: Api, pieces: list[int]) -> None:
+    """Of others each connection may hold a few: a thousand must not take much memory together."""
+    body = b" " * 300_000 + b"[]"
+    sized = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    await api.raw(sized + chunked)
+    largest = max(pieces)
+    assert READ_BYTES < largest <= BODY_BYTES
+    last_large = max(number for number, size in enumerate(pieces) if size > READ_BYTES)
+    assert sum(pieces[: last_large + 1]) < len(sized) + BODY_BYTES
+    assert pieces[0] <= READ_BYTES
+
+
+async def test_body_that_is_refused_is_thrown_away_in_small_pieces(open_api: OpenApi, pieces: list[int]) -> None:
+    api = await open_api(bodies=BodyLimits(max_bytes=1_000), door=PATIENT)
+    came = await api.raw(HEAD + b"Content-Length: 300000\r\n\r\n" + b" " * 300_000)
+    assert problem(came) == (413, "body_too_large")
+    assert max(pieces) <= READ_BYTES
 
 
 async def test_many_large_bodies_at_once_are_all_refused(open_api: OpenApi) -> None:

@@ -21,7 +21,7 @@ POST_SECONDS = 0.3
 IDLE_SECONDS = 20
 """By then connections without use are closed."""
 
-MEMORY = 16 * 2**20
+MEMORY = 6 * 2**20
 """More than this is no noise of the allocator."""
 
 
@@ -48,7 +48,8 @@ class Line:
         self.posted += len(bodies)
 
     async def break_connections(self, count: int) -> None:
-        """So many faults, while orders come in."""
+        """So many faults, while orders come in. Connections from before end: they would be used for ever."""
+        await self.proxy.end()
         until = self.proxy.faults.total() + count
         self.proxy.breaking = True
         while self.proxy.faults.total() < until:
@@ -65,7 +66,7 @@ class Line:
             now = await vitals(self.sidecar.running, self.file)
             quiet = 0 if (now.sockets, now.tasks) < (best.sockets, best.tasks) else quiet + 1
             best = min(best, now, key=lambda one: (one.sockets, one.tasks))
-        return now
+        return best
 
 
 def _settings(there: Microsoft, proxy: FaultProxy, accounts: tuple[str, ...]) -> Json:
