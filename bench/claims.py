@@ -9,12 +9,13 @@ from statistics import median
 
 from bench.processes import GOAL
 from bench.store import ACCOUNT, NOW, opened
-from sidecar.core.batch import as_sent, ranges, used_identity, with_goals, with_seconds
+from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.instant import UnixMillis
 from sidecar.ports import Note
 from sidecar.store.sqlite.outbox import SqliteOutbox
 
 BATCH = 1_000
+REACH = SEARCH_SECONDS[0]
 
 
 async def claim_and_settle(outbox: SqliteOutbox) -> None:
@@ -22,8 +23,8 @@ async def claim_and_settle(outbox: SqliteOutbox) -> None:
     lanes = [lane for lane in outbox.lanes if lane.event == "purchase"]
     entries = await outbox.due(lanes, NOW, BATCH)
     candidates = with_goals(entries, {"purchase": GOAL})
-    used = await outbox.used_seconds(ranges(candidates, 60))
-    placed, left = with_seconds(candidates, used, NOW, 60)
+    used = await outbox.used_seconds(ranges(candidates, REACH))
+    placed, left = with_seconds(candidates, used, NOW, REACH)
     assert not left
     frozen = [as_sent(one.entry) for one in placed]
     claim = await outbox.claim(ACCOUNT, frozen, [used_identity(one) for one in placed], NOW, UnixMillis(NOW + 60_000))

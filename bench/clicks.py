@@ -152,7 +152,7 @@ async def claim(outbox: SqliteOutbox, attributor: Attributor) -> Claim:
     """The courier's way from due rows, with another look-up, to a claim that is fsynced."""
     entries = await attributor.sendable(ACCOUNT, GOAL, await outbox.due(outbox.lanes, NOW, BATCH))
     candidates = with_goals(entries, {EVENT: GOAL})
-    await outbox.used_seconds(ranges(candidates, 60))
+    await outbox.used_seconds(ranges(candidates, 0))
     frozen: list[Entry] = [one.entry._replace(sent_time=one.entry.time) for one in candidates]
     claimed = await outbox.claim(ACCOUNT, frozen, [identity(entry) for entry in frozen], NOW, LEASE_END)
     assert claimed is not None

@@ -19,7 +19,7 @@ from bench.store import ACCOUNT, NOW, RULES, opened
 from sidecar.api.answers import Judged, result_text, summary
 from sidecar.api.fresh import FreshRows
 from sidecar.api.rows import Rows
-from sidecar.core.batch import as_sent, ranges, used_identity, with_goals, with_seconds
+from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.body import parse
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Accepted, read
@@ -28,6 +28,7 @@ from sidecar.ports import Arrival, Note
 from sidecar.store.sqlite.outbox import SqliteOutbox
 
 ARRAY, BATCH = 100, 1_000
+REACH = SEARCH_SECONDS[0]
 ROUNDS = 21
 
 T = TypeVar("T")
@@ -88,8 +89,8 @@ async def send_off(outbox: SqliteOutbox, steps: Steps) -> None:
     """The same thousand, as one batch."""
     entries = await steps.wait("read what is due", outbox.due(outbox.lanes, NOW, BATCH))
     candidates = steps.time("goal and identity", lambda: with_goals(entries, {"purchase": GOAL}))
-    used = await steps.wait("seconds in use", outbox.used_seconds(ranges(candidates, 60)))
-    placed, _ = steps.time("give seconds", lambda: with_seconds(candidates, used, NOW, 60))
+    used = await steps.wait("seconds in use", outbox.used_seconds(ranges(candidates, REACH)))
+    placed, _ = steps.time("give seconds", lambda: with_seconds(candidates, used, NOW, REACH))
     frozen, identities = [as_sent(one.entry) for one in placed], [used_identity(one) for one in placed]
     until = UnixMillis(NOW + 60_000)
     claim = await steps.wait("claim", outbox.claim(ACCOUNT, frozen, identities, NOW, until))

@@ -14,7 +14,7 @@ from sidecar.core.conversion import Click, Conversion, Kind
 from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.erasure import Erasure, Found, Phase, Wanted
 from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
-from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.problem import Problem
 from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
@@ -270,8 +270,8 @@ class Outbox(Protocol):
         One whose visitor got a later click meanwhile stays as it is, due.
         """
 
-    async def used_seconds(self, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]) -> dict[int, set[UnixSeconds]]:
-        """For each identity the seconds in the given range that its claimed conversions have."""
+    async def used_seconds(self, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
+        """For each identity the seconds in the given ranges that its claimed conversions have."""
 
     async def claim(
         self,

@@ -5,6 +5,8 @@ from functools import lru_cache
 from typing import NewType
 
 UnixSeconds = NewType("UnixSeconds", int)
+SecondRange = tuple[UnixSeconds, UnixSeconds]
+"""The first and the last, both included."""
 """Whole seconds since 1970 UTC: a conversion's time, which Microsoft compares at this precision at best."""
 
 UnixMillis = NewType("UnixMillis", int)

@@ -5,6 +5,7 @@ import asyncio
 from rig import DAY, HOUR, MINUTE, Rig
 
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.ports import Arrival
 
 CLICK = "f894f652ea334e739002f7167ab8f8e3"
 NINETY_DAYS = 90 * DAY
@@ -22,6 +23,16 @@ async def test_two_orders_of_one_person_in_one_second_both_count(rig: Rig) -> No
     await rig.until_pending(0)
     assert len(await rig.ledger()) == 4
     assert {row["sent_time"] - at for row in rig.rows()} == {0, 1}
+    await rig.balance()
+
+
+async def test_order_whose_second_is_free_keeps_it(rig: Rig) -> None:
+    """The one that has to move goes around it."""
+    at = UnixSeconds(now_seconds(rig) - 100)
+    orders = [rig.order(msclkid=CLICK, time=UnixSeconds(at + late)) for late in (0, 0, 1)]
+    await rig.put([Arrival(order, rig.clock(), "request-1") for order in orders])
+    await rig.until_pending(0)
+    assert [row["sent_time"] - at for row in rig.rows()] == [0, 2, 1]
     await rig.balance()
 
 

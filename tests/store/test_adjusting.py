@@ -351,7 +351,7 @@ async def test_adjustment_uses_up_no_second_of_its_person(outbox: Outbox) -> Non
     assert claim is not None
     assert claim.kind is Kind.ADJUSTMENT
     sent_at = entries[0].sent_time or UnixSeconds(0)
-    assert await outbox.used_seconds({0: (UnixSeconds(0), sent_at)}) == {}
+    assert await outbox.used_seconds({0: [(UnixSeconds(sent_at - 3_600), UnixSeconds(sent_at + 3_600))]}) == {}
 
 
 # --- Which conversion ------------------------------------------------------------------------------------------------

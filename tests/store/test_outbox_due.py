@@ -161,13 +161,14 @@ async def test_used_seconds_are_those_of_claimed_conversions_of_the_identity(out
     await put(outbox, conversion("A", time=early), conversion("B", time=late), conversion("C", event="lead"))
     entries = await due(outbox)
     whole = (UnixSeconds(early - 60), UnixSeconds(late + 60))
-    assert await outbox.used_seconds({1: whole, 2: whole}) == {}
+    assert await outbox.used_seconds({1: [whole], 2: [whole]}) == {}
     purchases = [entry for entry in entries if entry.lane.event == "purchase"]
     frozen = [_frozen(entry, entry.time) for entry in purchases]
     await outbox.claim("main", frozen, [1, 1], NOW, later(MINUTE))
-    assert await outbox.used_seconds({1: whole, 2: whole}) == {1: {early, late}}
-    assert await outbox.used_seconds({1: (early, early)}) == {1: {early}}
-    assert await outbox.used_seconds({1: (UnixSeconds(early + 1), UnixSeconds(late - 1))}) == {}
+    assert await outbox.used_seconds({1: [whole], 2: [whole]}) == {1: {early, late}}
+    assert await outbox.used_seconds({1: [(early, early)]}) == {1: {early}}
+    assert await outbox.used_seconds({1: [(early, early), (late, late)]}) == {1: {early, late}}
+    assert await outbox.used_seconds({1: [(UnixSeconds(early + 1), UnixSeconds(late - 1))]}) == {}
     assert await outbox.used_seconds({}) == {}
 
 
@@ -186,7 +187,7 @@ async def test_second_is_free_again_only_when_nothing_can_have_been_sent_with_it
     assert taken is not None
     step = Again(later(HOUR), Reason.RETRYING, REFUSED, released=released, retries=1)
     await outbox.settle(taken, {entry.seq: step}, TAKEN, NOW)
-    assert await outbox.used_seconds({identity: (UnixSeconds(0), seconds(later(DAY)))}) == used
+    assert await outbox.used_seconds({identity: [(first_of_day(1), seconds(later(DAY)))]}) == used
 
 
 async def test_second_of_a_delivered_conversion_stays_used(outbox: Outbox) -> None:
@@ -195,4 +196,4 @@ async def test_second_of_a_delivered_conversion_stays_used(outbox: Outbox) -> No
     taken = await outbox.claim("main", [_frozen(entry, entry.time)], [7], NOW, later(MINUTE))
     assert taken is not None
     await outbox.settle(taken, {}, TAKEN, NOW)
-    assert await outbox.used_seconds({7: (entry.time, entry.time)}) == {7: {entry.time}}
+    assert await outbox.used_seconds({7: [(entry.time, entry.time)]}) == {7: {entry.time}}

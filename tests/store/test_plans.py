@@ -52,7 +52,7 @@ BOUNDED = {
     "releasing.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
 }
 
-LIST_OF_VALUES = re.compile(r"MATERIALIZE wanted|SCAN \d+ CONSTANT ROWS|SCAN CONSTANT ROW")
+LIST_OF_VALUES = re.compile(r"(MATERIALIZE|CO-ROUTINE) wanted|SCAN \d+ CONSTANT ROWS|SCAN CONSTANT ROW")
 """How the planner tells of bound values, before it walks through them."""
 
 SORTS_A_FEW = {
@@ -117,6 +117,8 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "reading.NEXT_DUE": "SEARCH entries USING INDEX entries_due (lane=? AND again=?)",
         "reading.FIRST_EXPIRY": "SEARCH entries USING INDEX entries_age",
         "intake.FIND_KEYS": "SEARCH e USING INDEX entries_key (key_hash=?)",
+        "reading.USED_SECONDS": "SEARCH e USING COVERING INDEX entries_identity "
+        "(<expr>=? AND identity=? AND sent_time>? AND sent_time<?)",
         "delivery.OPEN_BATCH": "SEARCH batches USING INDEX batches_open (account=? AND due_at<?)",
         "delivery.DELIVERED": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
         "delivery.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",

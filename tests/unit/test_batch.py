@@ -70,6 +70,15 @@ def test_row_without_a_free_second_in_reach_comes_back() -> None:
     assert (placed, left) == ([], candidates)
 
 
+def test_seconds_of_a_person_are_each_looked_up_in_one_range_only() -> None:
+    """A thousand orders of one click, a day to both sides, would else be millions of looks."""
+    times = (SECOND, SECOND + 1_000, SECOND + 50, SECOND + 120, SECOND)
+    candidates = with_goals([entry(seq, time) for seq, time in enumerate(times)], GOALS)
+    assert ranges(candidates, 60) == {
+        candidates[0].identity: [(SECOND - 60, SECOND + 180), (SECOND + 940, SECOND + 1_060)]
+    }
+
+
 def test_frozen_second_is_kept_and_others_move_around_it() -> None:
     frozen = entry(1, sent_time=SECOND, goal="Sidecar Purchase")
     assert place([entry(2), frozen]) == [SECOND + 1, SECOND]
@@ -86,7 +95,7 @@ def test_click_id_decides_who_a_row_stands_for_and_hashes_only_without_it() -> N
 
 def test_ranges_cover_every_time_of_an_identity() -> None:
     candidates = [Candidate(entry(1, SECOND), 7), Candidate(entry(2, SECOND + 100), 7)]
-    assert ranges(candidates, 60) == {7: (SECOND - 60, SECOND + 160)}
+    assert ranges(candidates, 60) == {7: [(SECOND - 60, SECOND + 160)]}
 
 
 @given(st.lists(st.integers(0, 30), max_size=60), st.sets(st.integers(-10, 40), max_size=30))

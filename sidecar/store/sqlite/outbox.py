@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, State, Step
-from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.ports import (
     Adjusting,
@@ -168,7 +168,7 @@ class SqliteOutbox:
     async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
         return await self.committer.write(lambda db: clicks.set_aside(db, asides, now))
 
-    async def used_seconds(self, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]) -> dict[int, set[UnixSeconds]]:
+    async def used_seconds(self, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
         return await self.due_reader.call(lambda db: reading.used_seconds(db, wanted))
 
     async def claim(

@@ -9,9 +9,10 @@ from typing import Any
 from sidecar.core.answer import Verdict
 from sidecar.core.conversion import Key, KeySource
 from sidecar.core.entry import Entry, Lane, State
-from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
+from sidecar.core.instant import MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixSeconds, millis
 from sidecar.core.record import Record
 from sidecar.ports import Backlog, Page, Query, Waiting, refusal
+from sidecar.store.sqlite.many import Many
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 SCAN_ROWS = 20_000
@@ -44,11 +45,17 @@ NEXT_DUE = """
     SELECT min(due_at) FROM entries WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ?"""
 
 # Which seconds of a person's conversions of a goal are taken.
-USED_SECONDS = """
-    SELECT e.identity, e.sent_time FROM json_each(?) AS wanted
-    JOIN entries e ON e.identity = wanted.value ->> 0
-        AND e.sent_time BETWEEN wanted.value ->> 1 AND wanted.value ->> 2
-    WHERE e.identity IS NOT NULL"""
+SLOT_BITS = 6
+"""The index of used seconds begins with `sent_time >> 6`: 64 seconds in each slot."""
+
+USED_SECONDS = Many(
+    "WITH wanted (slot, identity, first, last) AS (VALUES ",
+    4,
+    """)
+    SELECT e.identity, e.sent_time FROM wanted CROSS JOIN entries e
+    WHERE e.identity IS NOT NULL AND e.sent_time >> 6 = wanted.slot AND e.identity = wanted.identity
+        AND e.sent_time BETWEEN wanted.first AND wanted.last""",
+)
 
 FIRST_EXPIRY = "SELECT min(time) FROM entries WHERE state = 'pending'"
 
@@ -141,13 +148,16 @@ def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:
     return noted
 
 
-def used_seconds(
-    db: sqlite3.Connection, wanted: Mapping[int, tuple[UnixSeconds, UnixSeconds]]
-) -> dict[int, set[UnixSeconds]]:
-    """For each identity the seconds within its range that are taken."""
-    ranges = json.dumps([(identity, first, last) for identity, (first, last) in wanted.items()])
+def used_seconds(db: sqlite3.Connection, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
+    """For each identity the seconds within its ranges that are taken."""
+    looks = [
+        (slot, identity, first, last)
+        for identity, ranges in wanted.items()
+        for first, last in ranges
+        for slot in range(first >> SLOT_BITS, (last >> SLOT_BITS) + 1)
+    ]
     used: dict[int, set[UnixSeconds]] = {}
-    for identity, second in db.execute(USED_SECONDS, (ranges,)):
+    for identity, second in USED_SECONDS.execute(db, looks):
         used.setdefault(identity, set()).add(second)
     return used
 
