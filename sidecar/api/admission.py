@@ -12,8 +12,8 @@ from sidecar.ports import StorageUnavailable
 SMALL_BYTES = 64 * 1024
 """A body up to this size costs about a millisecond; it needs no turn."""
 
-UNDECLARED_BYTES = 4 * 1024
-"""A body that does not say how large it is takes room beyond this size: a hundred at once add up."""
+UNDECLARED_BYTES = 32 * 1024
+"""The same for a body that does not say how large it is: some hundred conversions."""
 
 RETRY = {"Retry-After": "1"}
 

@@ -1,6 +1,7 @@
 """Reading a body: JSON only, not compressed, not too large, not too slow. What it says is left to the handlers."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,12 +20,10 @@ class BodyLimits:
     seconds: float = 10.0
 
 
-async def read_json_bytes(
-    request: web.Request, limits: BodyLimits, hold: Callable[[int], None] = lambda size: None
-) -> bytes:
+async def read_json_bytes(request: web.Request, limits: BodyLimits, hold: Callable[[int], None] | None = None) -> bytes:
     """The body of a request that says it is JSON; HttpProblem otherwise, with the rest of the body left unread.
 
-    `hold` is told how large the body is so far, and may refuse to go on.
+    `hold` is told how large the body is so far, and may refuse to go on; without it the body is read in small pieces.
     """
     check_content(request, limits)
     await _invite(request)
@@ -52,7 +51,7 @@ def check_content(request: web.Request, limits: BodyLimits) -> None:
     _check_size(request.content_length or 0, limits)
 
 
-async def _read(request: web.Request, limits: BodyLimits, hold: Callable[[int], None]) -> bytes:
+async def _read(request: web.Request, limits: BodyLimits, hold: Callable[[int], None] | None) -> bytes:
     content = request.content
     if content.is_eof():  # all here already, as nearly always: no timer needed
         body = await content.read()
@@ -62,12 +61,13 @@ async def _read(request: web.Request, limits: BodyLimits, hold: Callable[[int], 
     size = 0
     try:
         async with asyncio.timeout(limits.seconds):
-            with read_in_large_pieces(request):
+            with contextlib.nullcontext() if hold is None else read_in_large_pieces(request):
                 while chunk := await content.readany():
                     chunks.append(chunk)
                     size += len(chunk)
                     _check_size(size, limits)
-                    hold(size)
+                    if hold is not None:
+                        hold(size)
         return b"".join(chunks)
     finally:
         chunks.clear()  # what is refused must not live as long as the traceback of the refusal

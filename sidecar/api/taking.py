@@ -36,9 +36,9 @@ class Taking:
 
     @classmethod
     def of(cls, limits: BodyLimits, doubt: Callable[[], str | None] = lambda: None) -> Self:
-        """Room for many bodies of the usual size, and for two of the largest, one where none says how large it is."""
-        budget = max(BUDGET_BYTES, 2 * limits.max_bytes)
-        return cls(limits, Admission(budget, undeclared_bytes=limits.max_bytes), doubt)
+        """Room for many bodies of the usual size, and for two of the largest, also where none says how large it is."""
+        two = 2 * limits.max_bytes
+        return cls(limits, Admission(max(BUDGET_BYTES, two), undeclared_bytes=two), doubt)
 
     def room(self, request: web.Request) -> Room:
         """Room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""

@@ -5,12 +5,13 @@ from functools import lru_cache
 from typing import NewType
 
 UnixSeconds = NewType("UnixSeconds", int)
-SecondRange = tuple[UnixSeconds, UnixSeconds]
-"""The first and the last, both included."""
 """Whole seconds since 1970 UTC: a conversion's time, which Microsoft compares at this precision at best."""
 
 UnixMillis = NewType("UnixMillis", int)
 """Milliseconds since 1970 UTC: everything the sidecar itself notes down."""
+
+SecondRange = tuple[UnixSeconds, UnixSeconds]
+"""The first and the last, both included."""
 
 EPOCH = UnixMillis(0)
 """Before everything that is noted down."""

@@ -87,9 +87,9 @@ async def _tell() -> None:
     """Count first: what follows takes tasks and memory of its own."""
     tasks = len(asyncio.all_tasks()) - 1
     gc.unfreeze()  # what was there at the start was put out of sight
-    for connection in [one for one in gc.get_objects() if isinstance(one, aiosqlite.Connection)]:
-        await connection.execute("PRAGMA shrink_memory")
     gc.collect()
+    for connection in [one for one in gc.get_objects() if issubclass(type(one), aiosqlite.Connection)]:
+        await connection.execute("PRAGMA shrink_memory")
     _give_back_freed()
     new = Path(sys.argv[1]).with_suffix(".new")
     new.write_text(json.dumps({"tasks": tasks, "memory": memory(os.getpid())}))

@@ -640,8 +640,8 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def both_know_the_seconds_that_are_used(self) -> None:
         used = self.model.used_seconds()
-        seconds_ = sorted(set().union(*used.values()))
-        around = [(UnixSeconds(second - 70), UnixSeconds(second + 70)) for second in seconds_]
+        times = {row.time for row in self.model.rows.values()}.union(*used.values())
+        around = [(UnixSeconds(time - 70), UnixSeconds(time + 70)) for time in sorted(times)]
         assert self.run(self.outbox.used_seconds(dict.fromkeys(self.identities.values(), around))) == used
 
     @rule(

@@ -323,3 +323,28 @@ async def test_newest_schema_is_made_once(tmp_path: Path) -> None:
     before = contents(tmp_path)
     await opened(path)
     assert contents(tmp_path).keys() == before.keys()
+
+
+async def test_schema_is_brought_up_to_date_where_nothing_can_be_sorted_in_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container without a folder for temporary files."""
+    stores: list[str] = []
+    carry_out = database._carry_out
+
+    def without_files(db: sqlite3.Connection, step: str, temp_store: str) -> None:
+        stores.append(temp_store)
+        if temp_store == "FILE":
+            step += "SELECT * FROM nowhere.table_in_a_file;"
+        try:
+            carry_out(db, step, temp_store)
+        except sqlite3.OperationalError as error:
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise
+
+    monkeypatch.setattr(database, "_carry_out", without_files)
+    await opened(tmp_path / "outbox.db")
+    assert stores == ["FILE", "MEMORY"] * (len(stores) // 2)
+    with sqlite3.connect(tmp_path / "outbox.db") as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (len(stores) // 2,)
+        assert db.execute("SELECT number FROM commits").fetchone() is not None

@@ -285,13 +285,33 @@ def _refuse_without_wal(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(db: sqlite3.Connection) -> None:
-    """Bring the schema up to date, one committed step at a time."""
+    """Bring the schema up to date, one committed step at a time.
+
+    A new index over millions of rows is sorted in temporary files, for a small container has no memory for it; in
+    memory all the same where there is no folder for them.
+    """
     version, steps = _schema_version(db), _schema_steps()
     for number, script in enumerate(steps[version:], start=version + 1):
-        db.executescript(
-            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
-            f"PRAGMA user_version = {number};\nCOMMIT;"
-        )
+        step = f"{script}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};"
+        try:
+            _carry_out(db, step, "FILE")
+        except sqlite3.OperationalError as error:
+            if code_of(error) & 0xFF != sqlite3.SQLITE_CANTOPEN:
+                raise
+            _carry_out(db, step, "MEMORY")
+
+
+def _carry_out(db: sqlite3.Connection, step: str, temp_store: str) -> None:
+    """One step of the schema in one transaction; as it was when it failed."""
+    db.execute(f"PRAGMA temp_store = {temp_store}")
+    try:
+        db.executescript(f"BEGIN IMMEDIATE;\n{step}\nCOMMIT;")
+    except sqlite3.Error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    finally:
+        db.execute("PRAGMA temp_store = MEMORY")
 
 
 def _schema_version(db: sqlite3.Connection) -> int:

@@ -44,10 +44,10 @@ WAITS = """
 NEXT_DUE = """
     SELECT min(due_at) FROM entries WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ?"""
 
-# Which seconds of a person's conversions of a goal are taken.
 SLOT_BITS = 6
 """The index of used seconds begins with `sent_time >> 6`: 64 seconds in each slot."""
 
+# Which seconds of a person's conversions of a goal are taken.
 USED_SECONDS = Many(
     "WITH wanted (slot, identity, first, last) AS (VALUES ",
     4,
