@@ -22,7 +22,7 @@ LIMIT = 2 * MEBIBYTE
 """`server.max_body`, as it is by default."""
 
 MOST_MEMORY = 24 * MEBIBYTE
-"""Bodies of unknown length may take 2 MiB together; the rest is what a hundred connections hold until they end."""
+"""Bodies of unknown length may take 4 MiB together; the rest is what a hundred connections hold until they end."""
 
 HEAD = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 META = {"note": "x" * 1_500}
