@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from outbox_building import NOW, SqliteHouse, orders, put, record_of
 
+from sidecar.store.sqlite import index_check, soundness
 from sidecar.store.sqlite import outbox as outbox_module
 from sidecar.store.sqlite.committer import StorageBroken
 from sidecar.store.sqlite.database import OutboxRefused, writer
@@ -138,15 +139,102 @@ async def test_damage_that_a_reader_meets_ends_the_committer(damaged: Path) -> N
             await running
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
 async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox_module, "CHECKED_FIRST_BYTES", 0)
-
-    def endless(path: Path, db: sqlite3.Connection) -> None:
-        db.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n").fetchall()
-
-    monkeypatch.setattr(outbox_module, "examine_whole", endless)
+    monkeypatch.setattr(soundness, "_CHECK_PAGES", ENDLESS)
     async with opened(tmp_path / "outbox.db") as outbox:
         checking = asyncio.create_task(outbox.check())
         await asyncio.sleep(0.1)
         checking.cancel()
         await asyncio.wait([checking])
+
+
+# --- Indexes of a large file -----------------------------------------------------------------------------------------
+
+CHANGES = {
+    "batches_open": "INSERT INTO batches (account, rows, token, leased, due_at, created_at, sent_at) "
+    "VALUES ('main', 1, 1, 0, 1, 1, 1)",
+    "clicks_late": "INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at) "
+    "VALUES (1, 'v', 'c', 1, 90000000000)",
+    "clicks_msclkid": "INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at) "
+    "VALUES (1, 'v', 'c', 1, 1)",
+    "clicks_visitor": "INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at) "
+    "VALUES (1, 'v', 'c', 1, 1)",
+    "entries_age": "UPDATE entries SET time = time + 1 WHERE seq = 2345",
+    "entries_awaiting": "UPDATE entries SET original = 1, reason = 'awaiting_original' WHERE seq = 2345",
+    "entries_batch": "UPDATE entries SET claimed = 1, batch_id = 7 WHERE seq = 2345",
+    "entries_due": "UPDATE entries SET due_at = due_at + 1 WHERE seq = 2345",
+    "entries_ended": "UPDATE entries SET state = 'dead' WHERE seq = 2345",
+    "entries_identity": "UPDATE entries SET identity = 7, sent_time = time WHERE seq = 2345",
+    "entries_key": "UPDATE entries SET key_hash = 7 WHERE seq = 2345",
+    "entries_original": "UPDATE entries SET original = 1 WHERE seq = 2345",
+    "entries_visitor": "UPDATE entries SET visitor = 1, reason = 'no_click' WHERE seq = 2345",
+    "erasures_open": "INSERT INTO erasures (subject, retract, phase, last_seq, requested_at) "
+    "VALUES ('email', 0, 'rows', 1, 1)",
+}
+"""For each index something that it ought to lead to afterwards."""
+
+
+@pytest.fixture
+async def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of several slices, large as far as we are concerned, and no rest between them."""
+    for module in (outbox_module, soundness):
+        monkeypatch.setattr(module, "CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(index_check, "REST", 0)
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    for start in range(0, 2_500, 500):
+        await put(outbox, *orders(500, start))
+    await house.close()
+    return house.path
+
+
+def change_behind(path: Path, index: str, change: str) -> None:
+    """Carry out `change` without the index, and give the index back as it was."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        kept = db.execute("SELECT * FROM sqlite_schema WHERE name = ?", (index,)).fetchone()
+        db.execute("DELETE FROM sqlite_schema WHERE name = ?", (index,))
+        db.commit()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute(change).rowcount == 1
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", kept)
+        db.commit()
+
+
+async def test_sound_indexes_of_a_large_file_say_nothing(many: Path) -> None:
+    async with opened(many) as outbox, asyncio.timeout(60):
+        running = asyncio.create_task(outbox.committer.run())
+        await outbox.check()
+        assert not running.done()
+        await put(outbox, *orders(1, 9_000))
+        outbox.committer.stop()
+        await running
+
+
+@pytest.mark.parametrize("index", CHANGES)
+async def test_row_that_an_index_lacks_ends_the_committer_and_refuses_the_next_start(many: Path, index: str) -> None:
+    change_behind(many, index, CHANGES[index])
+    async with opened(many) as outbox:
+        running = asyncio.create_task(outbox.committer.run())
+        await outbox.check()
+        with pytest.raises(StorageBroken, match=f"is missing from index {index}"):
+            await running
+    assert f"missing from index {index}" in await refusal(many)
+
+
+async def test_every_index_is_searched_by_itself_and_never_through_a_whole_table(many: Path) -> None:
+    with contextlib.closing(sqlite3.connect(many)) as db:
+        indexes = dict(db.execute(index_check._INDEXES).fetchall())
+        assert indexes.keys() == CHANGES.keys()
+        for name, sql in indexes.items():
+            table, search = index_check._search(name, sql)
+            ends = db.execute("EXPLAIN QUERY PLAN " + index_check._ENDS.format(table)).fetchall()
+            assert sum("SEARCH" in row[3] for row in ends) == 2
+            steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {search}", (0, 1_000))]
+            assert not [step for step in steps if "SCAN" in step], steps
+            assert any(f"INDEX {name} " in step and "rowid=?" in step for step in steps), steps

@@ -39,7 +39,7 @@ from sidecar.store.sqlite.intake import known_results, write_arrivals
 from sidecar.store.sqlite.soundness import (
     CHECKED_FIRST_BYTES,
     LastCommit,
-    examine_whole,
+    examine_beside_work,
     examined,
     last_commit,
 )
@@ -122,7 +122,7 @@ class SqliteOutbox:
             return
         async with reader(self._path) as database:
             try:
-                await database.call(lambda db: examine_whole(self._path, db))
+                await examine_beside_work(self._path, database)
             except OutboxRefused as refused:
                 self._last.note_damage(str(refused))
                 self.committer.damaged(refused)
