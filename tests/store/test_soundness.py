@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from outbox_building import NOW, SqliteHouse, orders, put, record_of
 
-from sidecar.store.sqlite import index_check, soundness
 from sidecar.store.sqlite import outbox as outbox_module
+from sidecar.store.sqlite import sliced_check, soundness
 from sidecar.store.sqlite.committer import StorageBroken
 from sidecar.store.sqlite.database import OutboxRefused, writer
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
@@ -144,7 +144,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox_module, "CHECKED_FIRST_BYTES", 0)
-    monkeypatch.setattr(soundness, "_CHECK_PAGES", ENDLESS)
+    monkeypatch.setattr(sliced_check, "_TABLES", ENDLESS)
     async with opened(tmp_path / "outbox.db") as outbox:
         checking = asyncio.create_task(outbox.check())
         await asyncio.sleep(0.1)
@@ -183,7 +183,7 @@ async def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of several slices, large as far as we are concerned, and no rest between them."""
     for module in (outbox_module, soundness):
         monkeypatch.setattr(module, "CHECKED_FIRST_BYTES", 0)
-    monkeypatch.setattr(index_check, "REST", 0)
+    monkeypatch.setattr(sliced_check, "REST", 0)
     house = SqliteHouse(tmp_path)
     outbox = await house.open()
     for start in range(0, 2_500, 500):
@@ -222,19 +222,44 @@ async def test_row_that_an_index_lacks_ends_the_committer_and_refuses_the_next_s
     async with opened(many) as outbox:
         running = asyncio.create_task(outbox.committer.run())
         await outbox.check()
-        with pytest.raises(StorageBroken, match=f"is missing from index {index}"):
+        with pytest.raises(StorageBroken, match=f"missing from index {index}"):
             await running
     assert f"missing from index {index}" in await refusal(many)
 
 
 async def test_every_index_is_searched_by_itself_and_never_through_a_whole_table(many: Path) -> None:
     with contextlib.closing(sqlite3.connect(many)) as db:
-        indexes = dict(db.execute(index_check._INDEXES).fetchall())
-        assert indexes.keys() == CHANGES.keys()
-        for name, sql in indexes.items():
-            table, search = index_check._search(name, sql)
-            ends = db.execute("EXPLAIN QUERY PLAN " + index_check._ENDS.format(table)).fetchall()
-            assert sum("SEARCH" in row[3] for row in ends) == 2
-            steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {search}", (0, 1_000))]
+        indexes = db.execute("SELECT tbl_name, name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
+        searched = {name: sliced_check.search(table, name, sql) for table, name, sql in indexes.fetchall()}
+        assert searched.keys() == CHANGES.keys()
+        small, [entries] = sliced_check.tables(db)
+        assert (entries.name, entries.first, entries.last) == ("entries", 1, 2_500)
+        assert len(small) == db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()[0] - 1
+        for name, search in searched.items():
+            steps = plan(db, search)
             assert not [step for step in steps if "SCAN" in step], steps
             assert any(f"INDEX {name} " in step and "rowid=?" in step for step in steps), steps
+        assert plan(db, entries.read) == ["SEARCH entries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]
+        ends = db.execute("EXPLAIN QUERY PLAN " + sliced_check._ENDS.format("entries")).fetchall()
+        assert [row[3] for row in ends if "entries" in row[3]] == ["SEARCH entries", "SEARCH entries"]
+
+
+def plan(db: sqlite3.Connection, statement: str) -> list[str]:
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", (0, 1_000))]
+
+
+async def test_row_of_a_large_table_is_read_to_its_end(many: Path) -> None:
+    """Also where it goes on in pages of its own, which no index leads to."""
+    with contextlib.closing(sqlite3.connect(many)) as db:
+        db.execute("UPDATE entries SET message = ? WHERE seq = 2345", ("x" * 20_000,))
+        db.commit()
+    content = bytearray(many.read_bytes())
+    going_on = [at for at in range(0, len(content), 4_096) if content[at + 4 : at + 4_096] == b"x" * 4_092]
+    content[going_on[0] : going_on[0] + 4] = b"\xff" * 4  # the number of the page after it
+    many.write_bytes(content)
+    async with opened(many) as outbox:
+        running = asyncio.create_task(outbox.committer.run())
+        await outbox.check()
+        with pytest.raises(StorageBroken):
+            await running
+    assert "is damaged" in await refusal(many)

@@ -11,20 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.store.sqlite.database import Database, OutboxRefused, claim_file, fsync, quoted
-from sidecar.store.sqlite.index_check import lacking
+from sidecar.store.sqlite import sliced_check
+from sidecar.store.sqlite.database import Database, OutboxRefused, claim_file, fsync, is_damage, quoted
 
 CHECKED_FIRST_BYTES = 64 * 2**20
 """Up to this size the whole file is checked before it is used, within a second; a larger one beside the work.
 
-SQLite's integrity_check took 8 to 12 ms a MiB, its quick_check 1.2, which leaves the indexes out (two cores).
+SQLite's integrity_check took 8 to 12 ms a MiB (measured on machines with two cores).
 """
 
 COUNT_COMMIT = "UPDATE commits SET number = number + 1 RETURNING number"
 _READ_COMMITS = "SELECT number FROM commits"
 _HAS_COMMITS = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'commits')"
-_CHECK_WHOLE = "PRAGMA integrity_check(1)"
-_CHECK_PAGES = "PRAGMA quick_check(1)"
+_CHECK = "PRAGMA integrity_check(1)"
 
 
 @dataclass(slots=True)
@@ -96,7 +95,7 @@ def _examined(path: Path, noted: int) -> sqlite3.Connection:
     try:
         _examine_end(path, noted, _commits(db))
         if path.stat().st_size <= CHECKED_FIRST_BYTES:
-            _examine(path, db, _CHECK_WHOLE)
+            _examine_whole(path, db)
     except sqlite3.DatabaseError as error:
         db.close()
         raise _refused(path, str(error)) from error
@@ -106,17 +105,22 @@ def _examined(path: Path, noted: int) -> sqlite3.Connection:
     return db
 
 
-async def examine_beside_work(path: Path, database: Database) -> None:
-    """Check every page, then little by little every index; OutboxRefused when something is damaged."""
-    await database.call(lambda db: _examine(path, db, _CHECK_PAGES))
-    if lost := await lacking(database):
-        raise _refused(path, str(lost))
-
-
-def _examine(path: Path, db: sqlite3.Connection, check: str) -> None:
-    [verdict] = db.execute(check).fetchone()
+def _examine_whole(path: Path, db: sqlite3.Connection) -> None:
+    [verdict] = db.execute(_CHECK).fetchone()
     if verdict != "ok":
         raise _refused(path, " ".join(str(verdict).split()))
+
+
+async def examine_beside_work(path: Path, database: Database) -> None:
+    """Check every row little by little; OutboxRefused when something is damaged."""
+    try:
+        found = await sliced_check.damage(database)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        found = str(error)
+    if found is not None:
+        raise _refused(path, found)
 
 
 def _reading(path: Path) -> str:
