@@ -2,7 +2,9 @@
 
 from decimal import Decimal
 
-from sidecar.core.conversion import Conversion
+import pytest
+
+from sidecar.core.conversion import Conversion, Key, KeySource
 from sidecar.core.instant import UnixSeconds
 
 CONVERSION = Conversion(
@@ -22,7 +24,7 @@ CONVERSION = Conversion(
 
 def test_natural_key_and_content_are_those_of_the_first_version() -> None:
     assert CONVERSION.key().digest == "ddb6f926bf7a4c30d2b1c7bdb3f1997d"
-    assert CONVERSION.key().hash == -2470513400749601744
+    assert CONVERSION.key().older_hash == -2470513400749601744
     assert CONVERSION.content() == "8b21d6039471b263fe74aa3add3ccd79"
 
 
@@ -30,3 +32,40 @@ def test_visitor_is_part_of_both_where_there_is_one() -> None:
     one, other = CONVERSION._replace(visitor_id="v-1"), CONVERSION._replace(visitor_id="v-2")
     assert len({each.key().digest for each in (CONVERSION, one, other)}) == 3
     assert len({each.content() for each in (CONVERSION, one, other)}) == 3
+
+
+def of_order(order_id: str, account: str = "main", event: str = "purchase") -> int:
+    key = Key.of(KeySource.ORDER, account, event, order_id)
+    assert key.hash is not None
+    return key.hash
+
+
+def test_hashes_are_those_of_the_version_that_keeps_neighbours_together() -> None:
+    assert of_order("ORDER-10012345") == 2550941027600405315
+    assert of_order("") == 6016280067384020477
+    assert CONVERSION.key().hash == -4065936454342846449
+
+
+def test_orders_that_count_up_lie_together_and_each_has_a_hash_of_its_own() -> None:
+    hashes = {of_order(f"ORDER-10012{number:03d}") for number in range(1_000)}
+    assert len(hashes) == 1_000
+    assert len({number >> 24 for number in hashes}) == 1
+
+
+def test_what_sets_orders_apart_elsewhere_keeps_them_apart() -> None:
+    near = of_order("ORDER-10012345") >> 24
+    others = [of_order("ORDER-10013345"), of_order("ORDER-10012345", account="other"), of_order("ORDER-10012345 ")]
+    others += [of_order("ORDER-10012345", event="lead"), of_order("345"), of_order("45"), of_order("5")]
+    assert near not in {number >> 24 for number in others}
+    assert len(set(others)) == len(others)
+
+
+@pytest.mark.parametrize("order_id", ["1", "12", "№ 4711", "订单一二三", "🛒🛒🛒", "x" * 200])
+def test_hash_of_any_id_fits_into_64_bits(order_id: str) -> None:
+    assert -(2**63) <= of_order(order_id) < 2**63
+
+
+def test_hash_shows_nothing_of_the_id() -> None:
+    """An erasure leaves it: the end of the id must not stand in it."""
+    ends = {of_order(f"ORDER-{head}-345") & 0xFFFFFF for head in range(100)}
+    assert len(ends) == 100

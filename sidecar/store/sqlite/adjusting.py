@@ -3,7 +3,6 @@
 All of it inside one transaction of the committer, so that neither a claim nor a settlement can come between.
 """
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from sidecar.core.adjustment import (
     Wait,
     decide,
 )
-from sidecar.core.conversion import AdjustmentType, Key, KeySource, Kind, matched_by, plain_decimal
+from sidecar.core.conversion import AdjustmentType, Kind, matched_by, plain_decimal
 from sidecar.core.entry import Lane, Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
 from sidecar.core.problem import Problem
@@ -160,9 +159,7 @@ class Writing:
 
     def _of_order(self, order_id: str, event: str | None) -> list[int]:
         lanes = {(lane.account, lane.event) for lane in self.lanes if event in (None, lane.event)}
-        keys = [Key.of(KeySource.ORDER, *lane, order_id) for lane in lanes]
-        wanted = json.dumps([(key.hash, key.digest) for key in keys])
-        return [row[0] for row in self.db.execute(OF_ORDER, (wanted,))]
+        return [row[0] for row in self.db.execute(OF_ORDER, (reading.order_keys(order_id, lanes),))]
 
     def _record(self, seq: int) -> Record | None:
         return reading.get(self.db, seq)
@@ -175,7 +172,8 @@ class Writing:
         if key is None:
             row = self.db.execute(KNOWN_CONTENT, (meant.original, content)).fetchone()
         else:
-            row = self.db.execute(KNOWN_KEY, (key.hash, key.digest)).fetchone()
+            found = (self.db.execute(KNOWN_KEY, (each, key.digest)).fetchone() for each in (key.hash, key.older_hash))
+            row = next(filter(None, found), None)
         if row is None:
             return None
         record = self._record(row[0])

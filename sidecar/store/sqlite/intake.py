@@ -51,20 +51,23 @@ class _Known:
 
 
 def write_arrivals(
-    db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int]
+    db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int], *, older_keys: bool
 ) -> list[PutResult]:
-    """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores."""
+    """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores.
+
+    `older_keys` says that there may be rows under the older hash of their key.
+    """
     drafts = [Draft.of(arrival) for arrival in arrivals]
-    group = _Group(db, lanes, _known_keys(db, drafts), _last_seq(db))
+    group = _Group(db, lanes, _known_keys(db, drafts, older_keys), _last_seq(db))
     results = [group.put(draft) for draft in drafts]
     group.write()
     return results
 
 
-def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
+def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, older_keys: bool) -> list[PutResult] | None:
     """Replayed or Conflict for each of `arrivals`, without writing; None when one of them would have to be written."""
     drafts = [Draft.of(arrival) for arrival in arrivals]
-    known = _known_keys(db, drafts)
+    known = _known_keys(db, drafts, older_keys)
     results = [_known_result(draft, known) for draft in drafts]
     found = [result for result in results if result is not None]
     return list(found) if len(found) == len(results) else None
@@ -134,8 +137,10 @@ def _same(draft: Draft, known: _Known) -> bool:
     return times_agree and draft.content == known.content
 
 
-def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str, _Known]:
+def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft], older_keys: bool) -> dict[str, _Known]:
     hashes = [draft.key.hash for draft in drafts if draft.key.hash is not None]
+    if older_keys:
+        hashes += [draft.key.older_hash for draft in drafts if draft.key.older_hash is not None]
     rows = db.execute(FIND_KEYS, (json.dumps(hashes),)) if hashes else ()
     return {row[0]: _known(row) for row in rows}
 

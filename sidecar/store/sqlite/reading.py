@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -77,6 +77,12 @@ BY_KEYS = f"""
     JOIN entries e ON e.key_hash = wanted.value ->> 0 AND e.key_digest = wanted.value ->> 1
     JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
     ORDER BY e.seq DESC"""  # noqa: S608 - constants only
+
+# Whether the last row that was stored under the older hash of its key, or one before it, is still there.
+OLDER_KEYS = """
+    SELECT EXISTS (
+        SELECT 1 FROM facts
+        WHERE name = 'older_keys' AND CAST(value AS INTEGER) >= (SELECT min(seq) FROM entries))"""
 
 # The newest row of any state, to begin a list with.
 NEWEST = "SELECT max(seq) FROM entries"
@@ -203,9 +209,19 @@ def find(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
 def _of_order(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
     """The few rows of one order id, found by their keys."""
     events = {(lane.account, lane.event) for lane in lanes if _lane_fits(lane, query)}
-    keys = [Key.of(KeySource.ORDER, account, event, query.order_id or "") for account, event in events]
-    rows = db.execute(BY_KEYS, (json.dumps([(key.hash, key.digest) for key in keys]),))
+    rows = db.execute(BY_KEYS, (order_keys(query.order_id or "", events),))
     return _page([record for row in rows if _fits(record := record_of(row), query)], query.limit)
+
+
+def order_keys(order_id: str, events: Iterable[tuple[str, str]]) -> str:
+    """Every hash and digest that the order may lie under, as JSON; `events` are those it may be of, with accounts."""
+    keys = [Key.of(KeySource.ORDER, account, event, order_id) for account, event in events]
+    return json.dumps([(hash_, key.digest) for key in keys for hash_ in {key.hash, key.older_hash}])
+
+
+def has_older_keys(db: sqlite3.Connection) -> bool:
+    """Whether there may be rows under the older hash of their key."""
+    return bool(db.execute(OLDER_KEYS).fetchone()[0])
 
 
 def _walked(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
