@@ -26,7 +26,7 @@ async def claim_and_settle(outbox: SqliteOutbox) -> None:
     used = await outbox.used_seconds(ranges(candidates, REACH))
     placed, left = with_seconds(candidates, used, NOW, REACH)
     assert not left
-    frozen = [as_sent(one.entry) for one in placed]
+    frozen = [as_sent(one) for one in placed]
     claim = await outbox.claim(ACCOUNT, frozen, [used_identity(one) for one in placed], NOW, UnixMillis(NOW + 60_000))
     assert claim is not None
     assert len(claim.entries) == BATCH

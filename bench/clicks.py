@@ -18,9 +18,8 @@ from time import perf_counter
 
 from sidecar.attributor import Attributor
 from sidecar.core.attribution import AttributionRules, GoalTraits
-from sidecar.core.batch import identity, ranges, with_goals
+from sidecar.core.batch import as_sent, ranges, with_goals
 from sidecar.core.conversion import Conversion, visitor_hash
-from sidecar.core.entry import Entry
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.ports import Arrival, Claim, Note
 from sidecar.store.sqlite.clicks import SqliteClicks
@@ -153,8 +152,8 @@ async def claim(outbox: SqliteOutbox, attributor: Attributor) -> Claim:
     entries = await attributor.sendable(ACCOUNT, GOAL, await outbox.due(outbox.lanes, NOW, BATCH))
     candidates = with_goals(entries, {EVENT: GOAL})
     await outbox.used_seconds(ranges(candidates, 0))
-    frozen: list[Entry] = [one.entry._replace(sent_time=one.entry.time) for one in candidates]
-    claimed = await outbox.claim(ACCOUNT, frozen, [identity(entry) for entry in frozen], NOW, LEASE_END)
+    frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]
+    claimed = await outbox.claim(ACCOUNT, frozen, identities, NOW, LEASE_END)
     assert claimed is not None
     assert all(entry.clicked_at is not None for entry in claimed.entries)
     return claimed

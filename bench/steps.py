@@ -91,7 +91,7 @@ async def send_off(outbox: SqliteOutbox, steps: Steps) -> None:
     candidates = steps.time("goal and identity", lambda: with_goals(entries, {"purchase": GOAL}))
     used = await steps.wait("seconds in use", outbox.used_seconds(ranges(candidates, REACH)))
     placed, _ = steps.time("give seconds", lambda: with_seconds(candidates, used, NOW, REACH))
-    frozen, identities = [as_sent(one.entry) for one in placed], [used_identity(one) for one in placed]
+    frozen, identities = [as_sent(one) for one in placed], [used_identity(one) for one in placed]
     until = UnixMillis(NOW + 60_000)
     claim = await steps.wait("claim", outbox.claim(ACCOUNT, frozen, identities, NOW, until))
     steps.time("encode for Microsoft", lambda: wire.encode(claim.entries))

@@ -264,7 +264,7 @@ class Courier:
             candidates = await self._placed(candidates)
         now = self.now()
         self.gates.probing(self.account, goal.name, now)
-        frozen, identities = [as_sent(one.entry) for one in candidates], [used_identity(one) for one in candidates]
+        frozen, identities = [as_sent(one) for one in candidates], [used_identity(one) for one in candidates]
         claim = await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules))
         if claim is not None:
             self.attributor.found(goal.name, claim.entries)

@@ -19,37 +19,41 @@ TROUBLED_ROWS = 20
 
 
 class Candidate(NamedTuple):
-    """An entry with its goal, and the 64-bit identity under which Microsoft would take it for a repeat."""
+    """An entry, its goal, and the 64-bit identity under which Microsoft would take it for a repeat."""
 
     entry: Entry
+    goal: str
     identity: int
 
 
 def with_goals(entries: Sequence[Entry], goals: Mapping[str, str]) -> list[Candidate]:
     """Each entry with the goal its event is mapped to now; one that is frozen keeps the goal it was sent with."""
-    named = [entry if entry.goal else entry.sent_as(goals[entry.lane.event], entry.sent_time) for entry in entries]
-    return [Candidate(entry, identity(entry)) for entry in named]
+    named = [(entry, entry.goal or goals[entry.lane.event]) for entry in entries]
+    return [Candidate(entry, goal, identity(entry, goal)) for entry, goal in named]
 
 
 def of_one_goal(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that go to the first one's goal: where a goal is in trouble, only its own rows are in that request."""
-    return [candidate for candidate in candidates if candidate.entry.goal == candidates[0].entry.goal]
+    return [candidate for candidate in candidates if candidate.goal == candidates[0].goal]
 
 
-def identity(entry: Entry) -> int:
+def identity(entry: Entry, goal: str) -> int:
     """A signed 64-bit hash of account, goal and person: with an equal time Microsoft keeps only the first.
 
     The click id where there is one, since Microsoft's documentation names it alone; else the hashes.
     https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions
     """
     person = entry.msclkid or f"{entry.email_sha256}/{entry.phone_sha256}"
-    text = f"{entry.lane.account}\n{entry.goal}\n{person}"
+    text = f"{entry.lane.account}\n{goal}\n{person}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def as_sent(entry: Entry) -> Entry:
-    """The entry with the second it is sent with: its own, where none was chosen."""
-    return entry if entry.sent_time is not None else entry.sent_as(entry.goal, entry.time)
+def as_sent(candidate: Candidate) -> Entry:
+    """The entry with the goal and the second it is sent with: its own second, where none was chosen."""
+    entry = candidate.entry
+    if entry.goal is not None and entry.sent_time is not None:
+        return entry
+    return entry.sent_as(candidate.goal, entry.time if entry.sent_time is None else entry.sent_time)
 
 
 def used_identity(candidate: Candidate) -> int | None:
@@ -60,7 +64,7 @@ def used_identity(candidate: Candidate) -> int | None:
 def ranges(candidates: Sequence[Candidate], reach: int) -> dict[int, list[SecondRange]]:
     """For each identity the seconds that matter: around the times of its unfrozen entries, `reach` to both sides."""
     found: dict[int, list[SecondRange]] = {}
-    for entry, person in candidates:
+    for entry, _, person in candidates:
         if entry.sent_time is None:
             around = UnixSeconds(entry.time - reach), UnixSeconds(entry.time + reach)
             found.setdefault(person, []).append(around)
@@ -85,14 +89,18 @@ def with_seconds(
 
     Two orders of one person in one second both count this way: the later one is moved by whole seconds.
     """
-    several = {person for person, n in Counter(person for _, person in candidates).items() if n > 1 or used.get(person)}
+    several = {
+        person
+        for person, n in Counter(candidate.identity for candidate in candidates).items()
+        if n > 1 or used.get(person)
+    }
     taken = {person: Seconds(used.get(person, ())) for person in several}
-    for entry, person in candidates:
+    for entry, _, person in candidates:
         if entry.sent_time is not None and person in taken:
             taken[person].take(entry.sent_time)
     placed, left = [], []
     for candidate in candidates:
-        entry, person = candidate
+        entry, goal, person = candidate
         second = entry.sent_time
         if second is None:
             mine = taken.get(person)  # None where nothing else is this person's, as of nearly all
@@ -102,7 +110,7 @@ def with_seconds(
                 continue
             if mine is not None:
                 mine.take(second)
-        placed.append(Candidate(entry.sent_as(entry.goal, second), person))
+        placed.append(Candidate(entry.sent_as(goal, second), goal, person))
     return placed, left
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from promises import Show
 
 from sidecar.core.answer import Taken
-from sidecar.core.batch import identity, with_goals
-from sidecar.core.entry import Delivered, Entry, Lane, next_step
+from sidecar.core.batch import as_sent, with_goals
+from sidecar.core.entry import Delivered, Lane, next_step
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.wire import decode
 from sidecar.ports import Claim, Note
@@ -58,13 +58,9 @@ def outbox_of(rows: int) -> sqlite3.Connection:
 
 
 def claimed(db: sqlite3.Connection, now: UnixMillis) -> Claim | None:
-    entries = [one.entry for one in with_goals(due(db, [LANE], now, 1_000), {"purchase": "Goal"})]
-    timed = [frozen(entry) for entry in entries]
-    return delivery.take(db, "main", timed, [identity(entry) for entry in timed], now, UnixMillis(now + 1))
-
-
-def frozen(entry: Entry) -> Entry:
-    return entry._replace(sent_time=entry.time)
+    candidates = with_goals(due(db, [LANE], now, 1_000), {"purchase": "Goal"})
+    frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]
+    return delivery.take(db, "main", frozen, identities, now, UnixMillis(now + 1))
 
 
 def answer(errors: Errors) -> bytes:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from sidecar.core.batch import identity, with_goals
+from sidecar.core.batch import as_sent, with_goals
 from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Entry, Fault
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
@@ -86,11 +86,9 @@ async def claim(
     outbox: Outbox, entries: Sequence[Entry], now: UnixMillis = NOW, lease: int = MINUTE, account: str = "main"
 ) -> Claim | None:
     """The way the courier claims: goal from the mapping, each with its own second where none was frozen."""
-    frozen = [
-        candidate.entry._replace(sent_time=candidate.entry.sent_time or candidate.entry.time)
-        for candidate in with_goals(entries, GOALS)
-    ]
-    return await outbox.claim(account, frozen, [identity(entry) for entry in frozen], now, later(lease, now))
+    candidates = with_goals(entries, GOALS)
+    frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]
+    return await outbox.claim(account, frozen, identities, now, later(lease, now))
 
 
 async def claimed(outbox: Outbox, now: UnixMillis = NOW, limit: int = 1_000, lease: int = MINUTE) -> Claim:

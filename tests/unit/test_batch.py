@@ -29,12 +29,12 @@ def place(
 
 
 def test_goal_comes_from_the_mapping_of_the_moment() -> None:
-    assert with_goals([entry()], GOALS)[0].entry.goal == "Sidecar Purchase"
+    assert with_goals([entry()], GOALS)[0].goal == "Sidecar Purchase"
 
 
 def test_frozen_entry_keeps_the_goal_it_was_sent_with() -> None:
     frozen = entry(goal="Old name", sent_time=SECOND)
-    assert with_goals([frozen], GOALS)[0].entry.goal == "Old name"
+    assert with_goals([frozen], GOALS)[0].goal == "Old name"
 
 
 def test_used_seconds_of_a_person_are_read_once_for_all_orders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,16 +85,16 @@ def test_frozen_second_is_kept_and_others_move_around_it() -> None:
 
 
 def test_click_id_decides_who_a_row_stands_for_and_hashes_only_without_it() -> None:
-    def of(**fields: object) -> int:
-        return identity(entry(goal="G", **fields))
+    def of(goal: str = "G", **fields: object) -> int:
+        return identity(entry(**fields), goal)
 
     assert of(email_sha256="a" * 64) == of(email_sha256="b" * 64)
     assert of(msclkid=None, email_sha256="a" * 64) != of(msclkid=None, email_sha256="b" * 64)
-    assert of() != identity(entry(goal="H"))
+    assert of() != of("H")
 
 
 def test_ranges_cover_every_time_of_an_identity() -> None:
-    candidates = [Candidate(entry(1, SECOND), 7), Candidate(entry(2, SECOND + 100), 7)]
+    candidates = [Candidate(entry(1, SECOND), "G", 7), Candidate(entry(2, SECOND + 100), "G", 7)]
     assert ranges(candidates, 60) == {7: [(SECOND - 60, SECOND + 160)]}
 
 

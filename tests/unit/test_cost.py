@@ -112,7 +112,7 @@ def test_freezing_and_encoding_a_batch_takes_few_calls_a_row() -> None:
         ranges(candidates, 0)
         placed, left = with_seconds(candidates, {}, NOW, 0)
         assert not left
-        frozen = [as_sent(one.entry) for one in placed]
+        frozen = [as_sent(one) for one in placed]
         assert len([used_identity(one) for one in placed]) == ROWS
         wire.encode(frozen)
 

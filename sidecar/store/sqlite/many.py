@@ -44,6 +44,12 @@ class Many:
             returned += db.execute(self.text(len(part)), tuple(chain.from_iterable(part))).fetchall()
         return returned
 
+    def change(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> int:
+        """Carry it out for all `rows`; how many rows of the table it changed."""
+        before = db.total_changes  # a cursor counts nothing where a statement begins with WITH
+        self.execute(db, rows)
+        return db.total_changes - before
+
 
 def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
     """The rows in order, cut into as few parts of one of the SIZES as can be."""
