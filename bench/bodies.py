@@ -12,10 +12,14 @@ ORDER = (
 
 
 class Bodies:
-    """Bodies of one object each, or arrays of so many; times lie within the last days."""
+    """Bodies of one object each, or arrays of so many; times lie within the last days.
 
-    def __init__(self, array: int, now: int | None = None) -> None:
-        self._array = array
+    Order ids count up, as those of a shop do, unless they are to be `random`, as UUIDs are.
+    """
+
+    def __init__(self, array: int, now: int | None = None, *, random: bool = False) -> None:
+        self.array = array
+        self._random = random
         self._run = os.urandom(6).hex()
         self._click = os.urandom(12).hex()
         self._numbers = count()
@@ -23,11 +27,12 @@ class Bodies:
 
     def next(self) -> bytes:
         """The next body."""
-        if not self._array:
+        if not self.array:
             return self._order(next(self._numbers)).encode()
-        return f"[{','.join([self._order(next(self._numbers)) for _ in range(self._array)])}]".encode()
+        return f"[{','.join([self._order(next(self._numbers)) for _ in range(self.array)])}]".encode()
 
     def _order(self, number: int) -> str:
         at = self._time - 7_200 - number % 600_000
         value, cents = divmod(number * 37 % 100_000, 100)
-        return ORDER % (self._run, number, at, value, cents, self._click, number, number, number % 10_000)
+        begin = os.urandom(6).hex() if self._random else self._run
+        return ORDER % (begin, number, at, value, cents, self._click, number, number, number % 10_000)

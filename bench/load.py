@@ -86,10 +86,9 @@ class Connection(asyncio.Protocol):
         self._transport.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
-async def run(url: str, connections: int, array: int, seconds: float, rate: float) -> dict[str, object]:
+async def run(url: str, connections: int, bodies: Bodies, seconds: float, rate: float) -> dict[str, object]:
     """Load it for so long; every request that was begun is answered."""
     address = urlsplit(url)
-    bodies = Bodies(array)
     began = time.perf_counter()
     interval = connections / rate if rate else 0.0
     work = Work(bodies.next, began + seconds, interval)
@@ -104,7 +103,7 @@ async def run(url: str, connections: int, array: int, seconds: float, rate: floa
     await asyncio.gather(*(connection.closed for connection in made))
     return {
         "requests": len(work.took),
-        "conversions": len(work.took) * max(1, array),
+        "conversions": len(work.took) * max(1, bodies.array),
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time(),
         "p50": median(work.took) * 1000,
@@ -120,8 +119,12 @@ def main() -> None:
     parser.add_argument("--array", type=int, default=0, help="conversions in each request; 0 sends single objects")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0 as fast as they are answered")
+    parser.add_argument(
+        "--random-ids", action="store_true", help="order ids such as UUIDs, in place of such as count up"
+    )
     given = parser.parse_args()
-    print(json.dumps(asyncio.run(run(given.url, given.connections, given.array, given.seconds, given.rate))))
+    bodies = Bodies(given.array, random=given.random_ids)
+    print(json.dumps(asyncio.run(run(given.url, given.connections, bodies, given.seconds, given.rate))))
 
 
 if __name__ == "__main__":
