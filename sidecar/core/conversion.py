@@ -171,10 +171,11 @@ class Key(NamedTuple):
         changes a few pages of the index of keys, and not one of its own for each row.
         """
         *near, last = parts
-        end = int.from_bytes(last[-_COUNTED:].encode()[-_COUNTED:], "big")
+        text = last.encode()
+        neighbourhood = _neighbourhood(source.value, *near, text[:-_COUNTED].decode("latin-1"))
         begun = _begun(source.value, *near).copy()
         begun.update(f"{len(last)}:{last}".encode())
-        return cls(source, _neighbourhood(source.value, *near, last[:-_COUNTED]) ^ end, begun.hexdigest())
+        return cls(source, neighbourhood ^ int.from_bytes(text[-_COUNTED:], "big"), begun.hexdigest())
 
     @property
     def older_hash(self) -> int | None:
@@ -183,7 +184,7 @@ class Key(NamedTuple):
 
 
 _COUNTED = 3
-"""How many characters at the end of an id set it apart from its neighbours; a group of orders differs in no more."""
+"""How many bytes at the end of an id set it apart from its neighbours; a group of orders differs in no more."""
 
 
 @lru_cache(maxsize=1024)

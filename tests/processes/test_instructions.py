@@ -30,7 +30,11 @@ async def instructions(what: str, rows: int) -> int:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told = (await started.communicate())[0].decode()
+    try:
+        told = (await started.communicate())[0].decode()
+    finally:
+        if started.returncode is None:
+            started.kill()
     found = re.search(r"I\s+refs:\s+([\d,]+)", told)
     assert started.returncode == 0 and found is not None, told[-2_000:]
     return int(found[1].replace(",", ""))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import NOW, SqliteHouse, orders, put, record_of
+from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of
 
 from sidecar.store.sqlite import outbox as outbox_module
 from sidecar.store.sqlite import sliced_check, soundness
@@ -236,6 +236,7 @@ async def test_every_index_is_searched_by_itself_and_never_through_a_whole_table
         assert (entries.name, entries.first, entries.last) == ("entries", 1, 2_500)
         assert len(small) == db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()[0] - 1
         for name, search in searched.items():
+            assert search is not None
             steps = plan(db, search)
             assert not [step for step in steps if "SCAN" in step], steps
             assert any(f"INDEX {name} " in step and "rowid=?" in step for step in steps), steps
@@ -263,3 +264,86 @@ async def test_row_of_a_large_table_is_read_to_its_end(many: Path) -> None:
         with pytest.raises(StorageBroken):
             await running
     assert "is damaged" in await refusal(many)
+
+
+async def test_what_an_operator_added_is_left_alone(many: Path) -> None:
+    with contextlib.closing(sqlite3.connect(many)) as db:
+        db.executescript(
+            """
+            CREATE INDEX mine ON entries(order_id); CREATE INDEX other ON entries (order_id DESC, coalesce(value, 1));
+            CREATE TABLE "my-notes" ("a note" TEXT); ALTER TABLE entries ADD COLUMN "my own" TEXT;
+            """
+        )
+    async with opened(many) as outbox:
+        running = asyncio.create_task(outbox.committer.run())
+        await outbox.check()
+        assert not running.done()
+        outbox.committer.stop()
+        await running
+
+
+async def test_disk_that_does_not_read_ends_the_committer_and_says_nothing_against_the_file(
+    many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(sliced_check, "_slice", unreadable)
+    async with opened(many) as outbox:
+        running = asyncio.create_task(outbox.committer.run())
+        await outbox.check()
+        with pytest.raises(StorageBroken, match="disk I/O error"):
+            await running
+    async with opened(many):
+        pass
+
+
+async def test_what_is_wrong_with_a_small_table_is_told_in_a_line(many: Path) -> None:
+    with contextlib.closing(sqlite3.connect(many)) as db:
+        root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'").fetchone()[0]
+    content = bytearray(many.read_bytes())
+    content[(root - 1) * 4_096 : root * 4_096] = b"\x0d" + b"\xff" * 4_095
+    many.write_bytes(content)
+    async with opened(many) as outbox:
+        running = asyncio.create_task(outbox.committer.run())
+        await outbox.check()
+        with pytest.raises(StorageBroken) as told:
+            await running
+    assert len(str(told.value)) < 1_000
+    assert "\n" not in str(told.value)
+
+
+# --- An index that has more than its table ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteHouse]:
+    """With a file that is large, as far as we are concerned: what an index has too many is not searched for there."""
+    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
+    house = SqliteHouse(tmp_path)
+    yield house
+    await house.close()
+
+
+async def test_row_that_an_index_alone_keeps_in_a_batch_is_neither_sent_nor_settled(house: SqliteHouse) -> None:
+    outbox = await house.open()
+    await put(outbox, *orders(3))
+    assert len((await claimed(outbox)).entries) == 3
+    await house.close()
+    change_behind(house.path, "entries_batch", "UPDATE entries SET claimed = 0, batch_id = NULL WHERE seq = 2")
+    outbox = await house.open()
+    again = await outbox.claim_open("main", NOW, later(60_000))
+    assert again is not None
+    assert [entry.seq for entry in again.entries] == [1, 3]
+    assert await outbox.settle(again, {}, TAKEN, NOW)
+    assert [(await record_of(outbox, seq)).state for seq in (1, 2, 3)] == ["delivered", "pending", "delivered"]
+
+
+async def test_delivered_row_that_an_index_takes_for_a_waiting_one_is_not_ended_for_its_age(house: SqliteHouse) -> None:
+    await put(await house.open(), *orders(2))
+    await house.close()
+    change_behind(house.path, "entries_age", "UPDATE entries SET state = 'delivered', settled_at = 1 WHERE seq = 2")
+    outbox = await house.open()
+    at = later(100 * DAY)
+    await outbox.expire(at, 100)
+    assert [(await record_of(outbox, seq)).state for seq in (1, 2)] == ["dead", "delivered"]

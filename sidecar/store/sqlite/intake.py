@@ -138,10 +138,11 @@ def _same(draft: Draft, known: _Known) -> bool:
 
 
 def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft], older_keys: bool) -> dict[str, _Known]:
-    hashes = [draft.key.hash for draft in drafts if draft.key.hash is not None]
+    hashes = {draft.key.hash for draft in drafts}
     if older_keys:
-        hashes += [draft.key.older_hash for draft in drafts if draft.key.older_hash is not None]
-    rows = db.execute(FIND_KEYS, (json.dumps(hashes),)) if hashes else ()
+        hashes |= {draft.key.older_hash for draft in drafts}
+    hashes.discard(None)
+    rows = db.execute(FIND_KEYS, (json.dumps(list(hashes)),)) if hashes else ()
     return {row[0]: _known(row) for row in rows}
 
 

@@ -129,6 +129,8 @@ class SqliteOutbox:
             except OutboxRefused as refused:
                 self._last.note_damage(str(refused))
                 self.committer.damaged(refused)
+            except sqlite3.Error as error:  # the disk does not read, which says nothing against the file
+                self.committer.damaged(error)
             except asyncio.CancelledError:
                 await database.interrupt()
                 raise

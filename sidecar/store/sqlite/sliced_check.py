@@ -2,13 +2,15 @@
 
 SQLite's integrity_check is one read, during which the write-ahead log cannot begin anew: beside a full load it grew to
 300 MiB in ten seconds, and delivery went at half its rate. Here each row is read whole, and looked for in every index
-that should lead to it: one that an index lacks may never be sent, or be stored twice. An entry without a row needs no
-search, since SQLite takes it for damage when it follows it. Pages that nothing uses are not looked at.
+that should lead to it: one that an index lacks may never be sent, or be stored twice. What an index has too many is not
+searched for: an entry without a row SQLite takes for damage when it follows it, and by one whose row is another by now
+no statement ends or sends anything. Nor is what an operator added, and pages that nothing uses.
 """
 
 import asyncio
 import re
 import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -23,16 +25,21 @@ REST = 4
 
 _SMALL_CACHE = "PRAGMA cache_size = -1024"  # in KiB; 8 MiB were no quicker, and memory is what a small container lacks
 _TABLES = """
-    SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name <> 'sqlite_schema'
+    SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB '*[^a-z_]*'
+        AND name <> 'sqlite_schema'
     ORDER BY name"""
 _COLUMNS = "SELECT name FROM pragma_table_info(?)"
 _ENDS = "SELECT (SELECT min(rowid) FROM {0} NOT INDEXED), (SELECT max(rowid) FROM {0} NOT INDEXED)"
 _CHECK_TABLE = "PRAGMA integrity_check({})"
 
+_TOLD = 200
+"""Characters of what SQLite says; it goes on for a hundred errors."""
+
 _READ = "SELECT {lengths} FROM {table} NOT INDEXED WHERE rowid > ? AND rowid <= ?"
 
 _INDEXES = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
-_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \w+ ON \w+ \((?P<keys>.*?)\)(?: WHERE (?P<which>.*))?")
+_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \w+ ON \w+ \((?P<keys>[a-z_0-9>, ]+)\)(?: WHERE (?P<which>.*))?")
+"""As our schema writes them: columns, or one shifted."""
 
 # What an index should lead to between two rowids, but does not.
 _SEARCH = """
@@ -56,20 +63,25 @@ class Table:
 async def damage(database: Database) -> str | None:
     """What is wrong with the rows that are there now, in SQLite's words; None when nothing is. Takes its time.
 
-    sqlite3.DatabaseError when a page cannot be read.
+    sqlite3.Error when a page cannot be read.
     """
     await database.call(lambda db: db.execute(_SMALL_CACHE))
     small, large = await database.call(tables)
-    parts = [partial(_whole, name) for name in small]
-    parts += [
-        partial(_slice, table, after) for table in large for after in range(table.first - 1, table.last, SLICE_ROWS)
-    ]
-    for part in parts:
+    for part in _parts(small, large):
         started = perf_counter()
         if (found := await database.call(part)) is not None:
             return found
         await asyncio.sleep(REST * (perf_counter() - started))
     return None
+
+
+def _parts(small: Sequence[str], large: Sequence[Table]) -> Iterator[Callable[[sqlite3.Connection], str | None]]:
+    """Each says what is wrong with its part."""
+    for name in small:
+        yield partial(_whole, name)
+    for table in large:
+        for after in range(table.first - 1, table.last, SLICE_ROWS):
+            yield partial(_slice, table, after)
 
 
 def tables(db: sqlite3.Connection) -> tuple[list[str], list[Table]]:
@@ -86,15 +98,16 @@ def tables(db: sqlite3.Connection) -> tuple[list[str], list[Table]]:
 
 
 def _large(db: sqlite3.Connection, name: str, first: int, last: int) -> Table:
-    lengths = ", ".join(f"max(length({column}))" for (column,) in db.execute(_COLUMNS, (name,)))
-    searches = {index: search(name, index, sql) for index, sql in db.execute(_INDEXES, (name,))}
+    lengths = ", ".join(f'max(length("{column}"))' for (column,) in db.execute(_COLUMNS, (name,)))
+    searches = {index: made for index, sql in db.execute(_INDEXES, (name,)) if (made := search(name, index, sql))}
     return Table(name, first, last, _READ.format(table=name, lengths=lengths), searches)
 
 
-def search(table: str, index: str, sql: str) -> str:
-    """What finds rows that the index made by `sql` should lead to, but does not."""
+def search(table: str, index: str, sql: str) -> str | None:
+    """What finds rows that the index made by `sql` should lead to, but does not; None where it is none of ours."""
     found = _INDEX.fullmatch(" ".join(sql.split()))
-    assert found is not None, f"an index of a form unknown here: {sql}"
+    if found is None:
+        return None
     keys, which = found["keys"].split(", "), found["which"] or "TRUE"
     named = ", ".join(f"{key} AS key{place}" for place, key in enumerate(keys))
     equal = " AND ".join(f"{key} IS key{place}" for place, key in enumerate(keys))
@@ -103,7 +116,7 @@ def search(table: str, index: str, sql: str) -> str:
 
 def _whole(table: str, db: sqlite3.Connection) -> str | None:
     [verdict] = db.execute(_CHECK_TABLE.format(table)).fetchone()
-    return None if verdict == "ok" else str(verdict)
+    return None if verdict == "ok" else " ".join(str(verdict).split())[:_TOLD]
 
 
 def _slice(table: Table, after: int, db: sqlite3.Connection) -> str | None:
