@@ -89,11 +89,8 @@ def with_seconds(
 
     Two orders of one person in one second both count this way: the later one is moved by whole seconds.
     """
-    several = {
-        person
-        for person, n in Counter(candidate.identity for candidate in candidates).items()
-        if n > 1 or used.get(person)
-    }
+    orders = Counter(candidate.identity for candidate in candidates)
+    several = {person for person, n in orders.items() if n > 1 or used.get(person)}
     taken = {person: Seconds(used.get(person, ())) for person in several}
     for entry, _, person in candidates:
         if entry.sent_time is not None and person in taken:
