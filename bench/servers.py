@@ -4,6 +4,7 @@
 stands, but its outbox keeps nothing: reading, validation, hashing and the answer, without keys, disk and delivery.
 """
 
+import socket
 import sys
 from collections.abc import Sequence
 from itertools import count
@@ -37,16 +38,7 @@ def _listening(text: str) -> None:
 def bare() -> None:
     app = web.Application()
     app.router.add_post("/v1/conversions", _answer)
-    web.run_app(app, host="127.0.0.1", port=_free_port(), access_log=None, print=_listening)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    web.run_app(app, sock=socket.create_server(("127.0.0.1", 0)), access_log=None, print=_listening)
 
 
 async def _put(_: SqliteOutbox, arrivals: Sequence[Arrival]) -> list[PutResult]:

@@ -1,12 +1,13 @@
 """Real processes of the command in a temporary folder, and one way to run a verb inside the test's own process."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,14 +30,20 @@ def sidecar(*arguments: str, given: str | bytes | None = None, url: str = "http:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that the system gives nobody who asks for any.
+
+    One of those that it hands out (to every outgoing connection, too) may be somebody's by the time a process listens.
+    """
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    ours = [port for port in range(10_000, 2**16) if not low <= port <= high]
+    while True:
+        port = random.choice(ours or range(low, high + 1))
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
-@contextmanager
+@contextlib.contextmanager
 def process(
     *arguments: str, folder: Path, stdin: int = subprocess.DEVNULL, **env: str
 ) -> Iterator[subprocess.Popen[str]]:
@@ -102,7 +109,7 @@ class Service:
         )
         return path
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self) -> Iterator[subprocess.Popen[str]]:
         """The process, once it serves; its stdout must be short."""
         with process("run", "--config", str(self.config), folder=self.folder) as started:
