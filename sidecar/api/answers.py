@@ -77,10 +77,17 @@ def result(index: int, item: Judged, rows: Rows) -> Json:
 
 def result_text(index: int, item: Judged, fresh: FreshRows) -> str:
     """The same as JSON text."""
-    if isinstance(item.verdict, Stored) and (members := fresh.members(item.verdict.record)) is not None:
-        warnings = text(_shown(item.warnings)) if item.warnings else "[]"
-        return f'{{"index":{index},"status":202,{members},"warnings":{warnings}}}'
+    if (members := fresh_members(item, fresh)) is not None:
+        return f'{{"index":{index},"status":202,{members}}}'
     return text(result(index, item, fresh.rows))
+
+
+def fresh_members(item: Judged, fresh: FreshRows) -> str | None:
+    """The members of a 202 answer as JSON text, without the braces; None where the row is not plainly new and due."""
+    if not isinstance(item.verdict, Stored) or (members := fresh.members(item.verdict.record)) is None:
+        return None
+    warnings = text(_shown(item.warnings)) if item.warnings else "[]"
+    return f'{members},"warnings":{warnings}'
 
 
 class Summary(NamedTuple):

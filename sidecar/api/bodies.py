@@ -20,12 +20,17 @@ class BodyLimits:
     seconds: float = 10.0
 
 
-async def read_json_bytes(request: web.Request, limits: BodyLimits, hold: Callable[[int], None] | None = None) -> bytes:
-    """The body of a request that says it is JSON; HttpProblem otherwise, with the rest of the body left unread.
+async def read_json_bytes(request: web.Request, limits: BodyLimits) -> bytes:
+    """The body of a request that says it is JSON; HttpProblem otherwise, with the rest of the body left unread."""
+    check_content(request, limits)
+    return await read_checked(request, limits)
+
+
+async def read_checked(request: web.Request, limits: BodyLimits, hold: Callable[[int], None] | None = None) -> bytes:
+    """The same for a request whose content was checked already.
 
     `hold` is told how large the body is so far, and may refuse to go on; without it the body is read in small pieces.
     """
-    check_content(request, limits)
     await _invite(request)
     try:
         return await _read(request, limits, hold)

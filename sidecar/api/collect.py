@@ -3,17 +3,16 @@
 The conversions of a request go to the outbox together, and nothing is answered before they are on disk.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TypeVar
 
 from aiohttp import web
 
 from sidecar.api.admission import Room
-from sidecar.api.answers import Answer, Judged, answer, judged, result_text, summary, validation
-from sidecar.api.fresh import FreshRows
+from sidecar.api.answers import Answer, Judged, answer, fresh_members, judged, result_text, summary, validation
+from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.items import Many, Single
 from sidecar.api.problem import HttpProblem
 from sidecar.api.reply import json_reply, reply
@@ -22,11 +21,13 @@ from sidecar.api.rows import Rows
 from sidecar.api.taking import Taking, in_turns
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, read
-from sidecar.core.record import Record
 from sidecar.ports import Arrival, Conflict, Outbox, Replayed, Stored
 from sidecar.telemetry import Telemetry
 
 K = TypeVar("K")
+
+_KindOfRow = tuple[str, str, tuple[str, ...]]
+"""Account, event and what it can be matched by: whatever is told of new rows is told of these."""
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -42,6 +43,8 @@ class Collect:
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
     taking: Taking
+    _kept: Kept = field(default_factory=dict, init=False)
+    """What answers of before knew about new rows."""
 
     async def conversions(self, request: web.Request) -> web.Response:
         """Store what can be stored, and answer once it is on disk."""
@@ -50,7 +53,7 @@ class Collect:
             with self.taking.room(request) as room:
                 came, readings = await self._readings(request, room)
                 kept = await self._keep(readings, request[REQUEST_ID])
-                return _alone(kept[0], self.rows) if isinstance(came, Single) else await self._together(kept)
+                return self._alone(kept[0]) if isinstance(came, Single) else await self._together(kept)
         finally:
             self.telemetry.answered(perf_counter() - started)
 
@@ -68,10 +71,13 @@ class Collect:
     async def _readings(self, request: web.Request, room: Room) -> tuple[Single | Many, list[Reading]]:
         """What came, and what each item of it means."""
 
-        def reading(item: object, key: str | None) -> Reading:
-            return read(item, now=now(), rules=rules, idempotency_key=key)
+        rules, now = self.rules(), None
 
-        rules, now = self.rules(), cache(self.now)  # the body is here when it is asked first
+        def reading(item: object, key: str | None) -> Reading:
+            nonlocal now
+            now = now or self.now()  # once for all items, when the body is here
+            return read(item, now=now, rules=rules, idempotency_key=key)
+
         return await self.taking.read(request, room, reading)
 
     async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Judged]:
@@ -85,21 +91,28 @@ class Collect:
         return items
 
     def _tell(self, items: Sequence[Judged]) -> None:
-        stored = _tally(_kind_of_row(item.verdict.record) for item in items if isinstance(item.verdict, Stored))
-        skipped = _tally(
-            (item.verdict.reason, item.verdict.event) for item in items if isinstance(item.verdict, Skipped)
-        )
+        stored: dict[_KindOfRow, int] = {}
+        skipped: dict[tuple[str, str], int] = {}
+        for item in items:
+            match item.verdict:
+                case Stored(record):
+                    _count(stored, (record.account, record.event, record.matched_by))
+                case Skipped(reason, event=event):
+                    _count(skipped, (reason, event))
         if stored:
-            self.stored(_sums((account, n) for (account, _, _), n in stored.items()))
-        for (event, matched_by), n in _sums(((event, by), n) for (_, event, by), n in stored.items()).items():
-            self.telemetry.received(event, matched_by, n)
-        for reason, n in _sums((reason, n) for (reason, _), n in skipped.items()).items():
+            self._tell_stored(stored)
+        for (reason, _), n in skipped.items():
             self.telemetry.skipped(reason, n)
         self._tell_matches(stored, skipped)
 
-    def _tell_matches(
-        self, stored: Mapping[tuple[str, str, tuple[str, ...]], int], skipped: Mapping[tuple[str, str], int]
-    ) -> None:
+    def _tell_stored(self, stored: Mapping[_KindOfRow, int]) -> None:
+        of_accounts: dict[str, int] = {}
+        for (account, event, matched_by), n in stored.items():
+            _count(of_accounts, account, n)
+            self.telemetry.received(event, matched_by, n)
+        self.stored(of_accounts)
+
+    def _tell_matches(self, stored: Mapping[_KindOfRow, int], skipped: Mapping[tuple[str, str], int]) -> None:
         """What came in can be matched by this or that, or by nothing; consent that was denied says nothing of it.
 
         Of a visitor it shows only later whether there was a click: the attributor tells of those.
@@ -110,46 +123,35 @@ class Collect:
         goals: dict[str, dict[tuple[str, ...], int]] = {}
         for event, matched_by, n in matches:
             if event in events:
-                came = goals.setdefault(events[event].goal, {})
-                came[matched_by] = came.get(matched_by, 0) + n
+                _count(goals.setdefault(events[event].goal, {}), matched_by, n)
         for goal, came in goals.items():
             self.telemetry.match_seen(goal, came)
 
     async def _together(self, items: Sequence[Judged]) -> web.Response:
-        refused = (item.verdict.problems[0].code for item in items if isinstance(item.verdict, Refused))
-        conflicts = ("conflict" for item in items if isinstance(item.verdict, Conflict))
-        for code, n in _tally((*refused, *conflicts)).items():
+        refused: dict[str, int] = {}
+        for item in items:
+            match item.verdict:
+                case Refused(problems):
+                    _count(refused, problems[0].code)
+                case Conflict():
+                    _count(refused, "conflict")
+        for code, n in refused.items():
             self.telemetry.refused(code, n)
-        fresh = FreshRows(self.rows.of_one_answer())
+        fresh = FreshRows(self.rows.of_one_answer(), self._kept)
         results = [result_text(index, item, fresh) async for index, item in in_turns(list(enumerate(items)))]
         whole = summary(items)
         return reply(whole.with_results(results), whole.status)
 
-
-def _alone(item: Judged, rows: Rows) -> web.Response:
-    match answer(item, rows):
-        case Answer(status, body):
-            return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
-        case HttpProblem() as problem:
-            raise problem
-
-
-def _kind_of_row(record: Record) -> tuple[str, str, tuple[str, ...]]:
-    """Account, event and what it can be matched by: whatever is told of new rows is told of these."""
-    return record.account, record.event, record.matched_by
+    def _alone(self, item: Judged) -> web.Response:
+        if (members := fresh_members(item, FreshRows(self.rows, self._kept))) is not None:
+            return reply(f"{{{members}}}".encode(), 202)
+        match answer(item, self.rows):
+            case Answer(status, body):
+                return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
+            case HttpProblem() as problem:
+                raise problem
 
 
-def _tally(things: Iterable[K]) -> dict[K, int]:
-    """How often each occurs; for the one thing of most requests a Counter would cost more than all the rest here."""
-    counts: dict[K, int] = {}
-    for thing in things:
-        counts[thing] = counts.get(thing, 0) + 1
-    return counts
-
-
-def _sums(parts: Iterable[tuple[K, int]]) -> dict[K, int]:
-    """The parts of each, added up."""
-    sums: dict[K, int] = {}
-    for thing, n in parts:
-        sums[thing] = sums.get(thing, 0) + n
-    return sums
+def _count(counts: dict[K, int], thing: K, n: int = 1) -> None:
+    """`n` more of `thing`; for the one thing of most requests a Counter would cost more than all the rest here."""
+    counts[thing] = counts.get(thing, 0) + n

@@ -1,7 +1,7 @@
 """Rows that have just been stored, straight to JSON text: what `Rows.show` says of them, but without an object between.
 
-An array's answer repeats up to a thousand rows of 26 members, nearly all of them alike: written out here they take a
-third of the time. Whatever is not so plain is left to `Rows.show`, and a test holds the two to each other.
+A row has 26 members, and those of an array, or of one request and the next, are nearly all alike: written out here they
+take a third of the time. Whatever is not so plain is left to `Rows.show`, and a test holds the two to each other.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,17 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import NamedTuple
 
 from sidecar.api.reply import text
-from sidecar.api.rows import Rows
+from sidecar.api.rows import Held, Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import State
 from sidecar.core.instant import text_of_millis, text_of_seconds
 from sidecar.core.record import Record
 
+MOST_SHARED = 1_000
+"""So many kinds of rows are remembered. There are fewer in earnest; callers may name any currency."""
 
-class _Shared(NamedTuple):
+
+class Shared(NamedTuple):
     """What rows of one account, event and currency have in common, as JSON from one member of their own to the next."""
 
     id_to_order_id: str
@@ -26,12 +29,17 @@ class _Shared(NamedTuple):
     message_to_meta: str
 
 
+Kept = dict[tuple[str, str, str | None, str | None, Held | None], Shared]
+"""By all that it hangs on: account, event, currency, and which goal they go to and what keeps that now."""
+
+
 @dataclass(slots=True)
 class FreshRows:
-    """The new rows of one answer; `rows` are those of the same answer."""
+    """The new rows of one answer; `rows` are those of the same answer, `kept` outlives it."""
 
     rows: Rows
-    _shared: dict[tuple[str, str, str | None], _Shared] = field(default_factory=dict)
+    kept: Kept = field(default_factory=dict)
+    _shared: dict[tuple[str, str, str | None], Shared] = field(default_factory=dict)
 
     def members(self, record: Record) -> str | None:
         """The members of the row, without the braces; None where it is not plainly new and due."""
@@ -41,7 +49,7 @@ class FreshRows:
         kind = (record.account, record.event, record.currency)
         shared = self._shared.get(kind)
         if shared is None:
-            shared = self._shared[kind] = self._shared_by(record)
+            shared = self._shared[kind] = self._kept_for(record)
         return (
             f'"id":"conv_{record.seq}{shared.id_to_order_id}{_text(record.order_id)}'
             f',"time":"{text_of_seconds(record.time)}","value":{record.value or "null"}{shared.value_to_msclkid}'
@@ -51,9 +59,19 @@ class FreshRows:
             f"{record.meta or 'null'}"
         )
 
-    def _shared_by(self, record: Record) -> _Shared:
+    def _kept_for(self, record: Record) -> Shared:
+        goal, held = self.rows.goal_of(record.account, record.event), self.rows.held(record)
+        kind = (record.account, record.event, record.currency, goal, held)
+        shared = self.kept.get(kind)
+        if shared is None:
+            if len(self.kept) >= MOST_SHARED:
+                self.kept.clear()
+            shared = self.kept[kind] = self._shared_by(record)
+        return shared
+
+    def _shared_by(self, record: Record) -> Shared:
         shown = self.rows.show(record)
-        return _Shared(
+        return Shared(
             '",' + _members(shown, "kind", "state", "reason", "account", "event", "goal") + ',"order_id":',
             "," + _members(shown, "currency") + ',"msclkid":',
             ","

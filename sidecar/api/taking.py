@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from aiohttp import web
 
 from sidecar.api.admission import BUDGET_BYTES, Admission, Room
-from sidecar.api.bodies import BodyLimits, check_content, read_json_bytes
+from sidecar.api.bodies import BodyLimits, check_content, read_checked
 from sidecar.api.items import KEY_HEADER, Many, Single, read_items
 from sidecar.api.problem import unavailable
 from sidecar.ports import StorageUnavailable
@@ -48,9 +48,9 @@ class Taking:
     async def read(
         self, request: web.Request, room: Room, reader: Callable[[object, str | None], R]
     ) -> tuple[Single | Many, list[R]]:
-        """What came, and what `reader` makes of each item and of the Idempotency-Key of a single one."""
+        """What came into `room`, and what `reader` makes of each item and of the Idempotency-Key of a single one."""
         await self._time_is_told()
-        body = await read_json_bytes(request, self.limits, room.hold)
+        body = await read_checked(request, self.limits, room.hold)
         room.arrived()
         async with self.admission.turn(len(body)):
             came = read_items(body, request.headers.get(KEY_HEADER))

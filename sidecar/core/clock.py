@@ -88,8 +88,9 @@ class SteadyClock:
     @property
     def doubt(self) -> str | None:
         """Why no time can be told, and so none can be judged; None when it can."""
-        away = self.away
-        if self.now() < EARLIEST:
+        now = self.now()
+        away = self._jump and self._read()[1]
+        if now < EARLIEST:
             return "this machine's clock shows a time before 2024"
         if _is_likely(away) and abs(away) > HARMLESS_MILLIS and not self._contradicted:
             return f"this machine's clock was set {told(away)}, and for a minute it is not known which time is right"
