@@ -86,7 +86,7 @@ class AdjustmentCalls:
         refused = Counter(problem.reason for item in items if (problem := _problem(item, self.rows)) is not None)
         for code, n in refused.items():
             self.telemetry.refused(code, n)
-        results = [result(index, item, self.rows) async for index, item in in_turns(list(enumerate(items)))]
+        results = await in_turns(list(enumerate(items)), lambda one: result(*one, self.rows))
         whole = summary(items, results)
         return json_reply(whole.body, whole.status)
 

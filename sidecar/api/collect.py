@@ -64,9 +64,9 @@ class Collect:
             rules = self.rules()
             if isinstance(came, Single):
                 return json_reply(validation(readings[0], came.item, rules))
-            pairs = list(enumerate(zip(readings, came.items, strict=True)))
-            results = [{"index": place, **validation(*one, rules)} async for place, one in in_turns(pairs)]
-            return json_reply({"results": results})
+            pairs = list(zip(readings, came.items, strict=True))
+            validated = await in_turns(pairs, lambda one: validation(*one, rules))
+            return json_reply({"results": [{"index": place, **one} for place, one in enumerate(validated)]})
 
     async def _readings(self, request: web.Request, room: Room) -> tuple[Single | Many, list[Reading]]:
         """What came, and what each item of it means."""
@@ -138,7 +138,7 @@ class Collect:
         for code, n in refused.items():
             self.telemetry.refused(code, n)
         fresh = FreshRows(self.rows.of_one_answer(), self._kept)
-        results = [result_text(index, item, fresh) async for index, item in in_turns(list(enumerate(items)))]
+        results = await in_turns(list(enumerate(items)), lambda one: result_text(*one, fresh))
         whole = summary(items)
         return reply(whole.with_results(results), whole.status)
 

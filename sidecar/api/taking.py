@@ -1,7 +1,7 @@
 """How calls that bring items take them in: room for the body, the body, its items, each read with turns for others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
@@ -55,7 +55,7 @@ class Taking:
         async with self.admission.turn(len(body)):
             came = read_items(body, request.headers.get(KEY_HEADER))
             if isinstance(came, Many):
-                return came, [reader(item, None) async for item in in_turns(came.items)]
+                return came, await in_turns(came.items, lambda item: reader(item, None))
             return came, [reader(came.item, came.key)]
 
     async def _time_is_told(self) -> None:
@@ -68,9 +68,11 @@ class Taking:
             waited += GLANCE_SECONDS
 
 
-async def in_turns(items: Sequence[T]) -> AsyncIterator[T]:
-    """The items, with a turn for everybody else in between."""
-    for place, item in enumerate(items, start=1):
-        if place % TURN_ITEMS == 0:
+async def in_turns(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
+    """What `work` makes of each of the items, with a turn for everybody else in between."""
+    made: list[R] = []
+    for first in range(0, len(items), TURN_ITEMS):
+        if first:
             await asyncio.sleep(0)
-        yield item
+        made += map(work, items[first : first + TURN_ITEMS])
+    return made

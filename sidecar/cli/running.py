@@ -11,6 +11,7 @@ from sidecar.cli.configured import config_option, configuration, refuse
 from sidecar.config import Config
 from sidecar.ports import StorageUnavailable
 from sidecar.store.sqlite.database import OutboxRefused, owned
+from sidecar.store.sqlite.library import stop_counting_memory
 
 
 @click.command()
@@ -32,6 +33,7 @@ def run(config_path: Path | None) -> None:
 
 
 def _serve(path: Path, config: Config) -> int:
+    stop_counting_memory()
     from sidecar.app import serve
     from sidecar.microsoft.tls import UnusableRoots
     from sidecar.serving import CannotListen

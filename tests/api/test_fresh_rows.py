@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_api_rows import GOALS, NOW, PENDING, ROWS
 
 from sidecar.api.answers import Judged, result, result_text, summary
-from sidecar.api.fresh import FreshRows
+from sidecar.api.fresh import MOST_SHARED, FreshRows, Kept
 from sidecar.api.reply import text
 from sidecar.api.rows import Held, Rows
 from sidecar.core.conversion import AdjustmentType, Kind
@@ -48,16 +48,29 @@ HOLDS = [None, Held(Reason.NOT_CONNECTED, "client_secret_expired"), Held(Reason.
 WARNINGS = [(), (Warning_("email_unusable", "user.email", 'has no "@"'),)]
 
 
-@pytest.mark.parametrize("held", HOLDS, ids=["free", "not connected", "throttled", "backing off"])
-@given(record=RECORDS)
-def test_text_says_what_the_row_says_in_the_same_order(held: Held | None, record: Record) -> None:
-    goals = {**GOALS, ("other", "Käufe"): 'Kauf "neu"'}
+GOALS_OVER_TIME = [{**GOALS, ("other", "Käufe"): 'Kauf "neu"'}, {**GOALS, ("default", "purchase"): "Renamed"}, {}]
+
+KEPT: Kept = {}
+"""Over all examples, as the service keeps it over all answers, whatever becomes of accounts and goals meanwhile."""
+
+
+@given(record=RECORDS, held=st.sampled_from(HOLDS), goals=st.sampled_from(GOALS_OVER_TIME), many=st.booleans())
+def test_text_says_what_the_row_says_in_the_same_order(
+    record: Record, held: Held | None, goals: dict[tuple[str, str], str], many: bool
+) -> None:
     rows = Rows(lambda account, event: goals.get((account, event)), lambda record: held, lambda: NOW)
-    members = FreshRows(rows.of_one_answer()).members(record)
+    members = FreshRows(rows.of_one_answer() if many else rows, KEPT).members(record)
     assert members is not None
     written = json.loads(f"{{{members}}}")
     assert written == json.loads(text(rows.show(record)))
     assert list(written) == list(rows.show(record))
+
+
+def test_callers_who_name_ever_new_currencies_do_not_fill_the_memory() -> None:
+    kept: Kept = {}
+    for number in range(3 * MOST_SHARED):
+        FreshRows(ROWS, kept).members(PENDING._replace(currency=f"X{number}"))
+    assert len(kept) <= MOST_SHARED
 
 
 @pytest.mark.parametrize("warnings", WARNINGS, ids=["plain", "with a warning"])
