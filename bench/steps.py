@@ -25,6 +25,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Accepted, read
 from sidecar.microsoft import wire
 from sidecar.ports import Arrival, Note
+from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.store.sqlite.outbox import SqliteOutbox
 
 ARRAY, BATCH = 100, 1_000
@@ -109,6 +110,7 @@ async def run(path: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    stop_counting_memory()  # as the service does
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         print(json.dumps(asyncio.run(run(Path(folder) / "outbox.db"))))
 

@@ -3,8 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sidecar.core.entry import State
 from sidecar.core.record import Record
@@ -41,9 +40,8 @@ REPLACE = f"""
 _REPLACEABLE = frozenset((State.DEAD, State.SKIPPED))
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What a key already stands for."""
+class _Known(NamedTuple):
+    """What a key already stands for; made for each row that comes in."""
 
     content: str
     time: int | None
@@ -68,16 +66,17 @@ def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, older_
     """Replayed or Conflict for each of `arrivals`, without writing; None when one of them would have to be written."""
     drafts = [Draft.of(arrival) for arrival in arrivals]
     known = _known_keys(db, drafts, older_keys)
-    results = [_known_result(draft, known) for draft in drafts]
-    found = [result for result in results if result is not None]
-    return list(found) if len(found) == len(results) else None
+    found: list[PutResult] = []
+    for draft in drafts:
+        row = known.get(draft.key.digest)
+        if row is None or (result := _known_result(draft, row)) is None:
+            return None
+        found.append(result)
+    return found
 
 
-def _known_result(draft: Draft, known: Mapping[str, _Known]) -> Replayed | Conflict | None:
-    """What a draft is beside the row that has its key; None when it has to be written."""
-    row = known.get(draft.key.digest) if draft.key.digest is not None else None
-    if row is None:
-        return None
+def _known_result(draft: Draft, row: _Known) -> Replayed | Conflict | None:
+    """What a draft is beside the row that has its key; None when it takes that one's place."""
     if _same(draft, row):
         return Replayed(row.record)
     return None if row.record.state in _REPLACEABLE else Conflict(row.record)
@@ -87,7 +86,11 @@ class _Group:
     """One group on its way into the table."""
 
     def __init__(
-        self, db: sqlite3.Connection, lanes: Mapping[tuple[str, str], int], known: dict[str, _Known], last_seq: int
+        self,
+        db: sqlite3.Connection,
+        lanes: Mapping[tuple[str, str], int],
+        known: dict[str | None, _Known],
+        last_seq: int,
     ) -> None:
         self._db = db
         self._lanes = lanes
@@ -96,10 +99,10 @@ class _Group:
         self._new: list[list[Any]] = []
 
     def put(self, draft: Draft) -> PutResult:
-        if (result := _known_result(draft, self._known)) is not None:
-            return result
-        known = self._known.get(draft.key.digest) if draft.key.digest is not None else None
-        return self._store(draft) if known is None else self._replace(draft, known.record)
+        known = self._known.get(draft.key.digest)
+        if known is None:
+            return self._store(draft)
+        return _known_result(draft, known) or self._replace(draft, known.record)
 
     def write(self) -> None:
         if self._new:
@@ -137,7 +140,8 @@ def _same(draft: Draft, known: _Known) -> bool:
     return times_agree and draft.content == known.content
 
 
-def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft], older_keys: bool) -> dict[str, _Known]:
+def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft], older_keys: bool) -> dict[str | None, _Known]:
+    """By digest; nothing is known of None, which is no key."""
     hashes = {draft.key.hash for draft in drafts}
     if older_keys:
         hashes |= {draft.key.older_hash for draft in drafts}
