@@ -27,7 +27,7 @@ async def read_json_bytes(request: web.Request, limits: BodyLimits) -> bytes:
 
 
 async def read_checked(request: web.Request, limits: BodyLimits, hold: Callable[[int], None] | None = None) -> bytes:
-    """The same for a request whose content was checked already.
+    """The body of a request that `check_content` let pass: nothing here asks what it says that it is.
 
     `hold` is told how large the body is so far, and may refuse to go on; without it the body is read in small pieces.
     """

@@ -107,10 +107,13 @@ class Collect:
 
     def _tell_stored(self, stored: Mapping[_KindOfRow, int]) -> None:
         of_accounts: dict[str, int] = {}
+        of_events: dict[tuple[str, tuple[str, ...]], int] = {}
         for (account, event, matched_by), n in stored.items():
             _count(of_accounts, account, n)
-            self.telemetry.received(event, matched_by, n)
+            _count(of_events, (event, matched_by), n)
         self.stored(of_accounts)
+        for (event, matched_by), n in of_events.items():
+            self.telemetry.received(event, matched_by, n)
 
     def _tell_matches(self, stored: Mapping[_KindOfRow, int], skipped: Mapping[tuple[str, str], int]) -> None:
         """What came in can be matched by this or that, or by nothing; consent that was denied says nothing of it.

@@ -10,7 +10,7 @@ from functools import cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import NamedTuple
 
-from sidecar.api.reply import text
+from sidecar.api.reply import Json, text
 from sidecar.api.rows import Held, Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import State
@@ -18,11 +18,11 @@ from sidecar.core.instant import text_of_millis, text_of_seconds
 from sidecar.core.record import Record
 
 MOST_SHARED = 1_000
-"""So many kinds of rows are remembered. There are fewer in earnest; callers may name any currency."""
+"""So many kinds of rows are remembered: more than there are accounts, events, currencies and holds in earnest."""
 
 
 class Shared(NamedTuple):
-    """What rows of one account, event and currency have in common, as JSON from one member of their own to the next."""
+    """What rows of one kind (see Kept) have in common, as JSON from one member of their own to the next."""
 
     id_to_order_id: str
     value_to_msclkid: str
@@ -66,20 +66,22 @@ class FreshRows:
         if shared is None:
             if len(self.kept) >= MOST_SHARED:
                 self.kept.clear()
-            shared = self.kept[kind] = self._shared_by(record)
+            # By the very values that it is kept under: asked again they might be others, and this answer stays.
+            then = Rows(lambda account, event: goal, lambda record: held, self.rows.now)
+            shared = self.kept[kind] = _shared_by(then.show(record))
         return shared
 
-    def _shared_by(self, record: Record) -> Shared:
-        shown = self.rows.show(record)
-        return Shared(
-            '",' + _members(shown, "kind", "state", "reason", "account", "event", "goal") + ',"order_id":',
-            "," + _members(shown, "currency") + ',"msclkid":',
-            ","
-            + _members(shown, "sent_at", "settled_at", "batch_id", "error", "error_code", "tracking_id")
-            + ","
-            + _members(shown, "message", "fix")
-            + ',"meta":',
-        )
+
+def _shared_by(shown: Json) -> Shared:
+    return Shared(
+        '",' + _members(shown, "kind", "state", "reason", "account", "event", "goal") + ',"order_id":',
+        "," + _members(shown, "currency") + ',"msclkid":',
+        ","
+        + _members(shown, "sent_at", "settled_at", "batch_id", "error", "error_code", "tracking_id")
+        + ","
+        + _members(shown, "message", "fix")
+        + ',"meta":',
+    )
 
 
 def _is_plain(record: Record) -> bool:

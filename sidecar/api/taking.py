@@ -48,7 +48,10 @@ class Taking:
     async def read(
         self, request: web.Request, room: Room, reader: Callable[[object, str | None], R]
     ) -> tuple[Single | Many, list[R]]:
-        """What came into `room`, and what `reader` makes of each item and of the Idempotency-Key of a single one."""
+        """What came, and what `reader` makes of each item and of the Idempotency-Key of a single one.
+
+        `room` is that of `self.room(request)`, which has looked at the headers.
+        """
         await self._time_is_told()
         body = await read_checked(request, self.limits, room.hold)
         room.arrived()

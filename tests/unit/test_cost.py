@@ -9,8 +9,8 @@ from decimal import Decimal
 from types import FrameType
 from typing import Any
 
-from sidecar.api.answers import Judged, result_text
-from sidecar.api.fresh import FreshRows
+from sidecar.api.answers import Judged, fresh_members, result_text
+from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.rows import Rows
 from sidecar.core.batch import as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.conversion import Kind
@@ -95,13 +95,22 @@ def test_writing_an_order_takes_few_calls() -> None:
     assert calls(work) <= 65
 
 
+ALL_OPEN = Rows(lambda account, event: "Shop Purchase", lambda record: None, lambda: NOW)
+
+
+def new_items() -> list[Judged]:
+    made = (draft(number) for number in range(ROWS + 1))
+    return [Judged(Stored(new_record(one.conversion, insert_values(one, n, 1))), ()) for n, one in enumerate(made)]
+
+
 def test_answering_an_order_takes_few_calls() -> None:
-    fresh = FreshRows(Rows(lambda account, event: "Shop Purchase", lambda record: None, lambda: NOW))
-    items = []
-    for number in range(ROWS + 1):
-        made = draft(number)
-        items.append(Judged(Stored(new_record(made.conversion, insert_values(made, number, 1))), ()))
+    items, fresh = new_items(), FreshRows(ALL_OPEN)
     assert calls(lambda number: result_text(number, items[number], fresh)) <= 25
+
+
+def test_answering_an_order_alone_takes_few_calls() -> None:
+    items, kept = new_items(), Kept()
+    assert calls(lambda number: fresh_members(items[number], FreshRows(ALL_OPEN, kept))) <= 35
 
 
 def test_freezing_and_encoding_a_batch_takes_few_calls_a_row() -> None:
