@@ -26,7 +26,7 @@ from sidecar.wiring import Chances, Parts, open_parts
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-NEW_OBJECTS = 10_000
+NEW_OBJECTS = 50_000
 """After so many new objects Python looks for circles among them; its own 700 are fewer than one array makes."""
 
 

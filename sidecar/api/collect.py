@@ -94,11 +94,12 @@ class Collect:
         stored: dict[_KindOfRow, int] = {}
         skipped: dict[tuple[str, str], int] = {}
         for item in items:
-            match item.verdict:
-                case Stored(record):
-                    _count(stored, (record.account, record.event, record.matched_by))
-                case Skipped(reason, event=event):
-                    _count(skipped, (reason, event))
+            verdict = item.verdict
+            if isinstance(verdict, Stored):
+                record = verdict.record
+                _count(stored, (record.account, record.event, record.matched_by))
+            elif isinstance(verdict, Skipped):
+                _count(skipped, (verdict.reason, verdict.event))
         if stored:
             self._tell_stored(stored)
         for (reason, _), n in skipped.items():

@@ -39,21 +39,33 @@ class Edge:
                 check_framing(request)
                 self.guard.check(request.method, request.path, request.headers)
                 return await handler(request)
-            except HttpProblem as problem:
-                return self._refused(problem, request.path)
-            except StorageUnavailable as error:
-                self.telemetry.trouble_raised(error.code, detail=str(error))
-                return self._refused(unavailable(error), request.path)
-            except web.HTTPException as error:
-                if error.status < 400:
-                    raise
-                return self._refused(of_http_error(error, _paths(request.app), request.path), request.path)
-            except ConnectionError:  # the caller left: nobody is there to be told
-                raise
             except Exception as error:
-                return self._failed(request, error)
+                try:
+                    return self._answer_to(error, request)
+                finally:
+                    # Its frames hold the body, and some hold the error: a circle that would keep both for long.
+                    error.__traceback__ = None
 
         return edge
+
+    def _answer_to(self, error: Exception, request: web.Request) -> web.StreamResponse:
+        """What is said of it; raises where nothing can be said any more, which ends the connection."""
+        match error:
+            case HttpProblem():
+                return self._refused(error, request.path)
+            case StorageUnavailable():
+                self.telemetry.trouble_raised(error.code, detail=str(error))
+                return self._refused(unavailable(error), request.path)
+            case web.HTTPException():
+                if error.status < 400:
+                    raise error
+                return self._refused(of_http_error(error, _paths(request.app), request.path), request.path)
+            case ConnectionError():
+                if request.transport is not None:
+                    raise error
+                return web.Response()  # the caller left: nobody is there to read it
+            case _:
+                return self._failed(request, error)
 
     def marks(self) -> _MARKS:
         """Runs before the headers of any answer leave, also of one that is streamed."""

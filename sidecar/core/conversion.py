@@ -50,7 +50,7 @@ class ExternalAttribution:
 class Conversion(NamedTuple):
     """One validated conversion: identifiers are canonical and hashed, defaults are filled in.
 
-    Made with names, and a named tuple, since every item that comes in is one.
+    A named tuple, since every item that comes in is one.
     """
 
     account: str
@@ -228,7 +228,9 @@ def _hash64(digest: str) -> int:
 
 def plain_decimal(number: Decimal) -> str:
     """The shortest exact text without exponent: 1.50 is `1.5`, 1E+3 is `1000`."""
-    text = format(number, "f")
+    text = str(number)  # in half the time of a format, but for very large and very small ones with an exponent
+    if "E" in text:
+        text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -119,24 +119,24 @@ def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Ru
     given_currency = members.take("currency", fields.currency)
     value, currency = _money(members, given_value, given_currency, rule)
     person = user.read_user(members.inside("user", user.SHAPE), rules.default_country)
-    return Conversion(
-        account=read_account(members, rule, rules.accounts),
-        event=event,
-        goal=rule.goal if rule else "",
-        time=seconds(now) if time is None else time,
-        time_given=time is not None,
-        order_id=order_id,
-        idempotency_key=None if order_id else header,
-        value=value,
-        currency=currency,
-        msclkid=origin.msclkid(members, "landing_url"),
-        visitor_id=members.take("visitor_id", fields.visitor_id),
-        email_sha256=person.email_sha256,
-        phone_sha256=person.phone_sha256,
-        external_attribution=_external_attribution(members.inside("external_attribution", _CREDIT)),
-        meta=members.take("meta", fields.meta),
-        given_value=given_value,
-        given_currency=given_currency,
+    return Conversion(  # in the order of its fields: to name them would cost as much as both hashes
+        read_account(members, rule, rules.accounts),
+        event,
+        rule.goal if rule else "",
+        seconds(now) if time is None else time,
+        time is not None,
+        order_id,
+        None if order_id else header,
+        value,
+        currency,
+        origin.msclkid(members, "landing_url"),
+        members.take("visitor_id", fields.visitor_id),
+        person.email_sha256,
+        person.phone_sha256,
+        _external_attribution(members.inside("external_attribution", _CREDIT)),
+        members.take("meta", fields.meta),
+        given_value,
+        given_currency,
     )
 
 

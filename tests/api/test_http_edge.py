@@ -1,6 +1,9 @@
 """What surrounds every request: its id, problems for whatever goes wrong, and nothing that leaks."""
 
+import asyncio
+import gc
 import json
+import types
 from typing import Any
 
 import pytest
@@ -180,3 +183,36 @@ async def test_requests_on_one_connection_are_answered_in_order(api: Api, conver
     answers = came.split(b"HTTP/1.1 ")[1:]
     assert [int(answer[:3]) for answer in answers] == [202] * 20 + [200]
     assert all(f'"order_id":"{number}"'.encode() in answer for number, answer in enumerate(answers[:20]))
+
+
+# --- What stays ------------------------------------------------------------------------------------------------------
+
+UNFINISHED = (
+    b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n[{"
+)
+
+
+async def test_refused_requests_leave_no_circle_that_holds_their_bodies(api: Api) -> None:
+    """Circles wait for the collector, which comes late; what is refused must be gone with its answer."""
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        statuses = [(await api.post(bad)).status for bad in (b"{", b"[]", b"3", {"event": "nothing"}, {"event": 1})]
+        statuses += [(await api.post({}, headers={"Content-Type": "text/plain"})).status]
+        statuses += [(await api.post({}, "/v1/nowhere")).status, (await api.get("/v1/conversions/conv_9")).status]
+        _, writer = await asyncio.open_connection(api.host, api.port)
+        writer.write(UNFINISHED)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
+        gc.collect()
+        frames = [one.f_code for one in gc.garbage if isinstance(one, types.FrameType)]
+        held = [code.co_qualname for code in frames if "/sidecar/" in code.co_filename]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert statuses == [400, 422, 422, 422, 422, 415, 404, 404]
+    assert held == []
