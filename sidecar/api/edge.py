@@ -40,16 +40,17 @@ class Edge:
                 self.guard.check(request.method, request.path, request.headers)
                 return await handler(request)
             except Exception as error:
-                try:
-                    return self._answer_to(error, request)
-                finally:
-                    # Its frames hold the body, and some hold the error: a circle that would keep both for long.
-                    error.__traceback__ = None
+                answer = self._answer_to(error, request)
+                if answer is None:
+                    raise
+                # Its frames hold the body, and some hold the error: a circle that would keep both for long.
+                error.__traceback__ = None
+                return answer
 
         return edge
 
-    def _answer_to(self, error: Exception, request: web.Request) -> web.StreamResponse:
-        """What is said of it; raises where nothing can be said any more, which ends the connection."""
+    def _answer_to(self, error: Exception, request: web.Request) -> web.StreamResponse | None:
+        """What is said of it; None where aiohttp has the word."""
         match error:
             case HttpProblem():
                 return self._refused(error, request.path)
@@ -58,12 +59,11 @@ class Edge:
                 return self._refused(unavailable(error), request.path)
             case web.HTTPException():
                 if error.status < 400:
-                    raise error
+                    return None
                 return self._refused(of_http_error(error, _paths(request.app), request.path), request.path)
             case ConnectionError():
-                if request.transport is not None:
-                    raise error
-                return web.Response()  # the caller left: nobody is there to read it
+                # Where the caller left nobody reads it, and nothing of the request stays behind.
+                return web.Response() if request.transport is None else None
             case _:
                 return self._failed(request, error)
 
