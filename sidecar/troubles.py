@@ -32,10 +32,19 @@ _ALL = (
         "Sign in again at /connect, or run `sidecar connect`. Delivery resumes by itself; no conversion is lost.",
     ),
     Trouble(
+        "sign_in_blocked",
+        "An administrator has to allow the sign-in",
+        "A rule of the company's directory keeps the user or the application out; signing in again alone does not "
+        "help.",
+        "Show the AADSTS number to an administrator of the directory (docs/connect.md says what each one asks for), "
+        "then sign in again at /connect, or run `sidecar connect`. Conversions are kept until then.",
+    ),
+    Trouble(
         "sign_in_unavailable",
         "Microsoft's sign-in service cannot be reached",
         "The token endpoint did not answer, or answered that it is busy.",
-        "Wait: it is tried again every minute. If it lasts, check the network, DNS and proxy of this machine.",
+        "Wait: it is tried again after a second, then with growing pauses of up to a minute. If it lasts, check the "
+        "network of this machine.",
     ),
     Trouble(
         "sign_in_unsuccessful",

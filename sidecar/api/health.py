@@ -50,6 +50,7 @@ _CHECKS: Mapping[str, str] = {
     "outbox_growing": "storage",
     "not_connected": "token",
     "token_refresh_failed": "token",
+    "sign_in_blocked": "token",
     "sign_in_unavailable": "token",
     "client_secret_expired": "token",
     "client_secret_invalid": "token",

@@ -6,18 +6,22 @@ Knows the errors; leaves trying again to `tokens` and asking Microsoft to `oauth
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from typing import assert_never
 
+from sidecar.microsoft.sign_in_codes import LONG_PAUSE_SECONDS, Code, Remedy, code_of
 from sidecar.troubles import CATALOGUE
 
-
-class Remedy(StrEnum):
-    """Who can end a setback."""
-
-    RECONNECT = "reconnect"  # a person signs in again
-    MEND = "mend"  # a person mends the application registration; the sign-in itself stays valid
-    WAIT = "wait"  # Microsoft, or the network, gets well by itself
-    CONFIGURATION = "configuration"  # what we ask for is wrong: our configuration, or this program
+__all__ = [
+    "LONG_PAUSE_SECONDS",
+    "Remedy",
+    "Setback",
+    "SignInFailed",
+    "detail_of",
+    "of_sign_in",
+    "pause_seconds",
+    "setback_of",
+    "unavailable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +65,40 @@ class SignInFailed(Exception):
         self.setback = setback
 
 
+LEAST_PAUSE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 30.0
 PAUSE_SECONDS = 60.0
-LONG_PAUSE_SECONDS = 900.0
-"""For what only a person can end by signing in: that wakes us at once, asking more often would not help."""
 
 
 def pause_seconds(setback: Setback, failures: int) -> float:
-    """How long to wait after the `failures`-th failure in a row (from 1) before asking Microsoft again."""
-    if setback.remedy is Remedy.RECONNECT:
-        usual = LONG_PAUSE_SECONDS
-    else:
-        usual = FIRST_PAUSE_SECONDS if failures <= 1 else PAUSE_SECONDS
+    """How long to wait after the `failures`-th failure in a row (from 1) before asking Microsoft again.
+
+    What passes by itself mostly does so within seconds: the pause doubles from one of them to a minute, as between
+    uploads. What a person has to mend is looked at twice a minute at first, then once.
+    """
+    match setback.remedy:
+        case Remedy.RECONNECT:
+            usual = LONG_PAUSE_SECONDS
+        case Remedy.WAIT:
+            usual = min(PAUSE_SECONDS, LEAST_PAUSE_SECONDS * 2 ** min(max(failures - 1, 0), 16))
+        case Remedy.MEND | Remedy.CONFIGURATION:
+            usual = FIRST_PAUSE_SECONDS if failures <= 1 else PAUSE_SECONDS
+        case _:
+            assert_never(setback.remedy)
     return max(usual, setback.again_seconds or 0.0)
 
 
 def setback_of(answer: Mapping[str, object]) -> Setback:
     """Sort an error answer: of the token endpoint, of the discovery document, or of a redirect back to us.
 
-    `error` and `suberror` decide; AADSTS numbers only choose the hint, as Microsoft asks.
+    The first AADSTS number that is known decides: one `error` serves many causes, `invalid_grant` even "wait". Only
+    without one do `error` and `suberror`, as Microsoft asks, since numbers may be added at any time.
     https://learn.microsoft.com/entra/identity-platform/reference-error-codes
     """
     error, suberror = _name(answer.get("error")), _name(answer.get("suberror"))
     numbers = _numbers(answer)
-    hint = next((_HINTS[number] for number in numbers if number in _HINTS), None)
-    trouble = (hint and hint.trouble) or _trouble(error, suberror)
-    message = _message(trouble, error, numbers, hint)
-    return Setback(_remedy(error), trouble, message, hint.again_seconds if hint else None)
+    code = next((code for number in numbers if (code := code_of(number, error))), None) or _by_name(error, suberror)
+    return Setback(code.remedy, code.trouble, _message(code, error, numbers), code.again_seconds)
 
 
 def unavailable(why: str, again_seconds: float | None = None) -> Setback:
@@ -97,13 +108,6 @@ def unavailable(why: str, again_seconds: float | None = None) -> Setback:
 
 
 # --- The tables ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Hint:
-    text: str
-    trouble: str | None = None
-    again_seconds: float | None = None
 
 
 _REMEDIES = {
@@ -138,88 +142,23 @@ _TROUBLES = {
     "unsupported_response_type": "app_registration",
 }
 
-_EXPIRED = _Hint("the sign-in expired, or was unused for 90 days")
-_MFA = _Hint("an extra sign-in step (MFA) is asked for: sign in again and complete it")
-_BUSY = _Hint("Microsoft's sign-in service is busy; nothing to do but wait")
-
-_HINTS = {
-    70000: _Hint("the sign-in is no longer valid, or does not carry the permission"),
-    70008: _EXPIRED,
-    700082: _EXPIRED,
-    50173: _Hint("the password changed or the sign-in was revoked"),
-    70043: _Hint("a sign-in frequency policy ended it; an administrator can exempt the application"),
-    700084: _Hint("the redirect URI is registered as single-page application: register it as Web, then sign in again"),
-    65001: _Hint("nobody has consented to the permission msads.manage", "scope_missing"),
-    65004: _Hint("the permission was declined", "scope_missing"),
-    90094: _Hint("an administrator of the tenant must grant the permission", "scope_missing"),
-    650052: _Hint(
-        "the tenant lacks the Microsoft Advertising service: an administrator adds the enterprise application "
-        "d42ffc93-c136-491d-b4fd-6f18168c68fd, or grants admin consent",
-        "scope_missing",
-    ),
-    50074: _MFA,
-    50076: _MFA,
-    50078: _MFA,
-    50079: _MFA,
-    53003: _Hint("Conditional Access blocks the sign-in: an administrator must allow it"),
-    50034: _Hint("the user is unknown in this tenant: check microsoft.tenant, or sign in as another user"),
-    50055: _Hint("the user's password has expired: change it, then sign in again"),
-    50057: _Hint("the user is disabled: an administrator must enable it, or sign in as another user"),
-    50132: _Hint("the session is no longer valid, often after a password change"),
-    50133: _Hint("the session is no longer valid, often after a password change"),
-    50144: _Hint("the user's domain password has expired: change it, then sign in again"),
-    54005: _Hint("the sign-in's code was used already: start again at /connect"),
-    70011: _Hint("the permission asked for does not exist here: check microsoft.environment"),
-    7000215: _Hint("the secret is wrong: often its id was pasted instead of its value", "client_secret_invalid"),
-    7000222: _Hint("the secret has expired; the sign-in itself stays valid", "client_secret_expired"),
-    7000218: _Hint(
-        "no secret was sent: set microsoft.client_secret, or allow public client flows", "client_secret_invalid"
-    ),
-    700025: _Hint(
-        "the application is public: leave microsoft.client_secret empty, or register a Web redirect URI",
-        "client_secret_invalid",
-    ),
-    90023: _Hint(
-        "the application is public: leave microsoft.client_secret empty, or register a Web redirect URI",
-        "client_secret_invalid",
-    ),
-    700016: _Hint("Microsoft does not know the application: check microsoft.client_id", "app_registration"),
-    7000112: _Hint("the application is disabled: enable it in the Azure portal", "app_registration"),
-    50194: _Hint(
-        "the application serves one tenant only: change its supported account types, or set microsoft.tenant",
-        "app_registration",
-    ),
-    90002: _Hint("Microsoft does not know the tenant: check microsoft.tenant", "app_registration"),
-    50011: _Hint("microsoft.redirect_uri is not among the application's redirect URIs", "app_registration"),
-    9002313: _Hint("Microsoft does not understand the request; please report it"),
-    50196: _Hint("Microsoft saw too many equal requests", again_seconds=LONG_PAUSE_SECONDS),
-    90006: _BUSY,
-    90012: _BUSY,
-    90024: _BUSY,
-    90033: _BUSY,
-    50033: _BUSY,
-    50087: _BUSY,
-    70012: _BUSY,
-    90055: _Hint("too many sign-in requests; it is tried again later"),
-}
-"""AADSTS numbers: https://learn.microsoft.com/entra/identity-platform/reference-error-codes#aadsts-error-codes"""
-
 
 def _remedy(error: str) -> Remedy:
     return _REMEDIES.get(error, Remedy.WAIT)
 
 
-def _trouble(error: str, suberror: str) -> str:
+def _by_name(error: str, suberror: str) -> Code:
+    remedy = _remedy(error)
     if suberror == "consent_required":
-        return "scope_missing"
-    otherwise = "token_refresh_failed" if _remedy(error) is Remedy.RECONNECT else "sign_in_unavailable"
-    return _TROUBLES.get(error, otherwise)
+        return Code(remedy, "scope_missing", "")
+    otherwise = "token_refresh_failed" if remedy is Remedy.RECONNECT else "sign_in_unavailable"
+    return Code(remedy, _TROUBLES.get(error, otherwise), "")
 
 
-def _message(trouble: str, error: str, numbers: tuple[int, ...], hint: _Hint | None) -> str:
+def _message(code: Code, error: str, numbers: tuple[int, ...]) -> str:
     codes = "".join(f", AADSTS{number}" for number in numbers)
-    words = f": {hint.text}" if hint else ""
-    return f"{CATALOGUE[trouble].title} ({error or 'no error named'}{codes}){words}"
+    words = f": {code.text}" if code.text else ""
+    return f"{CATALOGUE[code.trouble].title} ({error or 'no error named'}{codes}){words}"
 
 
 def _name(value: object) -> str:

@@ -25,6 +25,7 @@ SIGN_IN = frozenset(
     (
         "not_connected",
         "token_refresh_failed",
+        "sign_in_blocked",
         "sign_in_unavailable",
         "client_secret_expired",
         "client_secret_invalid",

@@ -345,7 +345,7 @@ async def test_a_token_that_cannot_be_stored_is_not_used(microsoft: Double, cloc
     async with running(source_of(microsoft.sign_in(), store, clock, watch)) as source:
         with pytest.raises(NotConnected) as missing:
             await source.access_token()
-        assert (missing.value.code, missing.value.retry_at) == ("storage_failed", clock.now() + 30_000)
+        assert (missing.value.code, missing.value.retry_at) == ("storage_failed", clock.now() + 1_000)
         store.fails = False
         clock.advance(30)
         await watch.until(connected)
@@ -500,6 +500,42 @@ async def test_a_good_token_outlives_an_outage_and_the_loss_is_told_when_it_ends
         assert lost(watch.seen[-1])
 
 
+async def test_three_answers_of_503_hold_delivery_up_for_seconds_only(microsoft: Double, clock: Clock) -> None:
+    microsoft.script = always(lambda: web.Response(status=503))
+    watch = Watch()
+    async with running(source_of(microsoft.sign_in(), Store(), clock, watch)):
+        told = await watch.until(lost)
+        for pause in (1, 2, 4):
+            assert told.retry_at == clock.now() + pause * 1000
+            microsoft.script = None if pause == 4 else microsoft.script
+            clock.advance(pause)
+            told = await watch.until(lambda connection, told=told: connection != told)
+        assert connected(told)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.Response(status=503, headers={"Retry-After": "900"}),
+        lambda: refused("invalid_grant", 50196),
+        lambda: refused("invalid_grant", 50105),
+        lambda: refused("invalid_client", 7000222, 401),
+    ],
+)
+async def test_a_new_sign_in_ends_every_wait(microsoft: Double, clock: Clock, answer) -> None:  # type: ignore[no-untyped-def]
+    microsoft.script = always(answer)
+    watch = Watch()
+    async with running(source_of(microsoft.sign_in(), Store(), clock, watch)) as source:
+        await watch.until(lost)
+        await source.signed_in(new_grant())
+        assert (await watch.until(connected)).retry_at is None
+        assert (await source.access_token()).value == "test-access-signed-in"
+        microsoft.script = always(lambda: web.Response(status=503))
+        with pytest.raises(NotConnected) as missing:
+            await source.refresh("test-access-signed-in")
+        assert missing.value.retry_at == clock.now() + 1_000, "pauses begin again too"
+
+
 async def test_nobody_signed_in_yet_is_not_connected_and_asks_nobody(microsoft: Double, clock: Clock) -> None:
     watch = Watch()
     async with running(source_of(microsoft.sign_in(), Store(None), clock, watch)) as source:
@@ -642,12 +678,12 @@ async def test_a_revoked_sign_in_is_told_and_each_fault_of_the_service_passes(cl
             await source.signed_in(Grant("test-access", SEED_REFRESH_TOKEN, 3600.0))
             with pytest.raises(NotConnected, match="did not answer in time"):
                 await source.refresh("test-access")
-            for pause in (30, 60, 60):
+            for pause in (1, 2, 4):
                 told = source.connection
                 clock.advance(pause)
                 await watch.until(lambda connection, told=told: connection.retry_at != told.retry_at)
             assert source.connection.trouble == "sign_in_unavailable"
-            clock.advance(60)
+            clock.advance(8)
             await watch.until(connected)
 
 

@@ -1,63 +1,81 @@
 """Every error of Microsoft's sign-in, sorted into who must do what."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sidecar.microsoft.sign_in_codes import CODES
 from sidecar.microsoft.sign_in_errors import Remedy, Setback, of_sign_in, pause_seconds, setback_of, unavailable
 from sidecar.troubles import CATALOGUE
 
 RECONNECT, MEND, WAIT, CONFIGURATION = Remedy.RECONNECT, Remedy.MEND, Remedy.WAIT, Remedy.CONFIGURATION
 
-# AADSTS number, error, remedy, trouble: the table of Microsoft's reference-error-codes page, as far as it concerns us.
+# AADSTS numbers with the `error` that Microsoft sends beside them, by remedy and trouble: as its reference-error-codes
+# page has it, and where that names no `error`, as others have reported.
 TABLE = [
-    (70000, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (70008, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (700082, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50173, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (70043, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (700084, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (65001, "invalid_grant", RECONNECT, "scope_missing"),
-    (65001, "interaction_required", RECONNECT, "scope_missing"),
-    (65001, "consent_required", RECONNECT, "scope_missing"),
-    (90094, "consent_required", RECONNECT, "scope_missing"),
-    (50076, "interaction_required", RECONNECT, "token_refresh_failed"),
-    (50079, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50074, "interaction_required", RECONNECT, "token_refresh_failed"),
-    (50078, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (53003, "interaction_required", RECONNECT, "token_refresh_failed"),
-    (53003, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50034, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50057, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50055, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50132, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50133, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (50144, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (54005, "invalid_grant", RECONNECT, "token_refresh_failed"),
-    (70011, "invalid_scope", CONFIGURATION, "scope_missing"),
-    (7000215, "invalid_client", MEND, "client_secret_invalid"),
-    (7000222, "invalid_client", MEND, "client_secret_expired"),
-    (7000218, "invalid_client", MEND, "client_secret_invalid"),
-    (700025, "invalid_client", MEND, "client_secret_invalid"),
-    (650052, "invalid_client", MEND, "scope_missing"),
-    (700016, "unauthorized_client", MEND, "app_registration"),
-    (7000112, "unauthorized_client", MEND, "app_registration"),
-    (50194, "invalid_request", CONFIGURATION, "app_registration"),
-    (50011, "invalid_request", CONFIGURATION, "app_registration"),
-    (9002313, "invalid_request", CONFIGURATION, "app_registration"),
-    (90023, "invalid_request", CONFIGURATION, "client_secret_invalid"),
-    (90002, "invalid_tenant", CONFIGURATION, "app_registration"),
-    (50196, None, WAIT, "sign_in_unavailable"),
-    (90006, "temporarily_unavailable", WAIT, "sign_in_unavailable"),
-    (90024, "temporarily_unavailable", WAIT, "sign_in_unavailable"),
-    (90033, "temporarily_unavailable", WAIT, "sign_in_unavailable"),
-    (50033, "server_error", WAIT, "sign_in_unavailable"),
-    (50087, "server_error", WAIT, "sign_in_unavailable"),
-    (70012, "server_error", WAIT, "sign_in_unavailable"),
-    (90012, "temporarily_unavailable", WAIT, "sign_in_unavailable"),
-    (90055, None, WAIT, "sign_in_unavailable"),
+    (int(number), error, remedy, trouble)
+    for remedy, trouble, codes in (
+        (
+            RECONNECT,
+            "token_refresh_failed",
+            "70000:invalid_grant 70008:invalid_grant 700082:invalid_grant 50089:invalid_grant "
+            "50173:invalid_grant 70043:invalid_grant 700084:invalid_grant 9002313:invalid_grant "
+            "50072:interaction_required 50074:interaction_required 50076:interaction_required "
+            "50076:invalid_grant 50078:interaction_required 50078:invalid_grant "
+            "50079:interaction_required 50079:invalid_grant 50158:interaction_required "
+            "53004:interaction_required 50132:invalid_grant 50133:invalid_grant 50034:invalid_grant "
+            "50055:invalid_grant 50135:invalid_grant 50144:invalid_grant 54005:invalid_grant "
+            "50020:invalid_grant 16000:interaction_required 51004:invalid_grant 90072:invalid_grant "
+            "500208:invalid_request",
+        ),
+        (
+            RECONNECT,
+            "sign_in_blocked",
+            "50105:invalid_grant 50105:interaction_required 53000:interaction_required "
+            "53000:invalid_grant 53001:interaction_required 53002:interaction_required "
+            "53003:interaction_required 53003:invalid_grant 53003:access_denied "
+            "53010:interaction_required 53011:interaction_required 530032:invalid_grant "
+            "530035:invalid_grant 50005:interaction_required 50053:invalid_grant 50057:invalid_grant "
+            "50097:interaction_required 50129:interaction_required 50131:interaction_required "
+            "500021:invalid_grant 500022:invalid_grant 500212:invalid_grant 500213:invalid_grant",
+        ),
+        (
+            RECONNECT,
+            "scope_missing",
+            "65001:invalid_grant 65001:interaction_required 65001:consent_required "
+            "65004:access_denied 90008:invalid_grant 90094:consent_required 90095:consent_required "
+            "650052:invalid_client 650052:invalid_resource 500011:invalid_resource",
+        ),
+        (MEND, "client_secret_invalid", "7000215:invalid_client 7000218:invalid_client 700025:invalid_client"),
+        (MEND, "client_secret_expired", "7000222:invalid_client"),
+        (
+            MEND,
+            "app_registration",
+            "700011:unauthorized_client 700016:unauthorized_client 70001:unauthorized_client "
+            "7000112:unauthorized_client",
+        ),
+        (CONFIGURATION, "client_secret_invalid", "90023:invalid_request"),
+        (CONFIGURATION, "scope_missing", "70011:invalid_scope 28002:invalid_scope"),
+        (
+            CONFIGURATION,
+            "app_registration",
+            "50011:invalid_request 500112:invalid_grant 50194:invalid_request 90002:invalid_request "
+            "90002:invalid_tenant 9002313:invalid_request",
+        ),
+        (
+            WAIT,
+            "sign_in_unavailable",
+            "50196:invalid_grant 90006:temporarily_unavailable 90012:temporarily_unavailable "
+            "90024:temporarily_unavailable 90033:temporarily_unavailable "
+            "90090:temporarily_unavailable 50033:server_error 50087:server_error 70012:server_error "
+            "90055:temporarily_unavailable",
+        ),
+    )
+    for number, error in (pair.split(":") for pair in codes.split())
 ]
 
 BY_NAME_ALONE = [
@@ -94,11 +112,57 @@ def test_an_error_without_a_number_is_sorted_by_its_name(error: str, remedy: Rem
     assert error in setback.message
 
 
-@pytest.mark.parametrize("number", sorted({row[0] for row in TABLE}))
-def test_the_number_never_changes_the_remedy(number: int) -> None:
-    """Microsoft asks not to code against the numbers: they only choose the hint."""
-    for error in ("invalid_grant", "invalid_client", "invalid_request", "server_error"):
-        assert setback_of(answer(number, error)).remedy is setback_of({"error": error}).remedy
+@pytest.mark.parametrize("error", ["invalid_grant", "invalid_client", "invalid_request", "server_error", None])
+@pytest.mark.parametrize("number", sorted({row[0] for row in TABLE} - {9002313}))
+def test_the_number_decides_before_the_error(number: int, error: str | None) -> None:
+    """One `error` serves many causes: `invalid_grant` also means "wait" (50196)."""
+    [decided] = {(row[2], row[3]) for row in TABLE if row[0] == number}
+    setback = setback_of(answer(number, error))
+    assert (setback.remedy, setback.trouble) == decided
+
+
+def test_a_number_that_is_not_known_leaves_the_decision_to_the_next_and_at_last_to_the_error() -> None:
+    both = {"error": "invalid_grant", "error_codes": [70002, 50196]}
+    assert setback_of(both).remedy is WAIT
+    assert setback_of(answer(70002, "invalid_client")).trouble == "client_secret_invalid"
+
+
+@pytest.mark.parametrize("number", [50105, 53000, 53003, 50057])
+def test_what_only_an_administrator_can_allow_is_not_told_as_sign_in_again(number: int) -> None:
+    setback = of_sign_in(setback_of(answer(number, "invalid_grant")))
+    assert "administrator" in setback.message
+    assert "administrator" in CATALOGUE[setback.trouble].solution
+
+
+def test_a_user_of_another_tenant_is_told_to_sign_in_as_another() -> None:
+    assert "sign in as another user" in setback_of(answer(50020, "invalid_grant")).message
+
+
+# --- The three tables of docs/connect.md -----------------------------------------------------------------------------
+
+CONNECT = (Path(__file__).parents[2] / "docs" / "connect.md").read_text()
+GROUPS = {
+    "**Sign in again**": {RECONNECT},
+    "**Mend the application or the configuration.**": {MEND, CONFIGURATION},
+    "**Wait.**": {WAIT},
+}
+
+
+def documented() -> set[tuple[int, str]]:
+    """Each number of the tables, with the group that its table belongs to."""
+    part = CONNECT[CONNECT.index("## When the sign-in fails") : CONNECT.index("## Company tenants")]
+    found, group = set(), ""
+    for line in part.splitlines():
+        group = next((begin for begin in GROUPS if line.startswith(begin)), group)
+        if line.startswith("| AADSTS"):
+            found |= {(int(number), group) for number in re.findall(r"\d{5,7}", line.split("|")[1])}
+    return found
+
+
+def test_the_tables_of_the_page_have_each_number_in_the_group_of_its_remedy() -> None:
+    tried = {(number, group) for number, _, remedy, _ in TABLE for group in GROUPS if remedy in GROUPS[group]}
+    assert documented() == tried
+    assert {row[0] for row in TABLE} == set(CODES)
 
 
 def test_suberror_consent_required_means_that_consent_is_missing() -> None:
@@ -151,16 +215,18 @@ def test_nothing_that_microsoft_wrote_is_repeated_but_names_and_numbers(text: st
         (setback_of({"error": "invalid_client"}), 1, 30),
         (setback_of({"error": "invalid_client"}), 2, 60),
         (setback_of({"error": "invalid_scope"}), 1, 30),
-        (setback_of({"error": "server_error"}), 1, 30),
+        (setback_of({"error": "server_error"}), 1, 1),
         (setback_of({"error": "server_error"}), 99, 60),
-        (unavailable("it answered HTTP 503"), 1, 30),
-        (unavailable("it answered HTTP 429", 10.0), 2, 60),
+        *((unavailable("it answered HTTP 503"), failures, 2 ** (failures - 1)) for failures in range(1, 7)),
+        (unavailable("it answered HTTP 503"), 7, 60),
+        (unavailable("it answered HTTP 503"), 100_000, 60),
+        (unavailable("it answered HTTP 429", 10.0), 2, 10),
         (unavailable("it answered HTTP 429", 300.0), 2, 300),
-        (setback_of(answer(50196, None)), 1, 900),
+        (setback_of(answer(50196, "invalid_grant")), 1, 900),
         (Setback(RECONNECT, "not_connected", "nobody has signed in", math.inf), 1, math.inf),
     ],
 )
-def test_pause_is_30_s_then_60_s_and_15_min_where_a_person_must_sign_in(
+def test_pause_doubles_from_a_second_to_a_minute_and_is_15_min_where_a_person_must_sign_in(
     setback: Setback, failures: int, seconds: float
 ) -> None:
     assert pause_seconds(setback, failures) == seconds
