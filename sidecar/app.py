@@ -198,6 +198,7 @@ class Service:
         settings, telemetry = self.parts.settings, self.parts.telemetry
         goals, accounts = set(settings.goals().values()), set(settings.config.accounts)
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
+        telemetry.serves(accounts)
         self.parts.gates.forget_but(accounts, goals)
         for standing in telemetry.board.standing():
             of_goals = GOAL_TROUBLES | {"low_match_rate"}

@@ -94,6 +94,7 @@ async def open_parts(
     stack: contextlib.AsyncExitStack, settings: Settings, telemetry: Telemetry, clock: Chances
 ) -> Parts:
     """Open everything that `settings` names; `stack` closes it. OutboxRefused when the outbox cannot be used."""
+    telemetry.serves(settings.config.accounts)
     outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
     gates = Gates()
     steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)

@@ -135,7 +135,15 @@ def _of_troubles(name: str, standing: Sequence[Standing]) -> Check:
     if len(ours) > _TOLD_TROUBLES:
         messages.append(f"and {len(ours) - _TOLD_TROUBLES} more: see /logs")
     level = Level.OK if all(trouble.code in _ADVICE for trouble in ours) else Level.DEGRADED
-    return Check(level, "; ".join(messages), ours[0].trouble.solution)
+    return Check(level, "; ".join(messages), _fixes(ours))
+
+
+def _fixes(standing: Sequence[Standing]) -> str:
+    """What to do about all of them; where they differ, each fix behind the title of its trouble."""
+    troubles = {trouble.code: trouble.trouble for trouble in standing}
+    if len(troubles) == 1:
+        return standing[0].trouble.solution
+    return " ".join(f"{trouble.title}: {trouble.solution}" for trouble in troubles.values())
 
 
 def _outbox(vitals: Vitals) -> Json:

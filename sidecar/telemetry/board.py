@@ -1,7 +1,8 @@
 """Which troubles stand now. Knows since when and how often; leaves telling to `telemetry`, words to `troubles`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from sidecar.core.instant import UnixMillis
 from sidecar.troubles import CATALOGUE, Trouble
@@ -19,6 +20,8 @@ class Standing:
     since: UnixMillis
     seen_at: UnixMillis
     count: int = 1
+    names_account: bool = False
+    """Whether its message has to say which account it is of."""
 
     @property
     def trouble(self) -> Trouble:
@@ -27,13 +30,16 @@ class Standing:
 
     @property
     def message(self) -> str:
-        """One line for a person: what it is, of what, and what was said."""
+        """One line for a person: of which account where there are several, what it is, of what, and what was said."""
+        account = f"{self.account}: " if self.names_account else ""
         subject = f": {self.subject}" if self.subject else ""
         detail = f" ({self.detail})" if self.detail else ""
-        return f"{self.trouble.title}{subject}{detail}"
+        return f"{account}{self.trouble.title}{subject}{detail}"
 
 
 _Key = tuple[str, str | None, str | None]
+
+S = TypeVar("S", Standing, Standing | None)
 
 
 @dataclass(slots=True)
@@ -41,6 +47,11 @@ class Board:
     """The troubles that stand now, one for each code, account and subject."""
 
     _standing: dict[_Key, Standing] = field(default_factory=dict)
+    _accounts: frozenset[str] = frozenset()
+
+    def serves(self, accounts: Collection[str]) -> None:
+        """These accounts are configured now: with several, or one that left, each trouble names its own."""
+        self._accounts = frozenset(accounts)
 
     def raise_(
         self,
@@ -61,21 +72,28 @@ class Board:
             raise ValueError(f"no trouble is called {code}: add it to sidecar/troubles.py")
         raised = Standing(code=code, account=account, subject=subject, detail=detail, since=now, seen_at=now)
         self._standing[key] = raised
-        return raised
+        return self._named(raised)
 
     def clear(self, code: str, *, account: str | None = None, subject: str | None = None) -> Standing | None:
         """The trouble that is over; None if it did not stand."""
-        return self._standing.pop((code, account, subject), None)
+        return self._named(self._standing.pop((code, account, subject), None))
 
     def stands(self, code: str, *, account: str | None = None, subject: str | None = None) -> Standing | None:
         """That very trouble, if it stands."""
-        return self._standing.get((code, account, subject))
+        return self._named(self._standing.get((code, account, subject)))
 
     def standing(self, *codes: str, account: str | None = None) -> Sequence[Standing]:
         """What stands, the oldest first; of these codes only, of this account only, where they are given."""
         found = (
-            standing
+            self._named(standing)
             for standing in self._standing.values()
             if (not codes or standing.code in codes) and account in (None, standing.account)
         )
         return sorted(found, key=lambda standing: standing.since)
+
+    def _named(self, standing: S) -> S:
+        """As it is shown now: a reload may have brought a second account since it was raised."""
+        if standing is None or standing.account is None or standing.account == standing.subject:
+            return standing
+        several = bool(self._accounts - {standing.account}) or standing.account not in self._accounts
+        return replace(standing, names_account=True) if self._accounts and several else standing

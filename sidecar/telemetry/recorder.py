@@ -6,7 +6,7 @@ Which facts there are is for `telemetry` to say.
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -77,6 +77,10 @@ class Recorder:
     def configure(self, level: str, form: str) -> None:
         """Change what goes to stdout and how; the journal keeps what it keeps."""
         self._lines.configure(level, form)
+
+    def serves(self, accounts: Collection[str]) -> None:
+        """These accounts are configured now: as soon as there are several, troubles name theirs."""
+        self.board.serves(accounts)
 
     def library_logs(self) -> contextlib.AbstractContextManager[None]:
         """While this lasts the warnings of libraries are lines like all others, their secrets masked."""

@@ -99,6 +99,15 @@ def test_advice_is_told_and_makes_nothing_unwell() -> None:
     assert unwell(both) == ["goals"]
 
 
+def test_every_fix_is_shown_with_its_trouble_and_equal_ones_once() -> None:
+    shown = judge(replace(WELL, troubles=(standing("throttled"), standing("wrong_account"), standing("throttled"))))
+    throttled, wrong = CATALOGUE["throttled"], CATALOGUE["wrong_account"]
+    expected = f"{throttled.title}: {throttled.solution} {wrong.title}: {wrong.solution}"
+    assert shown["checks"]["delivery"]["fix"] == expected
+    alike = judge(replace(WELL, troubles=(standing("throttled"), standing("throttled"))))
+    assert alike["checks"]["delivery"]["fix"] == throttled.solution
+
+
 def test_many_troubles_of_a_check_are_cut_short() -> None:
     goals = tuple(standing("goal_not_found", f"Goal {n}") for n in range(5))
     message = judge(replace(WELL, troubles=goals))["checks"]["goals"]["message"]

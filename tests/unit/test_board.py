@@ -48,6 +48,34 @@ def test_trouble_carries_its_remedy_and_one_line_for_people() -> None:
     assert raised.message == "Conversion goal not found: Sidecar Purchase (5606)"
 
 
+def test_trouble_names_its_account_as_soon_as_there_are_several() -> None:
+    board = Board()
+    board.serves(["main"])
+    board.raise_("goal_not_found", 1, account="main", subject="Sidecar Purchase")
+    board.raise_("storage_failed", 2)
+    board.raise_("paused_by_operator", 3, account="main", subject="main")
+    alone = ["Conversion goal not found: Sidecar Purchase", "The outbox cannot be written"]
+    paused = "Account paused by an operator: main"
+    assert [standing.message for standing in board.standing()] == [*alone, paused]
+    board.serves(["main", "us"])
+    raised = board.raise_("throttled", 4, account="us")
+    assert raised is not None
+    assert raised.message == "us: Throttled by Microsoft"
+    named = ["main: Conversion goal not found: Sidecar Purchase", alone[1], paused, raised.message]
+    assert [standing.message for standing in board.standing()] == named
+    over = board.clear("goal_not_found", account="main", subject="Sidecar Purchase")
+    assert over is not None
+    assert over.message == named[0]
+
+
+def test_trouble_of_an_account_that_left_names_it_beside_the_only_one_that_stayed() -> None:
+    board = Board()
+    board.serves(["main"])
+    raised = board.raise_("unmapped", 1, account="us", subject="purchase")
+    assert raised is not None
+    assert raised.message == "us: Event or account no longer configured: purchase"
+
+
 def test_trouble_that_is_not_in_the_catalogue_is_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="no trouble is called nonsense"):
         Board().raise_("nonsense", 1)
