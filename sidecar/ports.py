@@ -431,11 +431,13 @@ class Traces(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a batch's answer was, for its row in the outbox."""
+    """What a batch's answer was, for its row in the outbox; the error is that of the request as a whole."""
 
     answer: str
     tracking_id: str | None = None
     error: str | None = None
+    error_code: int | None = None
+    message: str | None = None
 
 
 def refusal(verdict: Verdict) -> str:

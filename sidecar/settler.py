@@ -302,7 +302,8 @@ class Settler:
 
 
 def _note(answer: Refused) -> Note:
-    return Note(refusal(answer.verdict), answer.tracking_id, answer.faults[0].error)
+    fault = answer.faults[0]
+    return Note(refusal(answer.verdict), answer.tracking_id, fault.error, fault.error_code, fault.message)
 
 
 _REFUSED = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}
@@ -316,7 +317,7 @@ def _dead_row(account: str, entry: Entry, step: Step) -> DeadRow:
         account=account,
         trouble=_TROUBLES.get(reason) or _REFUSED[entry.lane.kind],
         error=fault.error if fault else reason,
-        message=fault.message if fault else None,
+        message=fault.message if fault and reason != Reason.TOO_OLD else None,
         order_id=entry.order_id,
         goal=entry.goal,
         kind=entry.lane.kind,

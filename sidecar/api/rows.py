@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import assert_never
 
 from sidecar.api.reply import Json
 from sidecar.core.conversion import Kind
@@ -104,7 +105,7 @@ class Rows:
             "error": record.error,
             "error_code": record.error_code,
             "tracking_id": record.tracking_id,
-            "message": record.message or (trouble.cause if trouble else None),
+            "message": words_of(record, trouble) or (trouble.cause if trouble else None),
             "fix": trouble.solution if trouble else None,
             "meta": None if record.meta is None else json.loads(record.meta),
             **(_of_adjustment(record) if record.kind is Kind.ADJUSTMENT else {}),
@@ -132,6 +133,22 @@ class Rows:
         if passed and record.reason in (Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING):
             return None
         return Reason.RETRYING if record.claimed and not record.leased else record.reason
+
+
+def words_of(record: Record, trouble: Trouble | None) -> str | None:
+    """Microsoft's words, where `trouble` comes from the answer that they stood in; else they would explain another."""
+    if record.message is None or trouble is None:
+        return None
+    match record.state:
+        case State.PENDING:
+            comes_from_it = trouble == _trouble_of_error(record)
+        case State.DEAD:
+            comes_from_it = record.reason == Reason.POISON or record.reason not in _TROUBLES
+        case State.DELIVERED | State.SKIPPED | State.CANCELED:
+            comes_from_it = False
+        case _:
+            assert_never(record.state)
+    return record.message if comes_from_it else None
 
 
 def number(exact: str) -> int | float:
@@ -162,8 +179,15 @@ def _instant(at: UnixMillis | None) -> str | None:
 
 def _trouble_of_pending(record: Record, reason: str | None) -> Trouble | None:
     """Of a row that goes again, the trouble that Microsoft's code stands for, where it is known."""
-    code = faults.known(Fault(record.error, record.error_code)) if record.error else None
-    return CATALOGUE[code.trouble] if code and reason == Reason.RETRYING else _trouble(reason)
+    return (_trouble_of_error(record) if reason == Reason.RETRYING else None) or _trouble(reason)
+
+
+def _trouble_of_error(record: Record) -> Trouble | None:
+    """What the last answer to a waiting row stands for; None where it has no error."""
+    if record.error is None:
+        return None
+    code = faults.known(Fault(record.error, record.error_code))
+    return CATALOGUE[code.trouble if code else "row_retried"]
 
 
 def _trouble_of_ended(record: Record) -> Trouble | None:

@@ -173,3 +173,74 @@ WANTED = {Reason.DISCARDED, Reason.RETRACTED, Reason.SUPERSEDED, Reason.APPLIED_
 def test_every_other_reason_of_ours_has_a_remedy(reason: Reason) -> None:
     """What somebody wanted to end needs none."""
     assert ROWS.show(PENDING._replace(reason=reason))["fix"]
+
+
+# --- Words and remedy of one cause -----------------------------------------------------------------------------------
+
+REFUSED = {"error": "FutureConversionTimeCannotBeSet", "error_code": 5614, "message": "Scripted."}
+GOAL = {"error": "OfflineConversionNameInvalid", "error_code": 5606, "message": "No such goal."}
+UNKNOWN = {"error": "SomethingNew", "error_code": 5699, "message": "Something new."}
+THROTTLED = {"error": "CallRateExceeded", "error_code": 117, "message": "Too many calls."}
+
+
+@pytest.mark.parametrize("answer", [REFUSED, GOAL, UNKNOWN, THROTTLED], ids=lambda answer: str(answer["error"]))
+@pytest.mark.parametrize(
+    "held",
+    [
+        *(Held(reason) for reason in (Reason.NOT_CONNECTED, Reason.GOAL_PAUSED, Reason.GOAL_SETTLING)),
+        Held(Reason.ACCOUNT_PAUSED, "paused_by_operator"),
+        Held(Reason.ACCOUNT_PAUSED, "wrong_account"),
+        Held(Reason.NOT_CONNECTED, "client_secret_expired"),
+    ],
+    ids=lambda held: str(held.trouble or held.reason),
+)
+@pytest.mark.parametrize("claimed", [False, True])
+def test_words_of_an_older_answer_never_stand_beside_the_remedy_of_another_trouble(
+    answer: dict[str, object], held: Held, claimed: bool
+) -> None:
+    rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)
+    row = rows.show(PENDING._replace(reason=Reason.RETRYING, claimed=claimed, **answer))
+    trouble = CATALOGUE[held.trouble or str(held.reason)]
+    assert (row["message"], row["fix"]) == (trouble.cause, trouble.solution)
+    assert row["error"] == answer["error"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"state": State.SKIPPED, "reason": reason} for reason in ("no_click", "outside_window", "erased")),
+        {"state": State.DEAD, "reason": "too_old"},
+        {"reason": Reason.AWAITING_CLICK},
+        {"reason": Reason.CLICK_SETTLING},
+        {"event": "gone"},
+    ],
+    ids=str,
+)
+def test_words_of_an_older_answer_do_not_explain_what_came_after_it(changes: dict[str, object]) -> None:
+    later = PENDING._replace(due_at=UnixMillis(NOW + 60_000), **REFUSED)
+    row = ROWS.show(later._replace(**changes))
+    assert row["fix"] is not None
+    assert row["message"] in {trouble.cause for trouble in CATALOGUE.values() if trouble.solution == row["fix"]}
+
+
+@pytest.mark.parametrize("changes", [{"claimed": True, "leased": True}, {}, {"state": State.CANCELED}], ids=str)
+def test_words_of_an_older_answer_are_gone_where_nothing_is_wrong_any_more(changes: dict[str, object]) -> None:
+    row = ROWS.show(PENDING._replace(**REFUSED, **changes))
+    assert (row["message"], row["fix"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "held", "trouble"),
+    [
+        (REFUSED, None, "clock_skew"),
+        (UNKNOWN, None, "row_retried"),
+        (GOAL, Held(Reason.GOAL_NOT_FOUND, "goal_not_found"), "goal_not_found"),
+        (THROTTLED, Held(Reason.THROTTLED, "throttled"), "throttled"),
+    ],
+)
+def test_words_of_the_answer_stand_beside_the_remedy_of_what_it_said(
+    answer: dict[str, object], held: Held | None, trouble: str
+) -> None:
+    rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)
+    row = rows.show(PENDING._replace(reason=Reason.RETRYING, **answer))
+    assert (row["message"], row["fix"]) == (answer["message"], CATALOGUE[trouble].solution)

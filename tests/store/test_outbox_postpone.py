@@ -23,7 +23,7 @@ from outbox_building import (
 )
 
 from sidecar.core.entry import Again, Reason, Settled, State
-from sidecar.ports import Claim, Counts, Outbox
+from sidecar.ports import Claim, Counts, Note, Outbox
 
 # --- postpone --------------------------------------------------------------------------------------------------------
 
@@ -84,6 +84,19 @@ async def test_postponing_for_the_account_is_no_refusal_of_the_row(outbox: Outbo
     await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=False)
     again = await retaken(outbox, NOW)
     assert (again.entries[0].refusals, again.root_poisoned) == (0, 0)
+
+
+async def test_error_of_the_last_answer_takes_number_and_words_of_an_older_one_with_it(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {seq: Again(NOW, Reason.RETRYING, REFUSED)}, TAKEN, NOW)
+    await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=True)
+    lost = await outbox.get(seq)
+    throttled = Note("refused: throttled", None, "CallRateExceeded", 117, "Too many calls.")
+    await outbox.postpone(await retaken(outbox, NOW), NOW, throttled, maybe_sent=False)
+    refused = await outbox.get(seq)
+    assert lost is not None and refused is not None
+    assert (lost.error, lost.error_code, lost.message) == (LOST.error, None, None)
+    assert (refused.error, refused.error_code, refused.message) == ("CallRateExceeded", 117, "Too many calls.")
 
 
 # --- halve -----------------------------------------------------------------------------------------------------------

@@ -132,7 +132,9 @@ CLOSE_BATCH = "UPDATE batches SET settled_at = ?, leased = 0, answer = ?, tracki
 STOOD_ALONE = "UPDATE batches SET poisoned = poisoned + 1 WHERE id = ?"
 POSTPONE = "UPDATE batches SET leased = 0, due_at = ?, answer = ?, tracking_id = ? WHERE id = ?"
 MAYBE_SENT = "UPDATE entries SET maybe_sent = 1 WHERE batch_id = ? AND claimed = 1"
-NOTE_ERROR = "UPDATE entries SET error = ?, refusals = refusals + ? WHERE batch_id = ? AND claimed = 1"
+NOTE_ERROR = """
+    UPDATE entries SET error = ?, error_code = ?, message = ?, refusals = refusals + ?
+    WHERE batch_id = ? AND claimed = 1"""
 MOVE = """
     UPDATE entries SET batch_id = ? WHERE seq IN (SELECT value FROM json_each(?)) AND batch_id = ? AND claimed = 1"""
 
@@ -308,7 +310,7 @@ def postpone(
     if not _holds(db, claim):
         return False
     db.execute(POSTPONE, (due_at, note.answer, note.tracking_id, claim.batch_id))
-    db.execute(NOTE_ERROR, (note.error, int(alone), claim.batch_id))
+    db.execute(NOTE_ERROR, (note.error, note.error_code, note.message, int(alone), claim.batch_id))
     if maybe_sent:
         db.execute(MAYBE_SENT, (claim.batch_id,))
     if alone and claim.entries[0].refusals == 0:
