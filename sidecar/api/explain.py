@@ -10,13 +10,13 @@ from aiohttp import web
 
 from sidecar.api.problem import NO_CONVERSION, HttpProblem
 from sidecar.api.reply import Json, json_reply
-from sidecar.api.rows import Rows, number
+from sidecar.api.rows import Rows, number, words_of
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import State
+from sidecar.core.entry import Reason, State
 from sidecar.core.goal import Mapped, MappingState, window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
-from sidecar.core.receipt import Advice, Attempt, ClickLine, Receipt, Surroundings, Trace, receipt, short
+from sidecar.core.receipt import Advice, Attempt, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
 from sidecar.core.record import Record, seq_of
 from sidecar.ports import Outbox, Query, Traces
 from sidecar.troubles import CATALOGUE, Trouble
@@ -32,6 +32,10 @@ _STANDING = {
     MappingState.UNKNOWN: "The goals of this account were not read yet.",
 }
 """What is said of a goal that no trouble stands against."""
+
+
+_PASSES = frozenset((Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING))
+"""Reasons that end by themselves: beside them another trouble is what is to be told."""
 
 
 async def _no_adjustments(_: int) -> Sequence[Json]:
@@ -66,6 +70,8 @@ class Receipts:
         reason, trouble = self.rows.standing(record)
         if trace.is_erased:
             trouble = CATALOGUE["erased"]
+        elif later_click(trace) and (reason is None or reason in _PASSES):
+            trouble = CATALOGUE["before_click"]
         elif record.state is State.DELIVERED:
             trouble = CATALOGUE["not_counted"]
         return Surroundings(
@@ -79,11 +85,12 @@ class Receipts:
 
 
 def _advice(trouble: Trouble | None, record: Record) -> Advice | None:
-    """The catalogue's words, with Microsoft's own before them where it said something of the row."""
+    """The catalogue's words, with Microsoft's own before them where the trouble comes from that answer."""
     if trouble is None:
         return None
-    said = f"Microsoft says: {record.message.rstrip('.')}. " if record.message else ""
-    return Advice(f"{said}{trouble.cause}", trouble.solution)
+    words = words_of(record, trouble)
+    quoted = f"Microsoft says: {words.rstrip('.')}. " if words else ""
+    return Advice(f"{quoted}{trouble.cause}", trouble.solution)
 
 
 @dataclass(frozen=True, slots=True)

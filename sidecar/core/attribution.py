@@ -182,7 +182,7 @@ def _ruled_out(
         return ClickVerdict.OWN_CLICK_ID
     if click.msclkid == chosen.sent_with:
         return None
-    if click.clicked_at > chosen.time:
+    if click.clicked_at > chosen.time and chosen.named is None:  # its own click goes with it whatever the times say
         return ClickVerdict.LATER_THAN_CONVERSION
     if chosen.is_over and click.captured_at > chosen.at:
         return ClickVerdict.CAPTURED_TOO_LATE

@@ -168,6 +168,17 @@ def receipt(trace: Trace, around: Surroundings) -> Receipt:
     )
 
 
+def later_click(trace: Trace) -> SeenClick | None:
+    """The click that the conversion goes with, where it was captured as later than the conversion; else None.
+
+    Microsoft takes such a conversion and counts nothing: in most cases a local time was sent as if it were UTC.
+    """
+    record = trace.record
+    goes_with = {trace.named_msclkid, record.msclkid if trace.is_frozen else None} - {None}
+    later = (one for one in trace.clicks if one.msclkid in goes_with and one.clicked_at > record.time)
+    return next(later, None)
+
+
 def short(identifier: str | None) -> str | None:
     """As much of a click id or hash as may be shown."""
     return None if identifier is None else identifier[:SHOWN]
@@ -200,7 +211,7 @@ def _click_lines(trace: Trace, around: Surroundings) -> tuple[ClickLine, ...]:
     clicks = sorted(trace.clicks, key=lambda click: click.clicked_at, reverse=True)
     window = mapped.goal.window_seconds if mapped and mapped.goal else None
     found = zip(clicks, verdicts(clicks, chosen, window, around.rules), strict=True)
-    return tuple(ClickLine(click, verdict, _why(verdict, trace)) for click, verdict in found)
+    return tuple(ClickLine(click, verdict, _why(click, verdict, trace)) for click, verdict in found)
 
 
 def _chosen_at(trace: Trace, now: UnixMillis) -> UnixMillis:
@@ -209,10 +220,20 @@ def _chosen_at(trace: Trace, now: UnixMillis) -> UnixMillis:
     return batch.created_at if trace.is_frozen and batch else trace.record.settled_at or now
 
 
-def _why(verdict: ClickVerdict, trace: Trace) -> str:
-    if verdict is ClickVerdict.CHOSEN and trace.named_msclkid is not None:
-        return "the conversion names it itself"
-    return _WHY[verdict]
+def _why(click: SeenClick, verdict: ClickVerdict, trace: Trace) -> str:
+    is_own = verdict is ClickVerdict.CHOSEN and trace.named_msclkid is not None
+    why = "the conversion names it itself" if is_own else _WHY[verdict]
+    if verdict is ClickVerdict.CHOSEN and (later := click.clicked_at - trace.record.time) > 0:
+        return f"{why}, but it lies {_span(later)} after the conversion: most likely a time zone is wrong"
+    return why
+
+
+def _span(seconds_: int) -> str:
+    """So long in words: `45 s`, `20 min`, `5 h 30 min`."""
+    if seconds_ < 60:
+        return f"{seconds_} s"
+    hours, minutes = divmod(seconds_ // 60, 60)
+    return " ".join(f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number)
 
 
 # --- Attempts --------------------------------------------------------------------------------------------------------

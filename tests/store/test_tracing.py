@@ -92,6 +92,19 @@ async def test_clicks_are_the_newest_before_and_the_first_after_whatever_their_n
     assert (trace.known_clicks, trace.more_clicks) == (tracing.COUNTED_CLICKS, True)
 
 
+async def test_own_click_is_among_the_clicks_wherever_it_lies_and_once(open_house: SqliteHouse) -> None:
+    outbox = await open_house.open()
+    await put(outbox, conversion(visitor_id="v-1", msclkid=f"{777:032x}"))
+    await open_house.clicks.capture([click(n, HAPPENED + n) for n in range(1, 100)])
+    await open_house.clicks.capture([click(777, HAPPENED + 50_000)])
+    far = await traced(outbox)
+    await open_house.clicks.capture([click(777, HAPPENED + 1)])
+    near = await traced(outbox)
+    await open_house.close()
+    assert [one.clicked_at - HAPPENED for one in far.clicks] == [*range(1, tracing.CLICKS_AFTER + 1), 50_000]
+    assert sum(one.msclkid == f"{777:032x}" for one in near.clicks) == 1
+
+
 async def test_row_without_visitor_has_no_clicks_and_an_unknown_one_no_trace(open_house: SqliteHouse) -> None:
     outbox = await open_house.open()
     await put(outbox, conversion())

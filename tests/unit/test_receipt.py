@@ -149,12 +149,62 @@ def test_trouble_of_the_account_comes_with_its_own_remedy() -> None:
     assert "Certificates & secrets" in str(told["next_step"])
 
 
+def test_words_of_an_older_answer_are_not_quoted_beside_another_remedy() -> None:
+    older = RECORD._replace(error="OfflineConversionValueInvalid", error_code=5610, message="Scripted.")
+    held = Held(Reason.ACCOUNT_PAUSED, "paused_by_operator")
+    told = of(older._replace(reason=Reason.RETRYING, claimed=True), held=held)
+    assert "Scripted" not in json.dumps(told["next_step"])
+    delivered = of(older._replace(state=State.DELIVERED, settled_at=NOW))
+    assert "Scripted" not in json.dumps(delivered["next_step"])
+
+
 def test_only_the_first_digits_of_identifiers_are_told() -> None:
     known = {"clicks": (SeenClick(OTHER, RECORD.time, NOW),), "known_clicks": 1}
     text = json.dumps(of(RECORD._replace(phone_sha256="cd" * 32, visitor_id="v-1"), **known))
     for whole in (CLICK, OTHER, "ab" * 32, "cd" * 32):
         assert whole[:8] in text
         assert whole[:9] not in text
+
+
+HOURS = 3_600
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"state": State.DELIVERED, "settled_at": NOW}, CLICK),
+        ({"state": State.DELIVERED, "settled_at": NOW}, None),
+        ({"goal": None, "batch_id": None}, CLICK),
+        ({"goal": None, "batch_id": None, "reason": Reason.CLICK_SETTLING}, CLICK),
+        ({"reason": Reason.AWAITING_CLICK}, CLICK),
+    ],
+    ids=str,
+)
+def test_conversion_before_its_own_click_is_told_of_and_a_time_zone_named(
+    changes: dict[str, object], named: str | None
+) -> None:
+    clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time + 5 * HOURS + 1_800), NOW),)
+    told = of(RECORD._replace(visitor_id="v-1", **changes), clicks=clicks, named_msclkid=named, known_clicks=1)
+    step = told["next_step"]
+    assert isinstance(step, dict)
+    assert "time zone" in step["message"] and "Nothing to do" not in step["fix"]
+    [line] = told["clicks"]["items"]  # type: ignore[index]
+    assert line["verdict"] == "chosen"
+    assert "5 h 30 min after the conversion: most likely a time zone is wrong" in line["why"]
+
+
+@pytest.mark.parametrize("seconds_before", [0, 1, 3_600])
+def test_conversion_at_or_after_its_click_has_no_trouble_with_time_zones(seconds_before: int) -> None:
+    clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time - seconds_before), NOW), SeenClick(OTHER, RECORD.time, NOW))
+    delivered = RECORD._replace(state=State.DELIVERED, settled_at=NOW, visitor_id="v-1")
+    assert "time zone" not in json.dumps(of(delivered, clicks=clicks, known_clicks=2))
+
+
+def test_another_trouble_of_the_row_comes_before_its_time() -> None:
+    clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time + HOURS), NOW),)
+    told = of(RECORD._replace(visitor_id="v-1"), held=Held(Reason.NOT_CONNECTED), clicks=clicks, known_clicks=1)
+    assert "/connect" in json.dumps(told["next_step"])
+    assert "a time zone is wrong" in json.dumps(told["clicks"])
 
 
 # --- The timeline ----------------------------------------------------------------------------------------------------

@@ -39,6 +39,9 @@ AFTER = """
     SELECT msclkid, clicked_at, captured_at FROM clicks
     WHERE visitor = ? AND visitor_id = ? AND clicked_at > ? ORDER BY clicked_at LIMIT ?"""
 
+# The click that the conversion itself names, wherever it lies.
+OWN = "SELECT msclkid, clicked_at, captured_at FROM clicks WHERE visitor = ? AND visitor_id = ? AND msclkid = ?"
+
 COUNT = "SELECT count(*) FROM (SELECT 1 FROM clicks WHERE visitor = ? AND visitor_id = ? LIMIT ?)"
 
 BATCHES = """
@@ -76,7 +79,7 @@ def _trace(db: sqlite3.Connection, record: Record) -> Trace:
         named_msclkid=msclkid,
         is_frozen=bool(is_frozen),
         is_erased=bool(is_erased),
-        clicks=() if visitor is None else tuple(_clicks(db, record, visitor)),
+        clicks=() if visitor is None else tuple(dict.fromkeys(_clicks(db, record, visitor, msclkid))),
         known_clicks=known,
         more_clicks=known == COUNTED_CLICKS,
         past=past,
@@ -84,10 +87,13 @@ def _trace(db: sqlite3.Connection, record: Record) -> Trace:
     )
 
 
-def _clicks(db: sqlite3.Connection, record: Record, visitor: int) -> Iterator[SeenClick]:
+def _clicks(db: sqlite3.Connection, record: Record, visitor: int, own: str | None) -> Iterator[SeenClick]:
+    """The nearest ones, and the conversion's own, which may be among them."""
     for statement, limit in ((BEFORE, CLICKS_BEFORE), (AFTER, CLICKS_AFTER)):
         for row in db.execute(statement, (visitor, record.visitor_id, record.time, limit)):
             yield SeenClick(*row)
+    for row in db.execute(OWN, (visitor, record.visitor_id, own)):
+        yield SeenClick(*row)
 
 
 def _batches(db: sqlite3.Connection, record: Record, past: Sequence[Past]) -> Iterator[BatchFacts]:
