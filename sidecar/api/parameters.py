@@ -4,10 +4,10 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from sidecar.api.problem import invalid
+from sidecar.core import fields, time_text
 from sidecar.core.instant import UnixMillis
 from sidecar.core.problem import Problem, Refusal, did_you_mean, listed
 
@@ -48,19 +48,11 @@ def text(given: str) -> str:
     return given
 
 
-_BLANK_FOR_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")
-"""In a query an unescaped + reads as a blank; before an offset it can mean nothing else."""
-
-
 def instant(given: str) -> UnixMillis:
-    """A time with its offset."""
-    try:
-        at = datetime.fromisoformat(_BLANK_FOR_PLUS.sub("+", given, count=1) if "T" in given else given)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise Refusal("invalid_time", "must be a time with its offset, such as 2026-11-23T15:30:45Z")
-    return UnixMillis(int(at.timestamp() * 1000))
+    """A time with its offset, as in bodies, or Unix seconds; before the offset a + may have become a blank."""
+    if len(given) <= time_text.LONGEST and given.isascii() and given.isdigit():
+        return fields.moment(int(given))
+    return time_text.millis_of(time_text.with_plus(given))
 
 
 def limit(given: str) -> int:

@@ -7,7 +7,6 @@ from sidecar.api.problem import BAD_BODY, HttpProblem, invalid
 from sidecar.core import fields
 from sidecar.core.body import BadBody, parse
 from sidecar.core.entry import State
-from sidecar.core.instant import UnixMillis
 from sidecar.core.members import Members, Shape
 from sidecar.core.problem import Findings, Problem, Refusal
 from sidecar.ports import ReplayQuery
@@ -46,7 +45,7 @@ def read_wish(body: bytes) -> Wish:
         state or State.DEAD,
         reason=members.take("reason", _text),
         event=members.take("event", _text),
-        since=members.take("since", _instant),
+        since=members.take("since", fields.moment),
     )
     wish = Wish(query, members.take("dry_run", _flag) or False, members.take("cursor", _cursor) or 0)
     if findings.problems:
@@ -64,10 +63,6 @@ def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise Refusal("not_a_boolean", "must be true or false, without quotes")
-
-
-def _instant(value: object) -> UnixMillis:
-    return parameters.instant(fields.string(value))
 
 
 def _cursor(value: object) -> int:

@@ -7,13 +7,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
 
-from sidecar.core import identity
+from sidecar.core import identity, time_text
 from sidecar.core.codes import COUNTRIES, CURRENCIES
-from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.problem import Refusal, did_you_mean, listed
 
 Consent = Literal["granted", "denied"]
@@ -161,20 +160,13 @@ def _number(value: object) -> Decimal:
 
 # --- Time ------------------------------------------------------------------------------------------------------------
 
-_RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
-)
-"""https://www.rfc-editor.org/rfc/rfc3339#section-5.6, but for the offset, whose absence has a problem of its own."""
-
-_WANTED = "must be a time such as 2026-11-23T15:30:45+01:00, or Unix seconds as a number"
-
 
 def instant(value: object, now: UnixMillis, of: str = "conversion") -> UnixSeconds:
     """The whole second of RFC 3339 text or Unix seconds, not older than 90 days and not more than 5 minutes ahead.
 
     `of` is what the time is one of.
     """
-    at = _seconds_of_text(value) if isinstance(value, str) else _seconds_of_number(value)
+    at = time_text.seconds_of(value) if isinstance(value, str) else _seconds_of_number(value)
     age = seconds(now) - at
     if age > MAX_AGE_SECONDS:
         raise Refusal("too_old", f"is more than 90 days ago, and Microsoft takes no {of} that old")
@@ -183,26 +175,11 @@ def instant(value: object, now: UnixMillis, of: str = "conversion") -> UnixSecon
     return at
 
 
-def _seconds_of_text(value: str) -> UnixSeconds:
-    found = _RFC3339.fullmatch(value)
-    if found and value[14:19] == "59:60":  # a leap second, which Unix time does not have: the second before it
-        value = f"{value[:17]}59{value[19:]}"
-    try:
-        at = datetime.fromisoformat(value.upper()) if found else None
-    except ValueError:  # a 30th of February, a 25th hour
-        at = None
-    if found is None or at is None:
-        raise Refusal("invalid_time", _WANTED)
-    if found[1] is None:
-        raise Refusal("time_without_offset", "needs its offset from UTC at the end, such as Z or +01:00")
-    return UnixSeconds(math.floor(at.timestamp()))
-
-
 def _seconds_of_number(value: object) -> UnixSeconds:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise Refusal("invalid_time", _WANTED)
+        raise Refusal("invalid_time", time_text.WANTED)
     if isinstance(value, Decimal) and not value.is_finite():
-        raise Refusal("invalid_time", _WANTED)
+        raise Refusal("invalid_time", time_text.WANTED)
     if value < 0:
         raise Refusal("too_old", "is before 1970: Unix seconds are wanted")
     if value >= 10**13:
@@ -210,6 +187,11 @@ def _seconds_of_number(value: object) -> UnixSeconds:
     if value >= 10**12:
         raise Refusal("time_in_milliseconds", "has 13 digits: milliseconds? Unix seconds are wanted, divide by 1000")
     return UnixSeconds(math.floor(value))
+
+
+def moment(value: object) -> UnixMillis:
+    """The whole millisecond of RFC 3339 text or the second of a Unix time, of any age."""
+    return time_text.millis_of(value) if isinstance(value, str) else millis(_seconds_of_number(value))
 
 
 # --- Notes -----------------------------------------------------------------------------------------------------------

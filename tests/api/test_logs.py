@@ -152,7 +152,7 @@ async def test_filters_narrow(service: Service, query: str, count: int) -> None:
         ("?name=batch_setled", "name", "did you mean batch_settled?"),
         ("?name=x", "name", "docs/operating.md"),
         ("?account=", "account", "1 to 200"),
-        ("?since=yesterday", "since", "2026-11-23T15:30:45Z"),
+        ("?since=yesterday", "since", "2026-11-23T15:30:45+01:00"),
         ("?until=2026-11-23T15:30:45", "until", "offset"),
         ("?cursor=-1", "cursor", "next_cursor"),
         ("?cursor=17", "cursor", "next_cursor"),
