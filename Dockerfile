@@ -19,7 +19,8 @@ ENV PATH=/opt/sidecar/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SIDECAR_CONFIG=/etc/sidecar/config.yaml \
     SIDECAR_HOST=0.0.0.0 \
-    SIDECAR_STORAGE_URL=sqlite:////data/outbox.db
+    SIDECAR_STORAGE_URL=sqlite:////data/outbox.db \
+    SIDECAR_URL=http://127.0.0.1:8077
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001
 WORKDIR /data

@@ -11,13 +11,22 @@ def kept_key(database: Path) -> tuple[str, Path, bool]:
 
     A file without a usable key, as a crash may leave it, gets a new one: an empty key would let everyone in.
     """
-    path = database.with_name(f"{database.name}.api-key").absolute()
+    path = _path(database)
     kept = _read(path)
     if kept is not None:
         return kept, path, False
     key = secrets.token_urlsafe(32)
     _write(path, f"{key}\n")
     return key, path, True
+
+
+def key_beside(database: Path) -> str | None:
+    """The key that an earlier start made; None where there is none. OSError when it cannot be read."""
+    return _read(_path(database))
+
+
+def _path(database: Path) -> Path:
+    return database.with_name(f"{database.name}.api-key").absolute()
 
 
 def _read(path: Path) -> str | None:

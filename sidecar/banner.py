@@ -57,6 +57,12 @@ class Try:
     linger_seconds: float
 
 
+def local_url(host: str, port: int) -> str:
+    """An address that works from this machine for a service that listens on `host`."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
 def lines(url: str, key: Key, emulator: str | None, first: Try) -> str:
     """What a person needs for a first conversion; `emulator` tells which one takes it, None that Microsoft does."""
     return "\n".join((f"msads-sidecar is listening on {url}", *_of_key(key), *_of_delivery(url, key, emulator, first)))

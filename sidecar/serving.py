@@ -54,7 +54,7 @@ async def served(parts: Parts, clock: Chances) -> AsyncIterator[str]:
             )
         except OSError as error:
             raise CannotListen(f"cannot listen on {server.host}:{server.port}: {error.strerror or error}") from error
-        url = _url(host, port)
+        url = banner.local_url(host, port)
         _tell(url, key, parts.settings)
         yield url
 
@@ -203,9 +203,3 @@ def _first(config: Config) -> banner.Try:
     event = next(iter(config.events))
     consent = None if config.privacy.consent == "granted" else "granted"
     return banner.Try(event, config.events[event].currency or "USD", consent, config.delivery.linger)
-
-
-def _url(host: str, port: int) -> str:
-    """An address that works from this machine."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"

@@ -14,6 +14,8 @@ _VERBS = (
     Verb("hash", "sidecar.cli.hashing", "Each step of normalising an e-mail or phone, and its hash."),
     Verb("logs", "sidecar.cli.journal", "Print what happened, and watch."),
     Verb("explain", "sidecar.cli.explaining", "What happened to an order, why, and what to do."),
+    Verb("restate", "sidecar.cli.adjusting", "Correct the value of an order."),
+    Verb("retract", "sidecar.cli.adjusting", "Take an order back."),
     Verb("replay", "sidecar.cli.replaying", "Send dead or skipped conversions again."),
     Verb("erase", "sidecar.cli.erasing", "Forget everything that identifies a person."),
     Verb("pause", "sidecar.cli.pausing", "Stop the delivery of an account; conversions are kept."),

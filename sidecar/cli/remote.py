@@ -1,16 +1,20 @@
 """Talking to a running sidecar: its address, its key, and in plain words why it did not answer."""
 
 import functools
-from collections.abc import Callable, Iterator
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import click
 import requests
 
-from sidecar.cli import words
+from sidecar.cli import whereabouts, words
 
 F = TypeVar("F", bound=Callable[..., Any])
 Json = dict[str, Any]
@@ -61,9 +65,9 @@ class Remote:
         """The answer to a POST of `body`."""
         return self._call("POST", path, json=body).body
 
-    def post_bytes(self, path: str, body: bytes) -> Answer:
+    def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> Answer:
         """The answer to a POST of JSON that is written already, and goes out to the letter."""
-        return self._call("POST", path, data=body, headers={"Content-Type": "application/json"})
+        return self._call("POST", path, data=body, headers={"Content-Type": "application/json", **headers})
 
     @contextmanager
     def stream(self, path: str, query: Json, headers: dict[str, str]) -> Iterator[Iterator[str]]:
@@ -136,31 +140,50 @@ class Remote:
 
 
 def with_remote(command: F) -> F:
-    """The options --url and --api-key; the command gets one argument for both, `remote`."""
+    """The options --url and --api-key; the command gets one argument for both, `remote`.
+
+    A command with --json prints the problem of a refusal as JSON, too.
+    """
 
     @click.option(
         "--url",
         envvar="SIDECAR_URL",
-        default="http://127.0.0.1:8077",
-        show_default=True,
         callback=_url,
-        help="The running sidecar [$SIDECAR_URL].",
+        help="The running sidecar [$SIDECAR_URL, else that of the configuration, else http://127.0.0.1:8077].",
     )
     @click.option(
         "--api-key",
         envvar="SIDECAR_API_KEY",
         default="",
         callback=_key,
-        help="Its key, if it asks for one [$SIDECAR_API_KEY].",
+        help="Its key, if it asks for one [$SIDECAR_API_KEY, else that of the configuration].",
     )
     @functools.wraps(command)
-    def called(*, url: str, api_key: str, **arguments: Any) -> Any:
-        return command(remote=Remote(url, api_key), **arguments)
+    def called(*, url: str | None, api_key: str, **arguments: Any) -> Any:
+        as_json = bool(arguments.get("as_json"))
+        found = whereabouts.found(url, api_key, os.environ)
+        if not (found.is_default or as_json or _is_typed("url")):
+            click.echo(f"(sidecar at {found.url}, {found.source})", err=True)
+        try:
+            return command(remote=Remote(found.url, found.api_key), **arguments)
+        except Refused as refused:
+            if not as_json:
+                raise
+            click.echo(json.dumps(refused.body, indent=2))
+            sys.exit(refused.exit_code)
 
     return called  # type: ignore[return-value]
 
 
-def _url(_: click.Context, __: click.Parameter, given: str) -> str:
+def _is_typed(option: str) -> bool:
+    """Whether the option stands on the command line: then the user knows what it says."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _url(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    if given is None:
+        return None
     try:
         parts = urlsplit(given)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -9,7 +9,7 @@ from decimal import Decimal
 import click
 
 from sidecar.cli import words
-from sidecar.cli.remote import Failed, Json, Remote, with_remote
+from sidecar.cli.remote import Answer, Failed, Json, Refused, Remote, with_remote
 
 POLL_SECONDS = 0.5
 
@@ -34,7 +34,7 @@ _PERSON = ("email", "phone", "country")
     type=click.IntRange(0),
     default=0,
     metavar="SECONDS",
-    help="Watch it for so long; exit code 1 unless it is delivered by then.",
+    help="Watch it for so long; exit code 1 unless all of it is delivered by then.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what the API prints.")
 @with_remote
@@ -47,9 +47,8 @@ def send(remote: Remote, event: str | None, wait: int, as_json: bool, **fields: 
     sidecar send purchase --order-id A-1 --value 99.99 --email customer@example.com --wait 10
     echo '{"event": "lead", "user": {"email": "customer@example.com"}}' | sidecar send
     """
-    body = _from_options(event, fields) if event else _from_stdin(fields)
-    answer = remote.post_bytes("/v1/conversions", body)
-    shown = _watched(remote, answer.body, wait) if wait else answer.body
+    answer = _posted(remote, _from_options(event, fields) if event else _from_stdin(fields))
+    shown = _watched(remote, answer.body, time.monotonic() + wait) if wait else answer.body
     click.echo(json.dumps(shown, indent=2) if as_json else _told(answer.status, shown))
     sys.exit(_exit_code(answer.status, shown, wait))
 
@@ -63,19 +62,27 @@ def _from_options(event: str, fields: dict[str, str | None]) -> bytes:
     user = {name: given.pop(name) for name in _PERSON if name in given}
     body: Json = {"event": event, **given}
     if at is not None:
-        body["time"] = int(at) if re.fullmatch("[0-9]{1,20}", at) else at
+        body["time"] = time_of(at)
     if user:
         body["user"] = user
     return _with_exact_value(json.dumps(body), value).encode()
 
 
+def time_of(text: str) -> str | int:
+    """A time as the API takes it: Unix seconds as a number, anything else as it was written."""
+    return int(text) if re.fullmatch("[0-9]{1,20}", text) else text
+
+
 def _with_exact_value(body: str, value: str | None) -> str:
     """The body with the value digit for digit as it was written: a float in between would change some."""
-    if value is None:
-        return body
-    if not re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", value):
-        raise click.BadParameter(f"{value!r} is not a number such as 99.99", param_hint="--value")
-    return f'{body[:-1]}, "value": {Decimal(value):f}}}'
+    return body if value is None else f'{body[:-1]}, "value": {number(value)}}}'
+
+
+def number(text: str) -> str:
+    """A --value as JSON writes it, digit for digit. click.BadParameter for anything else."""
+    if not re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", text):
+        raise click.BadParameter(f"{text!r} is not a number such as 99.99", param_hint="--value")
+    return f"{Decimal(text):f}"
 
 
 def _from_stdin(fields: dict[str, str | None]) -> bytes:
@@ -92,15 +99,33 @@ def _from_stdin(fields: dict[str, str | None]) -> bytes:
 # --- What became of it -----------------------------------------------------------------------------------------------
 
 
-def _watched(remote: Remote, answer: Json, seconds: int) -> Json:
-    """The row once it is settled, or as it is when the time is over."""
-    until = time.monotonic() + seconds
-    while answer.get("state") == "pending" and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
+def _posted(remote: Remote, body: bytes) -> Answer:
+    """The answer; that to an array has its results also where every item was refused."""
+    try:
+        return remote.post_bytes("/v1/conversions", body)
+    except Refused as refused:
+        if "results" not in refused.body:
+            raise
+        return Answer(refused.status, refused.body)
+
+
+def _watched(remote: Remote, answer: Json, until: float) -> Json:
+    """What was stored, once it is settled, or as it is at `until` (monotonic seconds)."""
+    if "results" in answer:
+        # One after another: those behind the first that waits settle meanwhile, and are asked for once.
+        return {**answer, "results": [_settled(remote, result, until) for result in answer["results"]]}
+    return _settled(remote, answer, until)
+
+
+def _settled(remote: Remote, answer: Json, until: float) -> Json:
+    while answer.get("state") == "pending":
         try:
             answer = {**answer, **remote.get(f"/v1/conversions/{answer['id']}")}
         except Failed as error:
             raise Failed(f"{answer['id']} is stored; what became of it is unknown: {error.message}") from None
+        if answer.get("state") != "pending" or time.monotonic() >= until:
+            break
+        time.sleep(POLL_SECONDS)
     return answer
 
 
@@ -113,6 +138,7 @@ def _told(status: int, answer: Json) -> str:
 
 
 def _exit_code(status: int, answer: Json, wait: int) -> int:
-    """1 where some item of an array was refused, or where delivery was waited for in vain."""
-    late = wait > 0 and "state" in answer and answer["state"] != "delivered"
-    return 1 if status == 207 or late else 0
+    """1 where something was refused, or where delivery was waited for in vain."""
+    items = answer.get("results", [answer])
+    undelivered = wait > 0 and any(item.get("state") != "delivered" for item in items)
+    return 1 if status not in (200, 202) or undelivered else 0

@@ -4,6 +4,7 @@ Takes environment and path from the caller; what the values are used for is the 
 """
 
 from sidecar.config.addresses import is_loopback
+from sidecar.config.listening import Listening, listening
 from sidecar.config.loading import load, locate, parse
 from sidecar.config.report import ConfigError, Problem
 from sidecar.config.sections import (
@@ -29,6 +30,7 @@ __all__ = [
     "Delivery",
     "EndpointOverrides",
     "Event",
+    "Listening",
     "Logging",
     "Matching",
     "Microsoft",
@@ -38,6 +40,7 @@ __all__ = [
     "Storage",
     "changes",
     "is_loopback",
+    "listening",
     "load",
     "locate",
     "masked",

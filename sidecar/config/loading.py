@@ -40,13 +40,17 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
     Raises ConfigError with every problem found.
     """
+    return parse(text_of(path), environ, path)
+
+
+def text_of(path: Path) -> str:
+    """The text of the file at `path`. Raises ConfigError when it cannot be read."""
     try:
-        text = path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise ConfigError(path, [Problem(None, "", f"cannot be read: {error.strerror}")]) from None
     except ValueError:
         raise ConfigError(path, [Problem(None, "", "is not UTF-8 text")]) from None
-    return parse(text, environ, path)
 
 
 def parse(text: str, environ: Mapping[str, str], path: Path = DEFAULT_FILE) -> Config:

@@ -23,11 +23,11 @@ def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
         nothing = sidecar("explain", "NONE", url=service.url)
     for printed in (by_order, by_id):
         assert printed.exit_code == 0
-        lines = printed.output.splitlines()
+        lines = printed.stdout.splitlines()
         assert lines[0].startswith("conv_1: ")
         assert "  order A/1, purchase of account default, 9.5 USD" in lines
         assert "Identifiers: click f894f652" in lines
         assert lines[-1].startswith("  What to do: ")
-    assert json.loads(as_json.output)["items"][0]["order_id"] == "A/1"
+    assert json.loads(as_json.stdout)["items"][0]["order_id"] == "A/1"
     assert (nothing.exit_code, "There is no such conversion (HTTP 404)" in nothing.output) == (1, True)
     assert CLICK_ID not in by_order.output + as_json.output

@@ -146,3 +146,37 @@ def test_unusable_input_is_refused_in_the_sidecars_words(given: str | bytes, sta
 )
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], given: str) -> None:
     assert sidecar("send", *arguments, given=given).exit_code == 2
+
+
+def test_array_of_which_all_is_refused_says_why(running: Service) -> None:
+    given = json.dumps([{"event": "nothing"}, {"event": "lead", "value": -1, "msclkid": CLICK_ID}])
+    shown = sidecar("send", given=given, url=running.url)
+    assert shown.exit_code == 1
+    assert "0 accepted, 0 replayed, 0 skipped, 2 rejected" in shown.stdout
+    assert "item 0: refused (HTTP 422)\n  event: " in shown.stdout
+    assert "item 1: refused (HTTP 422)\n  value: " in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "member"), [('{"event": "nothing"}', "errors"), ('[{"event": "nothing"}]', "results")]
+)
+def test_json_is_what_the_api_prints_also_of_a_refusal(given: str, member: str, running: Service) -> None:
+    shown = sidecar("send", "--json", given=given, url=running.url)
+    assert shown.exit_code == 1
+    assert json.loads(shown.stdout)[member]
+    assert shown.stderr == ""
+
+
+def test_array_is_watched_until_all_of_it_is_delivered(running: Service) -> None:
+    items = [{"event": "lead", "order_id": f"W-{n}", "msclkid": CLICK_ID} for n in range(3)]
+    shown = sidecar("send", "--wait", "20", "--json", given=json.dumps(items), url=running.url)
+    assert shown.exit_code == 0, shown.output
+    assert [item["state"] for item in json.loads(shown.stdout)["results"]] == ["delivered"] * 3
+
+
+def test_array_of_which_one_is_not_delivered_in_time_ends_with_1(running: Service) -> None:
+    at = (datetime.now(UTC) + timedelta(minutes=3)).isoformat()
+    items = [{"event": "lead", "msclkid": CLICK_ID}, {"event": "lead", "time": at, "msclkid": CLICK_ID}]
+    shown = sidecar("send", "--wait", "1", given=json.dumps(items), url=running.url)
+    assert shown.exit_code == 1
+    assert ": pending (not_yet)" in shown.stdout

@@ -10,9 +10,8 @@ from sidecar.cli import _VERBS
 from sidecar.cli.verbs import wants_colour
 
 VERBS = (
-    *("run", "check", "connect", "goals", "send", "hash", "logs", "explain", "replay", "erase", "pause", "resume"),
-    "backup",
-    "emulator",
+    *("run", "check", "connect", "goals", "send", "hash", "logs", "explain"),
+    *("restate", "retract", "replay", "erase", "pause", "resume", "backup", "emulator"),
 )
 
 HEAVY = {"aiohttp", "aiosqlite", "cryptography", "msal", "phonenumbers", "pydantic", "structlog"}

@@ -1,0 +1,78 @@
+"""Which sidecar a verb talks to: the one that is named, else the one that `sidecar run` would start here."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from sidecar.api_key import key_beside
+from sidecar.banner import local_url
+
+DEFAULT_URL = "http://127.0.0.1:8077"
+NAMED = "named by $SIDECAR_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """An address without a trailing slash, its key (empty for none), and where the address comes from."""
+
+    url: str
+    api_key: str = field(repr=False)
+    source: str
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the sidecar that everyone expects, so that it need not be named."""
+        return self.url == DEFAULT_URL
+
+
+def found(url: str | None, api_key: str, environ: Mapping[str, str]) -> Whereabouts:
+    """The sidecar at `url`, else that of the configuration, else at the default address; `api_key` is empty for none.
+
+    The configuration's key goes to the configuration's own address only. click.UsageError when the file that is needed
+    cannot be used.
+    """
+    if url is not None and api_key:
+        return Whereabouts(url, api_key, NAMED)
+    try:
+        configured = _configured(environ)
+    except _Unusable as error:
+        if url is None:
+            raise click.UsageError(f"{error}\nFix the file, or name the running sidecar with --url") from None
+        configured = None
+    if configured is None:
+        return Whereabouts(url or DEFAULT_URL, api_key, NAMED if url else "the default address")
+    if url in (None, configured.url):
+        return Whereabouts(configured.url, api_key or configured.api_key, configured.source)
+    return Whereabouts(url or DEFAULT_URL, api_key, NAMED)
+
+
+class _Unusable(Exception):
+    """The configuration does not say where its sidecar listens."""
+
+
+def _configured(environ: Mapping[str, str]) -> Whereabouts | None:
+    """The sidecar of the configuration that `sidecar run` would read here; None where there is no such file."""
+    from sidecar.config import ConfigError, listening, locate  # takes a while, and few calls need it
+    from sidecar.config.loading import DEFAULT_FILE
+
+    if not environ.get("SIDECAR_CONFIG") and not DEFAULT_FILE.exists():
+        return None
+    try:
+        path = locate(None, environ)
+        where = listening(path, environ)
+    except ConfigError as error:
+        raise _Unusable(str(error)) from None
+    if where.port == 0:
+        raise _Unusable(f"{path}: server.port: 0 means any free port, so only the running sidecar knows its address")
+    key = where.api_key or _generated(where.database)
+    return Whereabouts(local_url(where.host, where.port), key, f"of {path}")
+
+
+def _generated(database: Path) -> str:
+    """The key that the sidecar made at its first start; empty where there is none, or it is not for this user."""
+    with contextlib.suppress(OSError):
+        return key_beside(database) or ""
+    return ""
