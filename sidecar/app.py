@@ -196,12 +196,16 @@ class Service:
     def _forget_what_left(self) -> None:
         """Goals and accounts that nothing names any more are no trouble any more."""
         settings, telemetry = self.parts.settings, self.parts.telemetry
-        goals, accounts = set(settings.goals().values()), set(settings.config.accounts)
+        goals, accounts = settings.goals_of_accounts(), set(settings.config.accounts)
+        named = {goal for _, goal in goals}
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
         telemetry.serves(accounts)
         self.parts.gates.forget_but(accounts, goals)
         for standing in telemetry.board.standing():
             of_goals = GOAL_TROUBLES | {"low_match_rate"}
-            goal_left = standing.code in of_goals and standing.subject not in goals
+            is_named = (standing.account, standing.subject) in goals or (
+                standing.account is None and standing.subject in named
+            )
+            goal_left = standing.code in of_goals and not is_named
             if goal_left or (standing.account is not None and standing.account not in accounts):
                 telemetry.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)

@@ -122,9 +122,10 @@ class _Account:
 
 @dataclass(slots=True)
 class GoalCatalogue:
-    """Reads and judges; `rules`, `accounts` and `events` are asked anew each time.
+    """Reads and judges; `rules`, `accounts`, `events` and `every` are asked for each time.
 
-    `events(account)` gives the rule of each event that is meant for the account, `events(None)` those of all.
+    `events(account)` gives the rule of each event that is meant for the account, `every(account)` those of all events:
+    a request may name another account than its event does. Both have the goals' names in that account.
     """
 
     platform: GoalPlatform
@@ -135,7 +136,8 @@ class GoalCatalogue:
     now: Callable[[], UnixMillis]
     rules: Callable[[], CatalogueRules]
     accounts: Callable[[], Sequence[str]]
-    events: Callable[[str | None], Mapping[str, GoalRule]]
+    events: Callable[[str], Mapping[str, GoalRule]]
+    every: Callable[[str], Mapping[str, GoalRule]]
     _catalogues: dict[str, Catalogue] = field(default_factory=dict)
     _states: defaultdict[str, _Account] = field(default_factory=lambda: defaultdict(_Account))
     _expected: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
@@ -339,7 +341,7 @@ class GoalCatalogue:
 
     def _mapped(self, account: str) -> dict[str, Mapped]:
         """How each goal that any event is mapped to stands in the account."""
-        rules = goal_rules(self.events(None)) | goal_rules(self.events(account))
+        rules = goal_rules(self.every(account)) | goal_rules(self.events(account))
         return {goal: self._look_up(account, rule) for goal, rule in rules.items()}
 
     def _look_up(self, account: str, rule: GoalRule) -> Mapped:
@@ -385,7 +387,7 @@ class GoalCatalogue:
         """What to say beside the trouble; None where it is none: no event is meant for the account, no row waits."""
         if one.holds is None:
             return "" if is_meant else None
-        events = {event for event, rule in self.events(None).items() if rule.name == goal}
+        events = {event for event, rule in self.every(account).items() if rule.name == goal}
         lanes = [lane for lane in self.outbox.lanes if lane.account == account and lane.event in events]
         waiting = await self.outbox.waiting(lanes)
         if not (is_meant or waiting.rows):

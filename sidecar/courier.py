@@ -81,7 +81,7 @@ class _Look:
 
 @dataclass(slots=True)
 class Courier:
-    """Carries the rows of one account; `rules` and `goals` (event to goal) are asked anew for each batch."""
+    """Carries the rows of one account; `rules` and `goals` (event to its goal there) are asked anew for each batch."""
 
     account: str
     outbox: Outbox

@@ -229,11 +229,11 @@ class Gates:
         self._goals = {key: _at_once(closure) for key, closure in self._goals.items()}
         self.changed()
 
-    def forget_but(self, accounts: Set[str], goals: Set[str]) -> None:
-        """After a reload: what nothing names any more is no longer held."""
+    def forget_but(self, accounts: Set[str], goals: Set[tuple[str, str]]) -> None:
+        """After a reload: what nothing names any more is no longer held; `goals` are those of each account."""
         self._accounts = {name: closure for name, closure in self._accounts.items() if name in accounts}
-        self._goals = {key: closure for key, closure in self._goals.items() if key[0] in accounts and key[1] in goals}
-        self._holds = {key: hold for key, hold in self._holds.items() if key[0] in accounts and key[1] in goals}
+        self._goals = {key: closure for key, closure in self._goals.items() if key in goals}
+        self._holds = {key: hold for key, hold in self._holds.items() if key in goals}
         self._unread &= accounts
 
     def held(self, account: str, goal: str | None) -> Reason | None:

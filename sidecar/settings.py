@@ -3,7 +3,7 @@
 A reload swaps the configuration here; whoever asks next gets the new answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -68,14 +68,20 @@ class Settings:
             retention_seconds=int(clicks.retention),
         )
 
-    def goals(self) -> Mapping[str, str]:
-        """The goal of each event."""
-        return {name: event.goal for name, event in self.config.events.items()}
+    def goals(self, account: str | None = None) -> Mapping[str, str]:
+        """The goal of each event: by its name in the account, or as the event itself has it."""
+        of = self.config.accounts.get(account or "")
+        own = of.goals if of else {}
+        return {name: own.get(name, event.goal) for name, event in self.config.events.items()}
+
+    def goals_of_accounts(self) -> Set[tuple[str, str]]:
+        """Each (account, goal) that some event may be counted for."""
+        return {(account, goal) for account in self.config.accounts for goal in self.goals(account).values()}
 
     def goal_of(self, account: str, event: str) -> str | None:
         """The goal of an event's rows in that account; None where one of the two left the configuration."""
-        rule = self.config.events.get(event)
-        return rule.goal if rule and account in self.config.accounts else None
+        rule, of = self.config.events.get(event), self.config.accounts.get(account)
+        return of.goals.get(event, rule.goal) if rule and of else None
 
     def lanes(self) -> Sequence[tuple[str, str]]:
         """Each (account, event) that a conversion may have."""
@@ -116,15 +122,27 @@ class Settings:
 
     def mapped_goals(self) -> tuple[MappedGoal, ...]:
         """The goals that the embedded emulator has: one for each name that events are mapped to."""
-        return tuple(_mapped(new_goal(rule)) for rule in goal_rules(self.goal_rules()).values())
+        named: dict[str, GoalRule] = {}
+        for account in self.config.accounts:
+            named |= goal_rules(self.every_goal_rule(account))
+        return tuple(_mapped(new_goal(rule)) for rule in named.values())
 
     def goal_rules(self, account: str | None = None) -> Mapping[str, GoalRule]:
-        """What is said of each event's goal, by event: of all events, or of those that are meant for an account."""
+        """What is said of each event's goal, by event: of all events, or of those that are meant for an account.
+
+        An account's own name for an event's goal says that the event is meant for it too.
+        """
+        of = self.config.accounts.get(account or "")
         return {
-            name: _goal_rule(event)
-            for name, event in self.config.events.items()
-            if account is None or event.account in (None, account)
+            name: rule
+            for name, rule in self.every_goal_rule(account).items()
+            if account is None or self.config.events[name].account in (None, account) or (of and name in of.goals)
         }
+
+    def every_goal_rule(self, account: str | None) -> Mapping[str, GoalRule]:
+        """As `goal_rules`, of all events, since a request may name any account: by the names that the account has."""
+        goals = self.goals(account)
+        return {name: _goal_rule(event, goals[name]) for name, event in self.config.events.items()}
 
     def catalogue(self) -> CatalogueRules:
         """When goals are read, and how old they must be. The embedded emulator makes its goals old enough."""
@@ -132,9 +150,9 @@ class Settings:
         return CatalogueRules(int(self.config.goals.refresh * 1000), int(settle_seconds * 1000))
 
 
-def _goal_rule(event: Event) -> GoalRule:
+def _goal_rule(event: Event, goal: str) -> GoalRule:
     return GoalRule(
-        name=event.goal,
+        name=goal,
         category=event.category,
         count_type=event.count_type,
         window_seconds=None if event.window is None else int(event.window // 60) * 60,
@@ -160,8 +178,13 @@ def _mapped(goal: NewGoal) -> MappedGoal:
 
 def _intake_rules(config: Config) -> Rules:
     events = {
-        name: EventRule(goal=event.goal, account=event.account, value=event.value, currency=event.currency)
+        name: EventRule(event.goal, event.account, event.value, event.currency, _own_goals(config, name))
         for name, event in config.events.items()
     }
     country = config.matching.default_country or None
     return Rules(events, tuple(config.accounts), config.privacy.consent, country)
+
+
+def _own_goals(config: Config, event: str) -> Mapping[str, str]:
+    """The event's goal in those accounts that call it otherwise."""
+    return {name: account.goals[event] for name, account in config.accounts.items() if event in account.goals}

@@ -194,7 +194,7 @@ def _flusher(
             telemetry,
             clock.now,
             settings.delivery,
-            settings.goals,
+            lambda: settings.goals(account),
         )
 
     return Flusher(courier, DELIVERY_GRACE_SECONDS)
@@ -218,6 +218,7 @@ def _catalogue(
         settings.catalogue,
         lambda: tuple(settings.config.accounts),
         settings.goal_rules,
+        settings.every_goal_rule,
     )
 
 

@@ -99,7 +99,7 @@ class Collect:
                 record = verdict.record
                 _count(stored, (record.account, record.event, record.matched_by))
             elif isinstance(verdict, Skipped):
-                _count(skipped, (verdict.reason, verdict.event))
+                _count(skipped, (verdict.reason, verdict.goal))
         if stored:
             self._tell_stored(stored)
         for (reason, _), n in skipped.items():
@@ -122,12 +122,15 @@ class Collect:
         Of a visitor it shows only later whether there was a click: the attributor tells of those.
         """
         events = self.rules().events
-        matches = [(event, by, n) for (_, event, by), n in stored.items() if by != ("visitor",)]
-        matches += [(event, (), n) for (reason, event), n in skipped.items() if reason == "no_identifier"]
+        matches = [
+            (events[event].goal_in(account), by, n)
+            for (account, event, by), n in stored.items()
+            if event in events and by != ("visitor",)
+        ]
+        matches += [(goal, (), n) for (reason, goal), n in skipped.items() if reason == "no_identifier"]
         goals: dict[str, dict[tuple[str, ...], int]] = {}
-        for event, matched_by, n in matches:
-            if event in events:
-                _count(goals.setdefault(events[event].goal, {}), matched_by, n)
+        for goal, matched_by, n in matches:
+            _count(goals.setdefault(goal, {}), matched_by, n)
         for goal, came in goals.items():
             self.telemetry.match_seen(goal, came)
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
 from sidecar.config.sections import Account, Config
+from sidecar.core.problem import did_you_mean, listed
 
 CALLBACK_PATH = "/oauth/callback"
 
@@ -25,7 +26,7 @@ class Clash:
 
 def check(config: Config, report: Report) -> None:
     """Adds to `report` whatever does not fit together in `config`."""
-    for rule in (_names, _credentials, _redirect, _endpoints, _accounts, _events, _ca_bundle):
+    for rule in (_names, _credentials, _redirect, _endpoints, _accounts, _goals_of_accounts, _events, _ca_bundle):
         for clash in rule(config):
             report.add(clash.path, clash.message, because=clash.because)
 
@@ -93,6 +94,15 @@ def _bad_ids(account: Account) -> Iterator[tuple[str, str]]:
             yield key, f"that looks like the account number; use the id: {where}"
         elif not (id_.isascii() and id_.isdigit()):
             yield key, f"must be digits only: {where}"
+
+
+def _goals_of_accounts(config: Config) -> Iterator[Clash]:
+    for name, account in config.accounts.items():
+        for event in account.goals.keys() - config.events.keys():
+            near = did_you_mean(event, config.events)
+            meant = f"; did you mean {near}?" if near else ""
+            message = f"is not one of events: {listed(config.events)}{meant}"
+            yield Clash(("accounts", name, "goals", event), message, (("events",),))
 
 
 def _events(config: Config) -> Iterator[Clash]:

@@ -105,10 +105,11 @@ class Microsoft(Section):
 
 
 class Account(Section):
-    """One ad account; ids are texts, as they were written."""
+    """One ad account; ids are texts, as they were written. `goals` are the names of events' goals that differ here."""
 
     customer_id: Line = ""
     account_id: Line = ""
+    goals: Mapping[str, Name] = {}
 
 
 class Event(Section):

@@ -6,7 +6,7 @@ model each of these is a detour around it, and none is quicker (both took about 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -43,6 +43,12 @@ class EventRule:
     account: str | None = None
     value: Decimal | None = None
     currency: str | None = None
+    goals: Mapping[str, str] = field(default_factory=dict)
+    """The goal in those accounts that call it otherwise."""
+
+    def goal_in(self, account: str) -> str:
+        """The name of the event's goal in the account."""
+        return self.goals.get(account, self.goal)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +76,7 @@ class Skipped:
     reason: str
     event: str
     warnings: tuple[Warning_, ...] = ()
+    goal: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ def _judged(conversion: Conversion, consent: Consent, findings: Findings) -> Rea
     if consent == "denied":
         return Skipped("consent_denied", conversion.event, tuple(findings.warnings))
     if not matched_by(conversion):
-        return Skipped("no_identifier", conversion.event, tuple(findings.warnings))
+        return Skipped("no_identifier", conversion.event, tuple(findings.warnings), conversion.goal)
     if not (conversion.order_id or conversion.idempotency_key or conversion.time_given):
         message = "nothing tells a repeat from a new conversion: give order_id, an Idempotency-Key or time"
         findings.warn("not_repeatable", "order_id", message)
@@ -119,10 +126,11 @@ def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Ru
     given_currency = members.take("currency", fields.currency)
     value, currency = _money(members, given_value, given_currency, rule)
     person = user.read_user(members.inside("user", user.SHAPE), rules.default_country)
+    account = read_account(members, rule, rules.accounts)
     return Conversion(  # in the order of its fields: to name them would cost as much as both hashes
-        read_account(members, rule, rules.accounts),
+        account,
         event,
-        rule.goal if rule else "",
+        "" if rule is None else rule.goal_in(account) if rule.goals else rule.goal,
         seconds(now) if time is None else time,
         time is not None,
         order_id,

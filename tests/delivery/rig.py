@@ -100,7 +100,7 @@ class Rig:
         self.remap(**goals)
         if self.reads_goals:
             self.parts.catalogue.reloaded()
-        self.parts.gates.forget_but(set(self.config.accounts), {event.goal for event in self.config.events.values()})
+        self.parts.gates.forget_but(set(self.config.accounts), self.parts.settings.goals_of_accounts())
         self.parts.gates.retry_now()
 
     def remap(self, **goals: str) -> None:

@@ -58,9 +58,9 @@ async def queries(rig: Rig) -> int:
     return len(await rig.requests(operation=QUERY))
 
 
-def said(rig: Rig, code: str) -> str:
+def said(rig: Rig, code: str, account: str = "main") -> str:
     """What is said of a trouble of the account that stands; nothing if it does not."""
-    return "".join(standing.message for standing in rig.parts.telemetry.board.standing(code, account="main"))
+    return "".join(standing.message for standing in rig.parts.telemetry.board.standing(code, account=account))
 
 
 # --- Holding and letting go ------------------------------------------------------------------------------------------
@@ -280,6 +280,31 @@ async def test_goals_that_were_read_before_go_on_to_count_while_readings_fail(ri
     await rig.until_pending(1)
     await held(rig, "Sidecar Lead", "goal_paused")
     await rig.until(lambda: rig.standing() >= {"goal_paused", "unreachable"})
+
+
+async def test_account_that_calls_a_goal_otherwise_is_asked_for_it_by_that_name(rig: Rig) -> None:
+    """Only the account without its goal waits; the rows of each go out under its own name."""
+    twin = rig.config.accounts["twin"].model_copy(update={"goals": {"purchase": "Purchase Twin"}})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "twin": twin}}))
+    rig.map()
+    await rig.post(2)
+    await rig.post(3, account="twin", goal="Purchase Twin")
+    await rig.until_pending(3)
+    assert rig.parts.gates.held("twin", "Purchase Twin") == "goal_not_found"
+    await rig.until(lambda: said(rig, "goal_not_found", "twin"))
+    assert "3 rows wait" in said(rig, "goal_not_found", "twin")
+    [(rule, mapped)] = [found for event, found in rig.parts.catalogue.of("twin").events.items() if event == "purchase"]
+    assert (rule.name, mapped.state) == ("Purchase Twin", "goal_not_found")
+    await make_goal(rig, "Purchase Twin")
+    await read(rig, "twin")
+    assert rig.parts.gates.held("twin", "Purchase Twin") == "goal_settling"
+    rig.pass_time(2 * HOUR)
+    await rig.until_pending(0)
+    assert sorted({(row["account"], row["goal"]) for row in rig.rows()}) == [
+        ("main", "Sidecar Purchase"),
+        ("twin", "Purchase Twin"),
+    ]
+    await rig.balance()
 
 
 async def test_another_account_of_microsofts_is_read_before_anything_is_sent_to_it(rig: Rig) -> None:

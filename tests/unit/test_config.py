@@ -91,6 +91,14 @@ def test_events_may_leave_the_account_to_the_request_where_there_are_several():
     assert [event.account for event in config.events.values()] == [None, "b"]
 
 
+def test_account_may_call_the_goal_of_an_event_otherwise():
+    config = emulated("accounts: {us: {goals: {lead: Lead US}}, eu: }\nevents: {lead: {goal: Lead}}")
+    assert {name: dict(account.goals) for name, account in config.accounts.items()} == {
+        "us": {"lead": "Lead US"},
+        "eu": {},
+    }
+
+
 @pytest.mark.parametrize(
     ("url", "path"),
     [("sqlite:///data/x.db", "data/x.db"), ("sqlite:////data/x.db", "/data/x.db"), ("sqlite:///./x", "x")],

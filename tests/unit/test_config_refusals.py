@@ -101,6 +101,12 @@ ONE_KEY = [
     ('events: {a: {goal: "A\\nB"}}', "events.a.goal: must be one line without control characters"),
     ("events: {'': {goal: A}}", "events.'': a name has 1 to 100 characters on one line, and no blanks around it"),
     ("events: {a: {goal: A, account: shop}}", "events.a.account: is not one of accounts: default"),
+    (
+        "accounts: {us: {goals: {purchse: P}}}",
+        "accounts.us.goals.purchse: is not one of events: purchase, lead, signup; did you mean purchase?",
+    ),
+    ("accounts: {us: {goals: {lead: ' '}}}", "accounts.us.goals.lead: must be a text of 1 to 100 characters"),
+    ("accounts: {us: {goals: Lead}}", "accounts.us.goals: must be a section of names, each with keys of its own"),
     ("events: {a: {goal: A, value: 5}}", "events.a.value: needs a currency beside it"),
     ("events: {a: {goal: A, revenue: FixedValue}}", "events.a.revenue: FixedValue needs a value beside it"),
     ("events: {a: {goal: A, value: -5, currency: EUR}}", f"events.a.value: {MONEY}"),

@@ -96,15 +96,24 @@ def test_accounts_that_left_the_configuration_are_forgotten() -> None:
     gates = Gates()
     gates.close_account("a", Reason.ACCOUNT_PAUSED, NOW, LATER)
     gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
-    gates.forget_but({"b"}, {"Goal"})
+    gates.forget_but({"b"}, {("b", "Goal")})
     assert gates.held("a", "Goal") is None
 
 
 def test_goals_that_nothing_maps_to_any_more_are_forgotten() -> None:
     gates = Gates()
     gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
-    gates.forget_but({"a"}, {"Other"})
+    gates.forget_but({"a"}, {("a", "Other")})
     assert gates.goal("a", "Gone", NOW) is GoalGate.OPEN
+
+
+def test_goal_that_only_another_account_names_is_forgotten() -> None:
+    gates = Gates()
+    for account in ("a", "b"):
+        gates.close_goal(account, "Goal", Reason.GOAL_NOT_FOUND, NOW)
+        gates.hold_goals(account, {"Goal": PAUSED})
+    gates.forget_but({"a", "b"}, {("a", "Other"), ("b", "Goal")})
+    assert [gates.goal(account, "Goal", NOW) for account in ("a", "b")] == [GoalGate.OPEN, GoalGate.CLOSED]
 
 
 def test_answer_to_a_request_that_left_before_the_closing_opens_nothing() -> None:
@@ -249,7 +258,7 @@ def test_holds_of_what_left_the_configuration_are_forgotten() -> None:
     gates.await_reading(["a", "b"])
     for account in ("a", "b"):
         gates.hold_goals(account, {"Goal": PAUSED, "Other": PAUSED})
-    gates.forget_but({"a"}, {"Goal"})
+    gates.forget_but({"a"}, {("a", "Goal")})
     assert [gates.held("a", "Goal"), gates.held("a", "Other"), gates.held("b", "Goal")] == [
         Reason.GOAL_PAUSED,
         None,

@@ -266,6 +266,43 @@ def test_rules_are_those_of_the_events_that_are_meant_for_an_account() -> None:
     assert settings.goal_rules()["purchase"].window_seconds == 60
 
 
+OWN_NAMES = """
+microsoft: {environment: emulator}
+accounts:
+  us: {goals: {purchase: Sale US}}
+  eu: {goals: {purchase: Sale EU}}
+  uk: {}
+events:
+  purchase: {goal: Sale, currency: EUR, account: eu}
+  lead: {goal: Lead}
+"""
+
+
+def test_goal_of_an_event_has_the_name_that_its_account_gives_it() -> None:
+    settings = Settings(parse(OWN_NAMES, {}))
+    assert [settings.goal_of(account, "purchase") for account in ("us", "eu", "uk", "gone")] == [
+        "Sale US",
+        "Sale EU",
+        "Sale",
+        None,
+    ]
+    assert settings.goals("us") == {"purchase": "Sale US", "lead": "Lead"}
+    assert {goal for account, goal in settings.goals_of_accounts() if account == "us"} == {"Sale US", "Lead"}
+    assert {goal.name for goal in settings.mapped_goals()} == {"Sale US", "Sale EU", "Sale", "Lead"}
+
+
+def test_name_of_its_own_says_that_the_event_is_meant_for_the_account_too() -> None:
+    settings = Settings(parse(OWN_NAMES, {}))
+    meant = {account: [rule.name for rule in settings.goal_rules(account).values()] for account in ("us", "eu", "uk")}
+    assert meant == {"us": ["Sale US", "Lead"], "eu": ["Sale EU", "Lead"], "uk": ["Lead"]}
+    assert [rule.name for rule in settings.every_goal_rule("uk").values()] == ["Sale", "Lead"]
+
+
+def test_intake_is_given_the_names_of_each_account() -> None:
+    rule = Settings(parse(OWN_NAMES, {})).intake().events["purchase"]
+    assert [rule.goal_in(account) for account in ("us", "eu", "uk")] == ["Sale US", "Sale EU", "Sale"]
+
+
 def test_emulator_has_the_very_goals_that_would_be_created() -> None:
     settings = Settings(parse(CONFIG, {}))
     created = [new_goal(rule) for rule in settings.goal_rules().values()]

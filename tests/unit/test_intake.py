@@ -25,7 +25,7 @@ from readings import (
 )
 
 from sidecar.core.conversion import KeySource
-from sidecar.core.intake import SHAPE, Accepted, Refused, Skipped, normalized, read
+from sidecar.core.intake import SHAPE, Accepted, EventRule, Refused, Skipped, normalized, read
 
 # --- The item as a whole ---------------------------------------------------------------------------------------------
 
@@ -198,6 +198,19 @@ def test_order_id_wins_over_the_idempotency_key() -> None:
     assert accepted(idempotency_key="k" * 255).key().source is KeySource.ORDER
     assert accepted(order_id=None, idempotency_key="k" * 255).key().source is KeySource.HEADER
     assert accepted(idempotency_key="k").key() == accepted().key()
+
+
+def test_goal_has_the_name_that_the_conversions_account_gives_it() -> None:
+    """The natural key and what /v1/validate shows rest on it."""
+    rule = EventRule("Purchase", account="north", goals={"south": "Purchase South"})
+    rules = replace(TWO_ACCOUNTS, events={"purchase": rule})
+    assert [accepted(rules, account=account).goal for account in (None, "north", "south")] == [
+        "Purchase",
+        "Purchase",
+        "Purchase South",
+    ]
+    nothing = reading(rules, account="south", msclkid=None)
+    assert (nothing, nothing.goal) == (Skipped("no_identifier", "purchase"), "Purchase South")
 
 
 def test_without_any_key_the_natural_one_serves_and_without_time_nothing_does() -> None:
