@@ -114,9 +114,7 @@ class Eraser:
         retracts = await self._retract(job, found.delivered)
         if job.subject in (Subject.EMAIL, Subject.PHONE):
             await self._forget_clicks(job, found.visitors)
-        ended = await self.erasures.blank(job, found, retracts, self.now())
-        if ended:
-            self.telemetry.settled(None, "skipped", "erased", n=ended)
+        self.telemetry.rows_erased(await self.erasures.blank(job, found, retracts, self.now()))
 
     async def _retract(self, job: Erasure, delivered: Sequence[int]) -> Sequence[int]:
         """The rows that carry the retracts."""

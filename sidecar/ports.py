@@ -12,7 +12,7 @@ from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click, Conversion, Kind
 from sidecar.core.entry import Entry, Lane, State, Step
-from sidecar.core.erasure import Erasure, Found, Phase, Wanted
+from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Wanted
 from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.problem import Problem
@@ -392,7 +392,9 @@ class Erasures(Protocol):
     async def forget_clicks(self, job: Erasure, visitor: tuple[int, str]) -> bool:
         """Delete a slice of a visitor's clicks; whether there may be more."""
 
-    async def blank(self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis) -> int:
+    async def blank(
+        self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
+    ) -> Mapping[RowsOf, int]:
         """Blank what is settled, end what was never sent, note what must be settled first; how many rows ended.
 
         `retracts` are rows that carry a retract of some of them: they are blanked once they are settled.

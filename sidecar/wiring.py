@@ -95,6 +95,7 @@ async def open_parts(
 ) -> Parts:
     """Open everything that `settings` names; `stack` closes it. OutboxRefused when the outbox cannot be used."""
     telemetry.serves(settings.config.accounts)
+    telemetry.goal_of = settings.goal_of
     outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
     gates = Gates()
     steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)
@@ -296,6 +297,8 @@ def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection],
             telemetry.trouble_raised(connection.trouble, detail=detail)
         elif connection.expires_at is not None:
             telemetry.token_refreshed(connection.expires_at)
+        if not connection.connected:
+            telemetry.token_lost()
 
     return tell
 

@@ -69,6 +69,9 @@ class Found:
     """None at the end."""
 
 
+RowsOf = tuple[str, str, str | None]
+"""Account, event and frozen goal of rows; None where they were never claimed."""
+
 _PREFIX = "erasure_"
 
 

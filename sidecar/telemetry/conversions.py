@@ -1,13 +1,13 @@
 """One function per event in the life of a conversion: received, refused, sent in a batch, settled, dead."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.answer import Refused
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import State
-from sidecar.core.erasure import Erasure, erasure_id
+from sidecar.core.entry import Reason, State
+from sidecar.core.erasure import Erasure, RowsOf, erasure_id
 from sidecar.core.record import Record
 from sidecar.telemetry import names
 from sidecar.telemetry.recorder import Recorder, harmless
@@ -59,9 +59,10 @@ class ConversionEvents(Recorder):
         """A new adjustment is on disk; where it ended at once, it ended without a call to Microsoft."""
         self.metrics.adjustments_received.labels(record.event, record.type or "").inc()
         if record.state is State.CANCELED:
-            self.settled(record.goal, record.state.value, record.reason, kind=Kind.ADJUSTMENT)
+            goal = self._goal(record)
+            self.settled(goal, record.state.value, record.reason, kind=Kind.ADJUSTMENT)
             if record.type is AdjustmentType.RETRACT:
-                self.settled(record.goal, State.CANCELED.value, record.reason)
+                self.settled(goal, State.CANCELED.value, record.reason)
         self._tell(names.ADJUSTED, f"{record.id}: {record.type} of {record.conversion_id or 'a conversion'}", count=1)
 
     @harmless
@@ -215,7 +216,7 @@ class ConversionEvents(Recorder):
     @harmless
     def rows_expired(self, records: Sequence[Record]) -> None:
         """Rows got too old before they could be sent."""
-        self.rows_died([_expired(record) for record in records])
+        self.rows_died([_expired(record, self._goal(record)) for record in records])
 
     # --- An operator -------------------------------------------------------------------------------------------------
 
@@ -232,9 +233,15 @@ class ConversionEvents(Recorder):
     @harmless
     def discarded(self, record: Record) -> None:
         """A row ended without being sent, as an operator wants it."""
-        self.settled(record.goal, State.CANCELED.value, record.reason)
+        self.settled(self._goal(record), State.CANCELED.value, record.reason)
         facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
         self._tell(names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
+
+    @harmless
+    def rows_erased(self, ended: Mapping[RowsOf, int]) -> None:
+        """So many rows ended unsent, since a person's data was erased: the metric only."""
+        for (account, event, goal), n in ended.items():
+            self.settled(goal or self.goal_of(account, event), State.SKIPPED.value, Reason.ERASED.value, n)
 
     @harmless
     def erased(self, job: Erasure) -> None:
@@ -250,6 +257,10 @@ class ConversionEvents(Recorder):
         """Microsoft asked for a slower pace; the account waits this long."""
         self.metrics.throttled.inc()
         self._tell(names.THROTTLED, f"Microsoft asks to wait {seconds:g} s", account=account, also={"seconds": seconds})
+
+    def _goal(self, record: Record) -> str | None:
+        """The goal of a row: of one that was never sent, the one that it would go to now."""
+        return record.goal or self.goal_of(record.account, record.event)
 
     def _row_died(self, row: DeadRow, batch_id: int | None) -> None:
         self._tell(
@@ -270,13 +281,13 @@ class ConversionEvents(Recorder):
         self.metrics.upload_seconds.observe(seconds)
 
 
-def _expired(record: Record) -> DeadRow:
+def _expired(record: Record, goal: str | None) -> DeadRow:
     return DeadRow(
         conversion_id=record.id,
         account=record.account,
         trouble="conversion_too_old",
         error="too_old",
         order_id=record.order_id,
-        goal=record.goal,
+        goal=goal,
         kind=record.kind,
     )

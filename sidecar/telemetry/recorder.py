@@ -56,8 +56,10 @@ class Recorder:
         self.board = Board()
         self.metrics = Metrics()
         self.followers = Followers()
+        self.goal_of: Callable[[str, str], str | None] = lambda account, event: None
+        """The goal that an account's event is mapped to now; None where one of them left the configuration."""
         self._clock = clock
-        self._token_expires_at = 0
+        self._token_expires_at: UnixMillis | None = None
         self.metrics.token_expires_seconds.set_function(self._token_seconds)
         self._redactor = Redactor()
         self._lines = Lines(fd, level, form)
@@ -165,7 +167,8 @@ class Recorder:
             self.failed("the journal", error)
 
     def _token_seconds(self) -> float:
-        return max(0.0, (self._token_expires_at - self._clock()) / 1000)
+        expires_at = self._token_expires_at
+        return 0.0 if expires_at is None else max(0.0, (expires_at - self._clock()) / 1000)
 
     def _library(self, level: str, logger: str, message: str, error: BaseException | None) -> None:
         facts = {} if error is None else {"error": failure.words(error), "traceback": failure.place(error)}

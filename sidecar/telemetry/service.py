@@ -133,6 +133,11 @@ class ServiceEvents(Recorder):
         for standing in self.board.standing(*SIGN_IN):
             self._clear(standing)
 
+    @harmless
+    def token_lost(self) -> None:
+        """There is no access token any more, however long the last one would have been good for."""
+        self._token_expires_at = None
+
     # --- Goals -------------------------------------------------------------------------------------------------------
 
     @harmless

@@ -332,6 +332,10 @@ class Rig:
         """Codes of the troubles that stand now."""
         return {standing.code for standing in self.parts.telemetry.board.standing()}
 
+    def metric(self, name: str, **labels: str) -> float:
+        """What a scrape would show now; 0 for what was never counted."""
+        return self.parts.telemetry.metrics.registry.get_sample_value(f"sidecar_{name}", labels) or 0.0
+
     async def balance(self, kept_besides: Sequence[int] = ()) -> None:
         """accepted = delivered + pending + dead + skipped + canceled, and Microsoft's ledger agrees, row by row.
 

@@ -105,6 +105,7 @@ async def test_rows_of_a_closed_goal_die_of_age_too(rig: Rig) -> None:
     rig.clock.offset += NINETY_DAYS - DAY
     await rig.parts.keeper.expire()
     await all_too_old(rig, 5)
+    assert rig.metric("conversions_settled_total", goal="Missing", state="dead", reason="too_old") == 5
     await rig.balance()
 
 

@@ -114,9 +114,11 @@ async def test_without_a_sign_in_rows_wait_untouched_and_go_at_once_after_a_new_
     assert len(await rig.requests()) == sent
     assert {row["attempt"] for row in rig.rows("state = 'pending' AND batch_id IS NULL")} == {0}
     await rig.until(lambda: "token_refresh_failed" in rig.standing())
+    assert rig.metric("token_expires_seconds") == 0
     await rig.sign_in()
     await rig.until_pending(0, seconds=3)
     await rig.until(lambda: rig.standing() == set())
+    assert rig.metric("token_expires_seconds") > 0
     await rig.balance()
     shown("1 sign-in that ended under waiting rows", lost=0, figure="0 attempts of rows that were not on their way")
 

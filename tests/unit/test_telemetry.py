@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from sidecar.core.answer import Refused, Verdict
-from sidecar.core.entry import Fault
+from sidecar.core.conversion import AdjustmentType, Kind
+from sidecar.core.entry import Fault, State
 from sidecar.core.instant import UnixMillis
+from sidecar.core.record import Record
 from sidecar.ports import Backlog, Counts, JournalEntry, JournalQuery
 from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
@@ -206,6 +208,60 @@ async def test_of_many_dead_rows_the_first_are_told_and_the_rest_counted(told: T
     assert entries[-1].count == 1000 - TOLD_ROWS
     refused = {"goal": "Sidecar Purchase", "state": "dead", "reason": "OfflineConversionCurrencyInvalid"}
     assert told.metric("conversions_settled_total", **refused) == 1000
+
+
+def never_sent(**given: Any) -> Record:
+    """A row that no claim has frozen yet."""
+    fields = dict.fromkeys(Record._fields)
+    given = {"seq": 1, "kind": Kind.CONVERSION, "state": State.CANCELED, "account": "main", "event": "lead", **given}
+    return Record(**{**fields, **given})
+
+
+ENDED: list[tuple[Callable[[Telemetry], None], str, dict[str, str]]] = [
+    (
+        lambda told: told.discarded(never_sent(reason="discarded")),
+        "conversions",
+        {"state": "canceled", "reason": "discarded"},
+    ),
+    (
+        lambda told: told.rows_expired([never_sent(state=State.DEAD, reason="too_old")]),
+        "conversions",
+        {"state": "dead", "reason": "too_old"},
+    ),
+    (
+        lambda told: told.rows_erased({("main", "lead", None): 1}),
+        "conversions",
+        {"state": "skipped", "reason": "erased"},
+    ),
+    *(
+        (
+            lambda told: told.adjusted(
+                never_sent(kind=Kind.ADJUSTMENT, type=AdjustmentType.RETRACT, reason="retracted", original=1)
+            ),
+            kind,
+            {"state": "canceled", "reason": "retracted"},
+        )
+        for kind in ("conversions", "adjustments")
+    ),
+]
+
+
+@pytest.mark.parametrize(("ends", "kind", "labels"), ENDED)
+async def test_row_that_ends_before_it_was_claimed_counts_for_the_goal_it_is_mapped_to(
+    told: Told, ends: Callable[[Telemetry], None], kind: str, labels: dict[str, str]
+) -> None:
+    told.telemetry.goal_of = lambda account, event: f"Goal of {account}/{event}"
+    ends(told.telemetry)
+    assert told.metric(f"{kind}_settled_total", goal="Goal of main/lead", **labels) == 1
+    assert told.metric(f"{kind}_settled_total", goal="", **labels) is None
+
+
+async def test_row_that_was_claimed_counts_for_the_goal_that_was_frozen(told: Told) -> None:
+    told.telemetry.goal_of = lambda account, event: "Mapped Since"
+    told.telemetry.rows_expired([never_sent(state=State.DEAD, reason="too_old", goal="Frozen")])
+    told.telemetry.rows_erased({("main", "lead", "Frozen"): 1})
+    assert told.metric("conversions_settled_total", goal="Frozen", state="dead", reason="too_old") == 1
+    assert told.metric("conversions_settled_total", goal="Frozen", state="skipped", reason="erased") == 1
 
 
 # --- troubles --------------------------------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ others are blanked at once. What stays is what the books need: state, numbers, t
 import contextlib
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sidecar.core.conversion import visitor_hash
 from sidecar.core.entry import State
-from sidecar.core.erasure import Erasure, Found, Phase, Subject, Wanted
+from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Subject, Wanted
 from sidecar.core.instant import UnixMillis
 from sidecar.store.sqlite import releasing
 from sidecar.store.sqlite.committer import Committer
@@ -90,7 +91,7 @@ END = f"""
     UPDATE entries SET state = 'skipped', reason = 'erased', claimed = 0, settled_at = :now
     WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state = 'pending' AND maybe_sent = 0 AND {_CONVERSION}
         AND (claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))
-    RETURNING seq"""  # noqa: S608 - constants only
+    RETURNING seq, (SELECT account FROM lanes WHERE id = lane), (SELECT event FROM lanes WHERE id = lane), goal"""  # noqa: S608 - constants only
 
 # Of these rows, those that still stand in the way: to be settled first, or delivered since they were looked at.
 UNSETTLED = "SELECT seq FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'"
@@ -167,7 +168,9 @@ class SqliteErasures:
     async def forget_clicks(self, job: Erasure, visitor: tuple[int, str]) -> bool:
         return await self.committer.write(lambda db: forget_clicks(db, job, visitor), can_wait=True)
 
-    async def blank(self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis) -> int:
+    async def blank(
+        self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
+    ) -> Mapping[RowsOf, int]:
         return await self.committer.write(lambda db: blank(db, job, found, retracts, now), can_wait=True)
 
     async def enter(self, job: Erasure, phase: Phase) -> None:
@@ -259,7 +262,9 @@ def forget_clicks(db: sqlite3.Connection, job: Erasure, visitor: tuple[int, str]
     return gone == SLICE_ROWS
 
 
-def blank(db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis) -> int:
+def blank(
+    db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
+) -> Mapping[RowsOf, int]:
     """Blank the rows that may be, end what was never sent, note what has to be settled first; how many ended.
 
     `retracts` are rows that carry a retract of some of them: they go out, and are blanked then.
@@ -267,7 +272,8 @@ def blank(db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collecti
     carrying = _seqs(db, MUST_SETTLE, job.id) | set(retracts)
     every = [*found.seqs, *(row[0] for row in _adjustments(db, [(seq,) for seq in found.seqs]))]
     own = [seq for seq in every if seq not in carrying]
-    over = [row[0] for row in db.execute(END, {"seqs": json.dumps(own), "now": now})]
+    rows = db.execute(END, {"seqs": json.dumps(own), "now": now}).fetchall()
+    over = [row[0] for row in rows]
     ended = len(over)
     count(db, {State.PENDING: -ended, State.SKIPPED: ended})
     releasing.after_seqs(db, over, now, settle_millis=0)  # nothing of what waited for them will be sent
@@ -282,7 +288,7 @@ def blank(db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collecti
     db.execute(ADD_UP, (len(_seqs(db, CONVERSIONS, blanked)), ended, len(retracted), job.id))
     if job.phase is Phase.ROWS and found.next_seq is not None:
         db.execute(GO_ON, (found.next_seq, job.id))
-    return ended
+    return Counter((account, event, goal) for _, account, event, goal in rows)
 
 
 def _seqs(db: sqlite3.Connection, statement: str, given: object) -> set[int]:
