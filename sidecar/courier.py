@@ -25,7 +25,7 @@ from sidecar.core.batch import (
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, too_old
 from sidecar.core.instant import UnixMillis
-from sidecar.core.traffic import Traffic, Trip
+from sidecar.core.traffic import Traffic, Trip, Turn
 from sidecar.gates import Gates, GoalGate
 from sidecar.ports import Claim, NotConnected, Outbox, Platform, StorageUnavailable
 from sidecar.settler import Settler
@@ -97,7 +97,7 @@ class Courier:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
     _traffic: Traffic = field(default_factory=Traffic)
-    _turns: dict[tuple[str, Kind], int] = field(default_factory=dict)
+    _turns: dict[Turn, int] = field(default_factory=dict)
     """When each goal's rows of a kind last had their turn, in batches."""
     _look: _Look | None = None
     _resent: bool = False
@@ -115,7 +115,7 @@ class Courier:
             while not stopping.is_set():
                 claim = await self._guarded("claim", self._next_claim())
                 if claim is not None:
-                    trip = Trip(claim.entries[0].goal or "", claim.resend, _monotonic())
+                    trip = Trip(claim.entries[0].goal or "", claim.kind, claim.resend, _monotonic())
                     sends.create_task(self._carry(claim, self._traffic.leaves(trip)))
 
     # --- what goes next ----------------------------------------------------------------------------------------------
@@ -199,15 +199,15 @@ class Courier:
         Conversions and adjustments go apart: they are different calls.
         """
         window, now = self.settler.window(self.account, rules.max_in_flight), self.now()
-        lanes: defaultdict[tuple[str, Kind], list[Lane]] = defaultdict(list)
+        lanes: defaultdict[Turn, list[Lane]] = defaultdict(list)
         mapped = self.goals()
         for lane in self.outbox.lanes:
             if lane.account == self.account and lane.event in mapped:
                 lanes[mapped[lane.event], lane.kind].append(lane)
-        alone = len({goal for goal, _ in lanes}) == 1
+        alone = len(lanes) == 1
         for goal, kind in sorted(lanes, key=lambda turn: self._turns.get(turn, 0)):
             gate = self.gates.goal(self.account, goal, now)
-            takes = self._traffic.takes(goal, window, _monotonic(), alone=alone)
+            takes = self._traffic.takes((goal, kind), window, _monotonic(), alone=alone)
             if takes and gate is not GoalGate.CLOSED:
                 yield _Goal(goal, kind, lanes[goal, kind], rules.batch_size if gate is GoalGate.OPEN else 1)
 

@@ -1,20 +1,27 @@
 """What is on its way to Microsoft for one account, and what may join it. Times are seconds of a monotonic clock.
 
-Its rules see to it that a goal whose requests get no answer holds up no other goal of the account.
+Its rules see to it that a goal whose requests get no answer holds up no other goal of the account. Conversions and
+adjustments of a goal are different calls: one that gets no answers holds up the other no more than another goal.
 """
 
 from dataclasses import dataclass, field
 
+from sidecar.core.conversion import Kind
 from sidecar.core.pace import Window
 
 PATIENCE_SECONDS = 5.0
 """A request that is on its way for longer no longer counts in the window: another one may go beside it."""
 
 SILENCE_SECONDS = 60.0
-"""After a request without an answer nothing new of its goal goes out for so long, or until an answer: it goes first.
+"""After a request without an answer nothing new of its goal and kind goes out for so long, or until an answer: it goes
+first.
 
 Going first has an end: a batch that never gets an answer must not hold up the rows behind it for ever.
 """
+
+
+Turn = tuple[str, Kind]
+"""A goal, and the kind of its rows: what takes turns, and what a request without an answer keeps waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +29,14 @@ class Trip:
     """One request on its way. `resend` says that its batch was on its way before."""
 
     goal: str
+    kind: Kind
     resend: bool
     left_at: float
+
+    @property
+    def turn(self) -> Turn:
+        """What it is one of."""
+        return self.goal, self.kind
 
     def is_slow(self, now: float) -> bool:
         """Whether it has been on its way for long."""
@@ -35,7 +48,7 @@ class Traffic:
     """The requests of one account that are on their way, by a number of our own."""
 
     _trips: dict[int, Trip] = field(default_factory=dict)
-    _silent_until: dict[str, float] = field(default_factory=dict)
+    _silent_until: dict[Turn, float] = field(default_factory=dict)
     _last: int = 0
 
     def leaves(self, trip: Trip) -> int:
@@ -48,9 +61,9 @@ class Traffic:
         """It is back, with a readable answer or without."""
         trip = self._trips.pop(number)
         if answered:
-            self._silent_until.pop(trip.goal, None)
+            self._silent_until.pop(trip.turn, None)
         elif not trip.resend:
-            self._silent_until[trip.goal] = now + SILENCE_SECONDS
+            self._silent_until[trip.turn] = now + SILENCE_SECONDS
 
     def expects_nothing(self) -> None:
         """No batch is left that would go again: there is no answer to wait for."""
@@ -66,9 +79,9 @@ class Traffic:
         resends = [trip for trip in self._trips.values() if trip.resend]
         return len(resends) < max(1, window.limit // 2) and all(trip.is_slow(now) for trip in resends)
 
-    def takes(self, goal: str, window: Window, now: float, *, alone: bool) -> bool:
-        """Whether a new batch of `goal` may leave; unless it is `alone` the last place is kept for the other goals."""
-        mine = [trip for trip in self._trips.values() if trip.goal == goal]
-        if self._silent_until.get(goal, now) > now or any(trip.is_slow(now) for trip in mine):
+    def takes(self, turn: Turn, window: Window, now: float, *, alone: bool) -> bool:
+        """Whether a new batch of `turn` may leave; unless it is `alone` the last place is kept for the others."""
+        mine = [trip for trip in self._trips.values() if trip.turn == turn]
+        if self._silent_until.get(turn, now) > now or any(trip.is_slow(now) for trip in mine):
             return False
         return alone or not mine or len(self._trips) < window.limit - 1

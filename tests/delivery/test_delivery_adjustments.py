@@ -218,6 +218,21 @@ async def test_lost_answer_to_an_adjustment_sends_the_same_bytes_again(rig: Rig)
     await rig.balance()
 
 
+async def test_adjustments_that_get_no_answer_keep_no_conversion_of_their_goal_waiting(rig: Rig) -> None:
+    (seq,) = await rig.post()
+    await rig.until_pending(0)
+    failing = rig.fault(times=None, match={"operation": ADJUST}, type="status", status=503)
+    await adjusted(rig, seq)
+    rig.pass_time(6 * HOUR)
+    await rig.until(lambda: failing.fired >= 1)
+    await rig.post(3)
+    await rig.hurry(count=1)
+    assert {row["state"] for row in rig.rows("original IS NULL")} == {"delivered"}
+    rig.mend()
+    await rig.hurry()
+    await rig.balance()
+
+
 async def test_throttled_adjustments_wait_as_conversions_do(rig: Rig) -> None:
     (seq,) = await delivered(rig)
     await adjusted(rig, seq, "5")
