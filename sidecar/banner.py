@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
+from sidecar.listening import reached_at
+
 CLICK_ID = "f894f652ea334e739002f7167ab8f8e3"
 """Has the right form, is nobody's click: for a try against the emulator."""
 
@@ -59,8 +61,7 @@ class Try:
 
 def local_url(host: str, port: int) -> str:
     """An address that works from this machine for a service that listens on `host`."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"
+    return f"http://{reached_at(host)}:{port}"
 
 
 def lines(url: str, key: Key, emulator: str | None, first: Try) -> str:

@@ -68,7 +68,7 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
         outbox=parts.outbox,
         clicks=parts.clicks,
         telemetry=parts.telemetry,
-        guard=Guard.of(config.server.allowed_hosts, keys),
+        guard=Guard.of((*config.server.allowed_hosts, *_listened_on(config.server.host)), keys),
         health=Sources(
             version=__version__,
             now=clock.now,
@@ -162,6 +162,11 @@ def _goal_routes(parts: Parts) -> list[web.RouteDef]:
 def _erasure_calls(parts: Parts, clock: Chances) -> ErasureCalls:
     eraser, settings = parts.eraser, parts.settings
     return ErasureCalls(parts.erasures, clock.now, eraser.wake, lambda: settings.intake().default_country)
+
+
+def _listened_on(host: str) -> tuple[str, ...]:
+    """What the sidecar is rightly called by where it listens; a name of this machine stands for its addresses too."""
+    return (host, "127.0.0.1", "::1") if host == "localhost" else (host,)
 
 
 def _keys(parts: Parts) -> tuple[list[str], banner.Key]:

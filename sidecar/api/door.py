@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sidecar.api.edge import SERVER
-from sidecar.api.problem import BAD_HTTP, UNAVAILABLE, HttpProblem
-from sidecar.api.reply import encode
+from sidecar.api.problem import BAD_HTTP, PROBLEM_JSON, UNAVAILABLE, HttpProblem
+from sidecar.api.reply import ALWAYS, encode
 from sidecar.api.request_id import HEADER
 
 READ_BYTES = 4 * 1024
@@ -116,11 +115,13 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to what is no HTTP. What the parser says of it is not repeated: it quotes the request."""
         if status != 400:
-            return super().handle_error(request, status, exc, message)
+            failed = super().handle_error(request, status, exc, message)
+            failed.headers.update(ALWAYS)
+            return failed
         self._door.refused(BAD_HTTP.code)
         problem = HttpProblem(BAD_HTTP, "Its request line, its headers or its framing are wrong.", close=True)
         response = problem.reply()
-        response.headers.update({HEADER: self._door.new_id(), "Server": SERVER})
+        response.headers.update({HEADER: self._door.new_id(), **ALWAYS})
         return response
 
 
@@ -155,8 +156,13 @@ class _Full(asyncio.Protocol):
 def _full(request_id: str) -> bytes:
     problem = HttpProblem(UNAVAILABLE, "Too many connections are open. Close some, or keep them alive and reuse them.")
     body = encode(problem.body)
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
-        f"Connection: close\r\nServer: {SERVER}\r\n{HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode("ascii") + body
+    headers = {
+        "Content-Type": PROBLEM_JSON,
+        "Retry-After": "1",
+        "Connection": "close",
+        HEADER: request_id,
+        **ALWAYS,
+        "Content-Length": str(len(body)),
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode("ascii") + body

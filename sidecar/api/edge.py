@@ -3,18 +3,16 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler, Middleware
 
 from sidecar.api.framing import check_framing
 from sidecar.api.guard import Guard
 from sidecar.api.problem import HttpProblem, internal, of_http_error, unavailable
+from sidecar.api.reply import ALWAYS
 from sidecar.api.request_id import HEADER, REQUEST_ID, request_id
 from sidecar.ports import StorageUnavailable
 from sidecar.telemetry import Telemetry
-
-SERVER = "sidecar"
-"""Without a version: whoever looks for a weak one shall not be told."""
 
 READYZ = "/readyz"
 
@@ -28,6 +26,8 @@ class Edge:
     guard: Guard
     telemetry: Telemetry
     new_id: Callable[[], str]
+    idle_seconds: float = 15.0
+    """How long a kept connection may be idle."""
 
     def middleware(self) -> Middleware:
         """Guards the handlers, and turns what they raise into problems."""
@@ -70,9 +70,14 @@ class Edge:
     def marks(self) -> _MARKS:
         """Runs before the headers of any answer leave, also of one that is streamed."""
 
+        kept = f"timeout={int(self.idle_seconds)}"
+
         async def mark(request: web.Request, response: web.StreamResponse) -> None:
-            response.headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
-            response.headers["Server"] = SERVER
+            headers = response.headers
+            headers.update(ALWAYS)
+            headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
+            if _is_kept(request, response):
+                headers["Keep-Alive"] = kept
 
         return mark
 
@@ -87,6 +92,13 @@ class Edge:
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer was sent already") from error
         return internal().reply()
+
+
+def _is_kept(request: web.Request, response: web.StreamResponse) -> bool:
+    """Whether the connection stays open after the answer, as its headers say."""
+    if request.version == HttpVersion10:
+        return response.headers.get("Connection") == "keep-alive"
+    return "Connection" not in response.headers
 
 
 def _paths(app: web.Application) -> list[str]:

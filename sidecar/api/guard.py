@@ -7,26 +7,24 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 from sidecar.api.problem import CROSS_SITE, NO_KEY, UNKNOWN_HOST, HttpProblem
+from sidecar.web_pages import Headers, calls_one_of, hosts, is_foreign
 
 _CALLBACK = ("GET", "/oauth/callback")
 """Cross-site by nature: Microsoft sends the browser back. Its one-time state guards it."""
 
 _PROBES = frozenset(("/livez", "/readyz"))
+_FOR_EVERY_PAGE = _PROBES | {"/msclkid.js"}
+"""What tells nothing that a page of another site may not ask for."""
+
 _PAGES = frozenset(("/connect",))
 """Opened in a browser, where only HTTP Basic can carry a key, and where opening it changes something."""
 
 _READING = frozenset(("GET", "HEAD"))
-_OWN_SITES = frozenset(("same-origin", "none"))
-"""Sec-Fetch-Site of our own pages, and of an address that was typed. `same-site` is another port of this machine."""
-
-_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]+?))\.?(?::[0-9]{0,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +37,9 @@ class Guard:
     @classmethod
     def of(cls, allowed_hosts: Iterable[str], keys: Iterable[str]) -> Self:
         """For these host names or addresses, and these keys; no keys means that none is asked for."""
-        hosts = frozenset(name for host in allowed_hosts if (name := _bare(_bracketed(host))))
-        return cls(hosts, tuple(_digest(key) for key in keys))
+        return cls(hosts(allowed_hosts), tuple(_digest(key) for key in keys))
 
-    def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
+    def check(self, method: str, path: str, headers: Headers) -> None:
         """Return if the request may go on."""
         if (method, path) == _CALLBACK:
             return
@@ -51,20 +48,21 @@ class Guard:
         else:
             self._check_without_keys(method, path, headers)
 
-    def _check_with_keys(self, path: str, headers: Mapping[str, str]) -> None:
+    def _check_with_keys(self, path: str, headers: Headers) -> None:
         if path in _PROBES:
             return
         if path in _PAGES:  # a browser repeats its Basic key for any page that sends it here
             _refuse_foreign_page(headers)
         self._check_key(path, headers)
 
-    def _check_without_keys(self, method: str, path: str, headers: Mapping[str, str]) -> None:
-        if _bare(headers.get("Host", "")) not in self.allowed_hosts:
-            raise HttpProblem(UNKNOWN_HOST, "Call it as 127.0.0.1 or localhost, or add the name to allowed_hosts.")
-        if method not in _READING or path.startswith("/v1/") or path in _PAGES:
+    def _check_without_keys(self, method: str, path: str, headers: Headers) -> None:
+        if not calls_one_of(self.allowed_hosts, headers):
+            names = " or ".join(sorted(self.allowed_hosts))
+            raise HttpProblem(UNKNOWN_HOST, f"Call it as {names}, or add the name to allowed_hosts.")
+        if path not in _FOR_EVERY_PAGE or method not in _READING:
             _refuse_foreign_page(headers)
 
-    def _check_key(self, path: str, headers: Mapping[str, str]) -> None:
+    def _check_key(self, path: str, headers: Headers) -> None:
         key = _key_in(headers.get("Authorization", ""), basic=path in _PAGES)
         given = _digest(key)
         fits = False
@@ -79,13 +77,8 @@ class Guard:
             )
 
 
-def _refuse_foreign_page(headers: Mapping[str, str]) -> None:
-    site = headers.get("Sec-Fetch-Site")
-    origin = headers.get("Origin")
-    host = headers.get("Host", "").lower()
-    foreign_site = site is not None and site.lower() not in _OWN_SITES
-    foreign_origin = origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
-    if foreign_site or foreign_origin:
+def _refuse_foreign_page(headers: Headers) -> None:
+    if is_foreign(headers):
         raise HttpProblem(CROSS_SITE, "Call the sidecar from your server, or type this address into the browser.")
 
 
@@ -111,15 +104,3 @@ def _password(encoded: str) -> str:
 def _digest(key: str) -> bytes:
     """Equally long whatever the key, so that comparing tells nothing of its length."""
     return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
-
-
-def _bracketed(host: str) -> str:
-    """An address of IPv6 as a Host header has it."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-@lru_cache(maxsize=128)
-def _bare(host: str) -> str | None:
-    """The name in a Host header: without port, brackets and trailing dot, lower-cased; None when it is no host."""
-    parts = _HOST.fullmatch(host)
-    return (parts["v6"] or parts["name"]).lower() if parts else None

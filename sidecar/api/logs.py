@@ -22,7 +22,7 @@ WRITE_SECONDS = 60.0
 """A client that takes nothing for so long is let go."""
 
 _HEARTBEAT = b": still here\n\n"
-_STREAM_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,14 @@ from aiohttp import web
 
 JSON = "application/json"
 
+ALWAYS = {
+    "Server": "sidecar",  # without a version: it helps only those who look for a weak one
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Headers of every answer: no browser guesses what it is, keeps it, or hands it to a page of another site."""
+
 Json = dict[str, Any]
 """An object on its way to being JSON."""
 

@@ -1,6 +1,5 @@
 """The HTTP service: which handler stands at which address, and how it is opened and closed."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +23,9 @@ from sidecar.core.capture import CaptureRules
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Rules
 from sidecar.core.record import Record
+from sidecar.listening import listen
 from sidecar.ports import Clicks, Outbox
 from sidecar.telemetry import Telemetry
-
-BACKLOG = 1_024
-"""Connections that the system keeps waiting for us to accept them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +56,7 @@ class Parts:
 
 def make_app(parts: Parts) -> web.Application:
     """The application, ready to be served."""
-    edge = Edge(parts.guard, parts.telemetry, parts.new_id)
+    edge = Edge(parts.guard, parts.telemetry, parts.new_id, parts.door.idle_seconds)
     app = web.Application(middlewares=[edge.middleware()], client_max_size=parts.bodies.max_bytes)
     app.on_response_prepare.append(edge.marks())
     app.add_routes([_guarded_expect(route) for route in (*_routes(parts), *parts.routes)])
@@ -137,7 +134,7 @@ async def serving(
     try:
         assert runner.server is not None
         door = Door(runner.server, parts.door, parts.telemetry.refused, parts.new_id)
-        listener = await asyncio.get_running_loop().create_server(door, host, port, backlog=BACKLOG)
+        listener = await listen(door, host, port)
         try:
             yield listener.sockets[0].getsockname()[:2]
         finally:

@@ -5,13 +5,10 @@ from importlib.resources import files
 
 from aiohttp import web
 
-_HEADERS = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
-"""It changes with the version only, and holds nothing of anybody."""
-
 
 async def get(_: web.Request) -> web.Response:
     """The handler of the route."""
-    return web.Response(text=script(), content_type="application/javascript", charset="utf-8", headers=_HEADERS)
+    return web.Response(text=script(), content_type="application/javascript", charset="utf-8")
 
 
 @cache

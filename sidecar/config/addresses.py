@@ -77,7 +77,15 @@ def _tenant(value: str) -> str:
     return value
 
 
+def _listening(value: str) -> str:
+    """As `_host`; an address of IPv4 that is written as one of IPv6 is that of IPv4."""
+    host = _host(value)
+    mapped = ipaddress.IPv6Address(host).ipv4_mapped if ":" in host else None
+    return host if mapped is None else str(mapped)
+
+
 Host = Annotated[str, AfterValidator(_host)]
+ListeningHost = Annotated[str, AfterValidator(_listening)]
 Address = Annotated[str, AfterValidator(_address)]
 Authority = Annotated[str, AfterValidator(_authority)]
 Redirect = Annotated[str, AfterValidator(_redirect)]

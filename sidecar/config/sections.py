@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
 
-from sidecar.config.addresses import Address, Authority, Database, Host, Redirect, Tenant
+from sidecar.config.addresses import Address, Authority, Database, Host, ListeningHost, Redirect, Tenant
 from sidecar.config.values import (
     Amount,
     ApiKey,
@@ -56,7 +56,7 @@ class Section(BaseModel):
 class Server(Section):
     """The address to listen on, and who may call."""
 
-    host: Host = "127.0.0.1"
+    host: ListeningHost = "127.0.0.1"
     port: Annotated[int, whole(0, 65_535)] = 8077
     api_keys: Annotated[tuple[ApiKey, ...], Listed] = ()
     allowed_hosts: Annotated[tuple[Host, ...], Listed] = ("127.0.0.1", "localhost")

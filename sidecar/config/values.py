@@ -122,15 +122,21 @@ def _clean(secret: SecretStr) -> SecretStr:
     return secret
 
 
+LEAST_OF_A_KEY = 16
+_GOOD_KEY = f"have at least {LEAST_OF_A_KEY} characters: openssl rand -base64 32 makes a good one"
+
+
 def _hard(secret: SecretStr) -> SecretStr:
-    if 0 < len(secret.get_secret_value()) < 16:
-        raise ValueError("must be empty or have at least 16 characters: openssl rand -base64 32 makes a good one")
+    if 0 < len(secret.get_secret_value()) < LEAST_OF_A_KEY:
+        raise ValueError(f"must be empty or {_GOOD_KEY}")
     return secret
 
 
 def _key(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
         raise ValueError("must be visible ASCII characters without blanks: it travels in the Authorization header")
+    if len(secret.get_secret_value()) < LEAST_OF_A_KEY:
+        raise ValueError(f"must {_GOOD_KEY}")
     return secret
 
 

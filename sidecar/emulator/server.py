@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any, Self
 
 from aiohttp import web
@@ -23,6 +24,7 @@ from sidecar.emulator.reports import Reports
 from sidecar.emulator.state import State, open_state
 from sidecar.emulator.tls import certificate, server_context
 from sidecar.emulator.uploads import Uploads
+from sidecar.listening import dual_stack, reached_at, takes_both
 
 _CAMPAIGN = "/CampaignManagement/v13"
 _CUSTOMER = "/CustomerManagement/v13"
@@ -49,8 +51,7 @@ class Emulator:
     @property
     def url(self) -> str:
         """`https://127.0.0.1:PORT`: also the base URL of Campaign and Customer Management."""
-        host = self.options.host if self.options.host not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
-        return f"https://[{host}]:{self.port}" if ":" in host else f"https://{host}:{self.port}"
+        return f"https://{reached_at(self.options.host)}:{self.port}"
 
     @property
     def authority(self) -> str:
@@ -100,8 +101,7 @@ class Emulator:
         runner = web.AppRunner(self._application(state), access_log=None, shutdown_timeout=2)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
-        site = web.TCPSite(runner, self.options.host, self.options.port, ssl_context=server_context(made))
-        await site.start()
+        await _site(runner, self.options.host, self.options.port, server_context(made)).start()
         self.port = runner.addresses[0][1]
 
     def _state(self) -> State:
@@ -121,6 +121,13 @@ class Emulator:
 
         app.on_shutdown.append(stop)
         return app
+
+
+def _site(runner: web.AppRunner, host: str, port: int, tls: SSLContext) -> web.BaseSite:
+    """Where it listens; `::` takes IPv4 too."""
+    if takes_both(host):
+        return web.SockSite(runner, dual_stack(port), ssl_context=tls)
+    return web.TCPSite(runner, host, port, ssl_context=tls)
 
 
 def _sign_in(door: Door, options: EmulatorOptions) -> list[web.RouteDef]:

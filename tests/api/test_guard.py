@@ -29,13 +29,13 @@ def status(guard: Guard, method: str = "POST", path: str = "/v1/conversions", **
 
 ALLOWED = (
     "localhost localhost:8077 LocalHost:1 localhost. localhost.:8077 127.0.0.1:8077 [::1] [::1]:8077 sidecar.example "
-    "localhost:"
+    "localhost: [0:0:0:0:0:0:0:1] [::1%lo] [::1%25lo]:8077"
 )
 
 MISDIRECTED = (
     "evil.example localhost.evil.example 127.0.0.1.evil.example evil.example:8077 localhost:x localhost:8077:1 "
     "localhost.. [::1 ::1 127.0.0.2 0.0.0.0 user@localhost [localhost] localhost/ localhost\x00 2130706433 127.1 "
-    "[::ffff:127.0.0.1] localhost,evil.example"
+    "[::ffff:127.0.0.1] localhost,evil.example [::1%] [%lo] [1:2:3]"
 )
 
 
@@ -93,10 +93,19 @@ GUARDED_CALLS = (
     "POST /v1/conversions",
     "GET /v1/conversions",
     "OPTIONS /v1/conversions",
+    "GET /logs",
+    "HEAD /logs",
+    "GET /healthz",
     "DELETE /healthz",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /",
+    "GET /nowhere",
     "POST /nowhere",
     "GET /connect",
     "POST /connect",
+    "POST /livez",
+    "POST /msclkid.js",
     "POST /oauth/callback",
 )
 
@@ -123,9 +132,27 @@ def test_own_page_typed_address_and_server_may_call(method: str, path: str, head
     assert status(OPEN, method, path, Host="localhost:8077", **headers) == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/", "/logs"])
-def test_page_that_only_shows_may_be_linked_from_anywhere(path: str) -> None:
-    assert status(OPEN, "GET", path, Host="localhost", Sec_Fetch_Site="cross-site") == 200
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/msclkid.js"])
+def test_what_tells_nothing_may_be_asked_for_by_any_page(path: str) -> None:
+    for method in ("GET", "HEAD"):
+        assert status(OPEN, method, path, Host="localhost", Sec_Fetch_Site="cross-site", Origin="null") == 200
+
+
+@pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site"])
+def test_each_value_of_a_repeated_header_is_looked_at(name: str) -> None:
+    own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}[name]
+    for values in (["x", own], [own, "x"]):
+        headers = CIMultiDict([("Host", "localhost"), *((name, value) for value in values)])
+        with pytest.raises(HttpProblem) as refused:
+            OPEN.check("GET", "/logs", headers)
+        assert refused.value.kind.status == 403
+    OPEN.check("GET", "/logs", CIMultiDict([("Host", "localhost"), (name, own), (name, own)]))
+
+
+def test_two_host_headers_name_no_host() -> None:
+    with pytest.raises(HttpProblem) as refused:
+        OPEN.check("GET", "/logs", CIMultiDict([("Host", "localhost"), ("Host", "evil.example")]))
+    assert refused.value.kind.status == 421
 
 
 @pytest.mark.parametrize("guard", [OPEN, KEYED])
@@ -221,5 +248,5 @@ async def test_no_answer_grants_another_origin_anything(open_api: OpenApi, conve
         await api.post(conversion),
         await api.get("/healthz", headers={"Origin": "http://evil.example"}),
     ]
-    assert [answer.status for answer in answers] == [403, 405, 202, 200]
+    assert [answer.status for answer in answers] == [403, 405, 202, 403]
     assert not [name for answer in answers for name in answer.headers if name.lower().startswith("access-control")]

@@ -12,7 +12,11 @@ from aiohttp import web
 from api_kit import Api, OpenApi
 
 import sidecar
+from sidecar.api.bodies import BodyLimits
+from sidecar.api.door import DoorLimits
+from sidecar.api.logs import LogsPage
 from sidecar.ports import StorageUnavailable
+from sidecar.store.sqlite.journal import SqliteJournal
 
 
 async def fails(request: web.Request) -> web.Response:
@@ -81,6 +85,93 @@ async def test_every_answer_has_an_id_and_names_no_version(open_api: OpenApi, co
     ids = [answer.headers["X-Request-Id"] for answer in answers]
     assert len(set(ids)) == len(answers)
     assert {answer.headers["Server"] for answer in answers} == {"sidecar"}
+
+
+NO_HTTP = b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+async def test_every_answer_is_kept_from_pages_and_their_caches(open_api: OpenApi, conversion: dict[str, Any]) -> None:
+    logs = []
+
+    async def follow(request: web.Request) -> web.StreamResponse:
+        return await logs[0].get(request)
+
+    api = await open_api(routes=[*ROUTES, web.get("/logs", follow)], bodies=BodyLimits(max_bytes=9_000))
+    logs.append(LogsPage(SqliteJournal(api.outbox.committer, api.outbox.reader), api.telemetry.followers))
+    followed = asyncio.create_task(api.get("/logs?follow=1"))
+    answers = [
+        await api.post(conversion),
+        await api.post({}),
+        await api.post(b" " * 9_001),
+        await api.post(conversion, headers={"Content-Type": "text/plain"}),
+        await api.get("/nowhere"),
+        await api.get("/v1/validate"),
+        await api.get("/livez", headers={"Host": "evil.example"}),
+        await api.get("/logs", headers={"Sec-Fetch-Site": "cross-site"}),
+        await api.get("/full"),
+        await api.get("/streams"),
+        await api.get("/redirects"),
+        await api.get("/msclkid.js"),
+        await api.get("/openapi.json"),
+        await api.call("HEAD", "/healthz"),
+    ]
+    api.telemetry.followers.close()
+    answers.append(await followed)
+    statuses = [202, 422, 413, 415, 404, 405, 421, 403, 503, 200, 302, 200, 200, 200, 200]
+    assert [answer.status for answer in answers] == statuses
+    for answer in answers:
+        assert {name: answer.headers.getall(name) for name in ALWAYS} == {name: [ALWAYS[name]] for name in ALWAYS}
+
+
+async def test_answer_to_one_connection_too_many_is_kept_from_pages_too(
+    open_api: OpenApi,
+) -> None:
+    crowded = await open_api(door=DoorLimits(connections=0))
+    said = await crowded.raw(NO_HTTP)
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert all(f"\r\n{name}: {value}\r\n".encode() in said for name, value in ALWAYS.items())
+
+
+async def test_answer_to_what_is_no_http_is_kept_from_pages_too(api: Api) -> None:
+    said = await api.raw(NO_HTTP)
+    assert said.split()[1] == b"400"
+    assert all(f"\r\n{name}: {value}\r\n".encode() in said for name, value in ALWAYS.items())
+
+
+# --- How long a connection is kept -----------------------------------------------------------------------------------
+
+GET = b"GET /livez HTTP/1.%b\r\nHost: localhost\r\n%b\r\n"
+
+
+async def test_answers_on_a_kept_connection_say_how_long_it_may_be_idle(open_api: OpenApi) -> None:
+    api = await open_api(door=DoorLimits(idle_seconds=1.5))
+    last = GET % (b"1", b"Connection: close\r\n")
+    came = await api.raw(GET % (b"1", b"") + last)
+    assert came.count(b"HTTP/1.1 200 ") == 2
+    assert came.count(b"\r\nKeep-Alive: timeout=1\r\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "kept"), [(b"0", b"", False), (b"0", b"Connection: keep-alive\r\n", True)]
+)
+async def test_only_a_kept_connection_of_the_old_protocol_is_told_so(
+    open_api: OpenApi, version: bytes, header: bytes, kept: bool
+) -> None:
+    api = await open_api(door=DoorLimits(idle_seconds=1))
+    assert (b"Keep-Alive: timeout=1" in await api.raw(GET % (version, header))) is kept
+
+
+async def test_answer_that_ends_its_connection_promises_nothing(api: Api) -> None:
+    assert b"Keep-Alive" not in await api.raw(NO_HTTP)
+
+
+async def test_connection_is_kept_for_fifteen_seconds_by_default(api: Api) -> None:
+    assert (await api.get("/livez")).headers["Keep-Alive"] == "timeout=15"
 
 
 async def test_row_keeps_the_id_of_the_request_that_brought_it(api: Api, conversion: dict[str, Any]) -> None:

@@ -178,9 +178,14 @@ def test_secret_is_read_from_its_file_without_the_last_line_break(tmp_path: Path
 
 
 def test_api_keys_file_holds_one_key_per_line(tmp_path: Path):
-    (tmp_path / "keys").write_text("test-key-1\n\n  test-key-2  \n")
+    (tmp_path / "keys").write_text("test-key-1-of-ours\n\n  test-key-2-of-ours  \n")
     config = emulated(f"server: {{api_keys: [], api_keys_file: '{tmp_path}/keys'}}")
-    assert config.server.api_keys == (SecretStr("test-key-1"), SecretStr("test-key-2"))
+    assert config.server.api_keys == (SecretStr("test-key-1-of-ours"), SecretStr("test-key-2-of-ours"))
+
+
+@pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "[::ffff:7f00:1]"])
+def test_address_of_ipv4_in_the_clothes_of_ipv6_is_listened_on_as_what_it_is(host: str):
+    assert emulated(f"server: {{host: '{host}'}}").server.host == "127.0.0.1"
 
 
 def test_empty_secret_beside_its_file_is_no_contradiction(tmp_path: Path):

@@ -17,6 +17,7 @@ AUTHORITY = "must be https with the tenant as its path, such as https://login.ex
 SQLITE = "must be sqlite:///relative/file.db or sqlite:////absolute/file.db"
 DURATION = "must be a duration: a whole number and a unit, such as 500ms, 30s, 15m, 2h or 90d"
 SIZE = "must be a size: a whole number and a unit, such as 64KiB or 2MiB"
+SHORT_KEY = "must have at least 16 characters: openssl rand -base64 32 makes a good one"
 GIVEN_KEY = "must be visible ASCII characters without blanks: it travels in the Authorization header"
 WEAK = "must be empty or have at least 16 characters: openssl rand -base64 32 makes a good one"
 CREDENTIAL = "the emulator takes no credentials: remove it, or choose production or sandbox"
@@ -65,7 +66,8 @@ ONE_KEY = [
     ("server: {port: 8_077}", "server.port: must be a whole number from 0 to 65535"),
     ("server: {port: 80.0}", "server.port: must be a whole number from 0 to 65535"),
     ("server: {port: '${X:-}'}", "server.port: must be a whole number from 0 to 65535"),
-    ("server: {api_keys: [test-a, '']}", f"server.api_keys[1]: {GIVEN_KEY}"),
+    ("server: {api_keys: [test-key-0123456, test-key-012345]}", f"server.api_keys[1]: {SHORT_KEY}"),
+    ("server: {api_keys: [test-key-of-ours, '']}", f"server.api_keys[1]: {GIVEN_KEY}"),
     ("server: {api_keys: [test a]}", f"server.api_keys[0]: {GIVEN_KEY}"),
     ("server: {api_keys: test-a}", "server.api_keys: must be a list, such as [one, two]"),
     ("server: {allowed_hosts: ['localhost:80']}", f"server.allowed_hosts[0]: {HOST}"),
@@ -266,6 +268,13 @@ def test_bundle_without_certificates_is_refused(tmp_path: Path):
     (tmp_path / "ca.pem").write_text("no certificate")
     assert refused(f"microsoft: {{environment: emulator, ca_bundle: {tmp_path}/ca.pem}}") == [
         "config.yaml:1: microsoft.ca_bundle: the file holds no certificates in PEM form"
+    ]
+
+
+def test_short_key_in_a_file_is_refused(tmp_path: Path):
+    (tmp_path / "keys").write_text("test-key-of-ours\ntest-short\n")
+    assert [line.split(": ", 1)[1] for line in refused(f"{EMULATOR}server: {{api_keys_file: {tmp_path}/keys}}")] == [
+        f"server.api_keys[1]: {SHORT_KEY}"
     ]
 
 
