@@ -16,6 +16,7 @@ from sidecar.api.bodies import BodyLimits, read_json_bytes
 from sidecar.api.problem import BAD_BODY, HttpProblem, Kind, invalid
 from sidecar.api.reply import json_reply
 from sidecar.core.body import BadBody, parse
+from sidecar.core.fields import LONGEST_TEXT
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.problem import Problem
 from sidecar.microsoft.connector import Connector, FinishedSignIn, UnknownSignIn
@@ -130,8 +131,8 @@ def _status(setback: Setback) -> int:
 def _query_of(body: object) -> dict[str, str]:
     """The query of {"redirect_url": "http://localhost:8077/oauth/callback?code=…&state=…"}; ValueError without one."""
     url = body.get("redirect_url") if isinstance(body, dict) else None
-    if not isinstance(url, str):
-        raise ValueError("redirect_url is missing")
+    if not isinstance(url, str) or len(url) > LONGEST_TEXT:
+        raise ValueError("redirect_url is missing, or no address that a browser ends at")
     return dict(parse_qsl(urlsplit(url.strip()).query))
 
 

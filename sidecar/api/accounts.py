@@ -8,6 +8,7 @@ from aiohttp import web
 from sidecar.api.bodies import BodyLimits, read_json_bytes
 from sidecar.api.problem import NO_ACCOUNT, HttpProblem
 from sidecar.api.reply import json_reply
+from sidecar.core.fields import trimmed
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.problem import did_you_mean, listed
 from sidecar.pausing import Pausing
@@ -42,7 +43,7 @@ class Accounts:
     async def _account(self, request: web.Request) -> str:
         """The account that is meant. Nothing is asked for in the body, but JSON keeps web pages out."""
         await read_json_bytes(request, self.limits)
-        name, known = request.match_info["name"], self.known()
+        name, known = trimmed(request.match_info["name"]), self.known()
         if name in known:
             return name
         close = did_you_mean(name, known)

@@ -91,7 +91,7 @@ def _refuse_unless_one(given: Json, members: Members) -> None:
 
 
 def _email(value: object) -> str:
-    text = fields.string(value)
+    text = _short(value)
     hashed = identity.email_sha256(text)
     if hashed is None:
         raise Refusal("unusable", f"{normalising.why_no_email(text)}; give it as it was sent, or its hash")
@@ -99,11 +99,19 @@ def _email(value: object) -> str:
 
 
 def _phone(value: object, country: str | None) -> str:
-    text = fields.string(value)
+    text = _short(value)
     hashed = identity.phone_sha256(text, country)
     if hashed is None:
         raise Refusal("unusable", f"{normalising.why_no_phone(text, country)}; give it as it was sent, or its hash")
     return hashed
+
+
+def _short(value: object) -> str:
+    """A text that can be a person's; what is longer is not looked at."""
+    text = fields.string(value)
+    if len(text) > identity.LONGEST_INPUT:
+        raise Refusal("too_long", f"must have at most {identity.LONGEST_INPUT} characters")
+    return text
 
 
 def _flag(value: object) -> bool:

@@ -14,6 +14,7 @@ from sidecar.api.rows import Rows, number, words_of
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
+from sidecar.core.fields import trimmed
 from sidecar.core.goal import Mapped, MappingState, window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.receipt import Advice, Attempt, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
@@ -118,7 +119,7 @@ class Explain:
 
     async def order(self, request: web.Request) -> web.Response:
         """A receipt for each conversion of that order, newest first."""
-        query = Query(order_id=request.match_info["order_id"], limit=MAX_RECEIPTS)
+        query = Query(order_id=trimmed(request.match_info["order_id"]), limit=MAX_RECEIPTS)
         page = await self.outbox.find(query)
         made = [await self.receipts.of(record.seq) for record in page.records]
         items = [one for one in made if one is not None]

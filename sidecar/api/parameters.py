@@ -13,6 +13,7 @@ from sidecar.core.problem import Problem, Refusal, did_you_mean, listed
 
 MAX_LIMIT = 1_000
 MAX_TEXT = 200
+_LONGEST_CURSOR = 64
 
 Readers = Mapping[str, Callable[[str], Any]]
 
@@ -42,10 +43,11 @@ def _reader_of(name: str, readers: Readers) -> Callable[[str], Any]:
 
 
 def text(given: str) -> str:
-    """Something to compare with."""
-    if not 0 < len(given) <= MAX_TEXT:
+    """Something to compare with, without the blanks around it, as ids are stored."""
+    wanted = fields.trimmed(given) if len(given) <= fields.LONGEST_TEXT else given
+    if not 0 < len(wanted) <= MAX_TEXT:
         raise Refusal("invalid_length", f"must have 1 to {MAX_TEXT} characters, or be left out")
-    return given
+    return wanted
 
 
 def instant(given: str) -> UnixMillis:
@@ -69,6 +71,8 @@ def to_cursor(seq: int) -> str:
 
 def cursor(given: str) -> int:
     """The number in a cursor."""
+    if len(given) > _LONGEST_CURSOR:
+        given = ""
     try:
         plain = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):

@@ -47,11 +47,14 @@ def read_query(given: Iterable[tuple[str, str]]) -> Query:
     return Query(before_seq=found.pop("cursor", None), **found)
 
 
+_STATES = {state.value: state for state in State}
+
+
 def _state(given: str) -> State:
-    try:
-        return State(given)
-    except ValueError:
-        raise Refusal("unknown_state", f"must be one of {listed(State)}") from None
+    state = _STATES.get(given)
+    if state is None:
+        raise Refusal("unknown_state", f"must be one of {listed(State)}")
+    return state
 
 
 _READERS: parameters.Readers = {

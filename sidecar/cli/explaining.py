@@ -24,5 +24,6 @@ def explain(remote: Remote, order: str, as_json: bool) -> None:
 
 
 def _answer(remote: Remote, order: str) -> Json:
+    order = order.strip()
     kind = "conversions" if order.startswith("conv_") else "orders"
     return remote.get(f"/v1/{kind}/{quote(order, safe='')}/explain")

@@ -64,12 +64,14 @@ def read(item: object, *, now: UnixMillis, rules: Rules, idempotency_key: str | 
     return Wanted(wanted, warnings)
 
 
+_TYPES = {type_.value: type_ for type_ in AdjustmentType}
+
+
 def _type(value: object) -> AdjustmentType:
-    given = fields.string(value)
-    try:
-        return AdjustmentType(given)
-    except ValueError:
-        raise Refusal("unknown_type", "must be restate (another value) or retract (take it back)") from None
+    type_ = _TYPES.get(fields.string(value))
+    if type_ is None:
+        raise Refusal("unknown_type", "must be restate (another value) or retract (take it back)")
+    return type_
 
 
 def _money(members: Members, type_: AdjustmentType | None) -> tuple[Decimal | None, str | None]:
@@ -106,7 +108,7 @@ def _target(members: Members, now: UnixMillis, rules: Rules) -> Target | None:
 
 
 def _conversion_id(value: object) -> int:
-    seq = seq_of(Kind.CONVERSION, fields.string(value))
+    seq = seq_of(Kind.CONVERSION, fields.string(value).strip())
     if seq is None:
         raise Refusal("invalid_id", "must be the id of a conversion, such as conv_17")
     return seq

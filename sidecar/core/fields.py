@@ -6,9 +6,11 @@ Readers know no other field and no configuration but what they are given.
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 from decimal import Decimal
-from typing import Any, Literal, cast
+from itertools import chain, islice
+from typing import Any, Literal
 
 from sidecar.core import identity, time_text
 from sidecar.core.codes import COUNTRIES, CURRENCIES
@@ -28,8 +30,12 @@ _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # --- Texts -----------------------------------------------------------------------------------------------------------
 
 
-def string(value: object) -> str:
-    """A text that is not empty."""
+LONGEST_TEXT = 8_192
+"""What has more characters is refused, or left out, before anything searches, decodes or normalises it."""
+
+
+def any_length(value: object) -> str:
+    """A text that is not empty; whoever reads on bounds its length first."""
     if not isinstance(value, str):
         raise Refusal("not_text", "must be a text in quotes")
     if not value:
@@ -37,11 +43,21 @@ def string(value: object) -> str:
     return value
 
 
+def string(value: object) -> str:
+    """A text that is not empty and not so long that looking at it would hold up others."""
+    given = any_length(value)
+    if len(given) > LONGEST_TEXT:
+        raise Refusal("too_long", f"must have at most {LONGEST_TEXT} characters")
+    return given
+
+
 def text(most: int) -> Callable[[object], str]:
-    """A text of 1 to `most` characters, none of them a control character."""
+    """A text of 1 to `most` characters once the blanks around it are off, none of them a control character."""
 
     def read(value: object) -> str:
-        given = string(value)
+        given = trimmed(string(value))
+        if not given:
+            raise Refusal("empty", "must hold more than blanks: leave it out, or give null")
         if len(given) > most:
             raise Refusal("too_long", f"must have at most {most} characters")
         if _UNSTORABLE.search(given):
@@ -49,6 +65,24 @@ def text(most: int) -> Callable[[object], str]:
         return given
 
     return read
+
+
+def trimmed(text: str) -> str:
+    """The text without the blanks and invisible marks around it, which come along when an id is copied or exported."""
+    text = text.strip()
+    if text.isascii():
+        return text
+    first, last = 0, len(text)
+    while first < last and _is_invisible(text[first]):
+        first += 1
+    while first < last and _is_invisible(text[last - 1]):
+        last -= 1
+    return text[first:last]
+
+
+def _is_invisible(letter: str) -> bool:
+    """A blank of any kind, or what Unicode calls a format character: zero width, byte order mark, soft hyphen."""
+    return letter.isspace() or unicodedata.category(letter) == "Cf"
 
 
 visitor_id = text(200)
@@ -60,7 +94,7 @@ def one_of(known: Collection[str], code: str, section: str) -> Callable[[object]
 
     def read(value: object) -> str:
         name = string(value)
-        if name in known:
+        if name in known or (name := trimmed(name)) in known:
             return name
         close = did_you_mean(name, known)
         hint = f"; did you mean {close}?" if close else ""
@@ -119,7 +153,8 @@ _THOUSANDTH = Decimal("0.001")
 _NOISE = 1e-9
 _NOISE_ULPS = 4
 """How far a sum of floats may stray from what was meant: absolutely, or in steps of its last binary digit."""
-_MOST_CREDIT_DECIMALS = 18
+_MOST_CREDIT_DECIMALS = 18  # floats never need more
+_SMALLEST_CREDIT = Decimal((0, (1,), -_MOST_CREDIT_DECIMALS))
 
 
 def amount(value: object) -> Decimal:
@@ -142,10 +177,10 @@ def credit(value: object) -> Decimal:
     number = _number(value)
     if not 0 < number <= 1:
         raise Refusal("invalid_credit", "must be more than 0 and at most 1")
-    # Floats never need more; a number such as 1e-999999 would be written out digit by digit.
-    if -cast(int, number.as_tuple().exponent) > _MOST_CREDIT_DECIMALS:
+    kept = number.quantize(_SMALLEST_CREDIT)  # 1e-999999 would be written out digit by digit
+    if kept != number:
         raise Refusal("too_many_decimals", f"must have at most {_MOST_CREDIT_DECIMALS} decimals")
-    return number
+    return kept
 
 
 def _number(value: object) -> Decimal:
@@ -201,6 +236,8 @@ def meta(value: Any) -> str:
     """The caller's own notes as compact JSON text; fractions in it as exact as a double is."""
     if not isinstance(value, dict):
         raise Refusal("not_an_object", "must be an object")
+    if _is_longer(value, MAX_META_BYTES):
+        raise Refusal("too_long", f"must have at most {MAX_META_BYTES} bytes as JSON")
     try:
         written = json.dumps(value, default=float, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(written.encode())
@@ -211,3 +248,16 @@ def meta(value: Any) -> str:
     if size > MAX_META_BYTES:
         raise Refusal("too_long", f"must have at most {MAX_META_BYTES} bytes as JSON, and has {size}")
     return written
+
+
+def _is_longer(value: Any, room: int) -> bool:
+    """Whether it surely has more than `room` bytes as JSON; looks at no more of it than that takes."""
+    todo = [value]
+    while todo and room >= 0:
+        one = todo.pop()
+        room -= len(one) if isinstance(one, str) else 1
+        if isinstance(one, dict):
+            todo += islice(chain.from_iterable(one.items()), room + 1)
+        elif isinstance(one, list):
+            todo += islice(one, room + 1)
+    return room < 0

@@ -26,9 +26,13 @@ def account(members: Members, default: str | None, accounts: Collection[str], mi
 def msclkid(members: Members, url_name: str) -> str | None:
     """The click id, else the last usable one in the URL, which is no problem: shoppers can change a URL."""
     given = members.take("msclkid", fields.click_id)
-    url = members.take(url_name, fields.string)
+    url = members.take(url_name, fields.any_length)
     if members.get("msclkid") is not None or url is None:
         return given
+    if len(url) > fields.LONGEST_TEXT:
+        message = f"is longer than {fields.LONGEST_TEXT} characters, was not searched for an msclkid, and was left out"
+        members.warn(UNUSABLE[url_name], url_name, message)
+        return None
     found = identity.click_ids_in(url)
     usable = [id_ for text in found if (id_ := identity.click_id(text))]
     if found and not usable:

@@ -68,8 +68,11 @@ _HashOf = Callable[[Members, str, str | None], str | None]
 def _hash(members: Members, name: str, hash_of: _HashOf, country: str | None) -> str | None:
     """The hash of the plain form, else the hash that was given; where both are there they must be equal."""
     given = members.take(f"{name}_sha256", fields.sha256)
-    plain = members.take(name, fields.string)
+    plain = members.take(name, fields.any_length)
     if plain is None:
+        return given
+    if len(plain) > identity.LONGEST_INPUT:
+        members.warn(f"{name}_unusable", name, f"is longer than {identity.LONGEST_INPUT} characters; it was left out")
         return given
     hashed = hash_of(members, plain, country)
     if hashed is None:
@@ -87,7 +90,8 @@ def steps_of(user: object, default_country: str | None) -> dict[str, normalising
     """What each step makes of the plain e-mail and phone in the `user` of an item; None where there is none."""
     given = user if isinstance(user, dict) else {}
     email, phone, country = given.get("email"), given.get("phone"), given.get("country")
-    country = country.upper() if isinstance(country, str) else default_country
+    usable = isinstance(country, str) and len(country) <= fields.LONGEST_TEXT
+    country = str(country).upper() if usable else default_country
     return {
         "email": normalising.email_steps(email) if isinstance(email, str) else None,
         "phone": normalising.phone_steps(phone, country) if isinstance(phone, str) else None,

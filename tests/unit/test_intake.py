@@ -175,7 +175,9 @@ BAD_IDS = [
     ("a\x00b", "unprintable"),
     ("a\nb", "unprintable"),
     ("a\ud800", "unprintable"),
-    ("a\x85", "unprintable"),
+    ("a\x85b", "unprintable"),
+    (" ", "empty"),
+    ("\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}", "empty"),
 ]
 
 
@@ -192,6 +194,30 @@ def test_order_id_has_1_to_200_characters(value: str) -> None:
 @pytest.mark.parametrize(("value", "code"), [*BAD_IDS[1:], ("a" * 256, "too_long"), ("", "empty")])
 def test_idempotency_key_that_is_no_name_is_refused_even_beside_an_order_id(value: str, code: str) -> None:
     assert problems(idempotency_key=value) == [("Idempotency-Key", code)]
+
+
+BLANKS = [
+    ("", " "),
+    (" ", ""),
+    ("\t", "\r\n"),
+    ("\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"),
+    ("\ufeff", "\N{ZERO WIDTH SPACE}"),
+    (" \N{LEFT-TO-RIGHT MARK} ", " \N{ZERO WIDTH JOINER}\N{SOFT HYPHEN}"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), BLANKS)
+def test_blanks_around_an_id_do_not_make_another_one(before: str, after: str) -> None:
+    ids: dict[str, Any] = {"order_id": "R 1", "visitor_id": "v-1", "account": "default", "event": "purchase"}
+    blank = accepted(**{name: f"{before}{id_}{after}" for name, id_ in ids.items()})
+    assert blank == accepted(**ids)
+    key = accepted(order_id=None, idempotency_key=f"{before}R 1{after}").idempotency_key
+    assert key == "R 1"
+
+
+def test_blanks_within_an_id_and_letters_beyond_ascii_stay() -> None:
+    for kept in ("R  1", "注文\N{ZERO WIDTH JOINER}1", "é\N{NO-BREAK SPACE}1"):
+        assert accepted(order_id=f" {kept} ").order_id == kept
 
 
 def test_order_id_wins_over_the_idempotency_key() -> None:
