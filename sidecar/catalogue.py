@@ -6,12 +6,12 @@ matter. A reading that fails raises its trouble and stops nothing: what was read
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from sidecar.core.answer import Lost, Refused, Verdict
 from sidecar.core.attribution import GoalTraits
-from sidecar.core.entry import Reason
+from sidecar.core.entry import RETRY_CAP_SECONDS, Reason
 from sidecar.core.goal import (
     GOAL_TROUBLES,
     Catalogue,
@@ -42,6 +42,9 @@ RETRY_MILLIS = 60_000
 
 GLANCE_MILLIS = 60_000
 """How often it is told anew how many rows wait for a goal."""
+
+ASKED_MILLIS = (RETRY_CAP_SECONDS + 3_600) * 1000
+"""Rows that keep a goal which no event names any more ask for it more often than this."""
 
 LEAST_SECONDS = 1.0
 
@@ -369,7 +372,7 @@ class GoalCatalogue:
         details = {goal: await self._detail(account, goal, one, goal in meant) for goal, one in found.items()}
         wanted = {(found[goal].state.value, goal): detail for goal, detail in details.items() if detail is not None}
         for standing in self.telemetry.board.standing(*GOAL_TROUBLES, account=account):
-            if (standing.code, standing.subject) not in wanted and not self._is_answered(account, standing):
+            if (standing.code, standing.subject) not in wanted and not self._is_answered(account, standing, mapped):
                 self.telemetry.trouble_cleared(standing.code, account=account, subject=standing.subject)
         for (code, goal), detail in wanted.items():
             self.telemetry.trouble_raised(code, account=account, subject=goal, detail=detail or None)
@@ -378,10 +381,14 @@ class GoalCatalogue:
         elif catalogue.auto_tagging is True:
             self.telemetry.trouble_cleared("auto_tagging_off", account=account)
 
-    def _is_answered(self, account: str, standing: Standing) -> bool:
-        """Whether the trouble is what Microsoft answered to rows of a goal that the catalogue has nothing against."""
+    def _is_answered(self, account: str, standing: Standing, mapped: Collection[str]) -> bool:
+        """Whether the trouble is what Microsoft answered to rows of a goal that the catalogue has nothing against.
+
+        One that no event names is asked for by rows alone that may have been sent to it, for as long as there are any.
+        """
         goal = standing.subject or ""
-        return self.gates.hold_of(account, goal) is None and self.gates.answered(account, goal) == standing.code
+        answered = self.gates.hold_of(account, goal) is None and self.gates.answered(account, goal) == standing.code
+        return answered and (goal in mapped or self.now() - standing.seen_at < ASKED_MILLIS)
 
     async def _detail(self, account: str, goal: str, one: Mapped, is_meant: bool) -> str | None:
         """What to say beside the trouble; None where it is none: no event is meant for the account, no row waits."""
@@ -404,8 +411,21 @@ class GoalCatalogue:
 
     def of(self, account: str) -> AccountGoals:
         """The account's goals as they stand now."""
-        events = {event: (rule, self._look_up(account, rule)) for event, rule in self.events(account).items()}
+        events = {event: (rule, self._stands(account, rule)) for event, rule in self.events(account).items()}
         return AccountGoals(account, self._known(account), events, self._states[account].failure)
+
+    def of_event(self, account: str, event: str) -> Mapped | None:
+        """How the goal stands that an event's new rows go to; None where event or account left the configuration."""
+        rule = self.every(account).get(event) if account in self.accounts() else None
+        return self._stands(account, rule) if rule else None
+
+    def of_goal(self, account: str, goal: str) -> Mapped | None:
+        """How a goal stands that rows are frozen for, though no event names it; None where the account left."""
+        return self._stands(account, GoalRule(name=goal)) if account in self.accounts() else None
+
+    def _stands(self, account: str, rule: GoalRule) -> Mapped:
+        """By the list of goals and by what Microsoft answered last."""
+        return self._look_up(account, rule).closed_by(self.gates.answered(account, rule.name))
 
     async def plan(self, account: str) -> Planned | Failure:
         """What the account lacks, by a new reading."""

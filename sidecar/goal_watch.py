@@ -21,6 +21,8 @@ class GoalWatch:
     gates: Gates
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
+    is_named: Callable[[str, str], bool]
+    """Whether any event of that account is mapped to that goal now."""
 
     async def learn(
         self, account: str, placed: Sequence[tuple[Entry, Outcome | None]], tracking_id: str | None
@@ -30,22 +32,38 @@ class GoalWatch:
             if goal and self.gates.open_goal(account, goal):
                 self._clear(account, goal, _TROUBLES)
         for goal, hold in {entry.goal: outcome for entry, outcome in placed if isinstance(outcome, Hold)}.items():
-            self.gates.close_goal(account, goal or "", hold.reason, self.now())
-            if self.gates.hold_of(account, goal or "") is not None:
-                continue  # the catalogue has told of it already, and more exactly
-            self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
-            waiting = await self.outbox.waiting(list({entry.lane for entry, _ in placed if entry.goal == goal}))
-            self.telemetry.trouble_raised(
-                hold.reason.value,
-                account=account,
-                subject=goal,
-                detail=f"{told(waiting)}; Microsoft says: {hold.fault.message or hold.fault.error}",
-                tracking_id=tracking_id,
+            await self._hold(
+                account, goal or "", hold, [entry for entry, _ in placed if entry.goal == goal], tracking_id
             )
+
+    async def _hold(
+        self, account: str, goal: str, hold: Hold, entries: Sequence[Entry], tracking_id: str | None
+    ) -> None:
+        is_named, frozen = self.is_named(account, goal), [entry for entry in entries if entry.keeps_frozen]
+        if not is_named and not frozen:
+            return  # a reload came meanwhile: these rows go to another goal, and nothing waits for this one
+        self.gates.close_goal(account, goal, hold.reason, self.now())
+        if self.gates.hold_of(account, goal) is not None:
+            return  # the catalogue has told of it already, and more exactly
+        self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
+        lanes = list({entry.lane for entry in entries})
+        waiting = await self.outbox.waiting(lanes) if is_named else _waiting(frozen)
+        self.telemetry.trouble_raised(
+            hold.reason.value,
+            account=account,
+            subject=goal,
+            detail=f"{told(waiting)}; Microsoft says: {hold.fault.message or hold.fault.error}",
+            tracking_id=tracking_id,
+        )
 
     def _clear(self, account: str, goal: str | None, codes: Sequence[Reason]) -> None:
         for code in codes:
             self.telemetry.trouble_cleared(code.value, account=account, subject=goal)
+
+
+def _waiting(entries: Sequence[Entry]) -> Waiting:
+    """These very rows, which nothing but this goal can take any more."""
+    return Waiting(len(entries), False, min(entry.time for entry in entries))
 
 
 def told(waiting: Waiting) -> str:

@@ -24,7 +24,6 @@ from sidecar.api.server import make_app, serving
 from sidecar.api_key import kept_key
 from sidecar.config import Config, is_loopback
 from sidecar.core.entry import Reason
-from sidecar.core.goal import Mapped
 from sidecar.core.instant import UnixMillis
 from sidecar.core.receipt import short
 from sidecar.core.record import Record
@@ -95,16 +94,14 @@ def _receipts(parts: Parts, clock: Chances) -> Explain:
     settings = parts.settings
     rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
 
-    def mapped(account: str, event: str) -> Mapped | None:
-        found = parts.catalogue.of(account).events.get(event) if account in settings.config.accounts else None
-        return None if found is None else found[1]
-
     async def adjustments(seq: int) -> Sequence[Json]:
         found = [record._replace(msclkid=short(record.msclkid)) for record in await parts.outbox.adjustments(seq)]
         return [rows.show(record) for record in found]
 
     traces = SqliteTraces(parts.outbox.reader)
-    return Explain(parts.outbox, Receipts(traces, rows, clock.now, mapped, settings.attribution, adjustments))
+    catalogue, rules = parts.catalogue, settings.attribution
+    receipts = Receipts(traces, rows, clock.now, catalogue.of_event, rules, adjustments, catalogue.of_goal)
+    return Explain(parts.outbox, receipts)
 
 
 def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:

@@ -78,6 +78,10 @@ class Settings:
         """Each (account, goal) that some event may be counted for."""
         return {(account, goal) for account in self.config.accounts for goal in self.goals(account).values()}
 
+    def names_goal(self, account: str, goal: str) -> bool:
+        """Whether any event of that account goes to that goal."""
+        return (account, goal) in self.goals_of_accounts()
+
     def goal_of(self, account: str, event: str) -> str | None:
         """The goal of an event's rows in that account; None where one of the two left the configuration."""
         rule, of = self.config.events.get(event), self.config.accounts.get(account)

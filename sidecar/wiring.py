@@ -179,7 +179,13 @@ def _flusher(
     clock: Chances,
 ) -> Flusher:
     settler = Settler(
-        outbox, platform, gates, GoalWatch(outbox, gates, telemetry, clock.now), telemetry, clock.now, clock.chance
+        outbox,
+        platform,
+        gates,
+        GoalWatch(outbox, gates, telemetry, clock.now, settings.names_goal),
+        telemetry,
+        clock.now,
+        clock.chance,
     )
 
     attributor = Attributor(outbox, clicks, telemetry, clock.now, settings.attribution, catalogue.traits)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sidecar.api.problem import NO_CONVERSION, HttpProblem
 from sidecar.api.reply import Json, json_reply
-from sidecar.api.rows import Rows, number, words_of
+from sidecar.api.rows import Rows, goal_words, number, words_of
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
@@ -57,6 +57,8 @@ class Receipts:
     mapped: Callable[[str, str], Mapped | None] = lambda account, event: None
     rules: Callable[[], AttributionRules] = lambda: DEFAULT_RULES
     adjustments: Callable[[int], Awaitable[Sequence[Json]]] = _no_adjustments
+    mapped_goal: Callable[[str, str], Mapped | None] = lambda account, goal: None
+    """How a goal of an account stands that a row was frozen for, and its event is no longer mapped to."""
 
     async def of(self, seq: int) -> Json | None:
         """The receipt of a conversion, as it is answered; None when there is no such one."""
@@ -75,14 +77,21 @@ class Receipts:
             trouble = CATALOGUE["before_click"]
         elif record.state is State.DELIVERED:
             trouble = CATALOGUE["not_counted"]
+        goal = self.rows.goal_of(record.account, record.event)
         return Surroundings(
             reason=reason,
             advice=_advice(trouble, record),
-            goal=record.goal or self.rows.goal_of(record.account, record.event),
-            mapped=self.mapped(record.account, record.event),
+            goal=record.goal or goal,
+            mapped=self._mapped(record, goal),
             rules=self.rules(),
             now=self.now(),
         )
+
+    def _mapped(self, record: Record, goal: str | None) -> Mapped | None:
+        """How the row's goal stands: the one that it was frozen for, else its event's, which is `goal`."""
+        if record.goal in (None, goal):
+            return self.mapped(record.account, record.event)
+        return self.mapped_goal(record.account, record.goal or "")
 
 
 def _advice(trouble: Trouble | None, record: Record) -> Advice | None:
@@ -189,7 +198,7 @@ def _goal(made: Receipt) -> Json:
         "enhanced": goal.enhanced if goal else None,
         "settles_at": _instant(mapped.settles_at if mapped else None),
         "did_you_mean": mapped.near if mapped else None,
-        "message": trouble.cause if trouble else _STANDING.get(state),
+        "message": goal_words(mapped, trouble) if mapped and trouble else _STANDING.get(state),
     }
 
 

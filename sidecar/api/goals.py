@@ -9,7 +9,7 @@ from aiohttp import web
 from sidecar.api.bodies import BodyLimits, read_json_bytes
 from sidecar.api.problem import BAD_BODY, HttpProblem, invalid
 from sidecar.api.reply import Json, json_reply
-from sidecar.api.rows import number
+from sidecar.api.rows import goal_words, number
 from sidecar.catalogue import AccountGoals, Applied, Failure, GoalCatalogue, Made, Planned
 from sidecar.core.body import BadBody, parse
 from sidecar.core.fields import one_of, string
@@ -158,7 +158,7 @@ def _event(event: str, rule: GoalRule, mapped: Mapped) -> Json:
         "state": mapped.state,
         "did_you_mean": mapped.near,
         "settles_at": _instant(mapped.settles_at),
-        "message": trouble.cause if trouble else unread,
+        "message": goal_words(mapped, trouble) if trouble else unread,
         "fix": trouble.solution if trouble else None,
     }
 

@@ -12,6 +12,7 @@ from typing import assert_never
 from sidecar.api.reply import Json
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Fault, Reason, State
+from sidecar.core.goal import Mapped
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.record import Record
 from sidecar.microsoft import faults
@@ -202,3 +203,8 @@ def _trouble_of_ended(record: Record) -> Trouble | None:
 def _trouble(reason: str | None) -> Trouble | None:
     code = _TROUBLES.get(reason or "")
     return CATALOGUE[code] if code else None
+
+
+def goal_words(mapped: Mapped, trouble: Trouble) -> str:
+    """What is wrong with a goal; where its list of goals shows nothing of it, that Microsoft answered so."""
+    return f"Microsoft answered so to conversions of the goal. {trouble.cause}" if mapped.is_answered else trouble.cause

@@ -190,6 +190,14 @@ class Mapped:
     goal: Goal | None = None
     near: str | None = None
     settles_at: UnixMillis | None = None
+    is_answered: bool = False
+    """Whether this is what Microsoft answered to conversions of the goal, and not what its list of goals shows."""
+
+    def closed_by(self, answer: Reason | None) -> "Mapped":
+        """The same beside the answer that closed the goal, where one did: rows wait, whatever the list shows."""
+        if answer is None or self.holds is not None:
+            return self
+        return replace(self, state=MappingState(answer.value), is_answered=True)
 
     @property
     def holds(self) -> Reason | None:

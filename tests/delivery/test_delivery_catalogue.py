@@ -215,6 +215,33 @@ async def test_goal_that_is_too_young_for_microsoft_alone_is_probed(rig: Rig) ->
     await rig.until(lambda: rig.standing() == set())
 
 
+async def test_goal_that_an_answer_closed_reads_as_closed_while_its_rows_wait(rig: Rig) -> None:
+    """Microsoft lists the goal, and knows it not when conversions come for it."""
+    catalogue = rig.parts.catalogue
+    await rig.until(lambda: catalogue.of("main").catalogue)
+    rig.fault(times=None, type="partial_errors", code=5606)
+    await rig.post(11)
+    await rig.until(lambda: rig.parts.gates.held("main", "Sidecar Purchase") == "goal_not_found")
+    [(_, closed), _] = catalogue.of("main").events.values()
+    assert (closed.state, closed.is_answered) == ("goal_not_found", True)
+    assert catalogue.of_event("main", "purchase") == closed
+    assert catalogue.of_goal("main", "Sidecar Purchase") == closed
+    assert state_of(rig, "lead") == "ok"
+    assert catalogue.of_event("gone", "lead") is None
+    assert catalogue.of_goal("gone", "Sidecar Purchase") is None
+    rig.mend()
+    rig.pass_time(15 * MINUTE)
+    await rig.until_pending(0)
+    await rig.until(lambda: state_of(rig, "purchase") == "ok")
+    await rig.balance()
+
+
+def state_of(rig: Rig, event: str) -> str | None:
+    """How the event's goal stands for conversions that come in now."""
+    mapped = rig.parts.catalogue.of_event("main", event)
+    return mapped.state if mapped else None
+
+
 # --- Readings --------------------------------------------------------------------------------------------------------
 
 

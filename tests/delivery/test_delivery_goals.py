@@ -135,6 +135,36 @@ async def test_row_that_may_have_been_sent_keeps_its_goal_without_a_tight_loop(r
 
 
 @pytest.mark.usefixtures("blind")
+async def test_answer_about_a_goal_that_nothing_names_any_more_leaves_no_trouble(rig: Rig) -> None:
+    """The reload came while the request was on its way, and its rows go to another goal by now."""
+    rig.map(lead="Misspelled")
+    under_way = rig.hold()
+    await rig.post(3, event="lead")
+    await rig.until(lambda: under_way.fired)
+    rig.map(lead="Sidecar Lead")
+    rig.mend()
+    await rig.until_pending(0)
+    assert [request["answer"] for request in await rig.requests()] == ["partial", "ok"]
+    assert await rig.troubles() == set()
+    assert rig.parts.gates.answered("main", "Misspelled") is None
+    await rig.balance()
+
+
+@pytest.mark.usefixtures("blind")
+async def test_rows_that_keep_a_goal_which_nothing_names_any_more_are_no_silent_rows(rig: Rig) -> None:
+    rig.map(lead="Misspelled")
+    rig.fault(type="reset_before")
+    await rig.post(3, event="lead")
+    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    rig.map(lead="Sidecar Lead")
+    rig.pass_time(2_000)
+    await held(rig, "Misspelled", "goal_not_found")
+    await rig.until(lambda: "goal_not_found" in rig.standing())
+    (standing,) = rig.parts.telemetry.board.standing("goal_not_found")
+    assert (standing.account, standing.subject) == ("main", "Misspelled")
+
+
+@pytest.mark.usefixtures("blind")
 async def test_young_goal_settles(rig: Rig) -> None:
     """5615 waits likewise."""
     await make_goal(rig, "Newsletter", age=HOUR)

@@ -12,6 +12,7 @@ from sidecar.core.goal import (
     Difference,
     Goal,
     GoalRule,
+    Mapped,
     MappingState,
     Revenue,
     chosen,
@@ -319,3 +320,19 @@ def test_goals_of_the_embedded_emulator_need_no_time_to_settle() -> None:
     endpoints = f'endpoints: {{campaign: "{elsewhere}", customer: "{elsewhere}", authority: "{elsewhere}/common"}}'
     text = CONFIG.replace("environment: emulator", f"environment: emulator, {endpoints}")
     assert Settings(parse(text, {})).catalogue().settle_millis == SETTLE
+
+
+# --- What Microsoft answered to rows of a goal ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING])
+@pytest.mark.parametrize("listed", [MappingState.OK, MappingState.UNKNOWN, MappingState.NOT_ENHANCED])
+def test_goal_that_an_answer_closed_does_not_read_as_good(listed: MappingState, answer: Reason) -> None:
+    closed = Mapped(listed).closed_by(answer)
+    assert (closed.state.value, closed.holds, closed.is_answered) == (answer.value, answer, True)
+
+
+def test_what_the_list_of_goals_says_against_a_goal_is_more_exact_than_an_answer() -> None:
+    paused = Mapped(MappingState.PAUSED)
+    assert paused.closed_by(Reason.GOAL_NOT_FOUND) is paused
+    assert Mapped(MappingState.OK).closed_by(None).state is MappingState.OK
