@@ -3,6 +3,7 @@
 And the promises: what tests show of them is gathered, and printed at the end of a run with `--promises`.
 """
 
+import os
 import signal
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
@@ -39,6 +40,11 @@ settings.register_profile("same each time", derandomize=True)
 settings.register_profile("other each time", print_blob=True)
 
 
+# --- Skips ------------------------------------------------------------------------------------------------------------
+
+SKIPS_FAIL = os.environ.get("SIDECAR_SKIPS") == "fail"
+"""Where everything is installed that any test needs, one that is skipped has lost it."""
+
 # --- Promises --------------------------------------------------------------------------------------------------------
 
 RESULTS = pytest.StashKey[Results]()
@@ -65,6 +71,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if report.skipped and SKIPS_FAIL:
+        report.outcome = "failed"
     if report.failed:
         for promise_id in _promises_of(item):
             item.config.stash[RESULTS].broken[promise_id].append(item.nodeid)

@@ -5,7 +5,6 @@ import json
 import re
 import signal
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -14,6 +13,7 @@ from docs_codes import differences, given
 from docs_match import matches
 from docs_page import ROOT, Example, Request, anchors, answers, blocks, examples, links, names, table, text_of
 from processes.running import Running, Starter
+from processes.turned_clock import DAY, TurnedClock, needs_libfaketime
 
 from sidecar.api import problem, status
 from sidecar.api.rows import Rows
@@ -33,32 +33,32 @@ README, API = text_of("README.md"), text_of("docs/api.md")
 
 PATIENCE_SECONDS = 20.0
 LISTENING = r"listening on (http://\S+)"
-_DATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 
 
 @pytest.fixture
-async def sidecar(starter: Starter) -> AsyncIterator[Running]:
-    """The service as `make run` starts it, in an empty folder, on a free port."""
+def clock() -> int:
+    """Days from the true time."""
+    return 0
+
+
+@pytest.fixture
+async def sidecar(starter: Starter, clock: int) -> AsyncIterator[Running]:
+    """The service as `make run` starts it, in an empty folder, on a free port, its clock turned by `clock` days."""
     config = text_of("config.example.yaml")
     changed = re.sub(r"^  port: 8077 ", "  port: 0 ", config, flags=re.MULTILINE)
     assert changed != config
     (starter.folder / "config.yaml").write_text(changed)
-    running = await starter.start("run", "--config", "config.yaml")
+    turned = TurnedClock(starter.folder / "clock")
+    turned.set(clock * DAY)
+    running = await starter.start("run", "--config", "config.yaml", env=turned.environment() if clock else None)
     await running.said(r" curl .*\n")
     yield running
     running.signal(signal.SIGTERM)
     assert await running.ended() == 0
 
 
-def dated_today(body: str) -> str:
-    """The body with its times moved to an hour ago: a page grows old, and conversions count for 90 days."""
-    recent = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _DATED.sub(recent, body)
-
-
 async def ask(client: aiohttp.ClientSession, url: str, request: Request) -> tuple[int, Any, str]:
-    body = None if request.body is None else dated_today(request.body)
-    async with client.request(request.verb, url + request.url, data=body, headers=request.headers) as answer:
+    async with client.request(request.verb, url + request.url, data=request.body, headers=request.headers) as answer:
         return answer.status, answer.headers, await answer.text()
 
 
@@ -83,6 +83,7 @@ async def run(client: aiohttp.ClientSession, url: str, example: Example) -> None
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.parametrize("clock", [0, pytest.param(365, marks=needs_libfaketime)], ids=["today", "a year ahead"])
 @pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
 async def test_examples_of_a_page_are_answered_as_it_shows(page: str, sidecar: Running) -> None:
     url = await sidecar.said(LISTENING)
