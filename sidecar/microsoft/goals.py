@@ -15,8 +15,8 @@ from sidecar.core.answer import Lost, Refused
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Fault
 from sidecar.core.goal import OFFLINE, Created, Creation, Exists, Goal, NewGoal, NotCreated, Revenue
-from sidecar.microsoft.reply import Reply
-from sidecar.microsoft.wire import refusal
+from sidecar.microsoft.reply import Error, Reply
+from sidecar.microsoft.wire import refusal, refusal_in
 
 QUERY = "/CampaignManagement/v13/ConversionGoals/QueryByIds"
 ADD = "/CampaignManagement/v13/ConversionGoals"
@@ -24,8 +24,11 @@ ADD = "/CampaignManagement/v13/ConversionGoals"
 MAX_GOALS = 100
 """In one AddConversionGoals."""
 
-NAME_TAKEN = 5317
-"""ConversionGoalNameAlreadyExists: names are unique per customer."""
+NAME_TAKEN = ("ConversionGoalNameAlreadyExists", 5317)
+"""Names are unique per customer. Not in Microsoft's list of codes, so that the symbol is the surer sign."""
+
+NO_SUCH_GOAL = ("InvalidConversionGoalId", 5314)
+"""Of one goal: it is not there (any more), which leaves the reading of the others whole."""
 
 TYPES = (
     "Url",
@@ -91,13 +94,20 @@ def _revenue(revenue: Revenue) -> dict[str, Any]:
 
 
 def decode_goals(reply: Reply) -> tuple[Goal, ...] | Refused | Lost:
-    """The goals in the answer to a query; what is not readable as a goal is passed over."""
+    """The goals in the answer to a query; what is not readable as a goal is passed over.
+
+    Errors beside them are a failed reading: "no goals" would hold back every row, and what comes back later would count
+    as new.
+    """
     if (refused := refusal(reply)) is not None:
         return refused
-    document = reply.document
-    if document is None or not isinstance(document.get("ConversionGoals", ""), list | None):
+    document = reply.document or {}
+    listed, errors = document.get("ConversionGoals", ""), reply.errors("PartialErrors")
+    if errors and (not listed or not all(_is(NO_SUCH_GOAL, error.fault) for error in errors)):
+        return refusal_in(reply, errors)
+    if not isinstance(listed, list | None):
         return Lost(f"HTTP {reply.status} without a list of goals", reply.tracking_id)
-    found = (_goal(item) for item in document["ConversionGoals"] or ())
+    found = (_goal(item) for item in listed or ())
     return tuple(goal for goal in found if goal is not None)
 
 
@@ -105,13 +115,25 @@ def decode_new(reply: Reply, size: int) -> tuple[Creation, ...] | Refused | Lost
     """What became of each of the `size` goals that were to be created."""
     if (refused := refusal(reply)) is not None:
         return refused
-    ids = (reply.document or {}).get("ConversionGoalIds")
-    if not isinstance(ids, list):
+    ids, errors = (reply.document or {}).get("ConversionGoalIds"), reply.errors("PartialErrors")
+    if not isinstance(ids, list) and not (ids is None and errors):
         return Lost(f"HTTP {reply.status} without a list of goal ids", reply.tracking_id)
-    faults: dict[int, Fault] = {}
-    for error in reply.errors("PartialErrors"):
-        faults.setdefault(0 if error.index is None else error.index, error.fault)
-    return tuple(_creation(_id(ids[place]) if place < len(ids) else None, faults.get(place)) for place in range(size))
+    given = [_id(id_) for id_ in ids or ()][:size]
+    given += [None] * (size - len(given))
+    faults = _faults(errors, size)
+    return tuple(_creation(id_, faults.get(place)) for place, id_ in enumerate(given))
+
+
+def _faults(errors: Sequence[Error], size: int) -> dict[int, Fault]:
+    """The first fault of each place; one that names no place of the request may be of any."""
+    named: dict[int, Fault] = {}
+    loose: list[Fault] = []
+    for error in errors:
+        if error.index is not None and 0 <= error.index < size:
+            named.setdefault(error.index, error.fault)
+        else:
+            loose.append(error.fault)
+    return (dict.fromkeys(range(size), loose[0]) if loose else {}) | named
 
 
 def _creation(id_: str | None, fault: Fault | None) -> Creation:
@@ -119,7 +141,13 @@ def _creation(id_: str | None, fault: Fault | None) -> Creation:
         return Created(id_)
     if fault is None:
         return NotCreated(Fault("Unnamed", None, "Microsoft gave neither an id nor a reason"))
-    return Exists(fault) if fault.error_code == NAME_TAKEN else NotCreated(fault)
+    return Exists(fault) if _is(NAME_TAKEN, fault) else NotCreated(fault)
+
+
+def _is(code: tuple[str, int], fault: Fault) -> bool:
+    """Whether the fault is that one: known by its symbol alone too, since the number may be missing."""
+    symbol, number = code
+    return fault.error.casefold() == symbol.casefold() or fault.error_code == number
 
 
 def _goal(item: object) -> Goal | None:

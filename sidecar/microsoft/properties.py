@@ -7,7 +7,7 @@ import json
 
 from sidecar.core.answer import Lost, Refused
 from sidecar.microsoft.reply import Reply
-from sidecar.microsoft.wire import refusal
+from sidecar.microsoft.wire import refusal, refusal_in
 
 QUERY = "/CampaignManagement/v13/AccountProperties/Query"
 
@@ -24,10 +24,12 @@ def decode_auto_tagging(reply: Reply) -> bool | Refused | Lost | None:
     """Whether auto-tagging is on; None where the answer does not say. The value is a text, in whatever case."""
     if (refused := refusal(reply)) is not None:
         return refused
-    document = reply.document
-    if document is None or not isinstance(document.get("AccountProperties", ""), list | None):
+    listed = (reply.document or {}).get("AccountProperties", "")
+    if not listed and (errors := reply.errors("PartialErrors")):
+        return refusal_in(reply, errors)
+    if not isinstance(listed, list | None):
         return Lost(f"HTTP {reply.status} without a list of properties", reply.tracking_id)
-    for item in document["AccountProperties"] or ():
+    for item in listed or ():
         if isinstance(item, dict) and item.get("Name") == AUTO_TAGGING:
             return {"true": True, "false": False}.get(str(item.get("Value")).strip().lower())
     return None

@@ -103,6 +103,11 @@ def refusal(reply: Reply) -> Refused | None:
     return _refusal(reply, faults, {}, maybe_applied=reply.ok)
 
 
+def refusal_in(reply: Reply, errors: Sequence[Error]) -> Refused:
+    """The refusal that these errors of an answer amount to that brought nothing else, though its status is good."""
+    return _refusal(reply, [error.fault for error in errors], {}, maybe_applied=False)
+
+
 def _unreadable(reply: Reply) -> str | None:
     """Why a success does not tell what became of the rows; None when it does.
 

@@ -116,6 +116,26 @@ def test_account_without_goals(empty: object) -> None:
     assert decode_goals(reply(empty)) == ()
 
 
+FAILED_READINGS = [
+    {"ConversionGoals": None, "PartialErrors": [{"Code": 0, "ErrorCode": "InternalError"}]},
+    {"ConversionGoals": [], "PartialErrors": [{"Code": 0, "ErrorCode": "InternalError"}]},
+    {"PartialErrors": [{"Code": 0, "ErrorCode": "InternalError"}]},
+    {"ConversionGoals": None, "PartialErrors": [{"Code": 5314, "ErrorCode": "InvalidConversionGoalId", "Index": 0}]},
+    {
+        "ConversionGoals": [None, {"Id": 7, "Name": "Visit"}],
+        "PartialErrors": [{"ErrorCode": "InternalError", "Index": 0}],
+    },
+    {"ConversionGoals": None, "PartialErrors": [{"Code": 9999, "ErrorCode": "SomethingNew", "Message": "No."}]},
+    {"ConversionGoals": None, "PartialErrors": ["No."]},
+]
+
+
+@pytest.mark.parametrize("body", FAILED_READINGS)
+def test_goals_that_are_missing_beside_errors_are_a_failed_reading(body: object) -> None:
+    """Were it "no goals", each goal would be missing now, and new at the next good reading."""
+    assert isinstance(decode_goals(reply(body)), Refused)
+
+
 @pytest.mark.parametrize("odd", [b"", b"<html>", b"[]", {}, {"ConversionGoals": "none"}, {"error": "proxy"}])
 def test_what_is_no_list_of_goals_is_a_lost_answer(odd: object) -> None:
     """Nothing must pass for "there are no goals": that would hold every row."""
@@ -221,6 +241,42 @@ def test_each_goal_has_its_own_outcome() -> None:
         Exists(Fault("ConversionGoalNameAlreadyExists", 5317, "There is one.")),
         NotCreated(Fault("InvalidConversionGoalConversionWindow", 5337, "Too long.")),
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"Code": 5317, "ErrorCode": "ConversionGoalNameAlreadyExists"},
+        {"Code": None, "ErrorCode": "ConversionGoalNameAlreadyExists"},
+        {"Code": 0, "ErrorCode": "conversionGoalNameAlreadyExists"},
+        {"ErrorCode": "5317"},
+        {"Code": 5317},
+    ],
+)
+def test_name_that_is_taken_is_known_by_symbol_or_number(error: dict[str, Any]) -> None:
+    answer = decode_new(reply({"ConversionGoalIds": [None], "PartialErrors": [error | {"Index": 0}]}), 1)
+    assert isinstance(answer, tuple)
+    assert [type(creation) for creation in answer] == [Exists]
+
+
+def test_refusals_without_any_list_of_ids_count_for_the_goals_that_they_name() -> None:
+    errors = [{"Code": 5317, "Index": 1}, {"ErrorCode": "InvalidConversionGoalName", "Message": "Too long."}]
+    answer = decode_new(reply({"ConversionGoalIds": None, "PartialErrors": errors}), 2)
+    assert answer == (
+        NotCreated(Fault("InvalidConversionGoalName", None, "Too long.")),
+        Exists(Fault("Code5317", 5317, None)),
+    )
+
+
+def test_missing_ids_without_a_reason_are_a_lost_answer() -> None:
+    assert isinstance(decode_new(reply({"ConversionGoalIds": None, "PartialErrors": []}), 2), Lost)
+
+
+def test_properties_that_are_missing_beside_errors_are_a_failed_reading() -> None:
+    body = {"AccountProperties": None, "PartialErrors": [{"Code": 106, "ErrorCode": "UserIsNotAuthorized"}]}
+    answer = properties.decode_auto_tagging(reply(body))
+    assert isinstance(answer, Refused)
+    assert (answer.verdict, answer.trouble) == (Verdict.ACCOUNT, "not_authorized")
 
 
 def test_ids_may_be_numbers_and_what_is_not_answered_was_not_created() -> None:
