@@ -6,6 +6,8 @@ A reload swaps the configuration here; whoever asks next gets the new answer.
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import count
+from zlib import crc32
 
 from sidecar.catalogue import CatalogueRules
 from sidecar.config import RELOADABLE, Config, Event
@@ -100,12 +102,17 @@ class Settings:
         )
 
     def accounts(self) -> Mapping[str, AccountIds]:
-        """Microsoft's ids of each account; the emulator's own where the file leaves them open."""
-        pair = (CUSTOMER_ID, ACCOUNT_ID) if self.config.microsoft.environment == "emulator" else ("", "")
-        return {
-            name: AccountIds(account.customer_id or pair[0], account.account_id or pair[1])
-            for name, account in self.config.accounts.items()
-        }
+        """Microsoft's ids of each account; some at the emulator where the file leaves them open."""
+        accounts = self.config.accounts
+        if self.config.microsoft.environment != "emulator":
+            return {name: AccountIds(account.customer_id, account.account_id) for name, account in accounts.items()}
+        found: dict[str, AccountIds] = {}
+        taken = {account.account_id for account in accounts.values()}
+        for name, account in accounts.items():
+            account_id = account.account_id or _free_id(name, taken)
+            taken.add(account_id)
+            found[name] = AccountIds(account.customer_id or CUSTOMER_ID, account_id)
+        return found
 
     def customers(self) -> Mapping[str, str]:
         """The customer of each account: those of one customer share Microsoft's limit."""
@@ -152,6 +159,17 @@ class Settings:
         """When goals are read, and how old they must be. The embedded emulator makes its goals old enough."""
         settle_seconds = 0 if self.embeds_emulator else self.config.delivery.goal_settle
         return CatalogueRules(int(self.config.goals.refresh * 1000), int(settle_seconds * 1000))
+
+
+def _free_id(name: str, taken: Set[str]) -> str:
+    """The emulator's own account for the first one; for each further one an account that follows from its name.
+
+    Two names must not mean one account at the emulator either.
+    """
+    if ACCOUNT_ID not in taken:
+        return ACCOUNT_ID
+    wanted = int(ACCOUNT_ID) + 1 + crc32(name.encode()) % 90_000_000
+    return next(id_ for number in count(wanted) if (id_ := str(number)) not in taken)
 
 
 def _goal_rule(event: Event, goal: str) -> GoalRule:

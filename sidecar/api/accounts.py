@@ -10,7 +10,8 @@ from sidecar.api.problem import NO_ACCOUNT, HttpProblem
 from sidecar.api.reply import json_reply
 from sidecar.core.fields import trimmed
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.core.problem import did_you_mean, listed
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import listed
 from sidecar.pausing import Pausing
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sidecar.api import parameters
 from sidecar.api.problem import invalid
-from sidecar.core.problem import Problem, Refusal, did_you_mean, listed
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import Problem, Refusal, listed
 from sidecar.ports import JournalQuery
 from sidecar.telemetry.names import LEVELS, NAMES
 from sidecar.telemetry.redact import holds_email

@@ -9,7 +9,8 @@ from typing import Any
 from sidecar.api.problem import invalid
 from sidecar.core import fields, time_text
 from sidecar.core.instant import UnixMillis
-from sidecar.core.problem import Problem, Refusal, did_you_mean, listed
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import Problem, Refusal, listed
 
 MAX_LIMIT = 1_000
 MAX_TEXT = 200

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from aiohttp import web
 
 from sidecar.api.reply import Json, json_reply
-from sidecar.core.problem import Problem, did_you_mean
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import Problem
 from sidecar.ports import StorageUnavailable
 from sidecar.troubles import CATALOGUE
 

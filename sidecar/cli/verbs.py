@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sidecar.core.problem import did_you_mean
+from sidecar.core.near import did_you_mean
 
 INTERRUPTED = 130
 """What a shell expects of a command that SIGINT ended: 128 + 2."""

@@ -15,6 +15,8 @@ Value = str | None | list["Value"] | dict[str, "Value"]
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _DEEPEST = 20
 
+_QUOTES = 'put quotes around it: {} YAML takes ${{NAME}} only as "${{NAME}}"'
+
 
 def read(text: str, report: Report) -> dict[str, Value]:
     """The mapping that `text` holds, empty for an empty file; lines and problems go into `report`."""
@@ -25,7 +27,7 @@ def read(text: str, report: Report) -> dict[str, Value]:
         report.add((), "holds a character that YAML does not allow", line=line)
         return {}
     except yaml.MarkedYAMLError as error:
-        report.add((), _said(error), line=_line_of(error))
+        report.add((), _hint(error, text) or _said(error), line=_line_of(error))
         return {}
     if root is None or (isinstance(root, yaml.ScalarNode) and _value(root, (), report) is None):
         return {}
@@ -96,6 +98,22 @@ def _line_of(error: yaml.MarkedYAMLError) -> int | None:
     at_the_end = "end of stream" in (error.problem or "")  # then where it began is what helps
     mark = (error.context_mark if at_the_end else None) or error.problem_mark or error.context_mark
     return None if mark is None else int(mark.line) + 1
+
+
+def _hint(error: yaml.MarkedYAMLError, text: str) -> str | None:
+    """What helps against a mistake that is to be expected; None where YAML's own words have to do."""
+    mark, problem = error.problem_mark, error.problem or ""
+    if mark is None:
+        return None
+    line = [*text.splitlines(), ""][mark.line]
+    before, after = line[: mark.column], line[mark.column :]
+    if before.endswith("$") and after.startswith("{"):
+        return _QUOTES.format("inside {…} and […]")
+    if "mapping values are not allowed" in problem and "${" in before:
+        return _QUOTES.format("beside a colon")
+    if "cannot start any token" in problem and after[:1] in tuple("%@`"):
+        return "quote a value that begins with %, @ or `"
+    return None
 
 
 def _said(error: yaml.MarkedYAMLError) -> str:

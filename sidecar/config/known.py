@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sidecar.config.report import KeyPath, dotted
 from sidecar.config.secret_files import SECRETS
 from sidecar.config.sections import Config
+from sidecar.core.near import did_you_mean
 
 
 def _keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -42,7 +43,8 @@ def nearest(path: KeyPath) -> str | None:
         "*" if index == 1 and around[0] in ("accounts", "events") else step for index, step in enumerate(around)
     )
     beside = [key[-1] for key in KEYS if key[:-1] == section]
-    if close := get_close_matches(str(name).lower(), beside, n=1):
-        return dotted((*around, close[0]))
+    close = get_close_matches(str(name).lower(), beside, n=1)
+    if near := close[0] if close else did_you_mean(str(name), beside):
+        return dotted((*around, near))
     elsewhere = (key for key in KEYS if key[-1] == name and "*" not in key)
     return next((dotted(key) for key in elsewhere), None)

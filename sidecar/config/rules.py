@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
 from sidecar.config.sections import Account, Config
-from sidecar.core.problem import did_you_mean, listed
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import listed
 
 CALLBACK_PATH = "/oauth/callback"
 
 _ENVIRONMENT: KeyPath = ("microsoft", "environment")
+
+_SAME_IDS = "have the same ids: one account at Microsoft has one name here; keep one of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Clash:
 
 def check(config: Config, report: Report) -> None:
     """Adds to `report` whatever does not fit together in `config`."""
-    for rule in (_names, _credentials, _redirect, _endpoints, _accounts, _goals_of_accounts, _events, _ca_bundle):
+    for rule in _RULES:
         for clash in rule(config):
             report.add(clash.path, clash.message, because=clash.because)
 
@@ -96,6 +99,29 @@ def _bad_ids(account: Account) -> Iterator[tuple[str, str]]:
             yield key, f"must be digits only: {where}"
 
 
+def _accounts_apart(config: Config) -> Iterator[Clash]:
+    """Two names of one account at Microsoft would know nothing of each other's conversions."""
+    seen: list[tuple[str, Account]] = []
+    for name, account in config.accounts.items():
+        former = next((known for known, one in seen if _is_same_account(one, account)), None)
+        seen.append((name, account))
+        if former is not None:
+            message = f"{former} and {name} {_SAME_IDS}"
+            ids = [("accounts", each, key) for each in (former, name) for key in ("customer_id", "account_id")]
+            yield Clash(("accounts", name), message, tuple(ids))
+
+
+def _is_same_account(one: Account, other: Account) -> bool:
+    """An id that the emulator's accounts leave open is the same for both."""
+    customers = {_number(account.customer_id) for account in (one, other)} - {""}
+    return bool(one.account_id) and _number(one.account_id) == _number(other.account_id) and len(customers) < 2
+
+
+def _number(id_: str) -> str:
+    """Microsoft's ids are numbers: zeros before them change nothing."""
+    return id_.lstrip("0") or id_[:1]
+
+
 def _goals_of_accounts(config: Config) -> Iterator[Clash]:
     for name, account in config.accounts.items():
         for event in account.goals.keys() - config.events.keys():
@@ -127,3 +153,16 @@ def _ca_bundle(config: Config) -> Iterator[Clash]:
         yield Clash(path, "the file holds no certificates in PEM form")
     except OSError as error:
         yield Clash(path, f"the file cannot be read: {error.strerror}")
+
+
+_RULES = (
+    _names,
+    _credentials,
+    _redirect,
+    _endpoints,
+    _accounts,
+    _accounts_apart,
+    _goals_of_accounts,
+    _events,
+    _ca_bundle,
+)

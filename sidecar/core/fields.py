@@ -15,7 +15,8 @@ from typing import Any, Literal
 from sidecar.core import identity, time_text
 from sidecar.core.codes import COUNTRIES, CURRENCIES
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.core.problem import Refusal, did_you_mean, listed
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import Refusal, listed
 
 Consent = Literal["granted", "denied"]
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sidecar.core.entry import Fault, Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.core.problem import did_you_mean
+from sidecar.core.near import did_you_mean
 
 OFFLINE = "OfflineConversion"
 """The type of the goals that take conversions by upload; its values are Microsoft's own words."""

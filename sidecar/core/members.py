@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sidecar.core.problem import Findings, Refusal, did_you_mean, listed
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import Findings, Refusal, listed
 
 T = TypeVar("T")
 

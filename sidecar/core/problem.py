@@ -6,10 +6,8 @@ has put them by mistake.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import islice
 
-_LONGEST_NAME = 64
 _MOST_NAMES = 20
 
 
@@ -54,15 +52,6 @@ class Findings:
     def warn(self, code: str, field: str, message: str) -> None:
         """Note a warning."""
         self.warnings.append(Warning_(code, field, message))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant; None when there is none near."""
-    if len(name) > _LONGEST_NAME:
-        return None
-    spelled = {each.lower(): each for each in known}
-    close = get_close_matches(name.lower(), spelled, n=1, cutoff=0.7)
-    return spelled[close[0]] if close else None
 
 
 def listed(names: Iterable[str]) -> str:

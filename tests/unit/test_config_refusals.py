@@ -228,6 +228,45 @@ def test_real_environments_need_ids_in_digits(environment: str, ids: str, told: 
     assert refused(text) == [f"config.yaml:2: accounts.shop.{line}" for line in told]
 
 
+SAME = "have the same ids: one account at Microsoft has one name here; keep one of them"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "told"),
+    [
+        ("a: {customer_id: 1, account_id: 2}, b: {customer_id: 1, account_id: 2}", ["accounts.b: a and b"]),
+        ("a: {customer_id: 1, account_id: 2}, b: {customer_id: '01', account_id: '002'}", ["accounts.b: a and b"]),
+        (
+            "a: {customer_id: 1, account_id: 2}, x: {customer_id: 1, account_id: 3}, "
+            "b: {account_id: 2, customer_id: 1}, c: {customer_id: 1, account_id: 2}",
+            ["accounts.b: a and b", "accounts.c: a and c"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("environment", ["production", "sandbox", "emulator"])
+def test_two_accounts_with_equal_ids_are_refused(environment: str, accounts: str, told: list[str]):
+    """They would share no seconds and no memory of what was sent: one order would count twice."""
+    text = PRODUCTION if environment != "emulator" else "microsoft: {environment: emulator}\n"
+    text = text.replace("production", environment) + f"accounts: {{{accounts}}}"
+    assert refused(text) == [f"config.yaml:2: {one} {SAME}" for one in told]
+
+
+@pytest.mark.parametrize("other", ["{customer_id: 1, account_id: 3}", "{customer_id: 2, account_id: 1}"])
+@pytest.mark.parametrize("text", [PRODUCTION, EMULATOR])
+def test_accounts_that_share_one_id_are_two_accounts(text: str, other: str):
+    config = parse(f"{text}accounts: {{a: {{customer_id: 1, account_id: 2}}, b: {other}}}", {})
+    assert list(config.accounts) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "accounts", ["a: {account_id: 2}, b: {account_id: 2}", "a: {customer_id: 1, account_id: 2}, b: {account_id: 2}"]
+)
+def test_accounts_of_the_emulator_may_not_share_an_id_either(accounts: str):
+    assert refused(f"microsoft: {{environment: emulator}}\naccounts: {{{accounts}}}") == [
+        f"config.yaml:2: accounts.b: a and b {SAME}"
+    ]
+
+
 @pytest.mark.parametrize("environment", ["production", "sandbox"])
 def test_real_environments_need_client_id_and_developer_token(environment: str):
     need = f"is required in {environment}: docs/connect.md shows where to get it"

@@ -69,6 +69,33 @@ def test_key_given_twice_is_refused_with_both_lines():
     ]
 
 
+QUOTE = 'put quotes around it: {} YAML takes ${{NAME}} only as "${{NAME}}"'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "hint"),
+    [
+        ("microsoft: {environment: emulator, client_id: ${X}}", 1, QUOTE.format("inside {…} and […]")),
+        ("a: 1\nserver: {api_keys: [${X}]}", 2, QUOTE.format("inside {…} and […]")),
+        ("server: {\n  host: ${X:-127.0.0.1},\n}", 2, QUOTE.format("inside {…} and […]")),
+        ("a:\r\n  b: {c: x${X}y}\r\n", 2, QUOTE.format("inside {…} and […]")),
+        ("a: {b: {c: ${X}}}", 1, QUOTE.format("inside {…} and […]")),
+        ("a: {${X}: b}", 1, QUOTE.format("inside {…} and […]")),
+        ("a: {b: ${X", 1, QUOTE.format("inside {…} and […]")),
+        ("a: 1\nb: ${X:-c: d}", 2, QUOTE.format("beside a colon")),
+        ("a: @b", 1, "quote a value that begins with %, @ or `"),
+        ("a: 1\nb: %c", 2, "quote a value that begins with %, @ or `"),
+    ],
+)
+def test_value_that_yaml_takes_in_quotes_only_has_a_hint_of_its_own(text: str, line: int, hint: str):
+    assert refused(text) == [f"config.yaml:{line}: {hint}"]
+
+
+def test_quoted_reference_is_read_inside_braces_too():
+    config = parse(EMULATOR + 'server: {host: "${X:-::1}", allowed_hosts: ["${Y}"]}', {"Y": "y"})
+    assert (config.server.host, config.server.allowed_hosts) == ("::1", ("y",))
+
+
 def test_key_without_a_blank_behind_its_colon_is_told_by_its_beginning():
     assert refused("microsoft: {environment: emulator, client_secret:test-secret}") == [
         "config.yaml:1: microsoft.client_secret…: unknown key; did you mean microsoft.client_secret?"

@@ -23,6 +23,7 @@ from sidecar.core.goal import (
     window_text,
 )
 from sidecar.core.instant import UnixMillis
+from sidecar.microsoft.platform import AccountIds
 from sidecar.settings import Settings
 from sidecar.troubles import CATALOGUE
 
@@ -265,6 +266,16 @@ def test_rules_are_those_of_the_events_that_are_meant_for_an_account() -> None:
         ["lead"],
     ]
     assert settings.goal_rules()["purchase"].window_seconds == 60
+
+
+def test_accounts_without_ids_are_different_accounts_of_the_emulator() -> None:
+    """The first has the emulator's own; the others keep theirs whatever stands beside them."""
+    text = "microsoft: {environment: emulator}\naccounts: {%s}"
+    ids = Settings(parse(text % "a: , b: , c: {account_id: 200000001}", {})).accounts()
+    assert len({(each.customer_id, each.account_id) for each in ids.values()}) == 3
+    assert Settings(parse(text % "x: {}", {})).accounts()["x"] == AccountIds("100000001", "200000001")
+    alone, beside = (Settings(parse(text % names, {})).accounts()["b"] for names in ("a: , b: ", "a: , z: , b: "))
+    assert alone == beside != AccountIds("100000001", "200000001")
 
 
 OWN_NAMES = """
