@@ -1,7 +1,7 @@
 """POST /v1/erasures and GET /v1/erasures/{id}: a person's data is forgotten, by a job that says what it removed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from aiohttp import web
 
@@ -9,7 +9,7 @@ from sidecar.api import parameters
 from sidecar.api.bodies import BodyLimits, read_json_bytes
 from sidecar.api.problem import BAD_BODY, NO_ERASURE, HttpProblem, invalid
 from sidecar.api.reply import Json, json_reply
-from sidecar.core import fields, identity, normalising
+from sidecar.core import fields, identity, normalising, user
 from sidecar.core.body import BadBody, parse
 from sidecar.core.erasure import Erasure, Phase, Subject, Wanted, erasure_id, erasure_number
 from sidecar.core.instant import UnixMillis, text_of_millis
@@ -19,6 +19,8 @@ from sidecar.ports import Erasures
 
 SHAPE = Shape("", frozenset({"email", "phone", "country", "visitor_id", "order_id", "retract"}))
 """Every field."""
+
+_NAME_THE_COUNTRY = "give country, or set matching.default_country"
 
 _text = fields.text(parameters.MAX_TEXT)
 
@@ -43,10 +45,12 @@ class ErasureCalls:
     async def erase(self, request: web.Request) -> web.Response:
         """Keep what is wanted; it is carried out behind all other work."""
         body = await read_json_bytes(request, self.limits)
-        wanted = read_wanted(body, self.default_country())
+        findings = Findings()
+        wanted = read_wanted(body, self.default_country(), findings)
         job = await self.erasures.add(wanted, self.now())
         self.added()
-        return json_reply(show(job), 202)
+        warnings = {"warnings": [asdict(warning) for warning in findings.warnings]} if findings.warnings else {}
+        return json_reply({**show(job), **warnings}, 202)
 
     async def one(self, request: web.Request) -> web.Response:
         """How far an erasure is."""
@@ -57,8 +61,11 @@ class ErasureCalls:
         return json_reply(show(job))
 
 
-def read_wanted(body: bytes, default_country: str | None) -> Wanted:
-    """What the body asks for, e-mail and phone hashed; HttpProblem with everything that is wrong with it."""
+def read_wanted(body: bytes, default_country: str | None, findings: Findings | None = None) -> Wanted:
+    """What the body asks for, e-mail and phone hashed; HttpProblem with everything that is wrong with it.
+
+    `findings` gets the warnings: of what was left out.
+    """
     try:
         given = parse(body)
     except BadBody as error:
@@ -66,9 +73,9 @@ def read_wanted(body: bytes, default_country: str | None) -> Wanted:
         raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
     if not isinstance(given, dict):
         raise invalid([Problem("", "not_an_object", "the body must be an object")])
-    findings = Findings()
+    findings = findings or Findings()
     members = Members(given, SHAPE, findings)
-    country = members.take("country", fields.country) or default_country
+    country = user.read_country(members) or default_country
     found = {
         Subject.EMAIL: members.take("email", _email),
         Subject.PHONE: members.take("phone", lambda value: _phone(value, country)),
@@ -102,7 +109,8 @@ def _phone(value: object, country: str | None) -> str:
     text = _short(value)
     hashed = identity.phone_sha256(text, country)
     if hashed is None:
-        raise Refusal("unusable", f"{normalising.why_no_phone(text, country)}; give it as it was sent, or its hash")
+        why = normalising.why_no_phone(text, country, _NAME_THE_COUNTRY)
+        raise Refusal("unusable", f"{why}; give it as it was sent, or its hash")
     return hashed
 
 

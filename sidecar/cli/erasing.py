@@ -37,6 +37,8 @@ def erase(remote: Remote, retract: bool, yes: bool, as_json: bool, **given: str 
     if not yes:
         _ask(as_json)
     job = remote.post("/v1/erasures", {**wanted, **({"retract": True} if retract else {})})
+    for warning in job.get("warnings") or ():
+        click.echo(f"warning, {plain(warning.get('field'))}: {plain(warning.get('message'))}", err=True)
     job = _followed(remote, job)
     click.echo(json.dumps(job, indent=2) if as_json else _told(job))
 

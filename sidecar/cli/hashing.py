@@ -9,9 +9,8 @@ from typing import Any, TextIO
 import click
 
 from sidecar.cli.words import plain
-from sidecar.core import fields, identity, normalising, user
+from sidecar.core import countries, identity, normalising, user
 from sidecar.core.normalising import Normalised
-from sidecar.core.problem import Refusal
 
 STDIN = "-"
 
@@ -46,16 +45,18 @@ def hash(email: str | None, phone: str | None, country: str | None, as_json: boo
     if email is not None:
         shown["email"] = _email(_given(email, "E-mail"))
     if phone is not None:
-        shown["phone"] = Shown(normalising.phone(_given(phone, "Phone"), country))
+        shown["phone"] = Shown(normalising.phone(_given(phone, "Phone"), country, "or name --country"))
     click.echo(json.dumps(_as_json(shown), indent=2) if as_json else "\n".join(_told(shown)))
     sys.exit(0 if all(one.found.sha256 for one in shown.values()) else 1)
 
 
 def _country(given: str | None) -> str | None:
-    try:
-        return None if given is None else fields.country(given)
-    except Refusal as refusal:
-        raise click.BadParameter(refusal.message, param_hint="--country") from None
+    if given is None:
+        return None
+    country = countries.country(given)
+    if country is None:
+        raise click.BadParameter("must be a country code of ISO 3166, such as US or GB", param_hint="--country")
+    return country
 
 
 def _given(value: str, label: str) -> str:

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
 
 from sidecar.config.units import bytes_of, duration_text, seconds_of, size_text
-from sidecar.core.codes import COUNTRIES, CURRENCIES
+from sidecar.core.codes import CURRENCIES
+from sidecar.core.countries import country
 
 LARGEST_VALUE = Decimal(999_999_999_999)
 
@@ -113,6 +114,13 @@ def _code(known: frozenset[str], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _country(text: str) -> str:
+    code = country(text) if text else ""
+    if code is None:
+        raise ValueError("must be an ISO 3166 code of two letters, such as US or NO")
+    return code
+
+
 def _masked(secret: SecretStr) -> str:
     return "***" if secret.get_secret_value() else ""
 
@@ -145,7 +153,7 @@ _Hidden = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(value) if
 Line = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[str, text(100)]
 Currency = Annotated[str, _code(CURRENCIES, "an ISO 4217 code, such as USD")]
-Country = Annotated[str, _code(COUNTRIES | {""}, "an ISO 3166 code of two letters, such as US or NO")]
+Country = Annotated[str, AfterValidator(_country)]
 Secret = Annotated[_Hidden, AfterValidator(_clean), PlainSerializer(_masked, return_type=str)]
 EncryptionKey = Annotated[Secret, AfterValidator(_hard)]
 ApiKey = Annotated[Secret, AfterValidator(_key)]

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import Any, Literal
 
 from sidecar.core import identity, time_text
-from sidecar.core.codes import COUNTRIES, CURRENCIES
+from sidecar.core.codes import CURRENCIES
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import Refusal, listed
@@ -116,14 +116,6 @@ def currency(value: object) -> str:
     code = string(value).upper()
     if code not in CURRENCIES:
         raise Refusal("unknown_currency", "must be a currency code of ISO 4217, such as USD")
-    return code
-
-
-def country(value: object) -> str:
-    """An ISO 3166 code, in upper case."""
-    code = string(value).upper()
-    if code not in COUNTRIES:
-        raise Refusal("unknown_country", "must be a country code of ISO 3166, such as US or GB")
     return code
 
 

@@ -15,6 +15,10 @@ MOST_SHOWN = identity.LONGEST_INPUT
 """A longer text is nobody's address or number; its steps are not shown."""
 
 
+NAME_THE_COUNTRY = "give user.country, or set matching.default_country"
+"""How a conversion's phone gets its country."""
+
+
 @dataclass(frozen=True, slots=True)
 class Normalised:
     """What became of a plain identifier: `sha256` is what is sent, or else `unusable` says why there is none."""
@@ -30,10 +34,13 @@ def email(text: str) -> Normalised:
     return Normalised(email_steps(text), found, None if found else why_no_email(text))
 
 
-def phone(text: str, country: str | None) -> Normalised:
-    """A phone number, looked at closely; `country` (ISO 3166) is for one without a country code."""
+def phone(text: str, country: str | None, remedy: str = NAME_THE_COUNTRY) -> Normalised:
+    """A phone number, looked at closely; `country` (ISO 3166) is for one without a country code.
+
+    `remedy` says how to name the country where none is named.
+    """
     found = identity.phone_sha256(text, country)
-    return Normalised(phone_steps(text, country), found, None if found else why_no_phone(text, country))
+    return Normalised(phone_steps(text, country), found, None if found else why_no_phone(text, country, remedy))
 
 
 def email_steps(text: str) -> Steps:
@@ -86,13 +93,13 @@ def why_no_email(text: str) -> str:
     return "is not of the form name@domain.tld"
 
 
-def why_no_phone(text: str, country: str | None) -> str:
-    """Why `identity` makes no hash of it; repeats nothing of the text."""
+def why_no_phone(text: str, country: str | None, remedy: str = NAME_THE_COUNTRY) -> str:
+    """Why `identity` makes no hash of it; repeats nothing of the text.
+
+    `remedy` says how to name the country, as it is done where the number came from.
+    """
     if not any(letter.isdigit() for letter in text):
         return "has no digit"
     if country is None and not identity.is_international(text):
-        return (
-            "has no country code, and nothing says which country it belongs to: write +1..., give user.country, or "
-            "set matching.default_country"
-        )
+        return f"has no country code, and nothing says which country it belongs to: write +1..., {remedy}"
     return "is no number that is possible in its country"

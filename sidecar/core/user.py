@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sidecar.core import fields, identity, normalising
+from sidecar.core import countries, fields, identity, normalising
 from sidecar.core.members import Members, Shape
 
 SHAPE = Shape("user.", frozenset({"email", "phone", "email_sha256", "phone_sha256", "country"}))
@@ -36,11 +36,22 @@ def read_user(members: Members | None, default_country: str | None) -> User:
     """The usable identifiers; a plain one that is not usable is left out with a warning: shoppers mistype."""
     if members is None:
         return User()
-    country = members.take("country", fields.country) or default_country
+    country = read_country(members) or default_country
     return User(
         email_sha256=_hash(members, "email", _email_sha256, country),
         phone_sha256=_hash(members, "phone", _phone_sha256, country),
     )
+
+
+def read_country(members: Members) -> str | None:
+    """The code of the country that is named. One that cannot be used is left out with a warning: it is a mere hint."""
+    given = members.take("country", fields.any_length)
+    if given is None:
+        return None
+    country = countries.country(given)
+    if country is None:
+        members.warn("country_unusable", "country", "is no country code of ISO 3166, such as US or GB; it was left out")
+    return country
 
 
 def _phone_sha256(members: Members, text: str, country: str | None) -> str | None:
@@ -90,8 +101,7 @@ def steps_of(user: object, default_country: str | None) -> dict[str, normalising
     """What each step makes of the plain e-mail and phone in the `user` of an item; None where there is none."""
     given = user if isinstance(user, dict) else {}
     email, phone, country = given.get("email"), given.get("phone"), given.get("country")
-    usable = isinstance(country, str) and len(country) <= fields.LONGEST_TEXT
-    country = str(country).upper() if usable else default_country
+    country = (countries.country(country) if isinstance(country, str) else None) or default_country
     return {
         "email": normalising.email_steps(email) if isinstance(email, str) else None,
         "phone": normalising.phone_steps(phone, country) if isinstance(phone, str) else None,

@@ -66,7 +66,8 @@ def test_person_is_found_as_conversions_name_it(given: dict[str, Any], wanted: W
         ({"email": EMAIL, "order_id": "A"}, ["not_exactly_one"]),
         ({"email": "no address"}, ["unusable"]),
         ({"phone": "0171 5551234"}, ["unusable"]),
-        ({"phone": PHONE, "country": "XX"}, ["unknown_country"]),
+        ({"phone": "(425) 555-1234", "country": "XX"}, ["unusable"]),
+        ({"phone": PHONE, "country": 1}, ["not_text"]),
         ({"order_id": "x" * 201, "retract": "yes"}, ["too_long", "not_a_boolean"]),
         ({"mail": EMAIL}, ["unknown_field", "not_exactly_one"]),
         ([], ["not_an_object"]),
@@ -77,6 +78,19 @@ async def test_what_cannot_be_erased_is_refused_with_every_reason(api: Api, give
     assert (answer.status, answer.codes) == (422, codes)
     assert EMAIL not in answer.text
     assert api.world.erasures == 0
+
+
+async def test_country_that_cannot_be_used_is_left_out_of_an_erasure_with_a_warning(api: Api) -> None:
+    answer = await api.post({"phone": PHONE, "country": "XX"}, "/v1/erasures")
+    assert (answer.status, api.world.erasures) == (202, 1)
+    assert [(one["code"], one["field"]) for one in answer.json["warnings"]] == [("country_unusable", "country")]
+    assert "warnings" not in (await api.post({"phone": "(425) 555-1234", "country": "USA "}, "/v1/erasures")).json
+
+
+async def test_phone_without_a_country_names_the_field_of_an_erasure(api: Api) -> None:
+    (error,) = (await api.post({"phone": "0171 5551234"}, "/v1/erasures")).json["errors"]
+    assert "write +1..., give country, or set matching.default_country" in error["message"]
+    assert "user.country" not in error["message"]
 
 
 async def test_unknown_erasure_and_web_pages_are_refused(api: Api) -> None:

@@ -47,6 +47,13 @@ def test_country_codes_survive_yamls_no():
     assert emulated("matching: {default_country: NO}").matching.default_country == "NO"
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("UK", "GB"), ("usa", "US"), ("' de '", "DE"), ("EL", "GR"), ("XK", "XK")]
+)
+def test_country_is_understood_as_it_is_in_a_request(written: str, meant: str):
+    assert emulated(f"matching: {{default_country: {written}}}").matching.default_country == meant
+
+
 @pytest.mark.parametrize("word", ["yes", "no", "on", "off", "True", "TRUE", "y", "1"])
 def test_only_true_and_false_are_booleans(word: str):
     assert refused(EMULATOR + f"events: {{lead: {{goal: Lead, enhanced: {word}}}}}") == [

@@ -130,7 +130,7 @@ ONE_KEY = [
     ("delivery: {linger: 1.5s}", f"delivery.linger: {DURATION}"),
     ("delivery: {request_timeout: 0s}", "delivery.request_timeout: must be at least 100ms"),
     (
-        "matching: {default_country: UK}",
+        "matching: {default_country: ZZ}",
         "matching.default_country: must be an ISO 3166 code of two letters, such as US or NO",
     ),
     (
