@@ -319,7 +319,7 @@ class GoalCatalogue:
     async def _failure(self, account: str, answer: Refused | Lost) -> Failure:
         """What an answer that brings nothing amounts to; one that says "too many" stops all that share the limit."""
         if isinstance(answer, Lost):
-            return Failure("unreachable", answer.why, answer.tracking_id)
+            return Failure(answer.trouble, answer.why, answer.tracking_id)
         if answer.verdict is Verdict.THROTTLED:
             await self._throttle(account, answer)
         fault = answer.faults[0]

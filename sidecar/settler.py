@@ -71,6 +71,7 @@ class Settler:
             case Taken():
                 await self._taken(claim, answer, started_at, seconds)
             case Refused():
+                self.telemetry.reached(claim.account)
                 self.telemetry.batch_refused(
                     claim.account,
                     claim.batch_id,
@@ -265,7 +266,7 @@ class Settler:
             kind=claim.kind,
         )
         if self.gates.connected:
-            self.telemetry.trouble_raised("unreachable", account=claim.account, detail=answer.why)
+            self.telemetry.not_reached(claim.account, answer.trouble, answer.why)
         note = Note("lost", answer.tracking_id, answer.why)
         if answer.sent or self.gates.connected:
             await self._back_off(claim, note, started_at, maybe_sent=answer.sent)

@@ -209,8 +209,41 @@ _ALL = (
         "unreachable",
         "Microsoft Advertising cannot be reached",
         "Requests fail before an answer, or are answered by an error of Microsoft's servers.",
-        "Nothing to do if it passes: rows are kept and sent again. If it lasts, check network, DNS, proxy and "
-        "microsoft.ca_bundle.",
+        "Nothing to do if it passes: rows are kept and sent again. If it lasts, check whether this machine may reach "
+        "*.api.bingads.microsoft.com on port 443, directly or through a proxy (HTTPS_PROXY).",
+    ),
+    Trouble(
+        "name_not_found",
+        "Microsoft's host name was not found (DNS)",
+        "The name server of this machine, or of its container, does not know the host, or cannot be reached.",
+        "Check DNS where the sidecar runs (/etc/resolv.conf; `--dns` of a container) and the names under "
+        "microsoft.endpoints. Where the way out leads through a proxy, set HTTPS_PROXY and restart: the proxy then "
+        "looks the names up.",
+    ),
+    Trouble(
+        "tls_failed",
+        "No trusted connection to Microsoft (TLS)",
+        "The certificate that came is not signed by a root that this machine trusts, is for another name or is out of "
+        "date, or the TLS handshake failed: mostly a firewall or proxy that opens TLS, or a wrong clock.",
+        "Put the root certificate of that firewall or proxy into a PEM file, name it in microsoft.ca_bundle and "
+        "restart; or let Microsoft's hosts pass it unopened. If the certificate is out of date, look at this machine's "
+        "clock. What OpenSSL said stands beside this.",
+    ),
+    Trouble(
+        "proxy_unusable",
+        "The proxy does not lead to Microsoft",
+        "The proxy that HTTPS_PROXY or ALL_PROXY names cannot be reached, does not speak HTTP, or refuses to connect "
+        "to Microsoft's hosts.",
+        "Check the variable's host and port, and have the proxy allow CONNECT to login.microsoftonline.com:443 and "
+        "*.api.bingads.microsoft.com:443. Where no proxy is needed, remove the variable or name the hosts in NO_PROXY. "
+        "A changed environment needs a restart.",
+    ),
+    Trouble(
+        "proxy_login",
+        "The proxy wants another user or password",
+        "The proxy that HTTPS_PROXY or ALL_PROXY names answered 407: user and password are missing there, or wrong.",
+        "Put them into the variable, as in http://user:password@host:port (% and : / ? # @ in them as %25, %3A, %2F, "
+        "%3F, %23, %40), and restart. A proxy that takes no Basic credentials needs a rule for this machine.",
     ),
     Trouble(
         "conversion_too_old",

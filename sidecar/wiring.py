@@ -1,6 +1,7 @@
 """Which part gets which: opens everything the service is made of and puts it together. Starts nothing."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from sidecar.microsoft.endpoints import Endpoints, endpoints_of
 from sidecar.microsoft.oauth import Application, SignIn
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.microsoft.proxies import Proxies
 from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
@@ -93,7 +95,10 @@ class Parts:
 async def open_parts(
     stack: contextlib.AsyncExitStack, settings: Settings, telemetry: Telemetry, clock: Chances
 ) -> Parts:
-    """Open everything that `settings` names; `stack` closes it. OutboxRefused when the outbox cannot be used."""
+    """Open everything that `settings` names; `stack` closes it.
+
+    Raises OutboxRefused, UnusableRoots, UnusableProxy.
+    """
     telemetry.serves(settings.config.accounts)
     telemetry.goal_of = settings.goal_of
     outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
@@ -104,7 +109,8 @@ async def open_parts(
     endpoints = _endpoints(settings.config, emulator)
     ca_bundle = settings.config.microsoft.ca_bundle
     tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
-    sign_in = SignIn(_application(settings.config, endpoints), tls)
+    proxies = Proxies.of(os.environ)
+    sign_in = SignIn(_application(settings.config, endpoints), tls, proxies=proxies)
     tokens = TokenSource(
         sign_in,
         _token_store(settings.config, outbox, clock),
@@ -113,7 +119,7 @@ async def open_parts(
         on_change=_on_connection(gates, telemetry),
     )
     client = await stack.enter_async_context(
-        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, steady.heard)
+        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, steady.heard, proxies)
     )
     pacer = Pacer(lambda: settings.config.delivery.requests_per_minute, clock.monotonic, settings.customers)
     platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)

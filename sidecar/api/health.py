@@ -65,6 +65,9 @@ _CHECKS: Mapping[str, str] = {
 }
 """Where a trouble belongs; every other one is of delivery."""
 
+_NETWORK = frozenset({"name_not_found", "tls_failed", "proxy_unusable", "proxy_login"})
+"""Of delivery where an account met them; the sign-in, which is no account's, meets them too."""
+
 _ADVICE = frozenset({"low_match_rate"})
 """Worth a look, and nothing that stands in the way: a shop with few visitors from ads need not be unwell for ever."""
 
@@ -128,7 +131,7 @@ def _disk(free: int, reserve: int) -> Check:
 
 def _of_troubles(name: str, standing: Sequence[Standing]) -> Check:
     """Degraded while any trouble of that check stands: what is stored already waits, and goes out later."""
-    ours = [trouble for trouble in standing if _CHECKS.get(trouble.code, "delivery") == name]
+    ours = [trouble for trouble in standing if _check_of(trouble) == name]
     if not ours:
         return Check(Level.OK, _WELL[name])
     messages = [trouble.message for trouble in ours[:_TOLD_TROUBLES]]
@@ -144,6 +147,12 @@ def _fixes(standing: Sequence[Standing]) -> str:
     if len(troubles) == 1:
         return standing[0].trouble.solution
     return " ".join(f"{trouble.title}: {trouble.solution}" for trouble in troubles.values())
+
+
+def _check_of(standing: Standing) -> str:
+    if standing.code in _NETWORK:
+        return "token" if standing.account is None else "delivery"
+    return _CHECKS.get(standing.code, "delivery")
 
 
 def _outbox(vitals: Vitals) -> Json:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.configured import config_option, configuration
+from sidecar.cli.configured import config_option, configuration, proxy_mistake, refuse
 from sidecar.config import masked_yaml
 
 
@@ -13,8 +13,11 @@ from sidecar.config import masked_yaml
 def check(config_path: Path | None) -> None:
     """Validate the configuration; print the effective one with secrets masked.
 
-    What is wrong with it is told at once, each problem with its line; the exit code is then 2.
+    What is wrong with it is told at once, each problem with its line; the exit code is then 2. So it is when the
+    environment's proxy (HTTPS_PROXY, ALL_PROXY) cannot be used.
     """
     path, config = configuration(config_path)
+    if (mistake := proxy_mistake(config)) is not None:
+        refuse(2, mistake)
     click.echo(f"# {path} is valid. This is in force, defaults included:")
     click.echo(masked_yaml(config), nl=False)

@@ -8,6 +8,8 @@ from typing import NoReturn
 import click
 
 from sidecar.config import Config, ConfigError, load, locate
+from sidecar.microsoft.endpoints import endpoints_of
+from sidecar.microsoft.proxies import Proxies, UnusableProxy
 
 config_option = click.option(
     "--config",
@@ -25,6 +27,22 @@ def configuration(given: Path | None) -> tuple[Path, Config]:
         return path, load(path, os.environ)
     except ConfigError as error:
         refuse(2, str(error))
+
+
+def proxy_mistake(config: Config) -> str | None:
+    """Why the environment's proxy cannot be used for one of Microsoft's addresses; None where it can, or none is."""
+    microsoft = config.microsoft
+    given = microsoft.endpoints.given()
+    if microsoft.environment == "emulator" and not given:
+        return None  # it runs in the sidecar's own process
+    endpoints = endpoints_of(microsoft.environment, microsoft.tenant, given)
+    proxies = Proxies.of(os.environ)
+    try:
+        for address in (endpoints.campaign, endpoints.authority):
+            proxies.of_url(address)
+    except UnusableProxy as error:
+        return str(error)
+    return None
 
 
 def refuse(code: int, message: str) -> NoReturn:

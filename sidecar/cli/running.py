@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.configured import config_option, configuration, refuse
+from sidecar.cli.configured import config_option, configuration, proxy_mistake, refuse
 from sidecar.config import Config
 from sidecar.ports import StorageUnavailable
 from sidecar.store.sqlite.database import OutboxRefused, owned
@@ -23,6 +23,8 @@ def run(config_path: Path | None) -> None:
     first conversion to paste.
     """
     path, config = configuration(config_path)
+    if (mistake := proxy_mistake(config)) is not None:
+        refuse(2, mistake)
     os.umask(0o077)
     try:
         with owned(config.storage.path):

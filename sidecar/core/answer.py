@@ -63,6 +63,8 @@ class Lost:
     why: str
     tracking_id: str | None = None
     sent: bool = True
+    trouble: str = field(default="unreachable", compare=False)
+    """The code of the trouble to raise, a key of the catalogue in `sidecar.troubles`; `why` says the same in words."""
 
 
 Answer = Taken | Refused | Lost

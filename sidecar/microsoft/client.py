@@ -1,6 +1,6 @@
-"""One request to Microsoft's REST API over HTTPS: headers, limits, and in plain words why there was no answer.
+"""One request to Microsoft's REST API over HTTPS: headers, limits, and whether any of it left when no answer came.
 
-Knows nothing of pace, tokens or repeats, and leaves what an answer means to `wire`.
+Knows nothing of pace, tokens or repeats; leaves what an answer means to `wire`, and why there was none to `no_answer`.
 """
 
 import os
@@ -8,18 +8,19 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from sidecar import __version__
 from sidecar.core.answer import Answer, Lost
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis
+from sidecar.microsoft.no_answer import NoAnswer, of_upload
+from sidecar.microsoft.proxies import Proxies, Proxy, is_loopback
 from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.wire import decode, encode
 
@@ -58,6 +59,20 @@ class Credentials:
         return {name: value for name, value in named.items() if value}
 
 
+class _Body(aiohttp.BytesPayload):
+    """What is posted. `begun` says whether aiohttp came so far as to write any of it.
+
+    That is the one sure sign: which exceptions come before a connection stands is aiohttp's matter, and a time limit or
+    a proxy may strike at any moment.
+    """
+
+    begun = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self.begun = True
+        await super().write_with_length(writer, content_length)
+
+
 class Client:
     """Microsoft's API under one base address, such as `https://campaign.api.bingads.microsoft.com`."""
 
@@ -66,7 +81,7 @@ class Client:
         session: aiohttp.ClientSession,
         base: str,
         request_timeout: Callable[[], float],
-        proxy: str | None = None,
+        proxy: Proxy | None = None,
         heard: Callable[[UnixMillis], None] = lambda at: None,
     ) -> None:
         self._session = session
@@ -77,12 +92,16 @@ class Client:
 
     async def apply(self, credentials: Credentials, entries: Sequence[Entry]) -> Answer:
         """Upload these claimed entries, at most 1,000 of one account and one kind."""
+        try:
+            body = encode(entries)
+        except Exception as error:  # an odd row: whatever it is, nothing of the batch has left
+            return _lost(of_upload(error, 0, begun=False, proxied=False), sent=False)
 
         def read(reply: Reply) -> Answer:
             return decode(reply.status, reply.headers, reply.body, len(entries))
 
         path = APPLY_ADJUSTMENTS if entries[0].lane.kind is Kind.ADJUSTMENT else APPLY
-        return await self.ask(path, credentials, encode(entries), read)
+        return await self.ask(path, credentials, body, read)
 
     async def ask(self, path: str, credentials: Credentials, body: bytes, decode: Callable[[Reply], T]) -> T | Lost:
         """What `decode` makes of the answer to `body`; Lost when there is none."""
@@ -100,18 +119,24 @@ class Client:
         """
         seconds = self._request_timeout()
         limits = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_SECONDS))
+        payload = _Body(body, content_type="application/json")
+        proxy = self._proxy
         try:
             async with self._session.post(
                 self._base + path,
-                data=body,
+                data=payload,
                 headers=credentials.headers(),
                 timeout=limits,
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=proxy.address if proxy else None,
+                proxy_headers=proxy.headers if proxy else None,
             ) as response:
                 return await _receive(response, seconds)
-        except (aiohttp.ClientError, OSError) as error:
-            return Lost(_why(error, seconds), sent=not isinstance(error, _NEVER_SENT))
+        except Exception as error:
+            if payload.begun and not isinstance(error, aiohttp.ClientError | OSError):
+                raise
+            why = of_upload(error, seconds, begun=payload.begun, proxied=proxy is not None)
+            return _lost(why, sent=payload.begun)
 
 
 @asynccontextmanager
@@ -120,15 +145,17 @@ async def open_client(
     tls: ssl.SSLContext,
     request_timeout: Callable[[], float],
     heard: Callable[[UnixMillis], None] = lambda at: None,
+    proxies: Proxies | None = None,
 ) -> AsyncIterator[Client]:
     """A client that trusts `tls`; `request_timeout` gives seconds, asked before each request.
 
-    `heard` is told Microsoft's time whenever an answer has it.
+    `heard` is told Microsoft's time whenever an answer has it. `proxies` are those of the environment where none are
+    given.
 
-    Raises ValueError for a plain `http://` address that is not this machine's own.
+    Raises ValueError for a plain `http://` address that is not this machine's own, UnusableProxy.
     """
-    local = _is_loopback(base)
-    if not local and urlsplit(base).scheme != "https":
+    proxy = (Proxies.of(os.environ) if proxies is None else proxies).of_url(base)
+    if not is_loopback(urlsplit(base).hostname or "") and urlsplit(base).scheme != "https":
         raise ValueError(f"{base} is not https: access tokens travel encrypted, or not at all")
     headers = {
         "Content-Type": "application/json",
@@ -140,25 +167,9 @@ async def open_client(
         connector=aiohttp.TCPConnector(ssl=tls, limit=0),  # the flusher's window limits what is in flight
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
+        trust_env=False,  # no ~/.netrc, which would take the place of our token; proxies come from `proxies`
     ) as session:
-        yield Client(session, base, request_timeout, None if local else _proxy(base), heard)
-
-
-def _proxy(base: str) -> str | None:
-    """The proxy that the environment names for this address, as MSAL's transport has it.
-
-    Asked for here rather than by aiohttp's `trust_env`, which reads ~/.netrc as well and then refuses our token.
-    """
-    url = urlsplit(base)
-    return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
-
-
-def _is_loopback(base: str) -> bool:
-    host = urlsplit(base).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        yield Client(session, base, request_timeout, proxy, heard)
 
 
 async def _receive(response: aiohttp.ClientResponse, seconds: float) -> Reply | Lost:
@@ -172,45 +183,9 @@ async def _receive(response: aiohttp.ClientResponse, seconds: float) -> Reply | 
                 response.close()
                 return Lost(f"the answer is larger than {ANSWER_BYTES // 1024 // 1024} MiB", reply.tracking_id)
     except (aiohttp.ClientError, OSError) as error:
-        return Lost(_why(error, seconds), reply.tracking_id)
+        return _lost(of_upload(error, seconds, begun=True, proxied=False), reply.tracking_id)
     return Reply(response.status, response.headers, bytes(body))
 
 
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-"""Raised before a connection stands: not a byte of the request has left."""
-
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientConnectorDNSError, "the name of Microsoft's host was not found (DNS)"),
-    (aiohttp.ClientConnectorCertificateError, "the server's certificate is not trusted; see microsoft.ca_bundle"),
-    (aiohttp.ClientSSLError, "the TLS handshake failed"),
-    (aiohttp.ConnectionTimeoutError, "no connection in time"),
-    (aiohttp.ClientProxyConnectionError, "the proxy cannot be reached"),
-    (aiohttp.ClientHttpProxyError, "the proxy refused to connect"),
-    (aiohttp.ClientConnectorError, "no connection"),
-    (TimeoutError, "no answer within {seconds:g} s"),
-    (aiohttp.ClientPayloadError, "the answer broke off or could not be unpacked"),
-    (aiohttp.ClientResponseError, "the answer is not HTTP"),
-    (aiohttp.ClientConnectionError, "the connection was closed before the answer"),
-    (OSError, "the connection was closed before the answer"),
-)
-"""The first that fits. The errors' own texts stay out: some quote addresses and headers."""
-
-
-def _why(error: Exception, seconds: float) -> str:
-    reason = next((text for kind, text in _REASONS if isinstance(error, kind)), type(error).__name__)
-    detail = _detail(error)
-    return reason.format(seconds=seconds) + (f": {detail}" if detail else "")
-
-
-def _detail(error: Exception) -> str | None:
-    """What OpenSSL or the operating system says in its own words, such as "Connection refused"."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return getattr(error.certificate_error, "verify_message", None)
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"HTTP {error.status}"
-    if not isinstance(error, aiohttp.ClientConnectorError):
-        return None
-    cause = error.os_error
-    if isinstance(cause, ssl.SSLError):
-        return cause.reason
-    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror
+def _lost(found: NoAnswer, tracking_id: str | None = None, *, sent: bool = True) -> Lost:
+    return Lost(found.why, tracking_id, sent, found.trouble or "unreachable")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msal  # type: ignore[import-untyped]
 
+from sidecar.microsoft.proxies import Proxies
 from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, setback_of, unavailable
 from sidecar.microsoft.sign_in_transport import CALL_SECONDS, Transport
 from sidecar.troubles import CATALOGUE
@@ -67,8 +68,16 @@ class Consent:
 class SignIn:
     """One Azure application at Microsoft's sign-in. Every failure is a SignInFailed."""
 
-    def __init__(self, application: Application, tls: ssl.SSLContext, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        application: Application,
+        tls: ssl.SSLContext,
+        call_seconds: float = CALL_SECONDS,
+        proxies: Proxies | None = None,
+    ) -> None:
+        """`proxies` are those of the environment where none are given."""
         self._application = application
+        self._proxies = proxies
         self._tls = tls
         self._call_seconds = call_seconds
         self._msal: Any = None
@@ -132,7 +141,7 @@ class SignIn:
             raise SignInFailed(_no_client_id())
         arguments: dict[str, Any] = {
             "authority": ours.authority,
-            "http_client": Transport(self._tls, self._call_seconds),
+            "http_client": Transport(self._tls, self._call_seconds, self._proxies),
             "instance_discovery": False,  # Microsoft's own hosts need none, others are the operator's choice
             "token_cache": _NoCache(),
         }

@@ -101,10 +101,12 @@ def setback_of(answer: Mapping[str, object]) -> Setback:
     return Setback(code.remedy, code.trouble, _message(code, error, numbers), code.again_seconds)
 
 
-def unavailable(why: str, again_seconds: float | None = None) -> Setback:
-    """The setback when the sign-in service gave no usable answer; `why` is in our own words."""
-    message = f"{CATALOGUE['sign_in_unavailable'].title}: {why}"
-    return Setback(Remedy.WAIT, "sign_in_unavailable", message, again_seconds)
+def unavailable(why: str, again_seconds: float | None = None, trouble: str = "sign_in_unavailable") -> Setback:
+    """The setback when the sign-in service gave no usable answer; `why` is in our own words.
+
+    It is tried again soon whatever the `trouble`: a network that people mend takes effect without a restart.
+    """
+    return Setback(Remedy.WAIT, trouble, f"{CATALOGUE[trouble].title}: {why}", again_seconds)
 
 
 # --- The tables ------------------------------------------------------------------------------------------------------

@@ -4,17 +4,18 @@ Knows HTTP and nothing of OAuth, but for this: what MSAL could not read never re
 """
 
 import json
+import os
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 
+from sidecar.microsoft.no_answer import of_sign_in
+from sidecar.microsoft.proxies import Proxies
 from sidecar.microsoft.sign_in_errors import LONG_PAUSE_SECONDS, SignInFailed, setback_of, unavailable
 
 CALL_SECONDS = 5.0
@@ -24,8 +25,6 @@ ANSWER_SECONDS = 15.0
 """Limit for a whole answer, however slowly it drips."""
 
 MAX_ANSWER_BYTES = 1024 * 1024
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,14 @@ class Reply:
 class Transport:
     """`http_client` of an MSAL application, for one thread at a time. Raises SignInFailed for every unusable answer."""
 
-    def __init__(self, tls: ssl.SSLContext, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, tls: ssl.SSLContext, call_seconds: float = CALL_SECONDS, proxies: Proxies | None = None) -> None:
+        """`proxies` are those of the environment where none are given."""
+        self._proxies = Proxies.of(os.environ) if proxies is None else proxies
         self._call_seconds = call_seconds
         self._session = requests.Session()
-        self._session.trust_env = False  # no ~/.netrc, no REQUESTS_CA_BUNDLE: proxies alone are taken, in _proxies
+        self._session.trust_env = False  # no ~/.netrc, no REQUESTS_CA_BUNDLE; proxies come from `proxies`
         self._session.adapters.clear()  # no plain http://
-        self._session.mount("https://", _TlsAdapter(tls))
+        self._session.mount("https://", _TlsAdapter(tls, self._proxies))
         self._session.headers["Accept-Encoding"] = "identity"  # no decompression bombs
         self._session.headers["Connection"] = "close"  # an hour later the server has closed it anyway
 
@@ -65,17 +66,20 @@ class Transport:
         self._session.close()
 
     def _call(self, method: str, url: str, **arguments: Any) -> Reply:
+        proxy = self._proxies.of_url(url)
+        named = {} if proxy is None else {"https": proxy.address}
         try:
-            return self._exchange(method, url, **arguments)
+            return self._exchange(method, url, proxies=named, **arguments)
         except requests.RequestException as error:
-            setback = unavailable(_why(error))
+            found = of_sign_in(error, proxied=proxy is not None)
+            setback = unavailable(found.why, trouble=found.trouble or "sign_in_unavailable")
         raise SignInFailed(setback)  # outside of `except`: requests' errors carry the request, and its form, with them
 
     def _exchange(self, method: str, url: str, **arguments: Any) -> Reply:
         until = time.monotonic() + ANSWER_SECONDS
         limits = (self._call_seconds, self._call_seconds)
         with self._session.request(
-            method, url, **arguments, timeout=limits, allow_redirects=False, stream=True, proxies=_proxies(url)
+            method, url, **arguments, timeout=limits, allow_redirects=False, stream=True
         ) as response:
             _refuse_status(response)
             text = _body(response, until)
@@ -86,25 +90,23 @@ class Transport:
 class _TlsAdapter(HTTPAdapter):
     """Verifies with the given context only; requests would add its own bundle of roots to it."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxies: Proxies) -> None:
         self._tls = tls
+        self._proxies = proxies
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._tls)
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._tls)
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._tls, proxy_ssl_context=self._tls)
+
+    def proxy_headers(self, proxy: Any) -> dict[str, str]:
+        """User and password as their bytes are; requests knows Latin-1 only."""
+        return self._proxies.headers
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         conn.cert_reqs = "CERT_REQUIRED"
-
-
-def _proxies(url: str) -> dict[str, str]:
-    """The environment's proxies; none for loopback, where the emulator is."""
-    if urlsplit(url).hostname in _LOOPBACK:
-        return {}
-    return dict(get_environ_proxies(url))
 
 
 def _refuse_status(response: requests.Response) -> None:
@@ -139,18 +141,3 @@ def _refuse_unreadable(status: int, text: str) -> None:
         is_object = False
     if not is_object:
         raise SignInFailed(unavailable(f"it answered HTTP {status} without a JSON object; is something in between?"))
-
-
-def _why(error: requests.RequestException) -> str:
-    """What went wrong, without the address or anything that was sent."""
-    match error:
-        case requests.exceptions.SSLError():
-            return "its certificate is not trusted by this machine; microsoft.ca_bundle adds roots"
-        case requests.exceptions.ProxyError():
-            return "the proxy of this machine's environment does not answer"
-        case requests.Timeout():
-            return "it did not answer in time"
-        case requests.ConnectionError():
-            return "no connection could be made, or it was closed before an answer"
-        case _:
-            return f"the request failed ({type(error).__name__})"

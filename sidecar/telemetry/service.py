@@ -12,7 +12,7 @@ from sidecar.troubles import CATALOGUE
 
 PASSING = frozenset(
     (
-        *("throttled", "unreachable", "sign_in_unavailable", "goal_settling", "row_retried"),
+        *("throttled", "unreachable", "sign_in_unavailable", "name_not_found", "goal_settling", "row_retried"),
         *("low_match_rate", "paused_by_operator"),
     )
 )
@@ -34,6 +34,9 @@ SIGN_IN = frozenset(
     )
 )
 """Troubles that are over once there is a new access token."""
+
+NETWORK = frozenset(("name_not_found", "tls_failed", "proxy_unusable", "proxy_login"))
+"""Troubles on the way to Microsoft, of the sign-in and of uploads alike: over once anything was answered."""
 
 OF_GOALS_AND_ROWS = GOAL_TROUBLES | {
     "auto_tagging_off",
@@ -99,6 +102,19 @@ class ServiceEvents(Recorder):
         for standing in self.board.standing(account=account):
             if standing.code not in OF_GOALS_AND_ROWS:
                 self._clear(standing)
+
+    @harmless
+    def not_reached(self, account: str, code: str, detail: str) -> None:
+        """A request of the account had no answer, by `code`; what kept those before from theirs is found out anew."""
+        for standing in self.board.standing(*(NETWORK | {"unreachable"}) - {code}, account=account):
+            self._clear(standing)
+        self.trouble_raised(code, account=account, detail=detail)
+
+    @harmless
+    def reached(self, account: str) -> None:
+        """Microsoft answered a request of the account, whatever it said: the way there is free."""
+        for standing in self.board.standing(*NETWORK, account=account):
+            self._clear(standing)
 
     def _clear(self, standing: Standing | None) -> None:
         if standing is None:

@@ -91,6 +91,13 @@ def test_trouble_shows_in_the_check_it_belongs_to(code: str, check: str) -> None
     assert unwell(judge(replace(WELL, troubles=(standing(code),)))) == [check]
 
 
+@pytest.mark.parametrize("code", ["name_not_found", "tls_failed", "proxy_unusable", "proxy_login"])
+def test_trouble_on_the_way_belongs_to_whoever_met_it(code: str) -> None:
+    met = standing(code)
+    assert unwell(judge(replace(WELL, troubles=(replace(met, account=None),)))) == ["token"]
+    assert unwell(judge(replace(WELL, troubles=(replace(met, account="main"),)))) == ["delivery"]
+
+
 def test_advice_is_told_and_makes_nothing_unwell() -> None:
     page = judge(replace(WELL, troubles=(standing("low_match_rate", "Sidecar Lead"),)))
     assert (page["status"], unwell(page)) == ("ok", [])

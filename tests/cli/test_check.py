@@ -55,6 +55,32 @@ def test_missing_file_tells_how_to_make_one(verb: str, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+def test_a_proxy_that_cannot_be_used_is_told_at_once(
+    verb: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(USABLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "socks5://user:test-password@proxy.example:1080")
+    shown = sidecar(verb, "--config", str(file))
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith(f"{variable} in the environment cannot be used as proxy: socks5:// is not supported")
+    assert "test-password" not in shown.output
+    assert not (tmp_path / "data").exists(), "nothing was begun"
+
+
+def test_a_proxy_that_nothing_goes_through_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.yaml"
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example:1080")
+    file.write_text("microsoft: {environment: emulator}")
+    assert sidecar("check", "--config", str(file)).exit_code == 0
+    file.write_text(USABLE)
+    monkeypatch.setenv("NO_PROXY", ".microsoft.com,login.microsoftonline.com")
+    assert sidecar("check", "--config", str(file)).exit_code == 0
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
 def test_broken_file_ends_with_2(verb: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("server: [\n")

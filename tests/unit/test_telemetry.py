@@ -299,6 +299,22 @@ async def test_clean_answer_ends_the_troubles_of_its_account_but_not_those_of_go
     ]
 
 
+async def test_on_the_way_to_microsoft_only_the_newest_trouble_stands_and_an_answer_ends_it(told: Told) -> None:
+    telemetry = told.telemetry
+
+    def standing() -> list[tuple[str, str | None]]:
+        return [(one.code, one.account) for one in telemetry.board.standing()]
+
+    telemetry.trouble_raised("proxy_login", detail="the sign-in's own")
+    telemetry.not_reached("main", "name_not_found", "no such name")
+    telemetry.not_reached("other", "name_not_found", "no such name")
+    telemetry.not_reached("main", "unreachable", "no connection")
+    assert standing() == [("proxy_login", None), ("name_not_found", "other"), ("unreachable", "main")]
+    telemetry.not_reached("main", "tls_failed", "not trusted")
+    telemetry.reached("main")
+    assert standing() == [("proxy_login", None), ("name_not_found", "other")]
+
+
 async def test_new_token_ends_the_troubles_of_the_sign_in(told: Told) -> None:
     told.telemetry.trouble_raised("client_secret_expired")
     told.telemetry.trouble_raised("unreachable", account="main")

@@ -1,0 +1,153 @@
+"""Why there was no answer, in plain words, and the trouble that it is: one wording for uploads and the sign-in.
+
+The errors' own texts stay out: some quote addresses, headers, and what was sent.
+"""
+
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import aiohttp
+import requests
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """What went wrong. `trouble` is a key of the catalogue; None where only time, or the network, is to blame."""
+
+    why: str
+    trouble: str | None = None
+
+
+DNS, TLS, PROXY, PROXY_LOGIN = "name_not_found", "tls_failed", "proxy_unusable", "proxy_login"
+
+_NAME = "the name of Microsoft's host was not found (DNS)"
+_PROXY_NAME = "the name of the proxy was not found (DNS)"
+_CERTIFICATE = "the server's certificate is not trusted; see microsoft.ca_bundle"
+_HANDSHAKE = "the TLS handshake failed"
+_PROXY_AWAY = "the proxy cannot be reached"
+_PROXY_REFUSED = "the proxy refused to connect"
+_PROXY_ODD = "the proxy broke off, or does not speak HTTP"
+_PROXY_SLOW = "the proxy made no connection in time"
+
+
+def of_upload(error: Exception, seconds: float, *, begun: bool, proxied: bool) -> NoAnswer:
+    """Why an upload that may take `seconds` has no answer; `begun`: some of it has left, `proxied`: through a proxy.
+
+    https://docs.aiohttp.org/en/stable/client_reference.html#hierarchy-of-exceptions
+    """
+    if not begun and (found := _before_it_left(error, proxied)) is not None:
+        return found
+    reason = next((text for kind, text in _REASONS if isinstance(error, kind)), type(error).__name__)
+    return NoAnswer(reason.format(seconds=seconds))
+
+
+def _before_it_left(error: Exception, proxied: bool) -> NoAnswer | None:
+    match error:
+        case aiohttp.ClientHttpProxyError(status=status):
+            return _refused_by_proxy(status)
+        case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
+            return NoAnswer(_with(_CERTIFICATE, getattr(cause, "verify_message", None)), TLS)
+        case aiohttp.ClientSSLError(os_error=cause):
+            return NoAnswer(_with(_HANDSHAKE, _words(cause)), TLS)
+        case aiohttp.ClientConnectorDNSError(os_error=cause):
+            return NoAnswer(_with(_PROXY_NAME if proxied else _NAME, _words(cause)), PROXY if proxied else DNS)
+        case aiohttp.ClientConnectorError(os_error=cause):
+            return NoAnswer(
+                _with(_PROXY_AWAY if proxied else "no connection", _words(cause)), PROXY if proxied else None
+            )
+        case TimeoutError():
+            return NoAnswer(_PROXY_SLOW if proxied else "no connection in time", PROXY if proxied else None)
+        case aiohttp.InvalidURL():
+            return NoAnswer("Microsoft's address cannot be used; see microsoft.endpoints")
+        case aiohttp.ClientError() | OSError() if proxied:
+            return NoAnswer(_PROXY_ODD, PROXY)
+        case aiohttp.ClientError() | OSError():
+            return None
+        case _:
+            return NoAnswer(f"the request could not be written ({type(error).__name__})", "loop_failed")
+
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "no answer within {seconds:g} s"),
+    (aiohttp.ClientPayloadError, "the answer broke off or could not be unpacked"),
+    (aiohttp.ClientResponseError, "the answer is not HTTP"),
+    (aiohttp.ClientConnectionError, "the connection was closed before the answer"),
+    (OSError, "the connection was closed before the answer"),
+)
+"""Once some of it has left. The first that fits."""
+
+
+def of_sign_in(error: requests.RequestException, *, proxied: bool) -> NoAnswer:
+    """Why the sign-in service gave no answer; `proxied`: it was asked through a proxy.
+
+    What requests raises wraps what urllib3 and the system raised.
+    """
+    causes = list(_causes(error))
+    statuses = (re.search(r"Tunnel connection failed: (\d{3})", str(cause)) for cause in causes)
+    if (status := next(filter(None, statuses), None)) is not None:
+        return _refused_by_proxy(int(status[1]))
+    found = next((found for cause in causes if (found := _of_system(cause, proxied)) is not None), None)
+    return found or _of_requests(error, proxied)
+
+
+def _of_system(cause: BaseException, proxied: bool) -> NoAnswer | None:
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return NoAnswer(_with(_CERTIFICATE, cause.verify_message), TLS)
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():  # closed, perhaps long after the handshake
+            return None
+        case ssl.SSLError():
+            return NoAnswer(_with(_HANDSHAKE, _words(cause)), TLS)
+        case socket.gaierror():
+            return NoAnswer(_with(_PROXY_NAME if proxied else _NAME, _words(cause)), PROXY if proxied else DNS)
+        case _:
+            return None
+
+
+def _of_requests(error: requests.RequestException, proxied: bool) -> NoAnswer:
+    """The kinds that say enough by themselves."""
+    match error:
+        case requests.ConnectTimeout() if proxied:
+            return NoAnswer(_PROXY_SLOW, PROXY)
+        case requests.exceptions.ProxyError():
+            return NoAnswer(_PROXY_AWAY, PROXY)
+        case requests.Timeout():
+            return NoAnswer("it did not answer in time")
+        case requests.ConnectionError() if proxied:  # on which side of the proxy, nobody says
+            return NoAnswer("the connection through the proxy broke off before an answer", PROXY)
+        case requests.ConnectionError():
+            return NoAnswer("no connection could be made, or it was closed before an answer")
+        case _:
+            return NoAnswer(f"the request failed ({type(error).__name__})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it came from, each once."""
+    left: list[object] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            left += [*one.args, getattr(one, "reason", None), getattr(one, "original_error", None), one.__cause__]
+            left.append(one.__context__)
+
+
+def _refused_by_proxy(status: int) -> NoAnswer:
+    return NoAnswer(f"{_PROXY_REFUSED}: HTTP {status}", PROXY_LOGIN if status == 407 else PROXY)
+
+
+def _with(reason: str, detail: str | None) -> str:
+    return f"{reason}: {detail}" if detail else reason
+
+
+def _words(cause: OSError) -> str | None:
+    """What OpenSSL or the operating system says in its own words, such as "Connection refused"."""
+    if isinstance(cause, ssl.SSLError):
+        return cause.reason
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror
