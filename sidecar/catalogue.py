@@ -34,7 +34,7 @@ from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.pace import THROTTLE_MILLIS
 from sidecar.gates import Gates, GoalHold
 from sidecar.goal_watch import told
-from sidecar.ports import GoalPlatform, Goals, NotConnected, Outbox, StorageUnavailable
+from sidecar.ports import GoalPlatform, Goals, NotConnected, Outbox, StorageUnavailable, Waiting
 from sidecar.telemetry import Standing, Telemetry
 
 RETRY_MILLIS = 60_000
@@ -144,6 +144,8 @@ class GoalCatalogue:
     _catalogues: dict[str, Catalogue] = field(default_factory=dict)
     _states: defaultdict[str, _Account] = field(default_factory=lambda: defaultdict(_Account))
     _expected: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
+    _waiting: defaultdict[str, Mapping[str, Waiting]] = field(default_factory=lambda: defaultdict(dict))
+    """By account and goal, what waits that keeps its goal: also goals that no event is for any more."""
 
     # --- The loop ----------------------------------------------------------------------------------------------------
 
@@ -204,6 +206,7 @@ class GoalCatalogue:
     async def _turn(self, account: str, state: _Account) -> None:
         if account not in self.accounts():
             return
+        self._waiting[account] = await self.outbox.waiting_by_goal(account)
         if not self._is_due(state) or isinstance(await self.read(account), Failure):
             await self._tell(account, self._judge(account))
 
@@ -343,8 +346,9 @@ class GoalCatalogue:
         return catalogue if catalogue and catalogue.identity == self.platform.identity(account) else None
 
     def _mapped(self, account: str) -> dict[str, Mapped]:
-        """How each goal that any event is mapped to stands in the account."""
-        rules = goal_rules(self.every(account)) | goal_rules(self.events(account))
+        """How each goal that any event is mapped to, or that waiting rows keep, stands in the account."""
+        kept = {goal: GoalRule(name=goal) for goal in self._waiting[account]}
+        rules = kept | goal_rules(self.every(account)) | goal_rules(self.events(account))
         return {goal: self._look_up(account, rule) for goal, rule in rules.items()}
 
     def _look_up(self, account: str, rule: GoalRule) -> Mapped:
@@ -397,11 +401,17 @@ class GoalCatalogue:
         events = {event for event, rule in self.every(account).items() if rule.name == goal}
         lanes = [lane for lane in self.outbox.lanes if lane.account == account and lane.event in events]
         waiting = await self.outbox.waiting(lanes)
+        if not waiting.rows:
+            waiting = self._waiting[account].get(goal, waiting)
         if not (is_meant or waiting.rows):
             return None
         return "; ".join(part for part in (_hint(one), told(waiting)) if part)
 
     # --- What others ask ---------------------------------------------------------------------------------------------
+
+    def drops(self, account: str, goal: str) -> bool:
+        """Whether Microsoft would drop rows of that goal without a word, whether any event is for it or not."""
+        return self._look_up(account, GoalRule(name=goal)).holds is not None
 
     def traits(self, account: str, goal: str) -> GoalTraits:
         """What is known of a goal that conversions of the account are for."""

@@ -93,6 +93,8 @@ class Courier:
     now: Callable[[], UnixMillis]
     rules: Callable[[], DeliveryRules]
     goals: Callable[[], Mapping[str, str]]
+    drops: Callable[[str], bool]
+    """Whether Microsoft would drop rows of that goal without a word, also where no event is for it any more."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
@@ -151,18 +153,29 @@ class Courier:
 
     async def _may_go_again(self, rules: DeliveryRules) -> bool:
         window = self.settler.window(self.account, rules.max_in_flight)
-        takes = self._traffic.takes_resend(window, _monotonic())
-        return takes and await self.outbox.has_open(self.account, self.now(), self._held())
+        if not self._traffic.takes_resend(window, _monotonic()):
+            return False
+        held = self._dropping(await self._goals_of_batches())
+        return await self.outbox.has_open(self.account, self.now(), held)
 
-    def _held(self) -> Collection[str]:
-        """Goals that would drop even what goes again."""
-        return self.gates.held_goals(self.account, self.now())
+    async def _goals_of_batches(self) -> Collection[str]:
+        """What open batches are for, once those rows left them that follow the mapping of now."""
+        goals = self.goals()
+        found = await self.outbox.open_batches(self.account, goals)
+        if found.has_astray:
+            await self.outbox.release_astray(self.account, goals, self.now())
+        return found.goals
+
+    def _dropping(self, goals: Collection[str]) -> Collection[str]:
+        """Those of the goals that would drop what is sent for them."""
+        return [goal for goal in goals if goal and self.drops(goal)]
 
     async def _claim_again(self, rules: DeliveryRules) -> Claim | None:
         if not await self._may_go_again(rules):
             return None
         await self._end_too_old()
-        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules), self._held())
+        held = self._dropping(await self._goals_of_batches())
+        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules), held)
         if claim is None:
             self._traffic.expects_nothing()
         return claim
@@ -228,11 +241,20 @@ class Courier:
 
     async def _due_now(self, lanes: Sequence[Lane], limit: int) -> list[Entry]:
         now = self.now()
-        entries = await self.outbox.due(lanes, now, limit)
+        entries = await self._due_beside_held(lanes, now, limit)
         if any(too_old(entry.time, now) for entry in entries):
             await self._end_too_old()
-            entries = await self.outbox.due(lanes, now, limit)
+            entries = await self._due_beside_held(lanes, now, limit)
         return entries
+
+    async def _due_beside_held(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
+        """Due rows but those that keep a goal which would drop them; which goals rows keep is found by reading some."""
+        held: set[str] = set()
+        while True:
+            entries = await self.outbox.due(lanes, now, limit, held)
+            if not (dropping := self._dropping({entry.goal for entry in entries if entry.goal is not None})):
+                return entries
+            held.update(dropping)
 
     async def _end_too_old(self) -> None:
         while ended := await self.outbox.expire(self.now(), EXPIRE_ROWS):

@@ -170,10 +170,6 @@ class Gates:
             self.changed()
         return opened and (account, goal) not in self._holds
 
-    def held_goals(self, account: str, now: UnixMillis) -> list[str]:
-        """The account's goals that the catalogue holds now."""
-        return [goal for (of, goal) in self._holds if of == account and self.goal(of, goal, now) is GoalGate.CLOSED]
-
     def throttled_until(self, account: str, now: UnixMillis) -> UnixMillis | None:
         """Until when Microsoft told the account to wait, whatever else closes it; None when it did not."""
         closure = self._accounts.get(account)

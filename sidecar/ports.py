@@ -182,6 +182,17 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBatches:
+    """The goals of an account's open batches; an empty batch has the goal "".
+
+    `has_astray` says that some row in them was refused each time, and that its event is for another goal by now.
+    """
+
+    goals: frozenset[str]
+    has_astray: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Which rows a list wants; every field narrows it."""
 
@@ -261,8 +272,8 @@ class Outbox(Protocol):
     async def adjustments(self, seq: int) -> Sequence[Record]:
         """Every adjustment of the conversion with that number, oldest first."""
 
-    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
-        """Up to `limit` entries that may be claimed, each lane getting its share."""
+    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = ()) -> list[Entry]:
+        """Up to `limit` entries that may be claimed, each lane getting its share; none that keeps a goal in `held`."""
 
     async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
         """Write down which due entries wait or end for want of a click; the state of each that was moved, by seq.
@@ -290,6 +301,18 @@ class Outbox(Protocol):
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
         """Until when Microsoft told accounts to wait, as it was noted by itself or with their open batches."""
+
+    async def open_batches(self, account: str, goals: Mapping[str, str]) -> OpenBatches:
+        """What the account's batches without an answer are for; `goals` is the goal of each event now."""
+
+    async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis) -> int:
+        """Let rows of open batches go that were refused each time and are not for that goal any more; how many.
+
+        They are due again as if they had never been claimed.
+        """
+
+    async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
+        """By goal the account's rows that keep it: those of its open batches, and those that wait by themselves."""
 
     async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = ()) -> bool:
         """Whether a batch of the account, of none of the goals in `held`, waits to be claimed again."""

@@ -208,6 +208,7 @@ def _flusher(
             clock.now,
             settings.delivery,
             lambda: settings.goals(account),
+            lambda goal: catalogue.drops(account, goal),
         )
 
     return Flusher(courier, DELIVERY_GRACE_SECONDS)

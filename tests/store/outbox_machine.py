@@ -87,6 +87,9 @@ ANSWERS = st.lists(st.sampled_from(STEPS), min_size=1, max_size=4)
 WAITS = st.sampled_from([0, SECOND, 30 * SECOND, MINUTE, HOUR])
 ACCOUNTS = st.sampled_from(["main", "main", "main", "other"])
 KINDS = st.sampled_from([Kind.CONVERSION, Kind.CONVERSION, Kind.ADJUSTMENT])
+MAPPINGS = st.sampled_from(
+    [GOALS, {**GOALS, "purchase": GOALS["lead"]}, {**GOALS, "lead": "Newsletter"}, {"purchase": GOALS["purchase"]}, {}]
+)
 HELD = st.sampled_from([(), (), (), (GOALS["purchase"],), (GOALS["lead"],)])
 CHOICES = st.sampled_from(["send", "send", "send", "bare", "await", "settle", "no_click", "outside"])
 CALM = 4
@@ -408,6 +411,24 @@ class OutboxMachine(RuleBasedStateMachine):
             assert taken.root_poisoned in (0, self.model.poisoned.get(taken.root, 0))
             assert taken.root_rows in (self.model.sizes[taken.root], len(taken.entries))
 
+    @precondition(lambda self: self.model.batches)
+    @rule(account=ACCOUNTS, goals=MAPPINGS)
+    def mapping_changes(self, account: str, goals: Mapping[str, str]) -> None:
+        """What was refused each time leaves its batch where its event is for another goal now."""
+        open_ = self.run(self.outbox.open_batches(account, goals))
+        astray = len(self.model.astray(account, goals))
+        assert (set(open_.goals), open_.has_astray) == (self.model.open_goals(account), bool(astray))
+        assert self.run(self.outbox.release_astray(account, goals, self.at)) == astray
+        assert self.model.release_astray(account, goals, self.now) == astray
+        assert not self.run(self.outbox.open_batches(account, goals)).has_astray
+
+    @rule(account=ACCOUNTS, kind=KINDS, held=HELD)
+    def look_beside_held_goals(self, account: str, kind: Kind, held: Sequence[str]) -> None:
+        lanes = [lane for lane in self.outbox.lanes if lane.account == account and lane.kind is kind]
+        found = self.run(self.outbox.due(lanes, self.at, ALL, held))
+        may = [row.seq for row in self.model.due(account, kind, self.now) if row.goal not in held]
+        assert sorted(entry.seq for entry in found) == sorted(may)
+
     def _next_open(self, account: str, held: Sequence[str]) -> int | None:
         """The batch that goes again: the first that has rows left once what waited for them was carried out."""
         while may := self.model.open(account, self.now, held):
@@ -636,6 +657,13 @@ class OutboxMachine(RuleBasedStateMachine):
     def both_know_what_waits(self) -> None:
         assert self.run(self.outbox.backlog()) == self.model.backlog()
         assert dict(self.run(self.outbox.throttled(self.at))) == self.model.throttled(self.now)
+
+    @invariant()
+    def both_know_which_goals_are_kept(self) -> None:
+        for account in ("main", "other"):
+            found = self.run(self.outbox.waiting_by_goal(account))
+            shown_ = {goal: (one.rows, one.first_time) for goal, one in found.items()}
+            assert shown_ == self.model.waiting_by_goal(account)
 
     @invariant()
     def both_know_the_seconds_that_are_used(self) -> None:

@@ -272,6 +272,45 @@ class Model:
         ]
         return sorted(may, key=lambda number: (self.batches[number].due_at, number))
 
+    def astray(self, account: str, goals: Mapping[str, str]) -> list[Row]:
+        """Rows of open batches that were refused each time and are not for that goal any more."""
+        return [
+            row
+            for number, batch in self.batches.items()
+            if batch.account == account and not batch.leased
+            for row in (self.rows[seq] for seq in self.in_batch(number))
+            if not row.maybe_sent and (row.original or 0) <= 0 and goals.get(row.event) != row.goal
+        ]
+
+    def open_goals(self, account: str) -> set[str]:
+        """What open batches are for; an empty one is for nothing."""
+        numbers = [number for number, batch in self.batches.items() if batch.account == account]
+        return {
+            goal for number in numbers for goal in {self.rows[seq].goal or "" for seq in self.in_batch(number)} or {""}
+        }
+
+    def release_astray(self, account: str, goals: Mapping[str, str], now: int) -> int:
+        """They leave their batches, as if they had never been claimed; what Microsoft asked to wait for stays."""
+        rows = self.astray(account, goals)
+        for row in rows:
+            row.claimed, row.due_at, row.refusals = False, now, 0
+            row.thaw()
+        for number in {row.batch or 0 for row in rows}:
+            if not self.in_batch(number):
+                batch = self.batches.pop(number)
+                if batch.answer == "refused: throttled" and batch.due_at > now:
+                    self.waits[account] = max(batch.due_at, self.waits.get(account, 0))
+        if rows:
+            self.settled(rows, now)
+        return len(rows)
+
+    def waiting_by_goal(self, account: str) -> dict[str, tuple[int, int]]:
+        """By goal, how many waiting rows keep it, and the earliest time among them."""
+        rows = [row for row in self.rows.values() if row.account == account and row.state is State.PENDING and row.goal]
+        goals = {row.goal or "" for row in rows}
+        times = {goal: [row.time for row in rows if row.goal == goal] for goal in goals}
+        return {goal: (len(found), min(found)) for goal, found in times.items()}
+
     def retake(self, claim: Claim, until: int, now: int) -> None:
         """An open batch goes again."""
         batch = self.batches[claim.batch_id]

@@ -11,6 +11,7 @@ from sidecar.store.sqlite import (
     clicks,
     counting,
     delivery,
+    fixed,
     goals,
     intake,
     outbox,
@@ -25,7 +26,21 @@ from sidecar.store.sqlite import (
 from sidecar.store.sqlite.many import Many
 
 MODULES = (
-    *(adjusting, clicks, counting, delivery, goals, intake, outbox, pauses, pruning, reading, releasing, replaying),
+    *(
+        adjusting,
+        clicks,
+        counting,
+        delivery,
+        fixed,
+        goals,
+        intake,
+        outbox,
+        pauses,
+        pruning,
+        reading,
+        releasing,
+        replaying,
+    ),
     *(secrets, tracing),
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -58,6 +73,8 @@ LIST_OF_VALUES = re.compile(r"(MATERIALIZE|CO-ROUTINE) wanted|SCAN \d+ CONSTANT 
 SORTS_A_FEW = {
     # The rows of one order id, over all accounts and events.
     "reading.BY_KEYS",
+    # The open batches of an account.
+    "fixed.IN_BATCHES",
 }
 
 

@@ -174,6 +174,7 @@ CHANGES = {
     "entries_batch": "UPDATE entries SET claimed = 1, batch_id = 7 WHERE seq = 2345",
     "entries_due": "UPDATE entries SET due_at = due_at + 1 WHERE seq = 2345",
     "entries_ended": "UPDATE entries SET state = 'dead' WHERE seq = 2345",
+    "entries_fixed": "UPDATE entries SET goal = 'Sidecar Purchase' WHERE seq = 2345",
     "entries_identity": "UPDATE entries SET identity = 7, sent_time = time WHERE seq = 2345",
     "entries_key": "UPDATE entries SET key_hash = 7 WHERE seq = 2345",
     "entries_original": "UPDATE entries SET original = 1 WHERE seq = 2345",

@@ -21,6 +21,7 @@ from sidecar.ports import (
     Counts,
     Moved,
     Note,
+    OpenBatches,
     Page,
     PutResult,
     Query,
@@ -30,7 +31,7 @@ from sidecar.ports import (
     Unmoved,
     Waiting,
 )
-from sidecar.store.sqlite import adjusting, clicks, delivery, pruning, reading, replaying
+from sidecar.store.sqlite import adjusting, clicks, delivery, fixed, pruning, reading, replaying
 from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
@@ -167,8 +168,8 @@ class SqliteOutbox:
     async def adjustments(self, seq: int) -> Sequence[Record]:
         return await self.reader.call(lambda db: reading.adjustments(db, seq))
 
-    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
-        return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit))
+    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = ()) -> list[Entry]:
+        return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit, held))
 
     async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
         return await self.committer.write(lambda db: clicks.set_aside(db, asides, now))
@@ -191,6 +192,17 @@ class SqliteOutbox:
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
         return await self.due_reader.call(lambda db: reading.throttled(db, now))
+
+    async def open_batches(self, account: str, goals: Mapping[str, str]) -> OpenBatches:
+        return await self.due_reader.call(lambda db: fixed.open_batches(db, account, self.lanes, goals))
+
+    async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis) -> int:
+        return await self.committer.write(
+            lambda db: fixed.release_astray(db, account, self.lanes, goals, now, self._settle_millis)
+        )
+
+    async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
+        return await self.reader.call(lambda db: fixed.waiting_by_goal(db, account, self.lanes))
 
     async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = ()) -> bool:
         return await self.due_reader.call(lambda db: delivery.open_batch(db, account, now, held)) is not None

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -25,6 +25,13 @@ RETRIED_SHARE = 10
 DUE = f"""
     SELECT {ENTRY_COLUMNS} FROM entries
     WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ? AND due_at <= ?
+    ORDER BY due_at, seq LIMIT ?"""  # noqa: S608 - constants only
+
+# The same where rows that keep some goals must wait.
+DUE_BESIDE = f"""
+    SELECT {ENTRY_COLUMNS} FROM entries
+    WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ? AND due_at <= ?
+        AND (goal IS NULL OR goal NOT IN (SELECT value FROM json_each(?)))
     ORDER BY due_at, seq LIMIT ?"""  # noqa: S608 - constants only
 
 # Since when the oldest batch of an account that has no answer yet is on its way.
@@ -113,37 +120,48 @@ BELOW_ENDED = """
 _FEW = frozenset((State.DEAD, State.SKIPPED, State.CANCELED))
 
 
-def due(db: sqlite3.Connection, lanes: Sequence[Lane], now: UnixMillis, limit: int) -> list[Entry]:
+def due(
+    db: sqlite3.Connection, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = ()
+) -> list[Entry]:
     """Up to `limit` entries that may be claimed, of each lane its share; the retried ones fill a tenth at most.
 
-    Where there is no tenth of a place, one retried entry takes its turn among the others.
+    Where there is no tenth of a place, one retried entry takes its turn among the others. Rows that keep a goal in
+    `held` are left alone.
     """
     if not lanes or limit < 1:
         return []
-    fresh = _shared_out(db, lanes, 0, now, limit)
-    retried = _shared_out(db, lanes, 1, now, max(1, limit // RETRIED_SHARE))
+    fresh = _shared_out(db, lanes, 0, now, limit, held)
+    retried = _shared_out(db, lanes, 1, now, max(1, limit // RETRIED_SHARE), held)
     if limit < RETRIED_SHARE:
         return sorted((*fresh, *retried[:1]), key=lambda entry: entry.due_at)[:limit]
     reserved = min(len(retried), limit // RETRIED_SHARE)
     return (fresh[: limit - reserved] + retried)[:limit]
 
 
-def _shared_out(db: sqlite3.Connection, lanes: Sequence[Lane], again: int, now: UnixMillis, limit: int) -> list[Entry]:
+def _shared_out(
+    db: sqlite3.Connection, lanes: Sequence[Lane], again: int, now: UnixMillis, limit: int, held: Collection[str]
+) -> list[Entry]:
     """Up to `limit` due entries, the lanes in turn; what some lanes leave free others may fill."""
     share = -(-limit // len(lanes))
-    found = [_due_in_lane(db, lane, again, now, share) for lane in lanes]
+    found = [_due_in_lane(db, lane, again, now, share, held) for lane in lanes]
     free = limit - sum(map(len, found))
     for place, lane in enumerate(lanes):
         if free > 0 and len(found[place]) == share:
-            found[place] = _due_in_lane(db, lane, again, now, share + free)
+            found[place] = _due_in_lane(db, lane, again, now, share + free, held)
             free -= len(found[place]) - share
     found.sort(key=lambda entries: entries[0].received_at if entries else 0)
     in_turn = chain.from_iterable(zip_longest(*found))
     return [entry for entry in in_turn if entry is not None][:limit]
 
 
-def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, now: UnixMillis, limit: int) -> list[Entry]:
-    return [entry_of(row, lane) for row in db.execute(DUE, (lane.id, again, now, limit))]
+def _due_in_lane(
+    db: sqlite3.Connection, lane: Lane, again: int, now: UnixMillis, limit: int, held: Collection[str]
+) -> list[Entry]:
+    if held:
+        rows = db.execute(DUE_BESIDE, (lane.id, again, now, json.dumps(list(held)), limit))
+    else:
+        rows = db.execute(DUE, (lane.id, again, now, limit))
+    return [entry_of(row, lane) for row in rows]
 
 
 def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:

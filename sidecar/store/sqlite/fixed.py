@@ -1,0 +1,125 @@
+"""Rows whose goal is fixed: in open batches, and of those that wait by themselves. Which goals, and who may be let go.
+
+A row that was definitely refused each time follows the mapping again; one that may have been sent keeps its goal.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from sidecar.core.answer import Verdict
+from sidecar.core.entry import Lane
+from sidecar.core.instant import UnixMillis
+from sidecar.ports import OpenBatches, Waiting, refusal
+from sidecar.store.sqlite import releasing
+
+COUNTED_ROWS = 10_000
+"""Where counting what waits for a goal is given up."""
+
+# The goals of an account's open batches: a batch has rows of one goal, and an empty one has none.
+OPEN_GOALS = """
+    SELECT (SELECT goal FROM entries WHERE batch_id = batches.id AND claimed = 1 LIMIT 1) FROM batches
+    WHERE settled_at IS NULL AND account = ?"""
+
+_ASTRAY = """
+    FROM batches b JOIN entries e ON e.batch_id = b.id AND e.claimed = 1
+    WHERE b.settled_at IS NULL AND b.account = :account AND b.leased = 0
+        AND e.maybe_sent = 0 AND coalesce(e.original, 0) <= 0
+        AND (e.lane, e.goal) NOT IN (SELECT value ->> 0, value ->> 1 FROM json_each(:mapped))"""
+
+# Rows of open batches that were refused each time, and whose event is for another goal by now, or for none.
+IS_ASTRAY = f"SELECT EXISTS (SELECT 1 {_ASTRAY})"
+ASTRAY = f"SELECT e.seq, e.batch_id, coalesce(e.original, e.seq) {_ASTRAY}"
+
+# Nothing of them is at Microsoft. How often they stood alone in a refused request says nothing of another goal.
+RELEASE = """
+    UPDATE entries
+    SET claimed = 0, due_at = ?, refusals = 0, goal = NULL, sent_time = NULL, identity = NULL, click = NULL,
+        clicked_at = NULL
+    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending' AND claimed = 1"""
+
+RESIZE = """
+    UPDATE batches SET rows = (SELECT count(*) FROM entries WHERE batch_id = batches.id AND claimed = 1)
+    WHERE id IN (SELECT value FROM json_each(?))"""
+CLOSE_EMPTY = """
+    UPDATE batches SET settled_at = ?
+    WHERE id IN (SELECT value FROM json_each(?)) AND rows = 0 RETURNING account, answer, due_at"""
+
+# Microsoft's "wait" that an open batch has noted outlives the batch.
+KEEP_WAIT = """
+    INSERT INTO facts VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    WHERE CAST(facts.value AS INTEGER) < CAST(excluded.value AS INTEGER)"""
+
+# The goals that waiting rows of a lane keep, one after another.
+NEXT_GOAL = """
+    SELECT min(goal) FROM entries
+    WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = ? AND goal > ?"""
+
+WAITING_FOR = """
+    SELECT count(*), min(time) FROM (
+        SELECT time FROM entries
+        WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = ? AND goal = ? LIMIT ?)"""
+
+IN_BATCHES = """
+    SELECT e.goal, count(*), min(e.time) FROM batches b JOIN entries e ON e.batch_id = b.id AND e.claimed = 1
+    WHERE b.settled_at IS NULL AND b.account = ? GROUP BY b.id"""
+
+
+def open_batches(db: sqlite3.Connection, account: str, lanes: Iterable[Lane], goals: Mapping[str, str]) -> OpenBatches:
+    """What an account's open batches are for; `goals` is the goal of each event now."""
+    found = frozenset(row[0] or "" for row in db.execute(OPEN_GOALS, (account,)))
+    given = _given(account, lanes, goals)
+    return OpenBatches(found, bool(found) and bool(db.execute(IS_ASTRAY, given).fetchone()[0]))
+
+
+def release_astray(
+    db: sqlite3.Connection,
+    account: str,
+    lanes: Iterable[Lane],
+    goals: Mapping[str, str],
+    now: UnixMillis,
+    settle_millis: int,
+) -> int:
+    """Let those rows of open batches go that were refused each time and are mapped elsewhere by now; how many."""
+    rows = db.execute(ASTRAY, _given(account, lanes, goals)).fetchall()
+    if rows:
+        db.execute(RELEASE, (now, json.dumps([row[0] for row in rows])))
+        _close_empty(db, sorted({row[1] for row in rows}), now)
+        releasing.after_seqs(db, [row[2] for row in rows], now, settle_millis)
+    return len(rows)
+
+
+def _given(account: str, lanes: Iterable[Lane], goals: Mapping[str, str]) -> dict[str, str]:
+    mapped = [(lane.id, goals[lane.event]) for lane in lanes if lane.account == account and lane.event in goals]
+    return {"account": account, "mapped": json.dumps(mapped)}
+
+
+def _close_empty(db: sqlite3.Connection, batches: Sequence[int], now: UnixMillis) -> None:
+    ids = json.dumps(batches)
+    db.execute(RESIZE, (ids,))
+    for account, answer, due_at in db.execute(CLOSE_EMPTY, (now, ids)).fetchall():
+        if answer == refusal(Verdict.THROTTLED) and due_at > now:
+            db.execute(KEEP_WAIT, (f"waits:{account}", str(due_at)))
+
+
+def waiting_by_goal(db: sqlite3.Connection, account: str, lanes: Iterable[Lane]) -> dict[str, Waiting]:
+    """By goal, the rows of an account that keep it: those of its open batches, and those that wait by themselves."""
+    found: dict[str, Waiting] = {}
+    for goal, rows, time in db.execute(IN_BATCHES, (account,)):
+        found[goal] = _sum(found.get(goal), Waiting(rows, False, time))
+    for lane in lanes:
+        if lane.account != account:
+            continue
+        goal = ""
+        while (goal := db.execute(NEXT_GOAL, (lane.id, goal)).fetchone()[0]) is not None:
+            rows, time = db.execute(WAITING_FOR, (lane.id, goal, COUNTED_ROWS)).fetchone()
+            found[goal] = _sum(found.get(goal), Waiting(rows, rows == COUNTED_ROWS, time))
+    return found
+
+
+def _sum(one: Waiting | None, other: Waiting) -> Waiting:
+    if one is None:
+        return other
+    times = [time for time in (one.first_time, other.first_time) if time is not None]
+    return Waiting(one.rows + other.rows, one.more or other.more, min(times, default=None))
