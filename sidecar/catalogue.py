@@ -62,11 +62,13 @@ class CatalogueRules:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why Microsoft could not be asked: a trouble of the catalogue of troubles, and what was said."""
+    """Why Microsoft could not be asked, or what it refused: a code of the catalogue of troubles, and a detail."""
 
     trouble: str
     detail: str
     tracking_id: str | None = None
+    error: str | None = None
+    """Microsoft's symbol, where it refused: then nothing was done, for certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +329,8 @@ class GoalCatalogue:
             await self._throttle(account, answer)
         fault = answer.faults[0]
         trouble = "request_malformed" if answer.verdict is Verdict.POISON else answer.trouble
-        return Failure(trouble, self.telemetry.cleaned(fault.message or fault.error), answer.tracking_id)
+        error = None if answer.maybe_applied else self.telemetry.cleaned(fault.error)
+        return Failure(trouble, self.telemetry.cleaned(fault.message or fault.error), answer.tracking_id, error)
 
     async def _throttle(self, account: str, answer: Refused) -> None:
         now = self.now()
@@ -468,12 +471,14 @@ class GoalCatalogue:
 
     async def _create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Failure]:
         try:
-            answer = await self.platform.create(account, new)
+            answers = await self.platform.create(account, new)
         except NotConnected as error:
             return [Failure(error.code, str(error))] * len(new)
-        if isinstance(answer, Refused | Lost):
-            return [await self._failure(account, answer)] * len(new)
-        return answer
+        failures: dict[int, Failure] = {}
+        for answer in answers:
+            if isinstance(answer, Refused | Lost) and id(answer) not in failures:  # one may stand for many goals
+                failures[id(answer)] = await self._failure(account, answer)
+        return [failures[id(each)] if isinstance(each, Refused | Lost) else each for each in answers]
 
 
 async def _sleep(state: _Account, seconds: float) -> None:

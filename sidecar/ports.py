@@ -532,8 +532,9 @@ class GoalPlatform(Protocol):
     async def auto_tagging(self, account: str) -> bool | Refused | Lost | None:
         """Whether click ids are added to landing addresses; None where nobody says."""
 
-    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | Refused | Lost:
-        """Create these goals: what became of each, in order. They cannot be deleted."""
+    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
+        """Create these goals: what became of each, in order; one that is refused stops no other. They cannot be
+        deleted."""
 
     def sharing(self, account: str) -> Sequence[str]:
         """As `Platform.sharing`."""

@@ -221,8 +221,9 @@ def _made(made: Made, settle_millis: int) -> Json:
     elif isinstance(answer, Created):
         outcome, told["message"] = "created", "Microsoft does not list it yet."
     elif isinstance(answer, Failure):
-        outcome, trouble = "unknown", CATALOGUE.get(answer.trouble)
-        told = {"error": answer.trouble, "message": answer.detail, "fix": trouble.solution if trouble else None}
+        outcome, trouble = "refused" if answer.error else "unknown", CATALOGUE.get(answer.trouble)
+        fix = trouble.solution if trouble else None
+        told = {"error": answer.error or answer.trouble, "message": answer.detail, "fix": fix}
     else:
         outcome, told = "refused", _refused(answer)
     created_id = answer.id if isinstance(answer, Created) else None

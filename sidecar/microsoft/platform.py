@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.entry import Entry
-from sidecar.core.goal import Creation, Goal, NewGoal
+from sidecar.core.goal import Creation, Goal, NewGoal, NotCreated
 from sidecar.microsoft import goals, properties
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.pacer import Pacer
@@ -56,15 +56,34 @@ class MicrosoftAdvertising:
     async def auto_tagging(self, account: str) -> bool | Refused | Lost | None:
         return await self._asked(account, properties.QUERY, properties.encode_query(), properties.decode_auto_tagging)
 
-    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | Refused | Lost:
-        made: list[Creation] = []
+    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
+        made: list[Creation | Refused | Lost] = []
         for start in range(0, len(new), goals.MAX_GOALS):
-            part = new[start : start + goals.MAX_GOALS]
-            answer = await self._create(account, part)
-            if isinstance(answer, Refused | Lost):
-                return answer
-            made += answer
+            made += await self._create_part(account, new[start : start + goals.MAX_GOALS])
         return made
+
+    async def _create_part(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
+        """With one request; where a goal that Microsoft cannot read makes it refuse all of them, each with its own.
+
+        A name is taken once, so a repeat makes no second goal.
+        """
+        answer = await self._create(account, new)
+        if not isinstance(answer, Refused | Lost):
+            return answer
+        if isinstance(answer, Lost) or answer.verdict is not Verdict.POISON:
+            return [answer] * len(new)
+        if len(new) == 1:
+            return [NotCreated(answer.faults[0])]
+        return await self._create_each(account, new)
+
+    async def _create_each(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
+        """One after another, until something happens that concerns all that are left."""
+        made: list[Creation | Refused | Lost] = []
+        for goal in new:
+            made += await self._create_part(account, [goal])
+            if isinstance(made[-1], Refused | Lost):
+                break
+        return [*made, *made[-1:] * (len(new) - len(made))]
 
     async def _create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | Refused | Lost:
         size = len(new)

@@ -468,7 +468,7 @@ async def test_goals_that_cannot_be_read_or_created_are_answered_as_described(co
         Rule.model_validate({"match": {"operation": "ConversionGoals"}, "action": {"type": "fault", "code": 106}})
     )
     applied = await asked(connected, POST, "/v1/goals/apply", {})
-    assert [(made["outcome"], made["error"]) for made in applied["goals"]] == [("unknown", "not_authorized")] * 2
+    assert [(made["outcome"], made["error"]) for made in applied["goals"]] == [("refused", "UserIsNotAuthorized")] * 2
     query = {"match": {"operation": "ConversionGoals/QueryByIds"}, "times": None}
     script.add(Rule.model_validate({**query, "action": {"type": "fault", "code": 106}}))
     for method, path in ((POST, "/v1/goals/plan"), (POST, "/v1/goals/apply"), (GET, "/v1/goals")):

@@ -94,7 +94,8 @@ def test_goals_that_cannot_be_read_or_created_end_with_1(lacking: Service) -> No
     fault("ConversionGoals")
     applied = sidecar("goals", "apply", "--yes", url=lacking.url)
     assert applied.exit_code == 1
-    assert "Sidecar Lead: unknown\n" in applied.stdout
+    assert "Sidecar Lead: refused\n" in applied.stdout
+    assert "error: UserIsNotAuthorized" in applied.stdout
     assert "What to do: " in applied.stdout
     assert "not every goal could be created" in applied.stderr
     done = sidecar("goals", "apply", "--yes", "--json", url=lacking.url)

@@ -10,6 +10,7 @@ from rig import DAY, HOUR, MINUTE, Rig
 from sidecar.api.rows import Held
 from sidecar.catalogue import Applied, Failure, Planned
 from sidecar.core.attribution import GoalTraits
+from sidecar.core.goal import NotCreated
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.emulator.properties import AUTO_TAGGING, put_property
@@ -495,6 +496,20 @@ async def test_lost_answer_is_made_up_for_by_the_next_reading(rig: Rig) -> None:
     assert isinstance(made.answer, Failure)
 
 
+async def test_goal_that_microsoft_cannot_read_is_refused_with_its_words_and_the_others_are_created(rig: Rig) -> None:
+    lead = rig.config.events["lead"].model_copy(update={"goal": "Newsletter", "category": "Shop"})
+    purchase = rig.config.events["purchase"].model_copy(update={"goal": "Sale"})
+    rig._take_up(rig.config.model_copy(update={"events": {"lead": lead, "purchase": purchase}}))
+    rig.map()
+    applied = await rig.parts.catalogue.apply("main", None)
+    assert isinstance(applied, Applied)
+    refused, created = applied.made
+    assert (refused.name, refused.goal, created.name) == ("Newsletter", None, "Sale")
+    assert isinstance(refused.answer, NotCreated)
+    assert "GoalCategory has no value 'Shop'" in (refused.answer.fault.message or "")
+    assert created.goal is not None
+
+
 async def test_refused_goal_comes_with_microsofts_reason(rig: Rig) -> None:
     rig.map(lead="Newsletter")
     rig.fault(match={"operation": ADD}, type="fault", code=106)
@@ -503,4 +518,4 @@ async def test_refused_goal_comes_with_microsofts_reason(rig: Rig) -> None:
     [made] = applied.made
     assert made.goal is None
     assert isinstance(made.answer, Failure)
-    assert made.answer.trouble == "not_authorized"
+    assert (made.answer.trouble, made.answer.error) == ("not_authorized", "UserIsNotAuthorized")

@@ -1,10 +1,15 @@
-"""A 109 is repeated once with a fresh token, unless what came before may have been applied."""
+"""A 109 is repeated once with a fresh token, unless it may have been applied; of several goals each has its answer."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 from http_peers import ENTRY, Recorder, client_of, microsoft
 
-from sidecar.core.answer import Answer, Refused, Taken
+from sidecar.core.answer import Answer, Lost, Refused, Taken
 from sidecar.core.entry import Delivered
+from sidecar.core.goal import Created, Creation, Exists, GoalRule, NotCreated, new_goal
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import AccountIds, MicrosoftAdvertising
@@ -31,15 +36,23 @@ class Tokens:
         return await self.access_token()
 
 
-async def upload(*answers: web.Response, signed_in: bool = True) -> tuple[Answer | NotConnected, int]:
-    """What the platform makes of these answers, and how many requests it sent."""
+@asynccontextmanager
+async def platform_of(
+    *answers: web.Response, signed_in: bool = True
+) -> AsyncIterator[tuple[MicrosoftAdvertising, Recorder]]:
+    """The platform, and a server that gives these answers."""
     told = iter(answers)
     recorder = Recorder(lambda: next(told))
     async with microsoft(recorder) as base, client_of(base) as client:
         pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"})
-        tokens = Tokens(signed_in)
         accounts = {"main": AccountIds("111", "222")}
-        platform = MicrosoftAdvertising(client, tokens, pacer, "test-developer-token", lambda: accounts)  # type: ignore[arg-type]
+        tokens = Tokens(signed_in)
+        yield MicrosoftAdvertising(client, tokens, pacer, "test-developer-token", lambda: accounts), recorder  # type: ignore[arg-type]
+
+
+async def upload(*answers: web.Response, signed_in: bool = True) -> tuple[Answer | NotConnected, int]:
+    """What the platform makes of these answers, and how many requests it sent."""
+    async with platform_of(*answers, signed_in=signed_in) as (platform, recorder):
         try:
             answer: Answer | NotConnected = await platform.upload("main", [ENTRY, ENTRY])
         except NotConnected as error:
@@ -71,3 +84,57 @@ async def test_what_may_have_been_applied_is_never_forgotten_over_a_repeat() -> 
         answer, requests = await upload(web.json_response({"PartialErrors": [EXPIRED]}), signed_in=signed_in)
         assert isinstance(answer, Refused)
         assert (answer.maybe_applied, requests) == (True, 1)
+
+
+# --- Creating goals --------------------------------------------------------------------------------------------------
+
+BAD_CATEGORY = {"Code": 201, "ErrorCode": "ApiInputValidationError", "Message": "GoalCategory has no value 'Shop'"}
+
+
+def refused_whole(*errors: dict[str, object], status: int = 400) -> web.Response:
+    return web.json_response({"Type": "ApiFault", "OperationErrors": list(errors)}, status=status)
+
+
+def taken(id_: str | None, *errors: dict[str, object]) -> web.Response:
+    return web.json_response({"ConversionGoalIds": [id_], "PartialErrors": list(errors)})
+
+
+async def created(*answers: web.Response, goals: int = 3) -> tuple[list[Creation | Refused | Lost], list[list[str]]]:
+    """What became of so many goals by these answers, and the names in each request."""
+    new = [new_goal(GoalRule(name=f"Goal {number}")) for number in range(goals)]
+    async with platform_of(*answers) as (platform, recorder):
+        made = await platform.create("main", new)
+    bodies = [json.loads(body)["ConversionGoals"] for _, _, _, body in recorder.requests]
+    return list(made), [[goal["Name"] for goal in body] for body in bodies]
+
+
+async def test_one_goal_that_microsoft_cannot_read_stops_no_other() -> None:
+    whole, bad = refused_whole(BAD_CATEGORY), refused_whole(BAD_CATEGORY)
+    exists = taken(None, {"Index": 0, "ErrorCode": "ConversionGoalNameAlreadyExists"})
+    made, requests = await created(whole, taken("1"), bad, exists)
+    assert [type(one) for one in made] == [Created, NotCreated, Exists]
+    assert isinstance(made[1], NotCreated)
+    assert made[1].fault.message == "GoalCategory has no value 'Shop'"
+    assert requests == [["Goal 0", "Goal 1", "Goal 2"], ["Goal 0"], ["Goal 1"], ["Goal 2"]]
+
+
+async def test_single_goal_is_refused_by_one_request() -> None:
+    made, requests = await created(refused_whole(BAD_CATEGORY), goals=1)
+    assert ([type(one) for one in made], len(requests)) == ([NotCreated], 1)
+
+
+async def test_refusal_that_no_goal_is_to_blame_for_counts_for_all_and_ends_it() -> None:
+    not_allowed = {"Code": 106, "ErrorCode": "UserIsNotAuthorized", "Message": "Not you."}
+    made, requests = await created(refused_whole(not_allowed))
+    assert [type(one) for one in made] == [Refused] * 3
+    assert len(requests) == 1
+    made, requests = await created(refused_whole(BAD_CATEGORY), taken("1"), refused_whole(not_allowed))
+    assert [type(one) for one in made] == [Created, Refused, Refused]
+    assert len(requests) == 3
+
+
+async def test_goals_of_earlier_requests_are_not_forgotten_over_a_later_refusal() -> None:
+    ids = [str(number) for number in range(1, 101)]
+    first = web.json_response({"ConversionGoalIds": ids, "PartialErrors": []})
+    made, _ = await created(first, refused_whole({"Code": 106}), goals=101)
+    assert [type(one) for one in made] == [Created] * 100 + [Refused]
