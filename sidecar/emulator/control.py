@@ -1,6 +1,5 @@
 """The calls under `/_emulator/`: read the ledger, script faults, change goals. For tests only; nothing guards them."""
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from sidecar.emulator.exchange import DAY_MS
 from sidecar.emulator.faults import Rule, Script, Standing
 from sidecar.emulator.goal_rules import DEFAULTS, read_goal
 from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, put_mapped_goals, replace_goal
+from sidecar.emulator.mistakes import mistakes, near
 from sidecar.emulator.options import Clock, EmulatorOptions
 from sidecar.emulator.state import State, forget
 
@@ -147,7 +147,7 @@ class Control:
         """A rule from now on."""
         rule = await _read(request, Rule)
         if rule.match.operation not in (None, *self.operations):
-            raise ValueError(f"match.operation is none of {', '.join(self.operations)}")
+            raise ValueError(f"match.operation: is not known; {near(rule.match.operation or '', self.operations)}")
         return _standing(self.script.add(rule))
 
     async def clear_faults(self, request: web.Request) -> Any:
@@ -176,8 +176,8 @@ def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             return web.json_response(await work(request))
-        except ValidationError as error:
-            return web.json_response({"errors": json.loads(error.json(include_url=False))}, status=422)
+        except Mistaken as error:
+            return web.json_response({"errors": error.texts}, status=422)
         except Refused as refused:
             return web.json_response({"errors": [refused.detail or refused.code.message]}, status=422)
         except OverflowError:
@@ -188,8 +188,19 @@ def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
     return handle
 
 
+class Mistaken(Exception):
+    """The body is not what the call wants; `texts` has a sentence for each mistake."""
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__(*texts)
+        self.texts = texts
+
+
 async def _read(request: web.Request, model: type[_BodyT]) -> _BodyT:
-    return model.model_validate_json(await request.read() or b"{}")
+    try:
+        return model.model_validate_json(await request.read() or b"{}")
+    except ValidationError as error:
+        raise Mistaken(mistakes(error, model)) from None
 
 
 def _goal(goal: StoredGoal) -> dict[str, Any]:

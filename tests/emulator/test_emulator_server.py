@@ -218,6 +218,16 @@ async def test_wrong_control_call_is_told_what_is_wrong(
     reply = await client.control(method, path, body)
     assert reply.status == status
     assert reply.text
+    assert "pydantic" not in reply.text
+
+
+async def test_mistake_in_a_rule_is_answered_in_our_own_words(client: Client) -> None:
+    reply = await client.control("POST", "faults", {"match": {"operaton": "token"}, "action": {"type": "hang"}})
+    (text,) = reply.json()["errors"]
+    assert text.startswith("match.operaton: is not known; did you mean operation?")
+    reply = await client.control("POST", "faults", {"match": {"operation": "tokn"}, "action": {"type": "hang"}})
+    (text,) = reply.json()["errors"]
+    assert text.startswith("match.operation: is not known; did you mean token?")
 
 
 async def test_tokens_can_be_ended_at_once(client: Client) -> None:

@@ -1,0 +1,57 @@
+"""Mistakes in what the control API is told: each is named where it is, with what was wanted, in words of our own."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from sidecar.emulator.faults import Rule
+from sidecar.emulator.mistakes import mistakes
+
+HANG = {"type": "hang"}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ([], ["must be an object"]),
+        ({}, ["action: is needed"]),
+        ({"action": 3}, ["action: must be an object"]),
+        ({"action": {}}, ["action: needs a type: slow, expire_tokens, …"]),
+        ({"action": {"type": "hangs"}}, ["action: has a type that is not known; did you mean hang? known: slow, …"]),
+        ({"action": {"type": "slow"}}, ["action.seconds: is needed"]),
+        ({"action": {"type": "slow", "seconds": 99_999}}, ["action.seconds: must be at most 3600"]),
+        ({"action": {"type": "slow", "seconds": True}}, []),
+        ({"action": {"type": "slow", "seconds": "x"}}, ["action.seconds: must be a number"]),
+        ({"action": {"type": "fault"}}, ["action: code or symbol is needed"]),
+        ({"action": {"type": "fault", "code": 1, "shape": "x"}}, ["action.shape: must be AdApiFaultDetail, …"]),
+        ({"action": {"type": "status", "status": 999}}, ["action.status: must be at most 599"]),
+        ({"action": {"type": "status", "status": 200, "applied": "?"}}, ["action.applied: must be true or false"]),
+        ({"action": {"type": "status", "status": 200, "body": 3}}, ["action.body: must be a text in quotes"]),
+        ({"action": {"type": "partial_errors", "indexes": "1", "code": 1}}, ["action.indexes: must be a list"]),
+        ({"action": {**HANG, "times": 3}}, ["action.times: is not known; known: type"]),
+        ({"tmes": 2, "action": HANG}, ["tmes: is not known; did you mean times? known: match, …"]),
+        ({"times": 1.5, "action": HANG}, ["times: must be a whole number"]),
+        ({"times": 0, "after": -1, "action": HANG}, ["times: must be at least 1", "after: must be at least 0"]),
+        ({"probability": 0, "action": HANG}, ["probability: must be more than 0"]),
+        ({"match": {"operaton": "x"}, "action": HANG}, ["match.operaton: is not known; did you mean operation? …"]),
+    ],
+)
+def test_each_mistake_in_a_rule_is_named_where_it_is(body: object, told: list[str]) -> None:
+    found: list[str] = []
+    try:
+        Rule.model_validate_json(json.dumps(body))
+    except ValidationError as error:
+        found = mistakes(error, Rule)
+    assert len(found) == len(told)
+    for text, wanted in zip(found, told, strict=True):
+        beginning, cut, _ = wanted.partition("…")
+        assert text.startswith(beginning) if cut else text == wanted
+
+
+def test_body_that_is_no_json_says_where() -> None:
+    with pytest.raises(ValidationError) as error:
+        Rule.model_validate_json("{")
+    (text,) = mistakes(error.value, Rule)
+    assert text.startswith("the body is not JSON: ")
+    assert "pydantic" not in text
