@@ -6,16 +6,18 @@ how much may be on its way `core.traffic`'s, which second a row gets `core.batch
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sidecar.attributor import Attributor
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
+from sidecar.core.attribution import Wait
 from sidecar.core.batch import (
     SEARCH_SECONDS,
     Candidate,
     as_sent,
+    next_seconds,
     of_one_goal,
     ranges,
     used_identity,
@@ -23,11 +25,11 @@ from sidecar.core.batch import (
     with_seconds,
 )
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Entry, Lane, too_old
-from sidecar.core.instant import UnixMillis
+from sidecar.core.entry import Entry, Lane, Reason, too_old
+from sidecar.core.instant import UnixMillis, UnixSeconds, millis
 from sidecar.core.traffic import Traffic, Trip, Turn
 from sidecar.gates import Gates, GoalGate
-from sidecar.ports import Claim, NotConnected, Outbox, Platform, StorageUnavailable
+from sidecar.ports import Aside, Claim, NotConnected, Outbox, Platform, StorageUnavailable
 from sidecar.settler import Settler
 from sidecar.telemetry import Telemetry
 
@@ -40,6 +42,10 @@ EXPIRE_ROWS = 1_000
 
 LOOK_ROWS = 100
 """Due rows that are looked at for one, if the first may not go: many before it may have to wait for a click."""
+
+LEAST_WAIT = 1_000
+"""Milliseconds that a row waits at least for a second that is free: without one in reach it must not be asked for at
+once again."""
 
 LOOKS = 3
 """How often a goal is looked at in its turn for rows that may go: a backlog without clicks must not hold up others."""
@@ -284,6 +290,8 @@ class Courier:
         candidates = of_one_goal(with_goals(entries, mapped))
         if goal.kind is Kind.CONVERSION:
             candidates = await self._placed(candidates)
+        if not candidates:
+            return None
         now = self.now()
         self.gates.probing(self.account, goal.name, now)
         frozen, identities = [as_sent(one) for one in candidates], [used_identity(one) for one in candidates]
@@ -293,18 +301,37 @@ class Courier:
         return claim
 
     async def _placed(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Each with a second of its own; looked for in ever wider ranges, the wide ones hardly ever."""
+        """Each with a second of its own; looked for in ever wider ranges, the wide ones hardly ever.
+
+        Those for which only seconds of the future are free wait for them.
+        """
         placed: list[Candidate] = []
         left = candidates
         for reach in SEARCH_SECONDS:
-            used = await self.outbox.used_seconds(ranges(left, reach))
-            for candidate in placed:
-                used.setdefault(candidate.identity, set()).add(candidate.entry.sent_time or candidate.entry.time)
-            found, left = with_seconds(left, used, self.now(), reach)
+            found, left = with_seconds(left, await self._used_seconds(left, reach, placed), self.now(), reach)
             placed += found
             if not left:
-                break
+                return placed
+        await self._put_off(left, await self._used_seconds(left, SEARCH_SECONDS[-1], placed))
         return placed
+
+    async def _used_seconds(
+        self, candidates: Sequence[Candidate], reach: int, placed: Iterable[Candidate]
+    ) -> dict[int, set[UnixSeconds]]:
+        """The seconds that are taken around those of the candidates, by rows on disk and by those placed."""
+        used = await self.outbox.used_seconds(ranges(candidates, reach))
+        for candidate in placed:
+            used.setdefault(candidate.identity, set()).add(candidate.entry.sent_time or candidate.entry.time)
+        return used
+
+    async def _put_off(self, left: Sequence[Candidate], used: Mapping[int, set[UnixSeconds]]) -> None:
+        """Let these wait for the next seconds that are free."""
+        now = self.now()
+        asides = [
+            Aside(entry.seq, Wait(Reason.NOT_YET, max(millis(second), UnixMillis(now + LEAST_WAIT))), entry.looked_at)
+            for entry, second in next_seconds(left, used)
+        ]
+        await self.outbox.set_aside(asides, now)
 
     def _lease_end(self, rules: DeliveryRules) -> UnixMillis:
         return UnixMillis(self.now() + rules.lease_millis)
@@ -322,7 +349,7 @@ class Courier:
     async def _deliver(self, claim: Claim) -> Answer:
         started_at = self.now()
         answer: Answer
-        if self.gates.lets_out(self.account, started_at):
+        if self.platform.knows(self.account) and self.gates.lets_out(self.account, started_at):
             self.telemetry.batch_sent(self.account, claim.batch_id, len(claim.entries), resend=claim.resend)
             try:
                 answer = await self.platform.upload(self.account, claim.entries)

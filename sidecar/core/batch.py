@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sidecar.core.entry import Entry
-from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds, seconds
+from sidecar.core.instant import DAY_SECONDS, MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixSeconds, seconds
 
 SEARCH_SECONDS = (0, 60, 3_600, 86_400)
 """How far from its own time a conversion may be moved to find a free second.
 
 Nearly always its own is free, and nothing else is looked at; the wider ranges are hardly ever read.
 """
+
+YOUNG_SECONDS = MAX_AGE_SECONDS - DAY_SECONDS
+"""Nothing is moved to a second longer ago: what goes again for a day must not get too old for having been moved."""
 
 TROUBLED_ROWS = 20
 """A batch of at least so many rows, of which more than half are refused singly, is a trouble of the configuration."""
@@ -87,7 +90,8 @@ def with_seconds(
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Give each candidate a second of its own; those that found none within `reach` come back apart.
 
-    Two orders of one person in one second both count this way: the later one is moved by whole seconds.
+    Two orders of one person in one second both count this way: the later one is moved by whole seconds. None is moved
+    to before its click or near Microsoft's limit of age: it would be refused for that.
     """
     orders = Counter(candidate.identity for candidate in candidates)
     several = {person for person, n in orders.items() if n > 1 or used.get(person)}
@@ -101,7 +105,7 @@ def with_seconds(
         second = entry.sent_time
         if second is None:
             mine = taken.get(person)  # None where nothing else is this person's, as of nearly all
-            second = entry.time if mine is None else mine.free(entry.time, seconds(now), reach)
+            second = entry.time if mine is None else mine.free(entry.time, seconds(now), reach, _earliest(entry, now))
             if second is None:
                 left.append(candidate)
                 continue
@@ -109,6 +113,24 @@ def with_seconds(
                 mine.take(second)
         placed.append(Candidate(entry.sent_as(goal, second), goal, person))
     return placed, left
+
+
+def _earliest(entry: Entry, now: UnixMillis) -> UnixSeconds:
+    """The first second that an entry may be moved to."""
+    return max(UnixSeconds(seconds(now) - YOUNG_SECONDS), entry.clicked_at or UnixSeconds(0))
+
+
+def next_seconds(
+    candidates: Sequence[Candidate], used: Mapping[int, set[UnixSeconds]]
+) -> list[tuple[Entry, UnixSeconds]]:
+    """For each candidate the next later second that is free, each a different one; most lie in the future."""
+    taken = {person: Seconds(used.get(person, ())) for _, _, person in candidates}
+    found = []
+    for entry, _, person in candidates:
+        second = taken[person].next(entry.time)
+        taken[person].take(second)
+        found.append((entry, second))
+    return found
 
 
 class Seconds:
@@ -129,13 +151,23 @@ class Seconds:
         self._later.setdefault(second, second + 1)
         self._earlier.setdefault(second, second - 1)
 
-    def free(self, time: UnixSeconds, now: UnixSeconds, reach: int) -> UnixSeconds | None:
-        """The free second nearest to `time`: later ones first, never in the future; None within `reach`."""
-        later = _follow(self._later, time)
+    def free(
+        self, time: UnixSeconds, now: UnixSeconds, reach: int, earliest: UnixSeconds | None = None
+    ) -> UnixSeconds | None:
+        """The free second nearest to `time`: later ones first, never in the future; None within `reach`.
+
+        Of those before `time` none before `earliest`.
+        """
+        later = self.next(time)
         if later == time or later <= min(time + reach, now):
-            return UnixSeconds(later)
+            return later
         earlier = _follow(self._earlier, time)
-        return UnixSeconds(earlier) if earlier >= time - reach else None
+        first = time - reach if earliest is None else max(time - reach, earliest)
+        return UnixSeconds(earlier) if earlier >= first else None
+
+    def next(self, time: UnixSeconds) -> UnixSeconds:
+        """The first free second from `time` on, however late."""
+        return UnixSeconds(_follow(self._later, time))
 
 
 def _follow(pointers: dict[int, int], start: int) -> int:

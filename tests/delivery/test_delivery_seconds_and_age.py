@@ -2,9 +2,12 @@
 
 import asyncio
 
+from books import ACCOUNT_IDS
 from rig import DAY, HOUR, MINUTE, Rig
+from visits import capture, click_id, visit
 
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.emulator.clicks import add_click
 from sidecar.ports import Arrival
 
 CLICK = "f894f652ea334e739002f7167ab8f8e3"
@@ -48,6 +51,32 @@ async def test_three_hundred_orders_of_one_click_in_one_second_all_count(rig: Ri
     await rig.until_pending(0)
     assert len({item["row"]["ConversionTime"] for item in await rig.ledger()}) == 300
     assert max(row["sent_time"] for row in rig.rows()) <= now_seconds(rig)
+    await rig.balance()
+
+
+async def test_events_in_the_second_of_their_click_wait_for_later_seconds(rig: Rig) -> None:
+    """One earlier would lie before the click, and Microsoft refuses that."""
+    rig.configure(click_settle=0)
+    await capture(rig, 1, ago=0)
+    await rig.emulator._state().transact(
+        lambda db: add_click(db, click_id(1), ACCOUNT_IDS["main"], rig.clock() // 1000 * 1000)
+    )
+    seqs = [await visit(rig, ago=0) for _ in range(3)]
+    await rig.until(lambda: rig.parts.outbox.counts.delivered == 1)
+    await rig.until(lambda: rig.count("reason = 'not_yet'") == 2)
+    at = rig.row(seqs[0])["time"]
+    assert sorted(row["due_at"] // 1000 - at for row in rig.rows("state = 'pending'")) == [1, 2]
+    await rig.until_pending(0)
+    assert sorted(row["sent_time"] - row["time"] for row in rig.rows()) == [0, 1, 2]
+    await rig.balance()
+
+
+async def test_orders_of_one_person_near_the_limit_of_age_are_all_taken(rig: Rig) -> None:
+    at = UnixSeconds(now_seconds(rig) - NINETY_DAYS // 1000 + 40)
+    await rig.post(130, msclkid=CLICK, time=at)
+    await rig.until_pending(0)
+    assert {row["state"] for row in rig.rows()} == {"delivered"}
+    assert sorted(row["sent_time"] - at for row in rig.rows()) == list(range(130))
     await rig.balance()
 
 

@@ -91,7 +91,7 @@ MAPPINGS = st.sampled_from(
     [GOALS, {**GOALS, "purchase": GOALS["lead"]}, {**GOALS, "lead": "Newsletter"}, {"purchase": GOALS["purchase"]}, {}]
 )
 HELD = st.sampled_from([(), (), (), (GOALS["purchase"],), (GOALS["lead"],)])
-CHOICES = st.sampled_from(["send", "send", "send", "bare", "await", "settle", "no_click", "outside"])
+CHOICES = st.sampled_from(["send", "send", "send", "bare", "await", "settle", "second", "no_click", "outside"])
 CALM = 4
 """So many steps after a start nothing is ended or forgotten: what has just come in would not get anywhere."""
 
@@ -317,6 +317,7 @@ class OutboxMachine(RuleBasedStateMachine):
         chosen = {
             "await": Wait(Reason.AWAITING_CLICK, due_at),
             "settle": Wait(Reason.CLICK_SETTLING, due_at),
+            "second": Wait(Reason.NOT_YET, UnixMillis(self.now + SECOND)),
             "no_click": Skip(Reason.NO_CLICK),
             "outside": Skip(Reason.OUTSIDE_WINDOW),
         }[choice]

@@ -4,9 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.batch import Candidate, Seconds, identity, is_troubled, ranges, with_goals, with_seconds
+from sidecar.core.batch import (
+    YOUNG_SECONDS,
+    Candidate,
+    Seconds,
+    identity,
+    is_troubled,
+    next_seconds,
+    ranges,
+    with_goals,
+    with_seconds,
+)
 from sidecar.core.entry import Entry, Lane
-from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds
 
 NOW = UnixMillis(1_795_000_000_000)
 SECOND = UnixSeconds(1_794_000_000)
@@ -68,6 +78,38 @@ def test_row_without_a_free_second_in_reach_comes_back() -> None:
     used = {candidates[0].identity: {UnixSeconds(SECOND + move) for move in range(-5, 6)}}
     placed, left = with_seconds(candidates, used, NOW, reach=5)
     assert (placed, left) == ([], candidates)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 5])
+def test_nobody_is_moved_to_before_the_click(before: int) -> None:
+    """Later seconds lie in the future: as many go before as lie between the click and the conversion."""
+    now_second = NOW // 1000
+    rows = [entry(seq, time=now_second, clicked_at=now_second - before) for seq in range(10)]
+    assert sorted(place(rows)) == [now_second - back for back in range(before, -1, -1)]
+
+
+@pytest.mark.parametrize("left", [0, 1, 60, 3_600, 86_000])
+def test_nobody_is_moved_towards_the_limit_of_age(left: int) -> None:
+    """130 orders of one person in one second, so many seconds before they are too old."""
+    time = NOW // 1000 - MAX_AGE_SECONDS + left
+    seconds = place([entry(seq, time=time) for seq in range(130)], reach=3_600)
+    assert seconds == list(range(time, time + 130))
+
+
+def test_order_of_a_day_before_the_limit_may_be_moved_by_no_second() -> None:
+    time = NOW // 1000 - YOUNG_SECONDS
+    used = set(range(time, time + 61))
+    assert place([entry(time=time)], used=used) == []
+    assert place([entry(time=time + 1)], used=used) == [time + 61]
+    assert place([entry(time=time + 1)], used=used | {time + 61}) == []
+
+
+def test_those_that_found_no_second_wait_for_the_next_ones_each_for_its_own() -> None:
+    now_second = NOW // 1000
+    left = with_goals([entry(seq, time=now_second) for seq in (1, 2, 3)], GOALS)
+    used = {left[0].identity: {UnixSeconds(now_second), UnixSeconds(now_second + 2)}}
+    found = [(each.seq, second - now_second) for each, second in next_seconds(left, used)]
+    assert found == [(1, 1), (2, 3), (3, 4)]
 
 
 def test_seconds_of_a_person_are_each_looked_up_in_one_range_only() -> None:
