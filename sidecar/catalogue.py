@@ -71,6 +71,9 @@ class Failure:
     """Microsoft's symbol, where it refused: then nothing was done, for certain."""
 
 
+LEFT = Failure("unmapped", "the account left the configuration")
+
+
 @dataclass(frozen=True, slots=True)
 class AccountGoals:
     """An account's goals as they stand now: what was read, by whom it is used, and why the last reading failed."""
@@ -250,10 +253,12 @@ class GoalCatalogue:
             state.next_at = until
             return Failure("throttled", "Microsoft asked to wait")
         identity, started_at = self.platform.identity(account), self.now()
+        if identity is None:
+            return LEFT
         answer = await self.platform.goals(account)
         state.waits_for_token = False
         if account not in self.accounts():
-            return Failure("unmapped", "the account left the configuration")
+            return LEFT
         if isinstance(answer, Refused | Lost):
             return self._failed(account, state, await self._failure(account, answer), identity)
         catalogue = remembered(self._catalogues.get(account), account, identity, answer, self.now())

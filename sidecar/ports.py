@@ -523,8 +523,8 @@ class Pauses(Protocol):
 class GoalPlatform(Protocol):
     """Where goals are. Each call takes its place in the account's pace; NotConnected when there is no token."""
 
-    def identity(self, account: str) -> str:
-        """Which account it is there: another one's goals say nothing of it."""
+    def identity(self, account: str) -> str | None:
+        """Which account it is there: another one's goals say nothing of it. None once it left the configuration."""
 
     async def goals(self, account: str) -> Sequence[Goal] | Refused | Lost:
         """Every goal that the account can see."""

@@ -208,9 +208,6 @@ Step = Settled | Again
 
 RETRY_FIRST_SECONDS = 60
 RETRY_CAP_SECONDS = 6 * 3600
-HELD_MILLIS = 60_000
-"""How long a row waits that must keep a goal which cannot take it: the mapping may name another by now, and no gate
-would hold the row back."""
 POISON_AFTER = 3
 """Refusals of a row that stood alone, before it dies: once may be Microsoft's bad moment."""
 
@@ -231,14 +228,24 @@ def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) ->
         case Dead(fault=fault):
             return Settled(State.DEAD, fault.error, fault)
         case Hold(fault=fault):
-            due_at = UnixMillis(now + HELD_MILLIS) if entry.keeps_frozen else now
-            return _unless_too_old(entry, now, Again(due_at, None, fault, not entry.keeps_frozen, entry.retries))
+            return _unless_too_old(entry, now, _held(entry, fault, now, chance))
         case Retry(fault=fault):
             due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
             step = Again(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries + 1)
             return _unless_too_old(entry, now, step)
         case _:
             assert_never(outcome)
+
+
+def _held(entry: Entry, fault: Fault, now: UnixMillis, chance: float) -> Again:
+    """Due at once, since the goal's gate holds it; but a row that must keep its goal asks less and less often.
+
+    The mapping may name another goal by now, and then no gate would hold the row back.
+    """
+    if not entry.keeps_frozen:
+        return Again(now, None, fault, True, entry.retries)
+    due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
+    return Again(due_at, None, fault, False, entry.retries + 1)
 
 
 def after_refusal(entry: Entry, fault: Fault, now: UnixMillis, chance: float, others_accepted: bool) -> Step:

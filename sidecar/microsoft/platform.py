@@ -46,9 +46,9 @@ class MicrosoftAdvertising:
     async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
         return await self._with_token(account, lambda credentials: self.client.apply(credentials, entries))
 
-    def identity(self, account: str) -> str:
-        ids = self.accounts()[account]
-        return f"{ids.customer_id}/{ids.account_id}"
+    def identity(self, account: str) -> str | None:
+        ids = self.accounts().get(account)
+        return f"{ids.customer_id}/{ids.account_id}" if ids else None
 
     async def goals(self, account: str) -> Sequence[Goal] | Refused | Lost:
         return await self._asked(account, goals.QUERY, goals.encode_query(), goals.decode_goals)
@@ -94,10 +94,16 @@ class MicrosoftAdvertising:
         await self.permit(account)
         return await self._with_token(account, lambda credentials: self.client.ask(path, credentials, body, decode))
 
-    async def _with_token(self, account: str, call: Callable[[Credentials], Awaitable[T]]) -> T:
-        """The answer to `call`, repeated once with a fresh token where the first was not accepted."""
+    async def _with_token(self, account: str, call: Callable[[Credentials], Awaitable[T]]) -> T | Lost:
+        """The answer to `call`, repeated once with a fresh token where the first was not accepted.
+
+        The account's ids are those of now, also where a reload changes them before the request leaves.
+        """
+        ids = self.accounts().get(account)
+        if ids is None:
+            return Lost("the account left the configuration", sent=False)
         token = await self.tokens.access_token()
-        answer = await call(self._credentials(account, token))
+        answer = await call(self._credentials(ids, token))
         if not isinstance(answer, Refused) or answer.verdict is not Verdict.TOKEN:
             return answer
         try:
@@ -109,7 +115,7 @@ class MicrosoftAdvertising:
         if answer.maybe_applied:  # then the first answer is the one that counts: the same bytes must go again
             return answer
         await self.pacer.permit(account)
-        return await call(self._credentials(account, fresh))
+        return await call(self._credentials(ids, fresh))
 
     def sharing(self, account: str) -> Sequence[str]:
         return self.pacer.sharing(account)
@@ -120,6 +126,5 @@ class MicrosoftAdvertising:
     def answered(self, account: str) -> None:
         self.pacer.answered(account)
 
-    def _credentials(self, account: str, token: AccessToken) -> Credentials:
-        ids = self.accounts()[account]
+    def _credentials(self, ids: AccountIds, token: AccessToken) -> Credentials:
         return Credentials(token.value, self.developer_token, ids.customer_id, ids.account_id)

@@ -127,8 +127,15 @@ async def test_row_that_may_have_been_sent_keeps_its_goal_without_a_tight_loop(r
     await rig.until_requests(sent + 2)
     await rig.give_time(0.3)
     assert len(await rig.requests()) == sent + 2
+    for minutes in (2, 4):  # it asks less and less often
+        rig.pass_time((minutes * MINUTE * 3) // 4 - 2_000)
+        await rig.give_time(0.1)
+        assert len(await rig.requests()) == sent + minutes // 2 + 1
+        rig.pass_time(minutes * MINUTE)
+        await rig.until_requests(sent + minutes // 2 + 2)
+        await rig.until(lambda: rig.under_way() == 0)
     await make_goal(rig, "Misspelled")
-    rig.pass_time(MINUTE)
+    rig.pass_time(8 * MINUTE)
     await rig.until_pending(0)
     assert [row["goal"] for row in rig.rows()] == ["Misspelled"] * 3 + ["Sidecar Lead"] * 3
     await rig.balance()
@@ -238,6 +245,29 @@ async def test_hanging_goal_leaves_room_for_another(rig: Rig, monkeypatch: pytes
     await rig.crash()
     await rig.start()
     await rig.hurry()
+    await rig.balance()
+
+
+async def test_account_that_leaves_between_permit_and_upload_sends_nothing_and_is_no_fault_of_ours(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts, taken = rig.config.accounts, rig.parts.outbox.claim
+
+    async def leaving(*given: Any) -> Any:
+        claim = await taken(*given)
+        rest = {name: account for name, account in accounts.items() if name != "other"}
+        rig._take_up(rig.config.model_copy(update={"accounts": rest}))
+        return claim
+
+    monkeypatch.setattr(rig.parts.outbox, "claim", leaving)
+    await rig.post(5, account="other")
+    await rig.until(lambda: rig.count("attempt = 1 AND claimed = 1") == 5 and rig.under_way() == 0)
+    assert await rig.requests(account="other") == []
+    assert await rig.journal("loop_failed") == []
+    assert rig.count("maybe_sent = 1") == 0
+    rig._take_up(rig.config.model_copy(update={"accounts": accounts}))
+    rig.parts.flusher.wake_all()
+    await rig.until_pending(0)
     await rig.balance()
 
 

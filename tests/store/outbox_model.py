@@ -391,6 +391,7 @@ class Model:
         ended = [row for row in self.rows.values() if row.state is State.PENDING and row.time < oldest]
         ended = [row for row in ended if not self.is_on_its_way(row, now)]
         for row in ended:
+            row.maybe_sent |= self.is_leased(row)
             row.end(State.DEAD, Reason.TOO_OLD, now)
         self.settled(ended, now)
         return sorted(row.seq for row in ended)

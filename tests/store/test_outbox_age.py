@@ -1,5 +1,6 @@
 """Age: rows that got too old, rows that are forgotten, and what waits."""
 
+import pytest
 from outbox_building import (
     DAY,
     HOUR,
@@ -24,7 +25,7 @@ from outbox_building import (
 from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Settled, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.ports import Backlog, Conflict, Counts, Outbox, Replayed, Stored
+from sidecar.ports import Backlog, Conflict, Counts, Moved, Outbox, Replayed, Stored, Unmoved
 
 OLDEST = UnixSeconds(seconds(NOW) - MAX_AGE_SECONDS)
 """The oldest second that Microsoft takes at NOW; a second later it is too old."""
@@ -72,6 +73,18 @@ async def test_row_of_a_postponed_batch_ends_and_the_others_of_the_batch_go_on(o
     assert [entry.time for entry in again.entries] == [conversion().time] * 2
     await outbox.settle(again, {}, TAKEN, later(HOUR))
     assert outbox.counts == Counts(delivered=2, dead=1)
+
+
+@pytest.mark.parametrize(("passed", "is_possibly_sent"), [(True, True), (False, False)])
+async def test_row_that_ends_after_its_lease_passed_may_have_been_sent(
+    outbox: Outbox, passed: bool, is_possibly_sent: bool
+) -> None:
+    (seq,) = await seqs_of(outbox, old())
+    taken = await claimed(outbox)
+    if not passed:
+        await outbox.postpone(taken, later(MINUTE), LOST, maybe_sent=False)
+    await outbox.expire(later(MINUTE), 100)
+    assert isinstance(await outbox.discard(seq, later(MINUTE)), Unmoved if is_possibly_sent else Moved)
 
 
 async def test_postponed_batch_whose_rows_all_ended_is_not_claimed_again(outbox: Outbox) -> None:

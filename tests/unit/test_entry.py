@@ -51,6 +51,24 @@ def test_held_row_is_due_at_once_and_pays_nothing() -> None:
     assert step == Again(NOW, None, FAULT, released=True, retries=3)
 
 
+@pytest.mark.parametrize("kept", [{"maybe_sent": True}, {"original": 7}])
+def test_row_that_must_keep_its_goal_asks_less_and_less_often(kept: dict[str, object]) -> None:
+    """Its old goal may be gone for good: once a minute would be once a minute for ninety days."""
+    now, pauses = NOW, []
+    row = entry(goal="Old", **kept)
+    for _ in range(12):
+        step = next_step(row, Hold(FAULT, Reason.GOAL_NOT_FOUND), now, 1.0)
+        assert isinstance(step, Again) and (step.reason, step.released) == (None, False)
+        pauses.append((step.due_at - now) // 60_000)
+        row, now = row._replace(retries=step.retries), step.due_at
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360]
+
+
+def test_adjustment_of_what_was_uploaded_elsewhere_is_held_by_its_gate() -> None:
+    step = next_step(entry(original=-7), Hold(FAULT, Reason.GOAL_NOT_FOUND), NOW, 1.0)
+    assert step == Again(NOW, None, FAULT, released=True)
+
+
 def test_retried_row_waits_and_counts_its_retry() -> None:
     step = next_step(entry(retries=2), Retry(FAULT), NOW, 1.0)
     assert step == Again(UnixMillis(NOW + 240_000), Reason.RETRYING, FAULT, released=True, retries=3)

@@ -138,3 +138,32 @@ async def test_goals_of_earlier_requests_are_not_forgotten_over_a_later_refusal(
     first = web.json_response({"ConversionGoalIds": ids, "PartialErrors": []})
     made, _ = await created(first, refused_whole({"Code": 106}), goals=101)
     assert [type(one) for one in made] == [Created] * 100 + [Refused]
+
+
+async def test_account_that_left_between_permit_and_upload_sends_nothing() -> None:
+    recorder = Recorder(clean)
+    async with microsoft(recorder) as base, client_of(base) as client:
+        pacer = Pacer(lambda: 60_000, lambda: 0.0, dict)
+        platform = MicrosoftAdvertising(client, Tokens(True), pacer, "test-developer-token", dict)  # type: ignore[arg-type]
+        await platform.permit("main")
+        assert await platform.upload("main", [ENTRY]) == Lost("the account left the configuration", sent=False)
+        assert isinstance(await platform.goals("main"), Lost)
+        assert platform.identity("main") is None
+    assert recorder.requests == []
+
+
+async def test_account_whose_ids_change_while_a_token_is_waited_for_is_sent_to_as_it_was() -> None:
+    """What is on its way goes where it was claimed for."""
+    accounts = {"main": AccountIds("111", "222")}
+
+    class Slow(Tokens):
+        async def access_token(self) -> AccessToken:
+            accounts["main"] = AccountIds("333", "444")
+            return await super().access_token()
+
+    recorder = Recorder(clean)
+    async with microsoft(recorder) as base, client_of(base) as client:
+        pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"})
+        platform = MicrosoftAdvertising(client, Slow(True), pacer, "test-developer-token", lambda: accounts)  # type: ignore[arg-type]
+        await platform.upload("main", [ENTRY])
+    assert [headers["CustomerAccountId"] for _, _, headers, _ in recorder.requests] == ["222"]

@@ -144,8 +144,10 @@ TOO_OLD = """
     AND (claimed = 0 OR NOT EXISTS (SELECT 1 FROM batches WHERE id = e.batch_id AND leased = 1 AND due_at > ?))
     ORDER BY time LIMIT ?"""
 
+# One whose lease has passed without an answer may have been sent.
 END_TOO_OLD = """
-    UPDATE entries SET state = 'dead', reason = 'too_old', claimed = 0, settled_at = ?
+    UPDATE entries SET state = 'dead', reason = 'too_old', claimed = 0, settled_at = ?,
+        maybe_sent = maybe_sent OR claimed AND EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 1)
     WHERE state = 'pending' AND seq IN (SELECT value FROM json_each(?)) RETURNING seq"""
 
 RECORDS = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.seq IN (SELECT value FROM json_each(?))"  # noqa: S608
