@@ -201,9 +201,11 @@ _ALL = (
     Trouble(
         "throttled",
         "Throttled by Microsoft",
-        "More calls a minute than Microsoft allows this user or customer.",
+        "Microsoft limits the calls a minute of a user and of a customer, and publishes no number: these were too "
+        "many. All accounts of the customer wait.",
         "Nothing to do: delivery pauses and comes back slower. If it returns often, lower "
-        "delivery.requests_per_minute, or see what else uses the same credentials.",
+        "delivery.requests_per_minute, most of all where several accounts belong to one customer, or see what else "
+        "uses the same credentials.",
     ),
     Trouble(
         "unreachable",

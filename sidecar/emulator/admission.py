@@ -80,7 +80,7 @@ def _caller(headers: Mapping[str, str]) -> Caller:
     if not account_id:
         raise Refused("CampaignServiceAccountIdMissingInRequestHeader")
     if not _ID.fullmatch(customer_id):
-        raise Refused("InvalidCustomerId")
+        raise Refused("CampaignServiceInvalidCustomerId")
     if not _ID.fullmatch(account_id):
         raise Refused("CampaignServiceInvalidAccountId")
     return Caller(customer_id, account_id)

@@ -42,7 +42,7 @@ _ALL = (
     ErrorCode(1029, "CampaignServiceCustomerIdHasToBeSpecified", "The customer id has to be specified."),
     ErrorCode(1030, "CampaignServiceAccountIdHasToBeSpecified", "The account id has to be specified."),
     ErrorCode(1102, "CampaignServiceInvalidAccountId", "The account id is not valid."),
-    ErrorCode(1490, "InvalidCustomerId", "The customer id is not valid."),
+    ErrorCode(1490, "CampaignServiceInvalidCustomerId", "The customer id is not valid."),
     ErrorCode(3101, "OAuthTokenInvalid", "The OAuth token lacks the scope msads.manage.", 401),
     # Conversions and adjustments.
     ErrorCode(5600, "OfflineConversionsNullOrEmpty", "The list of offline conversions is null or empty."),

@@ -98,13 +98,14 @@ TABLE = (
     _account(1029, "CampaignServiceCustomerIdHasToBeSpecified", "wrong_account"),
     _account(1030, "CampaignServiceAccountIdHasToBeSpecified", "wrong_account"),
     _account(1102, "CampaignServiceInvalidAccountId", "wrong_account"),
-    _account(1490, "InvalidCustomerId", "wrong_account"),
+    _account(1490, "CampaignServiceInvalidCustomerId", "wrong_account"),
     _account(3101, "OAuthTokenInvalid", "scope_missing"),
     _throttled(4204, "BulkServiceNoMoreCallsPermittedForTheTimePeriod"),
     # Faults without any code, by the names in Microsoft's REST SDK (msads, openapi_client/models/campaign)
     _code(
         None, "AdCenterAuthenticationFault NoCredential InvalidSecurityTicket", Meaning.TOKEN, "token_refresh_failed"
     ),
+    _account(None, "InvalidCustomerId", "wrong_account"),  # of the same fault; the code 1490 is spelled otherwise
     _account(None, "AdCenterAuthorizationFault", "not_authorized"),
     _server(None, "AdCenterInternalErrorFault AdCenterSystemFault"),
     # Offline conversions: the same list; the second spellings and the codes without number are those of the report,

@@ -106,6 +106,16 @@ def test_every_answer_that_the_api_page_shows_is_one_of_its_kind() -> None:
     assert seen == {kind.status for kind in kinds.values()} - {500}
 
 
+def test_no_page_says_that_microsoft_published_a_number_of_requests() -> None:
+    """It publishes none: https://learn.microsoft.com/advertising/guides/services-protocol#throttling"""
+    for page in (*PAGES, "config.example.yaml", "sidecar/api/openapi.yaml"):
+        if page != "CHANGELOG.md":
+            for sentence in re.split(r"[.|]\s|\n\n", text_of(page)):
+                claims = "ceiling" in sentence and re.search("Microsoft's|Microsoft sets", sentence)
+                assert not (claims and "request" in sentence), f"{page}: {sentence}"
+    assert "publishes no number" in README
+
+
 def test_every_json_on_the_pages_is_json() -> None:
     for page in ("README.md", "docs/api.md", "docs/operating.md"):
         for line, language, content in blocks(text_of(page)):

@@ -12,7 +12,7 @@ from emulator_client import HOUR, Client, Serve, StillClock, conversion
         ({"Authorization": None}, 401, "InvalidCredentials"),
         ({"Authorization": "Bearer test-unknown"}, 401, "InvalidCredentials"),
         ({"CustomerId": None}, 400, "CampaignServiceCustomerIdHasToBeSpecified"),
-        ({"CustomerId": "None"}, 400, "InvalidCustomerId"),
+        ({"CustomerId": "None"}, 400, "CampaignServiceInvalidCustomerId"),
         ({"CustomerAccountId": None}, 400, "CampaignServiceAccountIdMissingInRequestHeader"),
         ({"CustomerAccountId": "X1234567"}, 400, "CampaignServiceInvalidAccountId"),
         ({"CustomerAccountId": "0"}, 400, "CampaignServiceInvalidAccountId"),

@@ -41,7 +41,7 @@ EXPECTED = """
 1029  CampaignServiceCustomerIdHasToBeSpecified                retry     account    wrong_account
 1030  CampaignServiceAccountIdHasToBeSpecified                 retry     account    wrong_account
 1102  CampaignServiceInvalidAccountId                          retry     account    wrong_account
-1490  InvalidCustomerId                                        retry     account    wrong_account
+1490  CampaignServiceInvalidCustomerId                         retry     account    wrong_account
 3101  OAuthTokenInvalid                                        retry     account    scope_missing
 4204  BulkServiceNoMoreCallsPermittedForTheTimePeriod          retry     throttled  throttled
 5600  OfflineConversionsNullOrEmpty                            ours      poison     poison
@@ -82,6 +82,7 @@ EXPECTED = """
 -     AdCenterAuthenticationFault                              retry     token      token_refresh_failed
 -     NoCredential                                             retry     token      token_refresh_failed
 -     InvalidSecurityTicket                                    retry     token      token_refresh_failed
+-     InvalidCustomerId                                        retry     account    wrong_account
 -     AdCenterAuthorizationFault                               retry     account    not_authorized
 -     AdCenterInternalErrorFault                               retry     server     unreachable
 -     AdCenterSystemFault                                      retry     server     unreachable
