@@ -463,6 +463,8 @@ class Note:
     error: str | None = None
     error_code: int | None = None
     message: str | None = None
+    at: UnixMillis | None = None
+    """When it came."""
 
 
 def refusal(verdict: Verdict) -> str:

@@ -102,7 +102,9 @@ class Settler:
 
     async def put_back(self, claim: Claim, why: str) -> None:
         """It did not leave after all: it may go again as soon as something may."""
-        await self._kept(self.outbox.postpone, claim, self.now(), Note("not sent", error=why), maybe_sent=False)
+        await self._kept(
+            self.outbox.postpone, claim, self.now(), Note("not sent", error=why, at=self.now()), maybe_sent=False
+        )
 
     # --- Microsoft read the batch ------------------------------------------------------------------------------------
 
@@ -187,7 +189,7 @@ class Settler:
                 await self._throttle(claim, answer, started_at)
             case Verdict.SERVER:
                 self._raise(claim.account, answer)
-                await self._back_off(claim, _note(answer), started_at, answer.retry_after_seconds or 0)
+                await self._back_off(claim, self._note(answer), started_at, answer.retry_after_seconds or 0)
             case Verdict.POISON:
                 await self._isolate(claim, answer)
             case _:
@@ -196,7 +198,7 @@ class Settler:
     async def _expired_again(self, claim: Claim, answer: Refused, started_at: UnixMillis) -> None:
         """A fresh token has expired too: at first Microsoft's moment, and only the third time in a row a person's."""
         if self._accounts[claim.account].faults < EXPIRED_TIMES - 1:
-            await self._back_off(claim, _note(answer), started_at, maybe_sent=answer.maybe_applied)
+            await self._back_off(claim, self._note(answer), started_at, maybe_sent=answer.maybe_applied)
         else:
             await self._pause(claim, answer, started_at)
 
@@ -206,7 +208,7 @@ class Settler:
         self._raise(claim.account, answer)
         self._accounts[claim.account].set_back(started_at, now)
         self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
-        await self._kept(self.outbox.postpone, claim, now, _note(answer), maybe_sent=answer.maybe_applied)
+        await self._kept(self.outbox.postpone, claim, now, self._note(answer), maybe_sent=answer.maybe_applied)
 
     async def _throttle(self, claim: Claim, answer: Refused, started_at: UnixMillis) -> None:
         """Wait as told, for every account that shares the limit, and come back slower."""
@@ -220,19 +222,19 @@ class Settler:
             self._accounts[account].set_back(now, now)
             self.gates.close_account(account, Reason.THROTTLED, now, UnixMillis(now + wait))
         due_at = UnixMillis(now + wait)  # where a restart finds it, so that Microsoft's wait is kept
-        await self._kept(self.outbox.postpone, claim, due_at, _note(answer), maybe_sent=answer.maybe_applied)
+        await self._kept(self.outbox.postpone, claim, due_at, self._note(answer), maybe_sent=answer.maybe_applied)
 
     async def _isolate(self, claim: Claim, answer: Refused) -> None:
         """Some row makes Microsoft refuse the whole: take out those it names, else halve until one stands alone."""
         self._accounts[claim.account].faults = 0
         rows = len(claim.entries)
         if answer.rows:
-            await self._write(claim, [answer.rows.get(place) for place in range(rows)], _note(answer))
+            await self._write(claim, [answer.rows.get(place) for place in range(rows)], self._note(answer))
         elif answer.hold is not None:
-            await self._write(claim, [answer.hold] * rows, _note(answer))
+            await self._write(claim, [answer.hold] * rows, self._note(answer))
         elif rows > 1:
             self.telemetry.batch_halved(claim.account, claim.batch_id, rows)
-            await self._kept(self.outbox.halve, claim, _note(answer), self.now(), maybe_sent=answer.maybe_applied)
+            await self._kept(self.outbox.halve, claim, self._note(answer), self.now(), maybe_sent=answer.maybe_applied)
         else:
             await self._refused_alone(claim, answer)
 
@@ -247,9 +249,14 @@ class Settler:
             self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         if isinstance(step, Again):
             await self._kept(
-                self.outbox.postpone, claim, step.due_at, _note(answer), maybe_sent=answer.maybe_applied, alone=True
+                self.outbox.postpone,
+                claim,
+                step.due_at,
+                self._note(answer),
+                maybe_sent=answer.maybe_applied,
+                alone=True,
             )
-        elif await self._kept(self.outbox.settle, claim, {entry.seq: step}, _note(answer), now):
+        elif await self._kept(self.outbox.settle, claim, {entry.seq: step}, self._note(answer), now):
             self._tell_dead(claim, {entry.seq: step})
 
     # --- no answer ---------------------------------------------------------------------------------------------------
@@ -267,7 +274,7 @@ class Settler:
         )
         if self.gates.connected:
             self.telemetry.not_reached(claim.account, answer.trouble, answer.why)
-        note = Note("lost", answer.tracking_id, answer.why)
+        note = Note("lost" if answer.sent else "not sent", answer.tracking_id, answer.why, at=self.now())
         if answer.sent or self.gates.connected:
             await self._back_off(claim, note, started_at, maybe_sent=answer.sent)
         else:
@@ -294,6 +301,11 @@ class Settler:
             health.window = health.window.clean()
             self.platform.answered(account)
             self.telemetry.account_well(account)
+
+    def _note(self, answer: Refused) -> Note:
+        fault = answer.faults[0]
+        said = fault.error, fault.error_code, fault.message
+        return Note(refusal(answer.verdict), answer.tracking_id, *said, at=self.now())
 
     def _raise(self, account: str, answer: Refused) -> None:
         fault = answer.faults[0]

@@ -11,13 +11,14 @@ from aiohttp import web
 from sidecar.api.problem import NO_CONVERSION, HttpProblem
 from sidecar.api.reply import Json, json_reply
 from sidecar.api.rows import Rows, goal_words, number, words_of
+from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.fields import trimmed
 from sidecar.core.goal import Mapped, MappingState, window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
-from sidecar.core.receipt import Advice, Attempt, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
+from sidecar.core.receipt import Advice, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
 from sidecar.core.record import Record, seq_of
 from sidecar.ports import Outbox, Query, Traces
 from sidecar.troubles import CATALOGUE, Trouble
@@ -208,11 +209,13 @@ def _attempt(attempt: Attempt) -> Json:
         "sent_at": _instant(attempt.sent_at),
         "answered_at": _instant(attempt.answered_at),
         "batch_id": attempt.batch_id,
+        "rows": attempt.rows,
         "times": attempt.times,
         "tracking_id": attempt.tracking_id,
         "answer": attempt.answer,
         "error": attempt.error,
         "error_code": attempt.error_code,
+        "message": attempt.message,
     }
 
 

@@ -9,7 +9,11 @@ from sidecar.core.instant import UnixMillis
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """An attempt that ended without the row being taken; `at` is when its answer was written down."""
+    """An attempt that ended without the row being taken; `at` is when its answer was written down.
+
+    Of a row that goes again for months the later ones are gathered in one: `times` in all, the first of them sent or
+    answered at `since`, everything else the last one's.
+    """
 
     at: UnixMillis
     number: int
@@ -17,6 +21,17 @@ class Attempted:
     tracking_id: str | None = None
     error: str | None = None
     error_code: int | None = None
+    times: int = 1
+    since: UnixMillis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """It left a batch of which every request was refused, since its event goes to another goal; `number` as there."""
+
+    at: UnixMillis
+    number: int
+    batch_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +60,7 @@ class Done:
     error_code: int | None = None
 
 
-Past = Attempted | Replaced | Done
+Past = Attempted | Released | Replaced | Done
 
 _NO_VERBS = frozenset(("received_at", "settled_at"))
 
@@ -59,9 +74,11 @@ def _read(item: Mapping[str, Any]) -> Past | None:
     if "replaced_at" in item:
         names = ("replaced_at", "received_at", "request_id", "state", "reason", "value", "currency")
         return Replaced(*map(item.get, names))  # type: ignore[arg-type]
+    if "released_at" in item:
+        return Released(*map(item.get, ("released_at", "attempt", "batch_id")))  # type: ignore[arg-type]
     if "at" in item:
-        attempt = ("at", "attempt", "batch_id", "tracking_id", "error", "error_code")
-        return Attempted(*map(item.get, attempt))  # type: ignore[arg-type]
+        attempt = ("at", "attempt", "batch_id", "tracking_id", "error", "error_code", "times", "since")
+        return Attempted(*map({"times": 1, **item}.get, attempt))  # type: ignore[arg-type]
     verb = next((name for name in item if name.endswith("_at") and name not in _NO_VERBS), None)
     if verb is None:
         return None

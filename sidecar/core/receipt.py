@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from sidecar.core.attempts import Attempt, BatchFacts, attempts, named
 from sidecar.core.attribution import AttributionRules, Chosen, ClickVerdict, SeenClick, verdicts
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.goal import Mapped, MappingState
-from sidecar.core.history import Attempted, Done, Past, Replaced
-from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
+from sidecar.core.history import Attempted, Done, Past, Released, Replaced
+from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, text_of_millis
 from sidecar.core.record import Record
 
 SHOWN = 8
@@ -21,19 +22,6 @@ SHOWN = 8
 
 
 # --- What is known ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchFacts:
-    """A batch that the row was in. `claims` counts how often its request was made ready; `sent_at` is the last time."""
-
-    id: int
-    claims: int
-    created_at: UnixMillis
-    sent_at: UnixMillis
-    settled_at: UnixMillis | None
-    answer: str | None
-    tracking_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,21 +88,6 @@ class ClickLine:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One time it was on its way; `times` counts how often the very same request went out."""
-
-    number: int
-    sent_at: UnixMillis | None
-    answered_at: UnixMillis | None
-    batch_id: int | None
-    times: int
-    tracking_id: str | None
-    answer: str
-    error: str | None
-    error_code: int | None
-
-
 @dataclass(frozen=True, slots=True)
 class WaitsFor:
     """What keeps a pending row from going out; `until` is when that ends by itself, where it is known."""
@@ -148,20 +121,20 @@ def receipt(trace: Trace, around: Surroundings) -> Receipt:
     """The receipt of a row, as things stand now."""
     record = trace.record
     clicks = _click_lines(trace, around)
-    attempts = tuple(_attempts(trace))
+    sent = attempts(record, trace.past, trace.batches)
     waits_for = _waits_for(record, around)
     return Receipt(
         record=record,
         reason=around.reason,
         summary=_summary(record, around, waits_for),
         request_id=trace.request_id,
-        timeline=_timeline(trace, clicks, attempts, around),
+        timeline=_timeline(trace, clicks, sent, around),
         clicks=clicks,
         known_clicks=trace.known_clicks,
         more_clicks=trace.more_clicks,
         goal=around.goal,
         mapped=around.mapped,
-        attempts=attempts,
+        attempts=sent,
         waits_for=waits_for,
         expires_at=millis(UnixSeconds(record.time + MAX_AGE_SECONDS)) if record.state is State.PENDING else None,
         next_step=around.advice or _usual_step(record, around.reason),
@@ -236,92 +209,18 @@ def _span(seconds_: int) -> str:
     return " ".join(f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number)
 
 
-# --- Attempts --------------------------------------------------------------------------------------------------------
-
-
-def _attempts(trace: Trace) -> Iterator[Attempt]:
-    """Those that the history has, then the last one where it is not among them."""
-    record, told = trace.record, set()
-    for past in trace.past:
-        if isinstance(past, Attempted):
-            told.add((past.number, past.batch_id))
-            yield _past_attempt(past, trace.batches.get(past.batch_id or 0))
-    batch = trace.batches.get(record.batch_id or 0)
-    if record.batch_id is not None and (record.attempt, record.batch_id) not in told:
-        yield _last_attempt(record, batch)
-
-
-def _past_attempt(past: Attempted, batch: BatchFacts | None) -> Attempt:
-    return Attempt(
-        number=past.number,
-        sent_at=batch.sent_at if batch else None,
-        answered_at=past.at,
-        batch_id=past.batch_id,
-        times=batch.claims if batch else 1,
-        tracking_id=past.tracking_id,
-        answer=_refusal(past.error, past.error_code),
-        error=past.error,
-        error_code=past.error_code,
-    )
-
-
-def _last_attempt(record: Record, batch: BatchFacts | None) -> Attempt:
-    return Attempt(
-        number=record.attempt,
-        sent_at=batch.sent_at if batch else record.sent_at,
-        answered_at=batch.settled_at if batch else record.settled_at,
-        batch_id=record.batch_id,
-        times=batch.claims if batch else 1,
-        tracking_id=batch.tracking_id if batch else record.tracking_id,
-        answer=_last_answer(record, batch),
-        error=record.error,
-        error_code=record.error_code,
-    )
-
-
-def _last_answer(record: Record, batch: BatchFacts | None) -> str:
-    if record.state is State.DELIVERED:
-        return "Microsoft took it"
-    if record.leased:
-        return "no answer yet: the request is on its way"
-    return _batch_answer(batch.answer if batch else None, record)
-
-
-def _batch_answer(answer: str | None, record: Record) -> str:
-    """What was said of the request as a whole, as the batch has it noted."""
-    if answer is None:
-        return "no answer yet"
-    if answer == "lost":
-        return "no readable answer; the very same request goes again"
-    if answer == "not sent":
-        return "it could not be sent, and goes again"
-    if answer.startswith("refused: "):
-        return f"Microsoft refused the whole request ({answer.removeprefix('refused: ')})"
-    return _refusal(record.error, record.error_code)
-
-
-def _refusal(error: str | None, code: int | None) -> str:
-    if error is None:
-        return "Microsoft did not take it"
-    return f"Microsoft answered {_named(error, code)}"
-
-
-def _named(error: str, code: int | None) -> str:
-    return error if code is None else f"{error} ({code})"
-
-
 # --- The timeline ----------------------------------------------------------------------------------------------------
 
 
 def _timeline(
-    trace: Trace, clicks: Sequence[ClickLine], attempts: Sequence[Attempt], around: Surroundings
+    trace: Trace, clicks: Sequence[ClickLine], sent: Sequence[Attempt], around: Surroundings
 ) -> tuple[Happening, ...]:
     """Everything that has a time, in its order; what came at the same instant stays in the order of its cause."""
     found = [
         *_clicked(clicks),
         *_received(trace),
         *(line for past in trace.past for line in _past(past)),
-        *(line for attempt in attempts for line in _sent_and_answered(attempt)),
+        *(line for attempt in sent for line in _sent_and_answered(attempt)),
         *_ended(trace.record, around),
     ]
     return tuple(sorted(found, key=lambda line: line.at))
@@ -351,6 +250,8 @@ def _past(past: Past) -> Iterator[Happening]:
     match past:
         case Attempted():
             return
+        case Released():
+            yield Happening(past.at, "It left its batch, which was refused: its event goes to another goal now.")
         case Replaced():
             worth = f", then worth {past.value} {past.currency or ''}".rstrip() if past.value else ""
             before = f"It was {_standing(past.state, past.reason)}{worth}."
@@ -376,13 +277,28 @@ def _standing(state: str | None, reason: str | None) -> str:
 
 
 def _sent_and_answered(attempt: Attempt) -> Iterator[Happening]:
-    place = f" in batch {attempt.batch_id}" if attempt.batch_id is not None else ""
-    again = f", {attempt.times} times in all" if attempt.times > 1 else ""
+    last = attempt.number + attempt.times - 1
+    name = f"Attempt {attempt.number}" if attempt.times == 1 else f"Attempts {attempt.number} to {last}"
+    tracking = f" (TrackingId {attempt.tracking_id})" if attempt.tracking_id else ""
     if attempt.sent_at is not None:
-        yield Happening(attempt.sent_at, f"Attempt {attempt.number}: made ready to be sent{place}{again}.")
-    if attempt.answered_at is not None:
-        tracking = f" (TrackingId {attempt.tracking_id})" if attempt.tracking_id else ""
-        yield Happening(attempt.answered_at, f"Attempt {attempt.number}: {attempt.answer}{tracking}.")
+        yield Happening(attempt.sent_at, f"{name}: made ready to be sent{_place(attempt)}{_times(attempt)}.")
+    if (at := attempt.answered_at or attempt.sent_at) is not None:
+        yield Happening(at, f"{name}: {attempt.answer}{tracking}.")
+
+
+def _place(attempt: Attempt) -> str:
+    """` in batch 7 of 3 rows`, as far as it is known."""
+    if attempt.batch_id is None:
+        return ""
+    rows = "" if attempt.rows is None else f" of {attempt.rows:,} rows" if attempt.rows != 1 else " of 1 row"
+    return f" in batch {attempt.batch_id}{rows}"
+
+
+def _times(attempt: Attempt) -> str:
+    if attempt.times == 1:
+        return ""
+    until = "" if attempt.answered_at is None else f" until {text_of_millis(attempt.answered_at)}"
+    return f", {attempt.times} times{until}"
 
 
 def _ended(record: Record, around: Surroundings) -> Iterator[Happening]:
@@ -458,7 +374,7 @@ def _summary(record: Record, around: Surroundings, waits_for: WaitsFor | None) -
         case State.DEAD:
             if around.reason is None or around.reason in _ENDED:
                 return f"Given up: {_ended_for(around.reason)}."
-            return f"Refused by Microsoft for good: {_named(around.reason, record.error_code)}."
+            return f"Refused by Microsoft for good: {named(around.reason, record.error_code)}."
         case State.CANCELED:
             return f"Canceled: {_ended_for(around.reason)}."
         case _:

@@ -317,7 +317,7 @@ class Model:
         for seq in self.in_batch(claim.batch_id):
             self.rows[seq].attempt += 1
             self.rows[seq].maybe_sent |= batch.leased
-        batch.claim, batch.due_at, batch.leased, batch.sent_at = claim, until, True, now
+        batch.claim, batch.due_at, batch.leased, batch.sent_at, batch.answer = claim, until, True, now, None
 
     def holds(self, claim: Claim) -> bool:
         """Whether its answer counts."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, conversion, later, orders, put
+from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, conversion, later, orders, put, take_back_to
 
 from sidecar.core.adjustment import Adjustment, ByOrder
 from sidecar.core.conversion import AdjustmentType
@@ -42,7 +42,7 @@ def take_back(path: Path) -> None:
         db.executemany("UPDATE entries SET key_hash = ? WHERE seq = ? AND key_hash <> ?1", older)
         assert db.total_changes == 6
         db.execute("DELETE FROM facts WHERE name = 'older_keys'")
-        db.execute("PRAGMA user_version = 7")
+        take_back_to(db, 7)
         db.commit()
 
 

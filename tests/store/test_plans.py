@@ -20,6 +20,7 @@ from sidecar.store.sqlite import (
     reading,
     releasing,
     replaying,
+    requests,
     secrets,
     tracing,
 )
@@ -41,7 +42,7 @@ MODULES = (
         releasing,
         replaying,
     ),
-    *(secrets, tracing),
+    *(requests, secrets, tracing),
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -63,6 +64,7 @@ OPEN_BATCHES_ONLY = "SCAN batches USING INDEX batches_open"
 BOUNDED = {
     # The slice that it looks at ends by its own LIMIT, in the order of the table.
     "pruning.PRUNE_BATCHES": "SCAN batches",
+    "pruning.PRUNE_REQUESTS": "SCAN batches",
     # The first row that it finds is enough, and the index holds those that wait and no others.
     "releasing.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
 }

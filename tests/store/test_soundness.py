@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of
+from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of, take_back_to
 
 from sidecar.store.sqlite import outbox as outbox_module
 from sidecar.store.sqlite import sliced_check, soundness
@@ -90,7 +90,7 @@ async def test_file_of_a_version_that_did_not_count_commits_is_taken_up(tmp_path
         pass
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE commits")
-        db.execute("PRAGMA user_version = 5")
+        take_back_to(db, 5)
         db.commit()
     async with opened(path):
         pass

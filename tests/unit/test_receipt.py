@@ -20,13 +20,14 @@ import pytest
 from sidecar.api.explain import Receipts
 from sidecar.api.rows import Held, Rows
 from sidecar.cli import receipts as printed
+from sidecar.core.attempts import BatchFacts, RequestFacts
 from sidecar.core.attribution import SeenClick
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Again, Entry, Fault, Hold, Lane, Reason, State, next_step
 from sidecar.core.goal import Goal, Mapped, MappingState
 from sidecar.core.history import Attempted, Done, Replaced, read_history
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.core.receipt import BatchFacts, Trace
+from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
 from sidecar.microsoft import faults
 from sidecar.microsoft.faults import TABLE
@@ -242,28 +243,62 @@ def test_long_life_is_told_in_its_order() -> None:
         "then worth -1 USD.",
         "Ended as skipped (no_click).",
         "A click of its visitor came in: it was due again.",
-        "Attempt 2: made ready to be sent in batch 7.",
+        "Attempt 2: made ready to be sent in batch 7 of 1 row.",
         f"Attempt 2: Microsoft took it (TrackingId {BATCH.tracking_id}).",
     ]
     assert told["summary"] == "Delivered: Microsoft took it."
     assert "All conv." in str(told["next_step"])
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (None, "no answer yet: the request is on its way"),
-        ("lost", "no readable answer; the very same request goes again"),
-        ("not sent", "it could not be sent, and goes again"),
-        ("refused: throttled", "Microsoft refused the whole request (throttled)"),
-    ],
-)
-def test_attempt_that_is_open_tells_its_last_answer(answer: str | None, words: str) -> None:
-    batch = replace(BATCH, answer=answer, settled_at=None, claims=3)
-    told = of(RECORD._replace(claimed=True, leased=answer is None), batches={7: batch})
-    [attempt] = told["attempts"]  # type: ignore[misc]
-    assert (attempt["answer"], attempt["times"], attempt["answered_at"]) == (words, 3, None)
-    assert "Attempt 1: made ready to be sent in batch 7, 3 times in all." in told_lines(told)
+def request(number: int, answer: str, minutes: int, **given: object) -> RequestFacts:
+    """One that left `minutes` before now and was answered at once; a minute later the batch may go again."""
+    sent_at = UnixMillis(NOW - minutes * MINUTE)
+    facts = {"number": number, "last": number, "times": 1, "rows": 1, "sent_at": sent_at, "ended_at": sent_at}
+    return RequestFacts(**{**facts, "due_at": UnixMillis(sent_at + MINUTE), "answer": answer, **given})  # type: ignore[arg-type]
+
+
+def test_attempts_are_told_one_by_one_with_time_batch_tracking_id_and_answer() -> None:
+    requests = (
+        request(1, "refused: throttled", 2, tracking_id="t-1", error="CallRateExceeded", error_code=117),
+        request(2, "lost", 2, error="no answer within 60 s"),
+    )
+    batch = replace(BATCH, claims=3, requests=requests)
+    told = of(RECORD._replace(state=State.DELIVERED, settled_at=BATCH.settled_at, attempt=3), batches={7: batch})
+    assert told_lines(told)[2:] == [
+        "Attempt 1: made ready to be sent in batch 7 of 1 row.",
+        "Attempt 1: Microsoft asked to wait 60 s: CallRateExceeded (117) (TrackingId t-1).",
+        "Attempt 2: made ready to be sent in batch 7 of 1 row.",
+        "Attempt 2: no readable answer (no answer within 60 s); the very same request goes again.",
+        "Attempt 3: made ready to be sent in batch 7 of 1 row.",
+        f"Attempt 3: Microsoft took it (TrackingId {BATCH.tracking_id}).",
+    ]
+    attempts = told["attempts"]
+    assert isinstance(attempts, list)
+    assert attempts[0] == {
+        "attempt": 1,
+        "sent_at": "2026-11-23T14:28:45Z",
+        "answered_at": "2026-11-23T14:28:45Z",
+        "batch_id": 7,
+        "rows": 1,
+        "times": 1,
+        "tracking_id": "t-1",
+        "answer": "Microsoft asked to wait 60 s: CallRateExceeded (117)",
+        "error": "CallRateExceeded",
+        "error_code": 117,
+        "message": None,
+    }
+    text = "\n".join(printed.lines(told))
+    assert all(line in text for line in told_lines(told))
+
+
+def test_attempts_that_were_gathered_are_told_as_such() -> None:
+    many = request(50, "refused: server", 3, last=83, times=34, ended_at=UnixMillis(NOW - 2 * MINUTE), error="Http500")
+    batch = replace(BATCH, claims=83, requests=(many,), settled_at=None, answer="refused: server")
+    told = of(RECORD._replace(claimed=True, attempt=83), batches={7: batch})
+    assert told_lines(told)[2:] == [
+        "Attempts 50 to 83: made ready to be sent in batch 7 of 1 row, 34 times until 2026-11-23T14:28:45Z.",
+        "Attempts 50 to 83: Microsoft's server failed: Http500; the very same request goes again.",
+    ]
 
 
 def test_history_that_is_not_understood_is_left_out() -> None:

@@ -15,7 +15,7 @@ from sidecar.core.entry import Again, Entry, Lane, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.record import Record
 from sidecar.ports import Claim, Note
-from sidecar.store.sqlite import releasing
+from sidecar.store.sqlite import releasing, requests
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.many import Many
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
@@ -28,6 +28,11 @@ _OF_BATCH = """
 NEW_BATCH = """
     INSERT INTO batches (account, root, rows, token, leased, due_at, created_at, sent_at)
     VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING id"""
+
+# A half of a batch; it was not claimed yet.
+NEW_HALF = """
+    INSERT INTO batches (account, root, parent, rows, token, leased, due_at, created_at, sent_at)
+    VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?) RETURNING id"""
 
 _WANTED = """
     WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, looked_at, received_at, value, currency,
@@ -71,18 +76,21 @@ RESIZE_BATCH = "UPDATE batches SET rows = ? WHERE id = ?"
 
 # The open batch of an account that has been due longest.
 OPEN_BATCH = """
-    SELECT id, token, leased, coalesce(root, id), created_at FROM batches
+    SELECT id, token, answer, leased, coalesce(root, id), created_at FROM batches
     WHERE settled_at IS NULL AND account = ? AND due_at <= ? ORDER BY due_at LIMIT 1"""
 
 # The same where some goals can take nothing; a batch has rows of one goal.
 OPEN_BATCH_BESIDE = """
-    SELECT id, token, leased, coalesce(root, id), created_at FROM batches
+    SELECT id, token, answer, leased, coalesce(root, id), created_at FROM batches
     WHERE settled_at IS NULL AND account = ? AND due_at <= ? AND NOT EXISTS (
         SELECT 1 FROM entries WHERE batch_id = batches.id AND claimed = 1
             AND goal IN (SELECT value FROM json_each(?)))
     ORDER BY due_at LIMIT 1"""
 
-RETAKE_BATCH = "UPDATE batches SET token = token + 1, leased = 1, due_at = ?, sent_at = ? WHERE id = ?"
+# From here on until there is one, its answer is none: that of the request before is noted with it.
+RETAKE_BATCH = """
+    UPDATE batches SET token = token + 1, leased = 1, due_at = ?, sent_at = ?, answer = NULL, tracking_id = NULL
+    WHERE id = ?"""
 
 # A lease that passed without an answer: its request may have been applied.
 RETAKE_ENTRIES = f"""
@@ -110,8 +118,14 @@ IN_BATCH = "SELECT count(*) FROM entries WHERE batch_id = ? AND claimed = 1"
 # whole batch for each of them. What may have been sent stays frozen, whatever whoever settles it knows of that.
 EXCEPTIONS = """
     UPDATE entries
-    SET history = CASE WHEN json_array_length(coalesce(history, '[]')) >= 50 THEN history ELSE
-            json_insert(coalesce(history, '[]'), '$[#]', json_object(
+    SET history = CASE
+            WHEN json_array_length(coalesce(history, '[]')) >= 50 AND history ->> '$[#-1].attempt' IS NOT NULL
+            THEN json_set(history, '$[#-1].times', coalesce(history ->> '$[#-1].times', 1) + 1,
+                '$[#-1].since', coalesce(history ->> '$[#-1].since', history ->> '$[#-1].at'),
+                '$[#-1].attempt', attempt, '$[#-1].batch_id', batch_id, '$[#-1].at', :now,
+                '$[#-1].tracking_id', :tracking_id, '$[#-1].error', step.value ->> 8,
+                '$[#-1].error_code', step.value ->> 9)
+            ELSE json_insert(coalesce(history, '[]'), '$[#]', json_object(
                 'attempt', attempt, 'batch_id', batch_id, 'at', :now, 'tracking_id', :tracking_id,
                 'error', step.value ->> 8, 'error_code', step.value ->> 9)) END,
         claimed = 0,
@@ -228,8 +242,10 @@ def retake(
     nothing of it can be at Microsoft.
     """
     while row := open_batch(db, account, now, held):
-        batch_id, token, leased, root, created_at = row
+        batch_id, token, answer, leased, root, created_at = row
         releasing.before_resend(db, batch_id, now, settle_millis)
+        if answer is None and token > 0:
+            requests.note_unanswered(db, batch_id, token)
         db.execute(RETAKE_BATCH, (until, now, batch_id))
         db.execute(RETAKE_ENTRIES, {"leased": leased, "batch": batch_id})
         entries = tuple(_entries(db.execute(BATCH_ENTRIES, {"batch": batch_id}), lanes))
@@ -243,8 +259,8 @@ def retake(
 
 def open_batch(
     db: sqlite3.Connection, account: str, now: UnixMillis, held: Collection[str] = ()
-) -> tuple[int, int, int, int, UnixMillis] | None:
-    """id, token, leased, root and created_at of the batch that may be claimed again first."""
+) -> tuple[int, int, str | None, int, int, UnixMillis] | None:
+    """id, token, answer, leased, root and created_at of the batch that may be claimed again first."""
     if held:
         row = db.execute(OPEN_BATCH_BESIDE, (account, now, json.dumps(list(held)))).fetchone()
     else:
@@ -311,6 +327,7 @@ def postpone(
     """
     if not _holds(db, claim):
         return False
+    requests.note(db, claim, note, note.at, due_at)
     db.execute(POSTPONE, (due_at, note.answer, note.tracking_id, claim.batch_id))
     db.execute(NOTE_ERROR, (note.error, note.error_code, note.message, int(alone), claim.batch_id))
     if maybe_sent:
@@ -326,10 +343,11 @@ def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, 
         return False
     if maybe_sent:
         db.execute(MAYBE_SENT, (claim.batch_id,))
+    requests.note(db, claim, note, now, now)
     middle = len(claim.entries) // 2
     for half in (claim.entries[:middle], claim.entries[middle:]):
-        values = (claim.account, claim.root, len(half), 0, now, now, now)
-        batch_id = db.execute(NEW_BATCH, values).fetchone()[0]
+        values = (claim.account, claim.root, claim.batch_id, len(half), now, now, now)
+        batch_id = db.execute(NEW_HALF, values).fetchone()[0]
         db.execute(MOVE, (batch_id, json.dumps([entry.seq for entry in half]), claim.batch_id))
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
     return True

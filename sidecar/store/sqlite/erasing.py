@@ -111,6 +111,19 @@ BLANK = """
     WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state <> 'pending'
     RETURNING seq"""
 
+# What Microsoft said of the requests that carried these rows may quote what was sent.
+BLANK_REQUESTS = """
+    UPDATE requests SET message = NULL
+    WHERE message IS NOT NULL AND batch_id IN (
+        WITH RECURSIVE carried (id) AS (
+            SELECT batch_id FROM entries WHERE seq IN (SELECT value FROM json_each(:seqs))
+            UNION
+            SELECT past.value ->> 'batch_id' FROM entries, json_each(coalesce(entries.history, '[]')) AS past
+            WHERE seq IN (SELECT value FROM json_each(:seqs))
+            UNION
+            SELECT half.parent FROM carried JOIN batches half ON half.id = carried.id)
+        SELECT id FROM carried)"""
+
 KEEP = """
     INSERT INTO erasure_rows (erasure, seq, waits, must_settle)
     SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
@@ -283,6 +296,7 @@ def blank(
     free = [seq for seq in every if seq not in waiting]
     retracted = _seqs(db, RETRACTED, json.dumps([seq for seq in free if seq in carrying]))
     blanked = json.dumps([row[0] for row in db.execute(BLANK, {"seqs": json.dumps(free), "now": now})])
+    db.execute(BLANK_REQUESTS, {"seqs": blanked})
     kept = [(seq, int(seq in waiting), int(seq in carrying)) for seq in {*every, *retracts}]
     db.execute(KEEP, (job.id, json.dumps(kept)))
     db.execute(ADD_UP, (len(_seqs(db, CONVERSIONS, blanked)), ended, len(retracted), job.id))

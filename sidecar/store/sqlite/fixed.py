@@ -34,9 +34,11 @@ ASTRAY = f"SELECT e.seq, e.batch_id, coalesce(e.original, e.seq) {_ASTRAY}"
 # Nothing of them is at Microsoft. How often they stood alone in a refused request says nothing of another goal.
 RELEASE = """
     UPDATE entries
-    SET claimed = 0, due_at = ?, refusals = 0, goal = NULL, sent_time = NULL, identity = NULL, click = NULL,
-        clicked_at = NULL
-    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending' AND claimed = 1"""
+    SET claimed = 0, due_at = :now, refusals = 0, goal = NULL, sent_time = NULL, identity = NULL, click = NULL,
+        clicked_at = NULL,
+        history = json_insert(coalesce(history, '[]'), '$[#]', json_object(
+            'released_at', :now, 'attempt', attempt, 'batch_id', batch_id))
+    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state = 'pending' AND claimed = 1"""
 
 RESIZE = """
     UPDATE batches SET rows = (SELECT count(*) FROM entries WHERE batch_id = batches.id AND claimed = 1)
@@ -84,7 +86,7 @@ def release_astray(
     """Let those rows of open batches go that were refused each time and are mapped elsewhere by now; how many."""
     rows = db.execute(ASTRAY, _given(account, lanes, goals)).fetchall()
     if rows:
-        db.execute(RELEASE, (now, json.dumps([row[0] for row in rows])))
+        db.execute(RELEASE, {"now": now, "seqs": json.dumps([row[0] for row in rows])})
         _close_empty(db, sorted({row[1] for row in rows}), now)
         releasing.after_seqs(db, [row[2] for row in rows], now, settle_millis)
     return len(rows)

@@ -23,9 +23,9 @@ SLICE = """
         FROM entries WHERE seq > ? ORDER BY seq LIMIT ?)"""
 
 # Batches that were settled long ago: every row that was in one of them is settled as long.
-PRUNE_BATCHES = """
-    DELETE FROM batches WHERE id IN (
-        SELECT id FROM (SELECT id, settled_at FROM batches ORDER BY id LIMIT ?) WHERE settled_at < ?)"""
+_OLD_BATCHES = "(SELECT id FROM (SELECT id, settled_at FROM batches ORDER BY id LIMIT ?) WHERE settled_at < ?)"
+PRUNE_REQUESTS = f"DELETE FROM requests WHERE batch_id IN {_OLD_BATCHES}"  # noqa: S608 - constants only
+PRUNE_BATCHES = f"DELETE FROM batches WHERE id IN {_OLD_BATCHES}"  # noqa: S608 - constants only
 
 
 # What is deleted lies all over the file. Copied back from the log 4,000 pages at a time that held up answers for
@@ -39,6 +39,7 @@ def prune(db: sqlite3.Connection, before: UnixMillis, after_seq: int, limit: int
     The number to go on after; None when the rest is too young. Numbers follow the time of receipt and a row settles
     after its receipt, so the first slice received after `before` ends the walk.
     """
+    db.execute(PRUNE_REQUESTS, (limit, before))
     db.execute(PRUNE_BATCHES, (limit, before))
     last, oldest = db.execute(SLICE, (after_seq, limit)).fetchone()
     if last is None or oldest >= before:

@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sidecar.core.attempts import BatchFacts
 from sidecar.core.attribution import SeenClick
 from sidecar.core.history import Past, read_history
-from sidecar.core.receipt import BatchFacts, Trace
+from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
-from sidecar.store.sqlite import reading
+from sidecar.store.sqlite import reading, requests
 from sidecar.store.sqlite.database import Database
 
 CLICKS_BEFORE = 50
@@ -44,9 +45,16 @@ OWN = "SELECT msclkid, clicked_at, captured_at FROM clicks WHERE visitor = ? AND
 
 COUNT = "SELECT count(*) FROM (SELECT 1 FROM clicks WHERE visitor = ? AND visitor_id = ? LIMIT ?)"
 
+# Batches by their numbers, and those that they are halves of.
 BATCHES = """
-    SELECT id, token, created_at, sent_at, settled_at, answer, tracking_id FROM batches
-    WHERE id IN (SELECT value FROM json_each(?))"""
+    SELECT b.id, b.token, b.created_at, b.sent_at, b.settled_at, b.answer, b.tracking_id, b.rows, b.parent
+    FROM (
+        WITH RECURSIVE carried (id) AS (
+            SELECT value FROM json_each(?)
+            UNION
+            SELECT half.parent FROM carried JOIN batches half ON half.id = carried.id WHERE half.parent IS NOT NULL)
+        SELECT id FROM carried) AS carried
+    CROSS JOIN batches b ON b.id = carried.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ def _clicks(db: sqlite3.Connection, record: Record, visitor: int, own: str | Non
 def _batches(db: sqlite3.Connection, record: Record, past: Sequence[Past]) -> Iterator[BatchFacts]:
     """Those of its attempts; batches that were settled long ago are forgotten before their rows."""
     ids = {getattr(one, "batch_id", None) for one in past} | {record.batch_id}
-    rows = db.execute(BATCHES, (json.dumps([id_ for id_ in ids if id_ is not None]),))
-    names = ("id", "claims", "created_at", "sent_at", "settled_at", "answer", "tracking_id")
-    return (BatchFacts(**dict(zip(names, row, strict=True))) for row in rows)
+    rows = db.execute(BATCHES, (json.dumps([id_ for id_ in ids if id_ is not None]),)).fetchall()
+    noted = requests.of_batches(db, [row[0] for row in rows])
+    names = ("id", "claims", "created_at", "sent_at", "settled_at", "answer", "tracking_id", "rows", "parent")
+    return (BatchFacts(**dict(zip(names, row, strict=True)), requests=noted.get(row[0], ())) for row in rows)
