@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Collection
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -143,26 +143,18 @@ def sha256(value: object) -> str:
 
 _LARGEST = 999_999_999_999
 _THOUSANDTH = Decimal("0.001")
-_NOISE = 1e-9
-_NOISE_ULPS = 4
-"""How far a sum of floats may stray from what was meant: absolutely, or in steps of its last binary digit."""
 _MOST_CREDIT_DECIMALS = 18  # floats never need more
 _SMALLEST_CREDIT = Decimal((0, (1,), -_MOST_CREDIT_DECIMALS))
 
 
 def amount(value: object) -> Decimal:
-    """A sum of money with three decimals. Rounded where that takes nothing but the noise of binary fractions."""
+    """A sum of money with the three decimals that Microsoft takes; more of them are rounded half up."""
     number = _number(value)
     if number < 0:
         raise Refusal("negative", "must not be negative: a refund is an adjustment of the conversion")
     if number > _LARGEST:
         raise Refusal("too_large", f"must be at most {_LARGEST}")
-    rounded = abs(number.quantize(_THOUSANDTH))
-    if rounded != number:
-        noise = max(_NOISE, _NOISE_ULPS * math.ulp(float(rounded)))
-        if abs(rounded - number) > Decimal(noise):
-            raise Refusal("too_many_decimals", "must have at most 3 decimals")
-    return rounded
+    return abs(number.quantize(_THOUSANDTH, ROUND_HALF_UP))
 
 
 def credit(value: object) -> Decimal:

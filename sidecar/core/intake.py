@@ -173,10 +173,12 @@ def read_account(members: Members, rule: EventRule | None, accounts: tuple[str, 
 
 
 def read_value(members: Members) -> Decimal | None:
-    """The value; where the noise of binary fractions was rounded away, with a warning."""
+    """The value; with a warning where it had more decimals than Microsoft takes."""
     value = members.take("value", fields.amount)
     if value is not None and value != members.get("value"):
-        members.warn("value_rounded", "value", "had the noise of a binary fraction, and was rounded to 3 decimals")
+        members.warn(
+            "value_rounded", "value", "had more decimals than the 3 that Microsoft takes, and was rounded half up"
+        )
     return value
 
 

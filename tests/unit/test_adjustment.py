@@ -249,5 +249,18 @@ def test_same_content_is_the_same_total_currency_and_time_if_given() -> None:
     assert len({first, *differing}) == 5
 
 
+def test_total_with_more_than_three_decimals_is_rounded_half_up_with_a_warning() -> None:
+    found = reading({**OWN, "value": Decimal("7.7225")})
+    assert isinstance(found, Wanted)
+    assert found.adjustment.value == Decimal("7.723")
+    assert [(warning.code, warning.field) for warning in found.warnings] == [("value_rounded", "value")]
+    assert found.adjustment.content(1, "USD") == adjustment({**OWN, "value": Decimal("7.723")}).content(1, "USD")
+
+
+def test_blanks_around_what_names_the_conversion_are_taken_off() -> None:
+    assert adjustment({**OWN, "order_id": " ORDER-1 ", "event": "purchase\n"}).target == ByOrder("ORDER-1", "purchase")
+    assert adjustment({"conversion_id": " conv_17 ", "type": "retract"}).target == ById(17, None)
+
+
 def test_null_means_absent() -> None:
     assert adjustment({**dict.fromkeys(SHAPE.names), **OWN}) == adjustment(OWN)
