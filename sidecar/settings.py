@@ -177,7 +177,7 @@ def _goal_rule(event: Event, goal: str) -> GoalRule:
         name=goal,
         category=event.category,
         count_type=event.count_type,
-        window_seconds=None if event.window is None else int(event.window // 60) * 60,
+        window_seconds=None if event.window is None else int(event.window),
         revenue=event.revenue,
         value=None if event.value is None else plain_decimal(event.value),
         currency=event.currency,

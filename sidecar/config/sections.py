@@ -22,6 +22,7 @@ from sidecar.config.values import (
     Seconds,
     Secret,
     Truth,
+    in_steps,
     room,
     span,
     whole,
@@ -60,7 +61,7 @@ class Server(Section):
     port: Annotated[int, whole(0, 65_535)] = 8077
     api_keys: Annotated[tuple[ApiKey, ...], Listed] = ()
     allowed_hosts: Annotated[tuple[Host, ...], Listed] = ("127.0.0.1", "localhost")
-    max_body: Annotated[Bytes, room("1KiB")] = 2 * MIB
+    max_body: Annotated[Bytes, room("1KiB", "64MiB")] = 2 * MIB
 
 
 class Storage(Section):
@@ -68,9 +69,9 @@ class Storage(Section):
 
     url: Database = "sqlite:///data/outbox.db"
     encryption_key: EncryptionKey = NONE
-    retention: Annotated[Seconds, span("90d")] = 90 * DAY
-    max_pending: Annotated[int, whole(1)] = 10_000_000
-    min_free_disk: Bytes = 256 * MIB
+    retention: Annotated[Seconds, span("90d", "3650d")] = 90 * DAY
+    max_pending: Annotated[int, whole(1, 1_000_000_000)] = 10_000_000
+    min_free_disk: Annotated[Bytes, room("0B", "1TiB")] = 256 * MIB
 
     @property
     def path(self) -> Path:
@@ -121,7 +122,7 @@ class Event(Section):
     currency: Currency | None = None
     category: Name | None = None
     count_type: Literal["All", "Unique"] | None = None
-    window: Annotated[Seconds, span("1m", "90d")] | None = None
+    window: Annotated[Seconds, span("1m", "90d"), in_steps("1m")] | None = None
     revenue: Literal["NoValue", "FixedValue", "VariableValue"] | None = None
     enhanced: Truth | None = None
 
@@ -141,7 +142,7 @@ class Delivery(Section):
 class Clicks(Section):
     """How long captured clicks are kept, and how long a conversion waits for one."""
 
-    retention: Annotated[Seconds, span("1d", "90d")] = 90 * DAY
+    retention: Annotated[Seconds, span("1d", "90d"), in_steps("1s")] = 90 * DAY
     wait: Annotated[Seconds, span("0s", "90d")] = HOUR
 
 
@@ -174,8 +175,8 @@ class Logging(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
-    retention: Annotated[Seconds, span("1h")] = 30 * DAY
-    max_size: Annotated[Bytes, room("1MiB")] = 256 * MIB
+    retention: Annotated[Seconds, span("1h", "3650d")] = 30 * DAY
+    max_size: Annotated[Bytes, room("1MiB", "1TiB")] = 256 * MIB
 
 
 DEFAULT_EVENTS = {

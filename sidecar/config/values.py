@@ -25,30 +25,41 @@ def _reader(read: Callable[[str], Any]) -> BeforeValidator:
 # --- Numbers ---------------------------------------------------------------------------------------------------------
 
 
-def whole(least: int, most: int | None = None) -> BeforeValidator:
+def whole(least: int, most: int) -> BeforeValidator:
     """A whole number between `least` and `most`, both included."""
-    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
 
     def read(text: str) -> int:
-        if not re.fullmatch(r"0|[1-9][0-9]{0,17}", text) or not least <= int(text) <= (most or int(text)):
-            raise ValueError(f"must be a whole number {limits}")
+        if not re.fullmatch(r"0|[1-9][0-9]{0,17}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
         return int(text)
 
     return _reader(read)
 
 
-def span(least: str, most: str | None = None) -> AfterValidator:
+def span(least: str, most: str) -> AfterValidator:
     """A duration not shorter than `least` and not longer than `most`, both written as in the file."""
     return _between(least, most, seconds_of)
 
 
-def room(least: str) -> AfterValidator:
-    """A size of at least `least`, written as in the file."""
-    return _between(least, None, bytes_of)
+def in_steps(unit: str) -> AfterValidator:
+    """A duration that is a multiple of `unit`, such as 1m: what is finer would be cut off."""
+    step = seconds_of(unit)
+
+    def check(value: float) -> float:
+        if value % step:
+            raise ValueError(f"must be a multiple of {unit}: it is kept no finer")
+        return value
+
+    return AfterValidator(check)
 
 
-def _between(least: str, most: str | None, measure: Callable[[str], float]) -> AfterValidator:
-    lowest, highest = measure(least), float("inf") if most is None else measure(most)
+def room(least: str, most: str) -> AfterValidator:
+    """A size of at least `least` and at most `most`, both written as in the file."""
+    return _between(least, most, bytes_of)
+
+
+def _between(least: str, most: str, measure: Callable[[str], float]) -> AfterValidator:
+    lowest, highest = measure(least), measure(most)
 
     def check(value: Any) -> Any:
         if value < lowest:

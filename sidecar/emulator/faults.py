@@ -80,7 +80,7 @@ class PartialErrors(_Model):
     code: int | None = None
     symbol: str | None = None
     message: str | None = None
-    repeat: int = Field(default=1, ge=1)
+    repeat: int = Field(default=1, ge=1, le=100)
     """How many errors each such row gets."""
     order: Literal["ascending", "descending"] = "ascending"
     """How the errors are ordered in the answer."""

@@ -1,6 +1,7 @@
 """Reads a request's list of rows: each as a value, and as the exact text it arrived in."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -57,7 +58,22 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+LONGEST_NUMBER = 400
+"""Characters of a number; the largest double has 309 digits."""
+
+
+def _decimal(text: str) -> Decimal:
+    """A number of at most a double's size, so that an integer can be made of it; one too small for a double is 0."""
+    if len(text) > LONGEST_NUMBER or math.isinf(size := float(text)):
+        raise ValueError("a number is too large or too long")
+    return Decimal(text) if size else Decimal(0)
+
+
+def _whole(text: str) -> int:
+    return int(_decimal(text))
+
+
+_DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_whole, parse_constant=_no_constant)
 
 
 @dataclass(slots=True)

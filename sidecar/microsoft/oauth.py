@@ -30,6 +30,7 @@ DEADLINE_SECONDS = 20.0
 """After this a call is given up: name resolution, for one, heeds no other limit. Its thread ends when it ends."""
 
 _DEFAULT_LIFE_SECONDS = 3600.0
+_LONGEST_LIFE_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +197,9 @@ def _grant(answer: Mapping[str, Any]) -> Grant:
 
 
 def _life_seconds(value: object) -> float:
-    """`expires_in`, a number or its text; an hour, Microsoft's usual, when there is none."""
+    """`expires_in`, a number or its text, of a day at most; an hour, Microsoft's usual, when there is none."""
     try:
-        return max(1.0, float(str(value)))
+        return min(max(1.0, float(str(value)[:32])), _LONGEST_LIFE_SECONDS)
     except ValueError:
         return _DEFAULT_LIFE_SECONDS
 

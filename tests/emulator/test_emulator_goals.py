@@ -125,6 +125,23 @@ async def test_goal_with_a_value_of_no_known_kind_refuses_the_whole_request(
     assert len(await listed(client)) == 3
 
 
+@pytest.mark.parametrize("member", ["ConversionWindowInMinutes", "Revenue"])
+@pytest.mark.parametrize("written", ["1e9999999", "1e999999999", "1e99999999999999999999", "9" * 5_000])
+async def test_goal_with_a_monstrous_number_is_refused_at_once(client: Client, member: str, written: str) -> None:
+    value = f'{{"Type": "FixedValue", "Value": {written}}}' if member == "Revenue" else written
+    body = f'{{"ConversionGoals": [{{"Type": "OfflineConversion", "Name": "Monster", "{member}": {value}}}]}}'
+    reply = await client.campaign("ConversionGoals", body)
+    assert (reply.status, reply.fault) == (400, "ApiInputValidationError")
+
+
+@pytest.mark.parametrize("size", ["1e308", "9" * 300])
+async def test_goal_with_a_large_number_is_wrong_in_itself(client: Client, size: str) -> None:
+    goal = f'{{"Type": "OfflineConversion", "Name": "Large", "ConversionWindowInMinutes": {size}}}'
+    body = f'{{"ConversionGoals": [{goal}]}}'
+    reply = await client.campaign("ConversionGoals", body)
+    assert "InvalidConversionGoalConversionWindow" in [symbol for _, symbol in reply.errors]
+
+
 async def test_hundred_goals_at_most(client: Client) -> None:
     assert (await add(client)).fault == "ConversionGoalsNotPassed"
     many = [goal(str(number)) for number in range(101)]

@@ -75,12 +75,30 @@ def test_empty_request_is_a_null_request(body: bytes) -> None:
         b'{"OfflineConversions": [{"ConversionValue": NaN}]}',
         b'{"OfflineConversions": [{"ConversionValue": Infinity}]}',
         b"{'OfflineConversions': []}",
+        b'{"OfflineConversions": [{"ConversionValue": 1e99999999999999999999}]}',
+        b'{"OfflineConversions": [{"ConversionValue": -1e309}]}',
+        b'{"OfflineConversions": [{"ConversionValue": ' + b"9" * 5_000 + b"}]}",
+        b'{"OfflineConversions": [{"ConversionValue": 0.' + b"0" * 5_000 + b"1}]}",
         b'{"OfflineConversions": ' + b"[" * 100_000,
     ],
 )
 def test_what_is_no_json_object_with_a_list_is_refused_whole(body: bytes) -> None:
     with pytest.raises(Refused, match="ApiInputValidationError"):
         read_rows(body, "OfflineConversions")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("1e308", Decimal("1e308")),
+        ("1e-999999999", Decimal(0)),
+        ("1e-99999999999999999999", Decimal(0)),
+        ("0.10", Decimal("0.10")),
+        ("7", 7),
+    ],
+)
+def test_number_that_a_double_can_hold_is_read_exactly_and_one_too_small_is_zero(written: str, value: object) -> None:
+    assert read_object(f'{{"Value": {written}}}'.encode()) == {"Value": value}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 import ssl
@@ -29,6 +30,7 @@ from sign_in_double import (
 )
 from sign_in_double import refusal as refused
 
+from sidecar.core.instant import UnixMillis
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
 from sidecar.emulator.faults import (
     Ending,
@@ -76,6 +78,26 @@ def lost(connection: Connection) -> bool:
 async def test_refresh_gives_a_token_and_the_rotated_refresh_token(microsoft: Double) -> None:
     grant = await microsoft.sign_in().refresh("test-refresh-1")
     assert grant == Grant("test-access-2", "test-refresh-2", 3600.0)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("1e999999999", 86_400.0),
+        ('"1e999999999"', 86_400.0),
+        ("9" * 400, 86_400.0),
+        ('"' + "9" * 400 + '"', 86_400.0),
+        ("-1e999999999", 1.0),
+        ("1e-999999999", 1.0),
+        ('"soon"', 3600.0),
+    ],
+)
+async def test_life_of_a_token_is_bounded_whatever_is_written(microsoft: Double, written: str, seconds: float) -> None:
+    body = json.dumps({**microsoft.tokens(), "expires_in": 0}).replace('"expires_in": 0', f'"expires_in": {written}')
+    microsoft.script = always(lambda: web.Response(text=body, content_type="application/json"))
+    grant = await microsoft.sign_in().refresh("test-refresh-1")
+    assert grant.life_seconds == seconds
+    assert held(grant, 0.0, UnixMillis(0), 0.5).token.expires_at == seconds * 1000
 
 
 async def test_scope_is_sent_once_with_what_msal_adds(microsoft: Double) -> None:

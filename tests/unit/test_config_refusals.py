@@ -90,8 +90,13 @@ ONE_KEY = [
     ("storage: {encryption_key: fifteen-letters}", f"storage.encryption_key: {WEAK}"),
     ("storage: {retention: 89d}", "storage.retention: must be at least 90d"),
     ("storage: {retention: 90}", f"storage.retention: {DURATION}"),
-    ("storage: {max_pending: 0}", "storage.max_pending: must be a whole number of at least 1"),
+    ("storage: {max_pending: 0}", "storage.max_pending: must be a whole number from 1 to 1000000000"),
+    ("storage: {retention: 3651d}", "storage.retention: must be at most 3650d"),
     ("storage: {min_free_disk: -1MiB}", f"storage.min_free_disk: {SIZE}"),
+    ("storage: {min_free_disk: 2TiB}", "storage.min_free_disk: must be at most 1TiB"),
+    ("clicks: {retention: 86400500ms}", "clicks.retention: must be a multiple of 1s: it is kept no finer"),
+    ("logging: {retention: 87601h}", "logging.retention: must be at most 3650d"),
+    ("server: {max_body: 65MiB}", "server.max_body: must be at most 64MiB"),
     # events
     ("events: {}", "events: name at least one, or leave the key out"),
     ("accounts: {}", "accounts: name at least one, or leave the key out"),
@@ -120,6 +125,8 @@ ONE_KEY = [
     ("events: {a: {goal: A, count_type: all}}", "events.a.count_type: must be All or Unique"),
     ("events: {a: {goal: A, revenue: x}}", "events.a.revenue: must be NoValue, FixedValue or VariableValue"),
     ("events: {a: {goal: A, window: 91d}}", "events.a.window: must be at most 90d"),
+    ("events: {a: {goal: A, window: 90s}}", "events.a.window: must be a multiple of 1m: it is kept no finer"),
+    ("events: {a: {goal: A, window: 60001ms}}", "events.a.window: must be a multiple of 1m: it is kept no finer"),
     # delivery and the rest
     ("delivery: {batch_size: 0}", "delivery.batch_size: must be a whole number from 1 to 1000"),
     ("delivery: {batch_size: 1001}", "delivery.batch_size: must be a whole number from 1 to 1000"),

@@ -253,7 +253,7 @@ CONFIG = """
 microsoft: {environment: emulator}
 accounts: {a: {}, b: {}}
 events:
-  purchase: {goal: Sale, currency: EUR, account: a, window: 90s, count_type: Unique}
+  purchase: {goal: Sale, currency: EUR, account: a, window: 1m, count_type: Unique}
   lead: {goal: Lead, category: SubmitLeadForm, enhanced: false}
 """
 
