@@ -22,6 +22,7 @@ from sidecar.core.goal import (
     Mapped,
     MappingState,
     NewGoal,
+    Others,
     Plan,
     chosen,
     goal_rules,
@@ -361,7 +362,17 @@ class GoalCatalogue:
 
     def _look_up(self, account: str, rule: GoalRule) -> Mapped:
         catalogue = self._known(account)
-        return mapping(rule, catalogue.goals if catalogue else None, self.now(), self.rules().settle_millis)
+        goals = catalogue.goals if catalogue else None
+        return mapping(rule, goals, self.now(), self.rules().settle_millis, self._others(account))
+
+    def _others(self, account: str) -> Others:
+        """The goals of the other accounts of the same customer, as far as they were read."""
+        known = {name: self._known(name) for name in self._siblings(account)}
+        return {name: catalogue.goals for name, catalogue in known.items() if catalogue is not None}
+
+    def _siblings(self, account: str) -> Sequence[str]:
+        """The other accounts of the same customer."""
+        return [name for name in self.platform.sharing(account) if name != account]
 
     def _judge(self, account: str) -> dict[str, Mapped]:
         """Hold what must be held, and nothing else."""
@@ -446,16 +457,19 @@ class GoalCatalogue:
         return self._look_up(account, rule).closed_by(self.gates.answered(account, rule.name))
 
     async def plan(self, account: str) -> Planned | Failure:
-        """What the account lacks, by a new reading."""
+        """What the account lacks, by a new reading; of the other accounts of the customer the last one serves."""
         read = await self.read(account)
         if isinstance(read, Failure):
             return read
-        return Planned(read, plan(self.events(account), read.goals, self.now(), self._shared(account)))
+        for name in self._siblings(account):
+            if self._known(name) is None:
+                await self.read(name)
+        shared, others = self._shared(account), self._others(account)
+        return Planned(read, plan(self.events(account), read.goals, self.now(), shared, others))
 
     def _shared(self, account: str) -> Set[str]:
         """The names of goals that events of other accounts of the same customer are mapped to."""
-        others = [name for name in self.platform.sharing(account) if name != account]
-        return {rule.name for name in others for rule in self.events(name).values()}
+        return {rule.name for name in self._siblings(account) for rule in self.events(name).values()}
 
     async def apply(self, account: str, names: Set[str] | None) -> Applied | Failure:
         """Create what the account lacks, or of that only the goals named; then read anew, whatever was answered."""
@@ -498,6 +512,8 @@ async def _sleep(state: _Account, seconds: float) -> None:
 
 def _hint(one: Mapped) -> str | None:
     match one.state:
+        case MappingState.NOT_FOUND if one.owner:
+            return f"account {one.owner} has a goal of that name for itself alone, and names are unique per customer"
         case MappingState.NOT_FOUND:
             return f"did you mean {one.near}?" if one.near else None
         case MappingState.WRONG_TYPE:

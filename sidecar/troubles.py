@@ -160,7 +160,17 @@ _ALL = (
         "Microsoft refused to create the goal; its own words are beside this.",
         "Mend what they name under events: and run `sidecar goals apply` again. If it is about enhanced conversions: "
         "somebody has to accept their terms first, by turning them on for any goal in Microsoft Advertising; or set "
-        "events.<event>.enhanced: false. If the name is taken, another account of the customer has it.",
+        "events.<event>.enhanced: false.",
+    ),
+    Trouble(
+        "goal_name_taken",
+        "Conversion goal of another account",
+        "Names are unique per customer, and another account of the customer has a goal of that name for itself alone: "
+        "this account can neither use it nor create one of that name.",
+        "There are two ways out, since another account of the customer has it. A goal of its own for this account: "
+        "give it another name with accounts.<account>.goals.<event>. Or one goal for all accounts of the customer: "
+        "give events.<event>.goal a new name, and `sidecar goals apply` creates it with scope Customer; the scope of a "
+        "goal cannot be changed later. Then reload with SIGHUP. Rows of the goal wait as goal_not_found.",
     ),
     Trouble(
         "auto_tagging_off",

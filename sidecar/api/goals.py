@@ -1,12 +1,13 @@
 """GET /v1/goals, POST /v1/goals/plan and /v1/goals/apply: what goals there are, what is lacking, and creating it."""
 
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from aiohttp import web
 
 from sidecar.api.bodies import BodyLimits, read_json_bytes
+from sidecar.api.parameters import read, text
 from sidecar.api.problem import BAD_BODY, HttpProblem, invalid
 from sidecar.api.reply import Json, json_reply
 from sidecar.api.rows import goal_words, number
@@ -14,6 +15,7 @@ from sidecar.catalogue import AccountGoals, Applied, Failure, GoalCatalogue, Mad
 from sidecar.core.body import BadBody, parse
 from sidecar.core.fields import one_of, string
 from sidecar.core.goal import (
+    NAME_TAKEN,
     Blocked,
     Created,
     Exists,
@@ -28,11 +30,11 @@ from sidecar.core.goal import (
 )
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.members import Members, Shape
-from sidecar.core.problem import Findings, Problem, Refusal
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import Findings, Problem, Refusal, listed
 from sidecar.troubles import CATALOGUE
 
-PLAN = Shape("", frozenset(("account",)))
-APPLY = Shape("", frozenset(("account", "goals")))
+PLAN = APPLY = Shape("", frozenset(("account", "goals")))
 
 _UNREAD = "The goals of this account were not read yet."
 
@@ -46,15 +48,27 @@ class GoalsPage:
     settle_millis: Callable[[], int]
     limits: BodyLimits
 
-    async def get(self, _: web.Request) -> web.Response:
-        """What was last read of each account, and how each event's goal stands there."""
-        settle = self.settle_millis()
-        return _items([_account(self.catalogue.of(account), settle) for account in self.accounts()])
+    async def get(self, request: web.Request) -> web.Response:
+        """What was last read of each account, and how each event's goal stands there; or of one account, one goal."""
+        settle, known = self.settle_millis(), self.accounts()
+        query = read(request.query.items(), {"account": one_of(known, "unknown_account", "accounts"), "goal": text})
+        account, goal = query.get("account"), query.get("goal")
+        standing = [self.catalogue.of(name) for name in ([account] if account else known)]
+        if goal is not None:
+            _refuse_unknown({goal}, {name for one in standing for name in _names_of(one)}, "goal")
+            standing = [_only(goal, one) for one in standing]
+        return _items([_account(one, settle) for one in standing])
 
     async def plan(self, request: web.Request) -> web.Response:
-        """What each account lacks, by a new reading; changes nothing."""
+        """What each account lacks, or of that only the goals that are named, by a new reading; changes nothing."""
         asked = await self._asked(request, PLAN)
-        return _items([_plan(account, await self.catalogue.plan(account)) for account in asked.accounts])
+        return _items([_plan(account, await self._planned(account, asked.goals)) for account in asked.accounts])
+
+    async def _planned(self, account: str, goals: Set[str] | None) -> Planned | Failure:
+        planned = await self.catalogue.plan(account)
+        if isinstance(planned, Failure) or goals is None:
+            return planned
+        return replace(planned, plan=planned.plan.only(goals))
 
     async def apply(self, request: web.Request) -> web.Response:
         """Create what each account lacks, or of that only the goals that are named."""
@@ -65,7 +79,10 @@ class GoalsPage:
         )
 
     async def _asked(self, request: web.Request, shape: Shape) -> "Asked":
-        return read_asked(await read_json_bytes(request, self.limits), shape, self.accounts())
+        asked = read_asked(await read_json_bytes(request, self.limits), shape, self.accounts())
+        wanted = {rule.name for account in asked.accounts for rule in self.catalogue.events(account).values()}
+        _refuse_unknown(asked.goals or set(), wanted, "goals")
+        return asked
 
 
 # --- What is asked ---------------------------------------------------------------------------------------------------
@@ -101,6 +118,28 @@ def _names(value: Any) -> Set[str]:
     if not isinstance(value, list):
         raise Refusal("not_an_array", "must be an array of names")
     return {string(name) for name in value}
+
+
+def _refuse_unknown(goals: Set[str], known: Set[str], field: str) -> None:
+    """A goal that no event is mapped to is a typo: it must not pass for one that lacks nothing."""
+    unknown = sorted(goals - known)
+    if unknown:
+        near = did_you_mean(unknown[0], sorted(known))
+        hint = f"did you mean {near}?" if near else f"there are {listed(sorted(known))}"
+        raise invalid([Problem(field, "unknown_goal", f"no event is mapped to a goal of that name; {hint}")])
+
+
+def _names_of(standing: AccountGoals) -> Iterable[str]:
+    read = standing.catalogue
+    return {goal.name for goal in (read.goals if read else ())} | {rule.name for rule, _ in standing.events.values()}
+
+
+def _only(goal: str, standing: AccountGoals) -> AccountGoals:
+    """The account with nothing but that goal, and the events that are mapped to it."""
+    read = standing.catalogue
+    goals = () if read is None else tuple(each for each in read.goals if each.name == goal)
+    events = {event: found for event, found in standing.events.items() if found[0].name == goal}
+    return replace(standing, catalogue=read and replace(read, goals=goals), events=events)
 
 
 # --- What is answered ------------------------------------------------------------------------------------------------
@@ -150,7 +189,7 @@ def _revenue(revenue: Revenue) -> Json:
 
 
 def _event(event: str, rule: GoalRule, mapped: Mapped) -> Json:
-    trouble = CATALOGUE.get(mapped.state)
+    trouble = CATALOGUE.get(NAME_TAKEN if mapped.owner else mapped.state)
     unread = _UNREAD if mapped.state is MappingState.UNKNOWN else None
     return {
         "event": event,
@@ -172,7 +211,7 @@ def _plan(account: str, planned: Planned | Failure) -> Json:
         "trouble": _trouble(failure),
         "create": [_missing(missing) for missing in found.missing] if found else [],
         "differences": [asdict(difference) for difference in found.differences] if found else [],
-        "blocked": [_blocked(blocked) for blocked in found.blocked] if found else [],
+        "blocked": [_blocked(account, blocked) for blocked in found.blocked] if found else [],
     }
 
 
@@ -187,18 +226,20 @@ def _missing(missing: Missing) -> Json:
         "revenue": _revenue(goal.revenue),
         "enhanced": goal.enhanced,
         "scope": goal.scope,
+        "assumed": list(missing.assumed),
         "did_you_mean": missing.near,
     }
 
 
-def _blocked(blocked: Blocked) -> Json:
+def _blocked(account: str, blocked: Blocked) -> Json:
     trouble = CATALOGUE[blocked.state]
+    owner = f" It is account {blocked.owner}." if blocked.owner else ""
     return {
         "goal": blocked.goal,
         "events": list(blocked.events),
         "state": blocked.state,
-        "message": trouble.cause,
-        "fix": trouble.solution,
+        "message": trouble.cause + owner,
+        "fix": trouble.solution.replace("<account>", account).replace("<event>", blocked.events[0]),
     }
 
 
@@ -238,7 +279,8 @@ def _made(made: Made, settle_millis: int) -> Json:
 
 def _refused(answer: Exists | NotCreated) -> Json:
     fault = answer.fault
-    return {"error": fault.error, "message": fault.message, "fix": CATALOGUE["goal_not_created"].solution}
+    trouble = CATALOGUE[NAME_TAKEN if isinstance(answer, Exists) else "goal_not_created"]
+    return {"error": fault.error, "message": fault.message, "fix": trouble.solution}
 
 
 def _trouble(failure: Failure | None) -> Json | None:

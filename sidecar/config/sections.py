@@ -37,6 +37,26 @@ NONE = SecretStr("")
 
 Environment = Literal["production", "sandbox", "emulator"]
 
+Category = Literal[
+    "AddToCart",
+    "BeginCheckout",
+    "BookAppointment",
+    "Contact",
+    "GetDirections",
+    "Other",
+    "OutboundClick",
+    "PageView",
+    "Purchase",
+    "RequestQuote",
+    "Signup",
+    "SubmitLeadForm",
+    "Subscribe",
+]
+"""Those that an offline goal may have.
+
+https://learn.microsoft.com/advertising/campaign-management-service/conversiongoalcategory
+"""
+
 
 class Section(BaseModel):
     """Frozen, and refuses what it does not know."""
@@ -120,7 +140,7 @@ class Event(Section):
     account: Name | None = None
     value: Amount | None = None
     currency: Currency | None = None
-    category: Name | None = None
+    category: Category | None = None
     count_type: Literal["All", "Unique"] | None = None
     window: Annotated[Seconds, span("1m", "90d"), in_steps("1m")] | None = None
     revenue: Literal["NoValue", "FixedValue", "VariableValue"] | None = None

@@ -136,6 +136,18 @@ class NewGoal:
     """`Account`, or `Customer` for all accounts of the customer."""
 
 
+def assumed(rule: GoalRule) -> tuple[str, ...]:
+    """What a rule leaves to us of the goal that it asks for, by the names that `events:` has. Scope always is."""
+    said = {
+        "category": rule.category,
+        "count_type": rule.count_type,
+        "window": rule.window_seconds,
+        "revenue": rule.revenue,
+        "enhanced": rule.enhanced,
+    }
+    return (*(name for name, value in said.items() if value is None), "scope")
+
+
 def new_goal(rule: GoalRule, *, is_shared: bool = False) -> NewGoal:
     """The goal that a rule asks for: every conversion of a click, 90 days long, with its own value, also by hashes.
 
@@ -190,6 +202,8 @@ class Mapped:
     goal: Goal | None = None
     near: str | None = None
     settles_at: UnixMillis | None = None
+    owner: str | None = None
+    """Another account of the customer that has a missing goal for itself alone, so that it cannot be created here."""
     is_answered: bool = False
     """Whether this is what Microsoft answered to conversions of the goal, and not what its list of goals shows."""
 
@@ -205,13 +219,20 @@ class Mapped:
         return _HOLDS.get(self.state)
 
 
-def mapping(rule: GoalRule, goals: Sequence[Goal] | None, now: UnixMillis, settle_millis: int) -> Mapped:
+Others = Mapping[str, Sequence[Goal]]
+"""The goals of the other accounts of the same customer, as far as they are known: names are unique per customer."""
+
+
+def mapping(
+    rule: GoalRule, goals: Sequence[Goal] | None, now: UnixMillis, settle_millis: int, others: Others | None = None
+) -> Mapped:
     """How the goal that `rule` names stands among `goals`, those of an account; None while they were not read."""
     if goals is None:
         return Mapped(MappingState.UNKNOWN)
     goal = named(rule.name, goals)
     if goal is None:
-        return Mapped(MappingState.NOT_FOUND, near=_near(rule.name, goals))
+        owner = next((account for account, theirs in (others or {}).items() if named(rule.name, theirs)), None)
+        return Mapped(MappingState.NOT_FOUND, near=_near(rule.name, goals), owner=owner)
     if goal.type != OFFLINE:
         return Mapped(MappingState.WRONG_TYPE, goal)
     if goal.status != "Active":
@@ -247,6 +268,8 @@ class Missing:
     goal: NewGoal
     events: tuple[str, ...]
     near: str | None
+    assumed: tuple[str, ...] = ()
+    """The settings that `events:` does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +285,17 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A goal that is there and takes nothing, so that creating it would not help."""
+    """A goal that is there and takes nothing, so that creating it would not help; `owner` as in `Mapped`."""
 
     goal: str
     events: tuple[str, ...]
-    state: MappingState
+    state: str
+    """The code of the trouble that says why."""
+    owner: str | None = None
+
+
+NAME_TAKEN = "goal_name_taken"
+"""The code of the trouble where another account of the customer has the goal for itself alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +306,14 @@ class Plan:
     differences: tuple[Difference, ...] = ()
     blocked: tuple[Blocked, ...] = ()
 
+    def only(self, goals: Set[str]) -> "Plan":
+        """Of all that, what concerns these goals."""
+        return Plan(
+            tuple(each for each in self.missing if each.goal.name in goals),
+            tuple(each for each in self.differences if each.goal in goals),
+            tuple(each for each in self.blocked if each.goal in goals),
+        )
+
 
 @dataclass(slots=True)
 class _Events:
@@ -286,17 +323,25 @@ class _Events:
     names: list[str] = field(default_factory=list)
 
 
-def plan(rules: Mapping[str, GoalRule], goals: Sequence[Goal], now: UnixMillis, shared: Set[str] = frozenset()) -> Plan:
+def plan(
+    rules: Mapping[str, GoalRule],
+    goals: Sequence[Goal],
+    now: UnixMillis,
+    shared: Set[str] = frozenset(),
+    others: Others | None = None,
+) -> Plan:
     """What `goals` lack of `rules` (by event): to create, different, and there but of no use.
 
     `shared` are the names that other accounts of the customer want too.
     """
     missing, differences, blocked = [], [], []
     for name, events in _by_goal(rules).items():
-        mapped = mapping(events.rule, goals, now, 0)
-        if mapped.goal is None:
+        mapped = mapping(events.rule, goals, now, 0, others)
+        if mapped.owner is not None:
+            blocked.append(Blocked(name, tuple(events.names), NAME_TAKEN, mapped.owner))
+        elif mapped.goal is None:
             goal = new_goal(events.rule, is_shared=name in shared)
-            missing.append(Missing(goal, tuple(events.names), mapped.near))
+            missing.append(Missing(goal, tuple(events.names), mapped.near, assumed(events.rule)))
         elif mapped.state in (MappingState.WRONG_TYPE, MappingState.PAUSED):
             blocked.append(Blocked(name, tuple(events.names), mapped.state))
         if mapped.goal is not None and mapped.state is not MappingState.WRONG_TYPE:

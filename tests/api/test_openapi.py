@@ -21,6 +21,7 @@ from referencing.jsonschema import DRAFT202012
 
 from sidecar import __version__, serving
 from sidecar.api import erasures, log_query, replay_query, status
+from sidecar.api.goals import _blocked
 from sidecar.api.items import MAX_ITEMS
 from sidecar.api.openapi import document
 from sidecar.api.parameters import MAX_LIMIT
@@ -30,6 +31,7 @@ from sidecar.config import parse
 from sidecar.core import adjustment_intake, intake, user
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import State
+from sidecar.core.goal import Blocked
 from sidecar.emulator import CUSTOMER_ID
 from sidecar.emulator.faults import Rule
 from sidecar.emulator.goal_rules import DEFAULTS
@@ -449,6 +451,46 @@ async def test_goals_in_every_state_are_answered_as_described(connected: Service
     ]
     states = {each["event"]: each["state"] for each in (await asked(connected, GET, "/v1/goals"))["events"]}
     assert states["lead"] == "goal_wrong_type"
+
+
+async def test_one_account_and_goal_are_answered_as_described(connected: Service) -> None:
+    await change_goals(connected, lead=None, signup=None)
+    planned = await asked(connected, POST, "/v1/goals/plan", {"goals": ["Sidecar Signup"]})
+    assert [(each["goal"], each["assumed"]) for each in planned["create"]] == [
+        ("Sidecar Signup", ["count_type", "window", "revenue", "enhanced", "scope"])
+    ]
+    for path in ("/v1/goals?goal=Sidecar%20Purchase", "/v1/goals?account=default&goal=Sidecar%20Purchase"):
+        code, content_type, text = await connected.call(GET, path)
+        check_answer(GET, "/v1/goals", code, content_type, text)
+        [item] = json.loads(text)["items"]
+        assert [goal["name"] for goal in item["goals"]] == ["Sidecar Purchase"]
+        assert [event["event"] for event in item["events"]] == ["purchase"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        (GET, "/v1/goals?goal=Sidecar%20Purchas", None),
+        (POST, "/v1/goals/plan", {"goals": ["Sidecar Purchas"]}),
+        (POST, "/v1/goals/apply", {"goals": ["Sidecar Lead", "Sidecar Purchas"]}),
+    ],
+)
+async def test_goal_that_no_event_is_mapped_to_is_refused_with_the_near_one(
+    connected: Service, method: str, path: str, body: Any
+) -> None:
+    code, content_type, text = await connected.call(method, path, body)
+    assert code == 422
+    check_answer(method, path.partition("?")[0], code, content_type, text)
+    [error] = json.loads(text)["errors"]
+    assert (error["code"], "did you mean Sidecar Purchase?" in error["message"]) == ("unknown_goal", True)
+
+
+def test_goal_of_another_account_is_told_with_both_ways_out() -> None:
+    told = _blocked("us", Blocked("Purchase", ("purchase",), "goal_name_taken", "eu"))
+    assert told["message"].endswith("It is account eu.")
+    assert "accounts.us.goals.purchase" in told["fix"]
+    assert "events.purchase.goal a new name" in told["fix"]
+    assert "scope Customer" in told["fix"]
 
 
 async def test_differences_are_answered_as_described(connected: Service) -> None:

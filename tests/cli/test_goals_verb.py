@@ -1,6 +1,8 @@
 """`sidecar goals`: what there is, what is lacking, and creating it, against a stand-in that lacks some."""
 
 import json
+import os
+import pty
 import signal
 import time
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from cli_rig import Service, process, read_until, sidecar
+from cli_rig import Service, ended, process, read_until, sidecar
 from test_emulator_verb import LAST_WORDS, settings_in
 
 EVENTS = """
@@ -38,6 +40,18 @@ def stand_in(service: Service) -> str:
     return f"{endpoints['campaign']}/_emulator"
 
 
+def at_a_terminal(answer: str, *arguments: str, service: Service) -> tuple[int, str, str]:
+    """The verb with a terminal to ask at, where somebody types that answer."""
+    ours, theirs = pty.openpty()
+    try:
+        with process(*arguments, folder=service.folder, stdin=theirs, SIDECAR_URL=service.url) as run:
+            os.write(ours, f"{answer}\n".encode())
+            return ended(run)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
     planned = sidecar("goals", "plan", url=lacking.url)
     assert planned.exit_code == 0, planned.output
@@ -46,23 +60,34 @@ def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
     assert "  + Sidecar Leads (for signup): Signup, counts All, window 90d, VariableValue, enhanced" in planned.stdout
     assert "  ~ Sidecar Purchase: count_type is All, events.purchase has Unique\n" in planned.stdout
 
-    declined = sidecar("goals", "apply", given="n\n", url=lacking.url)
-    assert declined.exit_code == 1
-    assert "They cannot be deleted" in declined.stdout
-    assert "nothing was created" in declined.stderr
-    silent = sidecar("goals", "apply", given="", url=lacking.url)
-    assert (silent.exit_code, "nothing was created" in silent.stderr) == (1, True)
+    assert "    assumed: count_type All, enhanced true, scope Account\n" in planned.stdout
+    assert "    assumed: count_type All, window 90d, revenue VariableValue, enhanced true, scope Acc" in planned.stdout
+    assert "their scope (this account, or all of the customer) cannot be changed later" in planned.stdout
+    one = sidecar("goals", "plan", "--account", "default", "--goal", "Sidecar Leads", url=lacking.url)
+    assert one.stdout.splitlines()[0] == "default: 1 to create"
+
+    code, told, error = at_a_terminal("n", "goals", "apply", service=lacking)
+    assert (code, "nothing was created" in error) == (1, True)
+    assert "Assumed, since events: does not say it: count_type, enhanced, scope, window, revenue.\n" in told
+    assert "They cannot be deleted, nor can their scope be changed later" in told
+    for given in ("", "y\n"):
+        silent = sidecar("goals", "apply", given=given, url=lacking.url)
+        assert silent.exit_code == 1
+        assert "nothing was created: count_type, enhanced, scope, window, revenue would be assumed" in silent.stderr
+        assert "--yes" in silent.stderr
     listed = sidecar("goals", "list", url=lacking.url)
     assert listed.exit_code == 0
     assert "  event lead → Sidecar Lead: goal_not_found\n" in listed.stdout
     assert "  goal Sidecar Purchase: active, Purchase, counts All, window 90d" in listed.stdout
     assert "  auto-tagging is on\n" in listed.stdout
 
-    applied = sidecar("goals", "apply", given="y\n", url=lacking.url)
-    assert applied.exit_code == 0, applied.output
-    assert "Create 2 goals? They cannot be deleted" in applied.stdout
-    assert applied.stdout.count(": created\n") == 2
-    assert "its first conversion may go out at " in applied.stdout
+    code, told, error = at_a_terminal("y", "goals", "apply", "--goal", "Sidecar Lead", service=lacking)
+    assert code == 0, told + error
+    assert "Create 1 goal? They cannot be deleted" in told
+    code, told, error = at_a_terminal("y", "goals", "apply", service=lacking)
+    assert code == 0, told + error
+    assert told.count(": created\n") == 1
+    assert "its first conversion may go out at " in told
     assert sidecar("goals", "apply", url=lacking.url).stdout == "default: nothing to create\n"
     again = json.loads(sidecar("goals", "plan", "--json", url=lacking.url).stdout)
     assert (again["items"][0]["create"], again["items"][0]["blocked"]) == ([], [])
@@ -73,6 +98,19 @@ def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
     assert states == {"purchase": "ok", "lead": "goal_settling", "signup": "goal_settling"}
     shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", "1", url=lacking.url)
     assert ": pending (goal_settling)" in shown.stdout
+
+
+def test_one_goal_or_account_can_be_looked_at_and_a_typo_is_told(lacking: Service) -> None:
+    listed = sidecar("goals", "list", "--goal", "Sidecar Purchase", "--account", "default", "--json", url=lacking.url)
+    [item] = json.loads(listed.stdout)["items"]
+    assert [goal["name"] for goal in item["goals"]] == ["Sidecar Purchase"]
+    assert [event["event"] for event in item["events"]] == ["purchase"]
+    for verb in ("list", "plan", "apply"):
+        shown = sidecar("goals", verb, "--goal", "Sidecar Purchas", url=lacking.url)
+        assert shown.exit_code == 1
+        assert "did you mean Sidecar Purchase?" in shown.stderr
+        shown = sidecar("goals", verb, "--account", "defualt", url=lacking.url)
+        assert (shown.exit_code, "did you mean default?" in shown.stderr.lower()) == (1, True), shown.stderr
 
 
 def test_goals_that_cannot_be_read_or_created_end_with_1(lacking: Service) -> None:

@@ -10,7 +10,7 @@ from rig import DAY, HOUR, MINUTE, Rig
 from sidecar.api.rows import Held
 from sidecar.catalogue import Applied, Failure, Planned
 from sidecar.core.attribution import GoalTraits
-from sidecar.core.goal import NotCreated
+from sidecar.core.goal import Blocked, NotCreated, Plan
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.emulator.properties import AUTO_TAGGING, put_property
@@ -477,6 +477,39 @@ async def test_goal_that_two_accounts_of_a_customer_want_is_created_once_for_bot
     planned = await rig.parts.catalogue.plan("other")
     assert isinstance(planned, Planned)
     assert [(each.goal.name, each.goal.scope) for each in planned.plan.missing] == [("Newsletter", "Account")]
+
+
+async def test_goal_of_another_account_of_the_customer_is_blocked_until_it_has_a_name_of_its_own(
+    rig: Rig,
+) -> None:
+    rig.map(lead="Newsletter")
+    assert isinstance(await rig.parts.catalogue.apply("main", None), Applied)  # for main alone
+    twin = rig.config.accounts["twin"]
+    lead = rig.config.events["lead"].model_copy(update={"account": None})
+    rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": lead}}))
+    rig.map()
+    planned = await rig.parts.catalogue.plan("twin")
+    assert isinstance(planned, Planned)
+    assert planned.plan == Plan(blocked=(Blocked("Newsletter", ("lead",), "goal_name_taken", "main"),))
+    await rig.until(lambda: "account main has a goal of that name" in said(rig, "goal_not_found", "twin"))
+    assert await rig.parts.catalogue.apply("twin", None) == Applied(())
+
+    named = twin.model_copy(update={"goals": {"lead": "Newsletter Twin"}})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "twin": named}}))
+    rig.map()
+    applied = await rig.parts.catalogue.apply("twin", None)
+    assert isinstance(applied, Applied)
+    assert [(made.name, made.goal is not None) for made in applied.made] == [("Newsletter Twin", True)]
+
+
+async def test_accounts_of_other_customers_take_no_names(rig: Rig) -> None:
+    rig.map(lead="Newsletter")
+    assert isinstance(await rig.parts.catalogue.apply("main", None), Applied)
+    lead = rig.config.events["lead"].model_copy(update={"account": None})
+    rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": lead}}))
+    applied = await rig.parts.catalogue.apply("other", None)
+    assert isinstance(applied, Applied)
+    assert [(made.name, made.goal is not None) for made in applied.made] == [("Newsletter", True)]
 
 
 async def test_only_the_chosen_goals_are_created(rig: Rig) -> None:

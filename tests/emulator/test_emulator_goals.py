@@ -69,6 +69,14 @@ async def test_goal_of_another_type_takes_no_uploads_and_is_listed_with_its_type
     assert [one["Type"] for one in found if one["Name"] == "Visit"] == ["Url"]
 
 
+async def test_name_is_taken_for_every_account_of_the_customer(client: Client) -> None:
+    await add(client, goal("Mine"))
+    other = {"CustomerAccountId": "4711"}
+    assert "Mine" not in [one["Name"] for one in await listed(client, **other)]
+    assert (await add(client, goal("Mine"), **other)).errors == [(0, "ConversionGoalNameAlreadyExists")]
+    assert (await add(client, goal("Mine"), CustomerId="4712", **other)).errors == []
+
+
 async def test_failed_goal_is_null_at_its_position(client: Client) -> None:
     reply = await add(client, goal("First"), goal("First"), None, goal("Purchase"), goal("Last"))
     assert [goal_id is None for goal_id in reply.json()["ConversionGoalIds"]] == [False, True, True, True, False]

@@ -235,6 +235,25 @@ def test_real_environments_need_ids_in_digits(environment: str, ids: str, told: 
     assert refused(text) == [f"config.yaml:2: accounts.shop.{line}" for line in told]
 
 
+CATEGORIES = [
+    *["AddToCart", "BeginCheckout", "BookAppointment", "Contact", "GetDirections", "Other", "OutboundClick"],
+    *["PageView", "Purchase", "RequestQuote", "Signup", "SubmitLeadForm", "Subscribe"],
+]
+"""Those of Microsoft's page: https://learn.microsoft.com/advertising/campaign-management-service/conversiongoalcategory"""
+
+
+@pytest.mark.parametrize("category", ["Shop", "purchase", "Sign up", "SubmitLead", "?"])
+def test_unknown_category_is_refused_with_the_known_ones(category: str):
+    [line] = refused(f"{EMULATOR}events: {{lead: {{goal: Lead, category: '{category}'}}}}")
+    assert line == f"config.yaml:2: events.lead.category: must be {', '.join(CATEGORIES[:-1])} or {CATEGORIES[-1]}"
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_known_category_is_taken(category: str):
+    config = parse(f"{EMULATOR}events: {{lead: {{goal: Lead, category: {category}}}}}", {})
+    assert config.events["lead"].category == category
+
+
 SAME = "have the same ids: one account at Microsoft has one name here; keep one of them"
 
 

@@ -8,6 +8,7 @@ from sidecar.config import parse
 from sidecar.core.entry import Reason
 from sidecar.core.goal import (
     GOAL_TROUBLES,
+    Blocked,
     Catalogue,
     Difference,
     Goal,
@@ -178,6 +179,42 @@ def test_shared_goal_has_a_value_only_where_its_currency_is_known() -> None:
     assert new_goal(lead, is_shared=True).revenue == Revenue("NoValue")
     assert new_goal(sale, is_shared=True).revenue == Revenue("VariableValue", "0", "EUR")
     assert new_goal(lead).revenue == Revenue("VariableValue", "0")
+
+
+FULL = GoalRule(name="Lead", category="Other", count_type="All", window_seconds=60, enhanced=True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [
+        (GoalRule(name="Lead"), ("category", "count_type", "window", "revenue", "enhanced", "scope")),
+        (GoalRule(name="Lead", category="Other", enhanced=False), ("count_type", "window", "revenue", "scope")),
+        (FULL, ("revenue", "scope")),
+        (replace(FULL, revenue="NoValue"), ("scope",)),
+    ],
+)
+def test_plan_says_what_is_assumed_of_a_goal(rule: GoalRule, names: tuple[str, ...]) -> None:
+    [missing] = plan({"a": rule}, [], NOW).missing
+    assert missing.assumed == names
+
+
+def test_goal_that_another_account_of_the_customer_has_for_itself_is_blocked() -> None:
+    """Names are unique per customer: creating it would end in ConversionGoalNameAlreadyExists."""
+    others = {"eu": [replace(GOAL, name="Other")], "uk": [GOAL, replace(GOAL, name="Gone", status="Deleted")]}
+    found = plan({"a": RULE, "b": RULE, "c": GoalRule(name="Gone")}, [], NOW, {"Closed deal"}, others)
+    assert found.blocked == (Blocked("Closed deal", ("a", "b"), "goal_name_taken", "uk"),)
+    assert [each.goal.name for each in found.missing] == ["Gone"]
+    mapped = mapping(RULE, [], NOW, 0, others)
+    assert (mapped.state, mapped.holds, mapped.owner) == ("goal_not_found", "goal_not_found", "uk")
+    assert plan({"a": RULE}, [GOAL], NOW, frozenset(), others).blocked == ()
+
+
+def test_plan_of_one_goal_has_nothing_of_the_others() -> None:
+    rules = {"a": replace(RULE, count_type="Unique"), "b": GoalRule(name="Other"), "c": GoalRule(name="Visit")}
+    whole = plan(rules, [GOAL, replace(GOAL, id="8", name="Visit", type="Url")], NOW)
+    assert whole.only({"Other"}) == replace(whole, differences=(), blocked=())
+    assert whole.only({"Closed deal"}) == replace(whole, missing=(), blocked=())
+    assert whole.only({"Visit"}) == replace(whole, missing=(), differences=())
 
 
 def test_plan_after_apply_is_empty() -> None:
