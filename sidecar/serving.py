@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import click
 from aiohttp import web
@@ -17,7 +17,6 @@ from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
 from sidecar.api.logs import LogsPage
 from sidecar.api.metrics import MetricsPage
-from sidecar.api.reply import Json
 from sidecar.api.rows import Held, Rows
 from sidecar.api.server import Parts as ApiParts
 from sidecar.api.server import make_app, serving
@@ -25,7 +24,6 @@ from sidecar.api_key import kept_key
 from sidecar.config import Config, is_loopback
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.core.receipt import short
 from sidecar.core.record import Record
 from sidecar.settings import Settings
 from sidecar.store.sqlite.tracing import SqliteTraces
@@ -94,13 +92,9 @@ def _receipts(parts: Parts, clock: Chances) -> Explain:
     settings = parts.settings
     rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
 
-    async def adjustments(seq: int) -> Sequence[Json]:
-        found = [record._replace(msclkid=short(record.msclkid)) for record in await parts.outbox.adjustments(seq)]
-        return [rows.show(record) for record in found]
-
     traces = SqliteTraces(parts.outbox.reader)
     catalogue, rules = parts.catalogue, settings.attribution
-    receipts = Receipts(traces, rows, clock.now, catalogue.of_event, rules, adjustments, catalogue.of_goal)
+    receipts = Receipts(traces, rows, clock.now, catalogue.of_event, rules, catalogue.of_goal)
     return Explain(parts.outbox, receipts)
 
 

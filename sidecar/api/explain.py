@@ -3,7 +3,7 @@
 What a receipt says is decided in `core.receipt`; here it gets what only an edge knows.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -40,16 +40,11 @@ _PASSES = frozenset((Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLIN
 """Reasons that end by themselves: beside them another trouble is what is to be told."""
 
 
-async def _no_adjustments(_: int) -> Sequence[Json]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class Receipts:
     """Makes receipts of rows as things stand now.
 
     `mapped(account, event)` is how the event's goal stands in the catalogue, None where nothing maps it.
-    `adjustments(seq)` gives the adjustments of a conversion, as they are shown.
     """
 
     traces: Traces
@@ -57,7 +52,6 @@ class Receipts:
     now: Callable[[], UnixMillis]
     mapped: Callable[[str, str], Mapped | None] = lambda account, event: None
     rules: Callable[[], AttributionRules] = lambda: DEFAULT_RULES
-    adjustments: Callable[[int], Awaitable[Sequence[Json]]] = _no_adjustments
     mapped_goal: Callable[[str, str], Mapped | None] = lambda account, goal: None
     """How a goal of an account stands that a row was frozen for, and its event is no longer mapped to."""
 
@@ -67,7 +61,11 @@ class Receipts:
         if trace is None or trace.record.kind is not Kind.CONVERSION:
             return None
         made = receipt(trace, self._around(trace))
-        return {**show(made), "adjustments": await self.adjustments(seq)}
+        return {**show(made), "adjustments": [self._adjustment(one) for one in made.adjustments]}
+
+    def _adjustment(self, record: Record) -> Json:
+        """It names its conversion by whole identifiers, of which a receipt shows the first digits only."""
+        return self.rows.show(record._replace(msclkid=short(record.msclkid)))
 
     def _around(self, trace: Trace) -> Surroundings:
         record = trace.record

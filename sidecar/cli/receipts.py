@@ -26,9 +26,12 @@ def _standing(item: Json) -> str:
 
 def _about(receipt: Json) -> str:
     order = f"order {plain(receipt['order_id'])}, " if receipt.get("order_id") else ""
-    value = receipt.get("value")
-    worth = "" if value is None else f", {plain(value)} {plain(receipt.get('currency') or '')}".rstrip()
+    worth = "" if receipt.get("value") is None else f", {_worth(receipt)}"
     return f"{order}{plain(receipt.get('event'))} of account {plain(receipt.get('account'))}{worth}"
+
+
+def _worth(item: Json) -> str:
+    return f"{plain(item['value'])} {plain(item.get('currency') or '')}".rstrip()
 
 
 def _timeline(receipt: Json) -> Iterator[str]:
@@ -85,7 +88,12 @@ def _adjustments(receipt: Json) -> Iterator[str]:
     if adjustments:
         yield "Adjustments"
     for one in adjustments:
-        yield f"  {plain(one.get('id'))}: {plain(one.get('type') or 'adjustment')}, {_standing(one)}"
+        to = "" if one.get("value") is None else f" to {_worth(one)}"
+        what = f"{plain(one.get('type') or 'adjustment')}{to}, {_standing(one)}"
+        settled = f", {plain(one['settled_at'])}" if one.get("settled_at") else ""
+        yield f"  {plain(one.get('id'))}: {what}; of {plain(one.get('time'))}{settled}"
+        if one.get("state") in ("dead", "pending") and one.get("fix"):
+            yield f"    {plain(one.get('message'))} {plain(one['fix'])}"
 
 
 def _next_step(receipt: Json) -> Iterator[str]:

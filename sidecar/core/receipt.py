@@ -11,6 +11,7 @@ from typing import assert_never
 from sidecar.core.attempts import Attempt, BatchFacts, attempts, named
 from sidecar.core.attribution import AttributionRules, Chosen, ClickVerdict, SeenClick, verdicts
 from sidecar.core.conversion import Kind
+from sidecar.core.corrections import corrections, is_taken_back, with_corrections
 from sidecar.core.entry import Reason, State
 from sidecar.core.goal import Mapped, MappingState
 from sidecar.core.history import Attempted, Done, Past, Released, Replaced
@@ -42,6 +43,8 @@ class Trace:
     """Counting was given up."""
     past: tuple[Past, ...] = ()
     batches: Mapping[int, BatchFacts] = field(default_factory=dict)
+    adjustments: tuple[Record, ...] = ()
+    """Those of the conversion, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class Receipt:
     waits_for: WaitsFor | None
     expires_at: UnixMillis | None
     next_step: Advice
+    adjustments: tuple[Record, ...] = ()
 
 
 def receipt(trace: Trace, around: Surroundings) -> Receipt:
@@ -126,7 +130,7 @@ def receipt(trace: Trace, around: Surroundings) -> Receipt:
     return Receipt(
         record=record,
         reason=around.reason,
-        summary=_summary(record, around, waits_for),
+        summary=with_corrections(_summary(record, around, waits_for), record, trace.adjustments),
         request_id=trace.request_id,
         timeline=_timeline(trace, clicks, sent, around),
         clicks=clicks,
@@ -137,7 +141,10 @@ def receipt(trace: Trace, around: Surroundings) -> Receipt:
         attempts=sent,
         waits_for=waits_for,
         expires_at=millis(UnixSeconds(record.time + MAX_AGE_SECONDS)) if record.state is State.PENDING else None,
-        next_step=around.advice or _usual_step(record, around.reason),
+        next_step=_TAKEN_BACK
+        if is_taken_back(trace.adjustments)
+        else around.advice or _usual_step(record, around.reason),
+        adjustments=trace.adjustments,
     )
 
 
@@ -222,6 +229,7 @@ def _timeline(
         *(line for past in trace.past for line in _past(past)),
         *(line for attempt in sent for line in _sent_and_answered(attempt)),
         *_ended(trace.record, around),
+        *(Happening(at, what) for at, what in corrections(trace.adjustments)),
     ]
     return tuple(sorted(found, key=lambda line: line.at))
 
@@ -383,6 +391,9 @@ def _summary(record: Record, around: Surroundings, waits_for: WaitsFor | None) -
 
 def _ended_for(reason: str | None) -> str:
     return "no reason was noted" if reason is None else _ENDED.get(reason, reason.replace("_", " "))
+
+
+_TAKEN_BACK = Advice("It was taken back at Microsoft, and counts no more.", "Nothing to do.")
 
 
 def _usual_step(record: Record, reason: str | None) -> Advice:

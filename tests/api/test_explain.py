@@ -2,15 +2,11 @@
 
 from typing import Any
 
-from aiohttp import web
-from api_kit import MSCLKID, NOW, Api, OpenApi
+from api_kit import MSCLKID, Api
 
-from sidecar.api.explain import Explain, Receipts
-from sidecar.api.rows import Rows
 from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
 from sidecar.ports import Note
-from sidecar.store.sqlite.tracing import SqliteTraces
 
 Json = dict[str, Any]
 
@@ -74,17 +70,14 @@ async def test_clicks_are_told_with_why_they_were_not_taken(api: Api) -> None:
     ]
 
 
-async def test_adjustments_are_those_that_are_asked_for(open_api: OpenApi, conversion: Json) -> None:
-    """The seam by which adjustments join a receipt."""
-    api = await open_api()
+async def test_refund_is_told_at_the_top_and_with_its_times(api: Api, conversion: Json) -> None:
     await api.post(conversion)
-
-    async def adjustments(seq: int) -> list[Json]:
-        return [{"id": f"adj_{seq}", "type": "retract"}]
-
-    rows = Rows(api.world.goal_of, api.world.held, lambda: NOW)
-    receipts = Receipts(SqliteTraces(api.outbox.reader), rows, lambda: NOW, adjustments=adjustments)
-    assert [route.path for route in Explain(api.outbox, receipts).routes() if isinstance(route, web.RouteDef)]
-    told = await receipts.of(1)
-    assert told is not None
-    assert told["adjustments"] == [{"id": "adj_1", "type": "retract"}]
+    await delivered(api)
+    restate = {"order_id": "ORDER-1", "type": "restate", "value": 10}
+    assert (await api.post(restate, "/v1/adjustments")).status == 202
+    told = (await api.get("/v1/conversions/conv_1/explain")).json
+    assert "A restate to 10 USD is on its way (adj_2)." in told["summary"]
+    [one] = told["adjustments"]
+    assert (one["id"], one["type"], one["value"], one["currency"]) == ("adj_2", "restate", 10, "USD")
+    assert one["conversion_id"] == "conv_1"
+    assert MSCLKID not in (await api.get("/v1/conversions/conv_1/explain")).text

@@ -92,6 +92,7 @@ def _trace(db: sqlite3.Connection, record: Record) -> Trace:
         more_clicks=known == COUNTED_CLICKS,
         past=past,
         batches={batch.id: batch for batch in _batches(db, record, past)},
+        adjustments=tuple(reading.adjustments(db, record.seq)),
     )
 
 
