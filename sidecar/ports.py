@@ -624,7 +624,7 @@ class Journal(Protocol):
 
 
 class LostKey(Exception):
-    """A sealed value is there, but not the key that opens it; the text says what to do."""
+    """A value is there that cannot be used: another key sealed it, or it was damaged; the text says what to do."""
 
 
 class Secrets(Protocol):
@@ -634,4 +634,4 @@ class Secrets(Protocol):
         """The stored value."""
 
     async def put(self, name: str, value: str) -> None:
-        """Store a value, durably."""
+        """Store a value, durably; a sealed one leaves nothing of a plain one before it."""

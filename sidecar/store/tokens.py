@@ -1,16 +1,20 @@
 """The refresh token at rest: sealed, and tied to the configured one it grew from.
 
-Works over any store's `Secrets`; when to refresh, and what for, is for `microsoft.tokens`.
+One that was stored before there was a key is sealed as soon as it is read. Works over any store's `Secrets`; when to
+refresh, and what for, is for `microsoft.tokens`.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 
-from sidecar.ports import LostKey, Secrets
-from sidecar.store.vault import Vault
+from sidecar.ports import LostKey, Secrets, StorageUnavailable
+from sidecar.store.vault import Vault, is_plain
 
 _NAME = "refresh_token"
+
+_DAMAGED = "the stored sign-in was damaged. Sign in again at /connect"
 
 
 class SealedTokens:
@@ -29,31 +33,52 @@ class SealedTokens:
         self._stored_digest = ""
 
     async def load(self) -> str | None:
-        """The refresh token to start with, None when there is none; LostKey when the stored one cannot be opened."""
+        """The refresh token to start with, None when there is none; LostKey when the stored one cannot be used."""
         try:
             stored = await self._stored()
         except LostKey:
             if self._seed:
                 return self._seed
             raise
-        self._stored_digest = stored.get("seed_sha256", "")
+        self._stored_digest = stored.get("seed_sha256") or ""
         if self._seed and (self._always_seed or _digest(self._seed) != self._stored_digest):
             return self._seed
-        return stored.get("refresh_token")
+        return stored.get("refresh_token") or None
 
     async def save(self, refresh_token: str) -> None:
         """Keep `refresh_token` in place of the one before; it is on disk on return. StorageUnavailable when not."""
         digest = _digest(self._seed) if self._seed else self._stored_digest
         text = json.dumps({"refresh_token": refresh_token, "seed_sha256": digest})
-        sealed = await asyncio.to_thread(self._vault.seal, _NAME, text)
-        await self._secrets.put(_NAME, sealed)
+        await self._keep(text)
 
-    async def _stored(self) -> dict[str, str]:
+    async def _keep(self, text: str) -> None:
+        await self._secrets.put(_NAME, await asyncio.to_thread(self._vault.seal, _NAME, text))
+
+    async def _stored(self) -> dict[str, str | None]:
         sealed = await self._secrets.get(_NAME)
         if sealed is None:
             return {}
-        stored: dict[str, str] = json.loads(await asyncio.to_thread(self._vault.open, _NAME, sealed))
-        return stored
+        text = await asyncio.to_thread(self._vault.open, _NAME, sealed)
+        if is_plain(sealed) and self._vault.seals:
+            with contextlib.suppress(StorageUnavailable):  # no reason to stop: the next one that is stored is sealed
+                await self._keep(text)
+        return _read(text)
+
+
+def _read(text: str) -> dict[str, str | None]:
+    """What was stored; LostKey when it is not as `save` writes it: somebody has to sign in again, as without a key."""
+    try:
+        stored = json.loads(text)
+    except (ValueError, RecursionError):
+        raise LostKey(_DAMAGED) from None
+    fields = stored.items() if isinstance(stored, dict) else ()
+    if not fields or not all(value is None or (isinstance(value, str) and _is_text(value)) for _, value in fields):
+        raise LostKey(_DAMAGED)
+    return dict(fields)
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
 def _digest(seed: str) -> str:

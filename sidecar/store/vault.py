@@ -18,9 +18,14 @@ _SALT_BYTES = 16
 _NONCE_BYTES = 12
 
 _LOST = (
-    "the stored sign-in is sealed with another key than storage.encryption_key holds now. Set the earlier key and "
-    "restart, or sign in again at /connect"
+    "the stored sign-in is sealed with another key than storage.encryption_key holds now, or was damaged. Set the "
+    "earlier key and restart, or sign in again at /connect"
 )
+
+
+def is_plain(stored: str) -> bool:
+    """Whether a vault without a passphrase stored it: anybody can read it."""
+    return stored.startswith(_PLAIN)
 
 
 class Vault:
@@ -37,6 +42,11 @@ class Vault:
     def __repr__(self) -> str:
         return "Vault(***)"
 
+    @property
+    def seals(self) -> bool:
+        """Whether what it stores cannot be read by others."""
+        return bool(self._passphrase)
+
     def seal(self, name: str, text: str) -> str:
         """`text` sealed so that only `open` under the same `name` and passphrase gives it back."""
         if not self._passphrase:
@@ -47,7 +57,7 @@ class Vault:
 
     def open(self, name: str, stored: str) -> str:
         """The text that was sealed; LostKey when the passphrase is another one, or it was damaged."""
-        if stored.startswith(_PLAIN):
+        if is_plain(stored):
             return stored.removeprefix(_PLAIN)
         if not stored.startswith(_SEALED) or not self._passphrase:
             raise LostKey(_LOST)

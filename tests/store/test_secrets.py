@@ -9,9 +9,11 @@ import pytest
 from outbox_building import NOW, SqliteHouse, conversion, later, put
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import StorageUnavailable
+from sidecar.ports import LostKey, StorageUnavailable
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.secrets import SqliteSecrets
+from sidecar.store.tokens import SealedTokens
+from sidecar.store.vault import Vault
 
 
 class Clock:
@@ -83,3 +85,79 @@ async def test_value_that_cannot_be_written_is_said_to_be_so(house: SqliteHouse)
     await house.close()
     with pytest.raises(StorageUnavailable):
         await secrets.put("refresh_token", "test-sealed")
+
+
+# --- From plain to sealed --------------------------------------------------------------------------------------------
+
+LONG = "plain:test-refresh-" + "0123456789" * 900
+"""Longer than a page: part of it lies on pages of its own."""
+
+
+def readable(folder: Path) -> list[str]:
+    """The files that hold any stretch of the plain value."""
+    return [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.is_file() and (b"0123456789" * 3 in (found := path.read_bytes()) or b"test-refresh" in found)
+    ]
+
+
+@pytest.mark.parametrize("plain", [LONG, "plain:test-refresh-0123456789"])
+async def test_nothing_of_a_plain_value_is_left_once_it_is_sealed(house: SqliteHouse, plain: str) -> None:
+    """Neither in the file nor in its log, while the sidecar goes on."""
+    outbox = await house.open()
+    secrets = secrets_of(outbox, Clock())
+    await secrets.put("first", "test-other")
+    for turn in range(3):
+        await secrets.put("refresh_token", f"{plain}{turn}")
+        await put(outbox, conversion(f"ORDER-{turn}"))
+    await secrets.put("last", "test-other")
+    assert readable(house.path.parent), "it was there"
+    await secrets.put("refresh_token", "aes256gcm-scrypt:test-sealed")
+    assert readable(house.path.parent) == []
+    assert [await secrets.get(name) for name in ("first", "last")] == ["test-other"] * 2
+    assert await secrets.get("refresh_token") == "aes256gcm-scrypt:test-sealed"
+    assert outbox.counts.pending == 3
+
+
+async def test_a_log_that_a_dead_process_left_behind_is_emptied_with_the_first_sealed_value(
+    house: SqliteHouse,
+) -> None:
+    """As when it died between sealing and emptying the log."""
+    outbox = await house.open()
+    await secrets_of(outbox, Clock()).put("refresh_token", LONG)
+    row = ("refresh_token", "aes256gcm-scrypt:test-sealed", NOW)
+    await outbox.committer.write(
+        lambda db: db.execute("INSERT OR REPLACE INTO secrets (name, value, updated_at) VALUES (?, ?, ?)", row) and None
+    )
+    await house.crash()
+    outbox = await house.open()
+    await secrets_of(outbox, Clock()).put("refresh_token", "aes256gcm-scrypt:test-sealed-again")
+    assert readable(house.path.parent) == []
+
+
+async def test_a_reader_in_the_way_delays_the_emptying_until_the_next_value(house: SqliteHouse) -> None:
+    outbox = await house.open()
+    secrets = secrets_of(outbox, Clock())
+    await secrets.put("refresh_token", LONG)
+    with sqlite3.connect(house.path, isolation_level=None) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM secrets").fetchone()
+        await secrets.put("refresh_token", "aes256gcm-scrypt:test-sealed")
+        assert await secrets.get("refresh_token") == "aes256gcm-scrypt:test-sealed"
+        reader.execute("COMMIT")
+    reader.close()
+    await secrets.put("refresh_token", "aes256gcm-scrypt:test-sealed-again")
+    assert readable(house.path.parent) == []
+
+
+async def test_a_value_that_is_no_text_any_more_is_read_all_the_same(house: SqliteHouse) -> None:
+    secrets = secrets_of(await house.open(), Clock())
+    for value in (b"plain:\xff\xfe", b"aes256gcm-scrypt:\x00", 5):
+        await secrets.committer.write(
+            lambda db, value=value: (
+                db.execute("INSERT OR REPLACE INTO secrets VALUES ('refresh_token', ?, 0)", (value,)) and None
+            )
+        )
+        with pytest.raises(LostKey):
+            await SealedTokens(secrets, Vault("test-passphrase-of-the-vault")).load()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.ports import LostKey
+from sidecar.ports import LostKey, StorageUnavailable
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 
@@ -90,6 +90,106 @@ async def test_a_saved_token_is_loaded_after_a_restart_and_is_not_readable_in_be
     await SealedTokens(memory, Vault(KEY)).save(TOKEN)
     assert await SealedTokens(memory, Vault(KEY)).load() == TOKEN
     assert TOKEN not in str(memory.values)
+
+
+async def test_a_token_stored_in_plain_is_sealed_as_soon_as_there_is_a_key() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault("")).save(TOKEN)
+    assert TOKEN in str(memory.values)
+    assert await SealedTokens(memory, Vault(KEY)).load() == TOKEN
+    assert TOKEN not in str(memory.values)
+    assert await SealedTokens(memory, Vault(KEY)).load() == TOKEN
+
+
+@pytest.mark.parametrize("seed", [SEED, "test-changed-seed"])
+async def test_a_plain_token_that_a_seed_goes_before_is_sealed_too(seed: str) -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(""), SEED).save(TOKEN)
+    assert await SealedTokens(memory, Vault(KEY), seed).load() == (TOKEN if seed == SEED else seed)
+    assert TOKEN not in str(memory.values)
+
+
+async def test_a_token_that_cannot_be_sealed_just_now_is_used_all_the_same() -> None:
+    class Full(Memory):
+        async def put(self, name: str, value: str) -> None:
+            raise StorageUnavailable("disk_nearly_full", "no room")
+
+    full = Full()
+    await Memory.put(full, "refresh_token", f'plain:{{"refresh_token": "{TOKEN}", "seed_sha256": ""}}')
+    assert await SealedTokens(full, Vault(KEY)).load() == TOKEN
+
+
+async def test_without_a_key_what_is_stored_stays_as_it_is() -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault("")).save(TOKEN)
+    before = dict(memory.values)
+    await SealedTokens(memory, Vault("")).load()
+    assert memory.values == before
+
+
+SEALED = Vault(KEY).seal("refresh_token", '{"refresh_token": "test-x", "seed_sha256": ""}')
+HEAD = "aes256gcm-scrypt:"
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "",
+        "odd",
+        "plain",
+        "plain:",
+        "plain:{",
+        "plain:null",
+        "plain:[]",
+        "plain:5",
+        "plain:{}",
+        'plain:"text"',
+        'plain:{"refresh_token": 5}',
+        'plain:{"refresh_token": ["test-x"]}',
+        'plain:{"refresh_token": "test-\\ud800"}',
+        'plain:{"refresh_token": "test-\\u0000"}',
+        'plain:{"refresh_token": "test-\ufffd"}',
+        'plain:{"refresh_token": "test-x", "seed_sha256": 1}',
+        "plain:" + "[" * 100_000,
+        HEAD,
+        HEAD + "AAAA",
+        HEAD + "A" * 24,
+        HEAD + "*" * 80,
+        HEAD + "ü" * 80,
+        SEALED[:-1],
+        SEALED[:-4],
+        SEALED[:60],
+        SEALED.replace(HEAD, HEAD + "AAAA"),
+        SEALED.swapcase(),
+        "\ufffd" + SEALED[1:],
+        Vault(KEY).seal("api_key", '{"refresh_token": "test-x"}'),
+        Vault(KEY).seal("refresh_token", "no json"),
+        Vault(KEY).seal("refresh_token", '{"refresh_token": 5}'),
+    ],
+)
+@pytest.mark.parametrize("key", [KEY, ""])
+async def test_whatever_became_of_the_stored_sign_in_it_means_connect_again(damaged: str, key: str) -> None:
+    memory = Memory()
+    memory.values["refresh_token"] = damaged
+    with pytest.raises(LostKey, match=r"[Ss]ign in again at /connect") as lost:
+        await SealedTokens(memory, Vault(key)).load()
+    assert "test-x" not in str(lost.value)
+    assert await SealedTokens(memory, Vault(key), SEED).load() == SEED
+    await SealedTokens(memory, Vault(key)).save(TOKEN)
+    assert await SealedTokens(memory, Vault(key)).load() == TOKEN
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=200, deadline=None)
+async def test_any_stored_text_is_a_token_or_connect_again(text: str) -> None:
+    for start in ("", "plain:", HEAD):
+        memory = Memory()
+        memory.values["refresh_token"] = start + text
+        try:
+            found = await SealedTokens(memory, Vault("")).load()
+        except LostKey:
+            continue
+        assert found is None or found.isprintable()
 
 
 async def test_configured_refresh_token_seeds_the_store() -> None:

@@ -8,28 +8,72 @@ from typing import Any
 from sidecar.core.instant import UnixMillis
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.vault import is_plain
 
-GET = "SELECT value FROM secrets WHERE name = ?"
+GET = "SELECT CAST(value AS BLOB) FROM secrets WHERE name = ?"
+"""As bytes: what was damaged need not be text any more."""
 
 PUT = "INSERT OR REPLACE INTO secrets (name, value, updated_at) VALUES (?, ?, ?)"
 
+ALL = "SELECT name, value, updated_at FROM secrets"
 
-@dataclass(frozen=True, slots=True)
+CLEAR = "DELETE FROM secrets"
+"""The whole table: its pages are overwritten, bytes included that lie between the rows (secure_delete)."""
+
+_PATIENCE_MILLIS = 250
+"""For readers that are in the way of emptying the log; the next value that is put tries again."""
+
+
+@dataclass(slots=True)
 class SqliteSecrets:
     """Implements `ports.Secrets` beside the outbox, through the same committer. Of `now` it keeps when a value came."""
 
     committer: Committer[Any, Any]
     read: Database
     now: Callable[[], UnixMillis]
+    _log_is_clean: bool = False
+    """Whether the write-ahead log holds nothing that was stored in plain; a process before may have died over it."""
 
     async def get(self, name: str) -> str | None:
         return await self.read.call(lambda db: _value(db, name))
 
     async def put(self, name: str, value: str) -> None:
+        """Keep `value`. Where it is sealed and the one before was not, nothing of that is left in the files."""
         row = (name, value, self.now())
-        await self.committer.write(lambda db: db.execute(PUT, row) and None)
+        was_plain = await self.committer.write(lambda db: _put(db, row))
+        if was_plain or not self._log_is_clean:
+            self._log_is_clean = not is_plain(value) and await self.committer.database.call(_empty_log)
 
 
 def _value(db: sqlite3.Connection, name: str) -> str | None:
     row = db.execute(GET, (name,)).fetchone()
-    return None if row is None else str(row[0])
+    return None if row is None else bytes(row[0]).decode("utf-8", "replace")
+
+
+def _put(db: sqlite3.Connection, row: tuple[str, str, UnixMillis]) -> bool:
+    """Store it; whether it took the place of a plain one."""
+    name, value, _ = row
+    before = _value(db, name)
+    replaces_plain = before is not None and is_plain(before) and not is_plain(value)
+    if replaces_plain:
+        others = [other for other in db.execute(ALL) if other[0] != name]
+        db.execute(CLEAR)
+        db.executemany(PUT, others)
+    db.execute(PUT, row)
+    return replaces_plain
+
+
+def _empty_log(db: sqlite3.Connection) -> bool:
+    """Move the log into the file and cut it off: whether it did. Runs between transactions; a reader may be in the way.
+
+    https://www.sqlite.org/pragma.html#pragma_wal_checkpoint
+    """
+    patience: int = db.execute("PRAGMA busy_timeout").fetchone()[0]
+    db.execute(f"PRAGMA busy_timeout = {_PATIENCE_MILLIS}").fetchall()  # intake waits meanwhile
+    try:
+        busy: int = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError:  # no room for it
+        return False
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {patience}").fetchall()
+    return not busy
