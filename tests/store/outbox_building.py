@@ -34,7 +34,10 @@ POISONED = Note("refused: poison", "tracking-2", "OfflineConversionError")
 REFUSED = Fault("OfflineConversionNameInvalid", 5600, "The name is not valid.")
 
 
-NEWER = {10: ("DROP TABLE requests", "ALTER TABLE batches DROP COLUMN parent")}
+NEWER = {
+    10: ("DROP TABLE requests", "ALTER TABLE batches DROP COLUMN parent"),
+    11: ("DROP INDEX entries_replaced", "ALTER TABLE entries DROP COLUMN replaced_at"),
+}
 """What takes a file back to before a step of the schema, for steps that cannot be done twice."""
 
 

@@ -1,7 +1,10 @@
 """Lists: which rows a query finds, in pages that never skip or repeat one."""
 
+import contextlib
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from outbox_building import (
@@ -11,14 +14,17 @@ from outbox_building import (
     NOW,
     REFUSED,
     TAKEN,
+    SqliteHouse,
     conversion,
     later,
     orders,
     put,
+    take_back_to,
 )
 
 from sidecar.core.entry import Settled, State
 from sidecar.ports import Outbox, Page, Query
+from sidecar.store.sqlite import reading
 
 
 def numbers(page: Page) -> list[int]:
@@ -139,6 +145,39 @@ FEW = {
 async def test_filters_narrow_the_list_of_a_rare_state_too(outbox: Outbox, query: Query, wanted: list[int]) -> None:
     await settled(outbox, STATES)
     assert await walked(outbox, query) == wanted
+
+
+@pytest.mark.parametrize("state", [None, State.PENDING, State.SKIPPED])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_list_since_a_time_has_rows_that_were_replaced_since_however_old_their_number(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, limit: int, state: State | None
+) -> None:
+    """A walk ends where rows get older than wanted; what was replaced lies further down."""
+    await settled(outbox, [State.DEAD, State.SKIPPED, State.DEAD, State.DEAD, *[State.SKIPPED] * 5])
+    again = [conversion(f"ORDER-{number}", value="5") for number in (0, 1, 3)]
+    await put(outbox, *again, at=later(HOUR))
+    await put(outbox, conversion("NEW-1"), conversion("NEW-2", event="lead"), at=later(HOUR))
+    monkeypatch.setattr(reading, "SCAN_ROWS", 2)
+    wanted = {None: [11, 10, 4, 2, 1], State.PENDING: [11, 10, 4, 2, 1], State.SKIPPED: []}[state]
+    assert await walked(outbox, Query(since=later(HOUR), state=state, limit=limit)) == wanted
+    of_event = Query(since=later(HOUR), state=state, event="purchase", limit=limit)
+    assert await walked(outbox, of_event) == [seq for seq in wanted if seq != 11]
+
+
+async def test_row_that_an_earlier_version_replaced_is_listed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = SqliteHouse(tmp_path)
+    outbox = await house.open()
+    await settled(outbox, [State.DEAD, *[State.SKIPPED] * 5])
+    await put(outbox, conversion("ORDER-0", value="5"), at=later(HOUR))
+    await house.close()
+    with contextlib.closing(sqlite3.connect(house.path)) as db:
+        take_back_to(db, 10)
+        db.commit()
+    monkeypatch.setattr(reading, "SCAN_ROWS", 2)
+    assert await walked(await house.open(), Query(since=later(HOUR))) == [1]
+    await house.close()
 
 
 async def test_page_may_end_short_while_there_is_more_to_look_through(outbox: Outbox) -> None:

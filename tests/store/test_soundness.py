@@ -178,6 +178,7 @@ CHANGES = {
     "entries_identity": "UPDATE entries SET identity = 7, sent_time = time WHERE seq = 2345",
     "entries_key": "UPDATE entries SET key_hash = 7 WHERE seq = 2345",
     "entries_original": "UPDATE entries SET original = 1 WHERE seq = 2345",
+    "entries_replaced": "UPDATE entries SET replaced_at = 7 WHERE seq = 2345",
     "entries_visitor": "UPDATE entries SET visitor = 1, reason = 'no_click' WHERE seq = 2345",
     "erasures_open": "INSERT INTO erasures (subject, retract, phase, last_seq, requested_at) "
     "VALUES ('email', 0, 'rows', 1, 1)",

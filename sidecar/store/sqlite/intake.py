@@ -31,7 +31,7 @@ REPLACE = f"""
     SET ({", ".join(INSERT_COLUMNS[1:])}) = ({", ".join("?" * (len(INSERT_COLUMNS) - 1))}),
         again = 0, retries = 0, refusals = 0, maybe_sent = 0, goal = NULL, sent_time = NULL, identity = NULL,
         click = NULL, clicked_at = NULL,
-        batch_id = NULL, settled_at = NULL, error = NULL, error_code = NULL, message = NULL,
+        replaced_at = ?, batch_id = NULL, settled_at = NULL, error = NULL, error_code = NULL, message = NULL,
         history = json_insert(coalesce(history, '[]'), '$[#]', json_object(
             'replaced_at', ?, 'received_at', received_at, 'request_id', request_id, 'state', state, 'reason', reason,
             'value', value, 'currency', currency))
@@ -117,7 +117,8 @@ class _Group:
 
     def _replace(self, draft: Draft, old: Record) -> Stored:
         values = insert_values(draft, old.seq, self._lane(draft))
-        self._db.execute(REPLACE, (*values[1:], draft.arrival.received_at, old.seq))
+        now = draft.arrival.received_at
+        self._db.execute(REPLACE, (*values[1:], now, now, old.seq))
         count(self._db, {old.state: -1, State.PENDING: 1})
         return self._remember(draft, new_record(draft.conversion, values, attempt=old.attempt))
 

@@ -117,6 +117,17 @@ BELOW_ENDED = """
     WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq <= :top
     ORDER BY seq DESC LIMIT 1 OFFSET :rows"""
 
+# Rows that took the place of others: received later than those around them.
+REPLACED = f"""
+    SELECT {RECORD_COLUMNS}
+    FROM entries e INDEXED BY entries_replaced JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
+    WHERE e.replaced_at IS NOT NULL AND e.seq <= :top AND e.seq > :bottom AND (:state IS NULL OR e.state = :state)
+        AND {_FITS}
+    ORDER BY e.seq DESC LIMIT :limit"""  # noqa: S608 - constants only
+BELOW_REPLACED = """
+    SELECT seq FROM entries INDEXED BY entries_replaced
+    WHERE replaced_at IS NOT NULL AND seq <= :top ORDER BY seq DESC LIMIT 1 OFFSET :rows"""
+
 _FEW = frozenset((State.DEAD, State.SKIPPED, State.CANCELED))
 
 
@@ -255,9 +266,19 @@ def _walked(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page
         "limit": query.limit + 1,
     }
     below, received_at = db.execute(below_of, given).fetchone() or (0, 0)
-    rows = db.execute(rows_of, {**given, "bottom": below})
-    ends = below == 0 or (query.since is not None and received_at < query.since)
-    return _page([record_of(row) for row in rows], query.limit, None if ends else below + 1)
+    records = [record_of(row) for row in db.execute(rows_of, {**given, "bottom": below})]
+    if below and query.since is not None and received_at < query.since:
+        return _with_replaced(db, query.limit, {**given, "top": below}, records)
+    return _page(records, query.limit, below + 1 if below else None)
+
+
+def _with_replaced(db: sqlite3.Connection, limit: int, given: Mapping[str, Any], records: list[Record]) -> Page:
+    """Behind `records`, what is left once all others are older than wanted: rows that were replaced since."""
+    if len(records) > limit:
+        return _page(records, limit)
+    (below,) = db.execute(BELOW_REPLACED, given).fetchone() or (0,)
+    rows = db.execute(REPLACED, {**given, "bottom": below, "limit": limit + 1 - len(records)})
+    return _page([*records, *map(record_of, rows)], limit, below + 1 if below else None)
 
 
 def _page(records: list[Record], limit: int, more: int | None = None) -> Page:
