@@ -11,10 +11,9 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
 from urllib.parse import unquote_plus
 
-import phonenumbers
+from sidecar.core import phones
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 """What systems send that hash without looking. It would match every other customer without an address."""
@@ -91,96 +90,13 @@ def email_sha256(text: str) -> str | None:
 
 # --- Phone -----------------------------------------------------------------------------------------------------------
 
-_SEPARATORS = re.compile(r"[\s./\u00AD\u2010-\u2015\u2212\u2060\u200B-\u200F\u202A-\u202E-]+")
-"""Blanks, dots, slashes and hyphens, and the invisible marks that come along when a number is copied from a page."""
-
-_INTERNATIONAL = re.compile(r"\(?(?:\+|00)")
-_ITALIAN = re.compile(r"\(?(?:\+|00)39")
-_ZERO_STAYS = frozenset({"IT", "VA"})
-_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
-
-
-def _without_separators(text: str, country: str | None) -> str:
-    return _SEPARATORS.sub("", text)
-
-
-def _without_trunk_zero(text: str, country: str | None) -> str:
-    """`+44(0)20...` is +4420..., but in Italy the zero belongs to the number."""
-    if "(0)" not in text:
-        return text
-    stays = _ITALIAN.match(text) if _INTERNATIONAL.match(text) else country in _ZERO_STAYS
-    return text.replace("(0)", "0" if stays else "", 1)
-
-
-def _with_plus(text: str, country: str | None) -> str:
-    digits = text.replace("(", "").replace(")", "")
-    return f"+{digits[2:]}" if digits.startswith("00") else digits
-
-
-def _with_country(text: str, country: str | None) -> str:
-    """In E.164, or empty when no number of that length is possible there. Whether it is in use is not asked."""
-    if _is_settled(text):
-        return text
-    number = _parsed(text, country)
-    # The parser takes off one trunk zero. A number with two is a typo, and would be another one when read again.
-    return number if _is_settled(number) or _parsed(number, None) == number else ""
-
-
-def _parsed(text: str, country: str | None) -> str:
-    try:
-        number = phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        return ""
-    # `is_possible_number` would also take a number that can only be dialled within its town.
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return ""
-    formatted = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return formatted if _E164.fullmatch(formatted) else ""
-
-
-def _is_settled(text: str) -> bool:
-    """Whether it is E.164 beyond doubt, which spares the parser. A zero after the country code may be a trunk zero."""
-    if not _E164.fullmatch(text):
-        return False
-    for end in (2, 3, 4):
-        if lengths := _possible_lengths(text[1:end]):
-            return text[end] != "0" and len(text) - end in lengths
-    return False
-
-
-@cache
-def _possible_lengths(calling_code: str) -> frozenset[int]:
-    """How many digits may follow the calling code; empty when there is no such code. No code begins another."""
-    code = int(calling_code)
-    region = phonenumbers.region_code_for_country_code(code)
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
-    return frozenset(metadata.general_desc.possible_length) if metadata and metadata.general_desc else frozenset()
-
-
-PHONE_STEPS: tuple[tuple[str, Callable[[str, str | None], str]], ...] = (
-    ("blanks and separators removed", _without_separators),
-    ("bracketed trunk zero removed", _without_trunk_zero),
-    ("leading 00 written as +", _with_plus),
-    ("country code added (E.164)", _with_country),
-)
-"""From what people write to E.164 with its plus, which Microsoft's vector includes in the hash."""
-
-
-def is_international(text: str) -> bool:
-    """Whether it begins as a number that names its country itself, with + or 00."""
-    return _INTERNATIONAL.match(_without_separators(text, None)) is not None
-
-
-def phone(text: str, country: str | None = None) -> str | None:
-    """The number in E.164; None when none is possible. `country` (ISO 3166) is for those without a country code."""
-    for _, step in PHONE_STEPS:
-        text = step(text, country)
-    return text or None
+PHONE_STEPS = phones.STEPS
+phone = phones.phone
 
 
 def phone_sha256(text: str, country: str | None = None) -> str | None:
     """The hash of a phone number; a text that is a hash already is taken as it is. None when it cannot be used."""
-    normalised = phone(text, country)
+    normalised = phones.phone(text, country)
     return sha256(normalised) if normalised else given_sha256(text)
 
 

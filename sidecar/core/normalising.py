@@ -6,7 +6,7 @@ For whoever wants to look: nothing of this is on the way of a conversion, but th
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sidecar.core import identity
+from sidecar.core import identity, phones
 
 Steps = tuple[tuple[str, str], ...]
 """Each step by its name, with what it made of the text."""
@@ -100,6 +100,6 @@ def why_no_phone(text: str, country: str | None, remedy: str = NAME_THE_COUNTRY)
     """
     if not any(letter.isdigit() for letter in text):
         return "has no digit"
-    if country is None and not identity.is_international(text):
+    if country is None and not phones.is_international(text):
         return f"has no country code, and nothing says which country it belongs to: write +1..., {remedy}"
     return "is no number that is possible in its country"

@@ -19,11 +19,19 @@ def test_every_step_is_named_with_its_result_and_the_hash_comes_last() -> None:
         *["john@contoso.com"] * 2,
         f"SHA-256: {JOHN}",
         "phone",
-        *["(425)5551234"] * 2,
-        "4255551234",
+        *["4255551234"] * 6,
         "+14255551234",
         f"SHA-256: {NUMBER}",
     ]
+
+
+def test_step_that_read_a_number_otherwise_is_named() -> None:
+    shown = sidecar("hash", "--phone", "044 55 1234 5678", "--country", "MEX")
+    assert "retired prefix removed             5512345678" in shown.stdout
+    shown = sidecar("hash", "--phone", "001 65 6123 4567", "--country", "HK")
+    assert "international prefix written as +  +6561234567" in shown.stdout
+    shown = sidecar("hash", "--phone", "49 49 171 5551234", "--country", "DE")
+    assert "doubled country code removed       +491715551234" in shown.stdout
 
 
 def test_unusable_one_is_told_why_and_ends_with_1() -> None:
