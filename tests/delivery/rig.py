@@ -22,6 +22,7 @@ from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.clock import SteadyClock
 from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.courier import Courier
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, MappedGoal
 from sidecar.emulator.faults import Rule, Standing
 from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
@@ -32,6 +33,8 @@ from sidecar.wiring import Chances, Parts, open_parts
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 DEADLINE_SECONDS = 45.0
+LOOKS = 3
+"""How often each courier looks for work before a test says that there is none."""
 APPLY = "OfflineConversions/Apply"
 ADJUST = "OfflineConversionAdjustments/Apply"
 GOALS = {"purchase": "Sidecar Purchase", "lead": "Sidecar Lead"}
@@ -278,8 +281,19 @@ class Rig:
                 await asyncio.sleep(0.01)
 
     async def give_time(self, seconds: float) -> None:
-        """Real time in which what must not happen would happen: nothing marks an absence; the couriers are awake."""
+        """Time in which what must not happen would happen: nothing marks an absence.
+
+        However loaded the machine is, each courier has looked for work three times by then, and some real time has
+        passed for what it might have sent.
+        """
+        for _ in range(LOOKS + 1):  # the first one may have been half way through a look
+            self.parts.flusher.wake_all()
+            await self.until(lambda: not any(one._wake.is_set() for one in self._couriers()))
         await asyncio.sleep(seconds)
+
+    def _couriers(self) -> list[Courier]:
+        """Those that run; a stopped one looks no more."""
+        return list(self.parts.flusher._couriers.values()) if self._tasks else []
 
     async def until_pending(self, count: int = 0, seconds: float = DEADLINE_SECONDS) -> None:
         await self.until(lambda: self.parts.outbox.counts.pending == count, seconds)
