@@ -169,7 +169,8 @@ async def test_a_state_works_once(house: House) -> None:
     assert (await house.come_back(callback)).status == 200
     again = await house.come_back(callback)
     assert again.status == 400
-    assert "Start again at /connect" in await again.text()
+    assert "10 minutes" in await again.text(), "the state is unknown: Microsoft was not asked whether the code is used"
+    assert len(house.finished) == 1
     assert (await house.tokens.access_token()).value.startswith("test-access-")
 
 

@@ -195,9 +195,16 @@ async def test_problem_says_the_same_as_its_status_line(api: Api) -> None:
         assert answer.json["detail"].endswith((".", "?")) or answer.json["errors"]
 
 
-@pytest.mark.parametrize("path", ["/v1/explain"])
-async def test_call_of_a_later_version_is_404(api: Api, path: str) -> None:
-    assert (await api.post({}, path=path)).status == 404
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/conversions/", "/v1//conversions", "/V1/conversions", "/v2/conversions", "/v1/conversions/conv_1/nothing"],
+)
+async def test_path_that_is_not_quite_one_is_404_and_stores_nothing(
+    api: Api, conversion: dict[str, Any], path: str
+) -> None:
+    answer = await api.post(conversion, path=path)
+    assert (answer.status, answer.json["type"]) == (404, "urn:sidecar:problem:not_found")
+    assert api.outbox.counts.pending == 0
 
 
 async def test_unknown_path_suggests_a_near_one(api: Api) -> None:

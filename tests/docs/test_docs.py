@@ -118,9 +118,10 @@ def test_no_page_says_that_microsoft_published_a_number_of_requests() -> None:
 
 def test_every_json_on_the_pages_is_json() -> None:
     for page in ("README.md", "docs/api.md", "docs/operating.md"):
-        for line, language, content in blocks(text_of(page)):
-            if language == "json":
-                assert json.loads(content), f"{page}:{line}"
+        found = [(line, content) for line, language, content in blocks(text_of(page)) if language == "json"]
+        assert found, page
+        for line, content in found:
+            assert json.loads(content), f"{page}:{line}"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ class Stops:
     longest: float = 0.0
     left: int = 0
     """Rows that were still marked as on their way after a stop that could wait for them."""
+    orders: int = 0
+    """That were stored in all."""
 
 
 async def _stop(sidecar: Sidecar, backends: Backends, chance: random.Random) -> float:
@@ -102,6 +104,7 @@ async def _stop_often(starter: Starter, services: Services, stops: int, seed: in
     await sidecar.settled(300)
     rows = {row["order_id"]: row["state"] for row in await sidecar.rows()}
     ledger = await there.ledger()
+    seen.orders = len(rows)
     lost = len(backends.stored - {order for order, state in rows.items() if state == "delivered"})
     lost += abs(len(ledger) - len(rows)) + sum(row["changed"] for row in ledger)
     figure = f"longest stop {seen.longest:.1f} s, {len(rows):,} orders, {backends.refused} requests answered 503"
@@ -112,6 +115,7 @@ async def test_stop_under_load_ends_in_time_and_loses_nothing(starter: Starter, 
     """The short form: one stop that waits for Microsoft."""
     lost, _, seen = await _stop_often(starter, services, stops=1, seed=1)
     assert (lost, seen.left) == (0, 0)
+    assert seen.orders >= 20, "hardly anything was going on"
 
 
 @pytest.mark.faults

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -145,17 +146,26 @@ async def test_damage_that_a_reader_meets_ends_the_committer(damaged: Path) -> N
             await running
 
 
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
 
 async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is looking at is broken off: its thread would else hold the stop up for as long as SQLite reads."""
+    begun = threading.Event()
+
+    def endless(db: sqlite3.Connection) -> None:
+        db.create_function("begun", 0, lambda: begun.set() or 0)  # from inside: only a running statement is broken off
+        db.execute(ENDLESS).fetchone()
+
     monkeypatch.setattr(outbox_module, "CHECKED_FIRST_BYTES", 0)
-    monkeypatch.setattr(sliced_check, "_TABLES", ENDLESS)
+    monkeypatch.setattr(sliced_check, "tables", endless)
     async with opened(tmp_path / "outbox.db") as outbox:
         checking = asyncio.create_task(outbox.check())
-        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(begun.wait, 30)
+        assert not checking.done()
         checking.cancel()
-        await asyncio.wait([checking])
+        await asyncio.wait([checking], timeout=30)
+        assert checking.cancelled()
 
 
 # --- Indexes of a large file -----------------------------------------------------------------------------------------
