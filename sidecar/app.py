@@ -7,12 +7,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar import __version__
-from sidecar.config import Config, ConfigError, changes, load
+from sidecar.config import Config, ConfigError, changes, examine
 from sidecar.core.clock import SteadyClock
 from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis
@@ -55,11 +55,16 @@ def spare_the_collector() -> None:
     gc.set_threshold(NEW_OBJECTS)
 
 
-async def serve(path: Path, config: Config) -> int:
-    """Run the service until it is told to stop: 0, or 1 when storage broke. OutboxRefused when it cannot start."""
+async def serve(path: Path, config: Config, doubts: Sequence[str] = ()) -> int:
+    """Run the service until it is told to stop: 0, or 1 when storage broke. OutboxRefused when it cannot start.
+
+    `doubts` are what in the file is probably a mistake, for the log.
+    """
     steady = SteadyClock(now, elapsed)
     telemetry = Telemetry(steady.now, level=config.logging.level, form=config.logging.format)
     telemetry.hide(*Settings(config).secrets())
+    for doubt in doubts:
+        telemetry.configuration_doubted(doubt)
     try:
         with telemetry.library_logs():
             async with contextlib.AsyncExitStack() as stack:
@@ -176,7 +181,8 @@ class Service:
         """Read the file again; whatever goes wrong, the old one stays, and what needs a restart is named."""
         telemetry, settings = self.parts.telemetry, self.parts.settings
         try:
-            config = await asyncio.to_thread(load, self.path, os.environ)
+            loaded = await asyncio.to_thread(examine, self.path, os.environ)
+            config = loaded.config
             reloadable, restart = changes(settings.config, config)
             await self._prepare(settings.with_reloaded(config))
         except (ConfigError, StorageUnavailable) as error:
@@ -192,6 +198,8 @@ class Service:
             self.parts.gates.retry_now()
             told = f"changed: {', '.join(reloadable) or 'nothing'}"
             telemetry.reloaded(f"{told}; only after a restart: {', '.join(restart)}" if restart else told)
+            for doubt in loaded.warnings:
+                telemetry.configuration_doubted(doubt.text(str(self.path)))
 
     def _forget_what_left(self) -> None:
         """Goals and accounts that nothing names any more are no trouble any more."""

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from sidecar.config import Config, ConfigError, load, locate
+from sidecar.config import Config, ConfigError, Loaded, examine, locate
 from sidecar.microsoft.endpoints import endpoints_of
 from sidecar.microsoft.proxies import Proxies, UnusableProxy
 
@@ -22,9 +22,22 @@ config_option = click.option(
 
 def configuration(given: Path | None) -> tuple[Path, Config]:
     """The file and what it says; exit code 2 with every problem when it cannot be used."""
+    path, loaded = _loaded(given)
+    return path, loaded.config
+
+
+def doubted_configuration(given: Path | None) -> tuple[Path, Loaded]:
+    """As `configuration`, where what is probably a mistake matters: it is told on stderr."""
+    path, loaded = _loaded(given)
+    for warning in loaded.warnings:
+        click.echo(warning.text(str(path)), err=True)
+    return path, loaded
+
+
+def _loaded(given: Path | None) -> tuple[Path, Loaded]:
     try:
         path = locate(given, os.environ)
-        return path, load(path, os.environ)
+        return path, examine(path, os.environ)
     except ConfigError as error:
         refuse(2, str(error))
 

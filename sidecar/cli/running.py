@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.configured import config_option, configuration, proxy_mistake, refuse
-from sidecar.config import Config
+from sidecar.cli.configured import config_option, doubted_configuration, proxy_mistake, refuse
+from sidecar.config import Loaded
 from sidecar.ports import StorageUnavailable
 from sidecar.store.sqlite.database import OutboxRefused, owned
 from sidecar.store.sqlite.library import stop_counting_memory
@@ -22,7 +22,8 @@ def run(config_path: Path | None) -> None:
     SIGHUP reads events, accounts, delivery and logging again. stdout has one line per fact, stderr the address and a
     first conversion to paste.
     """
-    path, config = configuration(config_path)
+    path, loaded = doubted_configuration(config_path)
+    config = loaded.config
     if (mistake := proxy_mistake(config)) is not None:
         refuse(2, mistake)
     os.umask(0o077)
@@ -31,16 +32,16 @@ def run(config_path: Path | None) -> None:
             pass  # whoever cannot have the outbox hears it before the service is loaded, which takes longest
     except OutboxRefused as error:
         refuse(1, str(error))
-    sys.exit(_serve(path, config))
+    sys.exit(_serve(path, loaded))
 
 
-def _serve(path: Path, config: Config) -> int:
+def _serve(path: Path, loaded: Loaded) -> int:
     stop_counting_memory()
     from sidecar.app import serve
     from sidecar.microsoft.tls import UnusableRoots
     from sidecar.serving import CannotListen
 
     try:
-        return asyncio.run(serve(path, config))
+        return asyncio.run(serve(path, loaded.config, [each.text(str(path)) for each in loaded.warnings]))
     except (OutboxRefused, CannotListen, UnusableRoots, StorageUnavailable) as error:
         refuse(1, str(error))

@@ -5,7 +5,7 @@ Takes environment and path from the caller; what the values are used for is the 
 
 from sidecar.config.addresses import is_loopback
 from sidecar.config.listening import Listening, listening
-from sidecar.config.loading import load, locate, parse
+from sidecar.config.loading import Loaded, examine, load, locate, parse
 from sidecar.config.report import ConfigError, Problem
 from sidecar.config.sections import (
     Account,
@@ -31,6 +31,7 @@ __all__ = [
     "EndpointOverrides",
     "Event",
     "Listening",
+    "Loaded",
     "Logging",
     "Matching",
     "Microsoft",
@@ -39,6 +40,7 @@ __all__ = [
     "Server",
     "Storage",
     "changes",
+    "examine",
     "is_loopback",
     "listening",
     "load",

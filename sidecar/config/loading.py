@@ -1,9 +1,11 @@
 """From a file to the frozen sections: find, read, fill in, validate, compare; all problems on the way at once."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.config.document import read
+from sidecar.config.doubts import doubt
 from sidecar.config.report import ConfigError, Problem, Report
 from sidecar.config.rules import check
 from sidecar.config.secret_files import with_files_read
@@ -35,12 +37,25 @@ def locate(given: Path | None, environ: Mapping[str, str]) -> Path:
     raise ConfigError(path, [Problem(None, "", f"there is no such file; {source}")])
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used, and what in its file is probably a mistake."""
+
+    config: Config
+    warnings: tuple[Problem, ...]
+
+
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in the file at `path`, with `${NAME}` taken from `environ`.
 
     Raises ConfigError with every problem found.
     """
-    return parse(text_of(path), environ, path)
+    return examine(path, environ).config
+
+
+def examine(path: Path, environ: Mapping[str, str]) -> Loaded:
+    """As `load`, with the warnings."""
+    return _read(text_of(path), environ, path)
 
 
 def text_of(path: Path) -> str:
@@ -55,10 +70,15 @@ def text_of(path: Path) -> str:
 
 def parse(text: str, environ: Mapping[str, str], path: Path = DEFAULT_FILE) -> Config:
     """The configuration in `text`; `path` is the name under which problems are told. Raises like `load`."""
+    return _read(text, environ, path).config
+
+
+def _read(text: str, environ: Mapping[str, str], path: Path) -> Loaded:
     report = Report()
     values = {key: filled(value, environ, (key,), report) for key, value in read(text, report).items()}
     config = sections_of(with_files_read(values, report), report)
     check(config, report)
     if report.problems:
         raise ConfigError(path, report.problems)
-    return config
+    doubt(config, report)
+    return Loaded(config, report.warnings)

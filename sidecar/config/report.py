@@ -38,6 +38,19 @@ class Report:
         self.lines: dict[KeyPath, int] = {}
         """Where each key stands; filled while the file is read."""
         self._found: dict[KeyPath, Problem] = {}
+        self._doubts: dict[KeyPath, Problem] = {}
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is probably a mistake, in the order of the file."""
+        return tuple(sorted(self._doubts.values(), key=_place))
+
+    def warn(self, path: KeyPath, message: str) -> None:
+        """Notes a doubt about the key at `path`, the first one of a key; of a secret in a file at its `x_file`."""
+        *around, last = path
+        of_file = (*around, f"{last}_file") if isinstance(last, str) else (*around[:-1], f"{around[-1]}_file")
+        path = of_file if of_file in self.lines and path not in self.lines else path
+        self._doubts.setdefault(path, Problem(self._line(path), dotted(path), f"warning: {message}"))
 
     @property
     def problems(self) -> tuple[Problem, ...]:

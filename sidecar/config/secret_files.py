@@ -15,6 +15,10 @@ SECRETS = (
 """Every secret, as section and key; the file's own key has `_file` behind it."""
 
 
+_MARK = "\ufeff"
+"""What some editors of Windows write before a text."""
+
+
 def with_files_read(values: dict[str, Value], report: Report) -> dict[str, Value]:
     """`values` with each `x_file` replaced by an `x` that holds the file's text; an empty `x_file` counts as absent.
 
@@ -52,6 +56,9 @@ def _listed(file: str, path: tuple[str, str], report: Report) -> Value:
 def _read(file: str, path: tuple[str, str], report: Report) -> str | None:
     try:
         text = Path(file).read_text("utf-8").rstrip("\r\n")
+        if text.startswith(_MARK):
+            report.warn(path, "the file begins with a byte order mark, which is left out: save it as plain UTF-8")
+            text = text.removeprefix(_MARK)
     except OSError as error:
         report.add(path, f"the file cannot be read: {error.strerror}")
     except ValueError:

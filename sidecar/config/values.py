@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
 
@@ -109,6 +110,10 @@ def text(most: int) -> AfterValidator:
 
 
 def _one_line(value: str) -> str:
+    if value.rstrip("\r") != value:
+        raise ValueError("ends with a carriage return: it comes from a file with line ends of Windows")
+    if any(category(character) == "Cf" for character in value):
+        raise ValueError("has an invisible character in it (a byte order mark, say): write it again by hand")
     if not value.isprintable():
         raise ValueError("must be one line without control characters")
     if value != value.strip():

@@ -48,6 +48,9 @@ STOPPING = Name("stopping", INFO, True, "The sidecar takes no more conversions a
 STOPPED = Name("stopped", INFO, True, "The sidecar has finished.")
 RELOADED = Name("reloaded", INFO, True, "The configuration was read again and is in force.")
 RELOAD_FAILED = Name("reload_failed", ERROR, True, "The configuration could not be read again; the old one stays.")
+CONFIGURATION_DOUBTED = Name(
+    "configuration_doubted", WARNING, True, "Something in the configuration is probably a mistake; it is in force."
+)
 LOOP_FAILED = Name("loop_failed", ERROR, True, "Something unexpected happened; the loop goes on.")
 JOURNAL_DROPPED = Name("journal_dropped", WARNING, True, "Facts that storage did not take.")
 LINES_DROPPED = Name("lines_dropped", WARNING, False, "Log lines that nobody read from stdout in time.")

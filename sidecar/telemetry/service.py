@@ -199,6 +199,11 @@ class ServiceEvents(Recorder):
         self._tell(names.RELOAD_FAILED, message, error=said, fix="Mend the file and send SIGHUP again.")
 
     @harmless
+    def configuration_doubted(self, warning: str) -> None:
+        """Something in the configuration is probably a mistake; `warning` has its line and key, and no value."""
+        self._tell(names.CONFIGURATION_DOUBTED, warning)
+
+    @harmless
     def loop_failed(self, where: str, error: BaseException) -> None:
         """Something unexpected at the edge of a loop; told once while it keeps happening."""
         words = failure.words(error)

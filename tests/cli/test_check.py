@@ -1,10 +1,11 @@
 """`sidecar check`: the effective configuration with secrets masked, or every problem."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
-from cli_rig import sidecar
+from cli_rig import free_port, process, read_until, sidecar
 
 USABLE = """
 server: {api_keys: [test-key-of-the-server]}
@@ -88,3 +89,28 @@ def test_broken_file_ends_with_2(verb: str, tmp_path: Path) -> None:
     assert shown.exit_code == 2
     assert str(file) in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+DOUBTFUL = USABLE.replace("test-client-secret", "0a1b2c3d-1234-4abc-9def-0123456789ab")
+
+
+def test_probable_mistake_is_told_beside_what_is_in_force(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(DOUBTFUL)
+    shown = sidecar("check", "--config", str(file))
+    assert shown.exit_code == 0
+    assert yaml.safe_load(shown.stdout)["microsoft"]["client_secret"] == "***"
+    [told] = shown.stderr.splitlines()
+    assert told.startswith(f"{file}:7: microsoft.client_secret: warning: has the form of an id")
+
+
+def test_probable_mistake_is_told_at_the_start_and_in_the_log(tmp_path: Path) -> None:
+    server = f"server: {{port: {free_port()}, api_keys: [test-key-of-the-server]}}"
+    redirect = "  redirect_uri: http://localhost:1/oauth/callback\n"
+    file = tmp_path / "config.yaml"
+    file.write_text(f"{server}\nmicrosoft:\n  environment: emulator\n{redirect}")
+    with process("run", "--config", str(file), folder=tmp_path) as started:
+        assert f"{file}:4: microsoft.redirect_uri: warning: " in read_until("redirect_uri", started.stderr)
+        log = read_until('"started"', started.stdout)
+        [line] = [json.loads(line) for line in log.splitlines() if "configuration_doubted" in line]
+        assert (line["level"], f"{file}:4: microsoft.redirect_uri" in line["message"]) == ("warning", True)

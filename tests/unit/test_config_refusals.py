@@ -25,6 +25,7 @@ MONEY = "must be a number from 0 to 999999999999 with at most 3 decimals, such a
 TENANT = "must be common, organizations, consumers, or your tenant's id or domain"
 AID = "the number behind aid= in the address bar of Microsoft Advertising"
 CID = "the number behind cid= in the address bar of Microsoft Advertising"
+INVISIBLE = "has an invisible character in it (a byte order mark, say): write it again by hand"
 NOT_SET = "set it, or write a default"
 
 ONE_KEY = [
@@ -198,6 +199,18 @@ def test_key_is_refused_with_its_line_and_reason(text: str, told: str):
         ("developer_token: test-x", f"microsoft.developer_token: {CREDENTIAL}"),
         ("refresh_token: test-x", f"microsoft.refresh_token: {CREDENTIAL}"),
         ('client_secret: "test-\\nx"', "microsoft.client_secret: must be one line without control characters"),
+        (
+            'client_secret: "test-x\\r"',
+            "microsoft.client_secret: ends with a carriage return: it comes from a file with line ends of Windows",
+        ),
+        (
+            'client_secret: "\\uFEFFtest-x"',
+            f"microsoft.client_secret: {INVISIBLE}",
+        ),
+        (
+            'developer_token: "test-\\u200Bx"',
+            f"microsoft.developer_token: {INVISIBLE}",
+        ),
         (
             "client_secret_file: /none",
             "microsoft.client_secret_file: the file cannot be read: No such file or directory",

@@ -1,0 +1,168 @@
+"""What is probably a mistake, though it may be meant: told at the start and by `check`, never refused.
+
+No message repeats a value: most of these are secrets.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from urllib.parse import urlsplit
+
+from sidecar.config.addresses import is_loopback
+from sidecar.config.report import KeyPath, Report
+from sidecar.config.sections import Account, Config
+
+SANDBOX_DEVELOPER_TOKEN = "BBD37VB98"  # noqa: S105 - public: https://learn.microsoft.com/advertising/guides/sandbox
+
+_GUID = re.compile(r"\{?[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\}?", re.IGNORECASE)
+_QUOTES = ("''", '""', "``", "“”", "‘’", "„“", "«»")
+_PLACEHOLDER = re.compile(
+    r"<.*>|\[.*\]|\.{3}|…|x{3,}|\*{3,}|(11111111-2222-3333-4444-555555555555)|(00000000-0000-0000-0000-000000000000)"
+    r"|.*\b(change.?me|placeholder|replace.?(me|this)|todo|your.[a-z].*|my.secret|the (value|token) from step.*)\b.*",
+    re.IGNORECASE,
+)
+_DOCUMENTED_IDS = ("250253100", "180012345", "180067890")
+"""Those of docs/connect.md."""
+
+_NO_CLIENT_ID = (
+    "is no Application (client) ID, which has 8-4-4-4-12 hexadecimal digits: copy it from the application's Overview "
+    "page (docs/connect.md, step 1)"
+)
+
+Doubt = tuple[KeyPath, str]
+
+
+def doubt(config: Config, report: Report) -> None:
+    """Adds to the warnings of `report` whatever in `config` looks like a mistake."""
+    texts = dict(_texts(config))
+    for path, message in (
+        *_quoted(texts),
+        *_unfilled(texts),
+        *_redirect(config, report),
+        *(_credentials(config) if config.microsoft.environment != "emulator" else ()),
+        *(_ids(config) if config.microsoft.environment != "emulator" else ()),
+    ):
+        report.warn(path, message)
+
+
+def _texts(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Every text that is pasted from elsewhere."""
+    microsoft = config.microsoft
+    yield ("storage", "encryption_key"), config.storage.encryption_key.get_secret_value()
+    for index, key in enumerate(config.server.api_keys):
+        yield ("server", "api_keys", index), key.get_secret_value()
+    for name in ("client_secret", "developer_token", "refresh_token"):
+        yield ("microsoft", name), getattr(microsoft, name).get_secret_value()
+    for name in ("client_id", "ca_bundle"):
+        yield ("microsoft", name), getattr(microsoft, name)
+
+
+def _quoted(texts: dict[KeyPath, str]) -> Iterator[Doubt]:
+    for path, text in texts.items():
+        if len(text) >= 2 and text[0] + text[-1] in _QUOTES:
+            yield path, "the quotes around it count as part of it (`docker run --env-file` keeps them): take them off"
+
+
+def _unfilled(texts: dict[KeyPath, str]) -> Iterator[Doubt]:
+    for path, text in texts.items():
+        if re.fullmatch(r"\$\w+|\$\(.*\)|%\w+%|\{\{.*\}\}", text):
+            yield path, "looks like a variable that was not filled in: write ${NAME}"
+        elif _PLACEHOLDER.fullmatch(text):
+            yield path, "looks like a placeholder: put the real value here (docs/connect.md)"
+
+
+def _redirect(config: Config, report: Report) -> Iterator[Doubt]:
+    """In the emulator, which signs itself in, only where the file names the address."""
+    path: KeyPath = ("microsoft", "redirect_uri")
+    parts, port = urlsplit(config.microsoft.redirect_uri), config.server.port
+    leads_to = parts.port or 80
+    is_meant = config.microsoft.environment != "emulator" or path in report.lines
+    is_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if is_meant and is_here and port not in (0, leads_to):  # with 0 the system chooses one
+        message = (
+            f"microsoft.redirect_uri leads to port {leads_to}, and server.port is {port}: the sign-in comes back to "
+            "nothing, unless a container or tunnel maps one to the other. Register the right address and use it here"
+        )
+        yield path if path in report.lines else ("server", "port"), message
+
+
+# --- Credentials -----------------------------------------------------------------------------------------------------
+
+
+def _credentials(config: Config) -> Iterator[Doubt]:
+    yield from _of_client_id(config)
+    yield from _of_client_secret(config)
+    yield from _of_developer_token(config)
+    if config.microsoft.refresh_token.get_secret_value().startswith("eyJ"):
+        yield ("microsoft", "refresh_token"), "looks like an access token, which lasts an hour: paste the refresh token"
+    yield from _of_endpoints(config)
+
+
+def _of_client_id(config: Config) -> Iterator[Doubt]:
+    microsoft, path = config.microsoft, ("microsoft", "client_id")
+    is_microsofts = microsoft.environment == "production" and microsoft.endpoints.authority is None
+    if microsoft.tenant == microsoft.client_id:
+        yield path, "equals microsoft.tenant: the Application (client) ID is wanted, not the Directory (tenant) ID"
+    elif is_microsofts and not _GUID.fullmatch(microsoft.client_id):
+        yield path, _NO_CLIENT_ID
+
+
+def _of_client_secret(config: Config) -> Iterator[Doubt]:
+    secret = config.microsoft.client_secret.get_secret_value()
+    path = ("microsoft", "client_secret")
+    if _GUID.fullmatch(secret):
+        yield path, "has the form of an id: the secret's Value is wanted, not its Secret ID (docs/connect.md, step 2)"
+    elif secret and secret == config.microsoft.developer_token.get_secret_value():
+        yield path, "is the same as microsoft.developer_token: they are two different things"
+    elif re.search(r"\s", secret):
+        yield path, "has a blank in it, which no client secret has: paste it again"
+
+
+def _of_developer_token(config: Config) -> Iterator[Doubt]:
+    token, path = config.microsoft.developer_token.get_secret_value(), ("microsoft", "developer_token")
+    sandbox = token.upper() == SANDBOX_DEVELOPER_TOKEN
+    if config.microsoft.environment == "production" and sandbox:
+        yield path, "is the public token of the sandbox, which production refuses (error 105): docs/connect.md, step 3"
+    elif config.microsoft.environment == "sandbox" and not sandbox and re.fullmatch(r"[0-9A-Z]{8,20}", token):
+        yield (
+            path,
+            f"looks like a token of production: the sandbox has one for everyone, {SANDBOX_DEVELOPER_TOKEN}",
+        )
+    elif _GUID.fullmatch(token) or "~" in token:
+        what = "an id" if _GUID.fullmatch(token) else "a client secret"
+        yield path, f"looks like {what}, not like a developer token, a short row of letters and digits"
+    elif re.search(r"\s", token) and not _PLACEHOLDER.fullmatch(token):
+        yield path, "has a blank in it, which no developer token has: paste it again"
+
+
+def _of_endpoints(config: Config) -> Iterator[Doubt]:
+    other = "sandbox" if config.microsoft.environment == "production" else "production"
+    for name, address in config.microsoft.endpoints.given().items():
+        host = urlsplit(address).hostname or ""
+        is_microsofts = host.endswith(".bingads.microsoft.com")
+        if is_microsofts and (".sandbox." in host) != (config.microsoft.environment == "sandbox"):
+            yield ("microsoft", "endpoints", name), f"is an address of {other}, and microsoft.environment is not"
+
+
+# --- Ids -------------------------------------------------------------------------------------------------------------
+
+
+def _ids(config: Config) -> Iterator[Doubt]:
+    for name, account in config.accounts.items():
+        yield from _of_account(name, account)
+    for (one, first), (other, second) in combinations(config.accounts.items(), 2):
+        if first.account_id == second.customer_id or first.customer_id == second.account_id:
+            yield (
+                ("accounts", other),
+                f"an id of {one} is the other kind of id here: perhaps one of the two has them swapped",
+            )
+        elif first.account_id == second.account_id:
+            yield ("accounts", other, "account_id"), f"is the same ad account as {one}, though of another customer"
+
+
+def _of_account(name: str, account: Account) -> Iterator[Doubt]:
+    if account.account_id and account.account_id == account.customer_id:
+        yield ("accounts", name, "account_id"), "is the same as customer_id: cid= and aid= are two different numbers"
+    for key in ("customer_id", "account_id"):
+        if getattr(account, key) in _DOCUMENTED_IDS:
+            yield ("accounts", name, key), "is the example of docs/connect.md: put your own id here"
