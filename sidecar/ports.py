@@ -11,6 +11,7 @@ from sidecar.core.adjustment import Adjustment
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click, Conversion, Kind
+from sidecar.core.difference import Difference
 from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Wanted
 from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
@@ -57,9 +58,10 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Another conversion with this key is stored already."""
+    """Another conversion with this key is stored already; `differences` are the fields in which it is another one."""
 
     record: Record
+    differences: tuple[Difference, ...] = ()
 
 
 PutResult = Stored | Replayed | Conflict

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import assert_never
 
-from sidecar.api.answers import Answer
+from sidecar.api.answers import Answer, shown_differences
 from sidecar.api.problem import (
     ALREADY_RETRACTED,
     AMBIGUOUS,
@@ -18,6 +18,7 @@ from sidecar.api.problem import (
 from sidecar.api.reply import Json
 from sidecar.api.rows import Rows
 from sidecar.core.adjustment_intake import Reading, Wanted
+from sidecar.core.difference import Difference, words
 from sidecar.core.entry import Reason, State
 from sidecar.core.intake import Refused
 from sidecar.core.problem import Problem, Warning_
@@ -79,8 +80,8 @@ def answer(item: Told, rows: Rows) -> Answer | HttpProblem:
             return _ambiguous(originals)
         case AlreadyRetracted(original):
             return _retracted(original)
-        case Conflict(record):
-            return _conflict(record)
+        case Conflict(record, differences):
+            return _conflict(record, differences)
         case _:
             assert_never(item.verdict)
 
@@ -132,11 +133,12 @@ def _retracted(original: Record) -> HttpProblem:
     )
 
 
-def _conflict(record: Record) -> HttpProblem:
-    message = f"was used for {record.id}, which says something else; give another adjustment another key"
+def _conflict(record: Record, differences: Sequence[Difference]) -> HttpProblem:
+    said = f"was used for {record.id}, which says something else: {words(differences)}"
+    message = f"{said}; give another adjustment another key"
     return HttpProblem(
         KEY_OF_ANOTHER,
         f"The Idempotency-Key {message}.",
         errors=[Problem("Idempotency-Key", "conflict", message)],
-        members={"adjustment_id": record.id},
+        members={"adjustment_id": record.id, "differences": shown_differences(differences)},
     )

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import NamedTuple, assert_never
+from decimal import Decimal
+from typing import Any, NamedTuple, assert_never
 
 from sidecar.api.fresh import FreshRows
 from sidecar.api.problem import CONFLICT, HttpProblem, errors_of, invalid
 from sidecar.api.reply import Json, text
-from sidecar.api.rows import Rows
-from sidecar.core.conversion import Conversion, KeySource
+from sidecar.api.rows import Rows, number
+from sidecar.core.conversion import Conversion, KeySource, plain_decimal
+from sidecar.core.difference import Difference, Shown, words
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, normalized
 from sidecar.core.normalising import Steps
 from sidecar.core.problem import Problem, Warning_
@@ -57,8 +59,8 @@ def answer(item: Judged, rows: Rows) -> Answer | HttpProblem:
             return Answer(200, _row(record, item, rows))
         case Skipped(reason):
             return Answer(200, {"state": "skipped", "reason": reason, "warnings": _shown(item.warnings)})
-        case Conflict(record):
-            return _conflict(record, item.key)
+        case Conflict(record, differences):
+            return _conflict(record, item.key, differences)
         case Refused(problems):
             return invalid(problems)
         case _:
@@ -155,12 +157,30 @@ _KEYS = {
 """The field to name in a conflict, and how to speak of it."""
 
 
-def _conflict(record: Record, key: KeySource) -> HttpProblem:
-    field, words = _KEYS[key]
+def _conflict(record: Record, key: KeySource, differences: Sequence[Difference]) -> HttpProblem:
+    field, said = _KEYS[key]
     message = (
-        f"{record.id} was stored under {words} with other content. To correct its value or take it back, send an "
-        "adjustment to POST /v1/adjustments; for another conversion use another order_id or Idempotency-Key"
+        f"{record.id} was stored under {said} with other content: {words(differences)}. To correct its value or take "
+        "it back, send an adjustment to POST /v1/adjustments; for another conversion use another order_id or "
+        "Idempotency-Key"
     )
     return HttpProblem(
-        CONFLICT, f"{message}.", errors=[Problem(field, "conflict", message)], members={"conversion_id": record.id}
+        CONFLICT,
+        f"{message}.",
+        errors=[Problem(field, "conflict", message)],
+        members={"conversion_id": record.id, "differences": shown_differences(differences)},
     )
+
+
+def shown_differences(differences: Iterable[Difference]) -> list[Json]:
+    """As JSON: both values of each field, of an identifier only its name."""
+    return [_difference(one) for one in differences]
+
+
+def _difference(one: Difference) -> Json:
+    values = {} if one.is_secret else {"stored": _value(one.stored), "given": _value(one.given)}
+    return {"field": one.field, **values}
+
+
+def _value(value: Shown) -> Any:
+    return number(plain_decimal(value)) if isinstance(value, Decimal) else value

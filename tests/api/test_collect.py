@@ -74,7 +74,33 @@ async def test_other_content_under_the_same_key_is_a_conflict_that_names_the_row
     assert "conv_1" in answer.json["detail"]
     assert "/v1/adjustments" in answer.json["detail"]
     assert answer.json["errors"][0]["field"] == "order_id"
+    assert answer.json["differences"] == [{"field": "value", "stored": 99.99, "given": 100}]
+    assert "value was 99.99 and now is 100" in answer.json["detail"]
     assert api.pending == 1
+
+
+async def test_conflict_shows_no_identifier_and_both_of_all_other_values(api: Api, conversion: Json) -> None:
+    at = "2026-11-23T14:00:00Z"
+    await api.post({**conversion, "time": at, "visitor_id": "v-1", "user": {"email": "a@example.com"}})
+    other = {
+        "event": "purchase",
+        "order_id": "ORDER-1",
+        "time": "2026-11-23T15:00:00.5+01:00",
+        "currency": "EUR",
+        "msclkid": "0" * 32,
+        "visitor_id": "v-2",
+        "user": {"email": "b@example.com", "phone": "+14255551234"},
+    }
+    answer = await api.post([other, {**other, "time": "2026-11-23T14:00:01Z"}])
+    fields = [{"field": name} for name in ("msclkid", "visitor_id", "user.email", "user.phone")]
+    money = [
+        {"field": "value", "stored": 99.99, "given": None},
+        {"field": "currency", "stored": None, "given": "EUR"},
+    ]
+    moved = {"field": "time", "stored": at, "given": "2026-11-23T14:00:01Z"}
+    results = answer.json["results"]
+    assert [result["differences"] for result in results] == [[*money, *fields], [moved, *money, *fields]]
+    assert not [secret for secret in ("example.com", "v-1", "v-2", "0" * 8, "425") if secret in answer.text]
 
 
 async def test_dead_row_is_replaced_under_its_id(api: Api, conversion: Json) -> None:

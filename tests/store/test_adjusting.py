@@ -29,6 +29,7 @@ from outbox_building import (
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
 from sidecar.core.attribution import Skip
 from sidecar.core.conversion import AdjustmentType, Click, Kind
+from sidecar.core.difference import Difference
 from sidecar.core.entry import Again, Reason, Settled, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.core.record import Record
@@ -432,7 +433,7 @@ async def test_key_decides_where_there_is_one(outbox: Outbox) -> None:
     again = await adjust(outbox, "50", key="c")
     assert again == Replayed(back)
     conflict = await adjust(outbox, "40", key="c")
-    assert conflict == Conflict(back)
+    assert conflict == Conflict(back, (Difference("value", Decimal(50), Decimal(40)),))
 
 
 async def test_key_of_a_conversion_is_another(outbox: Outbox) -> None:

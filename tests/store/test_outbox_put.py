@@ -24,8 +24,9 @@ from outbox_building import (
 )
 
 from sidecar.core.conversion import Conversion, ExternalAttribution, Kind
+from sidecar.core.difference import Difference
 from sidecar.core.entry import Again, Reason, Settled, State
-from sidecar.core.instant import UnixSeconds, millis, seconds
+from sidecar.core.instant import UnixSeconds, millis, seconds, text_of_seconds
 from sidecar.core.record import Record
 from sidecar.ports import Conflict, Counts, Outbox, Replayed, Stored
 
@@ -158,8 +159,39 @@ OTHER = {
 async def test_other_content_is_a_conflict_that_shows_the_stored_row(outbox: Outbox, other: Conversion) -> None:
     (stored,) = await put(outbox, conversion())
     (result,) = await put(outbox, other)
-    assert result == Conflict(stored.record)
+    assert isinstance(result, Conflict)
+    assert result.record == stored.record
     assert outbox.counts == Counts(pending=1)
+
+
+DIFFERING = {
+    "value": [Difference("value", Decimal("99.99"), Decimal(100))],
+    "currency": [Difference("currency", "USD", "EUR")],
+    "currency left out": [Difference("currency", "USD", None)],
+    "time": [Difference("time", text_of_seconds(conversion().time), text_of_seconds(first_of_day(3)))],
+    "click": [Difference("msclkid", is_secret=True)],
+    "e-mail": [Difference("user.email", is_secret=True)],
+    "phone": [Difference("user.phone", is_secret=True)],
+    "credit": [
+        Difference("external_attribution.credit", None, Decimal("0.5")),
+        Difference("external_attribution.model", None, "last"),
+    ],
+}
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("name", OTHER)
+async def test_conflict_names_the_fields_that_differ_with_both_values(
+    outbox: Outbox, name: str, together: bool
+) -> None:
+    other = OTHER[name]
+    if together:
+        _, result = await put(outbox, conversion(), other)
+    else:
+        await put(outbox, conversion())
+        (result,) = await put(outbox, other)
+    assert isinstance(result, Conflict)
+    assert list(result.differences) == DIFFERING[name]
 
 
 APART = {

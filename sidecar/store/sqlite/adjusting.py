@@ -6,6 +6,7 @@ All of it inside one transaction of the committer, so that neither a claim nor a
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import assert_never
 
 from sidecar.core.adjustment import (
@@ -24,10 +25,11 @@ from sidecar.core.adjustment import (
     decide,
 )
 from sidecar.core.conversion import AdjustmentType, Kind, matched_by, plain_decimal
+from sidecar.core.difference import AdjustmentContent, of_adjustments
 from sidecar.core.entry import Lane, Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
 from sidecar.core.problem import Problem
-from sidecar.core.record import Record
+from sidecar.core.record import Record, public_id
 from sidecar.ports import (
     Adjusting,
     AdjustResult,
@@ -179,7 +181,13 @@ class Writing:
         record = self._record(row[0])
         assert record is not None
         same = row[1] in (content, ERASED_CONTENT)
-        return Replayed(record, overtaken=bool(row[2])) if same else Conflict(record)
+        return Replayed(record, overtaken=bool(row[2])) if same else self._conflict(record, meant)
+
+    def _conflict(self, record: Record, meant: _Meant) -> Conflict:
+        value = None if record.value is None else Decimal(record.value)
+        stored = AdjustmentContent(_named(record.original), record.type, value, record.currency)
+        given = AdjustmentContent(_named(meant.original), self.wanted.type, self.wanted.value, self._currency(meant))
+        return Conflict(record, of_adjustments(stored, given))
 
     def _content(self, meant: _Meant) -> str:
         return self.wanted.content(meant.original, self._currency(meant))
@@ -271,6 +279,12 @@ class Writing:
             self.opened_lane = True
             row = self.db.execute(NEW_LANE, (meant.account, meant.event)).fetchone()
         return int(row[0])
+
+
+def _named(original: int | None) -> str:
+    """The original's id; of one that was uploaded elsewhere there is none."""
+    ours = original is not None and original > 0
+    return public_id(Kind.CONVERSION, original or 0) if ours else "one that was uploaded elsewhere"
 
 
 def _one(found: Sequence[Record | None], event: str | None) -> _Meant | NoOriginal | Ambiguous:

@@ -3,8 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
+from sidecar.core.conversion import Conversion, ExternalAttribution
+from sidecar.core.difference import StoredContent, of_conversions
 from sidecar.core.entry import State
 from sidecar.core.record import Record
 from sidecar.ports import Arrival, Conflict, PutResult, Replayed, Stored
@@ -37,6 +40,12 @@ REPLACE = f"""
             'value', value, 'currency', currency))
     WHERE seq = ?"""  # noqa: S608 - constants only
 
+# What a row has kept of what its caller gave, for the words of a conflict.
+GIVEN = """
+    SELECT content, time, time_given, value, currency, msclkid, visitor_id, email_sha256, phone_sha256, external_credit,
+        external_model
+    FROM entries WHERE seq = ?"""
+
 _REPLACEABLE = frozenset((State.DEAD, State.SKIPPED))
 
 
@@ -46,6 +55,8 @@ class _Known(NamedTuple):
     content: str
     time: int | None
     record: Record
+    conversion: Conversion | None = None
+    """Of a row that came in with this very group."""
 
 
 def write_arrivals(
@@ -69,17 +80,38 @@ def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, older_
     found: list[PutResult] = []
     for draft in drafts:
         row = known.get(draft.key.digest)
-        if row is None or (result := _known_result(draft, row)) is None:
+        if row is None or (result := _known_result(db, draft, row)) is None:
             return None
         found.append(result)
     return found
 
 
-def _known_result(draft: Draft, row: _Known) -> Replayed | Conflict | None:
+def _known_result(db: sqlite3.Connection, draft: Draft, row: _Known) -> Replayed | Conflict | None:
     """What a draft is beside the row that has its key; None when it takes that one's place."""
     if _same(draft, row):
         return Replayed(row.record)
-    return None if row.record.state in _REPLACEABLE else Conflict(row.record)
+    if row.record.state in _REPLACEABLE:
+        return None
+    return Conflict(row.record, of_conversions(_stored_content(db, row), draft.conversion))
+
+
+def _stored_content(db: sqlite3.Connection, row: _Known) -> StoredContent:
+    given = row.conversion
+    if given is not None:
+        return StoredContent.of(given, row.content)
+    kept = db.execute(GIVEN, (row.record.seq,)).fetchone()
+    return StoredContent(
+        content=kept[0],
+        time=kept[1],
+        time_given=bool(kept[2]),
+        value=None if kept[3] is None else Decimal(kept[3]),
+        currency=kept[4],
+        msclkid=kept[5],
+        visitor_id=kept[6],
+        email_sha256=kept[7],
+        phone_sha256=kept[8],
+        external_attribution=None if kept[9] is None else ExternalAttribution(Decimal(kept[9]), kept[10]),
+    )
 
 
 class _Group:
@@ -102,7 +134,7 @@ class _Group:
         known = self._known.get(draft.key.digest)
         if known is None:
             return self._store(draft)
-        return _known_result(draft, known) or self._replace(draft, known.record)
+        return _known_result(self._db, draft, known) or self._replace(draft, known.record)
 
     def write(self) -> None:
         if self._new:
@@ -128,7 +160,7 @@ class _Group:
     def _remember(self, draft: Draft, record: Record) -> Stored:
         if draft.key.digest is not None:
             given_time = draft.conversion.time if draft.conversion.time_given else None
-            self._known[draft.key.digest] = _Known(draft.content, given_time, record)
+            self._known[draft.key.digest] = _Known(draft.content, given_time, record, draft.conversion)
         return Stored(record)
 
 

@@ -1,0 +1,152 @@
+"""What differs between two reports that have one key. Identifiers are named, and what they hold is not."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+from typing import NamedTuple, Self
+
+from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, plain_decimal
+from sidecar.core.instant import UnixSeconds, text_of_seconds
+
+Shown = Decimal | str | None
+"""A value as it may be repeated to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that differs, by its dotted path, and both its values; `is_secret` when it identifies a person."""
+
+    field: str
+    stored: Shown = None
+    given: Shown = None
+    is_secret: bool = False
+
+    @property
+    def words(self) -> str:
+        """`value was 99.99 and now is 89.99`."""
+        if self.is_secret:
+            return f"{self.field} is another one"
+        return f"{self.field} was {_text(self.stored)} and now is {_text(self.given)}"
+
+
+class StoredContent(NamedTuple):
+    """What a row has kept of what its caller gave: value and currency may be the event's, or those of an adjustment."""
+
+    content: str
+    """The digest of what was given."""
+    time: UnixSeconds
+    time_given: bool
+    value: Decimal | None
+    currency: str | None
+    msclkid: str | None
+    visitor_id: str | None
+    email_sha256: str | None
+    phone_sha256: str | None
+    external_attribution: ExternalAttribution | None
+
+    @classmethod
+    def of(cls, given: Conversion, content: str) -> Self:
+        """What a row of `given` will have kept; `content` is the digest."""
+        return cls(
+            content,
+            given.time,
+            given.time_given,
+            given.value,
+            given.currency,
+            given.msclkid,
+            given.visitor_id,
+            given.email_sha256,
+            given.phone_sha256,
+            given.external_attribution,
+        )
+
+
+def of_conversions(stored: StoredContent, given: Conversion) -> tuple[Difference, ...]:
+    """The fields in which a repeat differs from the row that has its key; at least one."""
+    found = tuple(_differing(_as_given(stored, given), given))
+    # What was given then is not known where an adjustment has changed it since: it was another value.
+    return found or (Difference("value", stored.value, given.given_value),)
+
+
+def _as_given(stored: StoredContent, given: Conversion) -> Conversion:
+    """The stored conversion as its caller gave it: the digest tells which of its values were defaults."""
+    whole = given._replace(
+        time=stored.time,
+        time_given=stored.time_given,
+        msclkid=stored.msclkid,
+        visitor_id=stored.visitor_id,
+        email_sha256=stored.email_sha256,
+        phone_sha256=stored.phone_sha256,
+        external_attribution=stored.external_attribution,
+    )
+    possible = [
+        whole._replace(given_value=value, given_currency=currency)
+        for value, currency in product((stored.value, None), (stored.currency, None))
+    ]
+    # Where an adjustment has changed them since, what they come to with the defaults is compared.
+    changed = whole._replace(
+        given_value=given.given_value if given.value == stored.value else stored.value,
+        given_currency=given.given_currency if given.currency == stored.currency else stored.currency,
+    )
+    return next((each for each in possible if each.content() == stored.content), changed)
+
+
+def _differing(stored: Conversion, given: Conversion) -> Iterator[Difference]:
+    if stored.time_given and given.time_given and stored.time != given.time:
+        yield Difference("time", text_of_seconds(stored.time), text_of_seconds(given.time))
+    if stored.given_value != given.given_value:
+        yield Difference("value", stored.given_value, given.given_value)
+    if stored.given_currency != given.given_currency:
+        yield Difference("currency", stored.given_currency, given.given_currency)
+    for name in ("msclkid", "visitor_id", "email_sha256", "phone_sha256"):
+        if getattr(stored, name) != getattr(given, name):
+            yield Difference(_FIELDS.get(name, name), is_secret=True)
+    yield from _attribution(stored.external_attribution, given.external_attribution)
+
+
+_FIELDS = {"email_sha256": "user.email", "phone_sha256": "user.phone"}
+
+
+def _attribution(stored: ExternalAttribution | None, given: ExternalAttribution | None) -> Iterator[Difference]:
+    before, now = stored or _NONE, given or _NONE
+    if before.credit != now.credit:
+        yield Difference("external_attribution.credit", before.credit, now.credit)
+    if before.model != now.model:
+        yield Difference("external_attribution.model", before.model, now.model)
+
+
+class _Absent(NamedTuple):
+    credit: Decimal | None = None
+    model: str | None = None
+
+
+_NONE = _Absent()
+
+
+class AdjustmentContent(NamedTuple):
+    """What an adjustment says, but for its time, which may have been moved: `original` is the conversion's id."""
+
+    original: str | None
+    type: AdjustmentType | None
+    value: Decimal | None
+    currency: str | None
+
+
+def of_adjustments(stored: AdjustmentContent, given: AdjustmentContent) -> tuple[Difference, ...]:
+    """The fields in which two adjustments of one key differ; the time where it can be nothing else."""
+    names = ("conversion_id", "type", "value", "currency")
+    pairs = zip(names, stored, given, strict=True)
+    found = tuple(Difference(name, before, now) for name, before, now in pairs if before != now)
+    return found or (Difference("time", is_secret=True),)
+
+
+def words(differences: Iterable[Difference]) -> str:
+    """All of them in a row."""
+    return "; ".join(difference.words for difference in differences)
+
+
+def _text(value: Shown) -> str:
+    if value is None:
+        return "absent"
+    return plain_decimal(value) if isinstance(value, Decimal) else value
