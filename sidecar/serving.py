@@ -25,6 +25,7 @@ from sidecar.config import Config, is_loopback
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
+from sidecar.core.start_errors import cannot_listen
 from sidecar.settings import Settings
 from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.telemetry import OF_GOALS_AND_ROWS
@@ -50,7 +51,8 @@ async def served(parts: Parts, clock: Chances) -> AsyncIterator[str]:
                 serving(make_app(api), api, server.host, server.port, shutdown_seconds=GRACE_SECONDS)
             )
         except OSError as error:
-            raise CannotListen(f"cannot listen on {server.host}:{server.port}: {error.strerror or error}") from error
+            why = cannot_listen(server.host, server.port, error, host_key="server.host", port_key="server.port")
+            raise CannotListen(why) from error
         url = banner.local_url(host, port)
         _tell(url, key, parts.settings)
         yield url
@@ -176,7 +178,7 @@ def _keys(parts: Parts) -> tuple[list[str], banner.Key]:
     except OSError as error:
         raise CannotListen(
             f"{config.server.host} is not loopback, so calls need a key, and none can be kept beside the database: "
-            f"{error}. Mend that, or name keys of your own in server.api_keys"
+            f"{error.filename}: {error.strerror}; name keys of your own in server.api_keys, or make room for that file"
         ) from error
     parts.telemetry.hide(key)
     return [key], banner.Made(key, file) if is_new else banner.Kept(file)

@@ -35,7 +35,7 @@ from sidecar.retracting import Retracting
 from sidecar.settings import Settings
 from sidecar.settler import Settler
 from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.database import OutboxRefused
+from sidecar.store.sqlite.database import OutboxRefused, is_damage
 from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.journal import SqliteJournal
@@ -262,7 +262,8 @@ async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Setting
     try:
         return await stack.enter_async_context(Emulator(options, clock.now))
     except sqlite3.Error as error:
-        raise OutboxRefused(f"the emulator's own file {state_file} cannot be used ({error}): delete it") from error
+        fix = "delete it" if is_damage(error) else "make room there, or give this user the right to write there"
+        raise OutboxRefused(f"the emulator's own file {state_file} cannot be used: {error}; {fix}") from error
 
 
 def _endpoints(config: Config, emulator: Emulator | None) -> Endpoints:

@@ -12,6 +12,7 @@ import click
 
 from sidecar.app import run_emulator
 from sidecar.cli.configured import refuse
+from sidecar.core.start_errors import cannot_listen
 from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -87,8 +88,18 @@ def emulator(goals: tuple[str, ...], host_names: tuple[str, ...], ca_out: Path |
         sys.exit(asyncio.run(run_emulator(settings, lambda started: _introduce(started, ca_out))))
     except BrokenPipeError:  # nobody reads our words any more
         raise
-    except (OSError, ValueError, sqlite3.Error) as error:
+    except OSError as error:
+        refuse(1, _why_not(error, settings))
+    except (ValueError, sqlite3.Error) as error:
         refuse(1, f"the emulator cannot start: {error}")
+
+
+def _why_not(error: OSError, settings: EmulatorOptions) -> str:
+    """A file that it was to write has a name; an address has none."""
+    if error.filename is not None:
+        return f"the emulator cannot start: {error.filename}: {error.strerror}"
+    why = cannot_listen(settings.host, settings.port, error, host_key="--host", port_key="--port")
+    return f"the emulator cannot start: {why}"
 
 
 def _introduce(started: Emulator, ca_out: Path | None) -> None:

@@ -9,9 +9,12 @@ import click
 
 from sidecar.cli.configured import config_option, doubted_configuration, proxy_mistake, refuse
 from sidecar.config import Loaded
+from sidecar.core.start_errors import cannot_open
+from sidecar.microsoft.proxies import UnusableProxy
 from sidecar.ports import StorageUnavailable
 from sidecar.store.sqlite.database import OutboxRefused, owned
 from sidecar.store.sqlite.library import stop_counting_memory
+from sidecar.troubles import CATALOGUE
 
 
 @click.command()
@@ -20,7 +23,7 @@ def run(config_path: Path | None) -> None:
     """Run the service until SIGTERM or Ctrl-C.
 
     SIGHUP reads events, accounts, delivery and logging again. stdout has one line per fact, stderr the address and a
-    first conversion to paste.
+    first conversion to paste. Exit codes: 0 stopped, 1 it cannot start or go on, 2 the configuration cannot be used.
     """
     path, loaded = doubted_configuration(config_path)
     config = loaded.config
@@ -43,5 +46,17 @@ def _serve(path: Path, loaded: Loaded) -> int:
 
     try:
         return asyncio.run(serve(path, loaded.config, [each.text(str(path)) for each in loaded.warnings]))
-    except (OutboxRefused, CannotListen, UnusableRoots, StorageUnavailable) as error:
+    except (UnusableRoots, UnusableProxy) as error:
+        refuse(2, str(error))
+    except (OutboxRefused, CannotListen) as error:
         refuse(1, str(error))
+    except StorageUnavailable as error:
+        trouble = CATALOGUE.get(error.code)
+        refuse(1, f"the sidecar cannot start: {error}" + (f"; {trouble.solution}" if trouble else ""))
+    except OSError as error:
+        refuse(
+            1,
+            cannot_open(
+                "the sidecar cannot start: the file", Path(error.filename or loaded.config.storage.path), error
+            ),
+        )

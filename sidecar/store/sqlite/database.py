@@ -11,6 +11,8 @@ from typing import Self, TypeVar
 
 import aiosqlite
 
+from sidecar.core.start_errors import cannot_open
+
 T = TypeVar("T")
 
 APPLICATION_ID = 0x6D736164
@@ -102,7 +104,7 @@ def owned(path: Path) -> Iterator[Path]:
         _make_folder(path.parent)
         handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise not_opened(path, error) from error
     try:
         _lock(handle, path)
         yield path
@@ -127,11 +129,9 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
-def _unusable(path: Path, error: OSError) -> OutboxRefused:
-    return OutboxRefused(
-        f"the outbox {path} cannot be opened: {error.strerror or error}. Give the user of this process the right to "
-        "write there, or name another file in storage.url"
-    )
+def not_opened(path: Path, error: OSError) -> OutboxRefused:
+    """What to tell an operator of what the system said of the outbox's files or folder."""
+    return OutboxRefused(cannot_open("the outbox", path, error))
 
 
 def _lock(handle: int, path: Path) -> None:
@@ -140,11 +140,14 @@ def _lock(handle: int, path: Path) -> None:
     except OSError:
         owner = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
         raise OutboxRefused(
-            f"the outbox {path} is in use by another sidecar (process {owner}): one process owns one outbox. "
-            "Stop that one, or give this one another storage.url"
+            f"the outbox {path} is in use by another sidecar (process {owner}), and one process owns one outbox: stop "
+            "that one, or give this one another storage.url"
         ) from None
-    os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        raise not_opened(path, error) from error
 
 
 @contextlib.asynccontextmanager
@@ -165,16 +168,20 @@ async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
 
 
 def unusable(path: Path, error: sqlite3.DatabaseError) -> OutboxRefused:
-    """What to tell an operator of an error at the start; a full disk says nothing against the file."""
-    if code_of(error) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return OutboxRefused(
-            f"the outbox {path} cannot be opened: {error}. Most likely the disk is full: make room there and start "
-            "again. It was left as it is"
-        )
-    return OutboxRefused(
-        f"the outbox {path} cannot be opened: {error}. It was left as it is. Keep a copy, try "
-        f"`sqlite3 {path} .recover`, or name another file in storage.url"
-    )
+    """What to tell an operator of an error of SQLite's at the start. Most of them say nothing against the file."""
+    match code_of(error) & 0xFF:
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            fix = "most likely the disk is full: make room there, or look at the disk (`dmesg`), and start again"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            fix = "another program has it open, such as a shell of sqlite3 or a backup: end that, and start again"
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            fix = (
+                "give the user of this process the right to read and write it, the files beside it and their folder, "
+                "or name another file in storage.url"
+            )
+        case _:
+            fix = f"keep a copy, try `sqlite3 {path} .recover`, or name another file in storage.url"
+    return OutboxRefused(f"the outbox {path} cannot be opened: {error}; it was left as it is; {fix}")
 
 
 def copy_back_each(db: sqlite3.Connection, pages: int) -> None:
@@ -211,9 +218,9 @@ def claim_file(path: Path) -> None:
             )
         usable = is_database(path) or not path.stat().st_size
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise not_opened(path, error) from error
     if not usable:
-        raise OutboxRefused(f"{path} is no SQLite database. It was left as it is; name another file in storage.url")
+        raise OutboxRefused(f"{path} is no SQLite database: name another file in storage.url; it was left as it is")
 
 
 def is_database(path: Path) -> bool:
@@ -246,7 +253,9 @@ def quoted(path: Path) -> str:
 
 def _prepare(db: sqlite3.Connection, path: Path, environment: str) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise OutboxRefused(f"SQLite 3.38 or newer is needed; this Python has {sqlite3.sqlite_version}")
+        raise OutboxRefused(
+            f"this Python has SQLite {sqlite3.sqlite_version}, and 3.38 or newer is needed: take a newer Python"
+        )
     refuse_foreign(db, path)
     _refuse_newer(db, path)
     if _schema_version(db) == 0:

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.store.sqlite import sliced_check
-from sidecar.store.sqlite.database import Database, OutboxRefused, claim_file, fsync, is_damage, quoted
+from sidecar.store.sqlite.database import (
+    Database,
+    OutboxRefused,
+    claim_file,
+    code_of,
+    fsync,
+    is_damage,
+    not_opened,
+    quoted,
+    unusable,
+)
 
 CHECKED_FIRST_BYTES = 64 * 2**20
 """Up to this size the whole file is checked before it is used, within a second; a larger one beside the work.
@@ -55,7 +65,10 @@ _LINE = 21
 @contextlib.contextmanager
 def last_commit(path: Path) -> Iterator[LastCommit]:
     """The file beside the outbox `path`, for as long as that is open."""
-    handle = os.open(_beside(path), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        handle = os.open(_beside(path), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise not_opened(_beside(path), error) from error
     try:
         yield LastCommit(handle)
         with contextlib.suppress(OSError):
@@ -98,11 +111,19 @@ def _examined(path: Path, noted: int) -> sqlite3.Connection:
             _examine_whole(path, db)
     except sqlite3.DatabaseError as error:
         db.close()
-        raise _refused(path, str(error)) from error
+        raise (unusable(path, error) if _says_nothing_of_it(error) else _refused(path, str(error))) from error
     except OutboxRefused:
         db.close()
         raise
     return db
+
+
+def _says_nothing_of_it(error: sqlite3.DatabaseError) -> bool:
+    """Whether it is about other programs or about rights, and not about what is in the file."""
+    return code_of(error) & 0xFF in (
+        *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN),
+        *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH),
+    )
 
 
 def _examine_whole(path: Path, db: sqlite3.Connection) -> None:
@@ -158,6 +179,8 @@ def _noted(path: Path) -> tuple[int, str]:
         first, _, rest = _beside(path).read_bytes().partition(b"\n")
     except FileNotFoundError:
         return 0, ""
+    except OSError as error:
+        raise not_opened(_beside(path), error) from error
     number = int(first) if len(first) == _LINE - 1 and first.isdigit() else 0
     return number, rest.decode("utf-8", "replace").removeprefix("damaged: ").strip("\0\n ")
 
