@@ -17,6 +17,7 @@ from sidecar.core.codes import CURRENCIES
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import Refusal, listed
+from sidecar.core.unseen import without_unseen
 
 Consent = Literal["granted", "denied"]
 
@@ -131,9 +132,9 @@ def click_id(value: object) -> str:
 def sha256(value: object) -> str:
     """A hash that the caller has taken, in lower case."""
     given = string(value)
-    if given.lower() == identity.EMPTY_SHA256:
-        raise Refusal("hash_of_empty", "is the hash of an empty text: leave it out where there is nothing to hash")
     found = identity.given_sha256(given)
+    if found is None and without_unseen(given).lower() == identity.EMPTY_SHA256:
+        raise Refusal("hash_of_empty", "is the hash of an empty text: leave it out where there is nothing to hash")
     if found is None:
         raise Refusal("invalid_hash", "must be a SHA-256 as 64 hexadecimal digits")
     return found

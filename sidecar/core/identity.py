@@ -13,7 +13,10 @@ import unicodedata
 from collections.abc import Callable
 from urllib.parse import unquote_plus
 
+import idna
+
 from sidecar.core import phones
+from sidecar.core.unseen import without_invisible, without_unseen
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 """What systems send that hash without looking. It would match every other customer without an address."""
@@ -29,9 +32,13 @@ def sha256(text: str) -> str:
 
 
 def given_sha256(text: str) -> str | None:
-    """The hash that somebody else has taken, in lower case; None when it is none, or that of the empty text."""
-    lowered = text.lower()
-    return lowered if _SHA256.fullmatch(text) and lowered != EMPTY_SHA256 else None
+    """The hash that somebody else has taken, in lower case; None when it is none, or that of the empty text.
+
+    Blanks and invisible characters do not count: they come along when it is copied.
+    """
+    given = text if _SHA256.fullmatch(text) else without_unseen(text)
+    lowered = given.lower()
+    return lowered if _SHA256.fullmatch(given) and lowered != EMPTY_SHA256 else None
 
 
 # --- E-mail ----------------------------------------------------------------------------------------------------------
@@ -43,14 +50,36 @@ _ADDRESS = re.compile(r"[a-z0-9!#$%&'*/=?^_`{|}~-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+"
 """What may be left in the end: an unquoted name of RFC 5322, without dot and plus, and a domain with a dot."""
 
 
-def _without_blanks(text: str) -> str:
-    return "".join(text.split())
+_AT = re.compile("[\ufe6b\uff20]")
+"""The small and the wide form of @, from East Asian keyboards."""
+
+_LONGEST_DOMAIN = 253
+"""https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4, less the bytes that only the wire has"""
 
 
 def _without_accents(text: str) -> str:
+    """Before the @ only: a domain without its accents is another one."""
     if text.isascii():
         return text
-    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    name, at, domain = _AT.sub("@", text).partition("@")
+    letters = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)) + at + domain
+
+
+def _with_ascii_domain(text: str) -> str:
+    """An international domain as it is registered, so that both its spellings are one; as it stands if it is none.
+
+    https://www.unicode.org/reports/tr46/ maps what people type, https://www.rfc-editor.org/rfc/rfc5891 encodes it.
+    """
+    if text.isascii():
+        return text
+    name, at, domain = text.partition("@")
+    if len(domain) > _LONGEST_DOMAIN:
+        return text
+    try:
+        return name + at + idna.encode(domain, uts46=True).decode()
+    except UnicodeError:  # which idna's own errors are
+        return text
 
 
 def _without_alias(text: str) -> str:
@@ -64,9 +93,10 @@ def _without_dots(text: str) -> str:
 
 
 EMAIL_STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("blanks removed", _without_blanks),
+    ("blanks removed", without_unseen),
     ("lower case", str.lower),
-    ("accents removed", _without_accents),
+    ("accents before @ removed", _without_accents),
+    ("domain in ASCII (IDNA)", _with_ascii_domain),
     ("alias from + up to @ removed", _without_alias),
     ("dots before @ removed", _without_dots),
 )
@@ -74,7 +104,7 @@ EMAIL_STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def email(text: str) -> str | None:
-    """The address in the form that is hashed; None when it can be no address, or is not ASCII without its accents."""
+    """The address in the form that is hashed; None when it can be no address, or is not ASCII in the end."""
     if len(text) > LONGEST_INPUT:
         return None
     for _, step in EMAIL_STEPS:
@@ -120,7 +150,7 @@ def click_id(text: str) -> str | None:
 
     The bits that tell a UUID's version are not looked at: real click ids have any.
     """
-    found = _CLICK_ID.fullmatch(text.strip())
+    found = _CLICK_ID.fullmatch(text.strip() if text.isascii() else without_invisible(text).strip())
     return found[1].replace("-", "") if found else None
 
 

@@ -86,8 +86,10 @@ def why_no_email(text: str) -> str:
         return "must have exactly one @"
     if not name:
         return "has nothing before the @ once alias and dots are removed"
-    if not last.isascii():
-        return "has letters that are not ASCII even without their accents"
+    if not name.isascii():
+        return "has letters before the @ that are not ASCII even without their accents"
+    if not domain.isascii():
+        return "has a domain that is no valid international domain (IDNA)"
     if "." not in domain.strip("."):
         return "has no domain with a dot in it after the @"
     return "is not of the form name@domain.tld"

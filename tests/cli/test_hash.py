@@ -15,7 +15,7 @@ def test_every_step_is_named_with_its_result_and_the_hash_comes_last() -> None:
     assert [line.split("  ")[-1].strip() for line in shown.stdout.splitlines()] == [
         "email",
         "John+shop@Contoso.com",
-        *["john+shop@contoso.com"] * 2,
+        *["john+shop@contoso.com"] * 3,
         *["john@contoso.com"] * 2,
         f"SHA-256: {JOHN}",
         "phone",

@@ -18,6 +18,18 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 # --- E-mail ----------------------------------------------------------------------------------------------------------
 
+MUNICH = (
+    *(
+        "münchen.example",
+        "MÜNCHEN.example",
+        "mu\u0308nchen.example",
+        "xn--mnchen-3ya.example",
+        "XN--MNCHEN-3YA.Example",
+    ),
+    *("münchen。example", "münchen．example", "ｍüｎｃｈｅｎ.example", "mün\u200bchen.example", " münchen . example "),
+)
+"""One domain."""
+
 EMAILS = [
     ("john@contoso.com", "john@contoso.com", JOHN),
     (
@@ -50,6 +62,12 @@ EMAILS = [
     ("jo hn\t@ contoso .com\u00a0", "john@contoso.com", None),
     ("john＠contoso．com", "john@contoso.com", None),  # typed with an East Asian keyboard
     ("o'hara_1-2@x-y.example", "o'hara_1-2@x-y.example", None),
+    ("\ufeffjo\u200bhn\u00ad@con\u2060toso.c\u034fom\u3164", "john@contoso.com", JOHN),
+    *((f"john@{domain}", "john@xn--mnchen-3ya.example", None) for domain in MUNICH),
+    ("José@josé.example", "jose@xn--jos-dma.example", None),
+    ("john@straße.example", "john@xn--strae-oqa.example", None),
+    ("john@例え.テスト", "john@xn--r8jz45g.xn--zckzah", None),
+    ("john@мойдомен.рф", "john@xn--d1acklchcc.xn--p1ai", None),
 ]
 
 
@@ -76,7 +94,17 @@ def test_email_is_normalised_and_hashed_as_microsoft_does(written: str, normalis
         "john@contoso.com, jane@contoso.com",
         "straße@contoso.com",
         "søren@contoso.com",
-        "john@münchen.example\u200b",
+        "john@-münchen.example",
+        "john@mün@chen.example",
+        "john@münchen..example",
+        "john@münchen",
+        "john@münchen.example.",
+        "john@mün_chen.example",
+        "john@❤.example",
+        "john@\u0301a.example",
+        f"john@{'ü' * 64}.example",
+        f"john@{'ü' * 300}",
+        "中文@contoso.com",
         "иван@contoso.com",
         "john\x00@contoso.com",
         "\ud800@contoso.com",

@@ -63,6 +63,15 @@ def test_plain_and_hashed_identifiers_come_to_the_same() -> None:
     assert plain.content() == hashed.content()
 
 
+@pytest.mark.parametrize("around", ["{}", " {}\n", "\ufeff{}", "{}\u200b\u00a0"])
+def test_what_came_along_with_a_pasted_identifier_does_not_count(around: str) -> None:
+    written = {"email": "john@contoso.com", "phone": "+14255551234", "email_sha256": JOHN, "phone_sha256": PHONE}
+    pasted = {name: around.format(text) for name, text in written.items()}
+    assert accepted(user=pasted) == accepted(user=written)
+    assert accepted(user={"email": pasted["email_sha256"], "phone": pasted["phone_sha256"]}) == accepted(user=written)
+    assert accepted(msclkid=around.format(CLICK)) == accepted(msclkid=CLICK)
+
+
 def test_both_forms_that_disagree_are_a_problem() -> None:
     user = {"email": "jane@contoso.com", "email_sha256": JOHN, "phone": "+14255551235", "phone_sha256": PHONE}
     assert problems(user=user) == [("user.email_sha256", "hash_mismatch"), ("user.phone_sha256", "hash_mismatch")]
@@ -125,7 +134,8 @@ def test_country_is_understood_as_forms_and_shops_write_it(country: str, phone: 
     [
         (EMPTY, "hash_of_empty"),
         (EMPTY.upper(), "hash_of_empty"),
-        *((text, "invalid_hash") for text in (JOHN[1:], "g" * 64, f" {JOHN}", "john@contoso.com")),
+        (f" {EMPTY}\u200b", "hash_of_empty"),
+        *((text, "invalid_hash") for text in (JOHN[1:], "g" * 64, f"x{JOHN}", "john@contoso.com")),
         (7, "not_text"),
     ],
 )

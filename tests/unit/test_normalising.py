@@ -18,6 +18,7 @@ def test_steps_of_an_email_lead_to_what_is_hashed() -> None:
         "J.o.h.n+x@Contoso.com",
         "j.o.h.n+x@contoso.com",
         "j.o.h.n+x@contoso.com",
+        "j.o.h.n+x@contoso.com",
         "j.o.h.n@contoso.com",
         "john@contoso.com",
     ]
@@ -42,7 +43,9 @@ def test_steps_of_a_phone_lead_to_what_is_hashed() -> None:
         ("..@contoso.com", "nothing before the @"),
         ("john@contoso", "no domain with a dot"),
         ("john@contoso.", "no domain with a dot"),
-        ("groß@contoso.com", "not ASCII"),
+        ("groß@contoso.com", "before the @ that are not ASCII"),
+        ("john@ü\u0378.example", "no valid international domain"),
+        ("john@-ü.example", "no valid international domain"),
         ("john@contoso.com.", "name@domain.tld"),
         ("jo(hn@contoso.com", "name@domain.tld"),
         ("j" * 400 + "@contoso.com", "longer than 320"),
