@@ -21,7 +21,8 @@ from sidecar.ports import StorageUnavailable
 from sidecar.serving import CannotListen, served
 from sidecar.settings import Settings
 from sidecar.store.sqlite.committer import StorageBroken
-from sidecar.telemetry import Telemetry
+from sidecar.telemetry import Standing, Telemetry
+from sidecar.waiting_watch import UNMAPPED
 from sidecar.wiring import Chances, Parts, open_parts
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -197,9 +198,18 @@ class Service:
             self.parts.catalogue.reloaded()
             self.parts.gates.retry_now()
             told = f"changed: {', '.join(reloadable) or 'nothing'}"
-            telemetry.reloaded(f"{told}; only after a restart: {', '.join(restart)}" if restart else told)
+            told = f"{told}; only after a restart: {', '.join(restart)}" if restart else told
+            telemetry.reloaded(told, await self._left_waiting())
             for doubt in loaded.warnings:
                 telemetry.configuration_doubted(doubt.text(str(self.path)))
+
+    async def _left_waiting(self) -> Sequence[Standing]:
+        """The rows that wait for what the configuration no longer has."""
+        try:
+            return await self.parts.waiting.look_at_unmapped()
+        except Exception as error:  # the configuration is in force whatever is found
+            self.parts.telemetry.loop_failed("reload", error)
+            return ()
 
     def _forget_what_left(self) -> None:
         """Goals and accounts that nothing names any more are no trouble any more."""
@@ -215,5 +225,6 @@ class Service:
                 standing.account is None and standing.subject in named
             )
             goal_left = standing.code in of_goals and not is_named
-            if goal_left or (standing.account is not None and standing.account not in accounts):
+            account_left = standing.account is not None and standing.account not in accounts
+            if goal_left or (account_left and standing.code != UNMAPPED):
                 telemetry.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)

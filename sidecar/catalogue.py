@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sidecar.core.answer import Lost, Refused, Verdict
 from sidecar.core.attribution import GoalTraits
-from sidecar.core.entry import RETRY_CAP_SECONDS, Reason
+from sidecar.core.entry import Reason
 from sidecar.core.goal import (
     GOAL_TROUBLES,
     Catalogue,
@@ -33,9 +33,9 @@ from sidecar.core.goal import (
 )
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.pace import THROTTLE_MILLIS
+from sidecar.core.waiting import Waiting, told
 from sidecar.gates import Gates, GoalHold
-from sidecar.goal_watch import told
-from sidecar.ports import GoalPlatform, Goals, NotConnected, Outbox, StorageUnavailable, Waiting
+from sidecar.ports import GoalPlatform, Goals, NotConnected, Outbox, StorageUnavailable
 from sidecar.telemetry import Standing, Telemetry
 
 RETRY_MILLIS = 60_000
@@ -43,9 +43,6 @@ RETRY_MILLIS = 60_000
 
 GLANCE_MILLIS = 60_000
 """How often it is told anew how many rows wait for a goal."""
-
-ASKED_MILLIS = (RETRY_CAP_SECONDS + 3_600) * 1000
-"""Rows that keep a goal which no event names any more ask for it more often than this."""
 
 LEAST_SECONDS = 1.0
 
@@ -391,14 +388,16 @@ class GoalCatalogue:
         if catalogue is None:
             return
         meant = {rule.name for rule in self.events(account).values()}
-        found = {goal: one for goal, one in mapped.items() if one.state in GOAL_TROUBLES}
-        details = {goal: await self._detail(account, goal, one, goal in meant) for goal, one in found.items()}
-        wanted = {(found[goal].state.value, goal): detail for goal, detail in details.items() if detail is not None}
+        wanted: dict[tuple[str, str], tuple[str | None, str | None]] = {}
+        for goal, one in mapped.items():
+            waiting = await self._at_stake(account, goal) if one.holds is not None else None
+            if one.state in GOAL_TROUBLES and (goal in meant or (waiting and waiting.rows)):
+                wanted[one.state.value, goal] = _hint(one), told(waiting) if waiting else None
         for standing in self.telemetry.board.standing(*GOAL_TROUBLES, account=account):
             if (standing.code, standing.subject) not in wanted and not self._is_answered(account, standing, mapped):
                 self.telemetry.trouble_cleared(standing.code, account=account, subject=standing.subject)
-        for (code, goal), detail in wanted.items():
-            self.telemetry.trouble_raised(code, account=account, subject=goal, detail=detail or None)
+        for (code, subject), (hint, rows) in wanted.items():
+            self.telemetry.trouble_raised(code, account=account, subject=subject, detail=hint, waiting=rows)
         if catalogue.auto_tagging is False:
             self.telemetry.trouble_raised("auto_tagging_off", account=account)
         elif catalogue.auto_tagging is True:
@@ -407,24 +406,18 @@ class GoalCatalogue:
     def _is_answered(self, account: str, standing: Standing, mapped: Collection[str]) -> bool:
         """Whether the trouble is what Microsoft answered to rows of a goal that the catalogue has nothing against.
 
-        One that no event names is asked for by rows alone that may have been sent to it, for as long as there are any.
+        `mapped` are the goals that some event is for, or that some row keeps.
         """
         goal = standing.subject or ""
         answered = self.gates.hold_of(account, goal) is None and self.gates.answered(account, goal) == standing.code
-        return answered and (goal in mapped or self.now() - standing.seen_at < ASKED_MILLIS)
+        return answered and goal in mapped
 
-    async def _detail(self, account: str, goal: str, one: Mapped, is_meant: bool) -> str | None:
-        """What to say beside the trouble; None where it is none: no event is meant for the account, no row waits."""
-        if one.holds is None:
-            return "" if is_meant else None
+    async def _at_stake(self, account: str, goal: str) -> Waiting:
+        """What waits for a goal: rows of its events, or those that keep it though no event names it any more."""
         events = {event for event, rule in self.every(account).items() if rule.name == goal}
         lanes = [lane for lane in self.outbox.lanes if lane.account == account and lane.event in events]
-        waiting = await self.outbox.waiting(lanes)
-        if not waiting.rows:
-            waiting = self._waiting[account].get(goal, waiting)
-        if not (is_meant or waiting.rows):
-            return None
-        return "; ".join(part for part in (_hint(one), told(waiting)) if part)
+        waiting = await self.outbox.at_stake(lanes)
+        return waiting if waiting.rows else self._waiting[account].get(goal, waiting)
 
     # --- What others ask ---------------------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.entry import Delivered, Entry, Hold, Outcome, Reason
-from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, text_of_seconds
+from sidecar.core.instant import UnixMillis
+from sidecar.core.waiting import Waiting, told
 from sidecar.gates import Gates
-from sidecar.ports import Outbox, Waiting
+from sidecar.ports import Outbox
 from sidecar.telemetry import Telemetry
 
 _TROUBLES = (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING)
@@ -52,7 +53,8 @@ class GoalWatch:
             hold.reason.value,
             account=account,
             subject=goal,
-            detail=f"{told(waiting)}; Microsoft says: {hold.fault.message or hold.fault.error}",
+            detail=f"Microsoft says: {hold.fault.message or hold.fault.error}",
+            waiting=told(waiting),
             tracking_id=tracking_id,
         )
 
@@ -64,12 +66,3 @@ class GoalWatch:
 def _waiting(entries: Sequence[Entry]) -> Waiting:
     """These very rows, which nothing but this goal can take any more."""
     return Waiting(len(entries), False, min(entry.time for entry in entries))
-
-
-def told(waiting: Waiting) -> str:
-    """How many rows wait, and when the first of them gets too old."""
-    rows = f"more than {waiting.rows}" if waiting.more else str(waiting.rows)
-    if waiting.first_time is None:
-        return "no row waits"
-    expires = text_of_seconds(UnixSeconds(waiting.first_time + MAX_AGE_SECONDS))
-    return f"{rows} rows wait, the first expires at {expires}"

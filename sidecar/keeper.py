@@ -13,6 +13,7 @@ from sidecar.telemetry import Telemetry
 
 DISK_SECONDS = 5.0
 EXPIRE_SECONDS = 60.0
+LOOK_SECONDS = 60.0
 PRUNE_SECONDS = 15 * 60.0
 
 SET_BACK_MILLIS = 2_000
@@ -46,6 +47,8 @@ class Keeper:
     now: Callable[[], UnixMillis]
     rules: Callable[[], KeepingRules]
     clock: SteadyClock
+    look: Callable[[], Awaitable[object]]
+    """Looks whether rows wait that no trouble tells of."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
     """The latest time that was seen."""
@@ -57,6 +60,7 @@ class Keeper:
             for name, seconds, work in (
                 ("watch", DISK_SECONDS, self.watch),
                 ("expire", EXPIRE_SECONDS, self.expire),
+                ("look", LOOK_SECONDS, self.look),
                 ("prune", PRUNE_SECONDS, self.prune),
             ):
                 rounds.create_task(self._repeat(name, seconds, work))
@@ -109,7 +113,7 @@ class Keeper:
         else:
             self.telemetry.trouble_cleared(code)
 
-    async def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while not self._stopping.is_set():
             try:
                 await work()

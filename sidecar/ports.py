@@ -12,13 +12,14 @@ from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click, Conversion, Kind
 from sidecar.core.difference import Difference
-from sidecar.core.entry import Entry, Lane, State, Step
+from sidecar.core.entry import Entry, Fault, Lane, State, Step
 from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Wanted
 from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.problem import Problem
 from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
+from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
 
 
 class StorageUnavailable(Exception):
@@ -174,13 +175,14 @@ class Backlog:
     first_expiry_at: UnixMillis | None
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Unclaimed rows of some lanes: how many (`more` when counting was given up) and the oldest time among them."""
+class Retried(NamedTuple):
+    """Why some rows of an account wait for their next attempt; `goal` is the one that they are frozen for."""
 
-    rows: int
-    more: bool
-    first_time: UnixSeconds | None
+    account: str
+    fault: Fault
+    goal: str | None
+    is_refused: bool = False
+    """Whether a request that carried them was refused as a whole, so that they stand alone in theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +356,13 @@ class Outbox(Protocol):
         """What waits, for the health page."""
 
     async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
-        """What waits in these lanes, counted up to a bound."""
+        """What waits in these lanes and is in no open batch, counted up to a bound."""
+
+    async def at_stake(self, lanes: Sequence[Lane]) -> Waiting:
+        """What waits in these lanes, in open batches too, with what it is worth; counted up to a smaller bound."""
+
+    async def retried(self, lanes: Sequence[Lane], now: UnixMillis) -> Sequence[Retried]:
+        """Errors for which rows of these lanes wait to be sent again, each once; a few rows of each lane are asked."""
 
     async def get(self, seq: int) -> Record | None:
         """One row."""

@@ -77,6 +77,7 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
             min_free_bytes=config.storage.min_free_disk,
             max_pending=config.storage.max_pending,
             doubt=clock.doubt,
+            stake=parts.stakes.of,
         ),
         rules=settings.intake,
         capture=settings.capture,

@@ -13,6 +13,7 @@ from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict, with_clea
 from sidecar.core.batch import is_troubled
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import (
+    POISON_AFTER,
     Again,
     Dead,
     Delivered,
@@ -248,6 +249,7 @@ class Settler:
             self.telemetry.trouble_raised("batch_refused", account=claim.account, detail=answer.faults[0].message)
             self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         if isinstance(step, Again):
+            self._tell_alone(claim.account, step, answer)
             await self._kept(
                 self.outbox.postpone,
                 claim,
@@ -258,6 +260,14 @@ class Settler:
             )
         elif await self._kept(self.outbox.settle, claim, {entry.seq: step}, self._note(answer), now):
             self._tell_dead(claim, {entry.seq: step})
+
+    def _tell_alone(self, account: str, step: Again, answer: Refused) -> None:
+        """A row that would be dead by now, if only another were taken, waits with growing pauses."""
+        fault = answer.faults[0]
+        if step.refusals >= POISON_AFTER:
+            self.telemetry.trouble_raised(
+                "poison", account=account, subject=fault.error, detail=fault.message, tracking_id=answer.tracking_id
+            )
 
     # --- no answer ---------------------------------------------------------------------------------------------------
 

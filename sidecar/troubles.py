@@ -4,6 +4,7 @@ Every place that tells a person what is wrong (`/logs`, `/healthz`, a row, the c
 its words from here, so that they agree. Who notices a trouble, and when it ends, is for others to say.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -460,3 +461,35 @@ _ALL = (
 
 CATALOGUE = {trouble.code: trouble for trouble in _ALL}
 """Every trouble by its code."""
+
+WAITS_FOR: Mapping[str, str] = {
+    "not_connected": "there is no usable sign-in to Microsoft Advertising",
+    "token_refresh_failed": "Microsoft no longer accepts the sign-in",
+    "sign_in_blocked": "Microsoft does not let this sign-in in",
+    "sign_in_unavailable": "Microsoft's sign-in service gives no token",
+    "client_secret_expired": "the client secret has expired",
+    "client_secret_invalid": "Microsoft does not accept the client secret",
+    "app_registration": "the Azure application is misconfigured",
+    "scope_missing": "the sign-in lacks a permission",
+    "developer_token_invalid": "Microsoft does not accept the developer token or the sign-in",
+    "wrong_account": "Microsoft does not find the account under these ids",
+    "not_authorized": "the signed-in user may not upload conversions",
+    "account_inactive": "the ad account cannot take conversions",
+    "request_malformed": "Microsoft does not understand our requests",
+    "goal_not_found": "Microsoft has no goal called {subject}",
+    "goal_paused": "the goal {subject} is paused",
+    "goal_wrong_type": "the goal {subject} takes no uploads",
+    "goal_settling": "the goal {subject} is too young",
+    "account_paused": "delivery for the account is paused",
+    "paused_by_operator": "an operator paused the account {account}",
+    "unmapped": "the event {subject} is not configured any more",
+    "throttled": "Microsoft asked for a slower pace",
+    "unreachable": "Microsoft Advertising gives no usable answer",
+    "name_not_found": "the name of Microsoft's server is not found",
+    "tls_failed": "there is no trusted connection to Microsoft",
+    "proxy_unusable": "the proxy cannot be used",
+    "proxy_login": "the proxy asks for a login",
+    "batch_refused": "Microsoft refuses most of a request",
+}
+"""What the rows of its goal, its account or everybody wait for while a trouble stands: the end of a sentence that
+begins with how many they are. Every other trouble holds up single rows, or none."""

@@ -34,6 +34,7 @@ from sidecar.pausing import Pausing
 from sidecar.retracting import Retracting
 from sidecar.settings import Settings
 from sidecar.settler import Settler
+from sidecar.stakes import Stakes
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import OutboxRefused, is_damage
 from sidecar.store.sqlite.erasing import SqliteErasures
@@ -45,6 +46,7 @@ from sidecar.store.sqlite.secrets import SqliteSecrets
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
+from sidecar.waiting_watch import WaitingWatch
 
 DELIVERY_GRACE_SECONDS = 8.0
 """How long requests on their way may take to come back at a stop; with the HTTP side's grace below 15 s."""
@@ -84,6 +86,8 @@ class Parts:
     connector: Connector
     flusher: Flusher
     keeper: Keeper
+    waiting: WaitingWatch
+    stakes: Stakes
     pausing: Pausing
     catalogue: GoalCatalogue
     erasures: SqliteErasures
@@ -132,6 +136,7 @@ async def open_parts(
     catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
     flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
     erasures = SqliteErasures(outbox.committer, outbox.reader)
+    waiting = WaitingWatch(outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts)
     gates.changed = _waking(flusher, catalogue)
     steady.on_jump = catalogue.read_soon
     return Parts(
@@ -144,7 +149,9 @@ async def open_parts(
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
-        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady),
+        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look),
+        waiting,
+        Stakes(outbox, gates, settings.goal_of, lambda: settings.config.accounts),
         pausing,
         catalogue,
         erasures,

@@ -4,7 +4,7 @@ What stands in the way is the board's to know; here it is sorted into checks, by
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -94,13 +94,15 @@ class Vitals:
     min_free_bytes: int
     counts: Counts
     backlog: Backlog
+    stakes: Mapping[str, str] = field(default_factory=dict)
+    """By check, one sentence of what waits for the end of its troubles."""
 
 
 def judge(vitals: Vitals) -> Json:
     """The health page; its status is that of the worst check."""
     checks = {
         "storage": _storage(vitals),
-        **{name: _of_troubles(name, vitals.troubles) for name in ("token", "delivery", "goals", "clock")},
+        **{name: _of_troubles(name, vitals) for name in ("token", "delivery", "goals", "clock")},
         "disk": _disk(vitals.free_bytes, vitals.min_free_bytes),
     }
     return {
@@ -115,7 +117,7 @@ def judge(vitals: Vitals) -> Json:
 def _storage(vitals: Vitals) -> Check:
     failure = vitals.failure
     if failure is None:
-        return _of_troubles("storage", vitals.troubles)
+        return _of_troubles("storage", vitals)
     trouble = CATALOGUE.get(failure.code)
     return Check(Level.DOWN, f"No conversion can be stored: {failure}.", trouble.solution if trouble else None)
 
@@ -129,16 +131,22 @@ def _disk(free: int, reserve: int) -> Check:
     return Check(level, message, CATALOGUE["disk_nearly_full"].solution)
 
 
-def _of_troubles(name: str, standing: Sequence[Standing]) -> Check:
+def _of_troubles(name: str, vitals: Vitals) -> Check:
     """Degraded while any trouble of that check stands: what is stored already waits, and goes out later."""
-    ours = [trouble for trouble in standing if _check_of(trouble) == name]
+    ours = _of_check(name, vitals.troubles)
     if not ours:
         return Check(Level.OK, _WELL[name])
-    messages = [trouble.message for trouble in ours[:_TOLD_TROUBLES]]
+    at_stake = vitals.stakes.get(name)
+    messages = [trouble.headline if at_stake else trouble.message for trouble in ours[:_TOLD_TROUBLES]]
     if len(ours) > _TOLD_TROUBLES:
         messages.append(f"and {len(ours) - _TOLD_TROUBLES} more: see /logs")
     level = Level.OK if all(trouble.code in _ADVICE for trouble in ours) else Level.DEGRADED
-    return Check(level, "; ".join(messages), _fixes(ours))
+    said = "; ".join(messages)
+    return Check(level, f"{at_stake}. {said}" if at_stake else said, _fixes(ours))
+
+
+def _of_check(name: str, standing: Sequence[Standing]) -> list[Standing]:
+    return [trouble for trouble in standing if _check_of(trouble) == name]
 
 
 def _fixes(standing: Sequence[Standing]) -> str:
@@ -168,6 +176,10 @@ def _outbox(vitals: Vitals) -> Json:
 # --- I/O -------------------------------------------------------------------------------------------------------------
 
 
+async def _nothing(_: Sequence[Standing]) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where the vitals come from. `free_bytes` is of the outbox's disk."""
@@ -181,6 +193,8 @@ class Sources:
     max_pending: int
     doubt: Callable[[], str | None] = lambda: None
     """Why no time can be told just now; None when it can."""
+    stake: Callable[[Sequence[Standing]], Awaitable[str | None]] = _nothing
+    """What waits while these troubles stand, in one sentence; None where nothing does."""
 
 
 @dataclass(slots=True)
@@ -240,14 +254,20 @@ class Health:
 
     async def _vitals(self) -> Vitals:
         sources = self.sources
+        troubles = sources.troubles()
         return Vitals(
             version=sources.version,
             uptime_seconds=sources.uptime_seconds(),
             now=sources.now(),
             failure=await self.failure(),
-            troubles=sources.troubles(),
+            troubles=troubles,
             free_bytes=sources.free_bytes(),
             min_free_bytes=sources.min_free_bytes,
             counts=self.outbox.counts,
             backlog=await self.outbox.backlog(),
+            stakes={
+                name: said
+                for name in _WELL
+                if (ours := _of_check(name, troubles)) and (said := await sources.stake(ours)) is not None
+            },
         )

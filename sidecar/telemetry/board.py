@@ -20,6 +20,8 @@ class Standing:
     since: UnixMillis
     seen_at: UnixMillis
     count: int = 1
+    waiting: str | None = None
+    """What waited for its end when it was last looked at."""
     names_account: bool = False
     """Whether its message has to say which account it is of."""
 
@@ -31,10 +33,18 @@ class Standing:
     @property
     def message(self) -> str:
         """One line for a person: of which account where there are several, what it is, of what, and what was said."""
+        return self._with(self.detail, self.waiting)
+
+    @property
+    def headline(self) -> str:
+        """The same without what waited, for whoever has a newer number of that."""
+        return self._with(self.detail)
+
+    def _with(self, *details: str | None) -> str:
         account = f"{self.account}: " if self.names_account else ""
         subject = f": {self.subject}" if self.subject else ""
-        detail = f" ({self.detail})" if self.detail else ""
-        return f"{account}{self.trouble.title}{subject}{detail}"
+        detail = "; ".join(part for part in details if part)
+        return f"{account}{self.trouble.title}{subject}{f' ({detail})' if detail else ''}"
 
 
 _Key = tuple[str, str | None, str | None]
@@ -61,16 +71,25 @@ class Board:
         account: str | None = None,
         subject: str | None = None,
         detail: str | None = None,
+        waiting: str | None = None,
     ) -> Standing | None:
         """The trouble if it is new, None if it stood already: then it is only counted. `code` is in the catalogue."""
         key = (code, account, subject)
         known = self._standing.get(key)
         if known is not None:
-            self._standing[key] = replace(known, seen_at=now, count=known.count + 1, detail=detail or known.detail)
+            self._standing[key] = replace(
+                known,
+                seen_at=now,
+                count=known.count + 1,
+                detail=detail or known.detail,
+                waiting=waiting or known.waiting,
+            )
             return None
         if code not in CATALOGUE:
             raise ValueError(f"no trouble is called {code}: add it to sidecar/troubles.py")
-        raised = Standing(code=code, account=account, subject=subject, detail=detail, since=now, seen_at=now)
+        raised = Standing(
+            code=code, account=account, subject=subject, detail=detail, since=now, seen_at=now, waiting=waiting
+        )
         self._standing[key] = raised
         return self._named(raised)
 

@@ -1,5 +1,6 @@
 """One function per event of the service itself: troubles, sign-ins, start and stop, and what loops stumble over."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from sidecar.core.goal import GOAL_TROUBLES
@@ -68,16 +69,21 @@ class ServiceEvents(Recorder):
         account: str | None = None,
         subject: str | None = None,
         detail: str | None = None,
+        waiting: str | None = None,
         tracking_id: str | None = None,
     ) -> None:
         """A trouble of the catalogue stands; `subject` is its goal or the like, `detail` what was said of it.
+
+        `waiting` says what waits for its end.
 
         Told once; while it stands, repeats only count. `stopping`, which storage may answer, is no trouble.
         """
         if code == "stopping":
             return
         detail = None if detail is None else self._redactor.text(detail)
-        raised = self.board.raise_(code, self._clock(), account=account, subject=subject, detail=detail)
+        raised = self.board.raise_(
+            code, self._clock(), account=account, subject=subject, detail=detail, waiting=waiting
+        )
         if raised is not None:
             level = names.WARNING if code in PASSING | ADVICE else None
             fix = raised.trouble.solution
@@ -120,7 +126,7 @@ class ServiceEvents(Recorder):
         if standing is None:
             return
         self.board.clear(standing.code, account=standing.account, subject=standing.subject)
-        message = f"over since {text_of_millis(self._clock())}: {standing.message}"
+        message = f"over since {text_of_millis(self._clock())}: {standing.headline}"
         self._tell(names.TROUBLE_CLEARED, message, account=standing.account, error=standing.code, count=standing.count)
 
     def _clear_faded(self) -> None:
@@ -187,9 +193,10 @@ class ServiceEvents(Recorder):
         self._tell(names.STOPPED, "stopped")
 
     @harmless
-    def reloaded(self, what: str) -> None:
-        """The configuration was read again; `what` changed."""
-        self._tell(names.RELOADED, f"configuration reloaded: {what}")
+    def reloaded(self, what: str, left: Sequence[Standing] = ()) -> None:
+        """The configuration was read again; `what` changed, and rows of what `left` wait for its return."""
+        waiting = f"; rows wait: {'; '.join(standing.message for standing in left)}" if left else ""
+        self._tell(names.RELOADED, f"configuration reloaded: {what}{waiting}")
 
     @harmless
     def reload_failed(self, error: str) -> None:

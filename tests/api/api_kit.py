@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +30,7 @@ from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.store.sqlite.tracing import SqliteTraces
-from sidecar.telemetry import Telemetry
+from sidecar.telemetry import Standing, Telemetry
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
 MSCLKID = "f894f652ea334e739002f7167ab8f8e3"
@@ -55,6 +55,8 @@ class World:
     free_bytes: int = 10**12
     doubt: str | None = None
     """Why no time can be told."""
+    at_stake: Callable[[Sequence[Standing]], str | None] = lambda troubles: None
+    """What waits while these stand."""
     woken: list[dict[str, int]] = field(default_factory=list)
     """Each time delivery was told: how many rows of which account."""
     erasures: int = 0
@@ -68,6 +70,9 @@ class World:
 
     def erase(self) -> None:
         self.erasures += 1
+
+    async def stake(self, troubles: Sequence[Standing]) -> str | None:
+        return self.at_stake(troubles)
 
     def goal_of(self, account: str, event: str) -> str | None:
         rule = self.rules.events.get(event)
@@ -206,6 +211,7 @@ async def _api(
                 min_free_bytes=min_free_bytes,
                 max_pending=max_pending,
                 doubt=lambda: world.doubt,
+                stake=world.stake,
             ),
             rules=lambda: world.rules,
             goal_of=world.goal_of,

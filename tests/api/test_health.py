@@ -115,6 +115,25 @@ def test_every_fix_is_shown_with_its_trouble_and_equal_ones_once() -> None:
     assert alike["checks"]["delivery"]["fix"] == throttled.solution
 
 
+def test_what_is_at_stake_is_said_first() -> None:
+    at_stake = "3 conversions worth 300 EUR wait: Microsoft has no goal called A; the first expires on 27 February"
+    missing = replace(standing("goal_not_found", "A"), detail="did you mean B?", waiting="2 rows wait")
+    page = judge(replace(WELL, troubles=(missing,), stakes={"goals": at_stake}))
+    assert page["checks"]["goals"]["message"] == f"{at_stake}. Conversion goal not found: A (did you mean B?)"
+    unknown = judge(replace(WELL, troubles=(missing,)))["checks"]["goals"]["message"]
+    assert unknown == "Conversion goal not found: A (did you mean B?; 2 rows wait)"
+
+
+async def test_each_check_is_asked_for_the_stake_of_its_own_troubles(open_api: OpenApi) -> None:
+    api = await open_api()
+    for code in ("goal_not_found", "throttled", "unreachable"):
+        api.telemetry.trouble_raised(code, account="default")
+    api.world.at_stake = lambda troubles: f"{len(troubles)} wait"
+    checks = (await api.get("/healthz")).json["checks"]
+    said = {name: check["message"].partition(".")[0] for name, check in checks.items() if " wait" in check["message"]}
+    assert said == {"delivery": "2 wait", "goals": "1 wait"}
+
+
 def test_many_troubles_of_a_check_are_cut_short() -> None:
     goals = tuple(standing("goal_not_found", f"Goal {n}") for n in range(5))
     message = judge(replace(WELL, troubles=goals))["checks"]["goals"]["message"]

@@ -131,7 +131,7 @@ async def test_row_that_keeps_its_paused_goal_waits_beside_rows_of_its_event_tha
     await rig.post(5, event="lead")
     await rig.until_pending(1)
     await rig.until(lambda: rig.parts.gates.held("main", LEAD) == "goal_paused")
-    await rig.until(lambda: "1 rows wait" in said(rig, "goal_paused"))
+    await rig.until(lambda: "1 row waits" in said(rig, "goal_paused"))
     assert rig.row(kept)["state"] == "pending"
     await change_goal(rig, LEAD, Status="Active")
     await read(rig)

@@ -46,6 +46,15 @@ async def test_rows_of_what_left_the_configuration_wait_visibly_and_go_out_when_
     assert set((await shown(sidecar)).values()) == {paused}
 
     await reload(services, sidecar, less)
+    title = "Event or account no longer configured"
+    (reloaded,) = [line for line in sidecar.running.out.splitlines() if '"reloaded"' in line]
+    assert f"; rows wait: {title}: refill (2 rows wait, the first expires at " in reloaded
+    assert f"; second: {title}: purchase (1 row waits, it expires at " in reloaded
+    check = (await sidecar.get("/healthz"))["checks"]["delivery"]
+    assert check["status"] == "degraded"
+    assert check["message"].startswith("4 conversions wait: ")
+    assert "the event refill is not configured any more" in check["message"]
+    assert "Put it back under events or accounts" in check["fix"]
     left = {"ORDER-2": unmapped, "ORDER-3": unmapped, "ORDER-4": unmapped}
     assert await shown(sidecar) == {"ORDER-1": paused, **left}
     assert await shown(sidecar, event="refill") == {"ORDER-2": unmapped, "ORDER-4": unmapped}
@@ -61,6 +70,7 @@ async def test_rows_of_what_left_the_configuration_wait_visibly_and_go_out_when_
     sidecar = await services.start(less)
     assert (await sidecar.call("POST", "/v1/accounts/main/resume", {})).status == 200
     await sidecar.settled(20, but=3)
+    assert "Event or account no longer configured" in (await sidecar.get("/healthz"))["checks"]["delivery"]["message"]
     assert await shown(sidecar) == {"ORDER-1": ("delivered", None), **left}
 
     await reload(services, sidecar, whole)

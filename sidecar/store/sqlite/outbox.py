@@ -10,6 +10,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
+from sidecar.core.waiting import Waiting
 from sidecar.ports import (
     Adjusting,
     AdjustResult,
@@ -27,9 +28,9 @@ from sidecar.ports import (
     Query,
     ReplayQuery,
     ReplaySlice,
+    Retried,
     StorageUnavailable,
     Unmoved,
-    Waiting,
 )
 from sidecar.store.sqlite import adjusting, clicks, delivery, fixed, pruning, reading, replaying
 from sidecar.store.sqlite.clicks import NOBODY, Woken
@@ -240,6 +241,12 @@ class SqliteOutbox:
 
     async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
         return await self.reader.call(lambda db: reading.waiting(db, lanes))
+
+    async def at_stake(self, lanes: Sequence[Lane]) -> Waiting:
+        return await self.reader.call(lambda db: reading.at_stake(db, lanes))
+
+    async def retried(self, lanes: Sequence[Lane], now: UnixMillis) -> Sequence[Retried]:
+        return await self.reader.call(lambda db: reading.retried(db, lanes, now))
 
     async def get(self, seq: int) -> Record | None:
         return await self.reader.call(lambda db: reading.get(db, seq))
