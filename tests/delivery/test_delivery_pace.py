@@ -60,15 +60,28 @@ async def test_jumps_of_the_clock_change_no_pace(tmp_path: Path, steady: bool, s
     shown(f"{len(jumps)} jumps of the clock", lost=max(0, most - 20 - SPARE), figure=f"fullest second {most} of 20")
 
 
-async def test_every_call_takes_a_permit_halves_and_repeats_too(rig: Rig) -> None:
-    rig.configure(requests_per_minute=1_200, batch_size=16, linger=0)
-    rig.fault(times=1, type="fault", code=109)
-    rig.fault(times=9, type="status", status=400, body="{}", content_type="application/json")
+async def test_every_half_takes_a_permit(rig: Rig) -> None:
+    """At 10 a second; without permits of their own the halves of one batch would come within a tenth of a second."""
+    rig.configure(requests_per_minute=600, batch_size=16, linger=0)
+    refused = rig.fault(times=9, type="status", status=400, body="{}", content_type="application/json")
     await rig.post(16)
     await rig.until_pending(0)
     at = await arrivals(rig)
-    assert len(at) >= 12
-    assert fullest(at, SECOND // 2) <= 10 + SPARE
+    assert (refused.fired, len(at) >= 12) == (9, True)
+    assert fullest(at, SECOND) <= 10 + SPARE
+    await rig.balance()
+
+
+async def test_every_repeat_after_an_expired_token_takes_a_permit(rig: Rig) -> None:
+    """Each batch is refused once for its token and sent again: twice as many requests, at the same pace."""
+    rig.configure(requests_per_minute=600, batch_size=1, linger=0)
+    for passed in range(22, -1, -2):  # the last rule first: one that strikes hides the request from those behind it
+        rig.fault(after=passed, type="fault", code=109)
+    await rig.post(12)
+    await rig.until_pending(0)
+    at = await arrivals(rig)
+    assert len(at) >= 24
+    assert fullest(at, SECOND) <= 10 + SPARE
     await rig.balance()
 
 
