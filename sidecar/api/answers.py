@@ -77,6 +77,25 @@ def result(index: int, item: Judged, rows: Rows) -> Json:
             return {"index": index, "status": problem.kind.status, **problem.members, "errors": errors}
 
 
+def minimal(item: Judged, rows: Rows) -> Answer | HttpProblem:
+    """The short answer of an item that came alone; what is no row is answered as always."""
+    match item.verdict:
+        case Stored(record) | Replayed(record):
+            status = 202 if isinstance(item.verdict, Stored) else 200
+            return Answer(status, {"id": record.id, "state": record.state, "warnings": _shown(item.warnings)})
+        case _:
+            return answer(item, rows)
+
+
+def minimal_result(index: int, item: Judged, rows: Rows) -> Json:
+    """The short answer of an item as one of many."""
+    match item.verdict:
+        case Stored(record) | Replayed(record):
+            return {"index": index, "status": 202 if isinstance(item.verdict, Stored) else 200, "id": record.id}
+        case _:
+            return result(index, item, rows)
+
+
 def result_text(index: int, item: Judged, fresh: FreshRows) -> str:
     """The same as JSON text."""
     if (members := fresh_members(item, fresh)) is not None:

@@ -6,16 +6,28 @@ The conversions of a request go to the outbox together, and nothing is answered 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from aiohttp import web
 
 from sidecar.api.admission import Room
-from sidecar.api.answers import Answer, Judged, answer, fresh_members, judged, result_text, summary, validation
+from sidecar.api.answers import (
+    Answer,
+    Judged,
+    answer,
+    fresh_members,
+    judged,
+    minimal,
+    minimal_result,
+    result_text,
+    summary,
+    validation,
+)
 from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.items import Many, Single
+from sidecar.api.prefer import APPLIED, HEADER, wants_minimal
 from sidecar.api.problem import HttpProblem
-from sidecar.api.reply import json_reply, reply
+from sidecar.api.reply import json_reply, reply, text
 from sidecar.api.request_id import REQUEST_ID
 from sidecar.api.rows import Rows
 from sidecar.api.taking import Taking, in_turns
@@ -30,6 +42,7 @@ _KindOfRow = tuple[str, str, tuple[str, ...]]
 """Account, event and what it can be matched by: whatever is told of new rows is told of these."""
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +66,10 @@ class Collect:
             with self.taking.room(request) as room:
                 came, readings = await self._readings(request, room)
                 kept = await self._keep(readings, request[REQUEST_ID])
-                return self._alone(kept[0]) if isinstance(came, Single) else await self._together(kept)
+                short = HEADER in request.headers and wants_minimal(request.headers.getall(HEADER))
+                if isinstance(came, Single):
+                    return self._alone_minimal(kept[0]) if short else self._alone(kept[0])
+                return await self._together(kept, short=short)
         finally:
             self.telemetry.answered(perf_counter() - started)
 
@@ -134,7 +150,7 @@ class Collect:
         for goal, came in goals.items():
             self.telemetry.match_seen(goal, came)
 
-    async def _together(self, items: Sequence[Judged]) -> web.Response:
+    async def _together(self, items: Sequence[Judged], *, short: bool) -> web.Response:
         refused: dict[str, int] = {}
         for item in items:
             match item.verdict:
@@ -144,19 +160,33 @@ class Collect:
                     _count(refused, "conflict")
         for code, n in refused.items():
             self.telemetry.refused(code, n)
-        fresh = FreshRows(self.rows.of_one_answer(), self._kept)
-        results = await in_turns(list(enumerate(items)), lambda one: result_text(*one, fresh))
-        whole = summary(items)
+        whole, rows, pairs = summary(items), self.rows.of_one_answer(), list(enumerate(items))
+        if short:
+            results = await in_turns(pairs, lambda one: text(minimal_result(*one, rows)))
+            return reply(whole.with_results(results), whole.status, APPLIED)
+        fresh = FreshRows(rows, self._kept)
+        results = await in_turns(pairs, lambda one: result_text(*one, fresh))
         return reply(whole.with_results(results), whole.status)
 
     def _alone(self, item: Judged) -> web.Response:
         if (members := fresh_members(item, FreshRows(self.rows, self._kept))) is not None:
             return reply(f"{{{members}}}".encode(), 202)
-        match answer(item, self.rows):
-            case Answer(status, body):
-                return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
-            case HttpProblem() as problem:
-                raise problem
+        return _replied(answer(item, self.rows), item)
+
+    def _alone_minimal(self, item: Judged) -> web.Response:
+        return _replied(minimal(item, self.rows), item, APPLIED)
+
+
+def _replied(said: Answer | HttpProblem, item: Judged, headers: Mapping[str, str] = _NO_HEADERS) -> web.Response:
+    """The response; of an HttpProblem, which is told in full, it is raised."""
+    match said:
+        case Answer(status, body):
+            replayed = _REPLAYED if isinstance(item.verdict, Replayed) else _NO_HEADERS
+            return json_reply(body, status, {**headers, **replayed})
+        case HttpProblem() as problem:
+            raise problem
+        case _:
+            assert_never(said)
 
 
 def _count(counts: dict[K, int], thing: K, n: int = 1) -> None:

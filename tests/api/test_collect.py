@@ -103,6 +103,43 @@ async def test_conflict_shows_no_identifier_and_both_of_all_other_values(api: Ap
     assert not [secret for secret in ("example.com", "v-1", "v-2", "0" * 8, "425") if secret in answer.text]
 
 
+SHORT = {"Prefer": "return=minimal"}
+
+
+async def test_short_answer_has_id_state_and_warnings(api: Api, conversion: Json) -> None:
+    rounded = {**conversion, "value": 7.7225}
+    for status in (202, 200):
+        answer = await api.post(rounded, headers=SHORT)
+        assert (answer.status, answer.headers["Preference-Applied"]) == (status, "return=minimal")
+        assert answer.json.keys() == {"id", "state", "warnings"}
+        assert (answer.json["id"], answer.json["state"]) == ("conv_1", "pending")
+        assert [warning["code"] for warning in answer.json["warnings"]] == ["value_rounded"]
+    assert answer.headers["Idempotent-Replayed"] == "true"
+    whole = await api.post(rounded, headers={"Prefer": "return=representation"})
+    assert "Preference-Applied" not in whole.headers
+    assert whole.json["value"] == 7.723
+
+
+async def test_short_answer_to_an_array_has_index_status_and_id_and_all_errors(api: Api, conversion: Json) -> None:
+    refused, organic = {**conversion, "event": "nothing"}, {"event": "lead"}
+    other = {**conversion, "value": 1}
+    answer = await api.post([conversion, conversion, refused, organic, other], headers=SHORT)
+    assert (answer.status, answer.headers["Preference-Applied"]) == (207, "return=minimal")
+    first, again, wrong, skipped, conflict = answer.json["results"]
+    assert first == {"index": 0, "status": 202, "id": "conv_1"}
+    assert again == {"index": 1, "status": 200, "id": "conv_1"}
+    assert (wrong["status"], wrong["errors"][0]["code"]) == (422, "unknown_event")
+    assert skipped == {"index": 3, "status": 200, "state": "skipped", "reason": "no_identifier", "warnings": []}
+    assert (conflict["status"], conflict["differences"][0]["field"]) == (409, "value")
+    assert answer.json["accepted"] == 1
+
+
+async def test_refusal_is_told_in_full_however_short_the_answer_is_wanted(api: Api, conversion: Json) -> None:
+    answer = await api.post({**conversion, "event": "nothing"}, headers=SHORT)
+    assert (answer.status, answer.codes) == (422, ["unknown_event"])
+    assert "Preference-Applied" not in answer.headers
+
+
 async def test_dead_row_is_replaced_under_its_id(api: Api, conversion: Json) -> None:
     """A row that is dead or skipped is replaced: 202, the same id."""
     await api.post(conversion)
