@@ -148,6 +148,7 @@ class Service:
         if emulator is not None:
             await emulator.add_goals(settings.mapped_goals())
         await self.parts.outbox.open_lanes(settings.lanes())
+        await self.parts.outbox.know_ids(settings.identities())
         self.parts.catalogue.expect(tuple(settings.config.accounts))
         self.parts.flusher.serve(tuple(settings.config.accounts))
 

@@ -162,14 +162,19 @@ class Courier:
         if not self._traffic.takes_resend(window, _monotonic()):
             return False
         held = self._dropping(await self._goals_of_batches())
-        return await self.outbox.has_open(self.account, self.now(), held)
+        return await self.outbox.has_open(self.account, self.now(), held, self._ids)
+
+    @property
+    def _ids(self) -> str:
+        """Which account it is at Microsoft now; "" once it left the configuration."""
+        return self.platform.identity(self.account) or ""
 
     async def _goals_of_batches(self) -> Collection[str]:
         """What open batches are for, once those rows left them that follow the mapping of now."""
-        goals = self.goals()
-        found = await self.outbox.open_batches(self.account, goals)
+        goals, ids = self.goals(), self._ids
+        found = await self.outbox.open_batches(self.account, goals, ids)
         if found.has_astray:
-            await self.outbox.release_astray(self.account, goals, self.now())
+            await self.outbox.release_astray(self.account, goals, self.now(), ids)
         return found.goals
 
     def _dropping(self, goals: Collection[str]) -> Collection[str]:
@@ -181,7 +186,7 @@ class Courier:
             return None
         await self._end_too_old()
         held = self._dropping(await self._goals_of_batches())
-        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules), held)
+        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules), held, self._ids)
         if claim is None:
             self._traffic.expects_nothing()
         return claim
@@ -257,7 +262,7 @@ class Courier:
         """Due rows but those that keep a goal which would drop them; which goals rows keep is found by reading some."""
         held: set[str] = set()
         while True:
-            entries = await self.outbox.due(lanes, now, limit, held)
+            entries = await self.outbox.due(lanes, now, limit, held, self._ids)
             if not (dropping := self._dropping({entry.goal for entry in entries if entry.goal is not None})):
                 return entries
             held.update(dropping)
@@ -295,7 +300,7 @@ class Courier:
         now = self.now()
         self.gates.probing(self.account, goal.name, now)
         frozen, identities = [as_sent(one) for one in candidates], [used_identity(one) for one in candidates]
-        claim = await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules))
+        claim = await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules), self._ids)
         if claim is not None:
             self.attributor.found(goal.name, claim.entries)
         return claim
@@ -349,7 +354,7 @@ class Courier:
     async def _deliver(self, claim: Claim) -> Answer:
         started_at = self.now()
         answer: Answer
-        if self.platform.knows(self.account) and self.gates.lets_out(self.account, started_at):
+        if self._still_goes(claim) and self.gates.lets_out(self.account, started_at):
             self.telemetry.batch_sent(self.account, claim.batch_id, len(claim.entries), resend=claim.resend)
             try:
                 answer = await self.platform.upload(self.account, claim.entries)
@@ -360,6 +365,10 @@ class Courier:
             answer = Lost("closed while it was claimed", sent=False)
             await self.settler.put_back(claim, answer.why)
         return answer
+
+    def _still_goes(self, claim: Claim) -> bool:
+        """Whether the account is there, and the one at Microsoft that the batch is for."""
+        return self.platform.knows(self.account) and claim.sent_to == self._ids
 
     async def _guarded(self, where: str, work: Awaitable[T]) -> T | None:
         """One odd batch must not become a crash: it stays claimed, and its lease brings it back."""

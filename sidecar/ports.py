@@ -140,6 +140,8 @@ class Claim:
     root_poisoned: int
     """How many rows of the root, and how many of them were refused while they stood alone."""
     created_at: UnixMillis
+    sent_to: str | None = None
+    """The account at Microsoft that it was made for, and goes to again."""
 
     @property
     def kind(self) -> Kind:
@@ -276,8 +278,13 @@ class Outbox(Protocol):
     async def adjustments(self, seq: int) -> Sequence[Record]:
         """Every adjustment of the conversion with that number, oldest first."""
 
-    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = ()) -> list[Entry]:
-        """Up to `limit` entries that may be claimed, each lane getting its share; none that keeps a goal in `held`."""
+    async def due(
+        self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = (), ids: str | None = None
+    ) -> list[Entry]:
+        """Up to `limit` entries that may be claimed, each lane getting its share.
+
+        None that keeps a goal in `held`, or another account at Microsoft than `ids`.
+        """
 
     async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
         """Write down which due entries wait or end for want of a click; the state of each that was moved, by seq.
@@ -295,9 +302,11 @@ class Outbox(Protocol):
         identities: Sequence[int | None],
         now: UnixMillis,
         until: UnixMillis,
+        ids: str | None = None,
     ) -> Claim | None:
-        """Take these entries as a new batch and freeze in them what will be sent; None when none was left.
+        """Take these entries as a new batch for the account `ids` at Microsoft, and freeze in them what will be sent.
 
+        None when none was left.
         Left out are those that are no longer free, were replaced, or whose visitor clicked since they were looked at;
         one that was restated goes with its new value. An identity keeps its second from other conversions; adjustments
         have none.
@@ -306,25 +315,39 @@ class Outbox(Protocol):
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
         """Until when Microsoft told accounts to wait, as it was noted by itself or with their open batches."""
 
-    async def open_batches(self, account: str, goals: Mapping[str, str]) -> OpenBatches:
-        """What the account's batches without an answer are for; `goals` is the goal of each event now."""
+    async def know_ids(self, accounts: Mapping[str, str]) -> None:
+        """Which account each is at Microsoft: what was sent before anybody noted where went there."""
 
-    async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis) -> int:
-        """Let rows of open batches go that were refused each time and are not for that goal any more; how many.
+    async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
+        """What the account's batches without an answer are for.
 
-        They are due again as if they had never been claimed.
+        `goals` is the goal of each event now, `ids` which account it is at Microsoft now.
         """
+
+    async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis, ids: str = "") -> int:
+        """Let rows of open batches go that were refused each time and belong to another goal or account by now.
+
+        How many; they are due again as if they had never been claimed.
+        """
+
+    async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
+        """Rows that may be at another account of Microsoft's than `ids`, by that account: they wait for its return."""
 
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
         """By goal the account's rows that keep it: those of its open batches, and those that wait by themselves."""
 
-    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = ()) -> bool:
-        """Whether a batch of the account, of none of the goals in `held`, waits to be claimed again."""
+    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None) -> bool:
+        """Whether a batch waits to be claimed again: of no goal in `held`, for the account `ids` at Microsoft."""
 
     async def claim_open(
-        self, account: str, now: UnixMillis, until: UnixMillis, held: Collection[str] = ()
+        self,
+        account: str,
+        now: UnixMillis,
+        until: UnixMillis,
+        held: Collection[str] = (),
+        ids: str | None = None,
     ) -> Claim | None:
-        """Take again the batch of the account that has been due longest, if there is one that `held` leaves."""
+        """Take again the batch of the account that has been due longest, if there is such a one as for `has_open`."""
 
     async def keep_waiting(self, account: str, until: UnixMillis) -> None:
         """Note that Microsoft told the account to wait, for `throttled` after a restart."""
@@ -381,8 +404,11 @@ class Outbox(Protocol):
         StorageUnavailable when the outbox has no room for them.
         """
 
-    async def discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
-        """End a dead or pending row as canceled, unless it may have been sent; None when there is no such row."""
+    async def discard(self, seq: int, now: UnixMillis, ids: str | None = None) -> Moved | Unmoved | None:
+        """End a dead or pending row as canceled, unless it may have been sent; None when there is no such row.
+
+        A waiting row may be given up that went to another account at Microsoft than `ids`.
+        """
 
     async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
         """Delete old settled rows among the `limit` after `after_seq`; where to go on, None at the end."""
@@ -499,6 +525,9 @@ class Platform(Protocol):
 
     async def permit(self, account: str) -> None:
         """Wait until there is a token and the account's pace allows one more call. NotConnected when there is none."""
+
+    def identity(self, account: str) -> str | None:
+        """Which account it is there; None once it left the configuration."""
 
     async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
         """Send one batch. NotConnected when there is no token to send it with."""

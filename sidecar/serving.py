@@ -17,7 +17,7 @@ from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
 from sidecar.api.logs import LogsPage
 from sidecar.api.metrics import MetricsPage
-from sidecar.api.rows import Held, Rows
+from sidecar.api.rows import Held, Rows, elsewhere
 from sidecar.api.server import Parts as ApiParts
 from sidecar.api.server import make_app, serving
 from sidecar.api_key import kept_key
@@ -88,6 +88,7 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
         new_id=lambda: f"{int(clock.chance() * 2**64):016x}",  # only to find a request by: it guards nothing
         bodies=BodyLimits(max_bytes=config.server.max_body),
         routes=_routes(parts, clock),
+        identity=lambda account: settings.identities().get(account),
     )
 
 
@@ -103,6 +104,8 @@ def _receipts(parts: Parts, clock: Chances) -> Explain:
 
 def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
     """What keeps a row's account or goal from taking it now, with the trouble that a person can mend."""
+    if record.bound_to is not None and (held := elsewhere(record, parts.settings.identities().get(record.account))):
+        return held
     goal = record.goal or parts.settings.goal_of(record.account, record.event)
     reason = parts.gates.held(record.account, goal)
     if reason is Reason.NOT_CONNECTED:

@@ -114,6 +114,10 @@ class Settings:
             found[name] = AccountIds(account.customer_id or CUSTOMER_ID, account_id)
         return found
 
+    def identities(self) -> Mapping[str, str]:
+        """Which account each is at Microsoft, as `111/222`: its customer and account ids."""
+        return {name: ids.identity for name, ids in self.accounts().items()}
+
     def customers(self) -> Mapping[str, str]:
         """The customer of each account: those of one customer share Microsoft's limit."""
         return {name: ids.customer_id for name, ids in self.accounts().items()}

@@ -3,7 +3,7 @@
 Most troubles are raised where they are found out; this looks for the rows that wait all the same.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.entry import Lane, Reason
@@ -28,6 +28,8 @@ class WaitingWatch:
     now: Callable[[], UnixMillis]
     goal_of: Callable[[str, str], str | None]
     accounts: Callable[[], Collection[str]]
+    identities: Callable[[], Mapping[str, str]] = dict
+    """Which account each is at Microsoft now, as `111/222`."""
 
     async def look(self) -> Sequence[Standing]:
         """Raise what is missing, and clear what is over; the rows that the configuration left behind."""
@@ -37,13 +39,26 @@ class WaitingWatch:
         return await self.look_at_unmapped()
 
     async def look_at_unmapped(self) -> Sequence[Standing]:
-        """Rows whose event or account left the configuration: they wait until it comes back, or 90 days are over."""
+        """Rows whose event or account left the configuration, or whose account has other ids than they went to.
+
+        They wait until it comes back, or 90 days are over.
+        """
         board, wanted = self.telemetry.board, set()
         for (account, event), lanes in self._left().items():
             waiting = await self.outbox.at_stake(lanes)
             if waiting.rows:
                 wanted.add((account, event))
                 self.telemetry.trouble_raised(UNMAPPED, account=account, subject=event, waiting=told(waiting))
+        for account, ids in self.identities().items():
+            for former, waiting in (await self.outbox.waiting_elsewhere(account, ids)).items():
+                wanted.add((account, former))
+                self.telemetry.trouble_raised(
+                    UNMAPPED,
+                    account=account,
+                    subject=former,
+                    detail=f"what may be at {former} waits for these ids to return: accounts.{account} is {ids} now",
+                    waiting=told(waiting),
+                )
         for standing in board.standing(UNMAPPED):
             if (standing.account, standing.subject) not in wanted:
                 self.telemetry.trouble_cleared(UNMAPPED, account=standing.account, subject=standing.subject)

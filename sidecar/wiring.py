@@ -136,7 +136,9 @@ async def open_parts(
     catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
     flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
     erasures = SqliteErasures(outbox.committer, outbox.reader)
-    waiting = WaitingWatch(outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts)
+    waiting = WaitingWatch(
+        outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts, settings.identities
+    )
     gates.changed = _waking(flusher, catalogue)
     steady.on_jump = catalogue.read_soon
     return Parts(

@@ -38,6 +38,8 @@ class Operate:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
+    identity: Callable[[str], str | None] = lambda account: None
+    """Which account it is at Microsoft now; None where it left the configuration."""
     limits: BodyLimits = field(default_factory=lambda: BodyLimits(max_bytes=64 * 1024))
 
     def routes(self) -> list[web.RouteDef]:
@@ -66,10 +68,14 @@ class Operate:
         return json_reply({"replayed": 1, "dry_run": False, "conversion": self.rows.show(record)})
 
     async def discard(self, request: web.Request) -> web.Response:
-        """End one row that was never sent."""
-        _, record = await self._move(request, self.outbox.discard, why_not_discarded)
+        """End one row that was never sent, or that waits for another account at Microsoft to come back."""
+        _, record = await self._move(request, self._discard, why_not_discarded)
         self.telemetry.discarded(record)
         return json_reply(self.rows.show(record))
+
+    async def _discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
+        record = await self.outbox.get(seq)
+        return record and await self.outbox.discard(seq, now, self.identity(record.account))
 
     async def _walk(self, wish: Wish) -> ReplaySlice:
         """All slices of one request; couriers hear of each as soon as it is on disk."""

@@ -5,7 +5,7 @@ Reasons that belong to an account or goal are not stored in rows; they are laid 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import assert_never
 
@@ -50,6 +50,8 @@ class Held:
 
     reason: str | None
     trouble: str | None = None
+    words: Trouble | None = None
+    """What is to be told in place of the trouble's words, where they have to name something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Rows:
 
     `goal_of(account, event)` is the goal that the configuration maps them to, None where one of them left it.
     `held(record)` is what keeps the row's account or goal from taking it now, None if nothing does. It looks at
-    nothing of the row but account, event, goal, and whether it is claimed or leased.
+    nothing of the row but account, event, goal, `bound_to`, and whether it is claimed or leased.
     """
 
     goal_of: Callable[[str, str], str | None]
@@ -71,7 +73,7 @@ class Rows:
         known: dict[object, Held | None] = {}
 
         def held_once(record: Record) -> Held | None:
-            asked = (record.account, record.event, record.goal, record.claimed, record.leased)
+            asked = (record.account, record.event, record.goal, record.claimed, record.leased, record.bound_to)
             if asked not in known:
                 known[asked] = held(record)
             return known[asked]
@@ -126,7 +128,8 @@ class Rows:
             return None, None  # due, as nearly every row that has just come in
         held = held or Held(None)
         reason = held.reason or self._own_reason(record)
-        return reason, CATALOGUE.get(held.trouble or "") or _trouble_of_pending(record, reason)
+        trouble = held.words or CATALOGUE.get(held.trouble or "")
+        return reason, trouble or _trouble_of_pending(record, reason)
 
     def _own_reason(self, record: Record) -> str | None:
         """What the row itself waits for; a time that has come is waited for no more."""
@@ -150,6 +153,26 @@ def words_of(record: Record, trouble: Trouble | None) -> str | None:
         case _:
             assert_never(record.state)
     return record.message if comes_from_it else None
+
+
+def elsewhere(record: Record, ids: str | None) -> Held | None:
+    """Of a row that may be at another account of Microsoft's than `ids`: that it waits for it to come back."""
+    if record.bound_to is None or ids is None or record.bound_to == ids:
+        return None
+    now, then = _account(ids), _account(record.bound_to)
+    what = "the conversion that it adjusts" if record.kind is Kind.ADJUSTMENT else "it"
+    words = replace(
+        CATALOGUE["unmapped"],
+        cause=f"{what[0].upper()}{what[1:]} went, or may have gone, to {then}; accounts.{record.account} is {now} now.",
+        solution=f"Give accounts.{record.account} its former ids back and reload with SIGHUP: the row then goes there. "
+        "A conversion that shall not go there any more: POST /v1/conversions/{id}/discard.",
+    )
+    return Held(Reason.UNMAPPED, "unmapped", words)
+
+
+def _account(ids: str) -> str:
+    customer, _, account = ids.partition("/")
+    return f"customer_id {customer}, account_id {account}"
 
 
 def number(exact: str) -> int | float:

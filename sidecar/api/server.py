@@ -52,6 +52,8 @@ class Parts:
     door: DoorLimits = field(default_factory=DoorLimits)
     routes: Sequence[web.RouteDef] = ()
     """Addresses that others answer."""
+    identity: Callable[[str], str | None] = lambda account: None
+    """Which account it is at Microsoft now; None where it left the configuration."""
 
 
 def make_app(parts: Parts) -> web.Application:
@@ -92,7 +94,14 @@ def _routes(parts: Parts) -> list[web.RouteDef]:
         stored=parts.stored,
         taking=taking,
     )
-    operate = Operate(outbox=parts.outbox, rows=rows, telemetry=parts.telemetry, now=parts.now, stored=parts.stored)
+    operate = Operate(
+        outbox=parts.outbox,
+        rows=rows,
+        telemetry=parts.telemetry,
+        now=parts.now,
+        stored=parts.stored,
+        identity=parts.identity,
+    )
     status = Status(parts.outbox, rows)
     health = Health(parts.outbox, parts.health)
     return [

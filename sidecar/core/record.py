@@ -47,6 +47,8 @@ class Record(NamedTuple):
     type: AdjustmentType | None = None
     original: int | None = None
     """Of an adjustment: the number of its conversion; negative for one that was uploaded elsewhere."""
+    bound_to: str | None = None
+    """The account at Microsoft that a waiting row keeps, since it, or the conversion that it adjusts, may be there."""
 
     @property
     def id(self) -> str:

@@ -24,6 +24,11 @@ class AccountIds:
     customer_id: str
     account_id: str
 
+    @property
+    def identity(self) -> str:
+        """Both, as they are kept and shown."""
+        return f"{self.customer_id}/{self.account_id}"
+
 
 @dataclass(slots=True)
 class MicrosoftAdvertising:
@@ -48,7 +53,7 @@ class MicrosoftAdvertising:
 
     def identity(self, account: str) -> str | None:
         ids = self.accounts().get(account)
-        return f"{ids.customer_id}/{ids.account_id}" if ids else None
+        return ids.identity if ids else None
 
     async def goals(self, account: str) -> Sequence[Goal] | Refused | Lost:
         return await self._asked(account, goals.QUERY, goals.encode_query(), goals.decode_goals)

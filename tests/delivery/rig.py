@@ -114,6 +114,12 @@ class Rig:
         }
         self._take_up(self.config.model_copy(update={"events": events}))
 
+    def move(self, account_id: str, account: str = "main") -> None:
+        """The account is another one at Microsoft from now on, as a reload does it."""
+        moved = self.config.accounts[account].model_copy(update={"account_id": account_id})
+        self._take_up(self.config.model_copy(update={"accounts": {**self.config.accounts, account: moved}}))
+        self.map()
+
     def _take_up(self, config: Config) -> None:
         self.config = config
         if self.parts is not None:
@@ -133,6 +139,7 @@ class Rig:
         ):
             self._tasks[name] = asyncio.create_task(work)
         await parts.outbox.open_lanes(parts.settings.lanes())
+        await parts.outbox.know_ids(parts.settings.identities())
         if self.reads_goals:
             self._tasks["catalogue"] = asyncio.create_task(parts.catalogue.run())
             parts.catalogue.expect(tuple(self.config.accounts))

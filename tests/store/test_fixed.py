@@ -18,7 +18,7 @@ from outbox_building import (
 )
 
 from sidecar.core.entry import Again, Reason
-from sidecar.ports import Claim, Note, OpenBatches, Outbox, Waiting
+from sidecar.ports import Claim, Moved, Note, OpenBatches, Outbox, Unmoved, Waiting
 
 THROTTLED = Note("refused: throttled", None, "CallRateExceeded")
 ELSEWHERE = {**GOALS, "purchase": "Newsletter"}
@@ -153,3 +153,103 @@ async def test_released_rows_are_shown_as_waiting_without_a_goal(outbox: Outbox)
     record = await record_of(outbox, taken.entries[0].seq)
     assert (record.goal, record.claimed, record.due_at) == (None, False, NOW)
     assert await claim(outbox, await due(outbox)) is not None
+
+
+# --- Which account at Microsoft --------------------------------------------------------------------------------------
+
+HERE, THERE = "111/222", "111/333"
+
+
+async def sent_here(outbox: Outbox, *, maybe_sent: bool) -> Claim:
+    """An order in a batch for one account at Microsoft, that goes again at once."""
+    await put(outbox, conversion("A"))
+    entries = [entry._replace(goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
+    taken = await outbox.claim("main", entries, [1], NOW, later(MINUTE), HERE)
+    assert taken is not None and taken.sent_to == HERE
+    await outbox.postpone(taken, NOW, LOST, maybe_sent=maybe_sent)
+    return taken
+
+
+async def test_batch_that_may_have_been_sent_goes_again_to_its_own_account_alone(outbox: Outbox) -> None:
+    seq = (await sent_here(outbox, maybe_sent=True)).entries[0].seq
+    assert not (await outbox.open_batches("main", GOALS, THERE)).has_astray
+    for held in ((), ("Another",)):
+        assert not await outbox.has_open("main", NOW, held, THERE)
+        assert await outbox.claim_open("main", NOW, later(MINUTE), held, THERE) is None
+        assert await outbox.has_open("main", NOW, held, HERE)
+    assert (await record_of(outbox, seq)).bound_to == HERE
+    assert await outbox.waiting_elsewhere("main", HERE) == {}
+    assert {ids: one.rows for ids, one in (await outbox.waiting_elsewhere("main", THERE)).items()} == {HERE: 1}
+    again = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    assert again is not None and again.sent_to == HERE
+
+
+async def test_batch_that_was_refused_each_time_is_let_go_to_another_account(outbox: Outbox) -> None:
+    seq = (await sent_here(outbox, maybe_sent=False)).entries[0].seq
+    assert (await record_of(outbox, seq)).bound_to is None
+    assert not (await outbox.open_batches("main", GOALS, HERE)).has_astray
+    assert (await outbox.open_batches("main", GOALS, THERE)).has_astray
+    assert await outbox.release_astray("main", GOALS, NOW, THERE) == 1
+    assert [entry.goal for entry in await due(outbox)] == [None]
+
+
+async def test_empty_batch_for_another_account_is_closed(outbox: Outbox) -> None:
+    seq = (await sent_here(outbox, maybe_sent=False)).entries[0].seq
+    await outbox.discard(seq, NOW)
+    assert await outbox.has_open("main", NOW, (), THERE)
+    assert await outbox.claim_open("main", NOW, later(MINUTE), (), THERE) is None
+    assert not await outbox.has_open("main", NOW, (), THERE)
+
+
+async def test_halves_go_where_their_whole_went(outbox: Outbox) -> None:
+    await put(outbox, conversion("A"), conversion("B"))
+    entries = [entry._replace(goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
+    whole = await outbox.claim("main", entries, [1, 2], NOW, later(MINUTE), HERE)
+    assert whole is not None
+    await outbox.halve(whole, LOST, NOW, maybe_sent=True)
+    assert not await outbox.has_open("main", NOW, (), THERE)
+    half = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    assert half is not None and half.sent_to == HERE
+
+
+async def test_row_that_waits_by_itself_is_due_for_its_own_account_alone(outbox: Outbox) -> None:
+    await sent_here(outbox, maybe_sent=True)
+    again = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    assert again is not None
+    seq = again.entries[0].seq
+    await outbox.settle(again, {seq: Again(NOW, None, None, released=False)}, LOST, NOW)
+    lanes = [lane for lane in outbox.lanes if lane.account == "main"]
+    assert [entry.seq for entry in await outbox.due(lanes, NOW, 10, (), HERE)] == [seq]
+    assert await outbox.due(lanes, NOW, 10, (), THERE) == []
+    assert {ids: one.rows for ids, one in (await outbox.waiting_elsewhere("main", THERE)).items()} == {HERE: 1}
+    assert (await record_of(outbox, seq)).bound_to == HERE
+
+
+@pytest.mark.parametrize(("ids", "is_given_up"), [(HERE, False), (THERE, True), (None, False)])
+async def test_only_what_waits_for_another_account_is_given_up_though_it_may_have_been_sent(
+    outbox: Outbox, ids: str | None, is_given_up: bool
+) -> None:
+    seq = (await sent_here(outbox, maybe_sent=True)).entries[0].seq
+    assert isinstance(await outbox.discard(seq, NOW, ids), Moved if is_given_up else Unmoved)
+
+
+async def test_row_on_its_way_is_not_given_up(outbox: Outbox) -> None:
+    await sent_here(outbox, maybe_sent=True)
+    again = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    assert again is not None
+    assert isinstance(await outbox.discard(again.entries[0].seq, NOW, THERE), Unmoved)
+
+
+async def test_batches_from_before_went_to_the_account_as_it_is_when_it_is_next_served(outbox: Outbox) -> None:
+    await put(outbox, conversion("A"))
+    entries = [entry._replace(goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
+    taken = await outbox.claim("main", entries, [1], NOW, later(MINUTE))
+    assert taken is not None
+    await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
+    assert await outbox.has_open("main", NOW, (), THERE), "nothing is known: it goes on"
+    await outbox.know_ids({"other": THERE})
+    await outbox.know_ids({"main": HERE})
+    await outbox.know_ids({"main": THERE})
+    assert not await outbox.has_open("main", NOW, (), THERE)
+    assert await outbox.has_open("main", NOW, (), HERE)
+    assert (await record_of(outbox, taken.entries[0].seq)).bound_to == HERE

@@ -77,6 +77,9 @@ SORTS_A_FEW = {
     "reading.BY_KEYS",
     # The open batches of an account.
     "fixed.IN_BATCHES",
+    "fixed.ELSEWHERE_IN_BATCHES",
+    # A bounded number of rows.
+    "fixed.ELSEWHERE",
 }
 
 

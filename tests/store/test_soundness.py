@@ -173,6 +173,8 @@ async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monk
 CHANGES = {
     "batches_open": "INSERT INTO batches (account, rows, token, leased, due_at, created_at, sent_at) "
     "VALUES ('main', 1, 1, 0, 1, 1, 1)",
+    "batches_unknown": "INSERT INTO batches (account, rows, token, leased, due_at, created_at, sent_at) "
+    "VALUES ('main', 1, 1, 0, 1, 1, 1)",
     "clicks_late": "INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at) "
     "VALUES (1, 'v', 'c', 1, 90000000000)",
     "clicks_msclkid": "INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at) "

@@ -26,13 +26,13 @@ _OF_BATCH = """
     seq IN (SELECT seq FROM entries WHERE batch_id = :batch AND claimed = 1) AND batch_id = :batch AND claimed = 1"""
 
 NEW_BATCH = """
-    INSERT INTO batches (account, root, rows, token, leased, due_at, created_at, sent_at)
-    VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING id"""
+    INSERT INTO batches (account, root, rows, token, leased, due_at, created_at, sent_at, sent_to)
+    VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?) RETURNING id"""
 
 # A half of a batch; it was not claimed yet.
 NEW_HALF = """
-    INSERT INTO batches (account, root, parent, rows, token, leased, due_at, created_at, sent_at)
-    VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?) RETURNING id"""
+    INSERT INTO batches (account, root, parent, rows, token, leased, due_at, created_at, sent_at, sent_to)
+    VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?) RETURNING id"""
 
 _WANTED = """
     WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, looked_at, received_at, value, currency,
@@ -74,22 +74,26 @@ TAKEN_ENTRIES = f"""
 DROP_BATCH = "DELETE FROM batches WHERE id = ?"
 RESIZE_BATCH = "UPDATE batches SET rows = ? WHERE id = ?"
 
-# The open batch of an account that has been due longest.
+# The open batch of an account that has been due longest; not one for another account at Microsoft, but an empty one.
 OPEN_BATCH = """
-    SELECT id, token, answer, leased, coalesce(root, id), created_at FROM batches
-    WHERE settled_at IS NULL AND account = ? AND due_at <= ? ORDER BY due_at LIMIT 1"""
+    SELECT id, token, answer, leased, coalesce(root, id), created_at, sent_to FROM batches
+    WHERE settled_at IS NULL AND account = :account AND due_at <= :now AND (
+        sent_to IS NULL OR :ids IS NULL OR sent_to = :ids
+        OR NOT EXISTS (SELECT 1 FROM entries WHERE batch_id = batches.id AND claimed = 1))
+    ORDER BY due_at LIMIT 1"""
 
 # The same where some goals can take nothing; a batch has rows of one goal.
 OPEN_BATCH_BESIDE = """
-    SELECT id, token, answer, leased, coalesce(root, id), created_at FROM batches
-    WHERE settled_at IS NULL AND account = ? AND due_at <= ? AND NOT EXISTS (
+    SELECT id, token, answer, leased, coalesce(root, id), created_at, sent_to FROM batches
+    WHERE settled_at IS NULL AND account = :account AND due_at <= :now AND NOT EXISTS (
         SELECT 1 FROM entries WHERE batch_id = batches.id AND claimed = 1
-            AND goal IN (SELECT value FROM json_each(?)))
+            AND (goal IN (SELECT value FROM json_each(:held)) OR batches.sent_to <> :ids))
     ORDER BY due_at LIMIT 1"""
 
 # From here on until there is one, its answer is none: that of the request before is noted with it.
 RETAKE_BATCH = """
-    UPDATE batches SET token = token + 1, leased = 1, due_at = ?, sent_at = ?, answer = NULL, tracking_id = NULL
+    UPDATE batches
+    SET token = token + 1, leased = 1, due_at = ?, sent_at = ?, sent_to = ?, answer = NULL, tracking_id = NULL
     WHERE id = ?"""
 
 # A lease that passed without an answer: its request may have been applied.
@@ -191,9 +195,10 @@ def take(
     identities: Sequence[int | None],
     now: UnixMillis,
     until: UnixMillis,
+    ids: str | None = None,
 ) -> Claim | None:
     """A new batch of those `entries` that are still free; None, and nothing written, when there are none."""
-    batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now)).fetchone()[0]
+    batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now, ids)).fetchone()[0]
     wanted = [
         (
             *(batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.looked_at),
@@ -211,7 +216,7 @@ def take(
     if len(taken) < len(entries):
         db.execute(RESIZE_BATCH, (len(taken), batch_id))
     taken.sort(key=itemgetter(0))
-    return Claim(batch_id, 1, account, tuple(taken), False, batch_id, len(taken), 0, now)
+    return Claim(batch_id, 1, account, tuple(taken), False, batch_id, len(taken), 0, now, ids)
 
 
 def _take_rest(
@@ -235,36 +240,36 @@ def retake(
     until: UnixMillis,
     settle_millis: int,
     held: Collection[str] = (),
+    ids: str | None = None,
 ) -> Claim | None:
     """The open batch of `account` that has been due longest, taken again as it was; None when there is none.
 
-    Batches of the goals in `held` are left alone. What came in meanwhile to adjust it is carried out first, where
-    nothing of it can be at Microsoft.
+    Batches of the goals in `held`, and for another account at Microsoft than `ids`, are left alone. What came in
+    meanwhile to adjust it is carried out first, where nothing of it can be at Microsoft.
     """
-    while row := open_batch(db, account, now, held):
-        batch_id, token, answer, leased, root, created_at = row
+    while row := open_batch(db, account, now, held, ids):
+        batch_id, token, answer, leased, root, created_at, sent_to = row
         releasing.before_resend(db, batch_id, now, settle_millis)
         if answer is None and token > 0:
             requests.note_unanswered(db, batch_id, token)
-        db.execute(RETAKE_BATCH, (until, now, batch_id))
+        sent_to = ids if sent_to is None else sent_to
+        db.execute(RETAKE_BATCH, (until, now, sent_to, batch_id))
         db.execute(RETAKE_ENTRIES, {"leased": leased, "batch": batch_id})
         entries = tuple(_entries(db.execute(BATCH_ENTRIES, {"batch": batch_id}), lanes))
         if entries:
             # A root is pruned by its own age, which a half may outlive by minutes.
             root_rows, poisoned = db.execute(ROOT, (root,)).fetchone() or (len(entries), 0)
-            return Claim(batch_id, token + 1, account, entries, True, root, root_rows, poisoned, created_at)
+            return Claim(batch_id, token + 1, account, entries, True, root, root_rows, poisoned, created_at, sent_to)
         db.execute(CLOSE_BATCH, (now, "empty", None, batch_id))
     return None
 
 
 def open_batch(
-    db: sqlite3.Connection, account: str, now: UnixMillis, held: Collection[str] = ()
-) -> tuple[int, int, str | None, int, int, UnixMillis] | None:
-    """id, token, answer, leased, root and created_at of the batch that may be claimed again first."""
-    if held:
-        row = db.execute(OPEN_BATCH_BESIDE, (account, now, json.dumps(list(held)))).fetchone()
-    else:
-        row = db.execute(OPEN_BATCH, (account, now)).fetchone()
+    db: sqlite3.Connection, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
+) -> tuple[int, int, str | None, int, int, UnixMillis, str | None] | None:
+    """id, token, answer, leased, root, created_at and sent_to of the batch that may be claimed again first."""
+    given = {"account": account, "now": now, "held": json.dumps(list(held)), "ids": ids}
+    row = db.execute(OPEN_BATCH_BESIDE if held else OPEN_BATCH, given).fetchone()
     return row and tuple(row)
 
 
@@ -346,7 +351,7 @@ def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, 
     requests.note(db, claim, note, now, now)
     middle = len(claim.entries) // 2
     for half in (claim.entries[:middle], claim.entries[middle:]):
-        values = (claim.account, claim.root, claim.batch_id, len(half), now, now, now)
+        values = (claim.account, claim.root, claim.batch_id, len(half), now, now, now, claim.sent_to)
         batch_id = db.execute(NEW_HALF, values).fetchone()[0]
         db.execute(MOVE, (batch_id, json.dumps([entry.seq for entry in half]), claim.batch_id))
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))

@@ -1,6 +1,7 @@
 """Rows whose goal is fixed: in open batches, and of those that wait by themselves. Which goals, and who may be let go.
 
-A row that was definitely refused each time follows the mapping again; one that may have been sent keeps its goal.
+A row that was definitely refused each time follows the mapping and the account's ids again; one that may have been sent
+keeps its goal, and the account at Microsoft that it went to.
 """
 
 import json
@@ -21,13 +22,19 @@ OPEN_GOALS = """
     SELECT (SELECT goal FROM entries WHERE batch_id = batches.id AND claimed = 1 LIMIT 1) FROM batches
     WHERE settled_at IS NULL AND account = ?"""
 
+# The account at Microsoft that a waiting row keeps: that of its batch, or, of an adjustment, of its conversion's.
+BOUND_TO = """
+    (SELECT sent_to FROM batches WHERE id = CASE WHEN entries.original > 0
+        THEN (SELECT o.batch_id FROM entries o WHERE o.seq = entries.original) ELSE entries.batch_id END)"""
+
 _ASTRAY = """
     FROM batches b JOIN entries e ON e.batch_id = b.id AND e.claimed = 1
     WHERE b.settled_at IS NULL AND b.account = :account AND b.leased = 0
         AND e.maybe_sent = 0 AND coalesce(e.original, 0) <= 0
-        AND (e.lane, e.goal) NOT IN (SELECT value ->> 0, value ->> 1 FROM json_each(:mapped))"""
+        AND ((e.lane, e.goal) NOT IN (SELECT value ->> 0, value ->> 1 FROM json_each(:mapped)) OR b.sent_to <> :ids)"""
 
-# Rows of open batches that were refused each time, and whose event is for another goal by now, or for none.
+# Rows of open batches that were refused each time, and whose event is for another goal by now, or for none, or whose
+# account is another one at Microsoft.
 IS_ASTRAY = f"SELECT EXISTS (SELECT 1 {_ASTRAY})"
 ASTRAY = f"SELECT e.seq, e.batch_id, coalesce(e.original, e.seq) {_ASTRAY}"
 
@@ -63,15 +70,30 @@ WAITING_FOR = """
         SELECT time FROM entries
         WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = ? AND goal = ? LIMIT ?)"""
 
+# What keeps another account at Microsoft than the one that is configured now, by that account.
+ELSEWHERE_IN_BATCHES = """
+    SELECT b.sent_to, count(*), min(e.time) FROM batches b JOIN entries e ON e.batch_id = b.id AND e.claimed = 1
+    WHERE b.settled_at IS NULL AND b.account = ? AND b.sent_to <> ? GROUP BY b.id"""
+ELSEWHERE = f"""
+    SELECT bound_to, count(*), min(time) FROM (
+        SELECT {BOUND_TO} AS bound_to, time FROM entries
+        WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = ? LIMIT ?)
+    WHERE bound_to <> ? GROUP BY bound_to"""  # noqa: S608 - constants only
+
+# Batches from before it was noted which account they are for.
+KNOW_IDS = "UPDATE batches SET sent_to = ? WHERE account = ? AND sent_to IS NULL"
+
 IN_BATCHES = """
     SELECT e.goal, count(*), min(e.time) FROM batches b JOIN entries e ON e.batch_id = b.id AND e.claimed = 1
     WHERE b.settled_at IS NULL AND b.account = ? GROUP BY b.id"""
 
 
-def open_batches(db: sqlite3.Connection, account: str, lanes: Iterable[Lane], goals: Mapping[str, str]) -> OpenBatches:
-    """What an account's open batches are for; `goals` is the goal of each event now."""
+def open_batches(
+    db: sqlite3.Connection, account: str, lanes: Iterable[Lane], goals: Mapping[str, str], ids: str
+) -> OpenBatches:
+    """What an account's open batches are for; `goals` is the goal of each event now, `ids` the account at Microsoft."""
     found = frozenset(row[0] or "" for row in db.execute(OPEN_GOALS, (account,)))
-    given = _given(account, lanes, goals)
+    given = _given(account, lanes, goals, ids)
     return OpenBatches(found, bool(found) and bool(db.execute(IS_ASTRAY, given).fetchone()[0]))
 
 
@@ -80,11 +102,12 @@ def release_astray(
     account: str,
     lanes: Iterable[Lane],
     goals: Mapping[str, str],
+    ids: str,
     now: UnixMillis,
     settle_millis: int,
 ) -> int:
-    """Let those rows of open batches go that were refused each time and are mapped elsewhere by now; how many."""
-    rows = db.execute(ASTRAY, _given(account, lanes, goals)).fetchall()
+    """Let those rows of open batches go that were refused each time and belong elsewhere by now; how many."""
+    rows = db.execute(ASTRAY, _given(account, lanes, goals, ids)).fetchall()
     if rows:
         db.execute(RELEASE, {"now": now, "seqs": json.dumps([row[0] for row in rows])})
         _close_empty(db, sorted({row[1] for row in rows}), now)
@@ -92,9 +115,9 @@ def release_astray(
     return len(rows)
 
 
-def _given(account: str, lanes: Iterable[Lane], goals: Mapping[str, str]) -> dict[str, str]:
+def _given(account: str, lanes: Iterable[Lane], goals: Mapping[str, str], ids: str) -> dict[str, str]:
     mapped = [(lane.id, goals[lane.event]) for lane in lanes if lane.account == account and lane.event in goals]
-    return {"account": account, "mapped": json.dumps(mapped)}
+    return {"account": account, "mapped": json.dumps(mapped), "ids": ids}
 
 
 def _close_empty(db: sqlite3.Connection, batches: Sequence[int], now: UnixMillis) -> None:
@@ -118,6 +141,23 @@ def waiting_by_goal(db: sqlite3.Connection, account: str, lanes: Iterable[Lane])
             rows, time = db.execute(WAITING_FOR, (lane.id, goal, COUNTED_ROWS)).fetchone()
             found[goal] = _sum(found.get(goal), Waiting(rows, rows == COUNTED_ROWS, time))
     return found
+
+
+def waiting_elsewhere(db: sqlite3.Connection, account: str, lanes: Iterable[Lane], ids: str) -> dict[str, Waiting]:
+    """By the account at Microsoft that they went to, the rows of an account that has other `ids` now."""
+    found: dict[str, Waiting] = {}
+    for bound_to, rows, time in db.execute(ELSEWHERE_IN_BATCHES, (account, ids)):
+        found[bound_to] = _sum(found.get(bound_to), Waiting(rows, False, time))
+    for lane in lanes:
+        if lane.account == account:
+            for bound_to, rows, time in db.execute(ELSEWHERE, (lane.id, COUNTED_ROWS, ids)):
+                found[bound_to] = _sum(found.get(bound_to), Waiting(rows, rows == COUNTED_ROWS, time))
+    return found
+
+
+def know_ids(db: sqlite3.Connection, accounts: Mapping[str, str]) -> None:
+    """What was sent before anybody noted where went to the accounts as they are now."""
+    db.executemany(KNOW_IDS, [(ids, account) for account, ids in accounts.items()])
 
 
 def _sum(one: Waiting | None, other: Waiting) -> Waiting:

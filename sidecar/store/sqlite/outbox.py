@@ -169,8 +169,10 @@ class SqliteOutbox:
     async def adjustments(self, seq: int) -> Sequence[Record]:
         return await self.reader.call(lambda db: reading.adjustments(db, seq))
 
-    async def due(self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = ()) -> list[Entry]:
-        return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit, held))
+    async def due(
+        self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = (), ids: str | None = None
+    ) -> list[Entry]:
+        return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit, held, ids))
 
     async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
         return await self.committer.write(lambda db: clicks.set_aside(db, asides, now))
@@ -185,8 +187,9 @@ class SqliteOutbox:
         identities: Sequence[int | None],
         now: UnixMillis,
         until: UnixMillis,
+        ids: str | None = None,
     ) -> Claim | None:
-        return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until))
+        return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until, ids))
 
     async def keep_waiting(self, account: str, until: UnixMillis) -> None:
         await self.committer.write(lambda db: db.execute(NOTE_WAIT, (f"waits:{account}", str(until))) and None)
@@ -194,25 +197,36 @@ class SqliteOutbox:
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
         return await self.due_reader.call(lambda db: reading.throttled(db, now))
 
-    async def open_batches(self, account: str, goals: Mapping[str, str]) -> OpenBatches:
-        return await self.due_reader.call(lambda db: fixed.open_batches(db, account, self.lanes, goals))
+    async def know_ids(self, accounts: Mapping[str, str]) -> None:
+        await self.committer.write(lambda db: fixed.know_ids(db, accounts))
 
-    async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis) -> int:
+    async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
+        return await self.due_reader.call(lambda db: fixed.open_batches(db, account, self.lanes, goals, ids))
+
+    async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis, ids: str = "") -> int:
         return await self.committer.write(
-            lambda db: fixed.release_astray(db, account, self.lanes, goals, now, self._settle_millis)
+            lambda db: fixed.release_astray(db, account, self.lanes, goals, ids, now, self._settle_millis)
         )
+
+    async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
+        return await self.reader.call(lambda db: fixed.waiting_elsewhere(db, account, self.lanes, ids))
 
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
         return await self.reader.call(lambda db: fixed.waiting_by_goal(db, account, self.lanes))
 
-    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = ()) -> bool:
-        return await self.due_reader.call(lambda db: delivery.open_batch(db, account, now, held)) is not None
+    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None) -> bool:
+        return await self.due_reader.call(lambda db: delivery.open_batch(db, account, now, held, ids)) is not None
 
     async def claim_open(
-        self, account: str, now: UnixMillis, until: UnixMillis, held: Collection[str] = ()
+        self,
+        account: str,
+        now: UnixMillis,
+        until: UnixMillis,
+        held: Collection[str] = (),
+        ids: str | None = None,
     ) -> Claim | None:
         return await self.committer.write(
-            lambda db: delivery.retake(db, account, self._lanes, now, until, self._settle_millis, held)
+            lambda db: delivery.retake(db, account, self._lanes, now, until, self._settle_millis, held, ids)
         )
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:
@@ -267,8 +281,8 @@ class SqliteOutbox:
             lambda db: replaying.replay_slice(db, *given, self._max_pending), can_wait=True
         )
 
-    async def discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
-        return await self.committer.write(lambda db: replaying.discard(db, seq, now, self._settle_millis))
+    async def discard(self, seq: int, now: UnixMillis, ids: str | None = None) -> Moved | Unmoved | None:
+        return await self.committer.write(lambda db: replaying.discard(db, seq, now, self._settle_millis, ids))
 
     async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
         return await self.committer.write(lambda db: pruning.prune(db, before, after_seq, limit), can_wait=True)

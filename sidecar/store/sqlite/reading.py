@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain, zip_longest
 from typing import Any
@@ -15,6 +16,7 @@ from sidecar.core.instant import MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixS
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
 from sidecar.ports import Backlog, Page, Query, Retried, refusal
+from sidecar.store.sqlite.fixed import BOUND_TO
 from sidecar.store.sqlite.many import Many
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
@@ -27,15 +29,15 @@ RETRIED_SHARE = 10
 # What may be claimed in a lane, fresh rows (again = 0) apart from retried ones (again = 1), oldest first.
 DUE = f"""
     SELECT {ENTRY_COLUMNS} FROM entries
-    WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ? AND due_at <= ?
-    ORDER BY due_at, seq LIMIT ?"""  # noqa: S608 - constants only
+    WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at <= :now
+    ORDER BY due_at, seq LIMIT :limit"""  # noqa: S608 - constants only
 
-# The same where rows that keep some goals must wait.
+# The same where rows that keep some goals, or another account at Microsoft, must wait.
 DUE_BESIDE = f"""
     SELECT {ENTRY_COLUMNS} FROM entries
-    WHERE state = 'pending' AND claimed = 0 AND lane = ? AND again = ? AND due_at <= ?
-        AND (goal IS NULL OR goal NOT IN (SELECT value FROM json_each(?)))
-    ORDER BY due_at, seq LIMIT ?"""  # noqa: S608 - constants only
+    WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at <= :now
+        AND (goal IS NULL OR goal NOT IN (SELECT value FROM json_each(:held)) AND coalesce({BOUND_TO}, :ids) IS :ids)
+    ORDER BY due_at, seq LIMIT :limit"""  # noqa: S608 - constants only
 
 # Since when the oldest batch of an account that has no answer yet is on its way.
 OLDEST_OPEN = "SELECT min(created_at) FROM batches WHERE settled_at IS NULL AND account = ?"
@@ -161,48 +163,60 @@ BELOW_REPLACED = """
 _FEW = frozenset((State.DEAD, State.SKIPPED, State.CANCELED))
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is looked for in each lane."""
+
+    now: UnixMillis
+    held: str
+    """Goals as JSON whose rows must wait."""
+    ids: str | None
+    """The account at Microsoft; None where that does not matter."""
+
+
 def due(
-    db: sqlite3.Connection, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = ()
+    db: sqlite3.Connection,
+    lanes: Sequence[Lane],
+    now: UnixMillis,
+    limit: int,
+    held: Collection[str] = (),
+    ids: str | None = None,
 ) -> list[Entry]:
     """Up to `limit` entries that may be claimed, of each lane its share; the retried ones fill a tenth at most.
 
     Where there is no tenth of a place, one retried entry takes its turn among the others. Rows that keep a goal in
-    `held` are left alone.
+    `held`, or another account at Microsoft than `ids`, are left alone.
     """
     if not lanes or limit < 1:
         return []
-    fresh = _shared_out(db, lanes, 0, now, limit, held)
-    retried = _shared_out(db, lanes, 1, now, max(1, limit // RETRIED_SHARE), held)
+    look = _Look(now, json.dumps(list(held)), ids)
+    fresh = _shared_out(db, lanes, 0, look, limit)
+    retried = _shared_out(db, lanes, 1, look, max(1, limit // RETRIED_SHARE))
     if limit < RETRIED_SHARE:
         return sorted((*fresh, *retried[:1]), key=lambda entry: entry.due_at)[:limit]
     reserved = min(len(retried), limit // RETRIED_SHARE)
     return (fresh[: limit - reserved] + retried)[:limit]
 
 
-def _shared_out(
-    db: sqlite3.Connection, lanes: Sequence[Lane], again: int, now: UnixMillis, limit: int, held: Collection[str]
-) -> list[Entry]:
+def _shared_out(db: sqlite3.Connection, lanes: Sequence[Lane], again: int, look: _Look, limit: int) -> list[Entry]:
     """Up to `limit` due entries, the lanes in turn; what some lanes leave free others may fill."""
     share = -(-limit // len(lanes))
-    found = [_due_in_lane(db, lane, again, now, share, held) for lane in lanes]
+    found = [_due_in_lane(db, lane, again, look, share) for lane in lanes]
     free = limit - sum(map(len, found))
     for place, lane in enumerate(lanes):
         if free > 0 and len(found[place]) == share:
-            found[place] = _due_in_lane(db, lane, again, now, share + free, held)
+            found[place] = _due_in_lane(db, lane, again, look, share + free)
             free -= len(found[place]) - share
     found.sort(key=lambda entries: entries[0].received_at if entries else 0)
     in_turn = chain.from_iterable(zip_longest(*found))
     return [entry for entry in in_turn if entry is not None][:limit]
 
 
-def _due_in_lane(
-    db: sqlite3.Connection, lane: Lane, again: int, now: UnixMillis, limit: int, held: Collection[str]
-) -> list[Entry]:
-    if held:
-        rows = db.execute(DUE_BESIDE, (lane.id, again, now, json.dumps(list(held)), limit))
-    else:
-        rows = db.execute(DUE, (lane.id, again, now, limit))
-    return [entry_of(row, lane) for row in rows]
+def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, look: _Look, limit: int) -> list[Entry]:
+    given = {"lane": lane.id, "again": again, "now": look.now, "held": look.held, "ids": look.ids, "limit": limit}
+    if look.ids is None and look.held == "[]":
+        return [entry_of(row, lane) for row in db.execute(DUE, given)]
+    return [entry_of(row, lane) for row in db.execute(DUE_BESIDE, given)]
 
 
 def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:

@@ -16,6 +16,7 @@ from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.ports import Moved, ReplayQuery, ReplaySlice, StorageUnavailable, Unmoved
 from sidecar.store.sqlite import reading, releasing
 from sidecar.store.sqlite.counting import count, counts
+from sidecar.store.sqlite.fixed import BOUND_TO
 
 # Where a slice of ended rows ends: the last of the next so many rows of the state.
 SLICE = """
@@ -54,12 +55,14 @@ REPLAYABLE = """
     SELECT 1 FROM entries
     WHERE seq = ? AND state IN ('dead', 'skipped') AND reason IS NOT 'erased' AND content <> '' AND time >= ?"""
 
-# Ends a row of which nothing can be at Microsoft, and that no request carries just now.
+# Ends a row of which nothing can be at Microsoft, and that no request carries just now; or one that waits for another
+# account at Microsoft to come back.
 DISCARD = f"""
     UPDATE entries
     SET {_NOTED.format(verb="discarded")}, state = 'canceled', reason = 'discarded', claimed = 0, settled_at = :now
-    WHERE seq = :seq AND maybe_sent = 0 AND (state = 'dead' OR (state = 'pending' AND (
-        claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))))"""  # noqa: S608
+    WHERE seq = :seq AND (state = 'dead' AND maybe_sent = 0 OR state = 'pending' AND (
+            claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))
+        AND (maybe_sent = 0 OR {BOUND_TO} <> :ids))"""  # noqa: S608
 
 
 def replay(db: sqlite3.Connection, seq: int, now: UnixMillis, max_pending: int) -> Moved | Unmoved | None:
@@ -73,12 +76,17 @@ def replay(db: sqlite3.Connection, seq: int, now: UnixMillis, max_pending: int) 
     return _moved(db, seq)
 
 
-def discard(db: sqlite3.Connection, seq: int, now: UnixMillis, settle_millis: int) -> Moved | Unmoved | None:
-    """End one row as canceled. Unmoved where it may not be; None when there is no such row."""
+def discard(
+    db: sqlite3.Connection, seq: int, now: UnixMillis, settle_millis: int, ids: str | None = None
+) -> Moved | Unmoved | None:
+    """End one row as canceled. Unmoved where it may not be; None when there is no such row.
+
+    `ids` is which account its own is at Microsoft now.
+    """
     before = reading.get(db, seq)
     if before is None:
         return None
-    if db.execute(DISCARD, {"seq": seq, "now": now}).rowcount == 0:
+    if db.execute(DISCARD, {"seq": seq, "now": now, "ids": ids}).rowcount == 0:
         return Unmoved(before)
     count(db, {before.state: -1, State.CANCELED: 1})
     releasing.after_records(db, [before], now, settle_millis)

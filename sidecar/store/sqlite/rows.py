@@ -20,7 +20,11 @@ RECORD_COLUMNS = """
     e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency,
     nullif(coalesce(e.click, e.msclkid), ''), e.email_sha256, e.phone_sha256, e.attempt, e.received_at,
     iif(e.claimed, b.due_at, e.due_at), e.claimed, b.sent_at, e.settled_at, e.batch_id, e.error, e.error_code,
-    b.tracking_id, e.message, e.meta, coalesce(e.claimed AND b.leased, 0), e.visitor_id, e.type, e.original"""
+    b.tracking_id, e.message, e.meta, coalesce(e.claimed AND b.leased, 0), e.visitor_id, e.type, e.original,
+    CASE WHEN e.state = 'pending' AND e.goal IS NOT NULL THEN CASE
+        WHEN e.original > 0 THEN (
+            SELECT ob.sent_to FROM entries o JOIN batches ob ON ob.id = o.batch_id WHERE o.seq = e.original)
+        WHEN e.maybe_sent OR e.claimed AND b.leased THEN b.sent_to END END"""
 """In the order of Record's fields."""
 
 RECORD_TABLES = "entries e JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"
