@@ -11,30 +11,47 @@
   "use strict";
 
   var KEPT_SECONDS = 90 * 24 * 60 * 60; // as long as Microsoft counts a conversion of a click
-  var CLICK_ID = /^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$/i;
+  // as it stands, as a cookie holds it (_uet…), or as a UET beacon ends it (-0, -1, N)
+  var CLICK_ID = /^(?:_uet)?([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:-[01]N?|[01]?N)?$/;
+  var PARAMETER = /[?&]msclkid=([^&?#]+)/gi;
+  var AMPERSAND = /&(?:(?:amp|#0{0,5}38|#x0{0,5}26);)+/gi; // of an address that came through HTML
+  var UNSEEN = /[\u00AD\u061C\u200B-\u200F\u202A-\u202E\u2060-\u2064\uFEFF]/g;
+  var LONGEST = 8192; // as the sidecar has it
 
+  /* Decoded where it can be: a broken escape elsewhere in the address is no reason to lose the click. */
   function decoded(text) {
-    try {
-      return decodeURIComponent(text);
-    } catch (error) {
-      return ""; // a broken escape: whatever it was, it is no click id
-    }
+    return text.replace(/\+/g, " ").replace(/(?:%[0-9a-f]{2})+/gi, function (escapes) {
+      try {
+        return decodeURIComponent(escapes);
+      } catch (error) {
+        return escapes.replace(/%([0-9a-f]{2})/gi, function (_, digits) {
+          var code = parseInt(digits, 16);
+          return code < 128 ? String.fromCharCode(code) : "\uFFFD";
+        });
+      }
+    });
   }
 
-  /* The last usable `msclkid` of a query such as `?a=1&msclkid=…`, without dashes; empty when there is none. */
-  function clickId(query) {
+  /* The last usable `msclkid` of a text such as `?a=1&msclkid=…`, without dashes; empty when there is none. */
+  function lastUsable(text) {
     var found = "";
-    query.replace(/^\?/, "").split("&").forEach(function (parameter) {
-      var at = parameter.indexOf("=");
-      var value = decoded(parameter.slice(at + 1)).trim();
-      if (at > 0 && parameter.slice(0, at).toLowerCase() === "msclkid" && CLICK_ID.test(value)) {
-        found = value.replace(/-/g, "");
-      }
+    text.replace(PARAMETER, function (_, value) {
+      var id = CLICK_ID.exec(decoded(value).replace(UNSEEN, "").trim());
+      found = id ? id[1].replace(/-/g, "") : found;
     });
     return found;
   }
 
-  var id = clickId(location.search);
+  /* That of the address, or else of an address inside it; what is behind # does not count. */
+  function clickId(address) {
+    if (address.length > LONGEST) {
+      return "";
+    }
+    var plain = address.replace(AMPERSAND, "&").split("#")[0];
+    return lastUsable(plain) || lastUsable(decoded(plain).replace(AMPERSAND, "&"));
+  }
+
+  var id = clickId(location.href);
   if (id) {
     document.cookie =
       "msclkid=" + id + "; Max-Age=" + KEPT_SECONDS + "; Path=/; SameSite=Lax" +

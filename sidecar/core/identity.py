@@ -142,7 +142,11 @@ _CLICK_ID = re.compile(
 )
 """https://learn.microsoft.com/advertising/msa-help/hlp_ba_conc_uet_faq"""
 
-_PARAMETER = re.compile(r"[?&]msclkid=([^&]+)", re.IGNORECASE)
+_PARAMETER = re.compile(r"[?&]msclkid=([^&?#]+)", re.IGNORECASE)
+"""Behind a second ? as well, where something put its own parameters behind an address that had some."""
+
+_AMPERSAND = re.compile(r"&(?:(?:amp|#0{0,5}38|#x0{0,5}26);)+", re.IGNORECASE)
+"""An & of an address that came through HTML, once or several times."""
 
 
 def click_id(text: str) -> str | None:
@@ -160,4 +164,22 @@ def click_ids_in(url: str) -> list[str]:
     The name may be in any case, since some shops change the case of parameters. The fragment does not count: Microsoft
     puts the parameter before it. https://help.ads.microsoft.com/apex/index/3/en/60125
     """
-    return [unquote_plus(value) for value in _PARAMETER.findall(url.partition("#")[0])]
+    return _values(url.partition("#")[0])
+
+
+def _values(text: str) -> list[str]:
+    return [unquote_plus(value) for value in _PARAMETER.findall(text)]
+
+
+def click_id_in(url: str) -> str | None:
+    """The last usable click id among the URL's `msclkid` parameters; None when there is none.
+
+    Where there is none as it stands, the URL is looked at once more decoded: it may be inside that of another address.
+    `msclkid.js` reads addresses alike; tests/samples/landing_addresses.json is the table of both.
+    """
+    address = _AMPERSAND.sub("&", url).partition("#")[0]
+    return _last_usable(address) or _last_usable(_AMPERSAND.sub("&", unquote_plus(address)))
+
+
+def _last_usable(text: str) -> str | None:
+    return next(filter(None, map(click_id, reversed(_values(text)))), None)

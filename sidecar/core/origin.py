@@ -5,9 +5,6 @@ from collections.abc import Collection
 from sidecar.core import fields, identity
 from sidecar.core.members import Members
 
-UNUSABLE = {"landing_url": "landing_url_unusable", "url": "url_unusable"}
-"""The warning about a URL whose `msclkid` is no click id, by the name of its field."""
-
 
 def account(members: Members, default: str | None, accounts: Collection[str], missing: str) -> str:
     """The account that the request names, else `default`, else the only one there is.
@@ -31,10 +28,9 @@ def msclkid(members: Members, url_name: str) -> str | None:
         return given
     if len(url) > fields.LONGEST_TEXT:
         message = f"is longer than {fields.LONGEST_TEXT} characters, was not searched for an msclkid, and was left out"
-        members.warn(UNUSABLE[url_name], url_name, message)
+        members.warn("click_id_unusable", url_name, message)
         return None
-    found = identity.click_ids_in(url)
-    usable = [id_ for text in found if (id_ := identity.click_id(text))]
-    if found and not usable:
-        members.warn(UNUSABLE[url_name], url_name, "has an msclkid that is no click id, and was left out")
-    return usable[-1] if usable else None
+    found = identity.click_id_in(url)
+    if found is None and "msclkid" in url.lower():
+        members.warn("click_id_unusable", url_name, "has the word msclkid, but no click id behind it; it was left out")
+    return found

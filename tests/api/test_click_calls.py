@@ -40,7 +40,7 @@ async def test_url_without_a_click_is_no_problem(api: Api) -> None:
 async def test_url_with_an_unusable_click_is_told(api: Api) -> None:
     answer = await post(api, {"visitor_id": "v", "url": "https://shop.example/?msclkid=x"})
     assert (answer.status, answer.json["captured"]) == (202, False)
-    assert [warning["code"] for warning in answer.json["warnings"]] == ["url_unusable"]
+    assert [warning["code"] for warning in answer.json["warnings"]] == ["click_id_unusable"]
 
 
 async def test_click_without_consent_is_not_kept(api: Api, open_api: OpenApi) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from api_kit import MSCLKID, Api
@@ -18,9 +19,11 @@ PAGE = """
 const [script, addresses] = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const written = [];
 for (const address of addresses) {
+  const cookies = [];
+  written.push(cookies);
   const page = {
     location: new URL(address),
-    document: { set cookie(text) { written.push(text); } },
+    document: { set cookie(text) { cookies.push(text); } },
   };
   require("vm").runInNewContext(script, page, { contextCodeGeneration: { strings: false, wasm: false } });
 }
@@ -33,9 +36,14 @@ node = pytest.mark.skipif(shutil.which("node") is None, reason="node runs the sc
 
 def cookies_of(*addresses: str) -> list[str]:
     """The cookies that the script sets when these addresses are opened one after another."""
+    return [cookie for cookies in cookies_by_page(*addresses) for cookie in cookies]
+
+
+def cookies_by_page(*addresses: str) -> list[list[str]]:
+    """The same apart for each address."""
     given = json.dumps([script(), addresses])
     ran = subprocess.run(["node", "-e", PAGE], input=given, capture_output=True, text=True, timeout=60, check=True)
-    found: list[str] = json.loads(ran.stdout)
+    found: list[list[str]] = json.loads(ran.stdout)
     return found
 
 
@@ -120,3 +128,15 @@ def test_newest_click_wins_and_a_page_without_one_changes_nothing() -> None:
 def test_what_the_script_keeps_the_api_takes() -> None:
     """A script of today must not fill cookies that intake refuses tomorrow."""
     assert click_id(kept(f"?msclkid={DASHED}") or "") == MSCLKID
+
+
+@node
+def test_script_finds_what_the_api_finds() -> None:
+    """The table of tests/unit/test_origin.py: no click is found by one of them only."""
+    table = json.loads((Path(__file__).parents[1] / "samples" / "landing_addresses.json").read_text("utf-8"))
+    pages = cookies_by_page(*(row["address"] for row in table))
+    kept_ids = [cookies[0].partition(";")[0].removeprefix("msclkid=") if cookies else None for cookies in pages]
+    assert len(table) > 50
+    assert {row["address"]: id_ for row, id_ in zip(table, kept_ids, strict=True)} == {
+        row["address"]: row["click_id"] for row in table
+    }

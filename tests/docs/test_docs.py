@@ -17,7 +17,7 @@ from processes.turned_clock import DAY, TurnedClock, needs_libfaketime
 
 from sidecar.api import problem, status
 from sidecar.api.rows import Rows
-from sidecar.core import adjustment_intake, capture, intake, origin, user
+from sidecar.core import adjustment_intake, capture, intake, user
 from sidecar.core.entry import Reason, State
 from sidecar.core.record import Record
 
@@ -193,7 +193,7 @@ def test_every_problem_code_is_documented_and_no_other() -> None:
 
 def test_every_warning_is_documented_and_no_other() -> None:
     found = given("warn", 0, "core") - {"*_unusable"} | {f"{name}_unusable" for name in user._UNUSABLE}
-    found |= set(origin.UNUSABLE.values()) | given("Warning_", 0, "api")
+    found |= given("Warning_", 0, "api")
     assert differences(first_names(table(API, "warning")), found) == (set(), set())
 
 

@@ -50,7 +50,7 @@ def test_landing_url_with_a_broken_click_id_is_left_out_with_a_warning() -> None
         msclkid=None, landing_url="https://shop.example/?msclkid=1", user={"email_sha256": JOHN}
     )
     assert conversion.msclkid is None
-    assert warnings == [("landing_url_unusable", "landing_url")]
+    assert warnings == [("click_id_unusable", "landing_url")]
 
 
 # --- user ------------------------------------------------------------------------------------------------------------
