@@ -63,6 +63,11 @@ PROMISES = (
     Promise("C11", "tokens go to Microsoft only, and huge answers are cut", "0 tokens elsewhere; cut at the cap"),
     Promise("C12", "overload is refused, not stored up", "memory bounded; accepted p99 <= 1 s; the rest 503"),
     Promise("C13", "health and metrics cost nothing and tell nothing", "<= 5 ms; 0 canaries"),
+    Promise(
+        "C14",
+        "floods are answered 503 or wait their turn, and others are served",
+        "memory + <= 64 MiB, /livez <= 250 ms and a POST <= 1 s beside each",
+    ),
 )
 
 Show = Callable[..., None]

@@ -9,8 +9,10 @@ from sidecar.api.answers import Answer, shown_differences
 from sidecar.api.problem import (
     ALREADY_RETRACTED,
     AMBIGUOUS,
+    INVALID,
     KEY_OF_ANOTHER,
     NO_CONVERSION,
+    BulkErrors,
     HttpProblem,
     errors_of,
     invalid,
@@ -86,14 +88,16 @@ def answer(item: Told, rows: Rows) -> Answer | HttpProblem:
             assert_never(item.verdict)
 
 
-def result(index: int, item: Told, rows: Rows) -> Json:
-    """The answer of an item as one of many."""
+def result(index: int, item: Told, rows: Rows, errors: BulkErrors) -> Json:
+    """The answer of an item as one of many, whose `errors` are listed together."""
+    if isinstance(item.verdict, Refused):
+        return {"index": index, "status": INVALID.status, **errors.of(item.verdict.problems)}
     match answer(item, rows):
         case Answer(status, body):
             return {"index": index, "status": status, **body}
         case HttpProblem() as problem:
-            errors = errors_of(problem.errors)
-            return {"index": index, "status": problem.kind.status, **problem.members, "errors": errors}
+            listed = errors_of(problem.errors)
+            return {"index": index, "status": problem.kind.status, **problem.members, "errors": listed}
 
 
 def summary(items: Sequence[Told], results: list[Json]) -> Answer:

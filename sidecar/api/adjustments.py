@@ -9,16 +9,17 @@ from aiohttp import web
 from sidecar.api.adjustment_answers import Told, answer, result, summary, told
 from sidecar.api.answers import Answer
 from sidecar.api.items import Single
-from sidecar.api.problem import NO_ADJUSTMENT, HttpProblem
+from sidecar.api.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
 from sidecar.api.reply import json_reply
 from sidecar.api.request_id import REQUEST_ID
 from sidecar.api.rows import Rows
-from sidecar.api.taking import Taking, in_turns
+from sidecar.api.taking import Taking
 from sidecar.core.adjustment_intake import Reading, Wanted, read
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Rules
+from sidecar.core.problem import Allowance
 from sidecar.core.record import seq_of
 from sidecar.ports import Adjusting, OriginalNotSent, Outbox, Replayed, Stored
 from sidecar.telemetry import Telemetry
@@ -45,14 +46,14 @@ class AdjustmentCalls:
     async def adjust(self, request: web.Request) -> web.Response:
         """Carry out or store what can be, and answer once it is on disk."""
         with self.taking.room(request) as room:
-            rules = self.rules()
+            rules, allowance = self.rules(), Allowance()
 
             def reading(item: object, key: str | None) -> Reading:
-                return read(item, now=self.now(), rules=rules, idempotency_key=key)
+                return read(item, now=self.now(), rules=rules, idempotency_key=key, allowance=allowance)
 
             came, readings = await self.taking.read(request, room, reading)
             items = await self._keep(readings, request[REQUEST_ID])
-            return _alone(items[0], self.rows) if isinstance(came, Single) else await self._together(items)
+            return _alone(items[0], self.rows) if isinstance(came, Single) else await self._together(items, allowance)
 
     async def one(self, request: web.Request) -> web.Response:
         """The adjustment of that id."""
@@ -82,11 +83,12 @@ class AdjustmentCalls:
         if skipped := sum(isinstance(item.verdict, OriginalNotSent) for item in items):
             self.telemetry.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
 
-    async def _together(self, items: Sequence[Told]) -> web.Response:
+    async def _together(self, items: Sequence[Told], allowance: Allowance) -> web.Response:
         refused = Counter(problem.reason for item in items if (problem := _problem(item, self.rows)) is not None)
         for code, n in refused.items():
             self.telemetry.refused(code, n)
-        results = await in_turns(list(enumerate(items)), lambda one: result(*one, self.rows))
+        errors = BulkErrors(allowance)
+        results = await self.taking.each(list(enumerate(items)), lambda one: result(*one, self.rows, errors))
         whole = summary(items, results)
         return json_reply(whole.body, whole.status)
 

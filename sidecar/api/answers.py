@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, assert_never
 
 from sidecar.api.fresh import FreshRows
-from sidecar.api.problem import CONFLICT, HttpProblem, errors_of, invalid
+from sidecar.api.problem import CONFLICT, INVALID, BulkErrors, HttpProblem, errors_of, invalid
 from sidecar.api.reply import Json, text
 from sidecar.api.rows import Rows, number
 from sidecar.core.conversion import Conversion, KeySource, plain_decimal
@@ -67,14 +67,16 @@ def answer(item: Judged, rows: Rows) -> Answer | HttpProblem:
             assert_never(item.verdict)
 
 
-def result(index: int, item: Judged, rows: Rows) -> Json:
-    """The answer of an item as one of many."""
+def result(index: int, item: Judged, rows: Rows, errors: BulkErrors | None = None) -> Json:
+    """The answer of an item as one of many, whose `errors` are listed together."""
+    if errors is not None and isinstance(item.verdict, Refused):
+        return {"index": index, "status": INVALID.status, **errors.of(item.verdict.problems)}
     match answer(item, rows):
         case Answer(status, body):
             return {"index": index, "status": status, **body}
         case HttpProblem() as problem:
-            errors = errors_of(problem.errors)
-            return {"index": index, "status": problem.kind.status, **problem.members, "errors": errors}
+            listed = errors_of(problem.errors)
+            return {"index": index, "status": problem.kind.status, **problem.members, "errors": listed}
 
 
 def minimal(item: Judged, rows: Rows) -> Answer | HttpProblem:
@@ -87,20 +89,20 @@ def minimal(item: Judged, rows: Rows) -> Answer | HttpProblem:
             return answer(item, rows)
 
 
-def minimal_result(index: int, item: Judged, rows: Rows) -> Json:
+def minimal_result(index: int, item: Judged, rows: Rows, errors: BulkErrors | None = None) -> Json:
     """The short answer of an item as one of many."""
     match item.verdict:
         case Stored(record) | Replayed(record):
             return {"index": index, "status": 202 if isinstance(item.verdict, Stored) else 200, "id": record.id}
         case _:
-            return result(index, item, rows)
+            return result(index, item, rows, errors)
 
 
-def result_text(index: int, item: Judged, fresh: FreshRows) -> str:
+def result_text(index: int, item: Judged, fresh: FreshRows, errors: BulkErrors | None = None) -> str:
     """The same as JSON text."""
     if (members := fresh_members(item, fresh)) is not None:
         return f'{{"index":{index},"status":202,{members}}}'
-    return text(result(index, item, fresh.rows))
+    return text(result(index, item, fresh.rows, errors))
 
 
 def fresh_members(item: Judged, fresh: FreshRows) -> str | None:
@@ -131,16 +133,17 @@ def summary(items: Sequence[Judged]) -> Summary:
     return Summary(status, counts)
 
 
-def validation(reading: Reading, item: object, rules: Rules) -> Json:
-    """What would become of `item`, read as `reading`, if it were sent in earnest."""
-    errors = reading.problems if isinstance(reading, Refused) else ()
+def validation(reading: Reading, item: object, rules: Rules, bulk: BulkErrors | None = None) -> Json:
+    """What would become of `item`, read as `reading`, if it were sent in earnest; `bulk` is that of an array."""
+    problems = reading.problems if isinstance(reading, Refused) else ()
+    errors: Json = bulk.of(problems) if bulk and problems else {"errors": errors_of(problems)}
     warnings = _shown(reading.warnings)
     if isinstance(reading, Skipped):
         message = "would not be stored, but answered as skipped"
         warnings.append({"code": reading.reason, "field": "", "message": message})
     return {
-        "valid": not errors,
-        "errors": errors_of(errors),
+        "valid": not problems,
+        **errors,
         "warnings": warnings,
         "normalized": _normalized(reading.conversion, item, rules) if isinstance(reading, Accepted) else None,
     }

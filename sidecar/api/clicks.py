@@ -8,12 +8,12 @@ from typing import assert_never
 from aiohttp import web
 
 from sidecar.api.items import Single
-from sidecar.api.problem import errors_of, invalid
+from sidecar.api.problem import BulkErrors, invalid
 from sidecar.api.reply import Json, json_reply
 from sidecar.api.taking import Taking
 from sidecar.core.capture import Capture, CaptureRules, Clicked, NotCaptured, Refused, read_click
 from sidecar.core.instant import UnixMillis
-from sidecar.core.problem import Warning_
+from sidecar.core.problem import Allowance, Warning_
 from sidecar.ports import Captured, Clicks
 from sidecar.telemetry import Telemetry
 
@@ -33,12 +33,13 @@ class ClickCalls:
         """Keep what can be kept, and answer once it is on disk. A repeat changes nothing, so no key is needed."""
         with self.taking.room(request) as room:
             now = self.now()
-            reader = partial(read_click, now=now, rules=self.rules())
+            allowance = Allowance()
+            reader = partial(read_click, now=now, rules=self.rules(), allowance=allowance)
             came, readings = await self.taking.read(request, room, lambda item, _: reader(item))
             await self._keep(readings, now)
             if isinstance(came, Single):
                 return _alone(readings[0])
-            return self._together(readings)
+            return await self._together(readings, allowance)
 
     async def _keep(self, readings: Sequence[Capture], now: UnixMillis) -> None:
         captures = [Captured(reading.click, now) for reading in readings if isinstance(reading, Clicked)]
@@ -48,7 +49,7 @@ class ClickCalls:
             if woken:
                 self.due(woken)
 
-    def _together(self, readings: Sequence[Capture]) -> web.Response:
+    async def _together(self, readings: Sequence[Capture], allowance: Allowance) -> web.Response:
         captured = sum(isinstance(reading, Clicked) for reading in readings)
         rejected = 0
         for reading in readings:
@@ -57,7 +58,8 @@ class ClickCalls:
                 self.telemetry.refused(reading.problems[0].code, 1)
         status = 202 if not rejected else 422 if rejected == len(readings) else 207
         counts = {"captured": captured, "not_captured": len(readings) - captured - rejected, "rejected": rejected}
-        results = [_result(index, reading) for index, reading in enumerate(readings)]
+        errors = BulkErrors(allowance)
+        results = await self.taking.each(list(enumerate(readings)), lambda one: _result(*one, errors))
         return json_reply({**counts, "results": results}, status)
 
 
@@ -67,9 +69,9 @@ def _alone(reading: Capture) -> web.Response:
     return json_reply(_answer(reading), 202)
 
 
-def _result(index: int, reading: Capture) -> Json:
+def _result(index: int, reading: Capture, errors: BulkErrors) -> Json:
     if isinstance(reading, Refused):
-        return {"index": index, "status": 422, "errors": errors_of(reading.problems)}
+        return {"index": index, "status": 422, **errors.of(reading.problems)}
     return {"index": index, "status": 202, **_answer(reading)}
 
 

@@ -26,13 +26,14 @@ from sidecar.api.answers import (
 from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.items import Many, Single
 from sidecar.api.prefer import APPLIED, HEADER, wants_minimal
-from sidecar.api.problem import HttpProblem
+from sidecar.api.problem import BulkErrors, HttpProblem
 from sidecar.api.reply import json_reply, reply, text
 from sidecar.api.request_id import REQUEST_ID
 from sidecar.api.rows import Rows
-from sidecar.api.taking import Taking, in_turns
+from sidecar.api.taking import Taking
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, read
+from sidecar.core.problem import Allowance
 from sidecar.ports import Arrival, Conflict, Outbox, Replayed, Stored
 from sidecar.telemetry import Telemetry
 
@@ -64,27 +65,35 @@ class Collect:
         started = perf_counter()
         try:
             with self.taking.room(request) as room:
-                came, readings = await self._readings(request, room)
+                allowance = Allowance()
+                came, readings = await self._readings(request, room, allowance)
                 kept = await self._keep(readings, request[REQUEST_ID])
                 short = HEADER in request.headers and wants_minimal(request.headers.getall(HEADER))
                 if isinstance(came, Single):
                     return self._alone_minimal(kept[0]) if short else self._alone(kept[0])
-                return await self._together(kept, short=short)
+                return await self._together(kept, allowance, short=short)
         finally:
             self.telemetry.answered(perf_counter() - started)
 
     async def validate(self, request: web.Request) -> web.Response:
         """Say what would become of it, and keep nothing; of an array as `results`, in order."""
         with self.taking.room(request) as room:
-            came, readings = await self._readings(request, room)
-            rules = self.rules()
+            allowance = Allowance()
+            came, readings = await self._readings(request, room, allowance)
+            rules, errors = self.rules(), BulkErrors(allowance)
             if isinstance(came, Single):
                 return json_reply(validation(readings[0], came.item, rules))
-            pairs = list(zip(readings, came.items, strict=True))
-            validated = await in_turns(pairs, lambda one: validation(*one, rules))
-            return json_reply({"results": [{"index": place, **one} for place, one in enumerate(validated)]})
+            items = list(zip(range(len(readings)), readings, came.items, strict=True))
 
-    async def _readings(self, request: web.Request, room: Room) -> tuple[Single | Many, list[Reading]]:
+            def validated(one: tuple[int, Reading, object]) -> str:
+                index, reading, item = one
+                return text({"index": index, **validation(reading, item, rules, errors)})
+
+            return reply(f'{{"results":[{",".join(await self.taking.each(items, validated))}]}}'.encode())
+
+    async def _readings(
+        self, request: web.Request, room: Room, allowance: Allowance
+    ) -> tuple[Single | Many, list[Reading]]:
         """What came, and what each item of it means."""
 
         rules, now = self.rules(), None
@@ -92,7 +101,7 @@ class Collect:
         def reading(item: object, key: str | None) -> Reading:
             nonlocal now
             now = now or self.now()  # once for all items, when the body is here
-            return read(item, now=now, rules=rules, idempotency_key=key)
+            return read(item, now=now, rules=rules, idempotency_key=key, allowance=allowance)
 
         return await self.taking.read(request, room, reading)
 
@@ -150,7 +159,7 @@ class Collect:
         for goal, came in goals.items():
             self.telemetry.match_seen(goal, came)
 
-    async def _together(self, items: Sequence[Judged], *, short: bool) -> web.Response:
+    async def _together(self, items: Sequence[Judged], allowance: Allowance, *, short: bool) -> web.Response:
         refused: dict[str, int] = {}
         for item in items:
             match item.verdict:
@@ -161,11 +170,12 @@ class Collect:
         for code, n in refused.items():
             self.telemetry.refused(code, n)
         whole, rows, pairs = summary(items), self.rows.of_one_answer(), list(enumerate(items))
+        errors = BulkErrors(allowance)
         if short:
-            results = await in_turns(pairs, lambda one: text(minimal_result(*one, rows)))
+            results = await self.taking.each(pairs, lambda one: text(minimal_result(*one, rows, errors)))
             return reply(whole.with_results(results), whole.status, APPLIED)
         fresh = FreshRows(rows, self._kept)
-        results = await in_turns(pairs, lambda one: result_text(*one, fresh))
+        results = await self.taking.each(pairs, lambda one: result_text(*one, fresh, errors))
         return reply(whole.with_results(results), whole.status)
 
     def _alone(self, item: Judged) -> web.Response:

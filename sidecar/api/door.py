@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from sidecar.api.admission import Admission
 from sidecar.api.problem import BAD_HTTP, PROBLEM_JSON, UNAVAILABLE, HttpProblem
 from sidecar.api.reply import ALWAYS, encode
 from sidecar.api.request_id import HEADER
@@ -45,6 +46,7 @@ class Door:
     limits: DoorLimits
     refused: Callable[[str], None]
     new_id: Callable[[], str]
+    admission: Admission
 
     def __call__(self) -> asyncio.Protocol:
         """The protocol that a new connection speaks."""
@@ -57,11 +59,12 @@ class Door:
 class _Connection(web.RequestHandler):
     """aiohttp's, with its time limits set and its answer to malformed requests replaced by ours."""
 
-    __slots__ = ("_door", "_giving_up", "_transport")
+    __slots__ = ("_door", "_giving_up", "_transport", "_unread")
 
     def __init__(self, door: Door) -> None:
         self._door = door
         self._giving_up: asyncio.TimerHandle | None = None
+        self._unread = 0
         super().__init__(
             door.server,
             loop=asyncio.get_running_loop(),
@@ -85,9 +88,15 @@ class _Connection(web.RequestHandler):
         self._transport.max_size = size  # type: ignore[attr-defined] # as above
 
     def pause_writing(self) -> None:
-        """The other side does not read. aiohttp would wait for ever, and a closed connection stay open as long."""
+        """The other side does not read. aiohttp would wait for ever, and a closed connection stay open as long.
+
+        What waits for it takes its part of the budget; where that is used up it is not waited for at all.
+        """
         super().pause_writing()
-        if self._giving_up is None:
+        self._unread = self._door.admission.unread(self._transport.get_write_buffer_size())
+        if self._unread == 0:
+            self._give_up()
+        elif self._giving_up is None:
             loop = asyncio.get_running_loop()
             self._giving_up = loop.call_later(self._door.limits.unread_seconds, self._give_up)
 
@@ -101,6 +110,19 @@ class _Connection(web.RequestHandler):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the response; it takes its part of the budget until the last byte is gone.
+
+        aiohttp keeps the last response of a connection until the next request, which may never come: without a body.
+        """
+        with self._door.admission.answering(resp):
+            finished = await super().finish_response(request, resp, start_time)
+        if isinstance(resp, web.Response):
+            resp.body = None
+        return finished
+
     def _give_up(self) -> None:
         self._door.refused("too_slow_reader")
         self._transport.abort()
@@ -109,6 +131,8 @@ class _Connection(web.RequestHandler):
         if self._giving_up is not None:
             self._giving_up.cancel()
             self._giving_up = None
+        self._door.admission.was_read(self._unread)
+        self._unread = 0
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -1,20 +1,27 @@
 """What surrounds every request: an id, the guard, and an answer for whatever went wrong. One middleware does it all."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler, Middleware
 
+from sidecar.api.admission import SMALL_BYTES, Admission, size_of
 from sidecar.api.framing import check_framing
 from sidecar.api.guard import Guard
-from sidecar.api.problem import HttpProblem, internal, of_http_error, unavailable
+from sidecar.api.problem import HttpProblem, internal, invalid, of_http_error, unavailable
 from sidecar.api.reply import ALWAYS
 from sidecar.api.request_id import HEADER, REQUEST_ID, request_id
+from sidecar.api.turns import PROBES
+from sidecar.core.problem import Problem
 from sidecar.ports import StorageUnavailable
 from sidecar.telemetry import Telemetry
 
 READYZ = "/readyz"
+
+MOST_PARAMETERS = 20
+TOO_MANY_PARAMETERS = Problem("", "too_many_parameters", f"the query has more than {MOST_PARAMETERS} parameters")
+"""Found before any of them is taken apart: no call has half as many."""
 
 _MARKS = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
@@ -26,6 +33,7 @@ class Edge:
     guard: Guard
     telemetry: Telemetry
     new_id: Callable[[], str]
+    admission: Admission = field(default_factory=Admission)
     idle_seconds: float = 15.0
     """How long a kept connection may be idle."""
 
@@ -38,7 +46,8 @@ class Edge:
             try:
                 check_framing(request)
                 self.guard.check(request.method, request.path, request.headers)
-                return await handler(request)
+                await self._admit(request)
+                return self._fitting(request, await handler(request))
             except Exception as error:
                 answer = self._answer_to(error, request)
                 if answer is None:
@@ -48,6 +57,21 @@ class Edge:
                 return answer
 
         return edge
+
+    async def _admit(self, request: web.Request) -> None:
+        """Wait for the request's turn; HttpProblem where it would cost more than any good one."""
+        if request.rel_url.raw_query_string.count("&") >= MOST_PARAMETERS and request.match_info.http_exception is None:
+            raise invalid([TOO_MANY_PARAMETERS])
+        await self.admission.lanes.turn(request)
+        if request.method != "POST" and request.path not in PROBES:
+            self.admission.check_answers()
+
+    def _fitting(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+        """The response, if there is room for it until the other side has read it."""
+        size = size_of(response)
+        if size > SMALL_BYTES:
+            self.admission.check_answer(size, outcome_unknown=request.method == "POST")
+        return response
 
     def _answer_to(self, error: Exception, request: web.Request) -> web.StreamResponse | None:
         """What is said of it; None where aiohttp has the word."""

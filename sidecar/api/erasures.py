@@ -85,7 +85,7 @@ def read_wanted(body: bytes, default_country: str | None, findings: Findings | N
     retract = members.take("retract", _flag) or False
     _refuse_unless_one(given, members)
     if findings.problems:
-        raise invalid(findings.problems)
+        raise invalid(findings.listed)
     subject, needle = next((subject, needle) for subject, needle in found.items() if needle is not None)
     return Wanted(subject, needle, retract)
 

@@ -110,7 +110,7 @@ def read_asked(body: bytes, shape: Shape, accounts: Sequence[str]) -> Asked:
     account = members.take("account", one_of(accounts, "unknown_account", "accounts"))
     goals = members.take("goals", _names)
     if findings.problems:
-        raise invalid(findings.problems)
+        raise invalid(findings.listed)
     return Asked(accounts if account is None else (account,), goals)
 
 

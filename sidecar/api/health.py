@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from aiohttp import web
 
+from sidecar.api.admission import admission_of
 from sidecar.api.problem import unavailable
 from sidecar.api.reply import Json, json_reply
 from sidecar.core.goal import GOAL_TROUBLES
@@ -218,9 +219,11 @@ class Health:
             raise unavailable(failure, "No conversion can be stored at the moment.")
         return json_reply({"status": Level.OK})
 
-    async def healthz(self, _: web.Request) -> web.Response:
+    async def healthz(self, request: web.Request) -> web.Response:
         """200 for ok and degraded, 503 for down."""
-        page = judge(await self._vitals())
+        vitals = await self._vitals()
+        await admission_of(request).lanes.turn(request)
+        page = judge(vitals)
         down = page["status"] is Level.DOWN
         return json_reply(page, 503 if down else 200, {"Retry-After": "5"} if down else None)
 

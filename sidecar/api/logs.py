@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
+from sidecar.api.admission import ROW_BYTES, Admission, admission_of
 from sidecar.api.log_query import LogRequest, read_request
 from sidecar.api.parameters import to_cursor
 from sidecar.api.problem import UNAVAILABLE, HttpProblem
-from sidecar.api.reply import Json, json_reply
+from sidecar.api.reply import Json, page_reply, text
+from sidecar.api.turns import in_turns
 from sidecar.core.instant import text_of_millis
 from sidecar.ports import Journal, JournalEntry, JournalPage, Kept
 from sidecar.telemetry import Follower, Followers, TooManyFollowers
@@ -38,35 +40,40 @@ class LogsPage:
         asked = read_request(request.query.items(), request.headers.get("Last-Event-ID"))
         if asked.follow:
             return await self._follow(request, asked)
-        page = await self.journal.read(asked.query)
-        return _lines(page) if NDJSON in request.headers.get("Accept", "") else _json(page)
+        async with admission_of(request).page(asked.query.limit):
+            page = await self.journal.read(asked.query)
+            return await _lines(page) if NDJSON in request.headers.get("Accept", "") else await _json(page)
 
     async def _follow(self, request: web.Request, asked: LogRequest) -> web.StreamResponse:
         try:
             with self.followers.follow(asked.query) as follower:
+                admission = admission_of(request)
+                admission.check_answers(asked.query.limit * ROW_BYTES)
                 response = web.StreamResponse(headers=_STREAM_HEADERS)
                 await response.prepare(request)
-                await self._stream(response, asked, follower)
+                await self._stream(response, self._events(asked, follower, admission))
                 return response
         except TooManyFollowers:
             said = f"{self.followers.limit} clients follow the log already; end one of them."
             raise HttpProblem(UNAVAILABLE, said, headers={"Retry-After": "15"}) from None
 
-    async def _stream(self, response: web.StreamResponse, asked: LogRequest, follower: Follower) -> None:
+    async def _stream(self, response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> None:
         try:
-            async for chunk in self._events(asked, follower):
+            async for chunk in chunks:
                 async with asyncio.timeout(WRITE_SECONDS):
                     await response.write(chunk)
         except (ConnectionError, TimeoutError):  # the client left, or might as well have
             response.force_close()
+        except HttpProblem:  # no room for the page that comes next: the client asks again from where it is
+            response.force_close()
 
-    async def _events(self, asked: LogRequest, follower: Follower) -> AsyncIterator[bytes]:
+    async def _events(self, asked: LogRequest, follower: Follower, admission: Admission) -> AsyncIterator[bytes]:
         """First what was, oldest first, then what comes; nothing twice."""
         yield _HEARTBEAT  # so that the client sees at once that it is connected
         seen = 0
-        async for page in self._history(asked):
-            yield _events_of(page.items)
-            seen = page.items[-1].seq
+        async for chunk, last in self._history(asked, admission):
+            yield chunk
+            seen = last
         over = False
         while not over:
             came, missed = await follower.next(self.heartbeat_seconds)
@@ -74,19 +81,22 @@ class LogsPage:
             fresh = [one for one in came if one.seq > seen]
             yield (_events_of(fresh) + _gap(missed)) or _HEARTBEAT
 
-    async def _history(self, asked: LogRequest) -> AsyncIterator[JournalPage]:
-        """The newest page, or everything after the fact at which an earlier watch broke off."""
-        if asked.resume_after is None:
-            newest = await self.journal.read(asked.query)
-            if newest.items:
-                yield JournalPage(newest.items[::-1], None)
-            return
-        after: int | None = asked.resume_after
-        while after is not None:
-            page = await self.journal.read_on(asked.query, after)
-            if page.items:
-                yield page
-            after = page.next_seq
+    async def _history(self, asked: LogRequest, admission: Admission) -> AsyncIterator[tuple[bytes, int]]:
+        """The newest page, or everything after the fact at which an earlier watch broke off; and its last number."""
+        after = asked.resume_after
+        while True:
+            async with admission.page(asked.query.limit):
+                if after is None:
+                    items, then = (await self.journal.read(asked.query)).items[::-1], None
+                else:
+                    page = await self.journal.read_on(asked.query, after)
+                    items, then = page.items, page.next_seq
+                chunk = "".join(await in_turns(items, _event_of)).encode()
+            if items:
+                yield chunk, items[-1].seq
+            if then is None:
+                return
+            after = then
 
 
 def row_of(entry: JournalEntry) -> Json:
@@ -99,20 +109,24 @@ def _cursor(page: JournalPage) -> str | None:
     return None if page.next_seq is None else to_cursor(page.next_seq)
 
 
-def _json(page: JournalPage) -> web.Response:
-    return json_reply({"items": [row_of(kept.entry) for kept in page.items], "next_cursor": _cursor(page)})
+async def _json(page: JournalPage) -> web.Response:
+    return page_reply(await in_turns(page.items, lambda kept: text(row_of(kept.entry))), _cursor(page))
 
 
-def _lines(page: JournalPage) -> web.Response:
+async def _lines(page: JournalPage) -> web.Response:
     """One object a line; the cursor, if there is more, in a header."""
     cursor = _cursor(page)
     headers = {"X-Next-Cursor": cursor} if cursor else {}
-    text = "".join(f"{json.dumps(row_of(kept.entry))}\n" for kept in page.items)
-    return web.Response(text=text, content_type=NDJSON, headers=headers)
+    lines = await in_turns(page.items, lambda kept: f"{json.dumps(row_of(kept.entry))}\n")
+    return web.Response(text="".join(lines), content_type=NDJSON, headers=headers)
+
+
+def _event_of(kept: Kept) -> str:
+    return f"id: {kept.seq}\ndata: {json.dumps(row_of(kept.entry))}\n\n"
 
 
 def _events_of(kept: Iterable[Kept]) -> bytes:
-    return "".join(f"id: {one.seq}\ndata: {json.dumps(row_of(one.entry))}\n\n" for one in kept).encode()
+    return "".join(map(_event_of, kept)).encode()
 
 
 def _gap(missed: int) -> bytes:

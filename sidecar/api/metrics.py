@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from sidecar.api.admission import admission_of
 from sidecar.ports import Outbox
 from sidecar.telemetry import Telemetry
 
@@ -17,6 +18,8 @@ class MetricsPage:
 
     async def get(self, request: web.Request) -> web.Response:
         """The handler of the route; authorisation happened before."""
-        self.telemetry.outbox_seen(self.outbox.counts, await self.outbox.backlog())
+        backlog = await self.outbox.backlog()
+        await admission_of(request).lanes.turn(request)
+        self.telemetry.outbox_seen(self.outbox.counts, backlog)
         body, content_type = self.telemetry.metrics.exposition(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

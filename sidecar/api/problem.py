@@ -8,7 +8,7 @@ from aiohttp import web
 
 from sidecar.api.reply import Json, json_reply
 from sidecar.core.near import did_you_mean
-from sidecar.core.problem import Problem
+from sidecar.core.problem import MORE, MOST_PROBLEMS, Allowance, Problem, more_problems
 from sidecar.ports import StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
@@ -97,6 +97,29 @@ class HttpProblem(Exception):
         if self.close:
             response.force_close()
         return response
+
+
+@dataclass(slots=True)
+class BulkErrors:
+    """The problems of the items of a bulk request: the first hundred are listed, then how many more there are.
+
+    Each item that is refused beyond them has its `code` all the same.
+    """
+
+    allowance: Allowance
+    _listed: int = 0
+    _is_full: bool = False
+
+    def of(self, problems: Iterable[Problem]) -> Json:
+        """The members `errors`, and where they are cut `code`."""
+        problems = [problem for problem in problems if problem.code != MORE]
+        listed = problems[: MOST_PROBLEMS - self._listed]
+        self._listed += len(listed)
+        if len(listed) == len(problems) and not self._is_full:
+            return {"errors": errors_of(listed)}
+        more = [] if self._is_full else [more_problems(self.allowance.found - MOST_PROBLEMS)]
+        self._is_full = True
+        return {"code": problems[0].code, "errors": errors_of([*listed, *more])}
 
 
 def errors_of(problems: Iterable[Problem]) -> list[Json]:

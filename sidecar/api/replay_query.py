@@ -49,7 +49,7 @@ def read_wish(body: bytes) -> Wish:
     )
     wish = Wish(query, members.take("dry_run", _flag) or False, members.take("cursor", _cursor) or 0)
     if findings.problems:
-        raise invalid(findings.problems)
+        raise invalid(findings.listed)
     return wish
 
 

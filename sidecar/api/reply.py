@@ -1,7 +1,7 @@
 """JSON answers: the one place where a value becomes a response."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -39,6 +39,11 @@ def json_reply(
 ) -> web.Response:
     """`value` as JSON."""
     return reply(encode(value), status, headers, content_type)
+
+
+def page_reply(items: Iterable[str], next_cursor: str | None) -> web.Response:
+    """A page of a list; `items` are JSON texts already."""
+    return reply(f'{{"items":[{",".join(items)}],"next_cursor":{text(next_cursor)}}}'.encode("ascii"))
 
 
 def reply(

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from sidecar.api import openapi, snippet
 from sidecar.api.adjustments import AdjustmentCalls
+from sidecar.api.admission import ADMISSION
 from sidecar.api.bodies import BodyLimits
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.collect import Collect
@@ -58,16 +59,17 @@ class Parts:
 
 def make_app(parts: Parts) -> web.Application:
     """The application, ready to be served."""
-    edge = Edge(parts.guard, parts.telemetry, parts.new_id, parts.door.idle_seconds)
+    taking = Taking.of(parts.bodies, parts.health.doubt)
+    edge = Edge(parts.guard, parts.telemetry, parts.new_id, taking.admission, idle_seconds=parts.door.idle_seconds)
     app = web.Application(middlewares=[edge.middleware()], client_max_size=parts.bodies.max_bytes)
+    app[ADMISSION] = taking.admission
     app.on_response_prepare.append(edge.marks())
-    app.add_routes([_guarded_expect(route) for route in (*_routes(parts), *parts.routes)])
+    app.add_routes([_guarded_expect(route) for route in (*_routes(parts, taking), *parts.routes)])
     return app
 
 
-def _routes(parts: Parts) -> list[web.RouteDef]:
+def _routes(parts: Parts, taking: Taking) -> list[web.RouteDef]:
     rows = Rows(parts.goal_of, parts.held, parts.now)
-    taking = Taking.of(parts.bodies, parts.health.doubt)
     collect = Collect(
         outbox=parts.outbox,
         rules=parts.rules,
@@ -142,7 +144,7 @@ async def serving(
     await runner.setup()
     try:
         assert runner.server is not None
-        door = Door(runner.server, parts.door, parts.telemetry.refused, parts.new_id)
+        door = Door(runner.server, parts.door, parts.telemetry.refused, parts.new_id, app[ADMISSION])
         listener = await listen(door, host, port)
         try:
             yield listener.sockets[0].getsockname()[:2]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sidecar.api import parameters
+from sidecar.api.admission import admission_of
 from sidecar.api.problem import NO_CONVERSION, HttpProblem
-from sidecar.api.reply import json_reply
+from sidecar.api.reply import json_reply, page_reply, text
 from sidecar.api.rows import Rows
+from sidecar.api.turns import in_turns
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import State
 from sidecar.core.problem import Refusal, listed
@@ -36,9 +38,12 @@ class Status:
 
     async def many(self, request: web.Request) -> web.Response:
         """Rows, newest first. A page may be short while its cursor says that there is more to look through."""
-        page = await self.outbox.find(read_query(request.query.items()))
-        cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
-        return json_reply({"items": [self.rows.show(record) for record in page.records], "next_cursor": cursor})
+        query = read_query(request.query.items())
+        async with admission_of(request).page(query.limit):
+            page = await self.outbox.find(query)
+            cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
+            rows = self.rows.of_one_answer()
+            return page_reply(await in_turns(page.records, lambda record: text(rows.show(record))), cursor)
 
 
 def read_query(given: Iterable[tuple[str, str]]) -> Query:

@@ -7,10 +7,11 @@ from typing import Self, TypeVar
 
 from aiohttp import web
 
-from sidecar.api.admission import BUDGET_BYTES, Admission, Room
+from sidecar.api.admission import BUDGET_BYTES, SMALL_BYTES, Admission, Room
 from sidecar.api.bodies import BodyLimits, check_content, read_checked
 from sidecar.api.items import KEY_HEADER, Many, Single, read_items
 from sidecar.api.problem import unavailable
+from sidecar.api.turns import TURN_ITEMS, in_turns
 from sidecar.ports import StorageUnavailable
 
 T = TypeVar("T")
@@ -20,9 +21,6 @@ DOUBT_SECONDS = 2.0
 """How long a request waits for the time to be told, and how often it looks."""
 
 GLANCE_SECONDS = 0.05
-
-TURN_ITEMS = 50
-"""After so many items the loop gets a turn: a thousand in one go would hold up everybody else's answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +53,20 @@ class Taking:
         await self._time_is_told()
         body = await read_checked(request, self.limits, room.hold)
         room.arrived()
+        await room.begin(request, body)
+        is_large = len(body) > SMALL_BYTES
         async with self.admission.turn(len(body)):
             came = read_items(body, request.headers.get(KEY_HEADER))
-            if isinstance(came, Many):
+            if isinstance(came, Single):
+                return came, [reader(came.item, came.key)]
+            if is_large:
                 return came, await in_turns(came.items, lambda item: reader(item, None))
-            return came, [reader(came.item, came.key)]
+        return came, await self.each(came.items, lambda item: reader(item, None))
+
+    async def each(self, items: Sequence[T], work: Callable[[T], R]) -> list[R]:
+        """What `work` makes of each of the items; many of them wait for a turn, small as their body may be."""
+        async with self.admission.turn(0 if len(items) <= TURN_ITEMS else SMALL_BYTES + 1):
+            return await in_turns(items, work)
 
     async def _time_is_told(self) -> None:
         """Wait a moment for Microsoft to tell which time is right, after this machine's clock jumped; else 503."""
@@ -69,13 +76,3 @@ class Taking:
                 raise unavailable(StorageUnavailable("clock_jumped", doubt), "Nothing was stored: send this one again.")
             await asyncio.sleep(GLANCE_SECONDS)
             waited += GLANCE_SECONDS
-
-
-async def in_turns(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
-    """What `work` makes of each of the items, with a turn for everybody else in between."""
-    made: list[R] = []
-    for first in range(0, len(items), TURN_ITEMS):
-        if first:
-            await asyncio.sleep(0)
-        made += map(work, items[first : first + TURN_ITEMS])
-    return made

@@ -12,7 +12,7 @@ from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
 from sidecar.core.intake import Refused, Rules
 from sidecar.core.members import Members, Shape
-from sidecar.core.problem import Findings, Problem, Refusal, Warning_
+from sidecar.core.problem import Allowance, Findings, Refusal, Warning_
 from sidecar.core.record import seq_of
 
 ORIGINAL = Shape("original.", frozenset({"event", "account", "time", "msclkid", "user"}), inner=(user.SHAPE,))
@@ -37,11 +37,22 @@ class Wanted:
 Reading = Wanted | Refused
 
 
-def read(item: object, *, now: UnixMillis, rules: Rules, idempotency_key: str | None = None) -> Reading:
-    """Read one item of a request, as `body.parse` gives it; `idempotency_key` is the header, None without one."""
+def read(
+    item: object,
+    *,
+    now: UnixMillis,
+    rules: Rules,
+    idempotency_key: str | None = None,
+    allowance: Allowance | None = None,
+) -> Reading:
+    """Read one item of a request, as `body.parse` gives it; `idempotency_key` is the header, None without one.
+
+    `allowance` is that of the whole request.
+    """
+    findings = Findings(allowance)
     if not isinstance(item, dict):
-        return Refused((Problem("", "not_an_object", "must be an object"),))
-    findings = Findings()
+        findings.refuse("", "not_an_object", "must be an object")
+        return Refused(findings.listed)
     members = Members(item, SHAPE, findings)
     key = intake.header_key(idempotency_key, findings)
     type_ = members.require("type", _type)
@@ -51,7 +62,7 @@ def read(item: object, *, now: UnixMillis, rules: Rules, idempotency_key: str | 
     _check_foreign(members, target, type_, currency, time)
     warnings = tuple(findings.warnings)
     if findings.problems or type_ is None or target is None:
-        return Refused(tuple(findings.problems), warnings)
+        return Refused(findings.listed, warnings)
     wanted = Adjustment(
         type=type_,
         target=target,

@@ -7,7 +7,7 @@ from sidecar.core.conversion import Click
 from sidecar.core.fields import Consent
 from sidecar.core.instant import UnixMillis, seconds
 from sidecar.core.members import Members, Shape
-from sidecar.core.problem import Findings, Problem, Warning_
+from sidecar.core.problem import Allowance, Findings, Problem, Warning_
 
 SHAPE = Shape("", frozenset({"visitor_id", "url", "msclkid", "time", "account", "consent"}))
 """Every field of a click."""
@@ -48,11 +48,12 @@ class Refused:
 Capture = Clicked | NotCaptured | Refused
 
 
-def read_click(item: object, *, now: UnixMillis, rules: CaptureRules) -> Capture:
+def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance: Allowance | None = None) -> Capture:
     """Read one item of a request, as `body.parse` gives it. The URL is looked at and not kept."""
+    findings = Findings(allowance)
     if not isinstance(item, dict):
-        return Refused((Problem("", "not_an_object", "must be an object"),))
-    findings = Findings()
+        findings.refuse("", "not_an_object", "must be an object")
+        return Refused(findings.listed)
     members = Members(item, SHAPE, findings)
     consent = members.take("consent", fields.consent) or rules.consent
     visitor_id = members.require("visitor_id", fields.visitor_id) or ""
@@ -61,7 +62,7 @@ def read_click(item: object, *, now: UnixMillis, rules: CaptureRules) -> Capture
     msclkid = _msclkid(members)
     warnings = tuple(findings.warnings)
     if findings.problems:
-        return Refused(tuple(findings.problems))
+        return Refused(findings.listed)
     if consent == "denied":
         return NotCaptured("consent_denied", warnings)
     if msclkid is None:

@@ -16,7 +16,7 @@ from sidecar.core import identity, time_text
 from sidecar.core.codes import CURRENCIES
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.near import did_you_mean
-from sidecar.core.problem import Refusal, listed
+from sidecar.core.problem import Near, Refusal, listed
 from sidecar.core.unseen import without_unseen
 
 Consent = Literal["granted", "denied"]
@@ -98,9 +98,8 @@ def one_of(known: Collection[str], code: str, section: str) -> Callable[[object]
         name = string(value)
         if name in known or (name := trimmed(name)) in known:
             return name
-        close = did_you_mean(name, known)
-        hint = f"; did you mean {close}?" if close else ""
-        raise Refusal(code, f"is not one of the configured {section}: {listed(known)}{hint}")
+        message = f"is not one of the configured {section}: {listed(known)}"
+        raise Refusal(code, message, Near(name, known, did_you_mean))
 
     return read
 

@@ -16,7 +16,7 @@ from sidecar.core.conversion import Conversion, ExternalAttribution, matched_by
 from sidecar.core.fields import Consent
 from sidecar.core.instant import UnixMillis, seconds, text_of_seconds
 from sidecar.core.members import Members, Shape
-from sidecar.core.problem import Findings, Problem, Refusal, Warning_
+from sidecar.core.problem import Allowance, Findings, Problem, Refusal, Warning_
 
 _CREDIT = Shape("external_attribution.", frozenset({"credit", "model"}))
 
@@ -90,11 +90,22 @@ class Refused:
 Reading = Accepted | Skipped | Refused
 
 
-def read(item: object, *, now: UnixMillis, rules: Rules, idempotency_key: str | None = None) -> Reading:
-    """Read one item of a request, as `body.parse` gives it; `idempotency_key` is the header, None without one."""
+def read(
+    item: object,
+    *,
+    now: UnixMillis,
+    rules: Rules,
+    idempotency_key: str | None = None,
+    allowance: Allowance | None = None,
+) -> Reading:
+    """Read one item of a request, as `body.parse` gives it; `idempotency_key` is the header, None without one.
+
+    `allowance` is that of the whole request.
+    """
+    findings = Findings(allowance)
     if not isinstance(item, dict):
-        return Refused((Problem("", "not_an_object", "must be an object"),))
-    findings = Findings()
+        findings.refuse("", "not_an_object", "must be an object")
+        return Refused(findings.listed)
     members = Members(item, SHAPE, findings)
     header = header_key(idempotency_key, findings)
     consent = members.take("consent", fields.consent) or rules.consent
@@ -105,7 +116,7 @@ def read(item: object, *, now: UnixMillis, rules: Rules, idempotency_key: str | 
 def _judged(conversion: Conversion, consent: Consent, findings: Findings) -> Reading:
     """A denied consent comes before everything but problems: those are the caller's to mend in any case."""
     if findings.problems:
-        return Refused(tuple(findings.problems), tuple(findings.warnings))
+        return Refused(findings.listed, tuple(findings.warnings))
     if consent == "denied":
         return Skipped("consent_denied", conversion.event, tuple(findings.warnings))
     if not matched_by(conversion):

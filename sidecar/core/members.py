@@ -15,7 +15,7 @@ from sidecar.core.problem import Findings, Refusal, listed
 T = TypeVar("T")
 
 _MOST_UNKNOWN = 10
-"""So many unknown names are reported each; looking for near names is dear, and a body can hold thousands."""
+"""So many unknown names of an object are reported each."""
 
 _SHOWABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 """What looks like the name of a field, and not like something personal that was put there by mistake."""
@@ -57,7 +57,7 @@ class Members:
         try:
             return reader(value)
         except Refusal as refusal:
-            self.refuse(name, refusal.code, refusal.message)
+            self._findings.refuse_for(self._shape.path + name, refusal)
             return None
 
     def require(self, name: str, reader: Callable[[Any], T]) -> T | None:
@@ -89,10 +89,17 @@ class Members:
             return
         unknown = [name for name in self._given if name not in self._shape.names]
         for name in unknown[:_MOST_UNKNOWN]:
-            shown = name if _SHOWABLE.fullmatch(name) else "?"
-            self.refuse(shown, "unknown_field", _unknown(shown, self._shape))
+            self._refuse_unknown(name if _SHOWABLE.fullmatch(name) else "?")
         if len(unknown) > _MOST_UNKNOWN:
             self.refuse("?", "unknown_field", f"and {len(unknown) - _MOST_UNKNOWN} more unknown fields")
+
+    def _refuse_unknown(self, shown: str) -> None:
+        if self._findings.is_full:
+            self.refuse(shown, "unknown_field", "")  # only counted
+            return
+        shape = self._shape
+        message = self._findings.allowed().look((shown, shape), 0, lambda: _unknown(shown, shape))
+        self.refuse(shown, "unknown_field", message or "is not known")
 
 
 @lru_cache(maxsize=256)

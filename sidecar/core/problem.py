@@ -4,11 +4,18 @@ That is the rule which keeps plain e-mail addresses and phone numbers out of eve
 has put them by mistake.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
 _MOST_NAMES = 20
+
+MOST_PROBLEMS = 100
+"""So many problems of a request are listed; of what is refused beyond them each item says its first."""
+
+MOST_LOOK_UPS = 20
+_NAMES_A_LOOK_UP = 100
+"""A look-up among more names counts as several: each name is compared letter by letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +36,105 @@ class Warning_:
     message: str
 
 
+MORE = "more_problems"
+
+
+def more_problems(count: int) -> Problem:
+    """What stands in place of those that are no longer listed."""
+    return Problem("", "more_problems", f"and {count} more")
+
+
 class Refusal(Exception):
     """Raised by the reader of one field; becomes the problem of that field."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, near: "Near | None" = None) -> None:
         super().__init__(code)
         self.code = code
         self.message = message
+        self.near = near
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A name that is none of the `known`; `look` finds the one that was probably meant."""
+
+    name: str
+    known: Collection[str]
+    look: Callable[[str, Collection[str]], str | None]
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What one request may still be told: looking for near names is dear, and a body can hold thousands of them."""
+
+    problems: int = MOST_PROBLEMS
+    """How many more are kept in full."""
+    look_ups: int = MOST_LOOK_UPS
+    found: int = 0
+    """All problems, kept or not."""
+    _found: dict[Hashable, str] = field(default_factory=dict)
+
+    def look(self, asked: Hashable, names: int, find: Callable[[], str]) -> str:
+        """What `find` finds among so many `names`, remembered; empty once it was looked for too often."""
+        if asked not in self._found:
+            if self.look_ups <= 0:
+                return ""
+            self.look_ups -= 1 + names // _NAMES_A_LOOK_UP
+            self._found[asked] = find()
+        return self._found[asked]
 
 
 @dataclass(slots=True)
 class Findings:
-    """All that was found against one item while it was read."""
+    """All that was found against one item while it was read; `allowance` is shared by the items of a request."""
 
+    allowance: Allowance | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
+    left_out: int = 0
+    """Problems that are counted, but no longer listed."""
+
+    def allowed(self) -> Allowance:
+        """The allowance: one of its own for an item that came without, made when it is first needed."""
+        if self.allowance is None:
+            self.allowance = Allowance()
+        return self.allowance
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a further problem would only be counted."""
+        return bool(self.problems) and self.allowed().problems <= 0
+
+    @property
+    def listed(self) -> tuple[Problem, ...]:
+        """The problems; after them how many more there are."""
+        if not self.left_out:
+            return tuple(self.problems)
+        return (*self.problems, more_problems(self.left_out))
 
     def refuse(self, field: str, code: str, message: str) -> None:
-        """Note a problem."""
+        """Note a problem; once those of the request are too many, an item keeps its first one only."""
+        allowance = self.allowed()
+        allowance.found += 1
+        if self.is_full:
+            self.left_out += 1
+            return
+        allowance.problems -= 1
         self.problems.append(Problem(field, code, message))
+
+    def refuse_for(self, field: str, refusal: Refusal) -> None:
+        """Note the problem that a reader raised, with the name that was probably meant."""
+        self.refuse(field, refusal.code, refusal.message + self._hint(refusal.code, refusal.near))
+
+    def _hint(self, code: str, near: Near | None) -> str:
+        if near is None or self.is_full:
+            return ""
+
+        def find() -> str:
+            close = near.look(near.name, near.known)
+            return f"; did you mean {close}?" if close else ""
+
+        return self.allowed().look((code, near.name), len(near.known), find)
 
     def warn(self, code: str, field: str, message: str) -> None:
         """Note a warning."""
