@@ -4,7 +4,9 @@ PYTHON ?= python3
 CONFIG ?= config.example.yaml
 BIN := .venv/bin
 
-.PHONY: run test lock faults fuzz audit bench bench-clicks clean
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test lock faults fuzz audit audit-base bench bench-clicks clean
 
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
@@ -27,11 +29,22 @@ fuzz: .venv/.fuzz ## inputs that coverage leads to, FUZZ_SECONDS for each place 
 
 FUZZ_SECONDS ?= 60
 
-audit: .venv/.audit ## known vulnerabilities of every locked version; STRICT= passes over what nothing is known of
+audit: .venv/.audit audit-base ## known vulnerabilities of every locked version; STRICT= passes over what nothing is known of
 	$(BIN)/pip-audit $(STRICT) --disable-pip --require-hashes --progress-spinner off \
-		-r requirements/run.txt -r requirements/test.txt -r requirements/fuzz.txt -r requirements/audit.txt
+		-r requirements/build.txt -r requirements/run.txt -r requirements/test.txt \
+		-r requirements/fuzz.txt -r requirements/audit.txt -r requirements/lock.txt
 
 STRICT ?= --strict
+
+# An official image gets its security fixes by being built again under the same tag, so an older build lacks some.
+audit-base: ## whether the Dockerfile's base image is the newest build of its tag; needs docker and its registry
+	@pinned=$$(sed -n 's/^ARG BASE=//p' Dockerfile); tag=$${pinned%@*}; \
+	newest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$$tag" 2>/dev/null) || newest=; \
+	if [ -z "$$newest" ]; then \
+		echo "audit-base: no registry could be asked for the newest build of $$tag"; [ -z "$(STRICT)" ]; \
+	elif [ "$$tag@$$newest" != "$$pinned" ]; then \
+		echo "audit-base: there is a newer build; set it in the Dockerfile: ARG BASE=$$tag@$$newest"; exit 1; \
+	fi
 
 bench: .venv/.test ## the table of docs/performance.md; BENCH="--quick" in small, BENCH="--json --only intake" and so on
 	@$(BIN)/python -m bench $(BENCH)
@@ -44,25 +57,28 @@ bench-clicks: .venv/.run ## look-up and claim beside ever more stored clicks; CL
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/.run: .venv/bin/python requirements/run.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+# Nothing is built but ourselves, and that with the build.txt of here: a source distribution would fetch and run more.
+.venv/.run: .venv/bin/python requirements/build.txt requirements/run.txt pyproject.toml
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/build.txt
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/run.txt
+	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.test: .venv/.run requirements/test.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/test.txt
 	@touch $@
 
-.venv/.fuzz .venv/.audit: .venv/.%: .venv/.test requirements/%.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+.venv/.fuzz .venv/.audit .venv/.lock: .venv/.%: .venv/.test requirements/%.txt
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/$*.txt
 	@touch $@
 
-lock: .venv/.test ## pin every version again, with hashes and without addresses
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
+lock: .venv/.lock ## pin every version again, with hashes and without addresses
+	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --only-build-deps --all-build-deps \
+		--output-file requirements/build.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --output-file requirements/run.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra test --constraint requirements/run.txt \
 		--output-file requirements/test.txt pyproject.toml
-	for extra in fuzz audit; do $(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra $$extra \
+	for extra in fuzz audit lock; do $(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra $$extra \
 		--constraint requirements/test.txt --output-file requirements/$$extra.txt pyproject.toml || exit 1; done
 
 LOCK := --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
