@@ -98,6 +98,15 @@ class Rig:
         changed = self.config.delivery.model_copy(update=delivery)
         self._take_up(self.config.model_copy(update={"delivery": changed}))
 
+    def keep(self, *, rows: int, clicks: int, journal: int) -> None:
+        """How many days each is kept."""
+        retained = {"storage": rows, "clicks": clicks, "logging": journal}
+        sections = {
+            name: getattr(self.config, name).model_copy(update={"retention": days * 86_400.0})
+            for name, days in retained.items()
+        }
+        self._take_up(self.config.model_copy(update=sections))
+
     def map(self, **goals: str) -> None:
         """Other goals for some events, as a reload does it."""
         self.remap(**goals)

@@ -75,3 +75,16 @@ def test_ids_in_any_script_have_hashes_of_their_own(digits: str) -> None:
     """Else a group would be looked up in thousands of rows that have nothing to do with it."""
     ids = ["".join(end) + "号" for end in product(digits, repeat=3)]
     assert len({of_order(id_) for id_ in ids}) == len({of_order(id_[:-1]) for id_ in ids}) == 1_000
+
+
+@pytest.mark.parametrize("given", [{"order_id": "A-1"}, {"idempotency_key": "A-1"}])
+def test_key_of_another_account_or_event_is_another(given: dict[str, str]) -> None:
+    one = CONVERSION._replace(**given)
+    keys = {one.key(), one._replace(account="other").key(), one._replace(event="lead").key()}
+    assert len({key.digest for key in keys}) == len({key.hash for key in keys}) == 3
+
+
+def test_header_key_and_order_id_of_the_same_text_are_two() -> None:
+    """Each source of a key is a namespace of its own."""
+    order, header = CONVERSION._replace(order_id="A-1"), CONVERSION._replace(idempotency_key="A-1")
+    assert order.key().digest != header.key().digest

@@ -1,0 +1,19 @@
+"""What is forgotten, and when: settled rows, clicks and the journal, each after its own time."""
+
+from rig import DAY, MINUTE, Rig
+from visits import capture
+
+
+async def test_each_is_forgotten_after_its_own_time_and_nothing_before(rig: Rig) -> None:
+    """The defaults of rows and clicks are equal, which would hide a mix-up."""
+    rig.keep(rows=100, clicks=20, journal=10)
+    (seq,) = await rig.post()
+    await rig.until_pending(0)
+    await capture(rig, 1, MINUTE)
+    assert await rig.journal()
+    kept = []
+    for days in (5, 8, 12, 80):  # the 5th, 13th, 25th and 105th day
+        rig.pass_time(days * DAY)
+        await rig.parts.keeper.prune()
+        kept.append((bool(rig.rows_of("journal")), bool(rig.rows_of("clicks")), bool(rig.rows(f"seq = {seq}"))))
+    assert kept == [(True, True, True), (False, True, True), (False, False, True), (False, False, False)]
