@@ -304,9 +304,9 @@ _ALL = (
     Trouble(
         "original_not_sent",
         "Nothing at Microsoft to adjust",
-        "The conversion was not taken by Microsoft, so there is nothing to restate or retract.",
-        "Nothing to do where the conversion shall not count. Where it shall, replay it or send it again with the right "
-        "value.",
+        "The conversion was given up before Microsoft took it, so there is nothing to restate or retract.",
+        "Nothing to do where the conversion shall not count. Where it shall, send it again with the right value, under "
+        "another order id.",
     ),
     Trouble(
         "row_refused",

@@ -14,7 +14,7 @@ from sidecar.api.replay_query import STATES, Wish, read_wish
 from sidecar.api.reply import json_reply
 from sidecar.api.rows import Rows
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import State, too_old
+from sidecar.core.entry import Reason, State, too_old
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record, seq_of
 from sidecar.ports import Moved, Outbox, ReplaySlice, StorageUnavailable, Unmoved
@@ -130,7 +130,9 @@ def why_not_replayed(record: Record, now: UnixMillis) -> str:
     if record.state in STATES:
         if too_old(record.time, now):
             return "is more than 90 days old: Microsoft takes no conversion that old"
-        return "was erased: nothing is left that it could be matched by"
+        if record.reason == Reason.ERASED or not record.matched_by:
+            return "was erased: nothing is left that it could be matched by"
+        return "was taken back, perhaps at Microsoft: it must not be sent again"
     if record.state is State.PENDING:
         return "is pending: it is sent without being replayed"
     if record.state is State.DELIVERED:

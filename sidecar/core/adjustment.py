@@ -6,11 +6,10 @@ Decides over plain values; reading what a caller wrote is `adjustment_intake`'s,
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import assert_never
 
 from sidecar.core.conversion import AdjustmentType, Key, KeySource, digest_of, foreign_original, plain_decimal
 from sidecar.core.entry import Reason, State, too_old
-from sidecar.core.instant import UnixMillis, UnixSeconds, millis
+from sidecar.core.instant import EPOCH, UnixMillis, UnixSeconds, millis
 from sidecar.core.problem import Problem
 
 # --- Which conversion is meant ---------------------------------------------------------------------------------------
@@ -99,6 +98,10 @@ class Original:
     currency: str | None
     possibly_sent: bool
     """Whether it is on its way, or an earlier request that carried it may have been applied."""
+    is_erased: bool = False
+    """Whether nothing is left by which it could be known."""
+    replaced_at: UnixMillis = EPOCH
+    """When it took the place of another content, whose adjustments say nothing of it; EPOCH where it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,7 @@ class Earlier:
     was_claimed: bool
     """Whether a request with it ever left, or was about to."""
     adjusted_at: UnixSeconds
+    received_at: UnixMillis = EPOCH
 
     @property
     def waits(self) -> bool:
@@ -121,7 +125,10 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Nothing of the conversion is at Microsoft: it is changed, or ended, right here. `superseded` wait no more."""
+    """Nothing of the conversion is at Microsoft: it is changed, or ended, right here, also where it had ended already.
+
+    `superseded` wait no more.
+    """
 
     superseded: tuple[int, ...] = ()
 
@@ -172,7 +179,7 @@ def decide(
     problem = _unfit(original, wanted, now)
     if problem is not None:
         return Unfit(problem)
-    standing = [one.seq for one in earlier if _retracts(one)]
+    standing = [one.seq for one in earlier if _retracts(one) and one.received_at >= original.replaced_at]
     if standing or (original.state is State.CANCELED and original.reason == Reason.RETRACTED):
         return Retracted(standing[-1] if standing else None)
     return place(original, earlier, wanted.time, now, settle_millis)
@@ -187,17 +194,13 @@ def place(
     those that wait.
     """
     superseded = tuple(one.seq for one in earlier if one.waits)
-    match original.state:
-        case State.SKIPPED | State.DEAD | State.CANCELED:
-            return NotSent()
-        case State.PENDING:
-            return Wait(superseded) if original.possibly_sent else Apply(superseded)
-        case State.DELIVERED:
-            if any(one.state is State.PENDING and one.possibly_sent for one in earlier):
-                return Wait(superseded)
-            return _send(original, earlier, time, now, settle_millis, superseded)
-        case _:
-            assert_never(original.state)
+    if original.state is State.CANCELED or (original.is_erased and original.state is not State.DELIVERED):
+        return NotSent()
+    if original.state is not State.DELIVERED and not original.possibly_sent:
+        return Apply(superseded)
+    if original.state is State.PENDING or any(one.state is State.PENDING and one.possibly_sent for one in earlier):
+        return Wait(superseded)
+    return _send(original, earlier, time, now, settle_millis, superseded)
 
 
 def _send(

@@ -11,7 +11,7 @@ from rig import ADJUST, APPLY, HOUR, MINUTE, SECOND, Rig
 from sidecar.core.adjustment import Foreign
 from sidecar.core.instant import UnixSeconds
 from sidecar.emulator.faults import Standing
-from sidecar.ports import AlreadyRetracted, OriginalNotSent, Replayed, Stored
+from sidecar.ports import AlreadyRetracted, Replayed, Stored
 
 PERSON: dict[str, Any] = {"msclkid": None, "email_sha256": "a" * 64, "phone_sha256": "b" * 64}
 
@@ -157,16 +157,36 @@ async def test_adjustment_of_a_conversion_that_microsoft_asked_for_again_is_appl
     await rig.balance()
 
 
-async def test_adjustment_of_a_refused_conversion_has_nothing_to_adjust(rig: Rig) -> None:
+async def test_refunded_order_that_was_refused_is_not_uploaded_by_a_replay(rig: Rig) -> None:
     under_way = rig.hold()
     rig.fault(type="partial_errors", code=5604)
-    (seq,) = await rig.post()
+    (early,) = await rig.post()
     await rig.until(lambda: under_way.fired)
-    row = await adjusted(rig, seq, "5")
+    row = await adjusted(rig, early)
     rig.mend()
     await rig.until_pending(0)
-    assert reason(rig, row) == ("skipped", "original_not_sent")
-    assert isinstance(await rig.adjust(seq, "4"), OriginalNotSent)
+    assert reason(rig, early) == reason(rig, row) == ("canceled", "retracted")
+    rig.fault(type="partial_errors", code=5604)
+    (late,) = await rig.post()
+    await rig.until_pending(0)
+    await adjusted(rig, late)
+    for seq in (early, late):
+        await rig.parts.outbox.replay(seq, rig.clock())
+    rig.parts.flusher.wake_all()
+    await rig.until_pending(0)
+    assert await rig.ledger() == []
+    await rig.balance()
+
+
+async def test_restated_order_that_was_refused_is_uploaded_by_a_replay_with_its_new_value(rig: Rig) -> None:
+    rig.fault(type="partial_errors", code=5604)
+    (seq,) = await rig.post()
+    await rig.until_pending(0)
+    await adjusted(rig, seq, "4")
+    await rig.parts.outbox.replay(seq, rig.clock())
+    rig.parts.flusher.wake_all()
+    await rig.until_pending(0)
+    assert await at_microsoft(rig) == [(None, "4")]
     await rig.balance()
 
 

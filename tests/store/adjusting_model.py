@@ -145,31 +145,20 @@ class AdjustingModel:
             return (Unadjustable, "before_original")
         if wanted.type is AdjustmentType.RESTATE and not (wanted.currency or meant.currency):
             return (Unadjustable, "currency_required")
+        since = meant.row.replaced_at if meant.row else 0
         retracts = [row for row in self.of(meant.number) if row.type is AdjustmentType.RETRACT and _counts(row)]
+        retracts = [row for row in retracts if row.received_at >= since]
         if retracts or (meant.row is not None and meant.row.reason == Reason.RETRACTED):
             return self._already(wanted, meant, retracts)
         if meant.state is State.DELIVERED and meant.row is not None and _is_nobody(meant.row):
             return (Unadjustable, "erased")
-        if meant.state in (State.SKIPPED, State.DEAD, State.CANCELED):
-            assert meant.row is not None
-            self._forestall(wanted, meant.row)
-            return (OriginalNotSent, meant.number)
-        return None
+        return (OriginalNotSent, meant.number) if meant.row and _is_out_of_reach(meant.row) else None
 
     def _already(self, wanted: Adjustment, meant: Meant, retracts: Sequence[Row]) -> Told:
         shown = meant.number if meant.row else retracts[-1].seq
         if wanted.type is AdjustmentType.RESTATE:
             return (AlreadyRetracted, shown)
         return (Replayed, retracts[-1].seq, False) if retracts else (OriginalNotSent, shown)
-
-    def _forestall(self, wanted: Adjustment, row: Row) -> None:
-        """It ended for want of a click: should one come late, then it counts as the caller has it now, or not."""
-        if row.state is State.SKIPPED and row.reason in (Reason.NO_CLICK, Reason.OUTSIDE_WINDOW):
-            if wanted.type is AdjustmentType.RETRACT:
-                row.is_found_by_clicks = False
-            if wanted.value is not None:
-                row.value = plain_decimal(wanted.value)
-            row.currency = wanted.currency or row.currency
 
     # --- new ---------------------------------------------------------------------------------------------------------
 
@@ -208,17 +197,15 @@ class AdjustingModel:
         others = [other for other in self.of(row.original or 0) if other is not row]
         conversion = self.model.rows.get(row.original or 0)
         state = conversion.state if conversion else State.DELIVERED
-        if state in (State.SKIPPED, State.DEAD, State.CANCELED):
+        if conversion is not None and _is_out_of_reach(conversion):
             row.end(State.SKIPPED, Reason.ORIGINAL_NOT_SENT, now)
             return
         for other in others:
             if other.state is State.PENDING and not self._is_possibly_sent(other):
                 other.end(State.CANCELED, Reason.SUPERSEDED, now)
-        if state is State.PENDING:
-            assert conversion is not None
-            if not self._is_possibly_sent(conversion):
-                self._apply(row, conversion, now)
-        elif not any(other.state is State.PENDING for other in others):
+        if conversion is not None and state is not State.DELIVERED and not self._is_possibly_sent(conversion):
+            self._apply(row, conversion, now)
+        elif state is not State.PENDING and not any(other.state is State.PENDING for other in others):
             self._send(row, conversion, others, now, settle_millis)
 
     def _is_possibly_sent(self, row: Row) -> bool:
@@ -274,6 +261,12 @@ class AdjustingModel:
         """A batch is about to go again: what waited may be done with rows that were definitely refused."""
         rows = [self.model.rows[seq] for seq in self.model.in_batch(number)]
         self.settled(rows, now)
+
+
+def _is_out_of_reach(conversion: Row) -> bool:
+    """Whether it was given up, or nothing is left by which it could be known."""
+    is_erased = conversion.content is None or conversion.reason == Reason.ERASED
+    return conversion.state is State.CANCELED or (is_erased and conversion.state in (State.SKIPPED, State.DEAD))
 
 
 def _counts(row: Row) -> bool:

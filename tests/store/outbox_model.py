@@ -65,6 +65,8 @@ class Row:
     type: AdjustmentType | None = None
     original: int | None = None
     adjusted_at: int | None = None
+    replaced_at: int = 0
+    """When it took the place of another content."""
 
     @property
     def lane(self) -> Lane:
@@ -404,11 +406,22 @@ class Model:
         """The same, while it may be answered."""
         return self.is_leased(row) and self.batches[row.batch or 0].due_at > now
 
+    def is_taken_back(self, row: Row) -> bool:
+        """Whether a retract of it is at Microsoft, or will be."""
+        return any(
+            other.original == row.seq
+            and other.type is AdjustmentType.RETRACT
+            and other.state in (State.PENDING, State.DELIVERED)
+            and other.received_at >= row.replaced_at
+            for other in self.rows.values()
+        )
+
     def fits_replay(self, row: Row, query: ReplayQuery) -> bool:
         return (
             row.kind is Kind.CONVERSION
             and row.state is query.state
             and row.content is not None
+            and not self.is_taken_back(row)
             and query.reason in (None, row.reason)
             and query.event in (None, row.event)
             and (query.since is None or row.received_at >= query.since)
@@ -419,6 +432,7 @@ class Model:
         oldest = now // 1_000 - MAX_AGE_SECONDS
         found = [self.rows[seq] for seq in seqs]
         found = [row for row in found if row.state in REPLACEABLE and row.content is not None and row.time >= oldest]
+        found = [row for row in found if not self.is_taken_back(row)]
         for row in found:
             row.state, row.settled_at, row.error = State.PENDING, None, None
             row.due_at = max(now, row.time * 1_000)
@@ -525,6 +539,7 @@ def new_row(seq: int, given: Conversion, at: int, old: Row | None = None) -> Row
         phone=given.phone_sha256,
         meta=given.meta,
         attempt=old.attempt if old else 0,
+        replaced_at=at if old else 0,
     )
 
 

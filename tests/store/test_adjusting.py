@@ -42,15 +42,17 @@ from sidecar.ports import (
     Captured,
     Conflict,
     Counts,
+    Moved,
     NoOriginal,
     Note,
-    OriginalNotSent,
     Outbox,
     Query,
     Replayed,
+    ReplayQuery,
     StorageUnavailable,
     Stored,
     Unadjustable,
+    Unmoved,
 )
 
 SETTLED = later(6 * HOUR)
@@ -198,14 +200,78 @@ async def test_adjustment_of_what_may_have_been_sent_waits(outbox: Outbox, value
     await balance(outbox)
 
 
-async def test_adjustment_of_what_was_refused_after_all_has_nothing_to_adjust(outbox: Outbox) -> None:
-    await put(outbox, conversion())
+@pytest.mark.parametrize("comes_first", [True, False])
+async def test_restate_of_what_was_refused_for_good_changes_what_a_replay_sends(
+    outbox: Outbox, comes_first: bool
+) -> None:
+    (seq,) = await seqs_of(outbox, conversion())
     claim = await claimed(outbox)
-    row = await adjusted(outbox, "5")
-    await outbox.settle(claim, {claim.entries[0].seq: Settled(State.DEAD, "X", REFUSED)}, TAKEN, NOW)
-    assert await said(outbox, row.seq) == (State.SKIPPED, "original_not_sent")
-    assert isinstance(await adjust(outbox, "5"), OriginalNotSent)
+    early = await adjusted(outbox, "5") if comes_first else None
+    await outbox.settle(claim, {seq: Settled(State.DEAD, "X", REFUSED)}, TAKEN, NOW)
+    row = early or await adjusted(outbox, "5")
+    assert await said(outbox, row.seq) == (State.CANCELED, "applied_before_upload")
+    assert await said(outbox, seq) == (State.DEAD, "X")
+    await outbox.replay(seq, later(MINUTE))
+    assert [entry.value for entry in await due(outbox, later(MINUTE))] == ["5"]
     await balance(outbox)
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+async def test_what_was_refused_for_good_and_taken_back_is_never_sent(outbox: Outbox, comes_first: bool) -> None:
+    (seq,) = await seqs_of(outbox, conversion())
+    claim = await claimed(outbox)
+    early = await adjusted(outbox) if comes_first else None
+    await outbox.settle(claim, {seq: Settled(State.DEAD, "X", REFUSED)}, TAKEN, NOW)
+    row = early or await adjusted(outbox)
+    assert await said(outbox, seq) == await said(outbox, row.seq) == (State.CANCELED, "retracted")
+    assert isinstance(await outbox.replay(seq, later(MINUTE)), Unmoved)
+    assert (await outbox.replay_slice(ReplayQuery(State.DEAD), 0, 100, NOW, dry_run=False)).matched == 0
+    assert isinstance(await adjust(outbox), Replayed)
+    assert isinstance(await adjust(outbox, "5"), AlreadyRetracted)
+    (again,) = await put(outbox, conversion(value="7"))
+    assert isinstance(again, Conflict)
+    await balance(outbox)
+
+
+async def dead_and_possibly_sent(outbox: Outbox) -> int:
+    """A conversion of which a request was lost, and that was refused for good afterwards."""
+    (seq,) = await seqs_of(outbox, conversion())
+    await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=True)
+    again = await retaken(outbox, NOW)
+    await outbox.settle(again, {seq: Settled(State.DEAD, "X", REFUSED)}, TAKEN, NOW)
+    return seq
+
+
+@pytest.mark.parametrize("value", ["5", None])
+async def test_adjustment_of_what_died_but_may_be_at_microsoft_goes_out(outbox: Outbox, value: str | None) -> None:
+    seq = await dead_and_possibly_sent(outbox)
+    row = await adjusted(outbox, value)
+    assert await said(outbox, seq) == (State.DEAD, "X")
+    (entry,) = await due(outbox, SETTLED)
+    assert (entry.seq, entry.original, entry.goal) == (row.seq, seq, "Sidecar Purchase")
+    await balance(outbox)
+
+
+async def test_what_is_taken_back_at_microsoft_is_not_replayed(outbox: Outbox) -> None:
+    """The order was refunded: it must not get there again, by itself or among others."""
+    seq = await dead_and_possibly_sent(outbox)
+    refund = await adjusted(outbox)
+    query = ReplayQuery(State.DEAD)
+    for at in (later(MINUTE), SETTLED):
+        assert isinstance(await outbox.replay(seq, at), Unmoved)
+        for dry_run in (True, False):
+            assert (await outbox.replay_slice(query, 0, 100, at, dry_run=dry_run)).matched == 0
+    await outbox.settle(await claimed(outbox, SETTLED), {}, TAKEN, SETTLED)
+    assert await said(outbox, refund.seq) == (State.DELIVERED, None)
+    assert isinstance(await outbox.replay(seq, SETTLED), Unmoved)
+
+
+async def test_what_microsoft_refused_to_take_back_may_be_replayed(outbox: Outbox) -> None:
+    seq = await dead_and_possibly_sent(outbox)
+    refund = await adjusted(outbox)
+    taken = await claimed(outbox, SETTLED)
+    await outbox.settle(taken, {refund.seq: Settled(State.DEAD, "Y", REFUSED)}, TAKEN, SETTLED)
+    assert isinstance(await outbox.replay(seq, SETTLED), Moved)
 
 
 @pytest.mark.parametrize("value", ["5", None])
@@ -495,14 +561,16 @@ async def late_click(house: House) -> dict[str, int]:
 
 
 async def test_sale_that_was_taken_back_is_not_revived_by_a_late_click(house: House, outbox: Outbox) -> None:
-    await ended_without_a_click(outbox)
-    assert isinstance(await adjust(outbox), OriginalNotSent)
+    seq = await ended_without_a_click(outbox)
+    assert isinstance(await adjust(outbox), Stored)
+    assert await said(outbox, seq) == (State.CANCELED, "retracted")
     assert await late_click(house) == {}
+    await balance(outbox)
 
 
 async def test_sale_that_was_restated_is_revived_with_its_new_value(house: House, outbox: Outbox) -> None:
     seq = await ended_without_a_click(outbox)
-    assert isinstance(await adjust(outbox, "50"), OriginalNotSent)
+    assert isinstance(await adjust(outbox, "50"), Stored)
     assert await late_click(house) == {"main": 1}
     assert (await record_of(outbox, seq)).value == "50"
 
@@ -530,19 +598,6 @@ async def test_value_whose_successor_was_refused_is_new_again(outbox: Outbox) ->
     assert isinstance(await adjust(outbox, "5", at=SETTLED), Stored)
 
 
-async def test_refund_of_what_was_refused_meanwhile_counts_when_that_is_replayed(outbox: Outbox) -> None:
-    """It was answered 202: an operator's replay must not bring the full value to Microsoft."""
-    (seq,) = await seqs_of(outbox, conversion())
-    taken = await claimed(outbox)
-    refund = await adjusted(outbox)
-    await outbox.settle(taken, {seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
-    assert (await record_of(outbox, refund.seq)).reason == "original_not_sent"
-    await outbox.replay(seq, later(MINUTE))
-    ended = [await record_of(outbox, each) for each in (seq, refund.seq)]
-    assert [(record.state, record.reason) for record in ended] == [(State.CANCELED, "retracted")] * 2
-    assert outbox.counts == Counts(canceled=2)
-
-
 async def test_restate_of_what_was_refused_meanwhile_counts_when_that_is_replayed(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion())
     taken = await claimed(outbox)
@@ -551,17 +606,3 @@ async def test_restate_of_what_was_refused_meanwhile_counts_when_that_is_replaye
     await outbox.replay(seq, later(MINUTE))
     assert [entry.value for entry in await due(outbox, later(MINUTE))] == ["5"]
     assert outbox.counts == Counts(pending=1, canceled=1)
-
-
-async def test_refund_of_what_was_replaced_since_does_not_come_back_with_a_replay(outbox: Outbox) -> None:
-    """The order was sent anew after it: that is the caller's last word."""
-    (seq,) = await seqs_of(outbox, conversion())
-    taken = await claimed(outbox)
-    await adjusted(outbox)
-    dead = Settled(State.DEAD, "poison", REFUSED)
-    await outbox.settle(taken, {seq: dead}, TAKEN, NOW)
-    await put(outbox, conversion(value="5"), at=later(MINUTE))
-    await outbox.settle(await claimed(outbox, later(MINUTE)), {seq: dead}, TAKEN, later(MINUTE))
-    await outbox.replay(seq, later(HOUR))
-    assert await said(outbox, seq) == (State.PENDING, None)
-    assert [entry.value for entry in await due(outbox, later(HOUR))] == ["5"]

@@ -73,12 +73,18 @@ DUE = Send(UnixMillis(NOW - HOUR + SETTLE), seconds(NOW))
         (PENDING, Apply(), Apply()),
         (POSSIBLY, Wait(), Wait()),
         (DELIVERED, DUE, DUE),
-        (ended(State.SKIPPED, "no_click"), NotSent(), NotSent()),
-        (ended(State.DEAD, "poison"), NotSent(), NotSent()),
+        (ended(State.SKIPPED, "no_click"), Apply(), Apply()),
+        (ended(State.DEAD, "poison"), Apply(), Apply()),
+        (replace(ended(State.DEAD, "too_old"), possibly_sent=True, settled_at=DELIVERED.settled_at), DUE, DUE),
         (ended(State.CANCELED, "discarded"), NotSent(), NotSent()),
+        (replace(ended(State.SKIPPED, "erased"), is_erased=True), NotSent(), NotSent()),
+        (replace(ended(State.DEAD, "poison"), is_erased=True), NotSent(), NotSent()),
         (RETRACTED, Retracted(None), Retracted(None)),
     ],
-    ids=["never sent", "possibly sent", "delivered", "skipped", "dead", "canceled", "retracted"],
+    ids=[
+        *("never sent", "possibly sent", "delivered", "skipped", "dead", "dead, possibly sent", "canceled"),
+        *("skipped and erased", "dead and erased", "retracted"),
+    ],
 )
 def test_every_cell_of_the_contract(original: Original, restate: object, retract: object) -> None:
     assert decide(original, [], wanted(RESTATE), NOW, SETTLE) == restate
@@ -104,6 +110,19 @@ def test_retract_that_waits_is_on_its_way_or_was_taken_stands(original: Original
     before = [earlier(7, RETRACT, state, possibly_sent=True, was_claimed=True)]
     assert decide(original, before, wanted(RESTATE), NOW, SETTLE) == Retracted(7)
     assert decide(original, before, wanted(RETRACT), NOW, SETTLE) == Retracted(7)
+
+
+def test_retract_of_what_the_conversion_took_the_place_of_says_nothing_of_it() -> None:
+    before = [earlier(7, RETRACT, State.DELIVERED, was_claimed=True, received_at=UnixMillis(NOW - 2))]
+    newer = replace(PENDING, replaced_at=UnixMillis(NOW - 1))
+    assert decide(newer, before, wanted(RESTATE), NOW, SETTLE) == Apply()
+    assert decide(replace(newer, replaced_at=UnixMillis(NOW - 2)), before, wanted(RESTATE), NOW, SETTLE) == Retracted(7)
+
+
+def test_one_adjustment_of_a_dead_conversion_is_on_its_way_at_a_time() -> None:
+    dead = replace(ended(State.DEAD, "too_old"), possibly_sent=True)
+    before = [earlier(7, possibly_sent=True), earlier(8)]
+    assert decide(dead, before, wanted(RESTATE), NOW, SETTLE) == Wait((8,))
 
 
 def test_retract_that_microsoft_refused_retracts_nothing() -> None:

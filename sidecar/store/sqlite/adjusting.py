@@ -82,14 +82,6 @@ INSERT = """
     RETURNING seq"""
 
 
-# A conversion that ended for want of a click: no click finds it any more where it is taken back.
-FORESTALL = """
-    UPDATE entries
-    SET visitor = CASE WHEN :retracts THEN NULL ELSE visitor END, value = coalesce(:value, value),
-        currency = coalesce(:currency, currency)
-    WHERE seq = :seq AND state = 'skipped' AND reason IN ('no_click', 'outside_window')"""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Meant:
     """The conversion that is meant: its number, or the one that stands for it, and what an adjustment takes over."""
@@ -211,20 +203,9 @@ class Writing:
                 return Unadjustable(Problem("order_id", "erased", message))
             case NotSent():
                 assert meant.record is not None
-                self._forestall(meant.original)
                 return OriginalNotSent(meant.record)
             case Apply() | Wait() | Send() as placement:
                 return self._stored(meant, placement)
-
-    def _forestall(self, original: int) -> None:
-        """Should a late click revive the conversion, then as the caller has it now, and not what was taken back."""
-        given = {
-            "seq": original,
-            "retracts": self.wanted.type is AdjustmentType.RETRACT,
-            "value": None if self.wanted.value is None else plain_decimal(self.wanted.value),
-            "currency": self.wanted.currency,
-        }
-        self.db.execute(FORESTALL, given)
 
     def _original(self, meant: _Meant) -> Original:
         """Of one that was uploaded elsewhere only the caller knows the currency."""

@@ -30,12 +30,14 @@ OF_BATCH = "SELECT coalesce(original, seq) FROM entries WHERE batch_id = ? AND c
 # How far a conversion has come. One whose lease has passed without an answer may have been sent, too.
 ORIGINAL = """
     SELECT e.state, e.reason, e.time, e.sent_time, e.settled_at, e.currency,
-        e.maybe_sent OR (e.claimed AND coalesce(b.leased, 0))
+        e.maybe_sent OR (e.claimed AND coalesce(b.leased, 0)), e.content = '' OR e.reason IS 'erased',
+        coalesce(e.replaced_at, 0)
     FROM entries e LEFT JOIN batches b ON b.id = e.batch_id WHERE e.seq = ?"""
 
 # The adjustments of a conversion, in the order of their receipt.
 EARLIER = """
-    SELECT e.seq, e.type, e.state, e.maybe_sent OR (e.claimed AND coalesce(b.leased, 0)), e.attempt > 0, e.adjusted_at
+    SELECT e.seq, e.type, e.state, e.maybe_sent OR (e.claimed AND coalesce(b.leased, 0)), e.attempt > 0, e.adjusted_at,
+        e.received_at
     FROM entries e LEFT JOIN batches b ON b.id = e.batch_id WHERE e.original = ? ORDER BY e.seq"""
 
 DUE = """
@@ -50,7 +52,7 @@ COPY_IDENTITY = """
         email_sha256 = o.email_sha256, phone_sha256 = o.phone_sha256
     FROM entries AS o WHERE entries.seq = :seq AND o.seq = :original"""
 
-# The conversion is changed where it lies: nothing of it is at Microsoft.
+# The conversion is changed where it lies, waiting or ended: nothing of it is at Microsoft.
 RESTATE = """
     UPDATE entries SET value = o.value, currency = o.currency
     FROM entries AS o WHERE entries.seq = :original AND o.seq = :seq"""
@@ -69,7 +71,13 @@ REVIVE = """
         AND state = 'skipped' AND reason = 'original_not_sent'
         AND received_at >= (SELECT o.received_at FROM entries o WHERE o.seq = wanted.value)"""
 
+# A conversion that was taken back: neither a replay nor a late click sends it.
+RETRACT = """
+    UPDATE entries SET state = 'canceled', reason = 'retracted', claimed = 0, settled_at = ?
+    WHERE seq = ? AND state IN ('pending', 'skipped', 'dead')"""
+
 TYPE = "SELECT type FROM entries WHERE seq = ?"
+STATE = "SELECT state FROM entries WHERE seq = ?"
 
 
 def after_entries(db: sqlite3.Connection, entries: Iterable[Entry], now: UnixMillis, settle_millis: int) -> None:
@@ -131,6 +139,8 @@ def original_of(db: sqlite3.Connection, original: int, time: UnixSeconds) -> Ori
         settled_at=row[4],
         currency=row[5],
         possibly_sent=bool(row[6]),
+        is_erased=bool(row[7]),
+        replaced_at=row[8],
     )
 
 
@@ -144,6 +154,7 @@ def earlier_of(db: sqlite3.Connection, original: int) -> list[Earlier]:
             possibly_sent=bool(row[3]),
             was_claimed=bool(row[4]),
             adjusted_at=row[5],
+            received_at=row[6],
         )
         for row in db.execute(EARLIER, (original,))
     ]
@@ -171,7 +182,10 @@ def carry_out(db: sqlite3.Connection, seq: int, original: int, placement: Placem
 
 def _apply(db: sqlite3.Connection, seq: int, original: int, now: UnixMillis) -> None:
     if db.execute(TYPE, (seq,)).fetchone()[0] == AdjustmentType.RETRACT:
-        _end(db, [original, seq], State.CANCELED, Reason.RETRACTED, now)
+        before = State(db.execute(STATE, (original,)).fetchone()[0])
+        retracted = db.execute(RETRACT, (now, original)).rowcount
+        count(db, {before: -retracted, State.CANCELED: retracted})
+        _end(db, [seq], State.CANCELED, Reason.RETRACTED, now)
     else:
         db.execute(RESTATE, {"seq": seq, "original": original})
         _end(db, [seq], State.CANCELED, Reason.APPLIED_BEFORE_UPLOAD, now)

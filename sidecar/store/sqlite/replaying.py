@@ -18,6 +18,10 @@ from sidecar.store.sqlite import reading, releasing
 from sidecar.store.sqlite.counting import count, counts
 from sidecar.store.sqlite.fixed import BOUND_TO
 
+_TAKEN_BACK = """
+    EXISTS (SELECT 1 FROM entries a WHERE a.original = entries.seq AND a.type = 'retract'
+        AND a.state IN ('pending', 'delivered') AND a.received_at >= coalesce(entries.replaced_at, 0))"""
+
 # Where a slice of ended rows ends: the last of the next so many rows of the state.
 SLICE = """
     SELECT max(seq) FROM (
@@ -25,12 +29,14 @@ SLICE = """
         WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq > :after
         ORDER BY seq LIMIT :rows)"""
 
-# What fits a filter in a slice, and whether Microsoft would refuse it for its age. Of an erased row nothing is left.
-FITTING = """
+# What fits a filter in a slice, and whether Microsoft would refuse it for its age. Of an erased row nothing is left;
+# what is taken back at Microsoft must not get there again.
+FITTING = f"""
     SELECT seq, lane, time < :oldest FROM entries INDEXED BY entries_ended
     WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq > :after AND seq <= :last
         AND reason IS NOT 'erased' AND content <> '' AND (:reason IS NULL OR reason = :reason)
-        AND lane IN (SELECT value FROM json_each(:lanes)) AND (:since IS NULL OR received_at >= :since)"""
+        AND lane IN (SELECT value FROM json_each(:lanes)) AND (:since IS NULL OR received_at >= :since)
+        AND NOT {_TAKEN_BACK}"""  # noqa: S608 - constants only
 
 _NOTED = """
     history = CASE WHEN json_array_length(coalesce(history, '[]')) >= 50 THEN history ELSE
@@ -50,10 +56,11 @@ REPLAY = f"""
         click = CASE WHEN maybe_sent THEN click END, clicked_at = CASE WHEN maybe_sent THEN clicked_at END
     WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN ('dead', 'skipped')"""  # noqa: S608 - constants only
 
-# A row that may go back into the outbox: nothing of it is too old or erased.
-REPLAYABLE = """
+# A row that may go back into the outbox: nothing of it is too old, erased or taken back.
+REPLAYABLE = f"""
     SELECT 1 FROM entries
-    WHERE seq = ? AND state IN ('dead', 'skipped') AND reason IS NOT 'erased' AND content <> '' AND time >= ?"""
+    WHERE seq = ? AND state IN ('dead', 'skipped') AND reason IS NOT 'erased' AND content <> '' AND time >= ?
+        AND NOT {_TAKEN_BACK}"""  # noqa: S608 - constants only
 
 # Ends a row of which nothing can be at Microsoft, and that no request carries just now; or one that waits for another
 # account at Microsoft to come back.
