@@ -46,6 +46,8 @@ class Stored:
     """It is on disk, fsynced; new, or in place of a row that was dead or skipped."""
 
     record: Record
+    late_click: UnixSeconds | None = None
+    """When its click happened, as it was captured, where that is after the conversion."""
 
 
 @dataclass(frozen=True, slots=True)

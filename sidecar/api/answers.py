@@ -12,6 +12,7 @@ from sidecar.api.reply import Json, text
 from sidecar.api.rows import Rows, number
 from sidecar.core.conversion import Conversion, KeySource, plain_decimal
 from sidecar.core.difference import Difference, Shown, words
+from sidecar.core.instant import UnixSeconds, text_of_seconds
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, normalized
 from sidecar.core.normalising import Steps
 from sidecar.core.problem import Problem, Warning_
@@ -46,8 +47,22 @@ def judged(readings: Iterable[Reading], results: Sequence[PutResult]) -> Iterato
             yield Judged(reading, reading.warnings)
             continue
         verdict = next(stored)
+        if isinstance(verdict, Stored) and verdict.late_click is not None:
+            own = reading.conversion.msclkid is not None
+            yield Judged(verdict, (*reading.warnings, _before_click(verdict.late_click, own)))
+            continue
         key = reading.conversion.key().source if isinstance(verdict, Conflict) else KeySource.NONE
         yield Judged(verdict, reading.warnings, key)
+
+
+def _before_click(clicked_at: UnixSeconds, own: bool) -> Warning_:
+    """The warning about a conversion that lies before its own click, or before every click of its visitor."""
+    which = "its own click" if own else "the first click of its visitor"
+    message = (
+        f"lies before {which}, captured at {text_of_seconds(clicked_at)}: Microsoft counts no conversion before its "
+        "click. Most likely a time zone is wrong"
+    )
+    return Warning_("before_click", "time", message)
 
 
 def answer(item: Judged, rows: Rows) -> Answer | HttpProblem:

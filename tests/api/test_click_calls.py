@@ -126,3 +126,23 @@ async def test_url_is_stored_nowhere(api: Api) -> None:
     stored = b"".join(file.read_bytes() for file in api.folder.iterdir())
     assert MSCLKID.encode() in stored
     assert b"canary" not in stored
+
+
+async def test_conversion_that_lies_before_its_own_click_is_warned_of(api: Api) -> None:
+    """A local time that was sent as if it were UTC."""
+    await post(api, {"visitor_id": "v-1", "msclkid": MSCLKID, "time": "2026-11-23T14:00:00Z"})
+    sale = {"event": "lead", "order_id": "A", "visitor_id": "v-1", "time": "2026-11-23T13:10:00Z"}
+    own, visitors, right = (
+        {**sale, "msclkid": MSCLKID},
+        {**sale, "order_id": "B"},
+        {**sale, "order_id": "C", "time": "2026-11-23T14:10:00Z"},
+    )
+    alone = await api.post(own)
+    assert (alone.status, [(one["code"], one["field"]) for one in alone.json["warnings"]]) == (
+        202,
+        [("before_click", "time")],
+    )
+    assert "its own click, captured at 2026-11-23T14:00:00Z" in alone.json["warnings"][0]["message"]
+    results = (await api.post([visitors, right])).json["results"]
+    assert [[one["code"] for one in result["warnings"]] for result in results] == [["before_click"], []]
+    assert "the first click of its visitor" in results[0]["warnings"][0]["message"]

@@ -26,10 +26,10 @@ from outbox_building import (
 )
 
 from sidecar.core.attribution import Skip, Wait
-from sidecar.core.conversion import Click
+from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.ports import Aside, Captured, Clicks, Counts, Outbox, Replayed
+from sidecar.ports import Aside, Captured, Clicks, Counts, Outbox, Replayed, Stored
 
 OTHER = "0" * 32
 MOMENT = UnixSeconds(seconds(NOW) - 3_600)
@@ -301,3 +301,38 @@ async def test_orders_without_visitors_know_nothing_of_clicks(outbox: Outbox, cl
     await clicks.capture([captured()])
     await put(outbox, *orders(2))
     assert await clicks.seen(await due(outbox)) == {}
+
+
+# --- A conversion before its click ------------------------------------------------------------------------------------
+
+
+BEFORE = {
+    "own click": (visit(msclkid=CLICK), MOMENT + 1),
+    "own click at the same second": (visit(msclkid=CLICK, time=UnixSeconds(MOMENT + 1)), None),
+    "own click before": (visit(msclkid=CLICK, time=UnixSeconds(MOMENT + 2)), None),
+    "another click of its own": (visit(msclkid="1" * 32), None),
+    "first click of the visitor": (visit(), MOMENT + 1),
+    "a click of the visitor before": (visit(visitor_id="v-2"), None),
+    "unknown visitor": (visit(visitor_id="v-3", msclkid=CLICK), None),
+    "no visitor": (conversion(), None),
+    "no time of its own": (visit(msclkid=CLICK, time_given=False), None),
+    "another account": (visit(msclkid=CLICK, account="other"), None),
+}
+
+
+@pytest.mark.parametrize(("given", "late"), BEFORE.values(), ids=BEFORE)
+async def test_conversion_before_its_own_click_is_told_of_as_it_is_stored(
+    outbox: Outbox, clicks: Clicks, given: Conversion, late: int | None
+) -> None:
+    earlier, after = captured(OTHER, ago=7_200, visitor_id="v-2"), 3_599
+    both = [captured(ago=after), captured(OTHER, ago=after - 60), earlier, captured(ago=after, visitor_id="v-2")]
+    await clicks.capture(both)
+    results = await put(outbox, conversion("FIRST"), given, conversion("LAST"))
+    assert [isinstance(result, Stored) and result.late_click for result in results] == [None, late, None]
+
+
+async def test_repeat_of_a_conversion_before_its_click_is_answered_as_any_other(outbox: Outbox, clicks: Clicks) -> None:
+    await clicks.capture([captured(ago=0)])
+    await put(outbox, visit())
+    (again,) = await put(outbox, visit())
+    assert isinstance(again, Replayed)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sidecar.core.conversion import Conversion, ExternalAttribution
+from sidecar.core.conversion import Conversion, ExternalAttribution, visitor_hash
 from sidecar.core.difference import StoredContent, of_conversions
 from sidecar.core.entry import State
 from sidecar.core.record import Record
@@ -46,6 +46,17 @@ GIVEN = """
         external_model
     FROM entries WHERE seq = ?"""
 
+# Of conversions that name their visitor and time: the click that each ought to follow, and does not. That is its own
+# click where it brings one, else the visitor's first one if there is none before it.
+LATE_CLICKS = """
+    SELECT wanted.value ->> 0, CASE WHEN wanted.value ->> 4 IS NOT NULL
+        THEN (SELECT clicked_at FROM clicks
+              WHERE visitor = wanted.value ->> 1 AND msclkid = wanted.value ->> 4 AND visitor_id = wanted.value ->> 2)
+        ELSE (SELECT clicked_at FROM clicks
+              WHERE visitor = wanted.value ->> 1 AND visitor_id = wanted.value ->> 2 ORDER BY clicked_at LIMIT 1)
+        END AS clicked_at
+    FROM json_each(?) AS wanted WHERE clicked_at > wanted.value ->> 3"""
+
 _REPLACEABLE = frozenset((State.DEAD, State.SKIPPED))
 
 
@@ -68,8 +79,23 @@ def write_arrivals(
     """
     drafts = [Draft.of(arrival) for arrival in arrivals]
     group = _Group(db, lanes, _known_keys(db, drafts, older_keys), _last_seq(db))
-    results = [group.put(draft) for draft in drafts]
+    results: list[PutResult] = [group.put(draft) for draft in drafts]
     group.write()
+    return _with_late_clicks(db, drafts, results)
+
+
+def _with_late_clicks(db: sqlite3.Connection, drafts: Sequence[Draft], results: list[PutResult]) -> list[PutResult]:
+    """The results, with the click of each new row that lies before it: one statement, and none without visitors."""
+    wanted = [
+        (place, visitor_hash(each.account, each.visitor_id), each.visitor_id, each.time, each.msclkid)
+        for place, (_, each, *_) in enumerate(drafts)
+        if each.visitor_id is not None and each.time_given and isinstance(results[place], Stored)
+    ]
+    found = db.execute(LATE_CLICKS, (json.dumps(wanted, ensure_ascii=False),)) if wanted else ()
+    for place, clicked_at in found:
+        stored = results[place]
+        assert isinstance(stored, Stored)
+        results[place] = Stored(stored.record, clicked_at)
     return results
 
 
