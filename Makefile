@@ -57,7 +57,10 @@ bench-clicks: .venv/.run ## look-up and claim beside ever more stored clicks; CL
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# Nothing is built but ourselves, and that with the build.txt of here: a source distribution would fetch and run more.
+# What is built is built with the build.txt of here; in isolation a newer setuptools would be fetched and run. Microsoft's
+# SDK, the outside judge of our wire format, comes as source only.
+SOURCES := --no-binary msads --no-build-isolation
+
 .venv/.run: .venv/bin/python requirements/build.txt requirements/run.txt pyproject.toml
 	$(PIP) install --require-hashes --only-binary :all: -r requirements/build.txt
 	$(PIP) install --require-hashes --only-binary :all: -r requirements/run.txt
@@ -65,11 +68,11 @@ bench-clicks: .venv/.run ## look-up and claim beside ever more stored clicks; CL
 	@touch $@
 
 .venv/.test: .venv/.run requirements/test.txt
-	$(PIP) install --require-hashes --only-binary :all: -r requirements/test.txt
+	$(PIP) install --require-hashes --only-binary :all: $(SOURCES) -r requirements/test.txt
 	@touch $@
 
 .venv/.fuzz .venv/.audit .venv/.lock: .venv/.%: .venv/.test requirements/%.txt
-	$(PIP) install --require-hashes --only-binary :all: -r requirements/$*.txt
+	$(PIP) install --require-hashes --only-binary :all: $(SOURCES) -r requirements/$*.txt
 	@touch $@
 
 lock: .venv/.lock ## pin every version again, with hashes and without addresses

@@ -39,6 +39,13 @@ def test_whatever_is_installed_comes_by_hash_and_ready_made_or_from_here(command
     assert not builds or "--no-build-isolation" in command
 
 
+def test_what_comes_as_source_is_named_and_built_with_what_is_locked() -> None:
+    (sources,) = re.findall(r"^SOURCES := (.*)$", MAKEFILE, flags=re.MULTILINE)
+    assert sources == "--no-binary msads --no-build-isolation"
+    assert "$(SOURCES)" not in DOCKERFILE
+    assert "msads" not in {requirement.split("==")[0] for requirement in pins(ROOT / "requirements" / "run.txt")}
+
+
 @pytest.mark.parametrize("path", LOCKED, ids=[path.name for path in LOCKED])
 def test_every_locked_version_has_its_hashes(path: Path) -> None:
     found = pins(path)
