@@ -119,4 +119,7 @@ def _introduce(started: Emulator, ca_out: Path | None) -> None:
     if started.options.control:
         click.echo(f"\nFaults, clicks and what it received: {started.url}/_emulator/summary, see docs/emulator.md")
     if started.options.control and started.options.host not in _LOOPBACK:
-        click.echo("Nothing guards /_emulator/: whoever reaches this address may use it.", err=True)
+        click.echo(
+            "Nothing guards /_emulator/ from programs: any that reaches this address may use it.",
+            err=True,
+        )

@@ -1,4 +1,6 @@
-"""The calls under `/_emulator/`: read the ledger, script faults, change goals. For tests only; nothing guards them."""
+"""The calls under `/_emulator/`: read the ledger, script faults, change goals. For tests only: no key
+is asked for, but what a foreign web page asks is refused.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +19,7 @@ from sidecar.emulator.goal_rules import DEFAULTS, read_goal
 from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, put_mapped_goals, replace_goal
 from sidecar.emulator.mistakes import mistakes, near
 from sidecar.emulator.options import Clock, EmulatorOptions
+from sidecar.emulator.pages import HEADERS, PageGuard
 from sidecar.emulator.state import State, forget
 
 MAX_PAGE = 10_000
@@ -68,6 +71,10 @@ class Control:
 
     def routes(self) -> list[web.RouteDef]:
         """All of them, ready to be served."""
+        guard = PageGuard.of(self.options)
+        return [web.RouteDef(one.method, one.path, _guarded(guard, one.handler), one.kwargs) for one in self._calls()]
+
+    def _calls(self) -> list[web.RouteDef]:
         return [
             web.get("/_emulator/summary", _answering(self.summary)),
             web.get("/_emulator/ledger/{table:conversions|adjustments|requests}", _answering(self.ledger)),
@@ -168,6 +175,21 @@ class Control:
     async def revoke_tokens(self, request: web.Request) -> Any:
         """Revoke every refresh token but the seed."""
         return {"revoked": await self.state.transact(tokens.revoke_refresh_tokens)}
+
+
+def _guarded(guard: PageGuard, handler: Callable[..., Any]) -> _Handler:
+    """`handler` for those whom the guard lets in."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        refusal = guard.refusal(request.headers)
+        if refusal is None:
+            response: web.StreamResponse = await handler(request)
+        else:
+            response = web.json_response({"errors": [refusal[1]]}, status=refusal[0])
+        response.headers.update(HEADERS)
+        return response
+
+    return handle
 
 
 def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:

@@ -51,7 +51,7 @@ class EmulatorOptions:
     accounts: tuple[tuple[str, str], ...] = ()
     """(customer id, account id) of each known account; empty accepts every pair of numbers."""
     control: bool = False
-    """Whether the calls under `/_emulator/` exist. Nothing guards them: leave them off outside of tests."""
+    """Whether the calls under `/_emulator/` exist. They ask for no key: leave them off outside of tests."""
     requests_per_minute: int = 1_000
     """Per customer, in every sliding 60 seconds."""
     developer_token: str = field(default="", repr=False)

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from emulator_client import GOALS, HOUR, NOON, Client, Serve, StillClock, adjustment, conversion
+from multidict import CIMultiDict
 
 from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
 from sidecar.emulator.faults import Rule
@@ -135,6 +136,41 @@ async def test_control_calls_exist_only_when_asked_for(serve: Serve) -> None:
     async with serve(control=False) as client:
         for method, path in (("GET", "summary"), ("POST", "reset"), ("GET", "ledger/conversions"), ("POST", "faults")):
             assert (await client.control(method, path)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8443"}, 200),
+        ({"Host": "emulator.example"}, 200),
+        ({"Host": "Two.Ci.Example:8443"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.ci.example.evil"}, 421),
+        ({"Host": "a.b.ci.example"}, 421),
+        ({"Host": ".ci.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+async def test_control_calls_of_a_foreign_page_are_refused(serve: Serve, headers: dict[str, str], status: int) -> None:
+    names = ("localhost", "127.0.0.1", "emulator.example", "*.ci.example")
+    async with serve(host_names=names) as client:
+        await client.apply(conversion(1))
+        for method, path in (("GET", "summary"), ("GET", "faults"), ("POST", "reset")):
+            answer = await client.request(method, f"/_emulator/{path}", headers=headers)
+            assert answer.status == status
+            assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        kept = (await client.control("GET", "summary")).json()["conversions"]["kept"]
+        assert kept == (0 if status == 200 else 1)
+
+
+async def test_repeated_header_of_a_control_call_is_looked_at_whole(client: Client) -> None:
+    headers = CIMultiDict([("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", "cross-site")])
+    assert (await client.request("POST", "/_emulator/reset", headers=headers)).status == 403
 
 
 async def test_ledger_is_read_over_http(client: Client) -> None:

@@ -1,0 +1,44 @@
+"""Which requests to the control calls are let in: those of programs, and none that a foreign web page made."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from sidecar.emulator.options import EmulatorOptions
+from sidecar.web_pages import Headers, calls_one_of, hosts, is_foreign
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Of every answer to a control call."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageGuard:
+    """The names that the emulator is rightly called by: a page's own name, rebound to this machine, is none of them."""
+
+    allowed: frozenset[str]
+    domains: tuple[str, ...]
+
+    @classmethod
+    def of(cls, options: EmulatorOptions) -> Self:
+        """The names of its certificate, `*.example` among them, and the address that it listens on."""
+        names = (*options.host_names, options.host, *EmulatorOptions().host_names)
+        wild = tuple(name[1:].lower() for name in names if name.startswith("*."))
+        return cls(hosts(name for name in names if not name.startswith("*.")), wild)
+
+    def refusal(self, headers: Headers) -> tuple[int, str] | None:
+        """Status and reason where the request may not go on."""
+        if not self._is_called_rightly(headers):
+            return 421, "the Host header is no name of the certificate; add it with --host-name"
+        if is_foreign(headers):
+            return 403, "calls from web pages are refused"
+        return None
+
+    def _is_called_rightly(self, headers: Headers) -> bool:
+        if calls_one_of(self.allowed, headers):
+            return True
+        name = headers.get("Host", "").rpartition(":")[0] or headers.get("Host", "")
+        first, dot, rest = name.lower().partition(".")
+        return bool(first and dot) and f".{rest}" in self.domains and calls_one_of(hosts([name]), headers)
