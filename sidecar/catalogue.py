@@ -333,7 +333,9 @@ class GoalCatalogue:
         fault = answer.faults[0]
         trouble = "request_malformed" if answer.verdict is Verdict.POISON else answer.trouble
         error = None if answer.maybe_applied else self.telemetry.cleaned(fault.error)
-        return Failure(trouble, self.telemetry.cleaned(fault.message or fault.error), answer.tracking_id, error)
+        words = self.telemetry.cleaned(fault.message or fault.error)
+        detail = f"{words}; {answer.lead}" if answer.lead else words
+        return Failure(trouble, detail, answer.tracking_id, error)
 
     async def _throttle(self, account: str, answer: Refused) -> None:
         now = self.now()

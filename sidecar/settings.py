@@ -19,7 +19,7 @@ from sidecar.core.intake import EventRule, Rules
 from sidecar.courier import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.keeper import KeepingRules
-from sidecar.microsoft.platform import AccountIds
+from sidecar.microsoft.diagnosis import AccountIds
 
 LEASE_MARGIN_SECONDS = 30.0
 """A claim outlives the two requests it may take (a 109 is repeated once) and the waits between them by so much."""

@@ -319,9 +319,9 @@ class Settler:
 
     def _raise(self, account: str, answer: Refused) -> None:
         fault = answer.faults[0]
-        self.telemetry.trouble_raised(
-            answer.trouble, account=account, detail=fault.message or fault.error, tracking_id=answer.tracking_id
-        )
+        words = fault.message or fault.error
+        detail = f"{words}; {answer.lead}" if answer.lead else words
+        self.telemetry.trouble_raised(answer.trouble, account=account, detail=detail, tracking_id=answer.tracking_id)
 
 
 def _note(answer: Refused) -> Note:

@@ -73,8 +73,8 @@ _ALL = (
         "app_registration",
         "Azure application misconfigured",
         "Microsoft does not know the application, it is disabled, or it does not allow this kind of sign-in.",
-        "Check microsoft.client_id, microsoft.tenant and microsoft.redirect_uri against the application registration; "
-        "docs/connect.md shows each field.",
+        "Check microsoft.client_id, microsoft.tenant and microsoft.redirect_uri against the application "
+        "registration; docs/connect.md shows each field. What you change in the configuration needs a restart.",
     ),
     Trouble(
         "scope_missing",
@@ -86,18 +86,22 @@ _ALL = (
     Trouble(
         "developer_token_invalid",
         "Developer token or credentials invalid",
-        "Microsoft answered 105: the developer token is wrong or not yet approved, belongs to the other environment, "
-        "or the signed-in user is unknown to Microsoft Advertising.",
-        "Compare microsoft.developer_token with the one under Settings > Developer settings of Microsoft Advertising, "
-        "and check that microsoft.environment is the one it was issued for.",
+        "Microsoft answered 105, which has several causes: the account's two ids are swapped; the developer token "
+        "is wrong, not yet approved or of the other environment; or the signed-in user is unknown to Microsoft "
+        "Advertising.",
+        "Where nothing beside this says more, begin with the ids: accounts.<name>.customer_id is the number behind "
+        "cid= in Microsoft Advertising's address bar, account_id the one behind aid=; reload with SIGHUP. Then "
+        "compare microsoft.developer_token with the one under Settings > Developer settings, and "
+        "microsoft.environment with the one it was issued for; what you change there needs a restart. Last, sign in "
+        "as another user at /connect.",
     ),
     Trouble(
         "wrong_account",
         "Wrong account or customer id",
         "Microsoft does not find the account under these ids: they are swapped, or the account number was used "
-        "instead of its id.",
+        "instead of its id. Microsoft may answer 105 to that as well, though the developer token is good.",
         "In Microsoft Advertising's address bar `aid` is the account id and `cid` the customer id; put them into "
-        "accounts.<name>.account_id and customer_id.",
+        "accounts.<name>.account_id and customer_id, and reload with SIGHUP.",
     ),
     Trouble(
         "not_authorized",
@@ -159,9 +163,9 @@ _ALL = (
         "goal_not_created",
         "Conversion goal could not be created",
         "Microsoft refused to create the goal; its own words are beside this.",
-        "Mend what they name under events: and run `sidecar goals apply` again. If it is about enhanced conversions: "
-        "somebody has to accept their terms first, by turning them on for any goal in Microsoft Advertising; or set "
-        "events.<event>.enhanced: false.",
+        "Correct what they name under events:, reload with SIGHUP, and run `sidecar goals apply` again. If it is about "
+        "enhanced conversions: somebody has to accept their terms first, by turning them on for any goal in Microsoft "
+        "Advertising; or set events.<event>.enhanced: false.",
     ),
     Trouble(
         "goal_name_taken",
@@ -215,8 +219,8 @@ _ALL = (
         "Microsoft limits the calls a minute of a user and of a customer, and publishes no number: these were too "
         "many. All accounts of the customer wait.",
         "Nothing to do: delivery pauses and comes back slower. If it returns often, lower "
-        "delivery.requests_per_minute, most of all where several accounts belong to one customer, or see what else "
-        "uses the same credentials.",
+        "delivery.requests_per_minute and reload with SIGHUP, most of all where several accounts belong to one "
+        "customer, or see what else uses the same credentials.",
     ),
     Trouble(
         "unreachable",
@@ -429,13 +433,15 @@ _ALL = (
         "Disk nearly full",
         "Less than storage.min_free_disk is left where the outbox lies; intake answers 503 so that nothing "
         "acknowledged can be lost.",
-        "Free space on that disk or move storage.url to a larger one. Intake resumes by itself.",
+        "Free space on that disk: intake resumes by itself. Or move the outbox to a larger one, with storage.url; that "
+        "needs a restart.",
     ),
     Trouble(
         "outbox_growing",
         "Outbox full",
         "storage.max_pending rows are waiting; intake answers 503.",
-        "Look at what holds delivery up (/healthz). Raise storage.max_pending if the disk allows it.",
+        "Look at what holds delivery up (/healthz). Raise storage.max_pending if the disk allows it; that needs a "
+        "restart.",
     ),
     Trouble(
         "storage_failed",

@@ -51,6 +51,8 @@ class Refused:
     """
     hold: Hold | None = None
     """Set where a goal is the cause and no row is named: in a batch of one goal it is the outcome of every row."""
+    lead: str | None = None
+    """What speaks for `trouble` where the answer alone does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

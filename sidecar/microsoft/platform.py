@@ -1,7 +1,7 @@
 """Microsoft Advertising as the loops see it: pace, token and request put together, and the repeat after a 109."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sidecar.core.answer import Answer, Lost, Refused, Verdict
@@ -9,25 +9,13 @@ from sidecar.core.entry import Entry
 from sidecar.core.goal import Creation, Goal, NewGoal, NotCreated
 from sidecar.microsoft import goals, properties
 from sidecar.microsoft.client import Client, Credentials
+from sidecar.microsoft.diagnosis import BLAMES_TOKEN, AccountIds, Answers, diagnosed
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.tokens import AccessToken, TokenSource
 from sidecar.ports import NotConnected
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class AccountIds:
-    """Which account, in Microsoft's numbers; an empty one is not sent."""
-
-    customer_id: str
-    account_id: str
-
-    @property
-    def identity(self) -> str:
-        """Both, as they are kept and shown."""
-        return f"{self.customer_id}/{self.account_id}"
 
 
 @dataclass(slots=True)
@@ -39,6 +27,7 @@ class MicrosoftAdvertising:
     pacer: Pacer
     developer_token: str
     accounts: Callable[[], Mapping[str, AccountIds]]
+    _answers: Answers = field(default_factory=Answers)
 
     def knows(self, account: str) -> bool:
         return account in self.accounts()
@@ -104,9 +93,25 @@ class MicrosoftAdvertising:
 
         The account's ids are those of now, also where a reload changes them before the request leaves.
         """
-        ids = self.accounts().get(account)
-        if ids is None:
+        accounts = self.accounts()
+        if account not in accounts:
             return Lost("the account left the configuration", sent=False)
+        answer = await self._repeated(account, accounts[account], call)
+        if isinstance(answer, Refused) and answer.verdict in (Verdict.TOKEN, Verdict.ACCOUNT):
+            return self._with_cause(answer, account, accounts)  # type: ignore[return-value]
+        if not isinstance(answer, Lost) and not (isinstance(answer, Refused) and answer.verdict is Verdict.SERVER):
+            self._answers.let_in(accounts[account])
+        return answer
+
+    def _with_cause(self, answer: Refused, account: str, accounts: Mapping[str, AccountIds]) -> Refused:
+        """The refusal with the most likely of its causes: a 105 may be about the token, the ids or the user."""
+        if answer.trouble != BLAMES_TOKEN:
+            return answer
+        self._answers.keep_out(accounts[account])
+        found = diagnosed(account, accounts, self._answers)
+        return replace(answer, trouble=found.trouble, lead=found.lead)
+
+    async def _repeated(self, account: str, ids: AccountIds, call: Callable[[Credentials], Awaitable[T]]) -> T:
         token = await self.tokens.access_token()
         answer = await call(self._credentials(ids, token))
         if not isinstance(answer, Refused) or answer.verdict is not Verdict.TOKEN:

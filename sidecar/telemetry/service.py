@@ -53,6 +53,9 @@ OF_GOALS_AND_ROWS = GOAL_TROUBLES | {
 NOBODY_ENDS = frozenset(("row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew", "loop_failed"))
 """Troubles whose end nobody can see: over when they were not seen for an hour."""
 
+OF_ONE_ANSWER = frozenset(("developer_token_invalid", "wrong_account"))
+"""Explanations of one answer, 105: that of the last one stands, since more is known by then."""
+
 FADE_MILLIS = 3_600_000
 
 
@@ -80,6 +83,9 @@ class ServiceEvents(Recorder):
         """
         if code == "stopping":
             return
+        if code in OF_ONE_ANSWER:
+            for former in self.board.standing(*OF_ONE_ANSWER - {code}, account=account):
+                self._clear(former)
         detail = None if detail is None else self._redactor.text(detail)
         raised = self.board.raise_(
             code, self._clock(), account=account, subject=subject, detail=detail, waiting=waiting

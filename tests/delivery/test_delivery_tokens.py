@@ -81,6 +81,23 @@ async def test_paused_accounts_do_not_wake_each_other(rig: Rig) -> None:
     await rig.balance()
 
 
+async def test_account_with_swapped_ids_is_told_so_while_another_delivers(rig: Rig) -> None:
+    """The developer token is the same for both: it is not to blame."""
+    swapped = rig.config.accounts["other"].model_copy(update={"customer_id": "200000002", "account_id": "100000001"})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "other": swapped}}))
+    for operation in ("OfflineConversions/Apply", "ConversionGoals/QueryByIds"):
+        rig.fault(times=None, match={"operation": operation, "account": "100000001"}, type="fault", code=105)
+    rig.map()
+    await rig.post(1)
+    await rig.post(1, account="other")
+    await rig.until_pending(1)
+    await rig.until(lambda: "wrong_account" in rig.standing())
+    assert "developer_token_invalid" not in rig.standing()
+    [told] = rig.parts.telemetry.board.standing("wrong_account")
+    assert (told.account, "looks swapped" in told.message) == ("other", True)
+    assert "reload with SIGHUP" in told.trouble.solution
+
+
 async def test_account_that_only_a_person_can_mend_is_tried_every_quarter_of_an_hour(rig: Rig) -> None:
     """Header and account codes are never halved: the account pauses."""
     rig.fault(times=2, type="fault", code=1030)

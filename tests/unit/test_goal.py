@@ -24,7 +24,7 @@ from sidecar.core.goal import (
     window_text,
 )
 from sidecar.core.instant import UnixMillis
-from sidecar.microsoft.platform import AccountIds
+from sidecar.microsoft.diagnosis import AccountIds
 from sidecar.settings import Settings
 from sidecar.troubles import CATALOGUE
 

@@ -1,9 +1,12 @@
 """The pages for operators say what the code does: every log name, metric and trouble, in the same words."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from sidecar.config import RELOADABLE
+from sidecar.config.known import KEYS
 from sidecar.telemetry import Metrics
 from sidecar.telemetry.metrics import Declared
 from sidecar.telemetry.names import NAMES, Name
@@ -67,3 +70,15 @@ def test_section_of_a_trouble_has_the_words_of_the_catalogue(trouble: Trouble) -
     symptom, _, rest = shown.partition(" **Cause.** ")
     assert len(symptom) > 20
     assert rest == f"{trouble.cause} **Solution.** {trouble.solution}"
+
+
+DESCRIBED = {"goals.refresh", "clicks.wait"}
+"""Keys that a remedy names only to say how long something takes."""
+
+
+@pytest.mark.parametrize("trouble", CATALOGUE.values(), ids=CATALOGUE)
+def test_remedy_that_needs_a_restart_says_so(trouble: Trouble) -> None:
+    """SIGHUP reads events, accounts, delivery and logging; what else is changed has to wait for a restart."""
+    known = {".".join(key[:2]) for key in KEYS if len(key) > 1 and key[0] not in RELOADABLE} - DESCRIBED
+    named = {key for key in re.findall(r"(?<![\w.])[a-z_]+\.[a-z_]+", trouble.solution) if key in known}
+    assert not named or "restart" in trouble.solution

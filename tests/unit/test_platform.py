@@ -11,8 +11,9 @@ from sidecar.core.answer import Answer, Lost, Refused, Taken
 from sidecar.core.entry import Delivered
 from sidecar.core.goal import Created, Creation, Exists, GoalRule, NotCreated, new_goal
 from sidecar.core.instant import UnixMillis
+from sidecar.microsoft.diagnosis import AccountIds
 from sidecar.microsoft.pacer import Pacer
-from sidecar.microsoft.platform import AccountIds, MicrosoftAdvertising
+from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.tokens import AccessToken
 from sidecar.ports import NotConnected
 
@@ -167,3 +168,25 @@ async def test_account_whose_ids_change_while_a_token_is_waited_for_is_sent_to_a
         platform = MicrosoftAdvertising(client, Slow(True), pacer, "test-developer-token", lambda: accounts)  # type: ignore[arg-type]
         await platform.upload("main", [ENTRY])
     assert [headers["CustomerAccountId"] for _, _, headers, _ in recorder.requests] == ["222"]
+
+
+# --- What a 105 means ------------------------------------------------------------------------------------------------
+
+
+async def test_refused_credentials_of_one_account_are_its_ids_where_another_is_answered() -> None:
+    """The developer token and the sign-in are the same for both."""
+    invalid = {"Type": "AdApiFaultDetail", "Errors": [{"Code": 105, "ErrorCode": "InvalidCredentials"}]}
+    accounts = {"main": AccountIds("111", "222"), "other": AccountIds("444", "333")}
+
+    def refused() -> web.Response:
+        return web.json_response(invalid, status=401)
+
+    async with platform_of(refused(), refused(), clean(), refused(), refused(), clean()) as (platform, _):
+        platform.accounts = lambda: accounts
+        before = await platform.upload("other", [ENTRY])
+        assert isinstance(before, Refused)
+        assert (before.trouble, before.lead) == ("developer_token_invalid", None)
+        assert isinstance(await platform.upload("main", [ENTRY]), Taken)
+        after = await platform.upload("other", [ENTRY])
+        assert isinstance(after, Refused)
+        assert (after.trouble, "account main is answered" in (after.lead or "")) == ("wrong_account", True)

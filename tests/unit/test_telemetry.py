@@ -299,6 +299,17 @@ async def test_clean_answer_ends_the_troubles_of_its_account_but_not_those_of_go
     ]
 
 
+async def test_of_the_explanations_of_one_answer_the_last_one_stands(told: Told) -> None:
+    for code, account in (
+        ("developer_token_invalid", "main"),
+        ("developer_token_invalid", "other"),
+        ("wrong_account", "main"),
+    ):
+        told.telemetry.trouble_raised(code, account=account)
+    standing = {(one.code, one.account) for one in told.telemetry.board.standing()}
+    assert standing == {("developer_token_invalid", "other"), ("wrong_account", "main")}
+
+
 async def test_on_the_way_to_microsoft_only_the_newest_trouble_stands_and_an_answer_ends_it(told: Told) -> None:
     telemetry = told.telemetry
 
