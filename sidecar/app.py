@@ -122,7 +122,7 @@ class Service:
         """Start what runs, take requests until it is time to stop, then end each part when its work is done."""
         parts = self.parts
         tasks.create_task(parts.outbox.committer.run())
-        telling = tasks.create_task(parts.telemetry.run(parts.journal))
+        telling = tasks.create_task(parts.telemetry.run(parts.journal, parts.unstored))
         flushing = tasks.create_task(parts.flusher.run())
         loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.outbox.check(), self._reloads())
         endless = [tasks.create_task(work) for work in loops]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sidecar.core.clock import SteadyClock, told
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
-from sidecar.ports import Clicks, Journal, Outbox, StorageUnavailable
+from sidecar.core.unstored import KEPT_MILLIS
+from sidecar.ports import Clicks, Journal, Outbox, StorageUnavailable, UnstoredItems
 from sidecar.telemetry import Telemetry
 
 DISK_SECONDS = 5.0
@@ -49,6 +50,7 @@ class Keeper:
     clock: SteadyClock
     look: Callable[[], Awaitable[object]]
     """Looks whether rows wait that no trouble tells of."""
+    unstored: UnstoredItems | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
     """The latest time that was seen."""
@@ -92,6 +94,10 @@ class Keeper:
         before = UnixMillis(now - rules.journal_millis)
         while not self._stopping.is_set() and await self.journal.prune(before, rules.journal_bytes):
             pass
+        if self.unstored is not None:
+            before = max(before, UnixMillis(now - KEPT_MILLIS))
+            while not self._stopping.is_set() and await self.unstored.prune(before):
+                pass
 
     def _look_at_the_clock(self) -> None:
         self.clock.look()

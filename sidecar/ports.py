@@ -19,6 +19,7 @@ from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.problem import Problem
 from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
+from sidecar.core.unstored import Unstored
 from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
 
 
@@ -490,6 +491,19 @@ class Traces(Protocol):
 
     async def of(self, seq: int) -> Trace | None:
         """The row's trace; None when there is no such row."""
+
+
+class UnstoredItems(Protocol):
+    """Where traces of items lie that were not stored: the newest so many, and none that is too old."""
+
+    async def append(self, traces: Sequence[Unstored]) -> None:
+        """Keep these, in this order; one that is there already counts up and is the newest again."""
+
+    async def of_order(self, order_id: str) -> Sequence[Unstored]:
+        """The newest of an order, newest first."""
+
+    async def prune(self, before: UnixMillis) -> int:
+        """Delete a slice of what is older than `before`; how many were deleted, 0 at the end."""
 
 
 @dataclass(frozen=True, slots=True)

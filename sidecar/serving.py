@@ -28,7 +28,7 @@ from sidecar.core.record import Record
 from sidecar.core.start_errors import cannot_listen
 from sidecar.settings import Settings
 from sidecar.store.sqlite.tracing import SqliteTraces
-from sidecar.telemetry import OF_GOALS_AND_ROWS
+from sidecar.telemetry import OF_GOALS_AND_ROWS, TracesOfOrders
 from sidecar.wiring import Chances, Parts
 
 GRACE_SECONDS = 4.0
@@ -89,6 +89,7 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
         bodies=BodyLimits(max_bytes=config.server.max_body),
         routes=_routes(parts, clock),
         identity=lambda account: settings.identities().get(account),
+        traces=_traces(parts),
     )
 
 
@@ -99,7 +100,11 @@ def _receipts(parts: Parts, clock: Chances) -> Explain:
     traces = SqliteTraces(parts.outbox.reader)
     catalogue, rules = parts.catalogue, settings.attribution
     receipts = Receipts(traces, rows, clock.now, catalogue.of_event, rules, catalogue.of_goal)
-    return Explain(parts.outbox, receipts)
+    return Explain(parts.outbox, receipts, _traces(parts))
+
+
+def _traces(parts: Parts) -> TracesOfOrders:
+    return TracesOfOrders(parts.telemetry.traces, parts.unstored)
 
 
 def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
@@ -127,7 +132,7 @@ def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
 
 
 def _routes(parts: Parts, clock: Chances) -> list[web.RouteDef]:
-    logs = LogsPage(parts.journal, parts.telemetry.followers)
+    logs = LogsPage(parts.journal, parts.telemetry.followers, traces=_traces(parts))
     metrics = MetricsPage(parts.outbox, parts.telemetry)
     accounts = Accounts(parts.pausing, lambda: parts.settings.config.accounts)
     return [

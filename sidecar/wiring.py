@@ -43,6 +43,7 @@ from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.store.sqlite.pauses import SqlitePauses
 from sidecar.store.sqlite.secrets import SqliteSecrets
+from sidecar.store.sqlite.unstored import SqliteUnstored
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
@@ -82,6 +83,7 @@ class Parts:
     outbox: SqliteOutbox
     clicks: SqliteClicks
     journal: SqliteJournal
+    unstored: SqliteUnstored
     tokens: TokenSource
     connector: Connector
     flusher: Flusher
@@ -129,6 +131,7 @@ async def open_parts(
     platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
     await _keep_waiting(outbox, gates, platform, clock.now())
     journal = SqliteJournal(outbox.committer, outbox.reader)
+    unstored = SqliteUnstored(outbox.committer, outbox.reader)
     clicks = SqliteClicks(outbox.committer, outbox.due_reader)
     pauses = SqlitePauses(outbox.committer, outbox.reader)
     pausing = Pausing(pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
@@ -148,10 +151,11 @@ async def open_parts(
         outbox,
         clicks,
         journal,
+        unstored,
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
-        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look),
+        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, unstored),
         waiting,
         Stakes(outbox, gates, settings.goal_of, lambda: settings.config.accounts),
         pausing,

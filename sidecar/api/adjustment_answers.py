@@ -25,6 +25,7 @@ from sidecar.core.entry import Reason, State
 from sidecar.core.intake import Refused
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
+from sidecar.core.unstored import What
 from sidecar.ports import (
     AdjustResult,
     AlreadyRetracted,
@@ -59,6 +60,29 @@ def told(readings: Sequence[Reading], results: Sequence[AdjustResult]) -> Iterat
         verdict = next(decided) if isinstance(reading, Wanted) else reading
         overtaken = isinstance(verdict, Replayed) and verdict.overtaken
         yield Told(verdict, (*reading.warnings, OVERTAKEN) if overtaken else reading.warnings)
+
+
+def why_not_stored(verdict: AdjustResult | Refused) -> tuple[What, Sequence[str]] | None:
+    """What the trace of the item says, by codes too; None where it is on disk."""
+    match verdict:
+        case Stored() | Replayed():
+            return None
+        case OriginalNotSent():
+            return What.SKIPPED, (Reason.ORIGINAL_NOT_SENT.value,)
+        case Refused(problems):
+            return What.REFUSED, [problem.code for problem in problems]
+        case Unadjustable(problem):
+            return What.REFUSED, (problem.code,)
+        case NoOriginal():
+            return What.REFUSED, (NO_CONVERSION.code,)
+        case Ambiguous():
+            return What.CONFLICT, (AMBIGUOUS.code,)
+        case AlreadyRetracted():
+            return What.CONFLICT, (ALREADY_RETRACTED.code,)
+        case Conflict():
+            return What.CONFLICT, ("conflict",)
+        case _:
+            assert_never(verdict)
 
 
 def answer(item: Told, rows: Rows) -> Answer | HttpProblem:

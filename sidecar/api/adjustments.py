@@ -6,23 +6,26 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sidecar.api.adjustment_answers import Told, answer, result, summary, told
+from sidecar.api.adjustment_answers import Told, answer, result, summary, told, why_not_stored
 from sidecar.api.answers import Answer
-from sidecar.api.items import Single
+from sidecar.api.items import Many, Single
 from sidecar.api.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
 from sidecar.api.reply import json_reply
 from sidecar.api.request_id import REQUEST_ID
 from sidecar.api.rows import Rows
 from sidecar.api.taking import Taking
+from sidecar.api.turns import in_turns
 from sidecar.core.adjustment_intake import Reading, Wanted, read
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
+from sidecar.core.fields import trimmed
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Rules
 from sidecar.core.problem import Allowance
 from sidecar.core.record import seq_of
-from sidecar.ports import Adjusting, OriginalNotSent, Outbox, Replayed, Stored
-from sidecar.telemetry import Telemetry
+from sidecar.core.unstored import all_in_words
+from sidecar.ports import Adjusting, NoOriginal, OriginalNotSent, Outbox, Replayed, Stored
+from sidecar.telemetry import Telemetry, TracesOfOrders
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -38,6 +41,8 @@ class AdjustmentCalls:
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
     taking: Taking
+    traces: TracesOfOrders | None = None
+    """Of orders that were not stored."""
 
     def routes(self) -> list[web.RouteDef]:
         """What the app mounts."""
@@ -53,7 +58,11 @@ class AdjustmentCalls:
 
             came, readings = await self.taking.read(request, room, reading)
             items = await self._keep(readings, request[REQUEST_ID])
-            return _alone(items[0], self.rows) if isinstance(came, Single) else await self._together(items, allowance)
+            earlier = await self._earlier(came, items)
+            await self._leave_traces(came, items, request[REQUEST_ID])
+            if isinstance(came, Single):
+                return _alone(items[0], self.rows, earlier)
+            return await self._together(items, allowance)
 
     async def one(self, request: web.Request) -> web.Response:
         """The adjustment of that id."""
@@ -74,6 +83,25 @@ class AdjustmentCalls:
         self._tell(items)
         return items
 
+    async def _earlier(self, came: Single | Many, items: Sequence[Told]) -> str:
+        """What became of the order that one adjustment names and nobody knows: it may have come and been refused."""
+        if not isinstance(came, Single) or not isinstance(items[0].verdict, NoOriginal) or self.traces is None:
+            return ""
+        order_id = came.item.get("order_id") if isinstance(came.item, dict) else None
+        found = await self.traces.of_order(trimmed(order_id)) if isinstance(order_id, str) else ()
+        return all_in_words([one for one in found if one.kind is Kind.CONVERSION])
+
+    async def _leave_traces(self, came: Single | Many, items: Sequence[Told], request_id: str) -> None:
+        """Note what was not stored, so that whoever looks for its order learns why."""
+
+        def leave(pair: tuple[object, Told]) -> None:
+            item, told_ = pair
+            if (why := why_not_stored(told_.verdict)) is not None:
+                self.telemetry.not_stored(item, *why, request_id, Kind.ADJUSTMENT)
+
+        given = [came.item] if isinstance(came, Single) else came.items
+        await in_turns(list(zip(given, items, strict=True)), leave)
+
     def _tell(self, items: Sequence[Told]) -> None:
         stored = [item.verdict.record for item in items if isinstance(item.verdict, Stored)]
         for record in stored:
@@ -93,11 +121,12 @@ class AdjustmentCalls:
         return json_reply(whole.body, whole.status)
 
 
-def _alone(item: Told, rows: Rows) -> web.Response:
+def _alone(item: Told, rows: Rows, earlier: str) -> web.Response:
     match answer(item, rows):
         case Answer(status, body):
             return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
         case HttpProblem() as problem:
+            problem.detail = " ".join(filter(None, (problem.detail, earlier)))
             raise problem
 
 

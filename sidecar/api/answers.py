@@ -17,6 +17,7 @@ from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, norm
 from sidecar.core.normalising import Steps
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
+from sidecar.core.unstored import What
 from sidecar.core.user import steps_of
 from sidecar.ports import Conflict, PutResult, Replayed, Stored
 
@@ -63,6 +64,21 @@ def _before_click(clicked_at: UnixSeconds, own: bool) -> Warning_:
         "click. Most likely a time zone is wrong"
     )
     return Warning_("before_click", "time", message)
+
+
+def why_not_stored(verdict: Verdict) -> tuple[What, Sequence[str]] | None:
+    """What the trace of the item says, by codes too; None where it is on disk."""
+    match verdict:
+        case Stored() | Replayed():
+            return None
+        case Skipped(reason):
+            return What.SKIPPED, (reason,)
+        case Refused(problems):
+            return What.REFUSED, [problem.code for problem in problems]
+        case Conflict():
+            return What.CONFLICT, ("conflict",)
+        case _:
+            assert_never(verdict)
 
 
 def answer(item: Judged, rows: Rows) -> Answer | HttpProblem:

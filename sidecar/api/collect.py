@@ -22,6 +22,7 @@ from sidecar.api.answers import (
     result_text,
     summary,
     validation,
+    why_not_stored,
 )
 from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.items import Many, Single
@@ -31,6 +32,7 @@ from sidecar.api.reply import json_reply, reply, text
 from sidecar.api.request_id import REQUEST_ID
 from sidecar.api.rows import Rows
 from sidecar.api.taking import Taking
+from sidecar.api.turns import in_turns
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, read
 from sidecar.core.problem import Allowance
@@ -67,7 +69,7 @@ class Collect:
             with self.taking.room(request) as room:
                 allowance = Allowance()
                 came, readings = await self._readings(request, room, allowance)
-                kept = await self._keep(readings, request[REQUEST_ID])
+                kept = await self._keep(came, readings, request[REQUEST_ID])
                 short = HEADER in request.headers and wants_minimal(request.headers.getall(HEADER))
                 if isinstance(came, Single):
                     return self._alone_minimal(kept[0]) if short else self._alone(kept[0])
@@ -105,17 +107,31 @@ class Collect:
 
         return await self.taking.read(request, room, reading)
 
-    async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Judged]:
+    async def _keep(self, came: Single | Many, readings: Sequence[Reading], request_id: str) -> list[Judged]:
         """Store the accepted ones in one transaction, which is on disk when this returns."""
         now = self.now()
         accepted = (reading.conversion for reading in readings if isinstance(reading, Accepted))
         arrivals = [Arrival(conversion, now, request_id) for conversion in accepted]
         results = await self.outbox.put(arrivals) if arrivals else []
         items = list(judged(readings, results))
-        self._tell(items)
+        if not self._tell(items):
+            await self._leave_traces(came, items, request_id)
         return items
 
-    def _tell(self, items: Sequence[Judged]) -> None:
+    async def _leave_traces(self, came: Single | Many, items: Sequence[Judged], request_id: str) -> None:
+        """Note what was not stored, so that whoever looks for its order learns why."""
+
+        def leave(pair: tuple[object, Judged]) -> None:
+            item, judged_ = pair
+            if (why := why_not_stored(judged_.verdict)) is not None:
+                self.telemetry.not_stored(item, *why, request_id)
+
+        given = [came.item] if isinstance(came, Single) else came.items
+        await in_turns(list(zip(given, items, strict=True)), leave)
+
+    def _tell(self, items: Sequence[Judged]) -> bool:
+        """Tell what came of the items; whether all of them are on disk."""
+        all_stored = True
         stored: dict[_KindOfRow, int] = {}
         skipped: dict[tuple[str, str], int] = {}
         for item in items:
@@ -124,12 +140,16 @@ class Collect:
                 record = verdict.record
                 _count(stored, (record.account, record.event, record.matched_by))
             elif isinstance(verdict, Skipped):
+                all_stored = False
                 _count(skipped, (verdict.reason, verdict.goal))
+            elif not isinstance(verdict, Replayed):
+                all_stored = False
         if stored:
             self._tell_stored(stored)
         for (reason, _), n in skipped.items():
             self.telemetry.skipped(reason, n)
         self._tell_matches(stored, skipped)
+        return all_stored
 
     def _tell_stored(self, stored: Mapping[_KindOfRow, int]) -> None:
         of_accounts: dict[str, int] = {}

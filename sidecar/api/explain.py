@@ -20,7 +20,9 @@ from sidecar.core.goal import Mapped, MappingState, window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.receipt import Advice, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
 from sidecar.core.record import Record, seq_of
+from sidecar.core.unstored import Unstored, all_in_words, in_words
 from sidecar.ports import Outbox, Query, Traces
+from sidecar.telemetry import TracesOfOrders
 from sidecar.troubles import CATALOGUE, Trouble
 
 MAX_RECEIPTS = 100
@@ -108,6 +110,8 @@ class Explain:
 
     outbox: Outbox
     receipts: Receipts
+    traces: TracesOfOrders | None = None
+    """Of orders that were not stored."""
 
     def routes(self) -> list[web.RouteDef]:
         """What the app mounts."""
@@ -127,14 +131,22 @@ class Explain:
 
     async def order(self, request: web.Request) -> web.Response:
         """A receipt for each conversion of that order, newest first."""
-        query = Query(order_id=trimmed(request.match_info["order_id"]), limit=MAX_RECEIPTS)
+        order_id = trimmed(request.match_info["order_id"])
+        query = Query(order_id=order_id, limit=MAX_RECEIPTS)
         page = await self.outbox.find(query)
         made = [await self.receipts.of(record.seq) for record in page.records]
         items = [one for one in made if one is not None]
+        traces = await self.traces.of_order(order_id) if self.traces else ()
+        not_stored = [show_trace(one) for one in traces]
         if not items:
-            said = "No account and event has this order id. Was it sent, and with exactly this order_id?"
-            raise HttpProblem(NO_CONVERSION, said)
-        return json_reply({"items": items, "next_cursor": None})
+            raise HttpProblem(NO_CONVERSION, all_in_words(traces) or _NEVER_CAME, members={"not_stored": not_stored})
+        return json_reply({"items": items, "not_stored": not_stored, "next_cursor": None})
+
+
+_NEVER_CAME = (
+    "No account and event has this order id, and nothing with it was refused or skipped of late. Was it sent, and with "
+    "exactly this order_id?"
+)
 
 
 # --- As JSON ---------------------------------------------------------------------------------------------------------
@@ -172,6 +184,22 @@ def show(made: Receipt) -> Json:
         "waits_for": _waits_for(made),
         "expires_at": _instant(made.expires_at),
         "next_step": {"message": made.next_step.message, "fix": made.next_step.fix},
+    }
+
+
+def show_trace(one: Unstored) -> Json:
+    """An item of an order that was not stored."""
+    return {
+        "kind": one.kind,
+        "what": one.what,
+        "codes": list(one.codes),
+        "event": one.event,
+        "account": one.account,
+        "request_id": one.request_id,
+        "at": text_of_millis(one.time),
+        "first_at": text_of_millis(one.first_at),
+        "times": one.times,
+        "message": in_words(one),
     }
 
 

@@ -9,13 +9,14 @@ from aiohttp import web
 
 from sidecar.api.admission import ROW_BYTES, Admission, admission_of
 from sidecar.api.log_query import LogRequest, read_request
+from sidecar.api.log_traces import with_traces
 from sidecar.api.parameters import to_cursor
 from sidecar.api.problem import UNAVAILABLE, HttpProblem
 from sidecar.api.reply import Json, page_reply, text
 from sidecar.api.turns import in_turns
 from sidecar.core.instant import text_of_millis
-from sidecar.ports import Journal, JournalEntry, JournalPage, Kept
-from sidecar.telemetry import Follower, Followers, TooManyFollowers
+from sidecar.ports import Journal, JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.telemetry import Follower, Followers, TooManyFollowers, TracesOfOrders
 
 NDJSON = "application/x-ndjson"
 
@@ -34,6 +35,8 @@ class LogsPage:
     journal: Journal
     followers: Followers
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    traces: TracesOfOrders | None = None
+    """Of orders that were not stored; the first page about an order has them among its facts."""
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """The handler of the route; authorisation happened before. HttpProblem when it cannot be answered."""
@@ -41,8 +44,14 @@ class LogsPage:
         if asked.follow:
             return await self._follow(request, asked)
         async with admission_of(request).page(asked.query.limit):
-            page = await self.journal.read(asked.query)
+            page = await self._page(asked.query)
             return await _lines(page) if NDJSON in request.headers.get("Accept", "") else await _json(page)
+
+    async def _page(self, query: JournalQuery) -> JournalPage:
+        page = await self.journal.read(query)
+        if self.traces is None or query.order_id is None or query.before_seq is not None:
+            return page
+        return with_traces(page, query, await self.traces.of_order(query.order_id))
 
     async def _follow(self, request: web.Request, asked: LogRequest) -> web.StreamResponse:
         try:

@@ -26,7 +26,7 @@ from sidecar.core.intake import Rules
 from sidecar.core.record import Record
 from sidecar.listening import listen
 from sidecar.ports import Clicks, Outbox
-from sidecar.telemetry import Telemetry
+from sidecar.telemetry import Telemetry, TracesOfOrders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,8 @@ class Parts:
     """Addresses that others answer."""
     identity: Callable[[str], str | None] = lambda account: None
     """Which account it is at Microsoft now; None where it left the configuration."""
+    traces: TracesOfOrders | None = None
+    """Of orders that were not stored."""
 
 
 def make_app(parts: Parts) -> web.Application:
@@ -95,6 +97,7 @@ def _routes(parts: Parts, taking: Taking) -> list[web.RouteDef]:
         now=parts.now,
         stored=parts.stored,
         taking=taking,
+        traces=parts.traces,
     )
     operate = Operate(
         outbox=parts.outbox,

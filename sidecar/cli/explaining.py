@@ -20,7 +20,9 @@ def explain(remote: Remote, order: str, as_json: bool) -> None:
         click.echo(json.dumps(answer, indent=2))
         return
     items = answer.get("items") or [answer]
-    click.echo("\n\n".join("\n".join(receipts.lines(item)) for item in items))
+    parts = [receipts.lines(item) for item in items]
+    parts += [receipts.not_stored(answer)] if answer.get("not_stored") else []
+    click.echo("\n\n".join("\n".join(part) for part in parts))
 
 
 def _answer(remote: Remote, order: str) -> Json:

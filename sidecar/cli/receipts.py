@@ -19,6 +19,13 @@ def lines(receipt: Json) -> Iterator[str]:
     yield from _next_step(receipt)
 
 
+def not_stored(answer: Json) -> Iterator[str]:
+    """What else came of the order, and was not stored."""
+    yield "Not stored of this order"
+    for one in answer.get("not_stored") or ():
+        yield f"  {plain(one.get('message'))}"
+
+
 def _standing(item: Json) -> str:
     reason = f" ({plain(item['reason'])})" if item.get("reason") else ""
     return f"{plain(item.get('state'))}{reason}"

@@ -6,6 +6,7 @@ from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.service import OF_GOALS_AND_ROWS
 from sidecar.telemetry.telemetry import Telemetry
+from sidecar.telemetry.trace_buffer import TracesOfOrders
 
 __all__ = [
     "OF_GOALS_AND_ROWS",
@@ -17,4 +18,5 @@ __all__ = [
     "Standing",
     "Telemetry",
     "TooManyFollowers",
+    "TracesOfOrders",
 ]

@@ -9,6 +9,7 @@ from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import Erasure, RowsOf, erasure_id
 from sidecar.core.record import Record
+from sidecar.core.unstored import What, unstored
 from sidecar.telemetry import names
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
@@ -75,6 +76,15 @@ class ConversionEvents(Recorder):
     def refused(self, code: str, n: int = 1) -> None:
         """`n` conversions, or requests, were refused for the problem `code`."""
         self._gathering.add(names.REFUSED.name, code, n, self._clock())
+
+    @harmless
+    def not_stored(
+        self, item: object, what: What, codes: Sequence[str], request_id: str, kind: Kind = Kind.CONVERSION
+    ) -> None:
+        """An item of a request was not stored: its order's trace says why. Nothing is told without an order id."""
+        trace = unstored(item, what, codes, self._clock(), request_id, kind)
+        if trace is not None:
+            self.traces.put(trace)
 
     @harmless
     def captured(self, n: int, woken: int) -> None:

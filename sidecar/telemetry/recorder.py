@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.ports import Journal, JournalEntry
+from sidecar.ports import Journal, JournalEntry, UnstoredItems
 from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import Board
 from sidecar.telemetry.followers import Followers
@@ -22,6 +22,7 @@ from sidecar.telemetry.lines import Lines
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.names import Name
 from sidecar.telemetry.redact import Redactor
+from sidecar.telemetry.trace_buffer import TraceBuffer
 
 FLUSH_SECONDS = 0.5
 """How often facts are written to the journal: one fsync for all that came meanwhile."""
@@ -65,6 +66,7 @@ class Recorder:
         self._lines = Lines(fd, level, form)
         self._gathering = Gathering()
         self._keeping = Keeping(self.followers)
+        self.traces = TraceBuffer()
         self._stop = asyncio.Event()
         self._ending = False
 
@@ -88,10 +90,10 @@ class Recorder:
         """While this lasts the warnings of libraries are lines like all others, their secrets masked."""
         return led_into(self._library)
 
-    async def run(self, journal: Journal) -> None:
-        """Write what was told into `journal` until `stop`; then the rest, and return."""
+    async def run(self, journal: Journal, unstored: UnstoredItems | None = None) -> None:
+        """Write what was told into `journal`, and traces to `unstored`, until `stop`; then the rest, and return."""
         while not self._stop.is_set():
-            await self.flush(journal)
+            await self.flush(journal, unstored)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS):
                     await self._stop.wait()
@@ -99,12 +101,14 @@ class Recorder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_FLUSH_SECONDS):
                 await self._write(journal)
+                await self._write_traces(unstored)
         self.followers.close()
 
-    async def flush(self, journal: Journal) -> None:
+    async def flush(self, journal: Journal, unstored: UnstoredItems | None = None) -> None:
         """Write what was told so far."""
         self._gather(last=False)
         await self._write(journal)
+        await self._write_traces(unstored)
         if self._ending:
             self.followers.close()
 
@@ -165,6 +169,15 @@ class Recorder:
                 self._tell(names.JOURNAL_DROPPED, message, count=flushed.dropped)
         except Exception as error:  # `run` shares its TaskGroup with what carries the conversions
             self.failed("the journal", error)
+
+    async def _write_traces(self, unstored: UnstoredItems | None) -> None:
+        if unstored is None:
+            return
+        try:
+            if dropped := await self.traces.flush(unstored):
+                self._gathering.add(names.TRACES_DROPPED.name, "more came than can be kept", dropped, self._clock())
+        except Exception as error:
+            self.failed("traces", error)
 
     def _token_seconds(self) -> float:
         expires_at = self._token_expires_at

@@ -7,6 +7,7 @@ from sidecar.telemetry.matching import MatchEvents
 _GATHERED = {
     names.SKIPPED.name: (names.SKIPPED, "not stored, by rule"),
     names.REFUSED.name: (names.REFUSED, "refused"),
+    names.TRACES_DROPPED.name: (names.TRACES_DROPPED, "traces of orders that were not stored were left out"),
 }
 
 

@@ -30,7 +30,8 @@ from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.store.sqlite.tracing import SqliteTraces
-from sidecar.telemetry import Standing, Telemetry
+from sidecar.store.sqlite.unstored import SqliteUnstored
+from sidecar.telemetry import Standing, Telemetry, TracesOfOrders
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
 MSCLKID = "f894f652ea334e739002f7167ab8f8e3"
@@ -193,7 +194,8 @@ async def _api(
         outbox = await stack.enter_async_context(_outbox(folder, world, max_pending))
         more.setdefault("capture", lambda: CaptureRules(world.rules.accounts, world.rules.consent))
         rows = Rows(world.goal_of, lambda record: world.held(record), lambda: world.now)
-        explain = Explain(outbox, Receipts(SqliteTraces(outbox.reader), rows, lambda: world.now))
+        traces = TracesOfOrders(telemetry.traces, SqliteUnstored(outbox.committer, outbox.reader))
+        explain = Explain(outbox, Receipts(SqliteTraces(outbox.reader), rows, lambda: world.now), traces)
         erasures = SqliteErasures(outbox.committer, outbox.reader)
         erasing = ErasureCalls(erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)
         more.setdefault("routes", [*explain.routes(), *erasing.routes()])
@@ -221,6 +223,7 @@ async def _api(
             new_id=lambda: next(ids),
             bodies=bodies or BodyLimits(),
             door=door or DoorLimits(),
+            traces=traces,
             **more,
         )
         host, port = await stack.enter_async_context(serving(make_app(parts), parts, "127.0.0.1", 0))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from sidecar.api.metrics import MetricsPage
 from sidecar.api.parameters import to_cursor
 from sidecar.api.problem import HttpProblem
 from sidecar.core.instant import UnixMillis
+from sidecar.core.unstored import What
 from sidecar.ports import JournalEntry, Kept
 from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import open_outbox
-from sidecar.telemetry import Telemetry
+from sidecar.store.sqlite.unstored import SqliteUnstored
+from sidecar.telemetry import DeadRow, Telemetry, TracesOfOrders
 from sidecar.telemetry.followers import MAX_FOLLOWERS
 
 NOW = 1_790_000_000_000
@@ -70,7 +72,9 @@ async def service(
         journal = SqliteJournal(outbox.committer, read)
         telemetry = Telemetry(lambda: UnixMillis(next(clock)), level="error", fd=2)
         app = web.Application(middlewares=[with_problems])
-        app.router.add_get("/logs", LogsPage(journal, telemetry.followers, heartbeat_seconds=0.05).get)
+        traces = TracesOfOrders(telemetry.traces, SqliteUnstored(outbox.committer, read))
+        page = LogsPage(journal, telemetry.followers, heartbeat_seconds=0.05, traces=traces)
+        app.router.add_get("/logs", page.get)
         app.router.add_get("/metrics", MetricsPage(outbox, telemetry).get)
         yield Service(telemetry, journal, await aiohttp_client(app))
         telemetry.followers.close()
@@ -330,3 +334,70 @@ async def test_scraper_that_asks_for_openmetrics_gets_it(service: Service) -> No
     response = await service.client.get("/metrics", headers={"Accept": accept})
     assert response.headers["Content-Type"].startswith("application/openmetrics-text")
     assert (await response.text()).endswith("# EOF\n")
+
+
+# --- Orders that were not stored -------------------------------------------------------------------------------------
+
+
+def not_stored(service: Service, order_id: str = "R-1", codes: Sequence[str] = ("too_old",), **given: Any) -> None:
+    item = {"order_id": order_id, "event": "purchase", "account": "main", **given}
+    what = What.SKIPPED if codes == ("consent_denied",) else What.REFUSED
+    service.telemetry.not_stored(item, what, codes, "request-1")
+
+
+async def test_facts_about_an_order_have_what_was_not_stored_of_it_among_them(service: Service) -> None:
+    not_stored(service, codes=("consent_denied",))
+    service.telemetry.rows_died(
+        [DeadRow(conversion_id="conv_1", account="main", trouble="poison", error="X", order_id="R-1")]
+    )
+    not_stored(service)
+    not_stored(service, "R-2")
+    await service.telemetry.flush(service.journal)
+    items = await service.items("?order_id=R-1")
+    assert [(item["name"], item["level"], item.get("error")) for item in items] == [
+        ("refused", "warning", "too_old"),
+        ("row_died", "warning", "X"),
+        ("skipped", "info", "consent_denied"),
+    ]
+    assert (items[0]["order_id"], items[0]["account"], items[0]["count"]) == ("R-1", "main", 1)
+    assert items[0]["message"].startswith("purchase of account main was refused (too_old) at ")
+    lines = (await (await service.get("?order_id=R-1", Accept="application/x-ndjson")).text()).splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["refused", "row_died", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("level=warning", ["refused"]),
+        ("name=skipped", ["skipped"]),
+        ("name=refused&account=main", ["refused"]),
+        ("account=other", []),
+        ("conversion_id=conv_1", []),
+        ("until=2026-01-01T00:00:00Z", []),
+        ("since=2027-01-01T00:00:00Z", []),
+        ("limit=1", ["refused"]),
+    ],
+)
+async def test_filters_hold_for_what_was_not_stored_too(service: Service, query: str, names: list[str]) -> None:
+    not_stored(service, codes=("consent_denied",))
+    not_stored(service)
+    assert [item["name"] for item in await service.items(f"?order_id=R-1&{query}")] == names
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+async def test_pages_about_an_order_lose_no_fact_and_end(service: Service, limit: int) -> None:
+    for number in range(6):
+        service.telemetry.rows_died(
+            [DeadRow(conversion_id=f"conv_{number}", account="main", trouble="poison", error="X", order_id="R-1")]
+        )
+        not_stored(service, event=f"event_{number}")
+    await service.telemetry.flush(service.journal)
+    seen, query = [], f"?order_id=R-1&limit={limit}"
+    while True:
+        page = await (await service.get(query)).json()
+        assert len(page["items"]) <= limit
+        seen += [item["conversion_id"] for item in page["items"] if "conversion_id" in item]
+        if page["next_cursor"] is None:
+            break
+        query = f"?order_id=R-1&limit={limit}&cursor={page['next_cursor']}"
+    assert seen == [f"conv_{number}" for number in reversed(range(6))]

@@ -21,6 +21,11 @@ def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
         by_id = sidecar("explain", "conv_1", url=service.url)
         as_json = sidecar("explain", "A/1", "--json", url=service.url)
         nothing = sidecar("explain", "NONE", url=service.url)
+        assert requests.post(f"{service.url}/v1/conversions", json={**body, "value": 5}, timeout=10).status_code == 409
+        in_conflict = sidecar("explain", "A/1", url=service.url)
+        refused_item = {**body, "order_id": "B/1", "value": "x"}
+        assert requests.post(f"{service.url}/v1/conversions", json=[refused_item], timeout=10).status_code == 422
+        refused = sidecar("explain", "B/1", url=service.url)
     for printed in (by_order, by_id):
         assert printed.exit_code == 0
         lines = printed.stdout.splitlines()
@@ -30,4 +35,7 @@ def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
         assert lines[-1].startswith("  What to do: ")
     assert json.loads(as_json.stdout)["items"][0]["order_id"] == "A/1"
     assert (nothing.exit_code, "There is no such conversion (HTTP 404)" in nothing.output) == (1, True)
+    assert "Not stored of this order" in in_conflict.stdout
+    assert "purchase was in conflict with what is stored (conflict) at " in in_conflict.stdout
+    assert (refused.exit_code, "purchase was refused (not_a_number) at " in refused.output) == (1, True)
     assert CLICK_ID not in by_order.output + as_json.output

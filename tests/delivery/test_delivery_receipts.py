@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
-from rig import MINUTE, Rig
+from rig import DAY, MINUTE, Rig
 
 from sidecar.core.attempts import Attempt, attempts
+from sidecar.core.instant import UnixMillis
+from sidecar.core.unstored import What, unstored
 from sidecar.emulator import uploads
 from sidecar.emulator.errors import Refused
 from sidecar.store.sqlite.tracing import SqliteTraces
@@ -92,3 +94,14 @@ async def test_halves_are_told_as_often_as_they_went_out(rig: Rig, monkeypatch: 
         assert told[-1].answer == "Microsoft took it"
     assert max(map(len, found.values())) >= 5
     await rig.balance()
+
+
+async def test_housekeeping_forgets_traces_after_thirty_days(rig: Rig) -> None:
+    for order_id, age in (("OLD", 31), ("YOUNG", 29)):
+        at = UnixMillis(rig.clock() - age * DAY)
+        trace = unstored({"order_id": order_id}, What.REFUSED, ("too_old",), at, "request-1")
+        assert trace is not None
+        await rig.parts.unstored.append([trace])
+    await rig.parts.keeper.prune()
+    assert await rig.parts.unstored.of_order("OLD") == []
+    assert len(await rig.parts.unstored.of_order("YOUNG")) == 1

@@ -38,6 +38,7 @@ NEWER = {
     10: ("DROP TABLE requests", "ALTER TABLE batches DROP COLUMN parent"),
     11: ("DROP INDEX entries_replaced", "ALTER TABLE entries DROP COLUMN replaced_at"),
     12: ("DROP INDEX batches_unknown", "ALTER TABLE batches DROP COLUMN sent_to"),
+    13: ("DROP TABLE unstored",),
 }
 """What takes a file back to before a step of the schema, for steps that cannot be done twice."""
 

@@ -23,6 +23,7 @@ from sidecar.store.sqlite import (
     requests,
     secrets,
     tracing,
+    unstored,
 )
 from sidecar.store.sqlite.many import Many
 
@@ -42,7 +43,7 @@ MODULES = (
         releasing,
         replaying,
     ),
-    *(requests, secrets, tracing),
+    *(requests, secrets, tracing, unstored),
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 

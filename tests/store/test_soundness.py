@@ -194,6 +194,10 @@ CHANGES = {
     "entries_visitor": "UPDATE entries SET visitor = 1, reason = 'no_click' WHERE seq = 2345",
     "erasures_open": "INSERT INTO erasures (subject, retract, phase, last_seq, requested_at) "
     "VALUES ('email', 0, 'rows', 1, 1)",
+    "unstored_item": "INSERT INTO unstored (item, order_hash, kind, what, codes, time, first_at, times) "
+    "VALUES ('a', 'b', 'conversion', 'refused', '[]', 1, 1, 1)",
+    "unstored_order": "INSERT INTO unstored (item, order_hash, kind, what, codes, time, first_at, times) "
+    "VALUES ('a', 'b', 'conversion', 'refused', '[]', 1, 1, 1)",
 }
 """For each index something that it ought to lead to afterwards."""
 

@@ -17,7 +17,7 @@ from sidecar.core.conversion import visitor_hash
 from sidecar.core.entry import State
 from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Subject, Wanted
 from sidecar.core.instant import UnixMillis
-from sidecar.store.sqlite import releasing
+from sidecar.store.sqlite import releasing, unstored
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
@@ -98,6 +98,9 @@ UNSETTLED = "SELECT seq FROM entries WHERE seq IN (SELECT value FROM json_each(?
 DELIVERED = f"""
     SELECT seq FROM entries
     WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'delivered' AND {_CONVERSION}"""  # noqa: S608
+
+# The orders of these rows.
+ORDERS = "SELECT order_id FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND order_id IS NOT NULL"
 
 # Takes everything that identifies the person out of what is settled.
 BLANK = """
@@ -295,6 +298,7 @@ def blank(
         waiting |= _seqs(db, DELIVERED, json.dumps(own)) - set(found.delivered)
     free = [seq for seq in every if seq not in waiting]
     retracted = _seqs(db, RETRACTED, json.dumps([seq for seq in free if seq in carrying]))
+    unstored.forget(db, [row[0] for row in db.execute(ORDERS, (json.dumps(free),))])
     blanked = json.dumps([row[0] for row in db.execute(BLANK, {"seqs": json.dumps(free), "now": now})])
     db.execute(BLANK_REQUESTS, {"seqs": blanked})
     kept = [(seq, int(seq in waiting), int(seq in carrying)) for seq in {*every, *retracts}]
@@ -325,6 +329,8 @@ def blank_journal(db: sqlite3.Connection, job: Erasure) -> bool:
     """Blank a stretch of the journal; whether there is more of it."""
     last = min(job.after_seq + JOURNAL_ROWS, job.last_seq)
     given = {"after": job.after_seq, "last": last, "subject": job.subject.value, "needle": job.needle, "id": job.id}
+    if job.subject is Subject.ORDER and job.needle is not None:
+        unstored.forget(db, [job.needle])
     changed = db.execute(BLANK_JOURNAL, given).rowcount
     db.execute(ADD_LOG_ENTRIES, (changed, job.id))
     db.execute(GO_ON, (last, job.id))

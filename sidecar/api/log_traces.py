@@ -1,0 +1,48 @@
+"""The first page of facts about an order, with the traces of what was not stored of it among them."""
+
+from collections.abc import Sequence
+
+from sidecar.core.unstored import Unstored, What, in_words
+from sidecar.ports import JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.telemetry.names import INFO, LEVELS, REFUSED, SKIPPED, WARNING
+
+_NO_SEQ = 0
+"""A trace has no number in the journal: a page never goes on after one."""
+
+
+def with_traces(page: JournalPage, query: JournalQuery, traces: Sequence[Unstored]) -> JournalPage:
+    """The page, newest first and no longer than `query` wants; where it ends early it goes on after its last fact."""
+    found = [Kept(_NO_SEQ, entry) for one in traces if _fits(entry := _entry(one, query.order_id), query)]
+    if not found:
+        return page
+    items = sorted((*page.items, *found), key=lambda kept: kept.entry.time, reverse=True)[: query.limit]
+    if page.items and all(kept.seq == _NO_SEQ for kept in items):
+        items[-1] = page.items[0]  # else the next page would begin where this one did
+    told = [kept.seq for kept in items if kept.seq != _NO_SEQ]
+    is_whole = len(told) == len(page.items)
+    return JournalPage(tuple(items), page.next_seq if is_whole else told[-1])
+
+
+def _entry(one: Unstored, order_id: str | None) -> JournalEntry:
+    skipped = one.what is What.SKIPPED
+    return JournalEntry(
+        time=one.time,
+        level=INFO if skipped else WARNING,
+        name=(SKIPPED if skipped else REFUSED).name,
+        message=in_words(one),
+        account=one.account,
+        order_id=order_id,
+        error=", ".join(one.codes) or None,
+        count=one.times,
+    )
+
+
+def _fits(entry: JournalEntry, query: JournalQuery) -> bool:
+    return (
+        query.conversion_id is None
+        and LEVELS[entry.level] >= LEVELS[query.level or "debug"]
+        and query.name in (None, entry.name)
+        and query.account in (None, entry.account)
+        and (query.since is None or entry.time >= query.since)
+        and (query.until is None or entry.time < query.until)
+    )

@@ -1,0 +1,98 @@
+"""Traces of items that were not stored: the newest so many, each that comes again moved to the end and counted."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.core.conversion import Kind
+from sidecar.core.instant import UnixMillis
+from sidecar.core.unstored import KEPT_TRACES, SHOWN_TRACES, Unstored, What, order_digest
+from sidecar.store.sqlite.committer import Committer
+from sidecar.store.sqlite.database import Database
+
+PRUNE_ROWS = 500
+
+_COLUMNS = "order_hash, kind, what, codes, event, account, request_id, time, first_at, times"
+
+# Those that are there already go, and come back at the end.
+TAKE_OUT = f"""
+    DELETE FROM unstored WHERE item IN (SELECT value FROM json_each(?)) RETURNING item, {_COLUMNS}"""  # noqa: S608
+
+APPEND = f"""
+    INSERT INTO unstored (item, {_COLUMNS})
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+        value ->> 8, value ->> 9, value ->> 10
+    FROM json_each(?)"""  # noqa: S608 - constants only
+
+COUNT = "SELECT count(*) FROM unstored"
+
+DROP_OLDEST = "DELETE FROM unstored WHERE seq IN (SELECT seq FROM unstored ORDER BY seq LIMIT ?)"
+
+# They stand in the order of their time, but for clock steps: a slice of the oldest is all that has to be looked at.
+PRUNE = """
+    DELETE FROM unstored WHERE seq IN (
+        SELECT seq FROM (SELECT seq, time FROM unstored ORDER BY seq LIMIT ?) WHERE time < ?)"""
+
+OF_ORDER = f"SELECT {_COLUMNS} FROM unstored WHERE order_hash = ? ORDER BY seq DESC LIMIT ?"  # noqa: S608
+
+FORGET = "DELETE FROM unstored WHERE order_hash IN (SELECT value FROM json_each(?))"
+
+
+@dataclass(slots=True)
+class SqliteUnstored:
+    """Implements `ports.UnstoredItems`, through the outbox's committer when it has nothing better to do."""
+
+    committer: Committer[Any, Any]
+    reader: Database
+    most: int = KEPT_TRACES
+    _rows: int | None = field(default=None, init=False)
+    """How many there are; None where they have to be counted."""
+
+    async def append(self, traces: Sequence[Unstored]) -> None:
+        known, self._rows = self._rows, None  # counted anew should this fail
+        self._rows = await self.committer.write(lambda db: append(db, traces, known, self.most), can_wait=True)
+
+    async def of_order(self, order_id: str) -> Sequence[Unstored]:
+        return await self.reader.call(lambda db: of_order(db, order_id))
+
+    async def prune(self, before: UnixMillis) -> int:
+        self._rows = None
+        return await self.committer.write(lambda db: db.execute(PRUNE, (PRUNE_ROWS, before)).rowcount, can_wait=True)
+
+
+def append(db: sqlite3.Connection, traces: Sequence[Unstored], rows: int | None, most: int) -> int:
+    """Keep these traces, and of all the newest `most`; how many there are then. `rows` is how many there were."""
+    rows = db.execute(COUNT).fetchone()[0] if rows is None else rows
+    items = {_item(one): one for one in traces}
+    taken = {row[0]: _unstored(row[1:]) for row in db.execute(TAKE_OUT, (json.dumps(list(items)),)).fetchall()}
+    merged = [(item, one.with_older(taken[item]) if item in taken else one) for item, one in items.items()]
+    db.execute(APPEND, (json.dumps([_values(item, one) for item, one in merged]),))
+    rows += len(merged) - len(taken)
+    return rows - (db.execute(DROP_OLDEST, (rows - most,)).rowcount if rows > most else 0)
+
+
+def of_order(db: sqlite3.Connection, order_id: str) -> list[Unstored]:
+    """The newest traces of an order, newest first."""
+    return [_unstored(row) for row in db.execute(OF_ORDER, (order_digest(order_id), SHOWN_TRACES))]
+
+
+def forget(db: sqlite3.Connection, order_ids: Sequence[str]) -> None:
+    """Delete every trace of these orders."""
+    if order_ids:
+        db.execute(FORGET, (json.dumps([order_digest(order_id) for order_id in order_ids]),))
+
+
+def _item(one: Unstored) -> str:
+    return hashlib.blake2b(json.dumps(one.same).encode(), digest_size=16).hexdigest()
+
+
+def _values(item: str, one: Unstored) -> tuple[Any, ...]:
+    return (item, one.order, one.kind, one.what, json.dumps(one.codes), *one[4:])
+
+
+def _unstored(row: Sequence[Any]) -> Unstored:
+    order, kind, what, codes, *rest = row
+    return Unstored(order, Kind(kind), What(what), tuple(json.loads(codes)), *rest)
