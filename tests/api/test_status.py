@@ -1,6 +1,7 @@
 """GET /v1/conversions: one row, lists of rows, and what may be asked."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from api_kit import MSCLKID, NOW, Api
@@ -100,3 +101,17 @@ def test_no_text_breaks_the_reader(given: dict[str, str]) -> None:
         assert problem.kind.status == 422
     else:
         assert isinstance(query.state, State | None)
+
+
+@pytest.mark.parametrize("written", [" R-1 ", "\tR-1\n", "\N{NO-BREAK SPACE}R-1\N{ZERO WIDTH SPACE}"])
+async def test_blanks_around_ids_are_taken_off_wherever_they_are_asked_for(api: Api, written: str) -> None:
+    sale = {"event": " lead ", "order_id": written, "visitor_id": written, "account": "default "}
+    stored = await api.post(sale)
+    assert (stored.status, stored.json["order_id"], stored.json["visitor_id"]) == (202, "R-1", "R-1")
+    assert (await api.post({"event": "lead", "order_id": "R-1", "visitor_id": "R-1"})).status == 200
+    asked = quote(written, safe="")
+    assert await ids(api, f"order_id={asked}&event=%20lead&account=default%20") == ["conv_1"]
+    explained = await api.get(f"/v1/orders/{asked}/explain")
+    assert explained.json["items"][0]["id"] == "conv_1"
+    refund = await api.post({"order_id": written, "type": "retract"}, "/v1/adjustments")
+    assert (refund.status, refund.json["conversion_id"]) == (202, "conv_1")
