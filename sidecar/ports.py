@@ -80,6 +80,14 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
+class ClickPage:
+    """Clicks of a visitor, the last click first; `next_seq` is where the next page starts, None at the end."""
+
+    clicks: tuple[Captured, ...]
+    next_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Adjusting:
     """An adjustment as it came in: when, and by which request."""
 
@@ -428,6 +436,11 @@ class Clicks(Protocol):
 
     async def seen(self, entries: Sequence[Entry]) -> Mapping[int, Click]:
         """By seq, for each entry whose visitor has one: its own click if it names one, else the last one before it."""
+
+    async def of_visitor(
+        self, visitor_id: str, accounts: Sequence[str], before_seq: int | None, limit: int
+    ) -> ClickPage:
+        """What is kept of a visitor in these accounts: `limit` clicks, behind the one numbered `before_seq`."""
 
     async def prune(self, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
         """Forget clicks from before `before` among the `limit` after `after_seq`; where to go on, None at the end."""

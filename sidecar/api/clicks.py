@@ -1,4 +1,4 @@
-"""POST /v1/clicks: keeps the ad clicks of visitors, and wakes the conversions that waited for one."""
+"""POST /v1/clicks keeps the ad clicks of visitors, and wakes the conversions that waited for one; GET shows them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,13 +7,17 @@ from typing import assert_never
 
 from aiohttp import web
 
+from sidecar.api import parameters
+from sidecar.api.admission import admission_of
 from sidecar.api.items import Single
 from sidecar.api.problem import BulkErrors, invalid
-from sidecar.api.reply import Json, json_reply
+from sidecar.api.reply import Json, json_reply, page_reply, text
 from sidecar.api.taking import Taking
+from sidecar.api.turns import in_turns
+from sidecar.core import fields
 from sidecar.core.capture import Capture, CaptureRules, Clicked, NotCaptured, Refused, read_click
-from sidecar.core.instant import UnixMillis
-from sidecar.core.problem import Allowance, Warning_
+from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
+from sidecar.core.problem import Allowance, Problem, Warning_
 from sidecar.ports import Captured, Clicks
 from sidecar.telemetry import Telemetry
 
@@ -41,6 +45,18 @@ class ClickCalls:
                 return _alone(readings[0])
             return await self._together(readings, allowance)
 
+    async def of_visitor(self, request: web.Request) -> web.Response:
+        """What is kept of a visitor, the last click first: in one account, or in all that are configured."""
+        found = parameters.read(request.query.items(), _READERS)
+        if "visitor_id" not in found:
+            raise invalid([Problem("visitor_id", "required", "is required: whose clicks are wanted")])
+        accounts = (found["account"],) if "account" in found else self.rules().accounts
+        limit = found.get("limit", _DEFAULT_LIMIT)
+        async with admission_of(request).page(limit):
+            page = await self.clicks.of_visitor(found["visitor_id"], accounts, found.get("cursor"), limit)
+            cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
+            return page_reply(await in_turns(page.clicks, lambda each: text(show(each))), cursor)
+
     async def _keep(self, readings: Sequence[Capture], now: UnixMillis) -> None:
         captures = [Captured(reading.click, now) for reading in readings if isinstance(reading, Clicked)]
         if captures:
@@ -61,6 +77,28 @@ class ClickCalls:
         errors = BulkErrors(allowance)
         results = await self.taking.each(list(enumerate(readings)), lambda one: _result(*one, errors))
         return json_reply({**counts, "results": results}, status)
+
+
+_DEFAULT_LIMIT = 100
+
+_READERS: parameters.Readers = {
+    "visitor_id": fields.visitor_id,
+    "account": parameters.text,
+    "limit": parameters.limit,
+    "cursor": parameters.cursor,
+}
+
+
+def show(captured: Captured) -> Json:
+    """A click as JSON: when it was made, and when it came in."""
+    click = captured.click
+    return {
+        "account": click.account,
+        "visitor_id": click.visitor_id,
+        "msclkid": click.msclkid,
+        "clicked_at": text_of_seconds(click.clicked_at),
+        "captured_at": text_of_millis(captured.captured_at),
+    }
 
 
 def _alone(reading: Capture) -> web.Response:

@@ -113,6 +113,7 @@ def _routes(parts: Parts, taking: Taking) -> list[web.RouteDef]:
         web.post("/v1/conversions", collect.conversions),
         web.post("/v1/validate", collect.validate),
         web.post("/v1/clicks", clicks.capture),
+        web.get("/v1/clicks", clicks.of_visitor),
         web.get("/v1/conversions", status.many),
         web.get("/v1/conversions/{id}", status.one),
         *adjustments.routes(),

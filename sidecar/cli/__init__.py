@@ -16,6 +16,7 @@ _VERBS = (
     Verb("explain", "sidecar.cli.explaining", "What happened to an order, why, and what to do."),
     Verb("restate", "sidecar.cli.adjusting", "Correct the value of an order."),
     Verb("retract", "sidecar.cli.adjusting", "Take an order back."),
+    Verb("clicks", "sidecar.cli.visits", "Which ad clicks were captured of a visitor."),
     Verb("replay", "sidecar.cli.replaying", "Send dead or skipped conversions again."),
     Verb("erase", "sidecar.cli.erasing", "Forget everything that identifies a person."),
     Verb("pause", "sidecar.cli.pausing", "Stop the delivery of an account; conversions are kept."),

@@ -146,3 +146,49 @@ async def test_conversion_that_lies_before_its_own_click_is_warned_of(api: Api) 
     results = (await api.post([visitors, right])).json["results"]
     assert [[one["code"] for one in result["warnings"]] for result in results] == [["before_click"], []]
     assert "the first click of its visitor" in results[0]["warnings"][0]["message"]
+
+
+async def test_what_was_captured_of_a_visitor_is_shown(api: Api) -> None:
+    await post(api, [{**CLICK, "time": NOW // 1_000 - 60}, {"visitor_id": "v-2", "msclkid": "0" * 32}])
+    answer = await api.get("/v1/clicks", params={"visitor_id": " v-81f0 "})
+    shown = {
+        "account": "default",
+        "visitor_id": "v-81f0",
+        "msclkid": MSCLKID,
+        "clicked_at": "2026-11-23T14:29:45Z",
+        "captured_at": "2026-11-23T14:30:45Z",
+    }
+    assert (answer.status, answer.json) == (200, {"items": [shown], "next_cursor": None})
+    assert (await api.get("/v1/clicks?visitor_id=v-3")).json == {"items": [], "next_cursor": None}
+    assert (await api.get("/v1/clicks?visitor_id=v-81f0&account=other")).json["items"] == []
+
+
+async def test_clicks_of_a_visitor_come_page_by_page(api: Api) -> None:
+    ids = [f"{number:032x}" for number in range(3)]
+    await post(api, [{"visitor_id": "v", "msclkid": id_, "time": NOW // 1_000 - n} for n, id_ in enumerate(ids)])
+    found, query = [], {"visitor_id": "v", "account": "default", "limit": "2"}
+    while True:
+        page = (await api.get("/v1/clicks", params=query)).json
+        found.append([item["msclkid"] for item in page["items"]])
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert found == [ids[:2], ids[2:]]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "required"),
+        ("visitor_id=", "empty"),
+        ("visitor_id=" + "v" * 201, "too_long"),
+        ("visitor_id=v&limit=0", "invalid_limit"),
+        ("visitor_id=v&limit=1001", "invalid_limit"),
+        ("visitor_id=v&cursor=x", "invalid_cursor"),
+        ("visitor_id=v&visitor_id=w", "repeated"),
+        ("visitor=v", "unknown_parameter"),
+    ],
+)
+async def test_query_that_cannot_be_read_is_refused(api: Api, query: str, code: str) -> None:
+    answer = await api.get(f"/v1/clicks?{query}")
+    assert (answer.status, answer.codes) == (422, [code])

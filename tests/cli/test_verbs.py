@@ -11,7 +11,7 @@ from sidecar.cli.verbs import wants_colour
 
 VERBS = (
     *("run", "check", "connect", "goals", "send", "hash", "logs", "explain"),
-    *("restate", "retract", "replay", "erase", "pause", "resume", "backup", "emulator"),
+    *("restate", "retract", "clicks", "replay", "erase", "pause", "resume", "backup", "emulator"),
 )
 
 HEAVY = {"aiohttp", "aiosqlite", "cryptography", "msal", "phonenumbers", "pydantic", "structlog"}

@@ -336,3 +336,35 @@ async def test_repeat_of_a_conversion_before_its_click_is_answered_as_any_other(
     await put(outbox, visit())
     (again,) = await put(outbox, visit())
     assert isinstance(again, Replayed)
+
+
+async def pages(clicks: Clicks, limit: int, *accounts: str) -> list[list[tuple[str, str]]]:
+    """Account and click id of each click of the visitor v-1, page by page."""
+    found, before = [], None
+    while True:
+        page = await clicks.of_visitor("v-1", accounts, before, limit)
+        found.append([(one.click.account, one.click.msclkid) for one in page.clicks])
+        before = page.next_seq
+        if before is None:
+            return found
+
+
+async def test_clicks_of_a_visitor_are_shown_the_last_click_first_and_page_by_page(clicks: Clicks) -> None:
+    first, second, third, fourth = (f"{number:032x}" for number in range(4))
+    await clicks.capture([captured(first, ago=100), captured(second, ago=300), captured(third, ago=200, account="us")])
+    await clicks.capture([captured(fourth, ago=200), captured(OTHER, visitor_id="v-2"), captured(CLICK, account="eu")])
+    of_main = [("main", first), ("main", fourth), ("main", second)]
+    assert await pages(clicks, 10, "main") == [of_main]
+    assert await pages(clicks, 1, "main") == [[one] for one in of_main]
+    both = [("main", first), ("main", fourth), ("us", third), ("main", second)]
+    assert await pages(clicks, 3, "main", "us") == [both[:3], both[3:]]
+    assert await pages(clicks, 4, "main", "us") == [both]
+    assert await pages(clicks, 4, "nobody") == [[]]
+
+
+async def test_page_that_starts_at_a_forgotten_click_is_the_end(clicks: Clicks) -> None:
+    await clicks.capture([captured(CLICK, ago=100), captured(OTHER, ago=200)])
+    page = await clicks.of_visitor("v-1", ("main",), None, 1)
+    assert page.next_seq is not None
+    await clicks.prune(UnixSeconds(seconds(NOW) + 1), 0, 10)
+    assert (await clicks.of_visitor("v-1", ("main",), page.next_seq, 1)).clicks == ()

@@ -14,7 +14,7 @@ from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click, visitor_hash
 from sidecar.core.entry import Entry, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.ports import Aside, Captured
+from sidecar.ports import Aside, Captured, ClickPage
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
@@ -58,6 +58,14 @@ SEEN = """
               ORDER BY clicked_at DESC, seq DESC LIMIT 1) END
     WHERE c.visitor_id = wanted.value ->> 2 AND c.clicked_at <= wanted.value ->> 3"""
 
+# The clicks of a visitor of one account before a moment, and among those of that moment before a number.
+OF_VISITOR = """
+    SELECT seq, msclkid, clicked_at, captured_at FROM clicks
+    WHERE visitor = :visitor AND visitor_id = :visitor_id AND clicked_at <= :at AND (clicked_at < :at OR seq < :before)
+    ORDER BY clicked_at DESC, seq DESC LIMIT :limit"""
+
+CLICKED_AT = "SELECT clicked_at FROM clicks WHERE seq = ?"
+
 # Rows that wait for a click, or can no longer count without one: unless a later click came in meanwhile. The time of
 # the click that was looked at is kept: only a later one can change anything.
 ASIDE = """
@@ -82,6 +90,7 @@ PRUNE_LATE = """
         SELECT seq FROM clicks WHERE captured_at - clicked_at * 1000 > 86400000 AND clicked_at < ? LIMIT ?)"""
 
 _BEFORE_ALL = -1
+_AFTER_ALL = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,30 @@ def seen(db: sqlite3.Connection, entries: Sequence[Entry]) -> dict[int, Click]:
 
 def _click(entry: Entry, msclkid: str, clicked_at: UnixSeconds) -> Click:
     return Click(account=entry.lane.account, visitor_id=entry.visitor_id or "", msclkid=msclkid, clicked_at=clicked_at)
+
+
+def of_visitor(
+    db: sqlite3.Connection, visitor_id: str, accounts: Sequence[str], before_seq: int | None, limit: int
+) -> ClickPage:
+    """A page of a visitor's clicks in these accounts, the last click first."""
+    at, before = _AFTER_ALL, _AFTER_ALL
+    if before_seq is not None:
+        found = db.execute(CLICKED_AT, (before_seq,)).fetchone()
+        at, before = (found[0], before_seq) if found else (_BEFORE_ALL, 0)  # forgotten, and with it all behind it
+    given = {"visitor_id": visitor_id, "at": at, "before": before, "limit": limit + 1}
+    rows = [
+        (clicked_at, seq, account, msclkid, captured_at)
+        for account in accounts
+        for seq, msclkid, clicked_at, captured_at in db.execute(
+            OF_VISITOR, {**given, "visitor": visitor_hash(account, visitor_id)}
+        )
+    ]
+    rows.sort(reverse=True)
+    clicks = tuple(
+        Captured(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), captured_at)
+        for clicked_at, _, account, msclkid, captured_at in rows[:limit]
+    )
+    return ClickPage(clicks, rows[limit - 1][1] if len(rows) > limit else None)
 
 
 def set_aside(db: sqlite3.Connection, asides: Sequence[Aside], now: UnixMillis) -> dict[int, State]:
@@ -198,6 +231,11 @@ class SqliteClicks:
 
     async def seen(self, entries: Sequence[Entry]) -> dict[int, Click]:
         return await self._reader.call(lambda db: seen(db, entries))
+
+    async def of_visitor(
+        self, visitor_id: str, accounts: Sequence[str], before_seq: int | None, limit: int
+    ) -> ClickPage:
+        return await self._reader.call(lambda db: of_visitor(db, visitor_id, accounts, before_seq, limit))
 
     async def prune(self, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
         return await self._committer.write(lambda db: prune(db, before, after_seq, limit), can_wait=True)
