@@ -85,7 +85,7 @@ _ALL = (
     ),
     Trouble(
         "developer_token_invalid",
-        "Developer token or credentials invalid",
+        "Account ids, developer token or user refused",
         "Microsoft answered 105, which has several causes: the account's two ids are swapped; the developer token "
         "is wrong, not yet approved or of the other environment; or the signed-in user is unknown to Microsoft "
         "Advertising.",

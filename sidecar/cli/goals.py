@@ -190,7 +190,8 @@ def _planned(item: Json) -> str:
 
 def _lines_of_plan(item: Json) -> Iterator[str]:
     number = len(item["create"])
-    yield f"{plain(item['account'])}: " + (f"{number} to create" if number else "nothing to create")
+    found = "not read" if item["trouble"] else f"{number} to create" if number else "nothing to create"
+    yield f"{plain(item['account'])}: {found}"
     yield from _trouble(item)
     for goal in item["create"]:
         yield f"  + {plain(goal['goal'])} (for {plain(', '.join(goal['events']))}): {plain(', '.join(_terms(goal)))}"

@@ -123,6 +123,7 @@ def test_goals_that_cannot_be_read_or_created_end_with_1(lacking: Service) -> No
     fault("ConversionGoals/QueryByIds")
     planned = sidecar("goals", "plan", url=lacking.url)
     assert planned.exit_code == 1
+    assert planned.stdout.startswith("default: not read\n")
     assert "The signed-in user may not upload conversions" in planned.stdout
     assert "the goals of default could not be read" in planned.stderr
     fault("ConversionGoals/QueryByIds")
