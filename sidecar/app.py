@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from sidecar.waiting_watch import UNMAPPED
 from sidecar.wiring import Chances, Parts, open_parts
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+STOP_SECONDS = 14.0
+"""A stop that has not ended by then is ended: some thread waits for a file or a host that does not answer."""
 
 NEW_OBJECTS = 50_000
 """After so many new objects Python looks for circles among them; its own 700 are fewer than one array makes."""
@@ -85,6 +89,22 @@ async def run_emulator(options: EmulatorOptions, introduce: Callable[[Emulator],
         introduce(emulator)
         await stop.wait()
     return 0
+
+
+def _end_within(seconds: float) -> None:
+    """End the process then at the latest: what was answered 202 is on disk, and a lease passes by itself.
+
+    The timer is never taken back, since what hangs may be what Python itself waits for at its end.
+    """
+    timer = threading.Timer(seconds, _end_at_once)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_at_once() -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"The stop took too long, since a thread still waits: ended at once. Nothing stored is lost.\n")
+    os._exit(1)
 
 
 @dataclass(slots=True)
@@ -170,6 +190,7 @@ class Service:
         """The first signal ends the service in order, a second one at once: what was answered 202 is on disk."""
         if self._stopping.is_set():
             os._exit(1)
+        _end_within(STOP_SECONDS)
         self._why = f"received {name}"
         self._stopping.set()
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar import small_files
 from sidecar.config.document import read
 from sidecar.config.doubts import doubt
 from sidecar.config.report import ConfigError, Problem, Report
@@ -30,7 +31,7 @@ def locate(given: Path | None, environ: Mapping[str, str]) -> Path:
         path = DEFAULT_FILE
         source = "make it with `cp config.example.yaml config.yaml`, or name another with --config or $SIDECAR_CONFIG"
     try:
-        if path.exists():
+        if small_files.exists(path):
             return path
     except OSError:  # a folder that may not be entered, a name that is too long: reading it says why
         return path
@@ -61,7 +62,7 @@ def examine(path: Path, environ: Mapping[str, str]) -> Loaded:
 def text_of(path: Path) -> str:
     """The text of the file at `path`. Raises ConfigError when it cannot be read."""
     try:
-        return path.read_text("utf-8-sig")
+        return small_files.read(path).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(path, [Problem(None, "", f"cannot be read: {error.strerror}")]) from None
     except ValueError:

@@ -3,8 +3,10 @@
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from sidecar import small_files
 from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
 from sidecar.config.sections import Account, Config
@@ -148,8 +150,9 @@ def _ca_bundle(config: Config) -> Iterator[Clash]:
         return
     path = ("microsoft", "ca_bundle")
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(config.microsoft.ca_bundle)
-    except ssl.SSLError:
+        pem = small_files.read(Path(config.microsoft.ca_bundle)).decode("ascii", "ignore")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
         yield Clash(path, "the file holds no certificates in PEM form")
     except OSError as error:
         yield Clash(path, f"the file cannot be read: {error.strerror}")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sidecar import small_files
 from sidecar.config.document import Value
 from sidecar.config.report import Report
 
@@ -55,7 +56,7 @@ def _listed(file: str, path: tuple[str, str], report: Report) -> Value:
 
 def _read(file: str, path: tuple[str, str], report: Report) -> str | None:
     try:
-        text = Path(file).read_text("utf-8").rstrip("\r\n")
+        text = small_files.read(Path(file)).decode("utf-8").rstrip("\r\n")
         if text.startswith(_MARK):
             report.warn(path, "the file begins with a byte order mark, which is left out: save it as plain UTF-8")
             text = text.removeprefix(_MARK)

@@ -4,7 +4,10 @@ https://docs.python.org/3/library/ssl.html#ssl.create_default_context
 """
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+
+from sidecar import small_files
 
 
 class UnusableRoots(Exception):
@@ -19,15 +22,15 @@ def context(ca_bundle: Path | None, extra_ca_pem: str | None = None) -> ssl.SSLC
     made = ssl.create_default_context()
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_bundle is not None:
-        _add(made, f"microsoft.ca_bundle {ca_bundle}", cafile=ca_bundle)
+        _add(made, f"microsoft.ca_bundle {ca_bundle}", lambda: small_files.read(ca_bundle).decode("ascii", "ignore"))
     if extra_ca_pem is not None:
-        _add(made, "the emulator's root certificate", cadata=extra_ca_pem)
+        _add(made, "the emulator's root certificate", lambda: extra_ca_pem)
     return made
 
 
-def _add(made: ssl.SSLContext, what: str, *, cafile: Path | None = None, cadata: str | None = None) -> None:
+def _add(made: ssl.SSLContext, what: str, pem: Callable[[], str]) -> None:
     try:
-        made.load_verify_locations(cafile=cafile, cadata=cadata)
+        made.load_verify_locations(cadata=pem())
     except (OSError, ValueError) as error:  # no such file, no rights; no PEM at all (ssl.SSLError is an OSError)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnusableRoots(f"{what} cannot be used as root certificates in PEM form: {reason}") from error

@@ -102,7 +102,7 @@ def owned(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     try:
         _make_folder(path.parent)
-        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise not_opened(path, error) from error
     try:

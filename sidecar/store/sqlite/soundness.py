@@ -66,7 +66,7 @@ _LINE = 21
 def last_commit(path: Path) -> Iterator[LastCommit]:
     """The file beside the outbox `path`, for as long as that is open."""
     try:
-        handle = os.open(_beside(path), os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(_beside(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise not_opened(_beside(path), error) from error
     try:
