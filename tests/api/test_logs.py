@@ -18,7 +18,7 @@ from sidecar.api.parameters import to_cursor
 from sidecar.api.problem import HttpProblem
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What
-from sidecar.ports import JournalEntry, Kept
+from sidecar.ports import JournalEntry, JournalPage, JournalQuery, Kept
 from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import open_outbox
@@ -250,6 +250,26 @@ async def test_watch_of_a_journal_that_began_anew_shows_what_comes(service: Serv
     await response.content.readline()
     await service.tell(1)
     assert await batches(response, 1) == [1]
+
+
+async def test_fact_that_comes_while_the_page_is_read_comes_once(
+    service: Service, aiohttp_client: Callable[[web.Application], Awaitable[Client]]
+) -> None:
+    """It is in the page, and was handed to those who follow already."""
+
+    class Late(SqliteJournal):
+        async def read(self, query: JournalQuery) -> JournalPage:
+            await service.tell(7)
+            return await super().read(query)
+
+    page = LogsPage(Late(service.journal.committer, service.journal.reader), service.telemetry.followers)
+    app = web.Application(middlewares=[with_problems])
+    app.router.add_get("/logs", page.get)
+    client = await aiohttp_client(app)
+    response = await client.get("/logs?follow=1")
+    assert await batches(response, 1) == [7]
+    await service.tell(8)
+    assert await batches(response, 1) == [8]
 
 
 async def test_watch_shows_only_what_fits_the_filter(service: Service) -> None:

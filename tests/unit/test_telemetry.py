@@ -24,7 +24,8 @@ from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import open_outbox
 from sidecar.telemetry import DeadRow, Telemetry
 from sidecar.telemetry.conversions import TOLD_ROWS
-from sidecar.telemetry.keeping import MAX_WAITING
+from sidecar.telemetry.followers import Followers
+from sidecar.telemetry.keeping import MAX_WAITING, Flushed, Keeping
 from sidecar.telemetry.service import FADE_MILLIS, NOBODY_ENDS, OF_GOALS_AND_ROWS, PASSING, SIGN_IN
 from sidecar.troubles import CATALOGUE
 
@@ -448,6 +449,16 @@ async def test_facts_wait_while_storage_cannot_write_and_the_lost_ones_are_count
     assert (newest.name, newest.count) == ("journal_dropped", 2)
     page = await told.journal.read_on(JournalQuery(name="signed_in", limit=MAX_WAITING + 9), 0)
     assert len(page.items) == MAX_WAITING
+
+
+async def test_facts_of_a_write_that_failed_are_given_up_and_counted(told: Told) -> None:
+    """A slice that cannot be written for a reason of its own holds up no other, and is not lost without a word."""
+    keeping = Keeping(Followers())
+    for count in (1, 2**70, 3):
+        keeping.put(JournalEntry(time=UnixMillis(1), level="info", name="received", message="m", count=count))
+    assert await keeping.flush(told.journal) == Flushed(written=0, dropped=3)
+    keeping.put(JournalEntry(time=UnixMillis(1), level="info", name="received", message="m"))
+    assert await keeping.flush(told.journal) == Flushed(written=1, dropped=0)
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
