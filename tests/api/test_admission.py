@@ -103,6 +103,19 @@ def test_requests_that_wait_for_their_answers_are_bounded_and_sent_away_at_diffe
         next_one.arrived()
 
 
+def test_requests_that_were_sent_away_make_no_room_for_more() -> None:
+    """Else an overload would let in one more with each that it refuses."""
+    admission = Admission(waiting=2)
+    with admission.room(1) as first, admission.room(1) as second:
+        first.arrived()
+        second.arrived()
+        for _ in range(3):
+            with admission.room(1) as refused, pytest.raises(HttpProblem):
+                refused.arrived()
+            with admission.room(1):
+                pass  # one whose body never came
+
+
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
