@@ -30,7 +30,7 @@ from sidecar.core.instant import UnixMillis, UnixSeconds, millis
 from sidecar.core.traffic import Traffic, Trip, Turn
 from sidecar.gates import Gates, GoalGate
 from sidecar.ports import Aside, Claim, NotConnected, Outbox, Platform, StorageUnavailable
-from sidecar.settler import Settler
+from sidecar.settler import Sent, Settler
 from sidecar.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -352,15 +352,15 @@ class Courier:
             self._wake.set()
 
     async def _deliver(self, claim: Claim) -> Answer:
-        started_at = self.now()
+        sent = Sent.now(self.now())
         answer: Answer
-        if self._still_goes(claim) and self.gates.lets_out(self.account, started_at):
+        if self._still_goes(claim) and self.gates.lets_out(self.account, sent.at):
             self.telemetry.batch_sent(self.account, claim.batch_id, len(claim.entries), resend=claim.resend)
             try:
                 answer = await self.platform.upload(self.account, claim.entries)
             except NotConnected as error:
                 answer = Lost(str(error), sent=False)
-            await self.settler.settle(claim, answer, started_at)
+            await self.settler.settle(claim, answer, sent)
         else:
             answer = Lost("closed while it was claimed", sent=False)
             await self.settler.put_back(claim, answer.why)

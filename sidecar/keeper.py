@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar.core.clock import SteadyClock, told
+from sidecar.core.entry import LongestWaits
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
 from sidecar.core.unstored import KEPT_MILLIS
 from sidecar.ports import Clicks, Journal, Outbox, StorageUnavailable, UnstoredItems
@@ -35,6 +36,8 @@ class KeepingRules:
     max_pending: int
     journal_millis: int
     journal_bytes: int
+    waits: LongestWaits = field(default_factory=LongestWaits)
+    """How long rows may wait for what the configuration says."""
 
 
 @dataclass(slots=True)
@@ -105,12 +108,15 @@ class Keeper:
         self._tell("clock_jumped", bool(away or doubt), doubt or f"it was set {told(away)}")
 
     async def _follow_the_clock(self) -> None:
-        """What waits for a time that has become hours away would seem to stand still."""
-        now, self._last_seen = self.now(), max(self._last_seen, self.now())
-        if now >= self._last_seen - SET_BACK_MILLIS:
+        """What waits for a time that has become hours away would seem to stand still; at a start nobody knows."""
+        now, before = self.now(), self._last_seen
+        self._last_seen = max(before, now)
+        if before != EPOCH and now >= before - SET_BACK_MILLIS:
             return
-        while not self._stopping.is_set() and not await self.outbox.set_back(self.now(), SLICE_ROWS):
-            pass
+        waits = self.rules().waits
+        for _ in range(self.outbox.counts.pending // SLICE_ROWS + 1):
+            if self._stopping.is_set() or await self.outbox.set_back(self.now(), SLICE_ROWS, waits):
+                break
         self._last_seen = now
 
     def _tell(self, code: str, stands: bool, detail: str) -> None:

@@ -12,7 +12,7 @@ from sidecar.core.answer import Answer, Lost, Refused, Verdict
 from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click, Conversion, Kind
 from sidecar.core.difference import Difference
-from sidecar.core.entry import Entry, Fault, Lane, State, Step
+from sidecar.core.entry import Entry, Fault, Lane, LongestWaits, State, Step
 from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Wanted
 from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
@@ -377,10 +377,10 @@ class Outbox(Protocol):
     async def halve(self, claim: Claim, note: "Note", now: UnixMillis, *, maybe_sent: bool = False) -> bool:
         """Make two batches of one, both due now, `maybe_sent` as for `postpone`. False when the claim has passed."""
 
-    async def set_back(self, now: UnixMillis, limit: int) -> bool:
-        """The clock was set back to `now`: let up to `limit` rows go that would wait for the time of their receipt.
+    async def set_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
+        """The clock may have been ahead before `now`: look again at up to `limit` rows that are due too late for it.
 
-        Whether that was all; else call it again.
+        Those that would wait longer than `waits` allows for their reason. Whether that was all; else call it again.
         """
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:

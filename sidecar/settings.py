@@ -14,6 +14,7 @@ from sidecar.config import RELOADABLE, Config, Event
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.capture import CaptureRules
 from sidecar.core.conversion import plain_decimal
+from sidecar.core.entry import LongestWaits
 from sidecar.core.goal import GoalRule, NewGoal, goal_rules, new_goal
 from sidecar.core.intake import EventRule, Rules
 from sidecar.courier import DeliveryRules
@@ -133,6 +134,7 @@ class Settings:
             max_pending=storage.max_pending,
             journal_millis=int(logging.retention * 1000),
             journal_bytes=logging.max_size,
+            waits=LongestWaits(int(self.config.clicks.wait * 1000), int(self.config.delivery.click_settle * 1000)),
         )
 
     def mapped_goals(self) -> tuple[MappedGoal, ...]:

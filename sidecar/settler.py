@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar, assert_never
+from typing import NamedTuple, ParamSpec, Self, TypeVar, assert_never
 
 from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict, with_clean_words
 from sidecar.core.batch import is_troubled
@@ -45,6 +45,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Sent(NamedTuple):
+    """When a request left, by both clocks: the wall clock may be set while it is on its way."""
+
+    at: UnixMillis
+    left_at: float
+    """Seconds of the event loop's own clock, which never goes back."""
+
+    @classmethod
+    def now(cls, at: UnixMillis) -> Self:
+        """It leaves now."""
+        return cls(at, _monotonic())
+
+
 @dataclass(slots=True)
 class Settler:
     """Writes answers down; `now` and `chance` (uniform in [0, 1)) are the app's."""
@@ -64,13 +77,13 @@ class Settler:
         health.window = Window(limit, min(health.window.size, limit))
         return health.window
 
-    async def settle(self, claim: Claim, answer: Answer, started_at: UnixMillis) -> None:
-        """Write down what became of `claim`, whose request left at `started_at`."""
-        seconds = (self.now() - started_at) / 1000
+    async def settle(self, claim: Claim, answer: Answer, sent: Sent) -> None:
+        """Write down what became of `claim`, whose request left at `sent`."""
+        seconds = _monotonic() - sent.left_at
         answer = with_clean_words(answer, self.telemetry.cleaned)
         match answer:
             case Taken():
-                await self._taken(claim, answer, started_at, seconds)
+                await self._taken(claim, answer, sent, seconds)
             case Refused():
                 self.telemetry.reached(claim.account)
                 self.telemetry.batch_refused(
@@ -81,9 +94,9 @@ class Settler:
                     seconds=seconds,
                     kind=claim.kind,
                 )
-                await self._refused(claim, answer, started_at)
+                await self._refused(claim, answer, sent)
             case Lost():
-                await self._lost(claim, answer, started_at, seconds)
+                await self._lost(claim, answer, sent, seconds)
             case _:
                 assert_never(answer)
 
@@ -109,8 +122,8 @@ class Settler:
 
     # --- Microsoft read the batch ------------------------------------------------------------------------------------
 
-    async def _taken(self, claim: Claim, answer: Taken, started_at: UnixMillis, seconds: float) -> None:
-        self._clean(claim.account, started_at)
+    async def _taken(self, claim: Claim, answer: Taken, sent: Sent, seconds: float) -> None:
+        self._clean(claim.account, sent)
         if any(isinstance(outcome, Delivered) for outcome in answer.outcomes):
             self._accounts[claim.account].accepted_at = self.now()
         steps = await self._write(claim, answer.outcomes, Note("taken", answer.tracking_id))
@@ -180,47 +193,47 @@ class Settler:
 
     # --- Microsoft refused the batch ---------------------------------------------------------------------------------
 
-    async def _refused(self, claim: Claim, answer: Refused, started_at: UnixMillis) -> None:
+    async def _refused(self, claim: Claim, answer: Refused, sent: Sent) -> None:
         match answer.verdict:
             case Verdict.TOKEN if answer.trouble == "token_refresh_failed":
-                await self._expired_again(claim, answer, started_at)
+                await self._expired_again(claim, answer, sent)
             case Verdict.TOKEN | Verdict.ACCOUNT:
-                await self._pause(claim, answer, started_at)
+                await self._pause(claim, answer, sent)
             case Verdict.THROTTLED:
-                await self._throttle(claim, answer, started_at)
+                await self._throttle(claim, answer, sent)
             case Verdict.SERVER:
                 self._raise(claim.account, answer)
-                await self._back_off(claim, self._note(answer), started_at, answer.retry_after_seconds or 0)
+                await self._back_off(claim, self._note(answer), sent, answer.retry_after_seconds or 0)
             case Verdict.POISON:
                 await self._isolate(claim, answer)
             case _:
                 assert_never(answer.verdict)
 
-    async def _expired_again(self, claim: Claim, answer: Refused, started_at: UnixMillis) -> None:
+    async def _expired_again(self, claim: Claim, answer: Refused, sent: Sent) -> None:
         """A fresh token has expired too: at first Microsoft's moment, and only the third time in a row a person's."""
         if self._accounts[claim.account].faults < EXPIRED_TIMES - 1:
-            await self._back_off(claim, self._note(answer), started_at, maybe_sent=answer.maybe_applied)
+            await self._back_off(claim, self._note(answer), sent, maybe_sent=answer.maybe_applied)
         else:
-            await self._pause(claim, answer, started_at)
+            await self._pause(claim, answer, sent)
 
-    async def _pause(self, claim: Claim, answer: Refused, started_at: UnixMillis) -> None:
+    async def _pause(self, claim: Claim, answer: Refused, sent: Sent) -> None:
         """Someone must act: the rows wait, and one batch tries again now and then."""
         now = self.now()
         self._raise(claim.account, answer)
-        self._accounts[claim.account].set_back(started_at, now)
+        self._accounts[claim.account].set_back(sent.left_at, _monotonic())
         self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         await self._kept(self.outbox.postpone, claim, now, self._note(answer), maybe_sent=answer.maybe_applied)
 
-    async def _throttle(self, claim: Claim, answer: Refused, started_at: UnixMillis) -> None:
+    async def _throttle(self, claim: Claim, answer: Refused, sent: Sent) -> None:
         """Wait as told, for every account that shares the limit, and come back slower."""
         now = self.now()
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
         self._raise(claim.account, answer)
         self.telemetry.throttled(claim.account, wait / 1000)
-        if self._accounts[claim.account].set_back(started_at, now):
+        if self._accounts[claim.account].set_back(sent.left_at, _monotonic()):
             self.platform.throttled(claim.account)
         for account in self.platform.sharing(claim.account):
-            self._accounts[account].set_back(now, now)
+            self._accounts[account].set_back(_monotonic(), _monotonic())
             self.gates.close_account(account, Reason.THROTTLED, now, UnixMillis(now + wait))
         due_at = UnixMillis(now + wait)  # where a restart finds it, so that Microsoft's wait is kept
         await self._kept(self.outbox.postpone, claim, due_at, self._note(answer), maybe_sent=answer.maybe_applied)
@@ -271,7 +284,7 @@ class Settler:
 
     # --- no answer ---------------------------------------------------------------------------------------------------
 
-    async def _lost(self, claim: Claim, answer: Lost, started_at: UnixMillis, seconds: float) -> None:
+    async def _lost(self, claim: Claim, answer: Lost, sent: Sent, seconds: float) -> None:
         self.telemetry.batch_lost(
             claim.account,
             claim.batch_id,
@@ -286,16 +299,16 @@ class Settler:
             self.telemetry.not_reached(claim.account, answer.trouble, answer.why)
         note = Note("lost" if answer.sent else "not sent", answer.tracking_id, answer.why, at=self.now())
         if answer.sent or self.gates.connected:
-            await self._back_off(claim, note, started_at, maybe_sent=answer.sent)
+            await self._back_off(claim, note, sent, maybe_sent=answer.sent)
         else:
             await self._kept(self.outbox.postpone, claim, self.now(), note, maybe_sent=False)
 
     async def _back_off(
-        self, claim: Claim, note: Note, started_at: UnixMillis, least_seconds: float = 0, *, maybe_sent: bool = True
+        self, claim: Claim, note: Note, sent: Sent, least_seconds: float = 0, *, maybe_sent: bool = True
     ) -> None:
         """Wait longer with each fault of the account, and with each of the batch, which may be its goal's alone."""
         now = self.now()
-        backoff = self._accounts[claim.account].faulted(started_at, now, self.chance())
+        backoff = self._accounts[claim.account].faulted(sent.left_at, _monotonic(), self.chance())
         pause = max(backoff, int(least_seconds * 1000))
         self.gates.close_account(claim.account, None, now, UnixMillis(now + pause))
         due_at = UnixMillis(now + backoff_millis(claim.token, self.chance()))
@@ -303,11 +316,11 @@ class Settler:
 
     # --- the account -------------------------------------------------------------------------------------------------
 
-    def _clean(self, account: str, started_at: UnixMillis) -> None:
+    def _clean(self, account: str, sent: Sent) -> None:
         """Microsoft read a batch: nothing is wrong with the account, unless that was found out while it was away."""
         health = self._accounts[account]
         health.faults = 0
-        if self.gates.open_account(account, started_at):
+        if self.gates.open_account(account, sent.at):
             health.window = health.window.clean()
             self.platform.answered(account)
             self.telemetry.account_well(account)
@@ -345,3 +358,7 @@ def _dead_row(account: str, entry: Entry, step: Step) -> DeadRow:
         goal=entry.goal,
         kind=entry.lane.kind,
     )
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()

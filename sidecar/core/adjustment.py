@@ -211,10 +211,13 @@ def _send(
     settle_millis: int,
     superseded: tuple[int, ...],
 ) -> Send:
-    """Never before the conversion, always after all adjustments that Microsoft may have; not sent before its time."""
+    """Never before the conversion, always after all adjustments that Microsoft may have; not sent before its time.
+
+    A conversion that was settled in the future was settled while the clock was ahead.
+    """
     after = [one.adjusted_at + 1 for one in earlier if one.was_claimed]
     adjusted_at = UnixSeconds(max(time, original.sent_time or original.time, *after))
-    settled = UnixMillis((original.settled_at or millis(original.time)) + settle_millis)
+    settled = UnixMillis(min(now, original.settled_at or millis(original.time)) + settle_millis)
     return Send(UnixMillis(max(now, settled, millis(adjusted_at))), adjusted_at, superseded)
 
 

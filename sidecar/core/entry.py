@@ -212,6 +212,18 @@ POISON_AFTER = 3
 """Refusals of a row that stood alone, before it dies: once may be Microsoft's bad moment."""
 
 
+@dataclass(frozen=True, slots=True)
+class LongestWaits:
+    """How long a row may wait for each reason, in milliseconds; what is due later was written with a wrong clock."""
+
+    click_millis: int = 3_600_000
+    """For a click of its visitor."""
+    click_settle_millis: int = 3_600_000
+    """For its click to be old enough."""
+    adjustment_millis: int = 6 * 3_600_000
+    """Of an adjustment, for Microsoft to have processed its conversion."""
+
+
 def too_old(time: UnixSeconds, now: UnixMillis) -> bool:
     """Whether Microsoft would refuse a conversion of that time for its age."""
     return seconds(now) - time > MAX_AGE_SECONDS

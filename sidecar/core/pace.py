@@ -12,6 +12,9 @@ THROTTLE_MILLIS = 60_000
 https://learn.microsoft.com/advertising/guides/services-protocol#throttling
 """
 
+THROTTLE_MOST_MILLIS = 15 * 60_000
+"""The longest that Microsoft is waited for; what was noted for longer was noted while the clock was wrong."""
+
 HEADROOM = 0.98
 """The share of the allowed rate that is used: room for clocks that differ and for a restart's first request."""
 
@@ -78,17 +81,21 @@ class Window:
 
 @dataclass(slots=True)
 class Health:
-    """How the requests of one account have fared of late. Times in Unix milliseconds."""
+    """How the requests of one account have fared of late.
+
+    What slows it down goes by seconds of a monotonic clock: once a clock was set back every fault would else look as if
+    it came before the last one, and nothing would get slower.
+    """
 
     window: Window = field(default_factory=lambda: Window(1))
     faults: int = 0
     """In a row; those of requests that were on their way together are one."""
-    setback_at: int = 0
-    """When it last had to slow down: what left before says nothing new."""
+    setback_at: float = 0.0
+    """When it last had to slow down, monotonic: what left before says nothing new."""
     accepted_at: int = 0
-    """When a row was last accepted."""
+    """When a row was last accepted, in Unix milliseconds."""
 
-    def set_back(self, started_at: int, now: int) -> bool:
+    def set_back(self, started_at: float, now: float) -> bool:
         """One request at a time again. Whether this is news: not when the request left before the last setback."""
         self.window = self.window.faulted()
         if started_at <= self.setback_at:
@@ -96,7 +103,7 @@ class Health:
         self.setback_at = now
         return True
 
-    def faulted(self, started_at: int, now: int, chance: float) -> int:
+    def faulted(self, started_at: float, now: float, chance: float) -> int:
         """A request failed: how many milliseconds to wait before the next."""
         self.faults += self.set_back(started_at, now)
         return backoff_millis(self.faults, chance)

@@ -475,16 +475,67 @@ class Model:
                     self.rows[seq].maybe_sent = True
                 batch.due_at, batch.leased = now, False
             batch.claim = None
+        self.bound_batches(now)
+
+    def bound_batches(self, now: int) -> None:
+        """No batch waits longer than it can have been told to."""
+        for batch in self.batches.values():
+            if batch.leased:
+                until = now + max(0, batch.due_at - batch.sent_at)
+            elif batch.answer == "refused: throttled":
+                until = now + 15 * 60_000
+            elif batch.sent_at > now:
+                until = now
+            else:
+                until = now + 6 * 3_600_000
+            batch.due_at = min(batch.due_at, until)
+            batch.created_at, batch.sent_at = min(batch.created_at, now), min(batch.sent_at, now)
+        self.waits = {account: min(until, now + 15 * 60_000) for account, until in self.waits.items()}
 
     def set_back(self, now: int) -> None:
-        """The clock was set back: what came in or went out before may go."""
-        for batch in self.batches.values():
-            if not batch.leased and batch.sent_at > now:
-                batch.due_at = now
-        for row in self.rows.values():
-            waits = row.is_free and row.due_at > now and row.reason != Reason.AWAITING_ORIGINAL
-            if waits and row.received_at > now and row.time * 1_000 <= now:
-                row.due_at = now
+        """The clock was set back: nothing waits longer than it can have to for its reason."""
+        self.bound_batches(now)
+        for kept in self.clicks.values():
+            if kept.captured_at > now and kept.seq > self._last_before(now):
+                kept.clicked_at, kept.captured_at = min(kept.clicked_at, now // 1_000), now
+        for row in list(self.rows.values()):
+            if row.is_free and row.reason != Reason.AWAITING_ORIGINAL and self._is_too_far(row, now):
+                self._bring_back(row, now)
+
+    def _last_before(self, now: int) -> int:
+        return max((kept.seq for kept in self.clicks.values() if kept.captured_at <= now), default=0)
+
+    def _is_too_far(self, row: Row, now: int) -> bool:
+        own = row.time if row.original is None else row.adjusted_at or 0
+        if row.due_at == own * 1_000 and (row.time_given or self._must_be_so_late(row)):
+            return False
+        longest = {Reason.AWAITING_CLICK: 3_600_000, Reason.CLICK_SETTLING: 3_600_000}.get(row.reason or "")
+        if longest is None and (row.reason == Reason.RETRYING or row.again):
+            longest = 6 * 3_600_000
+        if longest is None and row.reason == Reason.NOT_YET:
+            longest = 300_000 + (0 if row.original is None else 6 * 3_600_000)
+        return row.due_at > now + max(2_000, longest or 0)
+
+    def _must_be_so_late(self, row: Row) -> bool:
+        """An adjustment is later than its conversion, and than those before it that left."""
+        others = [other for other in self.rows.values() if other.original == row.original and other is not row]
+        after = [(other.adjusted_at or 0) + 1 for other in others if other.attempt]
+        return row.original is not None and row.adjusted_at == max(row.sent_time or row.time, *after, 0)
+
+    def _bring_back(self, row: Row, now: int) -> None:
+        row.received_at, row.first_received_at = min(row.received_at, now), row.first_received_at
+        if row.original is not None and row.attempt == 0:
+            row.reason, row.due_at = Reason.AWAITING_ORIGINAL, max(now, row.due_at)
+            if not row.time_given:
+                row.adjusted_at = min(row.adjusted_at or 0, now // 1_000)
+            self.settled([row], now)
+            return
+        if not row.time_given and row.goal is None and row.original is None:
+            row.time = min(row.time, now // 1_000)
+        waits = row.original is None and row.time_given and row.time * 1_000 > now
+        row.due_at = row.time * 1_000 if waits else now
+        if row.reason != Reason.RETRYING:
+            row.reason = Reason.NOT_YET if waits else None
 
     # --- What it shows -----------------------------------------------------------------------------------------------
 

@@ -63,6 +63,8 @@ OPEN_BATCHES_ONLY = "SCAN batches USING INDEX batches_open"
 """At a start: the index holds the batches that are not settled, and no others."""
 
 BOUNDED = {
+    # From the newest one backwards, as far as the clock was ahead.
+    "bounding.LAST_BEFORE": "SCAN clicks",
     # The slice that it looks at ends by its own LIMIT, in the order of the table.
     "pruning.PRUNE_BATCHES": "SCAN batches",
     "pruning.PRUNE_REQUESTS": "SCAN batches",

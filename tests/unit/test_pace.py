@@ -60,3 +60,12 @@ def test_faults_of_requests_that_were_on_their_way_together_count_once() -> None
     assert (health.faults, health.window.size) == (1, 1)
     health.faulted(started_at=300, now=400, chance=0.5)
     assert health.faults == 2
+
+
+def test_backoff_grows_whatever_the_wall_clock_does() -> None:
+    """Seconds of a clock that never goes back: each fault of a later request is one more."""
+    health = Health(Window(8, 8))
+    pauses = [health.faulted(started_at=second, now=second + 0.5, chance=0.999) for second in (1.0, 2.0, 3.0)]
+    assert health.faults == 3
+    assert pauses == [1_000, 1_998, 3_996]
+    assert health.set_back(4.0, 4.5) and not health.set_back(4.2, 4.6)

@@ -176,15 +176,6 @@ RECOVER_ENTRIES = """
         SELECT id FROM batches WHERE settled_at IS NULL AND leased = 1)"""
 RECOVER_BATCHES = "UPDATE batches SET due_at = ?, leased = 0 WHERE settled_at IS NULL AND leased = 1"
 
-# The clock was set back: what seems to have been sent or received in the future goes by the new time.
-SET_BACK_BATCHES = "UPDATE batches SET due_at = :now WHERE settled_at IS NULL AND leased = 0 AND sent_at > :now"
-SET_BACK_ENTRIES = """
-    UPDATE entries SET due_at = :now WHERE seq IN (
-        SELECT seq FROM entries
-        WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at > :now
-            AND received_at > :now AND time * 1000 <= :now AND reason IS NOT 'awaiting_original'
-        LIMIT :limit)"""
-
 LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
 
 
@@ -373,16 +364,6 @@ def recover(db: sqlite3.Connection, now: UnixMillis) -> None:
     """After a start: the leases of the process before are void, and what they covered may have been sent."""
     db.execute(RECOVER_ENTRIES)
     db.execute(RECOVER_BATCHES, (now,))
-
-
-def set_back(db: sqlite3.Connection, lanes: Iterable[Lane], now: UnixMillis, limit: int) -> bool:
-    """After the clock was set back to `now`: what came in or went out before may go; whether that was all of it."""
-    db.execute(SET_BACK_BATCHES, {"now": now})
-    for lane in lanes:
-        for again in (0, 1):
-            given = {"now": now, "lane": lane.id, "again": again, "limit": limit}
-            limit -= db.execute(SET_BACK_ENTRIES, given).rowcount
-    return limit > 0
 
 
 def load_lanes(db: sqlite3.Connection) -> tuple[Lane, ...]:

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Entry, Lane, State, Step
+from sidecar.core.entry import Entry, Lane, LongestWaits, State, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
@@ -32,7 +33,7 @@ from sidecar.ports import (
     StorageUnavailable,
     Unmoved,
 )
-from sidecar.store.sqlite import adjusting, clicks, delivery, fixed, pruning, reading, replaying
+from sidecar.store.sqlite import adjusting, bounding, clicks, delivery, fixed, pruning, reading, replaying
 from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
@@ -117,6 +118,7 @@ class SqliteOutbox:
     async def recover(self, now: UnixMillis) -> None:
         """Take over what the process before left behind."""
         await self.committer.database.call(lambda db: delivery.recover(db, now))
+        await self.committer.database.call(lambda db: bounding.bound_batches(db, now))
         self._know_lanes(await self.due_reader.call(delivery.load_lanes))
         self._counts = await self.due_reader.call(counts)
         self._older_keys = await self.due_reader.call(reading.has_older_keys)
@@ -244,8 +246,12 @@ class SqliteOutbox:
     async def halve(self, claim: Claim, note: Note, now: UnixMillis, *, maybe_sent: bool = False) -> bool:
         return await self.committer.write(lambda db: delivery.halve(db, claim, note, now, maybe_sent=maybe_sent))
 
-    async def set_back(self, now: UnixMillis, limit: int) -> bool:
-        return await self.committer.write(lambda db: delivery.set_back(db, self._lanes.values(), now, limit))
+    async def set_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
+        longest = self._longest(waits)
+        return await self.committer.write(lambda db: bounding.bound(db, self._lanes.values(), now, limit, longest))
+
+    def _longest(self, waits: LongestWaits | None) -> LongestWaits:
+        return replace(waits or LongestWaits(), adjustment_millis=self._settle_millis)
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
         return await self.committer.write(lambda db: delivery.expire(db, now, limit, self._settle_millis))

@@ -17,8 +17,8 @@ TOLD_APART = 50
 
 # From the batch as it was claimed: when the request was made ready.
 NOTE = """
-    INSERT INTO requests (batch_id, number, last, times, rows, sent_at, ended_at, due_at, answer, tracking_id, error,
-        error_code, message)
+    INSERT OR REPLACE INTO requests (
+        batch_id, number, last, times, rows, sent_at, ended_at, due_at, answer, tracking_id, error, error_code, message)
     SELECT id, token, token, 1, coalesce(:rows, rows), sent_at, :ended_at, :due_at, :answer, :tracking_id, :error,
         :error_code, :message
     FROM batches WHERE id = :batch"""

@@ -1,0 +1,129 @@
+"""What was written while the clock was ahead waits no longer than anything legitimately may."""
+
+import pytest
+from outbox_building import (
+    DAY,
+    HOUR,
+    LOST,
+    MINUTE,
+    NOW,
+    REFUSED,
+    TAKEN,
+    House,
+    claimed,
+    conversion,
+    due,
+    later,
+    put,
+    record_of,
+    retaken,
+    seqs_of,
+)
+from test_adjusting import adjusted
+
+from sidecar.core.attribution import Wait
+from sidecar.core.entry import Again, LongestWaits, Reason
+from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.ports import Aside, Note, Outbox
+
+AHEAD = later(30 * DAY)
+"""What the clock showed while it was wrong."""
+THROTTLED = Note("refused: throttled", None, "CallRateExceeded")
+
+
+async def test_row_that_came_in_while_the_clock_was_ahead_is_due_at_once(outbox: Outbox) -> None:
+    given = conversion("A", time=seconds(AHEAD), time_given=False)
+    (seq,) = await seqs_of(outbox, given, at=AHEAD)
+    assert await outbox.set_back(NOW, 100)
+    (entry,) = await due(outbox)
+    assert (entry.seq, entry.time, entry.received_at) == (seq, seconds(NOW), NOW)
+    assert (await record_of(outbox, seq)).reason is None
+
+
+async def test_time_of_its_callers_is_waited_for(outbox: Outbox) -> None:
+    at = UnixSeconds(seconds(NOW) + 200)
+    (seq,) = await seqs_of(outbox, conversion("A", time=at))
+    await outbox.set_back(NOW, 100)
+    record = await record_of(outbox, seq)
+    assert (record.reason, record.time, record.due_at) == ("not_yet", at, at * 1_000)
+
+
+async def test_row_that_was_put_off_while_the_clock_was_ahead_goes_again_at_once(outbox: Outbox) -> None:
+    (seq,) = await seqs_of(outbox, conversion("A"))
+    again = Again(later(MINUTE, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
+    await outbox.settle(await claimed(outbox), {seq: again}, TAKEN, NOW)
+    assert await outbox.set_back(NOW, 100)
+    assert [entry.seq for entry in await due(outbox)] == [seq]
+
+
+@pytest.mark.parametrize("reason", [Reason.AWAITING_CLICK, Reason.CLICK_SETTLING])
+@pytest.mark.parametrize(("wait", "is_due"), [(HOUR, False), (HOUR + 1, True), (30 * DAY, True)])
+async def test_row_waits_for_its_click_as_long_as_is_configured_and_no_longer(
+    outbox: Outbox, reason: Reason, wait: int, is_due: bool
+) -> None:
+    (seq,) = await seqs_of(outbox, conversion("A", msclkid=None, visitor_id="v-1"))
+    await outbox.set_aside([Aside(seq, Wait(reason, later(wait)))], NOW)
+    await outbox.set_back(NOW, 100, LongestWaits(HOUR, HOUR))
+    assert bool(await due(outbox)) == is_due
+
+
+@pytest.mark.parametrize(("wait", "is_due"), [(6 * HOUR, False), (6 * HOUR + 1, True)])
+async def test_retried_row_waits_six_hours_at_most(outbox: Outbox, wait: int, is_due: bool) -> None:
+    (seq,) = await seqs_of(outbox, conversion("A"))
+    again = Again(later(wait), Reason.RETRYING, REFUSED, released=True, retries=1)
+    await outbox.settle(await claimed(outbox), {seq: again}, TAKEN, NOW)
+    await outbox.set_back(NOW, 100)
+    assert bool(await due(outbox)) == is_due
+
+
+async def test_refund_of_what_was_settled_while_the_clock_was_ahead_goes_out_in_time(outbox: Outbox) -> None:
+    await put(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {}, TAKEN, AHEAD)
+    row = await adjusted(outbox, "5", at=later(HOUR))
+    assert [entry.seq for entry in await due(outbox, later(7 * HOUR))] == [row.seq]
+
+
+async def test_refund_that_came_in_while_the_clock_was_ahead_goes_out_in_time(outbox: Outbox) -> None:
+    await put(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {}, TAKEN, AHEAD)
+    row = await adjusted(outbox, "5", at=AHEAD)
+    assert await outbox.set_back(later(HOUR), 100)
+    (entry,) = await due(outbox, later(7 * HOUR))
+    assert (entry.seq, entry.adjusted_at) == (row.seq, seconds(later(HOUR)))
+
+
+async def test_wait_that_was_noted_while_the_clock_was_ahead_is_no_longer_than_microsoft_asks_for(house: House) -> None:
+    outbox = await house.open()
+    await put(outbox, conversion("A"))
+    await outbox.keep_waiting("other", later(MINUTE, AHEAD))
+    await outbox.postpone(await claimed(outbox), later(MINUTE, AHEAD), THROTTLED, maybe_sent=False)
+    await house.crash()
+    outbox = await house.open(later(MINUTE))
+    most = later(16 * MINUTE)
+    assert await outbox.throttled(later(MINUTE)) == {"main": most, "other": most}
+    assert len((await retaken(outbox, most)).entries) == 1
+
+
+async def test_lease_that_began_while_the_clock_was_ahead_is_as_long_as_it_was(outbox: Outbox) -> None:
+    await put(outbox, conversion("A"))
+    await claimed(outbox, AHEAD)
+    await outbox.set_back(NOW, 100)
+    assert not await outbox.has_open("main", later(MINUTE - 1))
+    assert await outbox.has_open("main", later(MINUTE))
+
+
+async def test_batch_that_was_put_off_for_longer_than_anything_goes_again_within_six_hours(outbox: Outbox) -> None:
+    await put(outbox, conversion("A"))
+    await outbox.postpone(await claimed(outbox), AHEAD, LOST, maybe_sent=True)
+    await outbox.set_back(NOW, 100)
+    assert await outbox.has_open("main", later(6 * HOUR))
+
+
+async def test_many_rows_are_brought_back_a_few_at_a_time(outbox: Outbox) -> None:
+    for number in range(5):
+        await put(outbox, conversion(f"A{number}", time_given=False), at=AHEAD)
+    assert not await outbox.set_back(NOW, 2)
+    assert len(await due(outbox)) == 2
+    assert not await outbox.set_back(NOW, 2)
+    assert await outbox.set_back(NOW, 2)
+    assert len(await due(outbox)) == 5
