@@ -8,7 +8,7 @@ from aiohttp import web
 
 from sidecar.api.adjustment_answers import Told, answer, result, summary, told, why_not_stored
 from sidecar.api.answers import Answer
-from sidecar.api.items import Many, Single
+from sidecar.api.items import Many, Single, orders_of, refused_by_code
 from sidecar.api.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
 from sidecar.api.reply import json_reply
 from sidecar.api.request_id import REQUEST_ID
@@ -60,6 +60,7 @@ class AdjustmentCalls:
             items = await self._keep(readings, request[REQUEST_ID])
             earlier = await self._earlier(came, items)
             await self._leave_traces(came, items, request[REQUEST_ID])
+            self._tell_refused(items, came)
             if isinstance(came, Single):
                 return _alone(items[0], self.rows, earlier)
             return await self._together(items, allowance)
@@ -111,10 +112,13 @@ class AdjustmentCalls:
         if skipped := sum(isinstance(item.verdict, OriginalNotSent) for item in items):
             self.telemetry.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
 
+    def _tell_refused(self, items: Sequence[Told], came: Single | Many) -> None:
+        problems = (_problem(item, self.rows) for item in items)
+        codes = (None if problem is None else problem.reason for problem in problems)
+        for code, places in refused_by_code(codes).items():
+            self.telemetry.refused(code, len(places), orders_of(came, places))
+
     async def _together(self, items: Sequence[Told], allowance: Allowance) -> web.Response:
-        refused = Counter(problem.reason for item in items if (problem := _problem(item, self.rows)) is not None)
-        for code, n in refused.items():
-            self.telemetry.refused(code, n)
         errors = BulkErrors(allowance)
         results = await self.taking.each(list(enumerate(items)), lambda one: result(*one, self.rows, errors))
         whole = summary(items, results)
@@ -127,6 +131,7 @@ def _alone(item: Told, rows: Rows, earlier: str) -> web.Response:
             return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
         case HttpProblem() as problem:
             problem.detail = " ".join(filter(None, (problem.detail, earlier)))
+            problem.is_told = True
             raise problem
 
 

@@ -25,7 +25,7 @@ from sidecar.api.answers import (
     why_not_stored,
 )
 from sidecar.api.fresh import FreshRows, Kept
-from sidecar.api.items import Many, Single
+from sidecar.api.items import Many, Single, orders_of, refused_by_code
 from sidecar.api.prefer import APPLIED, HEADER, wants_minimal
 from sidecar.api.problem import BulkErrors, HttpProblem
 from sidecar.api.reply import json_reply, reply, text
@@ -72,7 +72,8 @@ class Collect:
                 kept = await self._keep(came, readings, request[REQUEST_ID])
                 short = HEADER in request.headers and wants_minimal(request.headers.getall(HEADER))
                 if isinstance(came, Single):
-                    return self._alone_minimal(kept[0]) if short else self._alone(kept[0])
+                    return self._alone_minimal(kept[0], came) if short else self._alone(kept[0], came)
+                self._tell_refused(kept, came)
                 return await self._together(kept, allowance, short=short)
         finally:
             self.telemetry.answered(perf_counter() - started)
@@ -180,15 +181,6 @@ class Collect:
             self.telemetry.match_seen(goal, came)
 
     async def _together(self, items: Sequence[Judged], allowance: Allowance, *, short: bool) -> web.Response:
-        refused: dict[str, int] = {}
-        for item in items:
-            match item.verdict:
-                case Refused(problems):
-                    _count(refused, problems[0].code)
-                case Conflict():
-                    _count(refused, "conflict")
-        for code, n in refused.items():
-            self.telemetry.refused(code, n)
         whole, rows, pairs = summary(items), self.rows.of_one_answer(), list(enumerate(items))
         errors = BulkErrors(allowance)
         if short:
@@ -198,25 +190,43 @@ class Collect:
         results = await self.taking.each(pairs, lambda one: result_text(*one, fresh, errors))
         return reply(whole.with_results(results), whole.status)
 
-    def _alone(self, item: Judged) -> web.Response:
+    def _tell_refused(self, items: Sequence[Judged], came: Single | Many) -> None:
+        for code, places in refused_by_code(_refusal(item) for item in items).items():
+            self.telemetry.refused(code, len(places), orders_of(came, places))
+
+    def _alone(self, item: Judged, came: Single) -> web.Response:
         if (members := fresh_members(item, FreshRows(self.rows, self._kept))) is not None:
             return reply(f"{{{members}}}".encode(), 202)
-        return _replied(answer(item, self.rows), item)
+        return self._replied(answer(item, self.rows), item, came)
 
-    def _alone_minimal(self, item: Judged) -> web.Response:
-        return _replied(minimal(item, self.rows), item, APPLIED)
+    def _alone_minimal(self, item: Judged, came: Single) -> web.Response:
+        return self._replied(minimal(item, self.rows), item, came, APPLIED)
+
+    def _replied(
+        self, said: Answer | HttpProblem, item: Judged, came: Single, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> web.Response:
+        """The response; of an HttpProblem, which is told in full, it is raised."""
+        match said:
+            case Answer(status, body):
+                replayed = _REPLAYED if isinstance(item.verdict, Replayed) else _NO_HEADERS
+                return json_reply(body, status, {**headers, **replayed})
+            case HttpProblem() as problem:
+                self._tell_refused([item], came)
+                problem.is_told = True
+                raise problem
+            case _:
+                assert_never(said)
 
 
-def _replied(said: Answer | HttpProblem, item: Judged, headers: Mapping[str, str] = _NO_HEADERS) -> web.Response:
-    """The response; of an HttpProblem, which is told in full, it is raised."""
-    match said:
-        case Answer(status, body):
-            replayed = _REPLAYED if isinstance(item.verdict, Replayed) else _NO_HEADERS
-            return json_reply(body, status, {**headers, **replayed})
-        case HttpProblem() as problem:
-            raise problem
+def _refusal(item: Judged) -> str | None:
+    """The code for which an item was refused; None when it was not."""
+    match item.verdict:
+        case Refused(problems):
+            return problems[0].code
+        case Conflict():
+            return "conflict"
         case _:
-            assert_never(said)
+            return None
 
 
 def _count(counts: dict[K, int], thing: K, n: int = 1) -> None:

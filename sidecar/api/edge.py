@@ -19,6 +19,8 @@ from sidecar.telemetry import Telemetry
 
 READYZ = "/readyz"
 
+BRINGS_ITEMS = frozenset(("POST", f"/v1/{name}") for name in ("conversions", "adjustments", "clicks"))
+
 MOST_PARAMETERS = 20
 TOO_MANY_PARAMETERS = Problem("", "too_many_parameters", f"the query has more than {MOST_PARAMETERS} parameters")
 """Found before any of them is taken apart: no call has half as many."""
@@ -77,14 +79,14 @@ class Edge:
         """What is said of it; None where aiohttp has the word."""
         match error:
             case HttpProblem():
-                return self._refused(error, request.path)
+                return self._refused(error, request)
             case StorageUnavailable():
                 self.telemetry.trouble_raised(error.code, detail=str(error))
-                return self._refused(unavailable(error), request.path)
+                return self._refused(unavailable(error), request)
             case web.HTTPException():
                 if error.status < 400:
                     return None
-                return self._refused(of_http_error(error, _paths(request.app), request.path), request.path)
+                return self._refused(of_http_error(error, _paths(request.app), request.path), request)
             case ConnectionError():
                 # Where the caller left nobody reads it, and nothing of the request stays behind.
                 return web.Response() if request.transport is None else None
@@ -105,9 +107,13 @@ class Edge:
 
         return mark
 
-    def _refused(self, problem: HttpProblem, path: str) -> web.Response:
-        if path != READYZ:  # a probe that hears "not ready" every second has lost nothing
-            self.telemetry.refused(problem.reason)
+    def _refused(self, problem: HttpProblem, request: web.Request) -> web.Response:
+        """Only what brought items may have lost some; a probe that hears "not ready" every second has lost nothing."""
+        if (request.method, request.path) in BRINGS_ITEMS:
+            if not problem.is_told:
+                self.telemetry.refused(problem.reason)
+        elif request.path != READYZ:
+            self.telemetry.call_refused(problem.reason)
         return problem.reply()
 
     def _failed(self, request: web.Request, error: Exception) -> web.Response:

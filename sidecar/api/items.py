@@ -1,5 +1,6 @@
 """What a body holds: one item, or a list of up to a thousand. What an item says is left to `intake`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sidecar.api.problem import BAD_BODY, TOO_MANY, HttpProblem, invalid
@@ -54,3 +55,19 @@ def _check_array(items: list[object], key: str | None) -> None:
         problems.append(Problem(KEY_HEADER, "key_on_array", message))
     if problems:
         raise invalid(problems)
+
+
+def orders_of(came: Single | Many, places: Iterable[int]) -> list[str]:
+    """The order ids that the items at these places name, whatever else is wrong with them."""
+    items = [came.item] if isinstance(came, Single) else came.items
+    named = (item.get("order_id") for place in places if isinstance(item := items[place], dict))
+    return [order for order in named if isinstance(order, str)]
+
+
+def refused_by_code(codes: Iterable[str | None]) -> dict[str, list[int]]:
+    """The places of what was refused, by its code; None stands for what was not."""
+    places: dict[str, list[int]] = {}
+    for place, code in enumerate(codes):
+        if code is not None:
+            places.setdefault(code, []).append(place)
+    return places

@@ -73,6 +73,8 @@ class HttpProblem(Exception):
         self.headers = dict(headers or {})
         self.close = close
         self.members = members or {}
+        self.is_told = False
+        """Whether telemetry knows of it already, and of whose order it was."""
 
     @property
     def reason(self) -> str:

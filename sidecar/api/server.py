@@ -148,7 +148,7 @@ async def serving(
     await runner.setup()
     try:
         assert runner.server is not None
-        door = Door(runner.server, parts.door, parts.telemetry.refused, parts.new_id, app[ADMISSION])
+        door = Door(runner.server, parts.door, parts.telemetry.call_refused, parts.new_id, app[ADMISSION])
         listener = await listen(door, host, port)
         try:
             yield listener.sockets[0].getsockname()[:2]

@@ -17,6 +17,12 @@ from sidecar.troubles import CATALOGUE
 TOLD_ROWS = 20
 """Dead rows of one batch that are told one by one; the rest is counted."""
 
+NAMED_ORDERS = 5
+"""Order ids that are named beside refusals of one code within ten seconds."""
+
+ORDER_CHARACTERS = 64
+"""What is shown of one of them: that of a refused item may be of any length."""
+
 OPERATIONS = {Kind.CONVERSION: "conversions", Kind.ADJUSTMENT: "adjustments"}
 """The label of uploads of each kind of rows."""
 
@@ -73,9 +79,20 @@ class ConversionEvents(Recorder):
         self._gathering.add(names.SKIPPED.name, reason, n, self._clock())
 
     @harmless
-    def refused(self, code: str, n: int = 1) -> None:
-        """`n` conversions, or requests, were refused for the problem `code`."""
+    def refused(self, code: str, n: int = 1, orders: Sequence[str] = ()) -> None:
+        """`n` items, or requests that brought items, were refused for the problem `code`; `orders` are order ids."""
         self._gathering.add(names.REFUSED.name, code, n, self._clock())
+        named = self._refused_orders.setdefault(code, [])
+        for order in orders[:NAMED_ORDERS]:
+            shown = self._redactor.identifier(order.strip()[:ORDER_CHARACTERS])
+            if len(named) < NAMED_ORDERS and shown not in named:
+                named.append(shown)
+
+    @harmless
+    def call_refused(self, code: str) -> None:
+        """A call that brought no items was refused for the problem `code`: nothing was lost."""
+        name = names.LOOKUP_MISSED if code.startswith("no_such_") else names.CALL_REFUSED
+        self._gathering.add(name.name, code, 1, self._clock())
 
     @harmless
     def not_stored(

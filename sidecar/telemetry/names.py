@@ -25,7 +25,13 @@ RECEIVED = Name("received", DEBUG, False, "Conversions are on disk; the rows the
 ADJUSTED = Name("adjusted", DEBUG, False, "An adjustment is on disk; the row itself tells the rest.")
 CAPTURED = Name("captured", DEBUG, False, "Clicks of visitors are on disk.")
 SKIPPED = Name("skipped", INFO, True, "Conversions that were not stored, by rule; gathered per reason and 10 s.")
-REFUSED = Name("refused", WARNING, True, "Conversions or requests that were refused; gathered per code and 10 s.")
+REFUSED = Name(
+    "refused", WARNING, True, "Items, or requests with items, that were refused; per code and 10 s, with some orders."
+)
+CALL_REFUSED = Name(
+    "call_refused", INFO, True, "Other calls that were refused: nothing was lost; gathered per code and 10 s."
+)
+LOOKUP_MISSED = Name("lookup_missed", DEBUG, False, "Look-ups of what is not there; gathered per code and 10 s.")
 BATCH_SENT = Name("batch_sent", DEBUG, False, "A batch is on its way to Microsoft.")
 BATCH_SETTLED = Name("batch_settled", INFO, True, "Microsoft answered a batch, and its rows are written down.")
 BATCH_REFUSED = Name("batch_refused", WARNING, True, "Microsoft refused a batch as a whole.")

@@ -65,6 +65,8 @@ class Recorder:
         self._redactor = Redactor()
         self._lines = Lines(fd, level, form)
         self._gathering = Gathering()
+        self._refused_orders: dict[str, list[str]] = {}
+        """By code, some order ids of what was refused and not yet told; as bounded as the codes that are gathered."""
         self._keeping = Keeping(self.followers)
         self.traces = TraceBuffer()
         self._stop = asyncio.Event()

@@ -262,6 +262,20 @@ async def test_journal_forgets_the_order_and_keeps_the_rest(place: Place, subjec
     assert job.log_entries == 1
 
 
+@pytest.mark.parametrize("subject", BY)
+async def test_refusals_forget_which_orders_they_were_about(place: Place, subject: Subject) -> None:
+    """They name some, and nothing says whose those were."""
+    journal = SqliteJournal(place.outbox.committer, place.outbox.reader)
+    texts = ["2 refused: conflict (orders ORDER-CANARY, R-1)", "1 refused: too_old", "batch 1 (order of rows)"]
+    names = ["refused", "refused", "batch_settled"]
+    await journal.append(
+        [JournalEntry(time=NOW, level="info", name=n, message=text) for n, text in zip(names, texts, strict=True)]
+    )
+    await place.erase(subject)
+    kept = (await journal.read(JournalQuery())).items
+    assert [one.entry.message for one in reversed(kept)][:3] == ["2 refused: conflict", *texts[1:]]
+
+
 # --- What may be at Microsoft ----------------------------------------------------------------------------------------
 
 

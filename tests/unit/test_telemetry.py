@@ -168,6 +168,31 @@ async def test_refusals_are_gathered_per_code_and_ten_seconds(told: Told) -> Non
     assert len(told.lines()) == 3
 
 
+async def test_refused_items_name_up_to_five_orders_of_each_code(told: Told) -> None:
+    told.telemetry.refused("too_old", 1, ["R-1"])
+    told.telemetry.refused("unknown_event", 4, ["A", "A", " B ", "x" * 5_000])
+    told.telemetry.refused("unknown_event", 5, ["C", "canary@example.com", "D", "E"])
+    told.clock.now += 10_000
+    one, many = await told.kept()
+    assert (one.level, one.message) == ("warning", "1 refused: too_old (order R-1)")
+    cut = "x" * 64
+    assert many.message == f"9 refused: unknown_event (orders A, B, {cut}, C, *** and 4 more)"
+    lines = told.lines()
+    assert [line["order_ids"] for line in lines] == [["R-1"], ["A", "B", cut, "C", "***"]]
+
+
+async def test_calls_that_brought_nothing_are_no_warning(told: Told) -> None:
+    told.telemetry.call_refused("not_found")
+    told.telemetry.call_refused("no_such_conversion")
+    told.clock.now += 10_000
+    (kept,) = await told.kept()
+    assert (kept.name, kept.level, kept.error) == ("call_refused", "info", "not_found")
+    assert [(line["name"], line["level"]) for line in told.lines()] == [
+        ("call_refused", "info"),
+        ("lookup_missed", "debug"),
+    ]
+
+
 async def test_refused_batch_names_the_error_and_the_remedy(told: Told) -> None:
     answer = Refused(Verdict.ACCOUNT, (Fault("InvalidCredentials", 105, "bad"),), "developer_token_invalid", "t-1")
     told.telemetry.batch_refused("main", 3, rows=5, answer=answer, seconds=1.0)

@@ -158,6 +158,11 @@ BLANK_JOURNAL = """
         OR EXISTS (SELECT 1 FROM erasure_rows WHERE erasure = :id
             AND seq = CAST(substr(journal.conversion_id, instr(journal.conversion_id, '_') + 1) AS INTEGER)))"""
 
+# The orders that refusals name, at the end of their line: whose they are is known of none, so all of them go.
+CUT_ORDERS = """
+    UPDATE journal SET message = substr(message, 1, instr(message, ' (order') - 1)
+    WHERE seq > :after AND seq <= :last AND name = 'refused' AND instr(message, ' (order') > 0"""
+
 
 @dataclass(frozen=True, slots=True)
 class SqliteErasures:
@@ -331,7 +336,7 @@ def blank_journal(db: sqlite3.Connection, job: Erasure) -> bool:
     given = {"after": job.after_seq, "last": last, "subject": job.subject.value, "needle": job.needle, "id": job.id}
     if job.subject is Subject.ORDER and job.needle is not None:
         unstored.forget(db, [job.needle])
-    changed = db.execute(BLANK_JOURNAL, given).rowcount
+    changed = db.execute(BLANK_JOURNAL, given).rowcount + db.execute(CUT_ORDERS, given).rowcount
     db.execute(ADD_LOG_ENTRIES, (changed, job.id))
     db.execute(GO_ON, (last, job.id))
     return last < job.last_seq
