@@ -240,6 +240,7 @@ class Service:
         named = {goal for _, goal in goals}
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
         telemetry.serves(accounts)
+        telemetry.forget_shares_but(named)
         self.parts.gates.forget_but(accounts, goals)
         for standing in telemetry.board.standing():
             of_goals = GOAL_TROUBLES | {"low_match_rate"}

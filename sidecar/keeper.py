@@ -1,6 +1,7 @@
 """The slow rounds: end what got too old, forget what is long over, watch the disk. Never in the way of delivery."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,12 +11,13 @@ from sidecar.core.clock import SteadyClock, told
 from sidecar.core.entry import LongestWaits
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
 from sidecar.core.unstored import KEPT_MILLIS
-from sidecar.ports import Clicks, Journal, Outbox, StorageUnavailable, UnstoredItems
+from sidecar.ports import Clicks, Journal, MatchShares, Outbox, StorageUnavailable, UnstoredItems
 from sidecar.telemetry import Telemetry
 
 DISK_SECONDS = 5.0
 EXPIRE_SECONDS = 60.0
 LOOK_SECONDS = 60.0
+SHARES_SECONDS = 60.0
 PRUNE_SECONDS = 15 * 60.0
 
 SET_BACK_MILLIS = 2_000
@@ -53,6 +55,7 @@ class Keeper:
     clock: SteadyClock
     look: Callable[[], Awaitable[object]]
     """Looks whether rows wait that no trouble tells of."""
+    shares: MatchShares
     unstored: UnstoredItems | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
@@ -66,9 +69,12 @@ class Keeper:
                 ("watch", DISK_SECONDS, self.watch),
                 ("expire", EXPIRE_SECONDS, self.expire),
                 ("look", LOOK_SECONDS, self.look),
+                ("shares", SHARES_SECONDS, self.keep_shares),
                 ("prune", PRUNE_SECONDS, self.prune),
             ):
                 rounds.create_task(self._repeat(name, seconds, work))
+        with contextlib.suppress(StorageUnavailable):
+            await self.keep_shares()
 
     async def watch(self) -> None:
         """Raise or clear the troubles of clock, disk and outbox, and notice a clock that was set back."""
@@ -84,6 +90,12 @@ class Keeper:
         """End every waiting row that is older than Microsoft takes, also those of closed goals and accounts."""
         while not self._stopping.is_set() and (ended := await self.outbox.expire(self.now(), SLICE_ROWS)):
             self.telemetry.rows_expired(ended)
+
+    async def keep_shares(self) -> None:
+        """Write down by what conversions could be matched, if that has moved."""
+        if self.telemetry.shares_changed:
+            self.telemetry.shares_changed = False
+            await self.shares.save(self.telemetry.shares)
 
     async def prune(self) -> None:
         """Forget settled rows, clicks and journal entries that are older than they are kept."""

@@ -16,6 +16,7 @@ from sidecar.core.entry import Entry, Fault, Lane, LongestWaits, State, Step
 from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Wanted
 from sidecar.core.goal import Catalogue, Creation, Goal, NewGoal
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
+from sidecar.core.match_share import Share
 from sidecar.core.problem import Problem
 from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
@@ -426,6 +427,16 @@ class Outbox(Protocol):
 
     async def probe(self) -> None:
         """Write something small; raises StorageUnavailable when that does not work."""
+
+
+class MatchShares(Protocol):
+    """What each goal's last conversions could be matched by, over restarts."""
+
+    async def load(self) -> Mapping[str, Share]:
+        """By goal, as it was last kept."""
+
+    async def save(self, shares: Mapping[str, Share]) -> None:
+        """Keep these in place of those before."""
 
 
 class Clicks(Protocol):

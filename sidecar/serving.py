@@ -78,6 +78,8 @@ def _api(parts: Parts, clock: Chances, keys: list[str]) -> ApiParts:
             max_pending=config.storage.max_pending,
             doubt=clock.doubt,
             stake=parts.stakes.of,
+            shares=lambda: parts.telemetry.shares,
+            signed_in_until=lambda: parts.telemetry.signed_in_until,
         ),
         rules=settings.intake,
         capture=settings.capture,

@@ -224,7 +224,7 @@ _ALL = (
     ),
     Trouble(
         "unreachable",
-        "Microsoft Advertising cannot be reached",
+        "Microsoft Advertising gives no usable answer",
         "Requests fail before an answer, or are answered by an error of Microsoft's servers.",
         "Nothing to do if it passes: rows are kept and sent again. If it lasts, check whether this machine may reach "
         "*.api.bingads.microsoft.com on port 443, directly or through a proxy (HTTPS_PROXY).",

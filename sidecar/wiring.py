@@ -43,6 +43,7 @@ from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.store.sqlite.pauses import SqlitePauses
 from sidecar.store.sqlite.secrets import SqliteSecrets
+from sidecar.store.sqlite.shares import SqliteShares
 from sidecar.store.sqlite.unstored import SqliteUnstored
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
@@ -138,6 +139,8 @@ async def open_parts(
     await pausing.restore()
     catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
     flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
+    shares = SqliteShares(outbox.committer, outbox.reader)
+    telemetry.remember_shares(await shares.load())
     erasures = SqliteErasures(outbox.committer, outbox.reader)
     waiting = WaitingWatch(
         outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts, settings.identities
@@ -155,7 +158,7 @@ async def open_parts(
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
-        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, unstored),
+        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, shares, unstored),
         waiting,
         Stakes(outbox, gates, settings.goal_of, lambda: settings.config.accounts),
         pausing,

@@ -15,6 +15,7 @@ from sidecar.api.problem import unavailable
 from sidecar.api.reply import Json, json_reply
 from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.match_share import Share
 from sidecar.ports import Backlog, Counts, Outbox, StorageUnavailable
 from sidecar.telemetry import Standing
 from sidecar.troubles import CATALOGUE
@@ -25,6 +26,7 @@ PROBE_SECONDS = 1.0
 PROBE_PATIENCE_SECONDS = 5.0
 
 _TOLD_TROUBLES = 3
+_TOLD_SHARES = 5
 _GIB = 2**30
 
 
@@ -40,10 +42,10 @@ _SEVERITY = {level: place for place, level in enumerate(Level)}
 
 _WELL = {
     "storage": "The outbox can be written.",
-    "token": "Nothing stands against the sign-in.",
-    "delivery": "Nothing stands against delivery.",
-    "goals": "Nothing stands against the goals.",
-    "clock": "Nothing stands against this machine's clock.",
+    "token": "Nothing is wrong with the sign-in.",
+    "delivery": "Nothing holds delivery up.",
+    "goals": "Nothing is wrong with the goals.",
+    "clock": "Nothing is wrong with this machine's clock.",
 }
 
 _CHECKS: Mapping[str, str] = {
@@ -97,6 +99,10 @@ class Vitals:
     backlog: Backlog
     stakes: Mapping[str, str] = field(default_factory=dict)
     """By check, one sentence of what waits for the end of its troubles."""
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    """By goal, what its last conversions could be matched by."""
+    signed_in_until: UnixMillis | None = None
+    """When the access token expires; it is renewed before."""
 
 
 def judge(vitals: Vitals) -> Json:
@@ -135,15 +141,35 @@ def _disk(free: int, reserve: int) -> Check:
 def _of_troubles(name: str, vitals: Vitals) -> Check:
     """Degraded while any trouble of that check stands: what is stored already waits, and goes out later."""
     ours = _of_check(name, vitals.troubles)
+    shares = _shares(vitals.shares) if name == "goals" else ""
     if not ours:
-        return Check(Level.OK, _WELL[name])
+        signed_in = _signed_in(vitals) if name == "token" else None
+        return Check(Level.OK, signed_in or f"{_WELL[name]}{shares}")
     at_stake = vitals.stakes.get(name)
     messages = [trouble.headline if at_stake else trouble.message for trouble in ours[:_TOLD_TROUBLES]]
     if len(ours) > _TOLD_TROUBLES:
         messages.append(f"and {len(ours) - _TOLD_TROUBLES} more: see /logs")
     level = Level.OK if all(trouble.code in _ADVICE for trouble in ours) else Level.DEGRADED
     said = "; ".join(messages)
-    return Check(level, f"{at_stake}. {said}" if at_stake else said, _fixes(ours))
+    return Check(level, f"{f'{at_stake}. {said}' if at_stake else said}{f'.{shares}' if shares else ''}", _fixes(ours))
+
+
+def _signed_in(vitals: Vitals) -> str | None:
+    """Until when the access token is good, where there is one."""
+    until = vitals.signed_in_until
+    if until is None or until <= vitals.now:
+        return None
+    return f"Signed in; the token is good until {text_of_millis(until)[11:16]} UTC."
+
+
+def _shares(shares: Mapping[str, Share]) -> str:
+    """A sentence for each goal that conversions came for, those first of which fewest can be matched."""
+    seen = sorted(
+        ((share, goal) for goal, share in shares.items() if share.received),
+        key=lambda one: (one[0].carrying / one[0].received, one[1]),
+    )
+    said = "".join(f" {goal}: {share.percent}." for share, goal in seen[:_TOLD_SHARES])
+    return f"{said} Of {len(seen) - _TOLD_SHARES} more goals more can be." if len(seen) > _TOLD_SHARES else said
 
 
 def _of_check(name: str, standing: Sequence[Standing]) -> list[Standing]:
@@ -196,6 +222,8 @@ class Sources:
     """Why no time can be told just now; None when it can."""
     stake: Callable[[Sequence[Standing]], Awaitable[str | None]] = _nothing
     """What waits while these troubles stand, in one sentence; None where nothing does."""
+    shares: Callable[[], Mapping[str, Share]] = dict
+    signed_in_until: Callable[[], UnixMillis | None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -268,6 +296,8 @@ class Health:
             min_free_bytes=sources.min_free_bytes,
             counts=self.outbox.counts,
             backlog=await self.outbox.backlog(),
+            shares=sources.shares(),
+            signed_in_until=sources.signed_in_until(),
             stakes={
                 name: said
                 for name in _WELL

@@ -8,6 +8,7 @@ from sidecar.cli.verbs import Verb, Verbs, wants_colour
 _VERBS = (
     Verb("run", "sidecar.cli.running", "The service."),
     Verb("check", "sidecar.cli.checking", "Validate the configuration and show what is in force."),
+    Verb("status", "sidecar.cli.status", "How it is, in one sentence; then checks, what waits, goals."),
     Verb("connect", "sidecar.cli.connecting", "Sign in to Microsoft Advertising."),
     Verb("goals", "sidecar.cli.goals", "The ad accounts' goals: list, plan, apply."),
     Verb("send", "sidecar.cli.sending", "Send one conversion, for a first try."),

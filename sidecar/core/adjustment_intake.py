@@ -85,9 +85,20 @@ def _type(value: object) -> AdjustmentType:
     return type_
 
 
+def _new_total(value: object) -> Decimal:
+    """As the value of a conversion; whoever gives less than nothing means a difference."""
+    try:
+        return fields.amount(value)
+    except Refusal as refusal:
+        if refusal.code != "negative":
+            raise
+        message = "must not be negative: it is the new total, not the difference; a retract takes all of it back"
+        raise Refusal("negative", message) from None
+
+
 def _money(members: Members, type_: AdjustmentType | None) -> tuple[Decimal | None, str | None]:
     """A restate needs a value; a retract must have neither value nor currency."""
-    value = intake.read_value(members)
+    value = intake.read_value(members, _new_total)
     currency = members.take("currency", fields.currency)
     if type_ is AdjustmentType.RESTATE and members.get("value") is None:
         members.refuse("value", "value_required", "is required: a restate says what the new total is")

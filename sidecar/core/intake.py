@@ -183,9 +183,9 @@ def read_account(members: Members, rule: EventRule | None, accounts: tuple[str, 
     return origin.account(members, rule.account, accounts, "is required: there are several, and the event names none")
 
 
-def read_value(members: Members) -> Decimal | None:
+def read_value(members: Members, reader: Callable[[object], Decimal] = fields.amount) -> Decimal | None:
     """The value; with a warning where it had more decimals than Microsoft takes."""
-    value = members.take("value", fields.amount)
+    value = members.take("value", reader)
     if value is not None and value != members.get("value"):
         members.warn(
             "value_rounded", "value", "had more decimals than the 3 that Microsoft takes, and was rounded half up"

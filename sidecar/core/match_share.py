@@ -51,9 +51,25 @@ class Share(NamedTuple):
         return self.carrying < (ENOUGH if stands else LOW) * self.received
 
     @property
+    def percent(self) -> str:
+        """In words, by the hundred."""
+        if not self.received:
+            return "nothing came in yet"
+        by = ((self.msclkid, "click id"), (self.email, "e-mail"), (self.phone, "phone"))
+        named = ", ".join(f"{_percent(n, self.received)} by {name}" for n, name in by)
+        last = "the last conversion" if self.received == 1 else f"the last {self.received} conversions"
+        return f"{_percent(self.carrying, self.received)} of {last} can be matched ({named})"
+
+    @property
     def told(self) -> str:
         """In words."""
         return (
             f"of the last {self.received} conversions {self.carrying} can be matched: {self.msclkid} by click id, "
             f"{self.email} by e-mail, {self.phone} by phone"
         )
+
+
+def _percent(part: int, whole: int) -> str:
+    """Rounded, but 100 % only where nothing lacks, and 0 % only where there is nothing."""
+    rounded = round(100 * part / whole)
+    return f"{min(99, max(1, rounded)) if 0 < part < whole else rounded} %"

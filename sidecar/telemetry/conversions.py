@@ -125,7 +125,7 @@ class ConversionEvents(Recorder):
     @harmless
     def batch_sent(self, account: str, batch_id: int, rows: int, *, resend: bool = False) -> None:
         """A batch leaves; `resend` says that the same bytes went before."""
-        message = f"batch {batch_id} {'goes again' if resend else 'sent'}: {rows} rows"
+        message = f"batch {batch_id} {'goes again' if resend else 'sent'}: {_rows(rows)}"
         self._tell(names.BATCH_SENT, message, account=account, batch_id=batch_id, count=rows)
 
     @harmless
@@ -170,7 +170,7 @@ class ConversionEvents(Recorder):
         fault = answer.faults[0]
         self._tell(
             names.BATCH_REFUSED,
-            f"batch {batch_id} of {rows} rows refused: {fault.message or fault.error}",
+            f"batch {batch_id} of {_rows(rows)} refused: {fault.message or fault.error}",
             account=account,
             batch_id=batch_id,
             tracking_id=answer.tracking_id,
@@ -196,9 +196,9 @@ class ConversionEvents(Recorder):
         """No readable answer: the rows may or may not have been taken, or for certain not if it was not even `sent`."""
         self._uploaded(kind, "lost", rows, seconds)
         if sent:
-            message = f"no answer to batch {batch_id} of {rows} rows; the same bytes go again"
+            message = f"no answer to batch {batch_id} of {_rows(rows)}; the same bytes go again"
         else:
-            message = f"batch {batch_id} of {rows} rows could not be sent; it is tried again"
+            message = f"batch {batch_id} of {_rows(rows)} could not be sent; it is tried again"
         self._tell(
             names.BATCH_LOST,
             message,
@@ -213,7 +213,7 @@ class ConversionEvents(Recorder):
     @harmless
     def batch_halved(self, account: str, batch_id: int, rows: int) -> None:
         """A refused batch becomes two."""
-        message = f"batch {batch_id} of {rows} rows was cut in two, to find the row that spoils it"
+        message = f"batch {batch_id} of {_rows(rows)} was cut in two, to find the row that spoils it"
         self._tell(names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
 
     @harmless
@@ -237,7 +237,7 @@ class ConversionEvents(Recorder):
         for row in rows[:TOLD_ROWS]:
             self._row_died(row, batch_id)
         if len(rows) > TOLD_ROWS:
-            message = f"{len(rows) - TOLD_ROWS} more rows died with them: list them with state=dead"
+            message = f"{_rows(len(rows) - TOLD_ROWS, 'more row')} died with them: list them with state=dead"
             self._tell(names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - TOLD_ROWS)
 
     @harmless
@@ -251,7 +251,9 @@ class ConversionEvents(Recorder):
     def replayed(self, n: int, state: State, record: Record | None = None) -> None:
         """`n` rows of that state are due again; `record` is the one that was asked for by its id."""
         if record is None:
-            self._tell(names.REPLAYED, f"{n} {state} conversions are due again", count=n)
+            self._tell(
+                names.REPLAYED, f"{_rows(n, f'{state} conversion')} {'is' if n == 1 else 'are'} due again", count=n
+            )
             return
         message = f"{record.id} was {state} and is due again"
         facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
@@ -318,3 +320,8 @@ def _expired(record: Record, goal: str | None) -> DeadRow:
         goal=goal,
         kind=record.kind,
     )
+
+
+def _rows(n: int, noun: str = "row") -> str:
+    """`1 row`, `2 rows`."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"

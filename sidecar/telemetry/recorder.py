@@ -181,6 +181,11 @@ class Recorder:
         except Exception as error:
             self.failed("traces", error)
 
+    @property
+    def signed_in_until(self) -> UnixMillis | None:
+        """When the access token expires; None where there is none."""
+        return self._token_expires_at
+
     def _token_seconds(self) -> float:
         expires_at = self._token_expires_at
         return 0.0 if expires_at is None else max(0.0, (expires_at - self._clock()) / 1000)

@@ -132,7 +132,7 @@ class ServiceEvents(Recorder):
         if standing is None:
             return
         self.board.clear(standing.code, account=standing.account, subject=standing.subject)
-        message = f"over since {text_of_millis(self._clock())}: {standing.headline}"
+        message = f"Resolved: {standing.headline}"
         self._tell(names.TROUBLE_CLEARED, message, account=standing.account, error=standing.code, count=standing.count)
 
     def _clear_faded(self) -> None:
@@ -171,7 +171,7 @@ class ServiceEvents(Recorder):
     @harmless
     def goals_read(self, account: str, goals: int) -> None:
         """The account's goals were read."""
-        self._tell(names.GOALS_READ, f"{goals} goals read", account=account, count=goals)
+        self._tell(names.GOALS_READ, f"{goals} goal{'' if goals == 1 else 's'} read", account=account, count=goals)
 
     @harmless
     def goal_created(self, account: str, goal: str) -> None:

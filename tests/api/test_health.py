@@ -10,6 +10,7 @@ from api_kit import NOW, Api, OpenApi
 from sidecar.api import taking
 from sidecar.api.health import Level, Vitals, judge
 from sidecar.core.instant import UnixMillis
+from sidecar.core.match_share import Share
 from sidecar.ports import Backlog, Counts, StorageUnavailable
 from sidecar.telemetry import Standing
 from sidecar.troubles import CATALOGUE
@@ -132,6 +133,30 @@ async def test_each_check_is_asked_for_the_stake_of_its_own_troubles(open_api: O
     checks = (await api.get("/healthz")).json["checks"]
     said = {name: check["message"].partition(".")[0] for name, check in checks.items() if " wait" in check["message"]}
     assert said == {"delivery": "2 wait", "goals": "1 wait"}
+
+
+def test_match_share_is_said_by_the_hundred_also_when_it_is_good() -> None:
+    shares = {"Sale": Share(100, 87, 80, 20, 10), "Lead": Share(4, 1, 1), "New": Share()}
+    said = (
+        " Lead: 25 % of the last 4 conversions can be matched (25 % by click id, 0 % by e-mail, 0 % by phone)."
+        " Sale: 87 % of the last 100 conversions can be matched (80 % by click id, 20 % by e-mail, 10 % by phone)."
+    )
+    well = judge(replace(WELL, shares=shares))["checks"]
+    assert well["goals"]["message"].endswith(said)
+    assert "%" not in well["delivery"]["message"]
+    unwell_ = judge(replace(WELL, shares=shares, troubles=(standing("goal_paused", "Lead"),)))["checks"]["goals"]
+    assert unwell_["message"] == f"Conversion goal is paused: Lead.{said}"
+    many = judge(replace(WELL, shares={f"Goal {n}": Share(10, n, n) for n in range(8)}))["checks"]["goals"]["message"]
+    assert many.count(" can be matched (") == 5
+    assert many.endswith("Of 3 more goals more can be.")
+
+
+def test_sign_in_that_works_says_until_when() -> None:
+    token = judge(replace(WELL, signed_in_until=UnixMillis(NOW + 3_600_000)))["checks"]["token"]
+    assert token["message"] == "Signed in; the token is good until 15:30 UTC."
+    for none in (None, NOW):
+        message = judge(replace(WELL, signed_in_until=none))["checks"]["token"]["message"]
+        assert message == "Nothing is wrong with the sign-in."
 
 
 def test_many_troubles_of_a_check_are_cut_short() -> None:

@@ -10,7 +10,7 @@ from sidecar.cli import _VERBS
 from sidecar.cli.verbs import wants_colour
 
 VERBS = (
-    *("run", "check", "connect", "goals", "send", "hash", "logs", "explain"),
+    *("run", "check", "status", "connect", "goals", "send", "hash", "logs", "explain"),
     *("restate", "retract", "clicks", "replay", "erase", "pause", "resume", "backup", "emulator"),
 )
 

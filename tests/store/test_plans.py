@@ -22,6 +22,7 @@ from sidecar.store.sqlite import (
     replaying,
     requests,
     secrets,
+    shares,
     tracing,
     unstored,
 )
@@ -43,7 +44,7 @@ MODULES = (
         releasing,
         replaying,
     ),
-    *(requests, secrets, tracing, unstored),
+    *(requests, secrets, shares, tracing, unstored),
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 

@@ -30,6 +30,28 @@ def test_share_that_was_low_is_over_at_a_quarter(carrying: int, low: bool) -> No
     assert share(carrying, 100 - carrying).is_low(stands=True) is low
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (
+            Share(412, 359, 247, 186, 41),
+            "87 % of the last 412 conversions can be matched (60 % by click id, 45 % by e-mail, 10 % by phone)",
+        ),
+        (
+            Share(1, 1, 1),
+            "100 % of the last conversion can be matched (100 % by click id, 0 % by e-mail, 0 % by phone)",
+        ),
+        (
+            Share(1_000, 999, 1),
+            "99 % of the last 1000 conversions can be matched (1 % by click id, 0 % by e-mail, 0 % by phone)",
+        ),
+        (Share(), "nothing came in yet"),
+    ],
+)
+def test_share_is_said_by_the_hundred(found: Share, said: str) -> None:
+    assert found.percent == said
+
+
 def test_old_conversions_fade() -> None:
     """A month of nothing is made up for by the next thousand orders."""
     found = share(0, 1_000_000)

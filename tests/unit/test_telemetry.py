@@ -193,6 +193,28 @@ async def test_calls_that_brought_nothing_are_no_warning(told: Told) -> None:
     ]
 
 
+async def test_one_is_spoken_of_as_one(told: Told) -> None:
+    told.telemetry.batch_sent("main", 7, 1)
+    told.telemetry.batch_lost("main", 7, rows=1, why="reset", tracking_id=None, seconds=1.0)
+    told.telemetry.replayed(1, State.DEAD)
+    told.telemetry.goals_read("main", 1)
+    told.telemetry.batch_sent("main", 8, 2)
+    messages = [line["message"] for line in told.lines()]
+    assert messages == [
+        "batch 7 sent: 1 row",
+        "no answer to batch 7 of 1 row; the same bytes go again",
+        "1 dead conversion is due again",
+        "1 goal read",
+        "batch 8 sent: 2 rows",
+    ]
+
+
+async def test_trouble_that_is_over_is_resolved(told: Told) -> None:
+    told.telemetry.trouble_raised("goal_paused", account="main", subject="Sale", waiting="2 rows wait")
+    told.telemetry.trouble_cleared("goal_paused", account="main", subject="Sale")
+    assert (await told.kept())[-1].message == "Resolved: Conversion goal is paused: Sale"
+
+
 async def test_refused_batch_names_the_error_and_the_remedy(told: Told) -> None:
     answer = Refused(Verdict.ACCOUNT, (Fault("InvalidCredentials", 105, "bad"),), "developer_token_invalid", "t-1")
     told.telemetry.batch_refused("main", 3, rows=5, answer=answer, seconds=1.0)

@@ -1,0 +1,36 @@
+"""What each goal's last conversions could be matched by, kept over restarts; the table is replaced as a whole."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sidecar.core.match_share import Share
+from sidecar.store.sqlite.committer import Committer
+from sidecar.store.sqlite.database import Database
+
+MAX_GOALS = 500
+
+ALL = "SELECT goal, received, carrying, msclkid, email, phone FROM match_shares"
+FORGET = "DELETE FROM match_shares"
+PUT = "INSERT INTO match_shares (goal, received, carrying, msclkid, email, phone) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteShares:
+    """Implements `ports.MatchShares` through the outbox's committer, behind all other work."""
+
+    committer: Committer[Any, Any]
+    reader: Database
+
+    async def load(self) -> Mapping[str, Share]:
+        return await self.reader.call(lambda db: {row[0]: Share(*row[1:]) for row in db.execute(ALL)})
+
+    async def save(self, shares: Mapping[str, Share]) -> None:
+        await self.committer.write(lambda db: _save(db, shares), can_wait=True)
+
+
+def _save(db: sqlite3.Connection, shares: Mapping[str, Share]) -> None:
+    db.execute(FORGET)
+    db.executemany(PUT, [(goal, *share) for goal, share in islice(shares.items(), MAX_GOALS)])

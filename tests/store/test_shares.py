@@ -1,0 +1,47 @@
+"""What conversions could be matched by outlives a restart."""
+
+import os
+from contextlib import closing
+
+import pytest
+
+from sidecar.core.instant import UnixMillis
+from sidecar.core.match_share import Share
+from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.sqlite.shares import MAX_GOALS, SqliteShares
+from sidecar.telemetry import Telemetry
+
+GOOD, LOW = Share(412, 359, 247, 186, 41), Share(200, 10, 10)
+
+
+@pytest.fixture
+def shares(outbox: SqliteOutbox) -> SqliteShares:
+    return SqliteShares(outbox.committer, outbox.reader)
+
+
+async def test_shares_are_kept_as_a_whole(shares: SqliteShares) -> None:
+    assert await shares.load() == {}
+    await shares.save({"Sale": GOOD, "Lead": LOW})
+    assert await shares.load() == {"Sale": GOOD, "Lead": LOW}
+    await shares.save({"Sale": LOW})
+    assert await shares.load() == {"Sale": LOW}
+
+
+async def test_table_stays_small(shares: SqliteShares) -> None:
+    await shares.save({f"Goal {number}": GOOD for number in range(MAX_GOALS + 50)})
+    assert len(await shares.load()) == MAX_GOALS
+
+
+async def test_after_a_restart_a_share_goes_on_and_a_low_one_is_a_trouble_still(shares: SqliteShares) -> None:
+    await shares.save({"Sale": GOOD, "Lead": LOW})
+    with closing(Telemetry(lambda: UnixMillis(0), fd=os.open(os.devnull, os.O_WRONLY))) as telemetry:
+        telemetry.remember_shares(await shares.load())
+        (standing,) = telemetry.board.standing()
+        assert (standing.code, standing.subject) == ("low_match_rate", "Lead")
+        assert standing.message.startswith("Low match rate: Lead (5 %: of the last 200 conversions 10 can be matched")
+        assert not telemetry.shares_changed
+        telemetry.match_seen("Sale", {("msclkid",): 1})
+        assert telemetry.shares["Sale"] == GOOD.plus(("msclkid",))
+        assert telemetry.shares_changed
+        telemetry.forget_shares_but({"Sale"})
+        assert list(telemetry.shares) == ["Sale"]
