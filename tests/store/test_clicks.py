@@ -368,3 +368,22 @@ async def test_page_that_starts_at_a_forgotten_click_is_the_end(clicks: Clicks) 
     assert page.next_seq is not None
     await clicks.prune(UnixSeconds(seconds(NOW) + 1), 0, 10)
     assert (await clicks.of_visitor("v-1", ("main",), page.next_seq, 1)).clicks == ()
+
+
+async def test_visitors_with_one_hash_keep_no_row_of_each_other_waiting(
+    house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The id itself is compared wherever a visitor's click is looked for."""
+    for module in ("sidecar.store.sqlite.clicks", "sidecar.store.sqlite.rows"):
+        monkeypatch.setattr(f"{module}.visitor_hash", lambda account, visitor_id: 7)
+    visitor = {"msclkid": None, "email_sha256": "a" * 64}
+    first, second = await seqs_of(
+        outbox, conversion("A", visitor_id="v-1", **visitor), conversion("B", visitor_id="v-1", **visitor)
+    )
+    theirs = Click(account="main", visitor_id="v-2", msclkid=CLICK, clicked_at=UnixSeconds(seconds(NOW) - 3_700))
+    await house.clicks.capture([Captured(theirs, NOW)])
+    entries = await due(outbox)
+    assert await house.clicks.seen(entries) == {}
+    assert set(await outbox.set_aside([Aside(first, Skip(Reason.NO_CLICK))], NOW)) == {first}
+    taken = await claim(outbox, [entry for entry in entries if entry.seq == second])
+    assert taken is not None

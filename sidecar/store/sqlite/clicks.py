@@ -54,7 +54,8 @@ SEEN = """
     FROM json_each(?) AS wanted JOIN clicks c ON c.seq = CASE
         WHEN wanted.value ->> 4 IS NOT NULL
         THEN (SELECT seq FROM clicks WHERE visitor = wanted.value ->> 1 AND msclkid = wanted.value ->> 4)
-        ELSE (SELECT seq FROM clicks WHERE visitor = wanted.value ->> 1 AND clicked_at <= wanted.value ->> 3
+        ELSE (SELECT seq FROM clicks WHERE visitor = wanted.value ->> 1 AND visitor_id = wanted.value ->> 2
+                AND clicked_at <= wanted.value ->> 3
               ORDER BY clicked_at DESC, seq DESC LIMIT 1) END
     WHERE c.visitor_id = wanted.value ->> 2 AND c.clicked_at <= wanted.value ->> 3"""
 
@@ -75,7 +76,8 @@ ASIDE = """
         settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
     FROM json_each(:steps) AS step
     WHERE entries.seq = step.value ->> 0 AND state = 'pending' AND claimed = 0
-        AND NOT EXISTS (SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.clicked_at <= entries.time
+        AND NOT EXISTS (SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.visitor_id = entries.visitor_id
+            AND c.clicked_at <= entries.time
             AND c.clicked_at > step.value ->> 4 AND entries.msclkid IS NULL)
     RETURNING seq, state"""
 

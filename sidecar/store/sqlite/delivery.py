@@ -47,7 +47,8 @@ _TAKE = """)
     FROM wanted
     WHERE entries.seq = wanted.seq AND state = 'pending' AND claimed = 0 AND entries.received_at = wanted.received_at
         AND NOT (entries.visitor IS NOT NULL AND entries.goal IS NULL AND entries.msclkid IS NULL AND EXISTS (
-            SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.clicked_at <= entries.time
+            SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.visitor_id = entries.visitor_id
+                AND c.clicked_at <= entries.time
                 AND c.clicked_at > coalesce(wanted.looked_at, -1)))"""
 
 # Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, rows that were replaced
