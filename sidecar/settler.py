@@ -337,11 +337,6 @@ class Settler:
         self.telemetry.trouble_raised(answer.trouble, account=account, detail=detail, tracking_id=answer.tracking_id)
 
 
-def _note(answer: Refused) -> Note:
-    fault = answer.faults[0]
-    return Note(refusal(answer.verdict), answer.tracking_id, fault.error, fault.error_code, fault.message)
-
-
 _REFUSED = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}
 _TROUBLES = {Reason.TOO_OLD.value: "conversion_too_old", Reason.POISON.value: "poison"}
 

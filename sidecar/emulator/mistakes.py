@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 _WANTED = {
     "missing": "is needed",
@@ -44,7 +43,7 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"{meant}known: {', '.join(names)}"
 
 
-def _text(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _text(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     path, fields, unnamed = _followed(detail["loc"], model)
     where = ".".join(path)
     message = _message(detail, fields, unnamed)
@@ -80,7 +79,7 @@ def _type_of(model: type[BaseModel]) -> str:
     return str(get_args(model.model_fields["type"].annotation)[0])
 
 
-def _message(detail: ErrorDetails, fields: Mapping[str, Any], kinds: list[str]) -> str:
+def _message(detail: Mapping[str, Any], fields: Mapping[str, Any], kinds: list[str]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     match kind:
         case "json_invalid":

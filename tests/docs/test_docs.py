@@ -117,11 +117,15 @@ def test_no_page_says_that_microsoft_published_a_number_of_requests() -> None:
 
 
 def test_every_json_on_the_pages_is_json() -> None:
-    for page in ("README.md", "docs/api.md", "docs/operating.md"):
-        found = [(line, content) for line, language, content in blocks(text_of(page)) if language == "json"]
-        assert found, page
-        for line, content in found:
-            assert json.loads(content), f"{page}:{line}"
+    found = [
+        (page, line, content)
+        for page in PAGES
+        for line, language, content in blocks(text_of(page))
+        if language == "json"
+    ]
+    assert {page for page, _, _ in found} >= {"README.md", "docs/operating.md", "docs/adjustments.md"}
+    for page, line, content in found:
+        assert json.loads(content), f"{page}:{line}"
 
 
 @pytest.mark.parametrize(
