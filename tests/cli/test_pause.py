@@ -35,7 +35,8 @@ def test_paused_account_takes_and_keeps_and_says_so_until_it_is_resumed(service:
         health = requests.get(f"{service.url}/healthz", timeout=10).json()
         check = health["checks"]["delivery"]
         assert (health["status"], check["status"]) == ("degraded", "degraded")
-        assert check["message"] == f"Account paused by an operator: default (since {since})"
+        assert check["message"].startswith("1 conversion waits: an operator paused the account default; it expires on ")
+        assert check["message"].endswith(f". Account paused by an operator: default (since {since})")
         time.sleep(1)  # in which it would have been delivered
         assert row(service, kept["id"])["reason"] == "account_paused"
         again = sidecar("resume", "default", url=service.url)
