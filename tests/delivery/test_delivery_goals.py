@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from rig import DAY, HOUR, MINUTE, Rig
+from visits import visit
 
+from sidecar.core.entry import Reason
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import insert_goal
 from sidecar.microsoft.platform import MicrosoftAdvertising
@@ -49,6 +51,7 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
         assert len(await rig.requests()) == before
         rig.pass_time(MINUTE + 1)
         await rig.until_requests(before + 1)
+        await rig.until(lambda: rig.under_way() == 0)  # the goal is closed anew once the answer is on disk
         await rig.give_time(0.1)
         assert [request["rows"] for request in (await rig.requests())[before:]] == [1]
     assert {row["retries"] for row in rig.rows()} == {0}
@@ -57,6 +60,44 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
     await rig.until(lambda: rig.standing() == set())
+    await rig.balance()
+
+
+@pytest.mark.usefixtures("blind")
+async def test_probe_of_a_closed_goal_is_one_row_also_where_the_first_one_waits_for_a_click(rig: Rig) -> None:
+    """Many are looked at for the one that may go."""
+    rig.map(lead="Newsletter")
+    await rig.post(1, event="lead")
+    await held(rig, "Newsletter", "goal_not_found")
+    await visit(rig, event="lead")
+    await rig.post(10, event="lead")
+    for probes in (2, 3):  # the first one finds the row that was refused, the second one the visitor's
+        rig.pass_time(15 * MINUTE + 1)
+        await rig.until_requests(probes)
+        await rig.until(lambda: rig.under_way() == 0)
+        await rig.give_time(0.1)
+    assert [request["rows"] for request in await rig.requests()] == [1, 1, 1]
+    assert rig.count("reason = 'awaiting_click'") == 1
+
+
+@pytest.mark.usefixtures("blind")
+async def test_goal_that_closes_between_a_full_batch_and_its_permit_is_probed_with_one_row(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.configure(batch_size=5, linger=1)
+    permit, closed = MicrosoftAdvertising.permit, list[str]()
+
+    async def close_first(platform: MicrosoftAdvertising, account: str) -> None:
+        if not closed:
+            rig.parts.gates.close_goal("main", "Sidecar Purchase", Reason.GOAL_NOT_FOUND, rig.clock())
+            rig.parts.gates.retry_now()
+            closed.append(account)
+        await permit(platform, account)
+
+    monkeypatch.setattr(MicrosoftAdvertising, "permit", close_first)
+    await rig.post(5)
+    await rig.hurry()
+    assert [request["rows"] for request in await rig.requests()] == [1, 4]
     await rig.balance()
 
 

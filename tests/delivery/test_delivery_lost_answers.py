@@ -112,6 +112,37 @@ async def test_crashes_at_random_moments_lose_nothing_and_count_nothing_twice(ri
     await rig.balance()
 
 
+@pytest.mark.parametrize("code", [106, 109, 117])
+async def test_account_code_inside_a_200_that_names_no_row_leaves_open_whether_they_were_taken(
+    rig: Rig, code: int
+) -> None:
+    """The rows may be at Microsoft: they go again byte for byte, to the goal that they went to."""
+    body = f'{{"PartialErrors": [{{"Code": {code}, "ErrorCode": "OfTheAccount", "Message": "no row is named"}}]}}'
+    rig.fault(type="status", status=200, body=body, content_type="application/json", applied=True)
+    await rig.post(3)
+    await rig.until(lambda: rig.count("error IS NOT NULL") == 3)
+    assert {row["maybe_sent"] for row in rig.rows()} == {1}
+    rig.map(purchase="Sidecar Lead")
+    await rig.hurry(step=MINUTE)
+    assert len({request["body_sha256"] for request in await rig.requests()}) == 1
+    assert {row["goal"] for row in rig.rows()} == {"Sidecar Purchase"}
+    await rig.balance()
+
+
+@pytest.mark.parametrize("lost", ["reset_before", "gateway"])
+async def test_new_rows_of_a_goal_without_answers_wait_until_it_is_heard_again(rig: Rig, lost: str) -> None:
+    """They would take turns with the batch that goes again, each into the same silence."""
+    rig.chance = lambda: 0.999999
+    silent = rig.fault(times=4, **LOST[lost])
+    await rig.post(1)
+    await rig.until(lambda: silent.fired >= 1)
+    await rig.post(1)
+    await rig.hurry(step=200)
+    sent = [request["body_sha256"] for request in await rig.requests()]
+    assert [body == sent[0] for body in sent] == [True] * 5 + [False]
+    await rig.balance()
+
+
 # --- stopping --------------------------------------------------------------------------------------------------------
 
 
@@ -167,6 +198,35 @@ async def test_pauses_after_faults_of_the_server_double_and_one_request_probes_a
     assert [gap // 999 for gap in gaps] == [1, 2, 4, 8]
     await rig.balance()
     shown("4 probes of a failing remote", lost=0, figure=f"pauses of {', '.join(str(gap) for gap in gaps)} ms")
+
+
+async def gaps_of_the_last(rig: Rig, count: int) -> list[int]:
+    """The seconds before each of the last requests."""
+    at = [request["at"] for request in await rig.requests()]
+    return [(later - earlier) // 999 for earlier, later in pairwise(at)][-count:]
+
+
+async def test_pauses_begin_again_at_a_second_after_a_clean_answer(rig: Rig) -> None:
+    rig.chance = lambda: 0.999999
+    for faults in (3, 2):
+        rig.fault(times=faults, type="status", status=503)
+        await rig.post(1)
+        await rig.hurry(step=100)
+    assert await gaps_of_the_last(rig, 2) == [1, 2]
+    await rig.balance()
+
+
+async def test_pauses_begin_again_at_a_second_after_a_refusal_of_rows(rig: Rig) -> None:
+    """Microsoft looked at the request: whatever is wrong with its rows, the service is there."""
+    rig.chance = lambda: 0.999999
+    rig.fault(times=3, type="status", status=503)
+    rig.fault(type="fault", code=201)
+    rig.fault(type="status", status=503)
+    await rig.post(2)
+    await rig.hurry(step=100)
+    assert [request["rows"] for request in await rig.requests()][-2:] == [1, 1]
+    assert (await gaps_of_the_last(rig, 2))[0] == 1
+    await rig.balance()
 
 
 @pytest.mark.promise("B8")

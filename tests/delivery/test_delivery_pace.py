@@ -173,6 +173,26 @@ async def test_pause_that_is_over_before_it_begins_is_no_tight_loop(rig: Rig, as
     shown("4 pauses that Microsoft asked for", lost=0, figure=f"{asked}: {closest} ms between two requests")
 
 
+async def test_after_a_throttle_each_account_of_the_customer_begins_with_one_request(rig: Rig) -> None:
+    """All of them count towards the limit: each comes back with one, however many it had on their way before."""
+    rig.configure(batch_size=1, linger=0)
+    for account in ("main", "twin"):
+        await rig.post(20, account=account)
+    await rig.until_pending(0)  # so many clean answers have opened both windows
+    rig.fault(match={"account": "200000001"}, **THROTTLES["117"])
+    await rig.post(1)
+    await rig.until(lambda: rig.parts.gates.held("twin", None) == "throttled" and rig.under_way() == 0)
+    back = rig.hold(times=40, match={"account": "200000002"})
+    await rig.post(10, account="twin")
+    rig.pass_time(MINUTE)
+    await rig.until(lambda: back.fired >= 1)
+    await rig.give_time(0.2)
+    assert back.fired == 1
+    rig.mend()
+    await rig.until_pending(0)
+    await rig.balance()
+
+
 async def test_microsofts_wait_outlives_a_restart(rig: Rig) -> None:
     """A crash loop must not call inside the pause that Microsoft asked for."""
     rig.fault(match={"account": "200000001"}, retry_after="900", type="status", status=429)

@@ -5,7 +5,7 @@ from math import log2
 
 import pytest
 from promises import Show
-from rig import MINUTE, Rig
+from rig import MINUTE, SECOND, Rig
 
 from sidecar.emulator import uploads
 from sidecar.emulator.errors import Refused
@@ -98,6 +98,39 @@ async def test_lone_poison_row_lives_while_no_other_row_was_accepted(rig: Rig, p
     await rig.until_pending(0)
     assert (rig.row(seq)["state"], rig.row(seq)["reason"]) == ("dead", "poison")
     await rig.balance()
+
+
+async def refused_times(rig: Rig, seq: int, times: int) -> None:
+    """So often the row stood alone in a request that was refused."""
+    for refusals in range(1, times + 1):
+        await rig.until(lambda refusals=refusals: rig.row(seq)["refusals"] == refusals and rig.under_way() == 0)
+        rig.pass_time(40 * MINUTE)
+
+
+async def test_row_accepted_before_the_batch_was_made_does_not_speak_against_a_lone_one(
+    rig: Rig, poison: set[str]
+) -> None:
+    """Whatever is wrong may have begun since."""
+    await rig.post()
+    await rig.until_pending(0)
+    rig.pass_time(SECOND)
+    poison.add("7")
+    (seq,) = await rig.post(value="7")
+    await refused_times(rig, seq, 4)
+    assert rig.row(seq)["state"] == "pending"
+
+
+async def test_answer_that_refuses_every_row_does_not_speak_against_a_lone_one(rig: Rig, poison: set[str]) -> None:
+    """Microsoft read that batch, and took nothing of it."""
+    poison.add("7")
+    (seq,) = await rig.post(value="7")
+    await rig.until(lambda: rig.row(seq)["refusals"] == 1)
+    rig.fault(type="partial_errors", code=5610)
+    await rig.post(3)
+    await rig.until_pending(1)
+    assert rig.count("state = 'dead'") == 3
+    await refused_times(rig, seq, 4)
+    assert rig.row(seq)["state"] == "pending"
 
 
 async def shut(rig: Rig) -> None:

@@ -1,6 +1,7 @@
 """Replayed rows reach Microsoft: once, with what they were sent with where they may have been sent."""
 
-from rig import Rig
+from rig import DAY, HOUR, Rig
+from visits import capture, click_id, clicks_sent, visit
 
 from sidecar.core.entry import State
 from sidecar.ports import Moved, ReplayQuery, Unmoved
@@ -41,6 +42,23 @@ async def test_row_that_may_be_at_microsoft_goes_with_the_very_same_bytes(rig: R
     assert after["state"] == "delivered"
     for name in ("goal", "sent_time", "identity", "msclkid", "value"):
         assert after[name] == before[name]
+    await rig.balance()
+
+
+async def test_row_of_a_visitor_that_may_be_at_microsoft_goes_with_the_click_it_went_with(rig: Rig) -> None:
+    """A better click came in meanwhile, and the first one was forgotten: neither changes what is sent."""
+    await capture(rig, 1, 3 * DAY)
+    rig.fault(type="reset_after")
+    rig.fault(type="partial_errors", code=5610)
+    seq = await visit(rig)
+    await rig.hurry()
+    assert (rig.row(seq)["state"], rig.row(seq)["maybe_sent"]) == ("dead", 1)
+    await capture(rig, 2, 2 * HOUR)
+    assert isinstance(await rig.parts.outbox.replay(seq, rig.clock()), Moved)
+    rig.parts.flusher.arrived({"main": 1})
+    await rig.until_pending(0)
+    assert await clicks_sent(rig) == [click_id(1)]
+    assert len({request["body_sha256"] for request in await rig.requests()}) == 1
     await rig.balance()
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 from outbox_building import (
+    CLICK,
     DAY,
+    GOALS,
     HOUR,
     LOST,
     MINUTE,
@@ -10,6 +12,7 @@ from outbox_building import (
     REFUSED,
     TAKEN,
     House,
+    claim,
     claimed,
     conversion,
     due,
@@ -22,7 +25,9 @@ from outbox_building import (
     seqs_of,
 )
 
-from sidecar.core.conversion import Conversion
+from sidecar.core.attribution import Send, with_choice
+from sidecar.core.batch import with_goals
+from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Again, Settled, State
 from sidecar.core.instant import UnixMillis
 from sidecar.ports import (
@@ -109,6 +114,35 @@ async def test_row_that_may_have_been_sent_keeps_goal_and_second(outbox: Outbox)
     (entry,) = await due(outbox, later(HOUR))
     assert (entry.goal, entry.sent_time, entry.maybe_sent) == (frozen.goal, frozen.sent_time, True)
     assert entry.goal is not None
+
+
+async def test_row_that_may_have_been_sent_keeps_the_click_that_was_found_for_it(outbox: Outbox) -> None:
+    """It brought none itself: what it was frozen with is all there is of what may be at Microsoft."""
+    (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
+    clicked_at = first_of_day(1)
+    found = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=clicked_at)
+    taken = await claim(outbox, [with_choice(entry, Send(found), found) for entry in await due(outbox)])
+    assert taken is not None
+    assert await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
+    again = await retaken(outbox, later(MINUTE))
+    assert await outbox.settle(again, {seq: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, later(MINUTE))
+    assert isinstance(await outbox.replay(seq, later(HOUR)), Moved)
+    (entry,) = await due(outbox, later(HOUR))
+    assert (entry.msclkid, entry.clicked_at, entry.maybe_sent) == (CLICK, clicked_at, True)
+    assert (await record_of(outbox, seq)).msclkid == CLICK
+
+
+async def test_second_of_a_replayed_row_that_may_have_been_sent_stays_taken(outbox: Outbox) -> None:
+    """Another order of that person in that second would be dropped as a repeat, if the first is there."""
+    (seq,) = await seqs_of(outbox, conversion())
+    (candidate,) = with_goals(await due(outbox), GOALS)
+    first = await claimed(outbox)
+    assert await outbox.postpone(first, NOW, LOST, maybe_sent=True)
+    second = await retaken(outbox, later(MINUTE))
+    assert await outbox.settle(second, {seq: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, later(MINUTE))
+    assert isinstance(await outbox.replay(seq, later(HOUR)), Moved)
+    time = candidate.entry.time
+    assert await outbox.used_seconds({candidate.identity: [(time, time)]}) == {candidate.identity: {time}}
 
 
 async def test_skipped_row_can_be_replayed_and_an_erased_one_cannot(outbox: Outbox) -> None:

@@ -1,0 +1,115 @@
+"""What a reload brings into force for delivery, by the very steps that SIGHUP takes."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+import yaml
+from rig import CONFIG, GOALS, Rig
+
+from sidecar.app import Service
+from sidecar.wiring import Chances
+
+QUERY = "ConversionGoals/QueryByIds"
+DELIVERY = {"linger": "20ms", "requests_per_minute": 1_000}
+
+
+def service(rig: Rig) -> Service:
+    """The service that owns the rig's parts, but for what it runs."""
+    chances = Chances(rig.clock, time.monotonic, rig.chance)
+    return Service(rig.folder / "config.yaml", rig.parts, chances)
+
+
+async def reload(rig: Rig, text: str | None = None, **sections: Any) -> None:
+    """Read a file with these sections again, added to those that the rig began with; or the file `text`."""
+    first = CONFIG.format(ca=rig.folder / "ca.pem", url=rig.emulator.url, path=rig.folder / "outbox.db")
+    document = yaml.safe_load(first) | {"delivery": DELIVERY}
+    for name, section in sections.items():
+        document[name] = {**document.get(name, {}), **section}
+    (rig.folder / "config.yaml").write_text(json.dumps(document) if text is None else text)
+    await service(rig)._reload()
+    rig.config = rig.parts.settings.config
+
+
+async def test_reload_tries_a_refused_account_at_once(rig: Rig) -> None:
+    """Somebody has mended what Microsoft refused it for: nobody waits for the next probe, a quarter of an hour away."""
+    rig.fault(type="fault", code=106)
+    await rig.post(3)
+    await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused" and rig.under_way() == 0)
+    await rig.give_time(0.1)
+    assert len(await rig.requests()) == 1
+    await reload(rig)
+    await rig.until_pending(0, seconds=10)
+    await rig.balance()
+
+
+async def test_reload_does_not_shorten_what_microsoft_asked_to_wait(rig: Rig) -> None:
+    rig.fault(type="fault", code=117, retry_after="600")
+    await rig.post(3)
+    await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled" and rig.under_way() == 0)
+    await reload(rig)
+    await rig.give_time(0.2)
+    assert len(await rig.requests()) == 1
+
+
+async def test_account_that_a_reload_brings_is_read_before_anything_is_sent_to_it(rig: Rig) -> None:
+    reading = rig.hold(match={"operation": QUERY, "account": "200000044"})
+    await reload(rig, accounts={"fresh": {"customer_id": "100000044", "account_id": "200000044"}})
+    await rig.post(3, account="fresh")
+    await rig.until(lambda: reading.fired == 1)
+    await rig.give_time(0.2)
+    assert await rig.requests() == []
+    rig.mend()
+    await rig.until_pending(0)
+    assert [(request["account_id"], request["rows"]) for request in await rig.requests()] == [("200000044", 3)]
+
+
+async def test_account_that_is_another_one_after_a_reload_is_read_before_anything_is_sent_to_it(rig: Rig) -> None:
+    """What was read of the one before says nothing of its goals."""
+    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    rig.hold(match={"operation": QUERY, "account": "200000033"})
+    await reload(rig, accounts={"main": {"customer_id": "100000001", "account_id": "200000033"}})
+    await rig.post(1)
+    await rig.give_time(0.2)
+    assert await rig.requests() == []
+    rig.mend()
+    await rig.until_pending(0)
+    assert [request["account_id"] for request in await rig.requests()] == ["200000033"]
+
+
+async def test_what_needs_a_restart_is_named_and_not_even_half_in_force(rig: Rig) -> None:
+    before = rig.parts.settings.config
+    changed = {"clicks": {"wait": "9h"}, "adjustments": {"settle": "5h"}, "matching": {"default_country": "DE"}}
+    await reload(rig, events={"lead": {"goal": GOALS["purchase"]}}, **changed)
+    after = rig.parts.settings.config
+    assert after.events["lead"].goal == GOALS["purchase"]
+    unchanged = ("clicks", "adjustments", "matching", "goals", "storage", "microsoft", "server", "privacy")
+    assert [getattr(after, name) for name in unchanged] == [getattr(before, name) for name in unchanged]
+    (told,) = await rig.journal("reloaded")
+    needs = told.message.partition("only after a restart: ")[2]
+    assert all(key in needs for key in ("clicks.wait", "adjustments.settle", "matching.default_country"))
+    assert "events.lead" not in needs
+
+
+@pytest.mark.parametrize("broken", ["events: {only: {gaol: Shop}}", "{"])
+async def test_file_that_cannot_be_read_changes_nothing(rig: Rig, broken: str) -> None:
+    before, lanes = rig.parts.settings.config, rig.parts.outbox.lanes
+    await reload(rig, text=broken)
+    assert rig.parts.settings.config is before
+    assert rig.parts.outbox.lanes == lanes
+    assert len(await rig.journal("reload_failed")) == 1
+    await rig.post(1)
+    await rig.until_pending(0)
+
+
+async def test_trouble_of_a_goal_that_nothing_names_any_more_is_over_with_the_reload(rig: Rig) -> None:
+    await reload(rig, events={"lead": {"goal": "Misspelled"}})
+    await rig.post(3, event="lead")
+    await rig.until(lambda: rig.parts.gates.held("main", "Misspelled") == "goal_not_found")
+    await rig.until(lambda: "goal_not_found" in rig.standing())
+    await reload(rig)
+    assert "goal_not_found" not in rig.standing()
+    await rig.until_pending(0)
+    assert {row["goal"] for row in rig.rows()} == {GOALS["lead"]}
+    await rig.balance()
