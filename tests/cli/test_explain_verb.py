@@ -21,6 +21,7 @@ def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
         by_id = sidecar("explain", "conv_1", url=service.url)
         as_json = sidecar("explain", "A/1", "--json", url=service.url)
         nothing = sidecar("explain", "NONE", url=service.url)
+        several = sidecar("explain", "NONE", "A/1", "conv_1", url=service.url)
         assert requests.post(f"{service.url}/v1/conversions", json={**body, "value": 5}, timeout=10).status_code == 409
         in_conflict = sidecar("explain", "A/1", url=service.url)
         refused_item = {**body, "order_id": "B/1", "value": "x"}
@@ -38,4 +39,7 @@ def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
     assert "Not stored of this order" in in_conflict.stdout
     assert "purchase was in conflict with what is stored (conflict) at " in in_conflict.stdout
     assert (refused.exit_code, "purchase was refused (not_a_number) at " in refused.output) == (1, True)
+    assert several.exit_code == 1
+    assert several.stdout == f"{by_order.stdout}\n{by_id.stdout}"
+    assert "NONE: There is no such conversion (HTTP 404)" in several.stderr
     assert CLICK_ID not in by_order.output + as_json.output

@@ -46,6 +46,7 @@ async def a_row(what: str) -> float:
     return (await instructions(what, many) - await instructions(what, few)) / (many - few)
 
 
+@pytest.mark.timeout(600)  # four processes under valgrind, beside other tests
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason=VALGRIND)
 async def test_conversion_costs_few_times_what_a_plain_script_does() -> None:
     ours, plain = await asyncio.gather(a_row("ours"), a_row("plain"))
