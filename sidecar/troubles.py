@@ -342,9 +342,9 @@ _ALL = (
         "The conversion lies before its own click",
         "The click that the conversion goes with was captured as later than the conversion itself. Most likely a time "
         "zone is wrong: a local time was sent as if it were UTC. Microsoft counts no conversion before its click.",
-        "Look at the offset of `time` where the conversions are sent from, and at the clocks. A conversion that was "
-        "delivered keeps its time: take it back with a retract, and send it again with the right time under another "
-        "order_id.",
+        "Look at the offset of `time` where the conversions are sent from, and at the clocks. One that was skipped is "
+        "replaced when it comes again with the same order_id and the right time. One that was delivered keeps its "
+        "time: take it back with a retract, and send it again with the right time under another order_id.",
     ),
     Trouble(
         "time_refused",

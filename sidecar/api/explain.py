@@ -38,8 +38,8 @@ _STANDING = {
 """What is said of a goal that no trouble stands against."""
 
 
-_PASSES = frozenset((Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING))
-"""Reasons that end by themselves: beside them another trouble is what is to be told."""
+_PASSES = frozenset((Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING, Reason.NO_CLICK))
+"""Reasons that end by themselves, or come of it: a conversion before its click is what is to be told beside them."""
 
 
 @dataclass(frozen=True, slots=True)

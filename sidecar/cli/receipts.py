@@ -97,10 +97,18 @@ def _adjustments(receipt: Json) -> Iterator[str]:
     for one in adjustments:
         to = "" if one.get("value") is None else f" to {_worth(one)}"
         what = f"{plain(one.get('type') or 'adjustment')}{to}, {_standing(one)}"
-        settled = f", {plain(one['settled_at'])}" if one.get("settled_at") else ""
-        yield f"  {plain(one.get('id'))}: {what}; of {plain(one.get('time'))}{settled}"
+        yield f"  {plain(one.get('id'))}: {what}{_when(one)}"
         if one.get("state") in ("dead", "pending") and one.get("fix"):
             yield f"    {plain(one.get('message'))} {plain(one['fix'])}"
+
+
+def _when(adjustment: Json) -> str:
+    """When it came in and when it ended, or goes out. Its `time` is that of its conversion, and stands above."""
+    received = f"; received {plain(adjustment['received_at'])}" if adjustment.get("received_at") else ""
+    if adjustment.get("settled_at"):
+        return f" at {plain(adjustment['settled_at'])}{received}"
+    waits = adjustment.get("state") == "pending" and adjustment.get("due_at")
+    return f"{received}, goes out at {plain(adjustment['due_at'])} at the earliest" if waits else received
 
 
 def _next_step(receipt: Json) -> Iterator[str]:

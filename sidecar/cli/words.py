@@ -26,8 +26,8 @@ def _reasons(status: int, body: Json) -> Iterator[str]:
     if not fields and body.get("detail"):
         yield f"  {plain(body['detail'])}"
     remedies = [error.get("message") for error in errors if not error.get("field")]
-    said = "" if fields else body.get("detail")
-    yield from (f"  What to do: {plain(text)}" for text in (*remedies, body.get("fix")) if text and text != said)
+    said = "" if fields else str(body.get("detail"))
+    yield from (f"  What to do: {plain(text)}" for text in (*remedies, body.get("fix")) if text and text not in said)
     if status == 401:
         yield f"  {_KEYS}"
 
@@ -40,12 +40,24 @@ def row(answer: Json) -> Iterator[str]:
     """A conversion: what became of it, what was noted on the way, and what to do."""
     reason = f" ({plain(answer['reason'])})" if answer.get("reason") else ""
     yield f"{plain(answer.get('id') or 'not stored')}: {plain(answer.get('state'))}{reason}"
-    if answer.get("matched_by"):
+    if answer.get("kind") == "adjustment":
+        yield from _correction(answer)
+    elif answer.get("matched_by"):
         yield f"  can be matched by: {plain(', '.join(answer['matched_by']))}"
     for warning in answer.get("warnings") or ():
         about = f", {plain(warning['field'])}" if warning.get("field") else ""
         yield f"  warning{about}: {plain(warning.get('message'))}"
     yield from remedy(answer)
+
+
+def _correction(answer: Json) -> Iterator[str]:
+    """What an adjustment does to which conversion, and when it goes out at the earliest."""
+    order = f" (order {plain(answer['order_id'])})" if answer.get("order_id") else ""
+    which = f"{plain(answer.get('conversion_id') or 'one that was uploaded elsewhere')}{order}"
+    worth = f"{plain(answer.get('value'))} {plain(answer.get('currency') or '')}".rstrip()
+    yield f"  takes back {which}" if answer.get("type") == "retract" else f"  restates {which} to {worth}"
+    if answer.get("state") == "pending" and answer.get("due_at"):
+        yield f"  goes out at {plain(answer['due_at'])} at the earliest"
 
 
 def remedy(item: Json) -> Iterator[str]:

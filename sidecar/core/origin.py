@@ -32,5 +32,6 @@ def msclkid(members: Members, url_name: str) -> str | None:
         return None
     found = identity.click_id_in(url)
     if found is None and "msclkid" in url.lower():
-        members.warn("click_id_unusable", url_name, "has the word msclkid, but no click id behind it; it was left out")
+        message = "has the word msclkid, but no parameter msclkid with a usable click id before the #; it was left out"
+        members.warn("click_id_unusable", url_name, message)
     return found

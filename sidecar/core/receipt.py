@@ -152,11 +152,15 @@ def later_click(trace: Trace) -> SeenClick | None:
     """The click that the conversion goes with, where it was captured as later than the conversion; else None.
 
     Microsoft takes such a conversion and counts nothing: in most cases a local time was sent as if it were UTC.
+    The same is behind one that found no click of its visitor, where all are later and were captured before it came in.
     """
     record = trace.record
     goes_with = {trace.named_msclkid, record.msclkid if trace.is_frozen else None} - {None}
-    later = (one for one in trace.clicks if one.msclkid in goes_with and one.clicked_at > record.time)
-    return next(later, None)
+    later = [one for one in trace.clicks if one.clicked_at > record.time]
+    if record.reason in (Reason.NO_CLICK, Reason.AWAITING_CLICK) and not goes_with:
+        known = all(one.captured_at <= record.received_at for one in later)
+        return next(iter(later), None) if known and len(later) == trace.known_clicks else None
+    return next((one for one in later if one.msclkid in goes_with), None)
 
 
 def short(identifier: str | None) -> str | None:

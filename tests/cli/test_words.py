@@ -34,6 +34,15 @@ PROBLEMS: list[tuple[int, dict[str, Any], list[str]]] = [
         ["Later (HTTP 503)", "  Disk nearly full.", "  What to do: Free space."],
     ),
     (
+        404,
+        {
+            "title": "Not here",
+            "detail": "It names no conversion; give original. It came and was skipped.",
+            "errors": [{"field": "", "message": "names no conversion; give original"}],
+        },
+        ["Not here (HTTP 404)", "  It names no conversion; give original. It came and was skipped."],
+    ),
+    (
         400,
         {"title": "Sign-in expired", "detail": "Too late.", "fix": "Start again."},
         ["Sign-in expired (HTTP 400)", "  Too late.", "  What to do: Start again."],
@@ -90,3 +99,25 @@ def test_array_is_told_by_counts_and_item_by_item() -> None:
         "item 1: refused (HTTP 422)",
         "  event: is unknown",
     ]
+
+
+CORRECTION = {"id": "adj_3", "kind": "adjustment", "state": "pending", "order_id": "A-1", "conversion_id": "conv_2"}
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        (
+            {"type": "restate", "value": 15.5, "currency": "USD", "due_at": "2026-11-23T20:30:45Z"},
+            ["  restates conv_2 (order A-1) to 15.5 USD", "  goes out at 2026-11-23T20:30:45Z at the earliest"],
+        ),
+        ({"type": "retract", "state": "delivered", "due_at": None}, ["  takes back conv_2 (order A-1)"]),
+        (
+            {"type": "retract", "conversion_id": None, "order_id": None},
+            ["  takes back one that was uploaded elsewhere"],
+        ),
+    ],
+    ids=str,
+)
+def test_adjustment_says_what_it_does_to_which_conversion_and_when(more: dict[str, Any], lines: list[str]) -> None:
+    assert list(words.row({**CORRECTION, "matched_by": ["msclkid"], **more}))[1:] == lines

@@ -72,8 +72,9 @@ def test_adjustments_tell_value_and_times() -> None:
     first, second = told["adjustments"]  # type: ignore[misc]
     assert (first["value"], first["currency"], first["settled_at"]) == (50, "USD", "2026-11-24T14:30:45Z")
     assert (first["time"], second["settled_at"]) == ("2026-11-23T12:30:45Z", None)
-    text = list(printed.lines(told))
-    assert "  adj_18: restate to 50 USD, delivered; of 2026-11-23T12:30:45Z, 2026-11-24T14:30:45Z" in text
+    restated, retracted = (line for line in printed.lines(told) if line.startswith(("  adj_18: ", "  adj_19: ")))
+    assert restated.startswith("  adj_18: restate to 50 USD, delivered at 2026-11-24T14:30:45Z; received 2026-11-")
+    assert retracted.startswith("  adj_19: retract, pending; received 2026-11-")
     assert RECORD.msclkid is not None and RECORD.msclkid not in json.dumps(told)
 
 

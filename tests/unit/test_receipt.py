@@ -194,6 +194,22 @@ def test_conversion_before_its_own_click_is_told_of_and_a_time_zone_named(
     assert "5 h 30 min after the conversion: most likely a time zone is wrong" in line["why"]
 
 
+SKIPPED = {"state": State.SKIPPED, "reason": Reason.NO_CLICK, "goal": None, "batch_id": None, "settled_at": NOW}
+
+
+@pytest.mark.parametrize("changes", [SKIPPED, {"reason": Reason.AWAITING_CLICK, "goal": None, "batch_id": None}])
+def test_conversion_before_every_click_that_was_known_as_it_came_in_is_told_of_a_time_zone(
+    changes: dict[str, object],
+) -> None:
+    record = RECORD._replace(visitor_id="v-1", msclkid=None, **changes)
+    later = SeenClick(CLICK, UnixSeconds(RECORD.time + HOURS), record.received_at)
+    assert "time zone" in json.dumps(of(record, clicks=(later,), known_clicks=1)["next_step"])
+    of_a_later_visit = replace(later, captured_at=UnixMillis(record.received_at + 1))
+    assert "time zone" not in json.dumps(of(record, clicks=(of_a_later_visit,), known_clicks=1))
+    earlier = replace(later, clicked_at=UnixSeconds(RECORD.time - HOURS))
+    assert "time zone" not in json.dumps(of(record, clicks=(later, earlier), known_clicks=2))
+
+
 @pytest.mark.parametrize("seconds_before", [0, 1, 3_600])
 def test_conversion_at_or_after_its_click_has_no_trouble_with_time_zones(seconds_before: int) -> None:
     clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time - seconds_before), NOW), SeenClick(OTHER, RECORD.time, NOW))
