@@ -56,6 +56,8 @@ class World:
     free_bytes: int = 10**12
     doubt: str | None = None
     """Why no time can be told."""
+    doubted: int = 0
+    """How often that was asked for."""
     at_stake: Callable[[Sequence[Standing]], str | None] = lambda troubles: None
     """What waits while these stand."""
     woken: list[dict[str, int]] = field(default_factory=list)
@@ -71,6 +73,10 @@ class World:
 
     def erase(self) -> None:
         self.erasures += 1
+
+    def why_no_time(self) -> str | None:
+        self.doubted += 1
+        return self.doubt
 
     async def stake(self, troubles: Sequence[Standing]) -> str | None:
         return self.at_stake(troubles)
@@ -212,7 +218,7 @@ async def _api(
                 free_bytes=lambda: world.free_bytes,
                 min_free_bytes=min_free_bytes,
                 max_pending=max_pending,
-                doubt=lambda: world.doubt,
+                doubt=world.why_no_time,
                 stake=world.stake,
             ),
             rules=lambda: world.rules,

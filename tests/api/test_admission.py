@@ -64,6 +64,19 @@ def test_bodies_of_unknown_length_have_little_room_together_and_leave_the_rest_t
         room.hold(LARGE)
 
 
+def test_body_that_found_no_room_gives_none_back() -> None:
+    """Else each that is refused would make room for more than there is."""
+    admission = Admission(budget_bytes=LARGE)
+    with admission.room(LARGE):
+        for _ in range(2):
+            with admission.room(None) as grown, pytest.raises(HttpProblem):
+                grown.hold(LARGE)
+        with pytest.raises(HttpProblem), admission.room(LARGE):
+            pass
+    with admission.room(LARGE):
+        pass
+
+
 def test_there_is_room_for_the_largest_body_that_may_come() -> None:
     for largest in (2 * 2**20, 100 * 2**20):
         taking = Taking.of(BodyLimits(max_bytes=largest))
@@ -141,6 +154,24 @@ async def test_large_pages_are_made_one_at_a_time_and_few_wait_for_it() -> None:
         await make("c")
     await asyncio.gather(*tasks)
     assert (begun, refusal(refused)) == (["a", "a", "b", "b"], 503)
+
+
+async def test_pages_that_were_made_or_failed_make_no_other_wait() -> None:
+    admission = Admission(waiting_pages=1, answer_bytes=1_000 * ROW_BYTES)
+    for _ in range(3):
+        async with admission.page(1_000):
+            pass
+        with pytest.raises(ValueError):
+            async with admission.page(1_000):
+                raise ValueError("the store failed")
+
+
+def test_answer_that_was_made_needs_room_for_itself_and_once_more_before_the_socket() -> None:
+    admission = Admission(budget_bytes=LARGE)
+    admission.check_answer(LARGE // 2, outcome_unknown=False)
+    with pytest.raises(HttpProblem) as refused:
+        admission.check_answer(LARGE // 2 + 1, outcome_unknown=False)
+    assert refusal(refused) == 503
 
 
 async def test_small_page_waits_for_no_large_one() -> None:

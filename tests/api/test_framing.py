@@ -161,7 +161,9 @@ async def test_connection_whose_answer_nobody_reads_is_ended(open_api: OpenApi) 
     reader, writer = await asyncio.open_connection(api.host, api.port, limit=1_024)
     writer.write(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
-    await asyncio.sleep(0.5)  # the time in which nothing is read
+    async with asyncio.timeout(10):
+        while "too_slow_reader" not in [code for _, code, _ in api.telemetry._gathering.take()]:
+            await asyncio.sleep(0.01)
     came = b""
     with contextlib.suppress(ConnectionError):
         came = await asyncio.wait_for(reader.read(), 10)

@@ -7,10 +7,16 @@ from typing import Any
 import requests
 from cli_rig import CLICK_ID, Service, sidecar
 
+TWO_ACCOUNTS = """\
+microsoft: {environment: emulator}
+accounts: {default: {customer_id: "1", account_id: "2"}, other: {customer_id: "1", account_id: "3"}}
+"""
 
-def sent(service: Service, order_id: str) -> dict[str, Any]:
+
+def sent(service: Service, order_id: str, account: str = "default") -> dict[str, Any]:
     """The row of a conversion that was sent just now."""
-    shown = sidecar("send", "purchase", "--order-id", order_id, "--msclkid", CLICK_ID, "--json", url=service.url)
+    given = ("--order-id", order_id, "--msclkid", CLICK_ID, "--account", account, "--json")
+    shown = sidecar("send", "purchase", *given, url=service.url)
     answer: dict[str, Any] = json.loads(shown.stdout)
     return answer
 
@@ -20,7 +26,15 @@ def row(service: Service, id_: str) -> dict[str, Any]:
     return answer
 
 
+def wait_for_delivery(service: Service, id_: str) -> None:
+    until = time.monotonic() + 20
+    while row(service, id_)["state"] != "delivered":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_paused_account_takes_and_keeps_and_says_so_until_it_is_resumed(service: Service) -> None:
+    service.settings = TWO_ACCOUNTS
     with service.running():
         first = sidecar("pause", "default", "--json", url=service.url)
         assert first.exit_code == 0
@@ -37,16 +51,13 @@ def test_paused_account_takes_and_keeps_and_says_so_until_it_is_resumed(service:
         assert (health["status"], check["status"]) == ("degraded", "degraded")
         assert check["message"].startswith("1 conversion waits: an operator paused the account default; it expires on ")
         assert check["message"].endswith(f". Account paused by an operator: default (since {since})")
-        time.sleep(1)  # in which it would have been delivered
+        wait_for_delivery(service, sent(service, "P-2", "other")["id"])  # what came later to an open account
         assert row(service, kept["id"])["reason"] == "account_paused"
         again = sidecar("resume", "default", url=service.url)
         assert (again.exit_code, again.stdout) == (0, "default is open: what is due goes out now.\n")
         answer = json.loads(sidecar("resume", "default", "--json", url=service.url).stdout)
         assert answer == {"account": "default", "state": "open", "since": None}
-        until = time.monotonic() + 20
-        while row(service, kept["id"])["state"] != "delivered":
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_for_delivery(service, kept["id"])
         assert requests.get(f"{service.url}/healthz", timeout=10).json()["status"] == "ok"
 
 

@@ -9,6 +9,7 @@ from promises import Show
 from rig import DAY, HOUR, MINUTE, Rig
 from visits import capture, click_id, clicks_sent, visit
 
+from sidecar.microsoft.pacer import Pacer
 from sidecar.ports import StorageUnavailable
 
 LOST: dict[str, dict[str, Any]] = {
@@ -175,7 +176,9 @@ async def test_nothing_is_claimed_after_a_stop(rig: Rig) -> None:
     await rig.post(1)
     await rig.until_pending(0)
     await rig.post(1)
-    await asyncio.sleep(0.1)  # the courier waits for its permit now
+    (courier,) = [one for one in rig._couriers() if one.account == "main"]
+    pacer: Pacer = courier.platform.pacer  # type: ignore[attr-defined]
+    await rig.until(lambda: pacer._lanes["main"].limiter._waiters)  # the courier waits for its permit now
     await rig.stop()
     assert len(await rig.requests()) == 1
     assert rig.rows("attempt > 0 AND state = 'pending'") == []

@@ -47,8 +47,8 @@ async def test_jumps_of_the_clock_change_no_pace(tmp_path: Path, steady: bool, s
         rig = await Rig.of(tmp_path, emulator, clock, batch_size=1, linger=0, requests_per_minute=1_200)
         await rig.start(steady=steady)
         await rig.post(60, time=UnixSeconds(clock() // SECOND - 90_000))
-        for jump in jumps:
-            await asyncio.sleep(0.4)  # so long it goes on at each time
+        for number, jump in enumerate(jumps):
+            await rig.until_requests(8 * (number + 1))  # so far it goes on at each time
             clock.offset += jump
             await rig.parts.keeper.watch()
         clock.offset = 0
@@ -88,7 +88,8 @@ async def test_every_repeat_after_an_expired_token_takes_a_permit(rig: Rig) -> N
 async def test_restart_within_the_minute_does_not_double_the_pace(rig: Rig) -> None:
     rig.configure(batch_size=1, linger=0, requests_per_minute=1_200)
     await rig.post(40)
-    await asyncio.sleep(0.6)  # a part of them is sent
+    await rig.until_requests(10)
+    assert rig.parts.outbox.counts.pending
     await rig.crash()
     await rig.start()
     await rig.until_pending(0)
@@ -233,7 +234,8 @@ async def test_answer_to_an_earlier_request_does_not_lift_a_throttle(rig: Rig) -
     rig.fault(after=4, type="status", status=429, retry_after="30")
     await rig.post(12)
     await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
-    await asyncio.sleep(0.05)  # a claim that was being written is put back unsent
+    await rig.give_time(0)
+    await rig.until(lambda: rig.under_way() == 4)  # a claim that was being written is put back unsent
     claimed = rig.count("attempt > 0")
     rig.mend()
     await rig.until(lambda: rig.parts.outbox.counts.delivered > 20)  # the earlier requests come back

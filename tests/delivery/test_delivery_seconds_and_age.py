@@ -1,7 +1,5 @@
 """Two orders of one person in one second both count, and age alone ends a row."""
 
-import asyncio
-
 from books import ACCOUNT_IDS
 from rig import DAY, HOUR, MINUTE, Rig
 from visits import capture, click_id, visit
@@ -44,7 +42,7 @@ async def test_three_hundred_orders_of_one_click_in_one_second_all_count(rig: Ri
     rig.configure(batch_size=40, linger=0)
     at = UnixSeconds(now_seconds(rig) - 20)
     await rig.post(150, msclkid=CLICK, time=at)
-    await asyncio.sleep(0.1)  # some batches are on their way
+    await rig.until(lambda: rig.count("attempt > 0"))  # some batches are on their way
     await rig.crash()
     await rig.start()
     await rig.post(150, msclkid=CLICK, time=at)

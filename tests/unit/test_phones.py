@@ -139,6 +139,7 @@ def test_number_is_read_as_it_is_meant(text: str, country: str | None, number: s
         ("+48 48 362 11 67", None, "+48483621167"),  # Radom
         ("48 362 11 67", "PL", "+48483621167"),
         ("+36 36 123 456", None, "+3636123456"),  # Eger
+        ("+62 627 5664134", None, "+626275664134"),  # longer than usual, and too short without its first 62
         ("393 123 4567", "IT", "+393931234567"),  # a mobile, though 39 is Italy's code
         ("91234 56789", "IN", "+919123456789"),
         ("+39 (0)31 234567", None, "+39031234567"),
