@@ -224,6 +224,7 @@ class AdjustingModel:
         """It goes out, later than all that Microsoft may have of the conversion."""
         sent_time = row.time if conversion is None else conversion.sent_time or conversion.time
         settled_at = row.time * 1_000 if conversion is None else conversion.settled_at or row.time * 1_000
+        settled_at = min(settled_at, now)  # what was settled in the future was so while the clock was ahead
         after = [(other.adjusted_at or 0) + 1 for other in others if other.attempt]
         row.adjusted_at = max(row.adjusted_at or 0, sent_time, *after)
         row.due_at = max(now, settled_at + settle_millis, row.adjusted_at * 1_000)
