@@ -1,5 +1,7 @@
 """The refresh token at rest: sealed, tied to its seed, and a lost key is a clear answer."""
 
+from itertools import count
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -166,6 +168,7 @@ HEAD = "aes256gcm-scrypt:"
         Vault(KEY).seal("refresh_token", "no json"),
         Vault(KEY).seal("refresh_token", '{"refresh_token": 5}'),
     ],
+    ids=count(),  # what is sealed differs each time
 )
 @pytest.mark.parametrize("key", [KEY, ""])
 async def test_whatever_became_of_the_stored_sign_in_it_means_connect_again(damaged: str, key: str) -> None:
