@@ -7,6 +7,11 @@ Json = dict[str, Any]
 
 _KEYS = "Name it with --api-key or $SIDECAR_API_KEY; one that the sidecar made lies beside its database (*.api-key)."
 
+_NOT_STORED = {
+    "no_identifier": "Nothing is left to match it by: it needs a click id, a captured visitor, an e-mail or a phone.",
+    "consent_denied": "The person did not agree: consent was denied.",
+}
+
 
 def plain(text: object) -> str:
     """The text on one line, with nothing in it that could steer a terminal."""
@@ -40,6 +45,8 @@ def row(answer: Json) -> Iterator[str]:
     """A conversion: what became of it, what was noted on the way, and what to do."""
     reason = f" ({plain(answer['reason'])})" if answer.get("reason") else ""
     yield f"{plain(answer.get('id') or 'not stored')}: {plain(answer.get('state'))}{reason}"
+    if answer.get("reason") in _NOT_STORED and not answer.get("id"):
+        yield f"  {_NOT_STORED[answer['reason']]}"
     if answer.get("kind") == "adjustment":
         yield from _correction(answer)
     elif answer.get("matched_by"):

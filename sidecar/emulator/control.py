@@ -98,7 +98,7 @@ class Control:
     async def ledger(self, request: web.Request) -> Any:
         """`?account=&after=&limit=`: a page, oldest first."""
         table, account = request.match_info["table"], request.query.get("account")
-        after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 1_000))
+        after, limit = _number(request, "after", 0), _number(request, "limit", 1_000)
         return await self.state.transact(
             lambda db: ledger.page(db, table, account, after, max(1, min(limit, MAX_PAGE)))
         )
@@ -121,7 +121,7 @@ class Control:
         given = await _read(request, GoalBody)
         body = DEFAULTS | {"GoalCategory": "Other"} | (read_goal(given.goal) or {})
         if not body.get("Name"):
-            raise web.HTTPUnprocessableEntity(text="goal.Name is needed")
+            raise Mistaken(["goal.Name: is needed"])
         created_at = self.clock() - 30 * DAY_MS if given.created_at is None else given.created_at
         return {
             "id": await self.state.transact(
@@ -134,7 +134,7 @@ class Control:
         given = await _read(request, GoalBody)
         found = {goal.id: goal for goal in await self.state.transact(all_goals)}.get(int(request.match_info["id"]))
         if found is None:
-            raise web.HTTPNotFound(text="no goal of that id")
+            raise Mistaken(["there is no goal of that id"], status=404)
         created_at = found.created_at if given.created_at is None else given.created_at
         changed = replace(found, body=found.body | (read_goal(given.goal) or {}), created_at=created_at)
         await self.state.transact(lambda db: replace_goal(db, changed))
@@ -165,7 +165,7 @@ class Control:
     async def remove_fault(self, request: web.Request) -> Any:
         """Forget one rule."""
         if not self.script.remove(int(request.match_info["id"])):
-            raise web.HTTPNotFound(text="no rule of that id")
+            raise Mistaken(["there is no rule of that id"], status=404)
         return {}
 
     async def expire_tokens(self, request: web.Request) -> Any:
@@ -199,7 +199,7 @@ def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
         try:
             return web.json_response(await work(request))
         except Mistaken as error:
-            return web.json_response({"errors": error.texts}, status=422)
+            return web.json_response({"errors": error.texts}, status=error.status)
         except Refused as refused:
             return web.json_response({"errors": [refused.detail or refused.code.message]}, status=422)
         except OverflowError:
@@ -211,11 +211,20 @@ def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
 
 
 class Mistaken(Exception):
-    """The body is not what the call wants; `texts` has a sentence for each mistake."""
+    """The call is not as it must be; `texts` has a sentence for each mistake."""
 
-    def __init__(self, texts: list[str]) -> None:
+    def __init__(self, texts: list[str], status: int = 422) -> None:
         super().__init__(*texts)
         self.texts = texts
+        self.status = status
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    """A parameter of the query that counts something."""
+    text = request.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit()):
+        raise Mistaken([f"{name}: must be a whole number"], status=400)
+    return int(text)
 
 
 async def _read(request: web.Request, model: type[_BodyT]) -> _BodyT:

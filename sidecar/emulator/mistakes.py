@@ -1,6 +1,7 @@
 """What is wrong with the body of a control call, in words of our own: where it is, what was wanted, what is near."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -50,6 +51,12 @@ def _text(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     return f"{where}: {message}" if where else message
 
 
+def _place(parsers: str) -> str:
+    """Where reading ended, as the parser's own sentence says it at its end: `… at line 1 column 8`."""
+    found = re.search(r" at line ([0-9]+) column ([0-9]+)$", parsers)
+    return f" from line {found[1]}, column {found[2]} on" if found else ""
+
+
 def _followed(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], Mapping[str, Any], list[str]]:
     """The path as the body has it, the fields of the object where it ends, and the types that an object there may have.
 
@@ -83,7 +90,7 @@ def _message(detail: Mapping[str, Any], fields: Mapping[str, Any], kinds: list[s
     kind, context = detail["type"], detail.get("ctx", {})
     match kind:
         case "json_invalid":
-            return f"the body is not JSON: {context['error']}"
+            return f"the body is not JSON{_place(str(context['error']))}"
         case "extra_forbidden":
             return f"is not known; {near(str(detail['loc'][-1]), fields)}"
         case "union_tag_invalid":

@@ -121,3 +121,10 @@ CORRECTION = {"id": "adj_3", "kind": "adjustment", "state": "pending", "order_id
 )
 def test_adjustment_says_what_it_does_to_which_conversion_and_when(more: dict[str, Any], lines: list[str]) -> None:
     assert list(words.row({**CORRECTION, "matched_by": ["msclkid"], **more}))[1:] == lines
+
+
+@pytest.mark.parametrize(("reason", "told"), [("no_identifier", "match it by"), ("consent_denied", "did not agree")])
+def test_what_is_not_stored_says_why(reason: str, told: str) -> None:
+    first, why = words.row({"state": "skipped", "reason": reason, "warnings": []})
+    assert (first, told in why) == (f"not stored: skipped ({reason})", True)
+    assert len(list(words.row({"id": "conv_1", "state": "skipped", "reason": reason}))) == 1

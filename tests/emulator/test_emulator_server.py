@@ -183,7 +183,8 @@ async def test_ledger_is_read_over_http(client: Client) -> None:
     assert (await client.control("GET", "ledger/requests")).json()["items"][-1]["rows"] == 3
     assert (await client.control("GET", "summary")).json()["conversions"]["kept"] == 3
     assert (await client.control("GET", "ledger/nothing")).status == 404
-    assert (await client.control("GET", "ledger/conversions?limit=many")).status == 400
+    mistaken = await client.control("GET", "ledger/conversions?limit=many")
+    assert (mistaken.status, mistaken.json()) == (400, {"errors": ["limit: must be a whole number"]})
 
 
 async def test_reset_forgets_everything_but_the_mapped_goals(serve: Serve) -> None:
@@ -228,7 +229,8 @@ async def test_rules_can_be_listed_with_their_progress_and_removed(client: Clien
     assert (shown["id"], shown["matched"], shown["fired"]) == (rule_id, 1, 0)
     assert shown["rule"]["action"]["status"] == 503
     assert (await client.control("DELETE", f"faults/{rule_id}")).status == 200
-    assert (await client.control("DELETE", f"faults/{rule_id}")).status == 404
+    gone = await client.control("DELETE", f"faults/{rule_id}")
+    assert (gone.status, gone.json()) == (404, {"errors": ["there is no rule of that id"]})
     await client.fault("hang")
     await client.control("DELETE", "faults")
     assert (await client.control("GET", "faults")).json() == {"items": []}
