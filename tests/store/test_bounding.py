@@ -56,14 +56,14 @@ async def test_row_that_was_put_off_while_the_clock_was_ahead_goes_again_at_once
     assert [entry.seq for entry in await due(outbox)] == [seq]
 
 
-@pytest.mark.parametrize("reason", [Reason.AWAITING_CLICK, Reason.CLICK_SETTLING])
-@pytest.mark.parametrize(("wait", "is_due"), [(HOUR, False), (HOUR + 1, True), (30 * DAY, True)])
+@pytest.mark.parametrize(("reason", "most"), [(Reason.AWAITING_CLICK, HOUR), (Reason.CLICK_SETTLING, 2 * HOUR)])
+@pytest.mark.parametrize(("more", "is_due"), [(0, False), (1, True), (30 * DAY, True)])
 async def test_row_waits_for_its_click_as_long_as_is_configured_and_no_longer(
-    outbox: Outbox, reason: Reason, wait: int, is_due: bool
+    outbox: Outbox, reason: Reason, most: int, more: int, is_due: bool
 ) -> None:
     (seq,) = await seqs_of(outbox, conversion("A", msclkid=None, visitor_id="v-1"))
-    await outbox.set_aside([Aside(seq, Wait(reason, later(wait)))], NOW)
-    await outbox.set_back(NOW, 100, LongestWaits(HOUR, HOUR))
+    await outbox.set_aside([Aside(seq, Wait(reason, later(most + more)))], NOW)
+    await outbox.set_back(NOW, 100, LongestWaits(HOUR, 2 * HOUR))
     assert bool(await due(outbox)) == is_due
 
 
@@ -127,3 +127,41 @@ async def test_many_rows_are_brought_back_a_few_at_a_time(outbox: Outbox) -> Non
     assert not await outbox.set_back(NOW, 2)
     assert await outbox.set_back(NOW, 2)
     assert len(await due(outbox)) == 5
+
+
+async def test_wait_that_is_shorter_than_the_longest_one_stays_as_short(house: House) -> None:
+    """Each start looks at them: none may get longer by that."""
+    outbox = await house.open()
+    await outbox.keep_waiting("other", later(2 * MINUTE))
+    await house.crash()
+    outbox = await house.open(later(MINUTE))
+    assert await outbox.throttled(later(MINUTE)) == {"other": later(2 * MINUTE)}
+
+
+async def test_retried_row_with_a_future_time_of_its_caller_is_brought_back_to_that_time(outbox: Outbox) -> None:
+    at = UnixSeconds(seconds(NOW) + 200)
+    (seq,) = await seqs_of(outbox, conversion("A", time=at))
+    again = Again(later(HOUR, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
+    await outbox.settle(await claimed(outbox, AHEAD), {seq: again}, TAKEN, AHEAD)
+    assert await outbox.set_back(NOW, 100)
+    assert (await record_of(outbox, seq)).due_at == at * 1_000
+
+
+async def test_adjustment_that_waits_for_its_conversion_is_left_alone(outbox: Outbox) -> None:
+    """It waits for no time: to look at it again and again would never end."""
+    await put(outbox, conversion())
+    await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=True)
+    row = await adjusted(outbox, "5")
+    assert row.reason == "awaiting_original"
+    assert await outbox.set_back(NOW, 1)
+    assert await record_of(outbox, row.seq) == row
+
+
+async def test_adjustment_settles_as_long_as_is_configured(house: House) -> None:
+    outbox = await house.open(settle_millis=30 * HOUR)
+    await put(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
+    row = await adjusted(outbox, "5", at=later(HOUR))
+    assert row.due_at == later(30 * HOUR)
+    assert await outbox.set_back(later(HOUR), 100)
+    assert await record_of(outbox, row.seq) == row

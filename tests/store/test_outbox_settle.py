@@ -2,6 +2,7 @@
 
 import pytest
 from outbox_building import (
+    CLICK,
     DAY,
     HOUR,
     LOST,
@@ -10,9 +11,11 @@ from outbox_building import (
     POISONED,
     REFUSED,
     TAKEN,
+    claim,
     claimed,
     conversion,
     due,
+    first_of_day,
     later,
     orders,
     put,
@@ -22,6 +25,8 @@ from outbox_building import (
     seqs_of,
 )
 
+from sidecar.core.attribution import Send, with_choice
+from sidecar.core.conversion import Click
 from sidecar.core.entry import Again, Reason, Settled, State, Step
 from sidecar.ports import Counts, Outbox
 
@@ -40,13 +45,16 @@ async def test_rows_without_exception_are_delivered(outbox: Outbox) -> None:
 
 async def test_row_that_may_have_been_sent_stays_frozen_even_if_its_claim_does_not_know(outbox: Outbox) -> None:
     """The answer to a first try was lost; a late one says "again", and whoever brings it knows nothing of the loss."""
-    (seq,) = await seqs_of(outbox, conversion())
-    taken = await claimed(outbox)
+    (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
+    click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=first_of_day(1))
+    taken = await claim(outbox, [with_choice(entry, Send(click), click) for entry in await due(outbox)])
+    assert taken is not None
     assert await outbox.postpone(taken, later(HOUR), LOST, maybe_sent=True)
     assert not taken.entries[0].maybe_sent
     assert await outbox.settle(taken, {seq: Again(NOW, None, REFUSED, released=True)}, TAKEN, NOW)
     (entry,) = await due(outbox)
     assert (entry.goal, entry.sent_time, entry.maybe_sent) == ("Sidecar Purchase", taken.entries[0].sent_time, True)
+    assert (entry.msclkid, entry.clicked_at) == (CLICK, first_of_day(1))
 
 
 ENDS = {

@@ -127,12 +127,13 @@ def test_frozen_second_is_kept_and_others_move_around_it() -> None:
 
 
 def test_click_id_decides_who_a_row_stands_for_and_hashes_only_without_it() -> None:
-    def of(goal: str = "G", **fields: object) -> int:
-        return identity(entry(**fields), goal)
+    def of(goal: str = "G", account: str = "main", **fields: object) -> int:
+        return identity(entry(**fields)._replace(lane=Lane(1, account, "purchase")), goal)
 
     assert of(email_sha256="a" * 64) == of(email_sha256="b" * 64)
     assert of(msclkid=None, email_sha256="a" * 64) != of(msclkid=None, email_sha256="b" * 64)
     assert of() != of("H")
+    assert of() != of(account="twin")
 
 
 def test_ranges_cover_every_time_of_an_identity() -> None:

@@ -93,6 +93,17 @@ def test_jump_that_nothing_contradicts_is_followed_after_a_minute_when_clocks_ma
     assert machine.wrong == (jump if followed else 0)
 
 
+def test_each_jump_has_a_minute_of_its_own_however_long_the_machine_has_run() -> None:
+    machine = Machine(truth=3 * DAY)
+    for jump in (HOUR, 2 * HOUR, -HOUR):
+        before = machine.wrong
+        machine.jump(jump)
+        machine.wait(55 * SECOND)
+        assert machine.wrong == before
+        machine.wait(10 * SECOND)
+        assert machine.wrong == before + jump
+
+
 @pytest.mark.parametrize("jump", [12 * YEAR, -START, 8 * DAY])
 def test_jump_of_years_is_never_followed_without_microsoft(jump: int) -> None:
     machine = Machine()

@@ -109,6 +109,13 @@ def test_lone_row_dies_at_its_third_refusal_when_others_were_accepted() -> None:
     assert step == Settled(State.DEAD, Reason.POISON, FAULT)
 
 
+def test_each_refusal_of_a_lone_row_doubles_its_pause_whatever_it_was_retried_for_before() -> None:
+    steps = [after_refusal(entry(refusals=n, retries=5), FAULT, NOW, 0.0, others_accepted=False) for n in range(3)]
+    pauses = [step.due_at - NOW for step in steps if isinstance(step, Again)]
+    assert pauses == [45_000, 90_000, 180_000]
+    assert {step.retries for step in steps if isinstance(step, Again)} == {5}
+
+
 @pytest.mark.parametrize(("refusals", "others_accepted"), [(0, True), (1, True), (2, False), (50, False)])
 def test_lone_row_lives_while_the_trouble_may_not_be_its_own(refusals: int, others_accepted: bool) -> None:
     step = after_refusal(entry(refusals=refusals), FAULT, NOW, 0.5, others_accepted)

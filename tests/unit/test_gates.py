@@ -116,6 +116,25 @@ def test_goal_that_only_another_account_names_is_forgotten() -> None:
     assert [gates.goal(account, "Goal", NOW) for account in ("a", "b")] == [GoalGate.OPEN, GoalGate.CLOSED]
 
 
+def test_clock_that_is_set_moves_what_is_closed_with_it() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.THROTTLED, NOW, LATER)
+    gates.close_goal("a", "Gone", Reason.GOAL_NOT_FOUND, NOW)
+    hour = 3_600_000
+    gates.shift(hour)
+    before, then = UnixMillis(LATER + hour - 1), UnixMillis(LATER + hour)
+    assert (gates.lets_out("a", before), gates.goal("a", "Gone", before)) == (False, GoalGate.CLOSED)
+    assert (gates.lets_out("a", then), gates.goal("a", "Gone", then)) == (True, GoalGate.PROBE)
+
+
+def test_answer_to_a_request_that_left_before_a_second_refusal_opens_nothing() -> None:
+    gates = Gates()
+    gates.close_account("a", Reason.THROTTLED, NOW, LATER)
+    gates.close_account("a", None, UnixMillis(NOW + 10), UnixMillis(NOW + 1_000))
+    assert not gates.open_account("a", UnixMillis(NOW + 5))
+    assert gates.open_account("a", UnixMillis(NOW + 11))
+
+
 def test_answer_to_a_request_that_left_before_the_closing_opens_nothing() -> None:
     gates = Gates()
     gates.close_account("a", Reason.THROTTLED, NOW, LATER)

@@ -173,6 +173,19 @@ async def test_account_whose_ids_change_while_a_token_is_waited_for_is_sent_to_a
 # --- What a 105 means ------------------------------------------------------------------------------------------------
 
 
+async def test_lost_answer_of_another_account_says_nothing_of_the_token() -> None:
+    """Only what Microsoft itself answers shows that it takes the token."""
+    invalid = {"Type": "AdApiFaultDetail", "Errors": [{"Code": 105, "ErrorCode": "InvalidCredentials"}]}
+    lost = web.Response(text="<html>Sign in to the network</html>", content_type="text/html")
+    refusals = [web.json_response(invalid, status=401) for _ in range(2)]  # the second one with a fresh token
+    async with platform_of(lost, *refusals) as (platform, _):
+        platform.accounts = lambda: {"main": AccountIds("111", "222"), "other": AccountIds("444", "333")}
+        assert isinstance(await platform.upload("main", [ENTRY]), Lost)
+        refused = await platform.upload("other", [ENTRY])
+    assert isinstance(refused, Refused)
+    assert (refused.trouble, refused.lead) == ("developer_token_invalid", None)
+
+
 async def test_refused_credentials_of_one_account_are_its_ids_where_another_is_answered() -> None:
     """The developer token and the sign-in are the same for both."""
     invalid = {"Type": "AdApiFaultDetail", "Errors": [{"Code": 105, "ErrorCode": "InvalidCredentials"}]}

@@ -29,6 +29,11 @@ def test_clicks_rows_and_journal_are_each_kept_as_long_as_their_own_key_says() -
     assert (keeping.min_free_bytes, keeping.journal_bytes, keeping.max_pending) == (3 * MIB, 13 * MIB, 1234)
 
 
+def test_rows_wait_for_a_click_at_most_as_long_as_its_own_key_says() -> None:
+    waits = SETTINGS.keeping().waits
+    assert (waits.click_millis, waits.click_settle_millis) == (6 * HOUR, 2 * HOUR)
+
+
 def test_a_claim_is_good_for_longer_than_the_two_requests_it_may_take() -> None:
     """A request whose token has expired is repeated once: a lease of one would let the rows be sent twice."""
     delivery = SETTINGS.delivery()

@@ -145,6 +145,16 @@ def test_the_rows_own_error_comes_before_one_of_ours() -> None:
     assert not dead.ours
 
 
+def test_rows_are_decided_singly_where_only_some_errors_are_about_the_request() -> None:
+    """One row's own error speaks against the account being closed: Microsoft looked at the rows."""
+    both = {"Code": 117, "Index": 0}, {"Code": 5604, "Index": 1}
+    answer = answered(*both, size=2)
+    assert isinstance(answer, Taken)
+    assert [type(outcome) for outcome in answer.outcomes] == [Retry, Dead]
+    of_request = answered({"Code": 117, "Index": 0}, {"Code": 117, "Index": 1}, size=2)
+    assert isinstance(of_request, Refused)
+
+
 def test_an_error_of_no_row_leaves_every_row_in_doubt() -> None:
     """None may count as delivered, none as refused, and what was sent must not change before it is sent again."""
     answer = answered({"Code": 5604, "Index": 0}, {"Code": 106, "Index": 1}, {"Code": 5610, "Index": 99})
