@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from api_kit import Api, OpenApi
+from aiohttp.test_utils import make_mocked_request
+from api_kit import NOW, Api, OpenApi
 
-from sidecar.api.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, weight_of
+from sidecar.api.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, admission_of, weight_of
 from sidecar.api.bodies import BodyLimits
+from sidecar.api.edge import Edge
+from sidecar.api.guard import Guard
 from sidecar.api.problem import HttpProblem
 from sidecar.api.taking import Taking
+from sidecar.telemetry import Telemetry
 
 LARGE = 2 * 2**20
 
@@ -206,6 +210,18 @@ async def test_answer_finds_no_room_where_bodies_take_it_all() -> None:
             assert said in refused.value.detail
 
 
+@pytest.mark.parametrize(("method", "said"), [("POST", "repeat the request"), ("GET", "Ask again")])
+def test_large_answer_without_room_says_whether_something_may_have_been_stored(method: str, said: str) -> None:
+    admission = Admission(budget_bytes=LARGE)
+    telemetry = Telemetry(lambda: NOW, level="error")
+    edge = Edge(Guard.of(["localhost"], []), telemetry, lambda: "r-1", admission)
+    large = web.Response(body=b"x" * LARGE)
+    with pytest.raises(HttpProblem) as refused:
+        edge._fitting(make_mocked_request(method, "/v1/conversions"), large)
+    assert said in refused.value.detail
+    telemetry.close()
+
+
 @pytest.mark.parametrize(
     ("body", "items"), [(b"{" + b" " * 9_999, 1), (b" [" + b" " * 9_998, 1_000), (b"[{},{},{}]", 3)]
 )
@@ -252,6 +268,28 @@ async def test_those_who_ask_and_do_not_read_meet_503_themselves(open_api: OpenA
     while (await api.get("/v1/conversions")).status == 503:
         await asyncio.sleep(0.01)  # until the service has noticed that they are gone
     assert (await api.get("/large")).status == 200
+
+
+async def taken(request: web.Request) -> web.Response:
+    """How much of the budget is taken, by how many connections."""
+    return web.json_response([admission_of(request)._taken, len(request.protocol._manager.connections)])
+
+
+async def test_answer_that_is_read_late_gives_its_room_back_once(open_api: OpenApi) -> None:
+    """Not once more as its connection ends: then there would be room without end."""
+    api = await open_api(routes=[web.get("/large", large), web.get("/taken", taken)])
+    assert (await api.get("/taken")).json == [0, 1]
+    reader, writer = await asyncio.open_connection(api.host, api.port, limit=1_024)
+    writer.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(10):
+        while (await api.get("/taken")).json[0] == 0:
+            pass
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+        writer.close()
+        while (found := (await api.get("/taken")).json)[1] > 1:
+            pass
+    assert found == [0, 1]
 
 
 async def test_connection_that_is_kept_holds_no_answer_any_more(api: Api) -> None:

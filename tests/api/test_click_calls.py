@@ -163,6 +163,16 @@ async def test_what_was_captured_of_a_visitor_is_shown(api: Api) -> None:
     assert (await api.get("/v1/clicks?visitor_id=v-81f0&account=other")).json["items"] == []
 
 
+async def test_clicks_of_a_visitor_are_those_of_all_accounts_unless_one_is_named(open_api: OpenApi) -> None:
+    rules = CaptureRules(("default", "second"))
+    api = await open_api(capture=lambda: rules)
+    for account in rules.accounts:
+        assert (await post(api, {**CLICK, "account": account})).status == 202
+    for query, wanted in (("", {"default", "second"}), ("&account=second", {"second"})):
+        items = (await api.get(f"/v1/clicks?visitor_id=v-81f0{query}")).json["items"]
+        assert {item["account"] for item in items} == wanted
+
+
 async def test_clicks_of_a_visitor_come_page_by_page(api: Api) -> None:
     ids = [f"{number:032x}" for number in range(3)]
     await post(api, [{"visitor_id": "v", "msclkid": id_, "time": NOW // 1_000 - n} for n, id_ in enumerate(ids)])

@@ -2,7 +2,10 @@
 
 import asyncio
 
-from sidecar.api.turns import Lane, Weights
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from sidecar.api.turns import CHEAP_BYTES, Lane, Lanes, Weights
 
 
 async def test_lane_lets_a_few_begin_in_each_round_in_the_order_of_their_arrival() -> None:
@@ -72,3 +75,16 @@ async def test_work_that_is_given_up_while_it_waits_keeps_no_room() -> None:
     given_up_late.cancel()  # its turn has come already
     await asyncio.gather(given_up_late, return_exceptions=True)
     await weights.take(10)
+
+
+@pytest.mark.parametrize(
+    ("length", "is_cheap"), [(None, False), (CHEAP_BYTES + 1, False), (CHEAP_BYTES, True), (1, True)]
+)
+async def test_only_a_small_body_that_says_how_large_it_is_goes_before_the_dear_ones(
+    length: int | None, is_cheap: bool
+) -> None:
+    """One of an unknown length may hold thousands of conversions."""
+    lanes = Lanes()
+    headers = {} if length is None else {"Content-Length": str(length)}
+    await lanes.turn(make_mocked_request("POST", "/v1/conversions", headers=headers))
+    assert (lanes.cheap._began is not None, lanes.dear._began is not None) == (is_cheap, not is_cheap)

@@ -62,6 +62,17 @@ async def test_repeated_adjustment_is_counted_and_not_carried_out_twice(client: 
     assert (entry["seen"], entry["unattributed"]) == (2, None)
 
 
+async def test_repeat_within_a_request_does_not_take_the_place_of_a_newer_adjustment(client: Client) -> None:
+    await client.apply(conversion(1))
+    older, newer = (
+        adjustment(1, AdjustmentValue=value, AdjustmentTime=at(NOON - age)) for value, age in ((7, 2000), (5, 1000))
+    )
+    assert (await client.adjust(older, newer, older)).errors == []
+    assert [entry["seen"] for entry in await client.kept("adjustments")] == [2, 1]
+    (entry,) = await client.kept()
+    assert entry["adjusted_value"] == "5"
+
+
 async def test_wrong_adjustments_are_named_by_index(client: Client) -> None:
     reply = await client.adjust(adjustment(1, "Retract", AdjustmentValue=1), adjustment(2, AdjustmentValue=None))
     assert reply.errors == [

@@ -125,6 +125,16 @@ async def test_a_refused_request_is_really_asked_again(microsoft: Double) -> Non
     assert len(microsoft.forms) == 3
 
 
+async def test_a_request_that_is_refused_after_good_ones_is_really_asked_again(microsoft: Double) -> None:
+    sign_in = microsoft.sign_in()
+    await sign_in.refresh("test-refresh-1")
+    microsoft.script = always(lambda: refused("invalid_grant", 70008))
+    for _ in range(2):
+        with pytest.raises(SignInFailed):
+            await sign_in.refresh("test-refresh-2")
+    assert len(microsoft.forms) == 3
+
+
 async def test_discovery_is_read_once_while_all_is_well(microsoft: Double) -> None:
     sign_in = microsoft.sign_in()
     await sign_in.refresh("test-refresh-1")
@@ -445,7 +455,9 @@ async def test_an_idle_source_refreshes_weekly_and_whoever_comes_back_gets_a_fre
         second = await watch.until(lambda connection: connection.expires_at != first.expires_at)
         clock.advance(7 * 86_400 + 1)
         await watch.until(lambda connection: connection.expires_at != second.expires_at)
-    assert [form["refresh_token"] for form in microsoft.forms] == ["test-refresh-2", "test-refresh-3"]
+        clock.advance(6 * 86_400)
+        assert (await source.access_token()).value == "test-access-5", "nobody used the one before: it ran out"
+    assert [form["refresh_token"] for form in microsoft.forms] == [f"test-refresh-{n}" for n in (2, 3, 4)]
 
 
 # --- The source: trouble and its end ---------------------------------------------------------------------------------
@@ -525,7 +537,7 @@ async def test_a_good_token_outlives_an_outage_and_the_loss_is_told_when_it_ends
 async def test_three_answers_of_503_hold_delivery_up_for_seconds_only(microsoft: Double, clock: Clock) -> None:
     microsoft.script = always(lambda: web.Response(status=503))
     watch = Watch()
-    async with running(source_of(microsoft.sign_in(), Store(), clock, watch)):
+    async with running(source_of(microsoft.sign_in(), Store(), clock, watch)) as source:
         told = await watch.until(lost)
         for pause in (1, 2, 4):
             assert told.retry_at == clock.now() + pause * 1000
@@ -533,6 +545,10 @@ async def test_three_answers_of_503_hold_delivery_up_for_seconds_only(microsoft:
             clock.advance(pause)
             told = await watch.until(lambda connection, told=told: connection != told)
         assert connected(told)
+        microsoft.script = always(lambda: web.Response(status=503))
+        with pytest.raises(NotConnected) as missing:
+            await source.refresh((await source.access_token()).value)
+        assert missing.value.retry_at == clock.now() + 1_000, "a success ends the row of failures"
 
 
 @pytest.mark.parametrize(
@@ -601,8 +617,9 @@ async def test_a_sign_in_that_cannot_be_stored_is_stored_later(microsoft: Double
         store.fails = True
         with pytest.raises(StorageUnavailable):
             await source.signed_in(new_grant())
-        with pytest.raises(NotConnected):
+        with pytest.raises(NotConnected) as missing:
             await source.access_token()
+        assert missing.value.retry_at == clock.now() + 1_000, "what failed before the sign-in does not count"
         store.fails = False
         clock.advance(30)
         await watch.until(connected)

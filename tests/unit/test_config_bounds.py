@@ -60,3 +60,12 @@ def test_no_key_takes_what_is_far_too_large(key: str, kind: str) -> None:
     (told,) = str(refused.value).splitlines()[-1:]
     assert key in told
     assert "must be at most" in told or "must be a whole number from" in told
+
+
+def test_keys_of_just_16_characters_are_taken() -> None:
+    key = "test-key-16-long"
+    assert len(key) == 16
+    config = parse(f"microsoft: {{environment: emulator}}\nstorage: {{encryption_key: {key}}}", {})
+    assert config.storage.encryption_key.get_secret_value() == key
+    config = parse(f"microsoft: {{environment: emulator}}\nserver: {{api_keys: [{key}]}}", {})
+    assert config.server.api_keys[0].get_secret_value() == key

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sidecar.core.instant import UnixMillis
 from sidecar.ports import JournalEntry, JournalQuery, Kept
 from sidecar.telemetry import Followers, TooManyFollowers
+from sidecar.telemetry.followers import matches
 
 ALL = JournalQuery()
 
@@ -63,3 +64,8 @@ def test_nothing_is_lost_without_being_counted(sizes: list[int], waiting: int) -
             followers.offer([fact(seq) for seq in range(size)])
         assert len(follower._waiting) + follower._missed == sum(sizes)
         assert len(follower._waiting) <= waiting
+
+
+def test_watcher_sees_facts_from_since_on_and_before_until() -> None:
+    query = JournalQuery(since=UnixMillis(2), until=UnixMillis(4))
+    assert [seq for seq in range(6) if matches(fact(seq).entry, query)] == [2, 3]

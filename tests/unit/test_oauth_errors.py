@@ -221,6 +221,7 @@ def test_nothing_that_microsoft_wrote_is_repeated_but_names_and_numbers(text: st
         (unavailable("it answered HTTP 503"), 7, 60),
         (unavailable("it answered HTTP 503"), 100_000, 60),
         (unavailable("it answered HTTP 429", 10.0), 2, 10),
+        (unavailable("it answered HTTP 429", 10.0), 6, 32),  # it asks for less than we wait by now
         (unavailable("it answered HTTP 429", 300.0), 2, 300),
         (setback_of(answer(50196, "invalid_grant")), 1, 900),
         (Setback(RECONNECT, "not_connected", "nobody has signed in", math.inf), 1, math.inf),

@@ -96,3 +96,14 @@ def test_descriptor_that_another_process_made_non_blocking_still_gets_every_line
     os.close(write)
     reading.join(10)
     assert [int(line.split()[0]) for line in lines] == list(range(200))
+
+
+def test_what_nobody_was_told_of_is_counted_still(pipe: tuple[int, int]) -> None:
+    """The notice itself was lost with the reader."""
+    read, write = pipe
+    output = Output(write, notice, limit=100)
+    for _ in range(1_000):
+        output.put("x" * 200)
+    os.close(read)
+    output.close(timeout_seconds=10)
+    assert output.dropped >= 900

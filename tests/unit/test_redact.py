@@ -118,3 +118,11 @@ def test_every_text_becomes_one_printable_line_that_can_be_encoded(text: str) ->
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     once = Redactor().text(text)
     assert Redactor().text(once)[:200] == once[:200]
+
+
+def test_secrets_that_are_hidden_later_leave_those_before_hidden() -> None:
+    """A reload brings new keys, and the old ones may still come in an error."""
+    redactor = Redactor()
+    for secret in ("test-first", "test-second"):
+        redactor.hide([secret])
+    assert redactor.text("test-first test-second") == redactor.identifier("test-first test-second") == f"{MASK} {MASK}"

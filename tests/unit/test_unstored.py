@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from sidecar.api.log_traces import with_traces
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import SHOWN_TRACES, Unstored, What, gathered, in_words, order_digest, unstored
-from sidecar.ports import StorageUnavailable
+from sidecar.ports import JournalPage, JournalQuery, StorageUnavailable
 from sidecar.telemetry.trace_buffer import MAX_WAITING, SLICE, SLICES, TraceBuffer
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
@@ -183,3 +184,23 @@ async def test_slice_that_cannot_be_written_is_given_up_and_counted() -> None:
     assert await buffer.flush(store) == 1
     store.error = None
     assert await buffer.flush(store) == 0 and store.written == []
+
+
+async def test_trace_that_is_on_disk_while_it_is_written_is_found_once() -> None:
+    buffer, found = TraceBuffer(), list[Sequence[Unstored]]()
+
+    class Disk(Store):
+        async def append(self, traces: Sequence[Unstored]) -> None:
+            found.append(buffer.of_order("R-1", on_disk=traces))
+            found.append(buffer.of_order("R-1"))
+
+    buffer.put(kept())
+    await buffer.flush(Disk())
+    assert found == [[], [kept()]]
+
+
+def test_page_of_a_stretch_of_time_has_the_traces_from_since_on_and_before_until() -> None:
+    query = JournalQuery(order_id="R-1", since=NOW, until=UnixMillis(NOW + 2))
+    traces = [kept(at=NOW + late, event=f"event {late}") for late in (-1, 0, 1, 2)]
+    page = with_traces(JournalPage((), None), query, traces)
+    assert [one.entry.time - NOW for one in page.items] == [1, 0]
