@@ -27,7 +27,7 @@ from outbox_building import (
 )
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
-from sidecar.core.attribution import Skip
+from sidecar.core.attribution import Send, Skip, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Kind
 from sidecar.core.difference import Difference
 from sidecar.core.entry import Again, Reason, Settled, State
@@ -264,6 +264,34 @@ async def test_what_is_taken_back_at_microsoft_is_not_replayed(outbox: Outbox) -
     await outbox.settle(await claimed(outbox, SETTLED), {}, TAKEN, SETTLED)
     assert await said(outbox, refund.seq) == (State.DELIVERED, None)
     assert isinstance(await outbox.replay(seq, SETTLED), Unmoved)
+
+
+async def test_refund_of_what_was_replaced_since_says_nothing_of_the_new_content(outbox: Outbox) -> None:
+    """The order came anew after its refund: it is replayed and adjusted as any other."""
+    seq = await dead_and_possibly_sent(outbox)
+    await adjusted(outbox)
+    await outbox.settle(await claimed(outbox, SETTLED), {}, TAKEN, SETTLED)
+    at = later(HOUR, SETTLED)
+    assert await seqs_of(outbox, conversion(value="7"), at=at) == [seq]
+    await outbox.settle(await claimed(outbox, at), {seq: Settled(State.DEAD, "X", REFUSED)}, TAKEN, at)
+    assert isinstance(await outbox.replay(seq, at), Moved)
+    await outbox.settle(await claimed(outbox, at), {}, TAKEN, at)
+    assert isinstance(await adjust(outbox, "5", at), Stored)
+    await balance(outbox)
+
+
+async def test_adjustment_names_no_click_where_its_conversion_was_sent_without_the_one_it_brought(
+    outbox: Outbox,
+) -> None:
+    person = {"visitor_id": "v-1", "email_sha256": "a" * 64}
+    await put(outbox, conversion(**person))
+    bare = [with_choice(entry, Send(without_msclkid=True)) for entry in await due(outbox)]
+    taken = await claim(outbox, bare)
+    assert taken is not None
+    await outbox.settle(taken, {}, TAKEN, NOW)
+    await adjusted(outbox, "5")
+    (entry,) = await due(outbox, SETTLED)
+    assert (entry.msclkid, entry.email_sha256) == (None, person["email_sha256"])
 
 
 async def test_what_microsoft_refused_to_take_back_may_be_replayed(outbox: Outbox) -> None:

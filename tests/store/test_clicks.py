@@ -387,3 +387,25 @@ async def test_visitors_with_one_hash_keep_no_row_of_each_other_waiting(
     assert set(await outbox.set_aside([Aside(first, Skip(Reason.NO_CLICK))], NOW)) == {first}
     taken = await claim(outbox, [entry for entry in entries if entry.seq == second])
     assert taken is not None
+
+
+async def test_visitor_whose_hash_another_shares_finds_and_is_woken_by_clicks_of_its_own(
+    house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("sidecar.store.sqlite.clicks", "sidecar.store.sqlite.rows"):
+        monkeypatch.setattr(f"{module}.visitor_hash", lambda account, visitor_id: 7)
+    (seq,) = await seqs_of(outbox, visit())
+    await outbox.set_aside([waiting(seq)], NOW)
+    assert await house.clicks.capture([captured(OTHER, 3_700, "v-2")]) == {}
+    assert await house.clicks.capture([captured(CLICK, 7_200)]) == {"main": 1}
+    assert await seen_of(outbox, house.clicks) == [CLICK]
+
+
+async def test_row_with_a_click_of_its_own_is_set_aside_whatever_its_visitor_clicked_since(
+    outbox: Outbox, clicks: Clicks
+) -> None:
+    """It goes with its own one: a later one changes nothing."""
+    await clicks.capture([captured(CLICK, 7_200), captured(OTHER, 5_000)])
+    (seq,) = await seqs_of(outbox, visit(msclkid=CLICK))
+    settling = Aside(seq, Wait(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
+    assert await outbox.set_aside([settling], NOW) == {seq: State.PENDING}

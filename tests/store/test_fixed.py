@@ -7,6 +7,7 @@ from outbox_building import (
     LOST,
     MINUTE,
     NOW,
+    TAKEN,
     claim,
     claimed,
     conversion,
@@ -16,7 +17,9 @@ from outbox_building import (
     record_of,
     retaken,
 )
+from test_adjusting import adjusted
 
+from sidecar.core.batch import with_goals
 from sidecar.core.entry import Again, Reason
 from sidecar.ports import Claim, Moved, Note, OpenBatches, Outbox, Unmoved, Waiting
 
@@ -145,6 +148,30 @@ async def test_what_waits_is_told_by_the_goal_that_it_keeps(outbox: Outbox) -> N
     kept = Again(NOW, None, None, released=False)
     await outbox.settle(again, {again.entries[0].seq: kept}, LOST, NOW)
     assert await outbox.waiting_by_goal("main") == {PURCHASE: Waiting(1, False, first)}
+    assert await outbox.waiting_by_goal("other") == {}
+
+
+async def test_second_of_a_released_row_is_free_again(outbox: Outbox) -> None:
+    """Nothing of it is at the old goal, so it keeps no other order of its person from that second."""
+    await put(outbox, conversion("A"))
+    (candidate,) = with_goals(await due(outbox), GOALS)
+    await refused(outbox)
+    wanted = {candidate.identity: [(candidate.entry.time, candidate.entry.time)]}
+    assert await outbox.used_seconds(wanted) == {candidate.identity: {candidate.entry.time}}
+    await outbox.release_astray("main", ELSEWHERE, NOW)
+    assert await outbox.used_seconds(wanted) == {}
+
+
+async def test_adjustment_in_a_refused_batch_keeps_the_goal_of_its_conversion(outbox: Outbox) -> None:
+    """Microsoft knows the conversion by it, whatever the event is mapped to by now."""
+    await put(outbox, conversion())
+    await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
+    row = await adjusted(outbox, "5")
+    at = later(6 * HOUR)
+    await outbox.postpone(await claimed(outbox, at), at, THROTTLED, maybe_sent=False)
+    assert not (await outbox.open_batches("main", ELSEWHERE)).has_astray
+    assert await outbox.release_astray("main", ELSEWHERE, at) == 0
+    assert [(entry.seq, entry.goal) for entry in (await retaken(outbox, at)).entries] == [(row.seq, PURCHASE)]
 
 
 async def test_released_rows_are_shown_as_waiting_without_a_goal(outbox: Outbox) -> None:
@@ -222,6 +249,7 @@ async def test_row_that_waits_by_itself_is_due_for_its_own_account_alone(outbox:
     assert [entry.seq for entry in await outbox.due(lanes, NOW, 10, (), HERE)] == [seq]
     assert await outbox.due(lanes, NOW, 10, (), THERE) == []
     assert {ids: one.rows for ids, one in (await outbox.waiting_elsewhere("main", THERE)).items()} == {HERE: 1}
+    assert await outbox.waiting_elsewhere("other", THERE) == {}
     assert (await record_of(outbox, seq)).bound_to == HERE
 
 
