@@ -52,3 +52,17 @@ async def test_clock_that_is_set_right_is_followed_once_microsoft_answers_and_it
     after = rig.parts.gates.closed_until("main", rig.parts.keeper.now())
     assert abs(after - before - DAY // 2) < 2 * SECOND
     assert len(await rig.requests(account="main")) == 1
+
+
+async def test_row_that_came_in_while_the_clock_was_ahead_goes_out_after_a_start_with_the_right_one(rig: Rig) -> None:
+    """The new process never saw the wrong time: it looks all the same."""
+    rig.clock.offset += 30 * DAY
+    rig.parts.gates.pause("main", rig.clock())
+    await rig.post(2, time_given=False)
+    await rig.crash()
+    rig.clock.offset -= 30 * DAY
+    await rig.start()
+    await rig.parts.keeper.watch()
+    rig.parts.flusher.wake_all()
+    await rig.until_pending(0, seconds=10)
+    await rig.balance()

@@ -166,3 +166,25 @@ async def test_only_what_waits_for_old_ids_may_be_given_up_though_it_may_have_be
     await rig.hurry()
     assert rig.row(second)["state"] == "delivered"
     assert len(rig.rows("state = 'pending'")) == 0
+
+
+async def test_batch_whose_account_moves_between_claim_and_upload_is_put_back_unsent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be noted as sent to the one account, and be at the other."""
+    taken, moves = rig.parts.outbox.claim, list[str]()
+
+    async def moving(*given: Any) -> Any:
+        claim = await taken(*given)
+        if not moves:
+            moves.append(NEW)
+            moved = rig.config.accounts["main"].model_copy(update={"account_id": NEW})
+            rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "main": moved}}))
+        return claim
+
+    monkeypatch.setattr(rig.parts.outbox, "claim", moving)
+    (seq,) = await rig.post(1)
+    await rig.hurry()
+    assert await sent_to(rig) == [NEW]
+    assert rig.row(seq)["attempt"] == 2
+    assert rig.row(seq)["maybe_sent"] == 0
