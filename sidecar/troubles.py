@@ -42,10 +42,10 @@ _ALL = (
     ),
     Trouble(
         "sign_in_unavailable",
-        "Microsoft's sign-in service cannot be reached",
-        "The token endpoint did not answer, or answered that it is busy.",
-        "Wait: it is tried again after a second, then with growing pauses of up to a minute. If it lasts, check the "
-        "network of this machine.",
+        "Microsoft's sign-in service gives no token",
+        "The token endpoint did not answer, or answered that it cannot give one now.",
+        "Wait: it is tried again after a second, then with growing pauses of up to a minute. If it lasts and no answer "
+        "came, check the network of this machine.",
     ),
     Trouble(
         "sign_in_unsuccessful",

@@ -343,7 +343,7 @@ async def test_terminal_is_told_that_microsoft_is_away(house: House) -> None:
     answer = await house.sidecar.post("/connect", json={})
     assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
     assert (await answer.json())["title"] == "Sign-in did not succeed"
-    assert "sign-in service cannot be reached" in (await answer.json())["detail"]
+    assert "sign-in service gives no token" in (await answer.json())["detail"]
 
 
 # --- Pending sign-ins ------------------------------------------------------------------------------------------------
