@@ -126,8 +126,8 @@ _ALL = (
         "Conversion goal not found",
         "Microsoft knows no offline conversion goal of that exact name in this account; upper and lower case count.",
         "Correct events.<event>.goal to the exact name and reload with SIGHUP, or create the goal: `sidecar goals "
-        "plan` shows it, `sidecar goals apply` does it. Rows of the goal wait, and go out by themselves once it is "
-        "there.",
+        "plan` shows it, or why it cannot be created here, and `sidecar goals apply` does it. Rows of "
+        "the goal wait, and go out by themselves once it is there.",
     ),
     Trouble(
         "goal_paused",
