@@ -19,11 +19,12 @@ from time import perf_counter
 from sidecar.attributor import Attributor
 from sidecar.core.attribution import AttributionRules, GoalTraits
 from sidecar.core.batch import as_sent, ranges, with_goals
-from sidecar.core.conversion import Conversion, visitor_hash
+from sidecar.core.conversion import Conversion
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.ports import Arrival, Claim, Note
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.visitors import hasher
 from sidecar.telemetry import Telemetry
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -62,7 +63,8 @@ def fill(path: Path, before: int, clicks: int) -> None:
     """From `before` to `clicks` stored clicks. Indexes are made anew afterwards: row by row that takes an hour."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144;")
-        db.create_function("visitor_hash", 1, lambda visitor: visitor_hash(ACCOUNT, visitor), deterministic=True)
+        hashed = hasher(db)
+        db.create_function("visitor_hash", 1, lambda visitor: hashed(ACCOUNT, visitor), deterministic=True)
         indexes = db.execute(INDEXES).fetchall()
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from sidecar.core.conversion import visitor_hash
 from sidecar.core.erasure import Erasure, Found, Phase, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.ports import Erasures, Retracts, StorageUnavailable
@@ -120,15 +119,15 @@ class Eraser:
         """The rows that carry the retracts."""
         return await self.retracts.retract_uploaded(delivered) if job.retract and delivered else ()
 
-    def _own(self, job: Erasure) -> Sequence[tuple[int, str]]:
+    def _own(self, job: Erasure) -> Sequence[tuple[str, str]]:
         """Where the clicks of a visitor that is named itself may lie."""
         if job.subject is not Subject.VISITOR or job.needle is None:
             return ()
-        return [(visitor_hash(account, job.needle), job.needle) for account in self.accounts()]
+        return [(account, job.needle) for account in self.accounts()]
 
-    async def _forget_clicks(self, job: Erasure, visitors: Sequence[tuple[int, str]]) -> None:
-        for visitor in visitors:
-            while await self.erasures.forget_clicks(job, visitor):
+    async def _forget_clicks(self, job: Erasure, visitors: Sequence[tuple[str, str]]) -> None:
+        for account, visitor_id in visitors:
+            while await self.erasures.forget_clicks(job, account, visitor_id):
                 pass
 
     async def _sleep(self, seconds: float | None) -> None:

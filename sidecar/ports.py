@@ -475,7 +475,7 @@ class Erasures(Protocol):
     async def waited_for(self, job: Erasure, after_seq: int) -> Found:
         """The next of the rows that had to be settled first."""
 
-    async def forget_clicks(self, job: Erasure, visitor: tuple[int, str]) -> bool:
+    async def forget_clicks(self, job: Erasure, account: str, visitor_id: str) -> bool:
         """Delete a slice of a visitor's clicks; whether there may be more."""
 
     async def blank(

@@ -63,7 +63,8 @@ class Found:
 
     seqs: tuple[int, ...] = ()
     delivered: tuple[int, ...] = ()
-    visitors: tuple[tuple[int, str], ...] = ()
+    visitors: tuple[tuple[str, str], ...] = ()
+    """Each by account and visitor id."""
     """Hash of account and visitor, and the visitor's id."""
     next_seq: int | None = None
     """None at the end."""

@@ -46,7 +46,12 @@ def test_well_is_said_with_what_is_on_its_way() -> None:
         assert next(lines({**page(), "outbox": {"pending": pending}})) == said
 
 
-def test_status_of_a_running_sidecar_names_its_goals_and_what_is_paused(running: Service) -> None:
+def test_status_of_a_running_sidecar_names_its_goals_and_what_is_paused(service: Service) -> None:
+    with service.running():
+        _status_of(service)
+
+
+def _status_of(running: Service) -> None:
     until = time.monotonic() + 20
     while "(unknown)" in sidecar("status", url=running.url).stdout:  # the goals are read just after the start
         assert time.monotonic() < until

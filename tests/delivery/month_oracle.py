@@ -68,8 +68,6 @@ class Row:
     waiting: tuple[str, Decimal | None] | None = None
     """An adjustment on its way: its type, its value."""
     retracted: bool = False
-    given_up: bool = False
-    """Taken back while no click was known: none revives it."""
     adjusted: list[tuple[Adjusted, int]] = field(default_factory=list)
     """What went out, and when."""
 
@@ -250,14 +248,11 @@ class Oracle:
             row.waiting = ("Retract" if refund.total is None else "Restate", refund.total)
             self._adjusting[refund.order_id] = row
             return "stored"
-        if row.state != "pending":
-            if _may_be_revived(row):
-                row.given_up = refund.total is None
-                row.value = row.value if refund.total is None else refund.total
+        if row.state == "canceled":
             return "original_not_sent"
         if refund.total is None:
             row.state, row.reason, row.retracted = "canceled", "retracted", True
-            del self._waiting[row.sale.order_id]
+            self._waiting.pop(row.sale.order_id, None)
             return "retracted"
         row.value = refund.total
         return "applied_before_upload"
@@ -276,7 +271,7 @@ class Oracle:
 
 
 def _may_be_revived(row: Row) -> bool:
-    return row.reason in REVIVABLE and not row.given_up
+    return row.reason in REVIVABLE
 
 
 def _by_step(items: Iterable) -> defaultdict[int, list]:  # type: ignore[type-arg]

@@ -180,7 +180,7 @@ def spoiled(body: Json, kind: int) -> Json:
         {"event": None},
         {"value": -1},
         {"value": "12.00"},
-        {"value": 1.2345},
+        {"value": 1_000_000_000_000},
         {"currency": "EURO", "value": 1},
         {"time": "2026-11-23T15:30:45"},
         {"time": 1_795_176_000_000},

@@ -39,6 +39,7 @@ NEWER = {
     11: ("DROP INDEX entries_replaced", "ALTER TABLE entries DROP COLUMN replaced_at"),
     12: ("DROP INDEX batches_unknown", "ALTER TABLE batches DROP COLUMN sent_to"),
     13: ("DROP TABLE unstored",),
+    14: ("DROP TABLE match_shares",),
 }
 """What takes a file back to before a step of the schema, for steps that cannot be done twice."""
 

@@ -1,7 +1,9 @@
 """Clicks of visitors: what is kept, which one is found, whom it wakes, and when it is forgotten."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from outbox_building import (
@@ -26,10 +28,13 @@ from outbox_building import (
 )
 
 from sidecar.core.attribution import Skip, Wait
-from sidecar.core.conversion import Click, Conversion
+from sidecar.core.conversion import Click, Conversion, visitor_hash
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.ports import Aside, Captured, Clicks, Counts, Outbox, Replayed, Stored
+from sidecar.store.sqlite import visitors
+from sidecar.store.sqlite.clicks import SqliteClicks
+from sidecar.store.sqlite.outbox import open_outbox
 
 OTHER = "0" * 32
 MOMENT = UnixSeconds(seconds(NOW) - 3_600)
@@ -374,8 +379,7 @@ async def test_visitors_with_one_hash_keep_no_row_of_each_other_waiting(
     house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The id itself is compared wherever a visitor's click is looked for."""
-    for module in ("sidecar.store.sqlite.clicks", "sidecar.store.sqlite.rows"):
-        monkeypatch.setattr(f"{module}.visitor_hash", lambda account, visitor_id: 7)
+    monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
     visitor = {"msclkid": None, "email_sha256": "a" * 64}
     first, second = await seqs_of(
         outbox, conversion("A", visitor_id="v-1", **visitor), conversion("B", visitor_id="v-1", **visitor)
@@ -392,8 +396,7 @@ async def test_visitors_with_one_hash_keep_no_row_of_each_other_waiting(
 async def test_visitor_whose_hash_another_shares_finds_and_is_woken_by_clicks_of_its_own(
     house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("sidecar.store.sqlite.clicks", "sidecar.store.sqlite.rows"):
-        monkeypatch.setattr(f"{module}.visitor_hash", lambda account, visitor_id: 7)
+    monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
     (seq,) = await seqs_of(outbox, visit())
     await outbox.set_aside([waiting(seq)], NOW)
     assert await house.clicks.capture([captured(OTHER, 3_700, "v-2")]) == {}
@@ -409,3 +412,31 @@ async def test_row_with_a_click_of_its_own_is_set_aside_whatever_its_visitor_cli
     (seq,) = await seqs_of(outbox, visit(msclkid=CLICK))
     settling = Aside(seq, Wait(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
     assert await outbox.set_aside([settling], NOW) == {seq: State.PENDING}
+
+
+async def test_visitors_lie_under_a_hash_that_this_outbox_alone_knows(tmp_path: Path) -> None:
+    """Else a pair of ids with one hash could be made outside: 2^32 attempts."""
+    numbers = set()
+    for name in ("one.db", "other.db"):
+        async with open_outbox(tmp_path / name, "emulator", NOW) as outbox:
+            running = asyncio.create_task(outbox.committer.run())
+            await SqliteClicks(outbox.committer, outbox.reader).capture([captured(CLICK)])
+            numbers.add(await outbox.reader.call(lambda db: db.execute("SELECT visitor FROM clicks").fetchone()[0]))
+            running.cancel()
+            await asyncio.wait([running])
+    assert len(numbers) == 2
+    assert visitor_hash("main", "v-1", b"") not in numbers
+
+
+async def test_outbox_that_held_visitors_before_goes_on_without_a_key(house: House, outbox: Outbox) -> None:
+    """What it has would not be found again under another hash."""
+    step = (Path(visitors.__file__).parents[1] / "schema/0015_visitor_key.sql").read_text()
+
+    def taken_up(db: sqlite3.Connection) -> int:
+        db.execute("DELETE FROM facts WHERE name = 'visitor_key'")
+        db.execute(step.partition("\n\n")[2])
+        return int(db.execute("SELECT count(*) FROM facts WHERE name = 'visitor_key'").fetchone()[0])
+
+    assert await house.outbox.committer.write(taken_up) == 1
+    await house.clicks.capture([captured(CLICK)])
+    assert await house.outbox.committer.write(taken_up) == 0

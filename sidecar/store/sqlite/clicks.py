@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.core.attribution import Skip, Wait
-from sidecar.core.conversion import Click, visitor_hash
+from sidecar.core.conversion import Click
 from sidecar.core.entry import Entry, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.ports import Aside, Captured, ClickPage
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.visitors import hasher
 
 WAKE_ROWS = 1_000
 """How many conversions one transaction wakes; the rest follow in further ones."""
@@ -108,9 +109,10 @@ NOBODY = Woken({}, None)
 
 def write_captures(db: sqlite3.Connection, captures: Sequence[Captured]) -> Woken:
     """Keep the clicks, and make the conversions due that were set aside for want of them."""
+    hashed = hasher(db)
     values = [
         (
-            visitor_hash(one.click.account, one.click.visitor_id),
+            hashed(one.click.account, one.click.visitor_id),
             one.click.visitor_id,
             one.click.msclkid,
             one.click.clicked_at,
@@ -137,12 +139,15 @@ def wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
 def seen(db: sqlite3.Connection, entries: Sequence[Entry]) -> dict[int, Click]:
     """By seq the click of each entry whose visitor had one; one statement, whatever the number of stored clicks."""
     accounts = {entry.seq: entry for entry in entries if entry.visitor_id is not None}
+    if not accounts:
+        return {}
+    hashed = hasher(db)
     wanted = [
-        (entry.seq, visitor_hash(entry.lane.account, entry.visitor_id), entry.visitor_id, entry.time, entry.msclkid)
+        (entry.seq, hashed(entry.lane.account, entry.visitor_id), entry.visitor_id, entry.time, entry.msclkid)
         for entry in accounts.values()
         if entry.visitor_id is not None
     ]
-    rows = db.execute(SEEN, (json.dumps(wanted, ensure_ascii=False),)) if wanted else ()
+    rows = db.execute(SEEN, (json.dumps(wanted, ensure_ascii=False),))
     return {seq: _click(accounts[seq], msclkid, clicked_at) for seq, msclkid, clicked_at in rows}
 
 
@@ -158,12 +163,13 @@ def of_visitor(
     if before_seq is not None:
         found = db.execute(CLICKED_AT, (before_seq,)).fetchone()
         at, before = (found[0], before_seq) if found else (_BEFORE_ALL, 0)  # forgotten, and with it all behind it
+    hashed = hasher(db)
     given = {"visitor_id": visitor_id, "at": at, "before": before, "limit": limit + 1}
     rows = [
         (clicked_at, seq, account, msclkid, captured_at)
         for account in accounts
         for seq, msclkid, clicked_at, captured_at in db.execute(
-            OF_VISITOR, {**given, "visitor": visitor_hash(account, visitor_id)}
+            OF_VISITOR, {**given, "visitor": hashed(account, visitor_id)}
         )
     ]
     rows.sort(reverse=True)

@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.conversion import visitor_hash
 from sidecar.core.entry import State
 from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Subject, Wanted
 from sidecar.core.instant import UnixMillis
@@ -21,6 +20,7 @@ from sidecar.store.sqlite import releasing, unstored
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.visitors import hasher
 
 SCAN_ROWS = 20_000
 """Rows that one slice looks at."""
@@ -186,8 +186,8 @@ class SqliteErasures:
     async def waited_for(self, job: Erasure, after_seq: int) -> Found:
         return await self.reader.call(lambda db: waited_for(db, job, after_seq))
 
-    async def forget_clicks(self, job: Erasure, visitor: tuple[int, str]) -> bool:
-        return await self.committer.write(lambda db: forget_clicks(db, job, visitor), can_wait=True)
+    async def forget_clicks(self, job: Erasure, account: str, visitor_id: str) -> bool:
+        return await self.committer.write(lambda db: forget_clicks(db, job, account, visitor_id), can_wait=True)
 
     async def blank(
         self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
@@ -265,9 +265,7 @@ def waited_for(db: sqlite3.Connection, job: Erasure, after_seq: int) -> Found:
 
 
 def _found(rows: Sequence[tuple[int, int, str | None, str | None]], next_seq: int | None) -> Found:
-    visitors = {
-        (visitor_hash(account, visitor_id), visitor_id) for _, _, account, visitor_id in rows if account and visitor_id
-    }
+    visitors = {(account, visitor_id) for _, _, account, visitor_id in rows if account and visitor_id}
     return Found(
         seqs=tuple(row[0] for row in rows),
         delivered=tuple(row[0] for row in rows if row[1]),
@@ -276,9 +274,9 @@ def _found(rows: Sequence[tuple[int, int, str | None, str | None]], next_seq: in
     )
 
 
-def forget_clicks(db: sqlite3.Connection, job: Erasure, visitor: tuple[int, str]) -> bool:
+def forget_clicks(db: sqlite3.Connection, job: Erasure, account: str, visitor_id: str) -> bool:
     """Delete a slice of a visitor's clicks; whether there may be more."""
-    gone = db.execute(FORGET_CLICKS, (*visitor, SLICE_ROWS)).rowcount
+    gone = db.execute(FORGET_CLICKS, (hasher(db)(account, visitor_id), visitor_id, SLICE_ROWS)).rowcount
     db.execute(ADD_CLICKS, (gone, job.id))
     return gone == SLICE_ROWS
 

@@ -2,11 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sidecar.core.conversion import Conversion, ExternalAttribution, visitor_hash
+from sidecar.core.conversion import Conversion, ExternalAttribution
 from sidecar.core.difference import StoredContent, of_conversions
 from sidecar.core.entry import State
 from sidecar.core.record import Record
@@ -15,6 +15,7 @@ from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.erasing import ERASED_CONTENT
 from sidecar.store.sqlite.many import Many
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, RECORD_COLUMNS, Draft, insert_values, new_record, record_of
+from sidecar.store.sqlite.visitors import hasher
 
 # The rows that have one of these key hashes, with what must agree for the same key and the same content.
 FIND_KEYS = f"""
@@ -86,13 +87,19 @@ def write_arrivals(
 
 def _with_late_clicks(db: sqlite3.Connection, drafts: Sequence[Draft], results: list[PutResult]) -> list[PutResult]:
     """The results, with the click of each new row that lies before it: one statement, and none without visitors."""
-    wanted = [
-        (place, visitor_hash(each.account, each.visitor_id), each.visitor_id, each.time, each.msclkid)
+    named = [
+        (place, each, each.visitor_id)
         for place, (_, each, *_) in enumerate(drafts)
         if each.visitor_id is not None and each.time_given and isinstance(results[place], Stored)
     ]
-    found = db.execute(LATE_CLICKS, (json.dumps(wanted, ensure_ascii=False),)) if wanted else ()
-    for place, clicked_at in found:
+    if not named:
+        return results
+    hashed = hasher(db)
+    wanted = [
+        (place, hashed(each.account, visitor_id), visitor_id, each.time, each.msclkid)
+        for place, each, visitor_id in named
+    ]
+    for place, clicked_at in db.execute(LATE_CLICKS, (json.dumps(wanted, ensure_ascii=False),)):
         stored = results[place]
         assert isinstance(stored, Stored)
         results[place] = Stored(stored.record, clicked_at)
@@ -155,6 +162,8 @@ class _Group:
         self._known = known
         self._last_seq = last_seq
         self._new: list[list[Any]] = []
+        self._hashed: Callable[[str, str], int] | None = None
+        """Made for the first conversion that names a visitor."""
 
     def put(self, draft: Draft) -> PutResult:
         known = self._known.get(draft.key.digest)
@@ -169,12 +178,12 @@ class _Group:
 
     def _store(self, draft: Draft) -> Stored:
         self._last_seq += 1
-        values = insert_values(draft, self._last_seq, self._lane(draft))
+        values = insert_values(draft, self._last_seq, self._lane(draft), self._visitor(draft.conversion))
         self._new.append(values)
         return self._remember(draft, new_record(draft.conversion, values))
 
     def _replace(self, draft: Draft, old: Record) -> Stored:
-        values = insert_values(draft, old.seq, self._lane(draft))
+        values = insert_values(draft, old.seq, self._lane(draft), self._visitor(draft.conversion))
         now = draft.arrival.received_at
         self._db.execute(REPLACE, (*values[1:], now, now, old.seq))
         count(self._db, {old.state: -1, State.PENDING: 1})
@@ -182,6 +191,12 @@ class _Group:
 
     def _lane(self, draft: Draft) -> int:
         return self._lanes[draft.conversion.account, draft.conversion.event]
+
+    def _visitor(self, conversion: Conversion) -> int | None:
+        if conversion.visitor_id is None:
+            return None
+        self._hashed = self._hashed or hasher(self._db)
+        return self._hashed(conversion.account, conversion.visitor_id)
 
     def _remember(self, draft: Draft, record: Record) -> Stored:
         if draft.key.digest is not None:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-from sidecar.core.conversion import AdjustmentType, Conversion, Key, Kind, plain_decimal, visitor_hash
+from sidecar.core.conversion import AdjustmentType, Conversion, Key, Kind, plain_decimal
 from sidecar.core.entry import Entry, Lane, Reason, State
 from sidecar.core.instant import millis
 from sidecar.core.record import Record
@@ -71,8 +71,8 @@ class Draft(NamedTuple):
         return cls(arrival, arrival.conversion, arrival.conversion.key(), arrival.conversion.content())
 
 
-def insert_values(draft: Draft, seq: int, lane: int) -> list[Any]:
-    """The values of INSERT_COLUMNS for a new row."""
+def insert_values(draft: Draft, seq: int, lane: int, visitor: int | None) -> list[Any]:
+    """The values of INSERT_COLUMNS for a new row; `visitor` is the hash of the visitor that it names."""
     conversion, received_at = draft.conversion, draft.arrival.received_at
     external = conversion.external_attribution
     due_at = max(received_at, millis(conversion.time))
@@ -99,7 +99,7 @@ def insert_values(draft: Draft, seq: int, lane: int) -> list[Any]:
         received_at,
         due_at,
         conversion.visitor_id,
-        visitor_hash(conversion.account, conversion.visitor_id) if conversion.visitor_id else None,
+        visitor,
     ]
 
 

@@ -1,0 +1,16 @@
+"""Under which number a visitor's clicks and rows lie in this file: a hash with the file's own secret."""
+
+import sqlite3
+from collections.abc import Callable
+
+from sidecar.core.conversion import visitor_hash
+
+# One look-up by primary key; asked once for each group of rows or clicks.
+KEY = "SELECT value FROM facts WHERE name = 'visitor_key'"
+
+
+def hasher(db: sqlite3.Connection) -> Callable[[str, str], int]:
+    """The hash of a visitor by account and visitor id, as this file has it."""
+    found = db.execute(KEY).fetchone()
+    key = bytes.fromhex(found[0]) if found else b""
+    return lambda account, visitor_id: visitor_hash(account, visitor_id, key)
