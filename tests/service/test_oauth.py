@@ -454,10 +454,13 @@ async def test_an_idle_source_refreshes_weekly_and_whoever_comes_back_gets_a_fre
         assert (await source.access_token()).value == "test-access-3"
         second = await watch.until(lambda connection: connection.expires_at != first.expires_at)
         clock.advance(7 * 86_400 + 1)
-        await watch.until(lambda connection: connection.expires_at != second.expires_at)
+        third = await watch.until(lambda connection: connection.expires_at != second.expires_at)
         clock.advance(6 * 86_400)
-        assert (await source.access_token()).value == "test-access-5", "nobody used the one before: it ran out"
-    assert [form["refresh_token"] for form in microsoft.forms] == [f"test-refresh-{n}" for n in (2, 3, 4)]
+        for _ in range(3):
+            await other.refresh("test-refresh-other")
+        assert source.connection == third, "nobody used that one: it is idle again"
+    ours = [form["refresh_token"] for form in microsoft.forms if form["refresh_token"] != "test-refresh-other"]
+    assert ours == ["test-refresh-2", "test-refresh-3"]
 
 
 # --- The source: trouble and its end ---------------------------------------------------------------------------------
