@@ -71,8 +71,8 @@ class Draft(NamedTuple):
         return cls(arrival, arrival.conversion, arrival.conversion.key(), arrival.conversion.content())
 
 
-def insert_values(draft: Draft, seq: int, lane: int, visitor: int | None) -> list[Any]:
-    """The values of INSERT_COLUMNS for a new row; `visitor` is the hash of the visitor that it names."""
+def insert_values(draft: Draft, seq: int, lane: int, visitor: int | None = None) -> list[Any]:
+    """The values of INSERT_COLUMNS for a new row; `visitor` is the hash of the one that it names."""
     conversion, received_at = draft.conversion, draft.arrival.received_at
     external = conversion.external_attribution
     due_at = max(received_at, millis(conversion.time))
