@@ -1,11 +1,12 @@
 """The catalogue of goals keeps back what Microsoft would refuse or drop, and lets it go by itself."""
 
+import json
 from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
 
 import pytest
-from rig import DAY, HOUR, MINUTE, Rig
+from rig import DAY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.api.rows import Held
 from sidecar.catalogue import Applied, Failure, Planned
@@ -295,6 +296,24 @@ async def test_next_reading_that_fails_otherwise_changes_the_trouble(rig: Rig) -
         assert rig.standing() == {code}
     await read(rig)
     assert rig.standing() == set()
+
+
+async def test_batch_of_a_held_goal_is_passed_over_for_another_that_is_due_later(rig: Rig) -> None:
+    """Both may be at Microsoft and must go again; what goes to a paused goal would be taken and dropped."""
+    rig.fault(times=None, type="status", status=503)
+    await rig.post(2, event="lead")
+    await rig.post(2)
+    while rig.count("error IS NOT NULL") < 4:
+        rig.pass_time(5 * SECOND)
+        await rig.give_time(0.05)
+    await change_goal(rig, "Sidecar Lead", Status="Paused")
+    await read(rig)
+    rig.mend()
+    rig.pass_time(10 * MINUTE)
+    await rig.until_pending(2)
+    await rig.give_time(0.1)
+    assert {row["event"] for row in rig.rows("state = 'pending'")} == {"lead"}
+    assert {json.loads(item["raw"])["ConversionName"] for item in await rig.ledger()} == {"Sidecar Purchase"}
 
 
 async def test_goals_that_were_read_before_go_on_to_count_while_readings_fail(rig: Rig) -> None:

@@ -284,3 +284,13 @@ def test_holds_of_what_left_the_configuration_are_forgotten() -> None:
         None,
     ]
     assert (gates.awaits_reading("a"), gates.awaits_reading("b")) == (True, False)
+
+
+def test_what_microsoft_asked_to_wait_is_not_shortened_by_a_reload_or_a_sign_in() -> None:
+    gates = Gates()
+    gates.close_account("throttled", Reason.THROTTLED, NOW, LATER)
+    gates.close_account("paused", Reason.ACCOUNT_PAUSED, NOW, LATER)
+    gates.retry_now()
+    assert not gates.lets_out("throttled", UnixMillis(LATER - 1))
+    assert gates.lets_out("throttled", LATER)
+    assert gates.lets_out("paused", NOW)
