@@ -82,7 +82,8 @@ def test_stop_is_quiet_and_in_order(service: Service) -> None:
         code, out, err = ended(started, signal.SIGTERM)
     assert (code, err.strip()) == (0, "")
     names = [json.loads(line)["name"] for line in out.splitlines()]
-    assert names[-2:] == ["stopping", "stopped"]
+    assert names[-1] == "stopped"
+    assert names.count("stopping") == 1  # what is in hand then, a token say, may still end between the two
 
 
 def test_second_process_on_the_same_outbox_ends_with_1(running: Service) -> None:
