@@ -11,7 +11,7 @@ from bench.processes import GOAL
 from bench.store import ACCOUNT, NOW, opened
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import Note
+from sidecar.ports.delivery import Note
 from sidecar.store.sqlite.outbox import SqliteOutbox
 
 BATCH = 1_000

@@ -16,12 +16,13 @@ from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 
-from sidecar.attributor import Attributor
 from sidecar.core.attribution import AttributionRules, GoalTraits
 from sidecar.core.batch import as_sent, ranges, with_goals
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.ports import Arrival, Claim, Note
+from sidecar.delivery.click_matching import Attributor
+from sidecar.ports.delivery import Claim, Note
+from sidecar.ports.intake import Arrival
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.store.sqlite.visitors import hasher

@@ -11,9 +11,9 @@ from typing import Any
 
 from bench.bodies import Bodies
 from bench.store import NOW, RULES, opened
-from sidecar.core.body import parse
-from sidecar.core.intake import Accepted, read
-from sidecar.ports import Arrival
+from sidecar.core.intake.body import parse
+from sidecar.core.intake.conversion import Accepted, read
+from sidecar.ports.intake import Arrival
 from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, Draft, insert_values
 

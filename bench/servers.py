@@ -12,7 +12,7 @@ from itertools import count
 from aiohttp import web
 
 from sidecar.core.conversion import Key, KeySource
-from sidecar.ports import Arrival, PutResult, Stored
+from sidecar.ports.intake import Arrival, PutResult, Stored
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.rows import Draft, insert_values, new_record
 

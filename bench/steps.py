@@ -18,13 +18,14 @@ from bench.processes import EVENTS, GOAL
 from bench.store import ACCOUNT, NOW, RULES, opened
 from sidecar.api.answers import Judged, result_text, summary
 from sidecar.api.fresh import FreshRows
-from sidecar.api.rows import Rows
+from sidecar.api.row_json import Rows
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
-from sidecar.core.body import parse
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake import Accepted, read
+from sidecar.core.intake.body import parse
+from sidecar.core.intake.conversion import Accepted, read
 from sidecar.microsoft import wire
-from sidecar.ports import Arrival, Note
+from sidecar.ports.delivery import Note
+from sidecar.ports.intake import Arrival
 from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.store.sqlite.outbox import SqliteOutbox
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.processes import EVENTS
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
-from sidecar.core.intake import EventRule, Rules
+from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
 NOW = UnixMillis(time.time_ns() // 1_000_000)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from sidecar.api.bodies import BodyLimits, read_json_bytes
-from sidecar.api.problem import NO_ACCOUNT, HttpProblem
-from sidecar.api.reply import json_reply
-from sidecar.core.fields import trimmed
+from sidecar.api.http.problem import NO_ACCOUNT, HttpProblem
+from sidecar.api.http.reply import json_reply
+from sidecar.api.request.json_object import BodyLimits, read_json_bytes
 from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.intake.fields import trimmed
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import listed
-from sidecar.pausing import Pausing
+from sidecar.delivery.pauses import Pausing
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import assert_never
 
 from sidecar.api.answers import Answer, shown_differences
-from sidecar.api.problem import (
+from sidecar.api.http.problem import (
     ALREADY_RETRACTED,
     AMBIGUOUS,
     INVALID,
@@ -17,16 +17,16 @@ from sidecar.api.problem import (
     errors_of,
     invalid,
 )
-from sidecar.api.reply import Json
-from sidecar.api.rows import Rows
-from sidecar.core.adjustment_intake import Reading, Wanted
+from sidecar.api.http.reply import Json
+from sidecar.api.row_json import Rows
 from sidecar.core.difference import Difference, words
 from sidecar.core.entry import Reason, State
-from sidecar.core.intake import Refused
+from sidecar.core.intake.adjustment import Reading, Wanted
+from sidecar.core.intake.conversion import Refused
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
 from sidecar.core.unstored import What
-from sidecar.ports import (
+from sidecar.ports.intake import (
     AdjustResult,
     AlreadyRetracted,
     Ambiguous,

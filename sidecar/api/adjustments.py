@@ -8,23 +8,24 @@ from aiohttp import web
 
 from sidecar.api.adjustment_answers import Told, answer, result, summary, told, why_not_stored
 from sidecar.api.answers import Answer
-from sidecar.api.items import Many, Single, orders_of, refused_by_code
-from sidecar.api.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
-from sidecar.api.reply import json_reply
-from sidecar.api.request_id import REQUEST_ID
-from sidecar.api.rows import Rows
-from sidecar.api.taking import Taking
-from sidecar.api.turns import in_turns
-from sidecar.core.adjustment_intake import Reading, Wanted, read
+from sidecar.api.http.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
+from sidecar.api.http.reply import json_reply
+from sidecar.api.http.request_id import REQUEST_ID
+from sidecar.api.request.items import Many, Single, orders_of, refused_by_code
+from sidecar.api.request.reader import Taking
+from sidecar.api.request.turns import in_turns
+from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
-from sidecar.core.fields import trimmed
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake import Rules
+from sidecar.core.intake.adjustment import Reading, Wanted, read
+from sidecar.core.intake.conversion import Rules
+from sidecar.core.intake.fields import trimmed
 from sidecar.core.problem import Allowance
 from sidecar.core.record import seq_of
 from sidecar.core.unstored import all_in_words
-from sidecar.ports import Adjusting, NoOriginal, OriginalNotSent, Outbox, Replayed, Stored
+from sidecar.ports.intake import Adjusting, NoOriginal, OriginalNotSent, Replayed, Stored
+from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry, TracesOfOrders
 
 _REPLAYED = {"Idempotent-Replayed": "true"}

@@ -7,19 +7,19 @@ from decimal import Decimal
 from typing import Any, NamedTuple, assert_never
 
 from sidecar.api.fresh import FreshRows
-from sidecar.api.problem import CONFLICT, INVALID, BulkErrors, HttpProblem, errors_of, invalid
-from sidecar.api.reply import Json, text
-from sidecar.api.rows import Rows, number
+from sidecar.api.http.problem import CONFLICT, INVALID, BulkErrors, HttpProblem, errors_of, invalid
+from sidecar.api.http.reply import Json, text
+from sidecar.api.row_json import Rows, number
 from sidecar.core.conversion import Conversion, KeySource, plain_decimal
 from sidecar.core.difference import Difference, Shown, words
 from sidecar.core.instant import UnixSeconds, text_of_seconds
-from sidecar.core.intake import Accepted, Reading, Refused, Rules, Skipped, normalized
-from sidecar.core.normalising import Steps
+from sidecar.core.intake.conversion import Accepted, Reading, Refused, Rules, Skipped, normalized
+from sidecar.core.intake.identifiers import steps_of
+from sidecar.core.intake.normalising import Steps
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
 from sidecar.core.unstored import What
-from sidecar.core.user import steps_of
-from sidecar.ports import Conflict, PutResult, Replayed, Stored
+from sidecar.ports.intake import Conflict, PutResult, Replayed, Stored
 
 Verdict = Stored | Replayed | Conflict | Skipped | Refused
 

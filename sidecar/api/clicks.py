@@ -7,18 +7,18 @@ from typing import assert_never
 
 from aiohttp import web
 
-from sidecar.api import parameters
-from sidecar.api.admission import admission_of
-from sidecar.api.items import Single
-from sidecar.api.problem import BulkErrors, invalid
-from sidecar.api.reply import Json, json_reply, page_reply, text
-from sidecar.api.taking import Taking
-from sidecar.api.turns import in_turns
-from sidecar.core import fields
-from sidecar.core.capture import Capture, CaptureRules, Clicked, NotCaptured, Refused, read_click
+from sidecar.api.http.problem import BulkErrors, invalid
+from sidecar.api.http.reply import Json, json_reply, page_reply, text
+from sidecar.api.request import query as parameters
+from sidecar.api.request.admission import admission_of
+from sidecar.api.request.items import Single
+from sidecar.api.request.reader import Taking
+from sidecar.api.request.turns import in_turns
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
+from sidecar.core.intake import fields
+from sidecar.core.intake.click import Capture, CaptureRules, Clicked, NotCaptured, Refused, read_click
 from sidecar.core.problem import Allowance, Problem, Warning_
-from sidecar.ports import Captured, Clicks
+from sidecar.ports.intake import Captured, Clicks
 from sidecar.telemetry import Telemetry
 
 

@@ -5,17 +5,18 @@ from dataclasses import asdict, dataclass, field
 
 from aiohttp import web
 
-from sidecar.api import parameters
-from sidecar.api.bodies import BodyLimits, read_json_bytes
-from sidecar.api.problem import BAD_BODY, NO_ERASURE, HttpProblem, invalid
-from sidecar.api.reply import Json, json_reply
-from sidecar.core import fields, identity, normalising, user
-from sidecar.core.body import BadBody, parse
+from sidecar.api.http.problem import BAD_BODY, NO_ERASURE, HttpProblem, invalid
+from sidecar.api.http.reply import Json, json_reply
+from sidecar.api.request import query as parameters
+from sidecar.api.request.json_object import BodyLimits, read_json_bytes
 from sidecar.core.erasure import Erasure, Phase, Subject, Wanted, erasure_id, erasure_number
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.core.members import Members, Shape
+from sidecar.core.intake import fields, identity, normalising
+from sidecar.core.intake import identifiers as user
+from sidecar.core.intake.body import BadBody, parse
+from sidecar.core.intake.members import Members, Shape
 from sidecar.core.problem import Findings, Problem, Refusal
-from sidecar.ports import Erasures
+from sidecar.ports.erasure import Erasures
 
 SHAPE = Shape("", frozenset({"email", "phone", "country", "visitor_id", "order_id", "retract"}))
 """Every field."""

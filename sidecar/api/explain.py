@@ -8,20 +8,21 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sidecar.api.problem import NO_CONVERSION, HttpProblem
-from sidecar.api.reply import Json, json_reply
-from sidecar.api.rows import Rows, goal_words, number, words_of
+from sidecar.api.http.problem import NO_CONVERSION, HttpProblem
+from sidecar.api.http.reply import Json, json_reply
+from sidecar.api.row_json import Rows, goal_words, number, words_of
 from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
-from sidecar.core.fields import trimmed
 from sidecar.core.goal import Mapped, MappingState, window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
+from sidecar.core.intake.fields import trimmed
 from sidecar.core.receipt import Advice, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
 from sidecar.core.record import Record, seq_of
 from sidecar.core.unstored import Unstored, all_in_words, in_words
-from sidecar.ports import Outbox, Query, Traces
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Query, Traces
 from sidecar.telemetry import TracesOfOrders
 from sidecar.troubles import CATALOGUE, Trouble
 

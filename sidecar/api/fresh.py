@@ -10,8 +10,8 @@ from functools import cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import NamedTuple
 
-from sidecar.api.reply import Json, text
-from sidecar.api.rows import Held, Rows
+from sidecar.api.http.reply import Json, text
+from sidecar.api.row_json import Held, Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import State
 from sidecar.core.instant import text_of_millis, text_of_seconds

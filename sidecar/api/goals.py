@@ -6,14 +6,11 @@ from typing import Any
 
 from aiohttp import web
 
-from sidecar.api.bodies import BodyLimits, read_json_bytes
-from sidecar.api.parameters import read, text
-from sidecar.api.problem import BAD_BODY, HttpProblem, invalid
-from sidecar.api.reply import Json, json_reply
-from sidecar.api.rows import goal_words, number
-from sidecar.catalogue import AccountGoals, Applied, Failure, GoalCatalogue, Made, Planned
-from sidecar.core.body import BadBody, parse
-from sidecar.core.fields import one_of, string
+from sidecar.api.http.problem import BAD_BODY, HttpProblem, invalid
+from sidecar.api.http.reply import Json, json_reply
+from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.api.request.query import read, text
+from sidecar.api.row_json import goal_words, number
 from sidecar.core.goal import (
     NAME_TAKEN,
     Blocked,
@@ -29,9 +26,12 @@ from sidecar.core.goal import (
     window_text,
 )
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.core.members import Members, Shape
+from sidecar.core.intake.body import BadBody, parse
+from sidecar.core.intake.fields import one_of, string
+from sidecar.core.intake.members import Members, Shape
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import Findings, Problem, Refusal, listed
+from sidecar.goals.catalogue import AccountGoals, Applied, Failure, GoalCatalogue, Made, Planned
 from sidecar.troubles import CATALOGUE
 
 PLAN = APPLY = Shape("", frozenset(("account", "goals")))

@@ -10,13 +10,15 @@ from enum import StrEnum
 
 from aiohttp import web
 
-from sidecar.api.admission import admission_of
-from sidecar.api.problem import unavailable
-from sidecar.api.reply import Json, json_reply
+from sidecar.api.http.problem import unavailable
+from sidecar.api.http.reply import Json, json_reply
+from sidecar.api.request.admission import admission_of
 from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.match_share import Share
-from sidecar.ports import Backlog, Counts, Outbox, StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import Standing
 from sidecar.troubles import CATALOGUE
 

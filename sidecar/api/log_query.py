@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sidecar.api import parameters
-from sidecar.api.problem import invalid
+from sidecar.api.http.problem import invalid
+from sidecar.api.request import query as parameters
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import Problem, Refusal, listed
-from sidecar.ports import JournalQuery
+from sidecar.ports.journal import JournalQuery
 from sidecar.telemetry.names import LEVELS, NAMES
 from sidecar.telemetry.redact import holds_email
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sidecar.core.unstored import Unstored, What, in_words
-from sidecar.ports import JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, Kept
 from sidecar.telemetry.names import INFO, LEVELS, REFUSED, SKIPPED, WARNING
 
 _NO_SEQ = 0

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
-from sidecar.api.admission import ROW_BYTES, Admission, admission_of
+from sidecar.api.http.problem import UNAVAILABLE, HttpProblem
+from sidecar.api.http.reply import Json, page_reply, text
 from sidecar.api.log_query import LogRequest, read_request
 from sidecar.api.log_traces import with_traces
-from sidecar.api.parameters import to_cursor
-from sidecar.api.problem import UNAVAILABLE, HttpProblem
-from sidecar.api.reply import Json, page_reply, text
-from sidecar.api.turns import in_turns
+from sidecar.api.request.admission import ROW_BYTES, Admission, admission_of
+from sidecar.api.request.query import to_cursor
+from sidecar.api.request.turns import in_turns
 from sidecar.core.instant import text_of_millis
-from sidecar.ports import Journal, JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import Journal, JournalEntry, JournalPage, JournalQuery, Kept
 from sidecar.telemetry import Follower, Followers, TooManyFollowers, TracesOfOrders
 
 NDJSON = "application/x-ndjson"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sidecar.api.admission import admission_of
-from sidecar.ports import Outbox
+from sidecar.api.request.admission import admission_of
+from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry
 
 

@@ -7,7 +7,7 @@ import yaml
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.api.reply import JSON, Json, encode
+from sidecar.api.http.reply import JSON, Json, encode
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where it is there: eight times as quick, and the first reader waits for it."""

@@ -7,17 +7,19 @@ from typing import assert_never
 
 from aiohttp import web
 
-from sidecar.api import parameters
-from sidecar.api.bodies import BodyLimits, read_json_bytes
-from sidecar.api.problem import NO_CONVERSION, WRONG_STATE, HttpProblem
+from sidecar.api.http.problem import NO_CONVERSION, WRONG_STATE, HttpProblem
+from sidecar.api.http.reply import json_reply
 from sidecar.api.replay_query import STATES, Wish, read_wish
-from sidecar.api.reply import json_reply
-from sidecar.api.rows import Rows
+from sidecar.api.request import query as parameters
+from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State, too_old
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record, seq_of
-from sidecar.ports import Moved, Outbox, ReplaySlice, StorageUnavailable, Unmoved
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.upkeep import Moved, ReplaySlice, Unmoved
 from sidecar.telemetry import Telemetry
 
 SLICE_ROWS = 500

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from sidecar.api import parameters
-from sidecar.api.problem import BAD_BODY, HttpProblem, invalid
-from sidecar.core import fields
-from sidecar.core.body import BadBody, parse
+from sidecar.api.http.problem import BAD_BODY, HttpProblem, invalid
+from sidecar.api.request import query as parameters
 from sidecar.core.entry import State
-from sidecar.core.members import Members, Shape
+from sidecar.core.intake import fields
+from sidecar.core.intake.body import BadBody, parse
+from sidecar.core.intake.members import Members, Shape
 from sidecar.core.problem import Findings, Problem, Refusal
-from sidecar.ports import ReplayQuery
+from sidecar.ports.upkeep import ReplayQuery
 
 SHAPE = Shape("", frozenset({"state", "reason", "event", "since", "dry_run", "cursor"}))
 """Every field."""

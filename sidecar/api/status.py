@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sidecar.api import parameters
-from sidecar.api.admission import admission_of
-from sidecar.api.problem import NO_CONVERSION, HttpProblem
-from sidecar.api.reply import json_reply, page_reply, text
-from sidecar.api.rows import Rows
-from sidecar.api.turns import in_turns
+from sidecar.api.http.problem import NO_CONVERSION, HttpProblem
+from sidecar.api.http.reply import json_reply, page_reply, text
+from sidecar.api.request import query as parameters
+from sidecar.api.request.admission import admission_of
+from sidecar.api.request.turns import in_turns
+from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import State
 from sidecar.core.problem import Refusal, listed
 from sidecar.core.record import seq_of
-from sidecar.ports import Outbox, Query
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Query
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from sidecar.app import run_emulator
 from sidecar.cli.configured import refuse
 from sidecar.core.start_errors import cannot_listen
 from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
+from sidecar.service.app import run_emulator
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -9,8 +9,9 @@ from typing import Any, TextIO
 import click
 
 from sidecar.cli.words import plain
-from sidecar.core import countries, identity, normalising, user
-from sidecar.core.normalising import Normalised
+from sidecar.core.intake import countries, identity, normalising
+from sidecar.core.intake import identifiers as user
+from sidecar.core.intake.normalising import Normalised
 
 STDIN = "-"
 

@@ -11,7 +11,7 @@ from sidecar.cli.configured import config_option, doubted_configuration, proxy_m
 from sidecar.config import Loaded
 from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxies import UnusableProxy
-from sidecar.ports import StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.sqlite.database import OutboxRefused, owned
 from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.troubles import CATALOGUE
@@ -40,9 +40,9 @@ def run(config_path: Path | None) -> None:
 
 def _serve(path: Path, loaded: Loaded) -> int:
     stop_counting_memory()
-    from sidecar.app import serve
     from sidecar.microsoft.tls import UnusableRoots
-    from sidecar.serving import CannotListen
+    from sidecar.service.app import serve
+    from sidecar.service.http import CannotListen
 
     try:
         return asyncio.run(serve(path, loaded.config, [each.text(str(path)) for each in loaded.warnings]))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from sidecar.api_key import key_beside
-from sidecar.banner import local_url
+from sidecar.service.api_key import key_beside
+from sidecar.service.banner import local_url
 
 DEFAULT_URL = "http://127.0.0.1:8077"
 NAMED = "named by $SIDECAR_URL"

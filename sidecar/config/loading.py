@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar import small_files
 from sidecar.config.document import read
 from sidecar.config.doubts import doubt
 from sidecar.config.report import ConfigError, Problem, Report
@@ -13,6 +12,7 @@ from sidecar.config.secret_files import with_files_read
 from sidecar.config.sections import Config
 from sidecar.config.validation import sections_of
 from sidecar.config.variables import filled
+from sidecar.system import small_files
 
 DEFAULT_FILE = Path("config.yaml")
 

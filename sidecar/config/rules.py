@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sidecar import small_files
 from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
 from sidecar.config.sections import Account, Config
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import listed
+from sidecar.system import small_files
 
 CALLBACK_PATH = "/oauth/callback"
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sidecar import small_files
 from sidecar.config.document import Value
 from sidecar.config.report import Report
+from sidecar.system import small_files
 
 SECRETS = (
     ("server", "api_keys"),

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
 
 from sidecar.config.units import bytes_of, duration_text, seconds_of, size_text
 from sidecar.core.codes import CURRENCIES
-from sidecar.core.countries import country
+from sidecar.core.intake.countries import country
 
 LARGEST_VALUE = Decimal(999_999_999_999)
 

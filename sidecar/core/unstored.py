@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis
-from sidecar.core.intake import order_id_text
+from sidecar.core.intake.conversion import order_id_text
 from sidecar.core.problem import Refusal
 
 MOST_CODES = 8

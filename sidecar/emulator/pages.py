@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
+from sidecar.core.intake.web_pages import Headers, calls_one_of, hosts, is_foreign
 from sidecar.emulator.options import EmulatorOptions
-from sidecar.web_pages import Headers, calls_one_of, hosts, is_foreign
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

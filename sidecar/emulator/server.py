@@ -24,7 +24,7 @@ from sidecar.emulator.reports import Reports
 from sidecar.emulator.state import State, open_state
 from sidecar.emulator.tls import certificate, server_context
 from sidecar.emulator.uploads import Uploads
-from sidecar.listening import dual_stack, reached_at, takes_both
+from sidecar.system.listening import dual_stack, reached_at, takes_both
 
 _CAMPAIGN = "/CampaignManagement/v13"
 _CUSTOMER = "/CustomerManagement/v13"

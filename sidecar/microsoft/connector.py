@@ -1,6 +1,6 @@
 """Sign-ins that people begin and finish: one-time states, and handing what comes of them to the token source.
 
-What it looks like in a browser or a terminal is for `sidecar.connect`.
+What it looks like in a browser or a terminal is for `sidecar.api.sign_in`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import Consent, SignIn
 from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, of_sign_in, setback_of
 from sidecar.microsoft.tokens import Connection, TokenSource
-from sidecar.ports import StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
 
 SIGN_IN_SECONDS = 600.0
 MAX_PENDING = 100

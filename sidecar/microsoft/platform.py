@@ -13,7 +13,7 @@ from sidecar.microsoft.diagnosis import BLAMES_TOKEN, AccountIds, Answers, diagn
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.reply import Reply
 from sidecar.microsoft.tokens import AccessToken, TokenSource
-from sidecar.ports import NotConnected
+from sidecar.ports.errors import NotConnected
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar import small_files
+from sidecar.system import small_files
 
 
 class UnusableRoots(Exception):

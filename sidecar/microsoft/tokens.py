@@ -13,7 +13,7 @@ from typing import Protocol
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import Grant
 from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, pause_seconds
-from sidecar.ports import LostKey, NotConnected, StorageUnavailable
+from sidecar.ports.errors import LostKey, NotConnected, StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
 WEEK_SECONDS = 7 * 86_400.0

@@ -9,7 +9,8 @@ import contextlib
 import hashlib
 import json
 
-from sidecar.ports import LostKey, Secrets, StorageUnavailable
+from sidecar.ports.errors import LostKey, StorageUnavailable
+from sidecar.ports.upkeep import Secrets
 from sidecar.store.vault import Vault, is_plain
 
 _NAME = "refresh_token"

@@ -10,7 +10,7 @@ import secrets
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sidecar.ports import LostKey
+from sidecar.ports.errors import LostKey
 
 _PLAIN = "plain:"
 _SEALED = "aes256gcm-scrypt:"

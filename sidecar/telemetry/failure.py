@@ -13,7 +13,7 @@ def words(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str:
-    """`sidecar/flusher.py:12 run > sidecar/courier.py:34 _deliver`: where it came through, the innermost last."""
+    """Where an error came through, the innermost last: `sidecar/a.py:12 run > sidecar/b.py:34 send`."""
     innermost = list(_chain(error, MAX_DEPTH))[-1]
     frames = traceback.extract_tb((error if error.__traceback__ else innermost).__traceback__)
     return " > ".join(f"{'/'.join(PurePath(f.filename).parts[-2:])}:{f.lineno} {f.name}" for f in frames)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sidecar.ports import JournalEntry, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalQuery, Kept
 from sidecar.telemetry.names import LEVELS
 
 MAX_FOLLOWERS = 16

@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sidecar.ports import Journal, JournalEntry, StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.journal import Journal, JournalEntry
 from sidecar.telemetry.followers import Followers
 
 MAX_WAITING = 5_000

@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.ports import Journal, JournalEntry, UnstoredItems
+from sidecar.ports.journal import Journal, JournalEntry
+from sidecar.ports.queries import UnstoredItems
 from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import Board
 from sidecar.telemetry.followers import Followers

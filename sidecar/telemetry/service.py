@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.ports import Backlog, Counts
+from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import Standing
 from sidecar.telemetry.recorder import Recorder, harmless

@@ -6,7 +6,8 @@ from itertools import islice
 from typing import Any
 
 from sidecar.core.unstored import Unstored, gathered, order_digest
-from sidecar.ports import StorageUnavailable, UnstoredItems
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.queries import UnstoredItems
 
 MAX_WAITING = 2_000
 """Traces that wait; what comes beyond them is only counted. Also the most that come in half a second and are kept."""

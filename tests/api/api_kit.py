@@ -14,17 +14,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sidecar.api.bodies import BodyLimits
-from sidecar.api.door import DoorLimits
 from sidecar.api.erasures import ErasureCalls
 from sidecar.api.explain import Explain, Receipts
-from sidecar.api.guard import Guard
 from sidecar.api.health import Sources
-from sidecar.api.rows import Held, Rows
-from sidecar.api.server import Parts, make_app, serving
-from sidecar.core.capture import CaptureRules
+from sidecar.api.http.connection import DoorLimits
+from sidecar.api.http.guard import Guard
+from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.routes import Parts, make_app, serving
+from sidecar.api.row_json import Held, Rows
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake import EventRule, Rules
+from sidecar.core.intake.click import CaptureRules
+from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.record import Record
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.erasing import SqliteErasures

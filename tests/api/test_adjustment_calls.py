@@ -9,7 +9,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import seq_of
-from sidecar.ports import Claim, Note
+from sidecar.ports.delivery import Claim, Note
 
 PATH = "/v1/adjustments"
 RESTATE = {"order_id": "ORDER-1", "type": "restate", "value": 79.99}

@@ -13,12 +13,12 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from api_kit import NOW, Api, OpenApi
 
-from sidecar.api.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, admission_of, weight_of
-from sidecar.api.bodies import BodyLimits
-from sidecar.api.edge import Edge
-from sidecar.api.guard import Guard
-from sidecar.api.problem import HttpProblem
-from sidecar.api.taking import Taking
+from sidecar.api.http.guard import Guard
+from sidecar.api.http.middleware import Edge
+from sidecar.api.http.problem import HttpProblem
+from sidecar.api.request.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, admission_of, weight_of
+from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.request.reader import Taking
 from sidecar.telemetry import Telemetry
 
 LARGE = 2 * 2**20

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.api.reply import encode
-from sidecar.api.rows import Held, Rows, number
+from sidecar.api.http.reply import encode
+from sidecar.api.row_json import Held, Rows, number
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from api_kit import MSCLKID, NOW, Api, OpenApi
 
-from sidecar.core.capture import CaptureRules
+from sidecar.core.intake.click import CaptureRules
 
 CLICK = {"visitor_id": "v-81f0", "url": f"https://shop.example/?a=b&msclkid={MSCLKID}&c=d#top"}
 DAY = 86_400

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from api_kit import MSCLKID, NOW, RULES, Api, OpenApi
 
-from sidecar.api.rows import Rows
+from sidecar.api.row_json import Rows
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
 from sidecar.core.record import Record
-from sidecar.ports import JournalQuery
+from sidecar.ports.journal import JournalQuery
 from sidecar.store.sqlite.journal import SqliteJournal
 
 Json = dict[str, Any]

@@ -14,16 +14,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from sidecar import connect
-from sidecar.api.edge import Edge
-from sidecar.api.guard import Guard
+from sidecar.api import sign_in as connect
+from sidecar.api.http.guard import Guard
+from sidecar.api.http.middleware import Edge
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.emulator.faults import Match, OAuthError, Rule, Status
 from sidecar.microsoft.connector import MAX_PENDING, Connector, FinishedSignIn, PendingSignIns, UnknownSignIn
 from sidecar.microsoft.oauth import Application, Consent, SignIn
 from sidecar.microsoft.tokens import TokenSource
-from sidecar.ports import StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
 from sidecar.telemetry import Telemetry
 
 NOW = UnixMillis(1_795_000_000_000)

@@ -8,10 +8,10 @@ import pytest
 from api_kit import NOW, Api
 
 from sidecar.api.erasures import read_wanted, show
-from sidecar.api.problem import HttpProblem
-from sidecar.core import identity
+from sidecar.api.http.problem import HttpProblem
 from sidecar.core.erasure import Erasure, Phase, Subject, Wanted
 from sidecar.core.instant import UnixMillis
+from sidecar.core.intake import identity
 from sidecar.store.sqlite.erasing import SqliteErasures
 
 EMAIL, PHONE = "shopper@contoso.com", "+14255551234"

@@ -6,7 +6,7 @@ from api_kit import MSCLKID, Api
 
 from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import Note
+from sidecar.ports.delivery import Note
 
 Json = dict[str, Any]
 

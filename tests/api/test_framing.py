@@ -10,7 +10,7 @@ from aiohttp import web
 from api_kit import Api, OpenApi
 from promises import Show
 
-from sidecar.api.door import DoorLimits
+from sidecar.api.http.connection import DoorLimits
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -11,14 +11,14 @@ from test_api_rows import GOALS, NOW, PENDING, ROWS
 
 from sidecar.api.answers import Judged, result, result_text, summary
 from sidecar.api.fresh import MOST_SHARED, FreshRows, Kept
-from sidecar.api.reply import text
-from sidecar.api.rows import Held, Rows
+from sidecar.api.http.reply import text
+from sidecar.api.row_json import Held, Rows
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.problem import Warning_
 from sidecar.core.record import Record
-from sidecar.ports import Replayed, Stored
+from sidecar.ports.intake import Replayed, Stored
 
 TEXTS = st.none() | st.text(min_size=1, max_size=20)
 METAS = st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(), max_size=3).map(

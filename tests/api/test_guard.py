@@ -6,8 +6,8 @@ import pytest
 from api_kit import OpenApi
 from multidict import CIMultiDict
 
-from sidecar.api.guard import Guard
-from sidecar.api.problem import HttpProblem
+from sidecar.api.http.guard import Guard
+from sidecar.api.http.problem import HttpProblem
 
 HOSTS = ("127.0.0.1", "localhost", "::1", "sidecar.example")
 OPEN = Guard.of(HOSTS, ())

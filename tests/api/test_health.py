@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from api_kit import NOW, Api, OpenApi
 
-from sidecar.api import taking
 from sidecar.api.health import Level, Vitals, judge
+from sidecar.api.request import reader as taking
 from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
-from sidecar.ports import Backlog, Counts, StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import Standing
 from sidecar.troubles import CATALOGUE
 

@@ -12,10 +12,10 @@ from aiohttp import web
 from api_kit import Api, OpenApi
 
 import sidecar
-from sidecar.api.bodies import BodyLimits
-from sidecar.api.door import DoorLimits
+from sidecar.api.http.connection import DoorLimits
 from sidecar.api.logs import LogsPage
-from sidecar.ports import StorageUnavailable
+from sidecar.api.request.json_object import BodyLimits
+from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.sqlite.journal import SqliteJournal
 
 

@@ -12,13 +12,13 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
+from sidecar.api.http.problem import HttpProblem
 from sidecar.api.logs import LogsPage
 from sidecar.api.metrics import MetricsPage
-from sidecar.api.parameters import to_cursor
-from sidecar.api.problem import HttpProblem
+from sidecar.api.request.query import to_cursor
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What
-from sidecar.ports import JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, Kept
 from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import open_outbox

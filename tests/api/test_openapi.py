@@ -19,32 +19,35 @@ from openapi_spec_validator import validate as validate_openapi
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from sidecar import __version__, serving
+from sidecar import __version__
 from sidecar.api import erasures, log_query, replay_query, status
 from sidecar.api.goals import _blocked
-from sidecar.api.items import MAX_ITEMS
 from sidecar.api.openapi import document
-from sidecar.api.parameters import MAX_LIMIT
-from sidecar.api.server import make_app
-from sidecar.app import chance, now
+from sidecar.api.request.items import MAX_ITEMS
+from sidecar.api.request.query import MAX_LIMIT
+from sidecar.api.routes import make_app
 from sidecar.config import parse
-from sidecar.core import adjustment_intake, intake, user
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import State
 from sidecar.core.goal import Blocked
+from sidecar.core.intake import adjustment as adjustment_intake
+from sidecar.core.intake import conversion as intake
+from sidecar.core.intake import identifiers as user
 from sidecar.emulator import CUSTOMER_ID
 from sidecar.emulator.faults import Rule
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
-from sidecar.settings import Settings
+from sidecar.service import http as serving
+from sidecar.service.runtime import Runtime, chance, now
+from sidecar.service.settings import Settings
+from sidecar.service.wiring import Parts, open_parts
 from sidecar.telemetry import Telemetry
 from sidecar.telemetry.names import LEVELS
-from sidecar.wiring import Chances, Parts, open_parts
 
 DOCUMENT = document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
 MSCLKID = "f894f652ea334e739002f7167ab8f8e3"
-CLOCK = Chances(now, time.monotonic, chance)
+CLOCK = Runtime(now, time.monotonic, chance)
 
 # --- The judge -------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from api_kit import MSCLKID, NOW, Api
 from sidecar.api.operate import SLICE_ROWS
 from sidecar.core.entry import Fault, Lane, Settled, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
-from sidecar.ports import Note
+from sidecar.ports.delivery import Note
 
 Json = dict[str, Any]
 JSON = {"Content-Type": "application/json"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from api_kit import Api
 
-from sidecar.ports import JournalQuery
+from sidecar.ports.journal import JournalQuery
 from sidecar.store.sqlite.journal import SqliteJournal
 
 

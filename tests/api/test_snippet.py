@@ -9,7 +9,7 @@ import pytest
 from api_kit import MSCLKID, Api
 
 from sidecar.api.snippet import script
-from sidecar.core.identity import click_id
+from sidecar.core.intake.identity import click_id
 
 DASHED = "f894f652-ea33-4e73-9002-f7167ab8f8e3"
 OTHER = "0123456789abcdef0123456789ABCDEF"

@@ -8,11 +8,11 @@ from api_kit import MSCLKID, NOW, Api
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.api.problem import HttpProblem
+from sidecar.api.http.problem import HttpProblem
 from sidecar.api.status import read_query
 from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import Query
+from sidecar.ports.queries import Query
 
 
 def order(number: int, event: str = "purchase") -> dict[str, Any]:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from sidecar.api.turns import CHEAP_BYTES, Lane, Lanes, Weights
+from sidecar.api.request.turns import CHEAP_BYTES, Lane, Lanes, Weights
 
 
 async def test_lane_lets_a_few_begin_in_each_round_in_the_order_of_their_arrival() -> None:

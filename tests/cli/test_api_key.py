@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from promises import Show
 
-from sidecar.api_key import kept_key
+from sidecar.service.api_key import kept_key
 
 
 def test_key_is_made_once_and_kept(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.banner import Configured, Kept, Key, Made, Open, Try, lines
+from sidecar.service.banner import Configured, Kept, Key, Made, Open, Try, lines
 
 URL = "http://127.0.0.1:8077"
 FIRST = Try("purchase", "USD", None, 2.0)

@@ -19,15 +19,15 @@ import month_oracle as oracle
 from month_history import Click, History, Refund, Sale
 from rig import Clock, Rig
 
-from sidecar.api.server import make_app, serving
+from sidecar.api.routes import make_app, serving
 from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
+from sidecar.delivery.gates import GoalGate
 from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
 from sidecar.emulator.clicks import add_click
 from sidecar.emulator.goals import all_goals, replace_goal
-from sidecar.gates import GoalGate
-from sidecar.serving import _api
-from sidecar.wiring import Chances
+from sidecar.service.http import _api
+from sidecar.service.wiring import Chances
 
 CONFIG = """
 microsoft:

@@ -22,14 +22,15 @@ from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.clock import SteadyClock
 from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.courier import Courier
+from sidecar.delivery.courier import Courier
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, MappedGoal
 from sidecar.emulator.faults import Rule, Standing
 from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
-from sidecar.ports import Adjusting, AdjustResult, Arrival, JournalEntry, JournalQuery, Stored
-from sidecar.settings import Settings
+from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Stored
+from sidecar.ports.journal import JournalEntry, JournalQuery
+from sidecar.service.settings import Settings
+from sidecar.service.wiring import Chances, Parts, open_parts
 from sidecar.telemetry import Telemetry
-from sidecar.wiring import Chances, Parts, open_parts
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 DEADLINE_SECONDS = 45.0

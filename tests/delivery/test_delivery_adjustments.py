@@ -11,7 +11,7 @@ from rig import ADJUST, APPLY, HOUR, MINUTE, SECOND, Rig
 from sidecar.core.adjustment import Foreign
 from sidecar.core.instant import UnixSeconds
 from sidecar.emulator.faults import Standing
-from sidecar.ports import AlreadyRetracted, Replayed, Stored
+from sidecar.ports.intake import AlreadyRetracted, Replayed, Stored
 
 PERSON: dict[str, Any] = {"msclkid": None, "email_sha256": "a" * 64, "phone_sha256": "b" * 64}
 

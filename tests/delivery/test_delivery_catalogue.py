@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from rig import DAY, HOUR, MINUTE, SECOND, Rig
 
-from sidecar.api.rows import Held
-from sidecar.catalogue import Applied, Failure, Planned
+from sidecar.api.row_json import Held
 from sidecar.core.attribution import GoalTraits
 from sidecar.core.goal import Blocked, NotCreated, Plan
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.emulator.properties import AUTO_TAGGING, put_property
-from sidecar.serving import _held
+from sidecar.goals.catalogue import Applied, Failure, Planned
+from sidecar.service.http import _held
 
 QUERY = "ConversionGoals/QueryByIds"
 ADD = "ConversionGoals"

@@ -8,7 +8,7 @@ from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.erasure import Phase, Subject, Wanted
 from sidecar.core.instant import seconds
-from sidecar.ports import Adjusting, Stored
+from sidecar.ports.intake import Adjusting, Stored
 
 ADJUST = "OfflineConversionAdjustments/Apply"
 EMAIL = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"

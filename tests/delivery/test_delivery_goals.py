@@ -14,7 +14,7 @@ from sidecar.core.instant import UnixMillis, seconds
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import insert_goal
 from sidecar.microsoft.platform import MicrosoftAdvertising
-from sidecar.ports import Arrival
+from sidecar.ports.intake import Arrival
 
 
 async def make_goal(rig: Rig, name: str, age: int = DAY) -> None:
@@ -288,7 +288,7 @@ async def test_broken_goal_does_not_hold_up_another(rig: Rig, fault: dict[str, A
 
 async def test_hanging_goal_leaves_room_for_another(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when it had all the room before it began to hang."""
-    monkeypatch.setattr("sidecar.core.traffic.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("sidecar.core.in_flight.PATIENCE_SECONDS", 0.3)
     rig.configure(request_timeout=60.0, batch_size=2, linger=0)
     await rig.post(40, event="lead")
     await rig.until_pending(0)

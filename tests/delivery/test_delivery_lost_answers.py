@@ -10,7 +10,7 @@ from rig import DAY, HOUR, MINUTE, Rig
 from visits import capture, click_id, clicks_sent, visit
 
 from sidecar.microsoft.pacer import Pacer
-from sidecar.ports import StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
 
 LOST: dict[str, dict[str, Any]] = {
     "reset_before": {"type": "reset_before"},

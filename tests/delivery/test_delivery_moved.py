@@ -7,7 +7,7 @@ from rig import ADJUST, HOUR, MINUTE, Rig
 from test_delivery_remapped import DEFINITE
 
 from sidecar.core.record import Record
-from sidecar.serving import _held
+from sidecar.service.http import _held
 
 OLD, NEW = "200000001", "200000777"
 
@@ -15,7 +15,7 @@ OLD, NEW = "200000001", "200000777"
 @pytest.fixture(autouse=True)
 def short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """New rows wait a minute for the answer to a lost request: for one that cannot come, too."""
-    monkeypatch.setattr("sidecar.core.traffic.SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr("sidecar.core.in_flight.SILENCE_SECONDS", 0.1)
 
 
 async def sent_to(rig: Rig, operation: str = "OfflineConversions/Apply") -> list[str]:

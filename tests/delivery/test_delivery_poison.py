@@ -9,7 +9,7 @@ from rig import MINUTE, SECOND, Rig
 
 from sidecar.emulator import uploads
 from sidecar.emulator.errors import Refused
-from sidecar.ports import Arrival
+from sidecar.ports.intake import Arrival
 
 
 @pytest.fixture

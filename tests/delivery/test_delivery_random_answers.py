@@ -15,7 +15,7 @@ from sidecar.core.batch import as_sent, with_goals
 from sidecar.core.entry import Delivered, Lane, next_step
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.wire import decode
-from sidecar.ports import Claim, Note
+from sidecar.ports.delivery import Claim, Note
 from sidecar.store.sqlite import delivery
 from sidecar.store.sqlite.counting import counts
 from sidecar.store.sqlite.reading import due
@@ -24,7 +24,8 @@ NOW = UnixMillis(1_795_000_000_000)
 DAY = 86_400_000
 LANE = Lane(1, "main", "purchase")
 SCHEMA = "".join(
-    path.read_text() for path in sorted((resources.files("sidecar.store") / "schema").iterdir(), key=lambda p: p.name)
+    path.read_text()
+    for path in sorted((resources.files("sidecar.store.sqlite") / "schema").iterdir(), key=lambda p: p.name)
 )
 INSERT = """
     INSERT INTO entries (lane, state, content, time, time_given, msclkid, received_at, due_at)

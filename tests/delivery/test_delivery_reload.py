@@ -8,8 +8,8 @@ import pytest
 import yaml
 from rig import CONFIG, GOALS, Rig
 
-from sidecar.app import Service
-from sidecar.wiring import Chances
+from sidecar.service.app import Service
+from sidecar.service.wiring import Chances
 
 QUERY = "ConversionGoals/QueryByIds"
 DELIVERY = {"linger": "20ms", "requests_per_minute": 1_000}

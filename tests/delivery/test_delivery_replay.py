@@ -4,7 +4,7 @@ from rig import DAY, HOUR, Rig
 from visits import capture, click_id, clicks_sent, visit
 
 from sidecar.core.entry import State
-from sidecar.ports import Moved, ReplayQuery, Unmoved
+from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved
 
 
 async def replayed(rig: Rig, query: ReplayQuery) -> int:

@@ -6,7 +6,7 @@ from visits import capture, click_id, visit
 
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.emulator.clicks import add_click
-from sidecar.ports import Arrival
+from sidecar.ports.intake import Arrival
 
 CLICK = "f894f652ea334e739002f7167ab8f8e3"
 NINETY_DAYS = 90 * DAY

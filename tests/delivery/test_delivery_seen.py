@@ -10,12 +10,12 @@ import pytest
 from rig import DAY, HOUR, MINUTE, Rig
 
 from sidecar.api.health import Health, Sources, judge
-from sidecar.api.rows import Rows
+from sidecar.api.row_json import Rows
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixSeconds
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
-from sidecar.serving import _held
+from sidecar.service.http import _held
 
 ARCHITECTURE = (Path(__file__).parents[2] / "docs/architecture.md").read_text()
 

@@ -7,7 +7,7 @@ from rig import MINUTE, SECOND, Rig
 
 from sidecar.core.conversion import Click
 from sidecar.core.instant import UnixSeconds
-from sidecar.ports import Captured
+from sidecar.ports.intake import Captured
 
 
 def click_id(number: int) -> str:

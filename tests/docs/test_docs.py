@@ -15,10 +15,14 @@ from docs_page import ROOT, Example, Request, anchors, answers, blocks, examples
 from processes.running import Running, Starter
 from processes.turned_clock import DAY, TurnedClock, needs_libfaketime
 
-from sidecar.api import problem, status
-from sidecar.api.rows import Rows
-from sidecar.core import adjustment_intake, capture, intake, user
+from sidecar.api import status
+from sidecar.api.http import problem
+from sidecar.api.row_json import Rows
 from sidecar.core.entry import Reason, State
+from sidecar.core.intake import adjustment as adjustment_intake
+from sidecar.core.intake import click as capture
+from sidecar.core.intake import conversion as intake
+from sidecar.core.intake import identifiers as user
 from sidecar.core.record import Record
 
 PAGES = [

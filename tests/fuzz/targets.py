@@ -14,15 +14,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from sidecar.api import erasures, log_query, replay_query
-from sidecar.api.problem import HttpProblem
+from sidecar.api.http.problem import HttpProblem
 from sidecar.config import ConfigError
 from sidecar.config.loading import parse as parse_config
 from sidecar.config.showing import masked_yaml
-from sidecar.core import adjustment_intake, capture, identity, intake, normalising
 from sidecar.core.answer import Lost, Refused, Taken
-from sidecar.core.body import BadBody, parse
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake import EventRule, Rules
+from sidecar.core.intake import adjustment as adjustment_intake
+from sidecar.core.intake import click as capture
+from sidecar.core.intake import conversion as intake
+from sidecar.core.intake import identity, normalising
+from sidecar.core.intake.body import BadBody, parse
+from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.problem import Problem, Warning_
 from sidecar.microsoft import goals, properties, wire
 from sidecar.microsoft.reply import RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS, Reply

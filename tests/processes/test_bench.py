@@ -12,8 +12,8 @@ from bench.__main__ import TRIALS
 from bench.bodies import Bodies
 from bench.intake import Load, Rounds
 from bench.report import Line, as_json, spread, table
-from sidecar.core.body import parse
-from sidecar.core.identity import email, phone
+from sidecar.core.intake.body import parse
+from sidecar.core.intake.identity import email, phone
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -12,7 +12,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.emulator.tls import make_certificate, server_context
 from sidecar.microsoft.oauth import Application, Grant, SignIn
 from sidecar.microsoft.tokens import Connection, TokenSource
-from sidecar.ports import StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
 
 START = UnixMillis(1_795_000_000_000)
 SCOPE = "https://ads.microsoft.com/msads.manage"

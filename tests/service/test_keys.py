@@ -7,8 +7,8 @@ import pytest
 from processes.service import Services, Sidecar, config
 from promises import Show
 
-from sidecar.api.guard import Guard
-from sidecar.api.problem import HttpProblem
+from sidecar.api.http.guard import Guard
+from sidecar.api.http.problem import HttpProblem
 
 KEYS = ("test-key-one-0123456789abcdef", "test-key-two-0123456789abcdef")
 OPEN = ("/livez", "/readyz", "/oauth/callback")

@@ -46,7 +46,7 @@ from sidecar.emulator.faults import (
 from sidecar.microsoft.oauth import Application, Grant, SignIn
 from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed
 from sidecar.microsoft.tokens import AccessToken, Connection, TokenSource, held
-from sidecar.ports import NotConnected, StorageUnavailable
+from sidecar.ports.errors import NotConnected, StorageUnavailable
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 

@@ -10,7 +10,7 @@ from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS
-from sidecar.ports import (
+from sidecar.ports.intake import (
     AdjustResult,
     AlreadyRetracted,
     Ambiguous,

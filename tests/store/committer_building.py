@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from sidecar.ports import StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
 

@@ -7,7 +7,7 @@ import pytest
 from committer_building import Rows
 from outbox_building import HOUSES, House
 
-from sidecar.ports import Outbox
+from sidecar.ports.outbox import Outbox
 from sidecar.store.sqlite.database import writer
 
 

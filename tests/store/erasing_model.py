@@ -12,7 +12,7 @@ from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import Subject, Wanted
 from sidecar.core.instant import UnixSeconds
-from sidecar.ports import Replayed, Stored
+from sidecar.ports.intake import Replayed, Stored
 
 
 @dataclass

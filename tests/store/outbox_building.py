@@ -14,7 +14,10 @@ from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Entry, Fault
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports import Arrival, Claim, Clicks, Erasures, Note, Outbox, PutResult
+from sidecar.ports.delivery import Claim, Note
+from sidecar.ports.erasure import Erasures
+from sidecar.ports.intake import Arrival, Clicks, PutResult
+from sidecar.ports.outbox import Outbox
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox

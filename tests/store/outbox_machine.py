@@ -26,23 +26,15 @@ from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind
 from sidecar.core.entry import Again, Entry, Reason, Settled, State, Step
 from sidecar.core.erasure import Phase, Subject, Wanted
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.eraser import Eraser
-from sidecar.ports import (
-    Adjusting,
-    Arrival,
-    Aside,
-    Captured,
-    Claim,
-    Moved,
-    Note,
-    Outbox,
-    Query,
-    ReplayQuery,
-    StorageUnavailable,
-    Unmoved,
-)
-from sidecar.retracting import Retracting
+from sidecar.ports.delivery import Aside, Claim, Note
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.intake import Adjusting, Arrival, Captured
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Query
+from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved
 from sidecar.telemetry import Telemetry
+from sidecar.upkeep.erasure import Eraser
+from sidecar.upkeep.retraction import Retracting
 
 ALL = 1_000
 

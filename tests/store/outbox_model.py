@@ -12,7 +12,10 @@ from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind, pla
 from sidecar.core.entry import Again, Entry, Reason, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports import Aside, Backlog, Captured, Claim, Conflict, Counts, Query, Replayed, ReplayQuery, Stored
+from sidecar.ports.delivery import Aside, Claim
+from sidecar.ports.intake import Captured, Conflict, Replayed, Stored
+from sidecar.ports.queries import Backlog, Counts, Query
+from sidecar.ports.upkeep import ReplayQuery
 
 Lane = tuple[str, str, Kind]
 WITHOUT_CLICK = frozenset((Reason.AWAITING_CLICK, Reason.NO_CLICK, Reason.OUTSIDE_WINDOW))

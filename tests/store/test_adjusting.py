@@ -33,27 +33,23 @@ from sidecar.core.difference import Difference
 from sidecar.core.entry import Again, Reason, Settled, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.core.record import Record
-from sidecar.ports import (
+from sidecar.ports.delivery import Aside, Note
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.intake import (
     Adjusting,
     AdjustResult,
     AlreadyRetracted,
     Ambiguous,
-    Aside,
     Captured,
     Conflict,
-    Counts,
-    Moved,
     NoOriginal,
-    Note,
-    Outbox,
-    Query,
     Replayed,
-    ReplayQuery,
-    StorageUnavailable,
     Stored,
     Unadjustable,
-    Unmoved,
 )
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts, Query
+from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved
 
 SETTLED = later(6 * HOUR)
 """When adjustments of what was delivered at NOW go out."""

@@ -42,7 +42,8 @@ from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Again, State, Step
 from sidecar.core.instant import UnixMillis, seconds
 from sidecar.microsoft.wire import encode
-from sidecar.ports import Adjusting, AlreadyRetracted, Claim, Note, Replayed, Stored
+from sidecar.ports.delivery import Claim, Note
+from sidecar.ports.intake import Adjusting, AlreadyRetracted, Replayed, Stored
 
 IDENTITY = ("ConversionName", "ConversionTime", "MicrosoftClickId", "HashedEmailAddress", "HashedPhoneNumber")
 THROTTLED = Note("refused: throttled")

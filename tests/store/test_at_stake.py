@@ -9,7 +9,10 @@ from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import Again, Fault, Lane
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.core.waiting import Waiting
-from sidecar.ports import Adjusting, Note, Outbox, Retried
+from sidecar.ports.delivery import Note
+from sidecar.ports.intake import Adjusting
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Retried
 from sidecar.store.sqlite.reading import STAKE_ROWS
 
 FAULT = Fault("InternalError", 0, "Try again.")

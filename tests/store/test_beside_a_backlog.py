@@ -13,13 +13,13 @@ import pytest
 from outbox_building import DAY, LANES, NOW, TAKEN, claimed, conversion, later
 from promises import Show
 
-from sidecar.app import spare_the_collector
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.keeper import SLICE_ROWS
-from sidecar.ports import Arrival
+from sidecar.ports.intake import Arrival
+from sidecar.service.app import spare_the_collector
 from sidecar.store.sqlite import pruning
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.upkeep.housekeeping import SLICE_ROWS
 
 GROUP = 1_000
 MEBIBYTE = 2**20

@@ -24,7 +24,8 @@ from test_adjusting import adjusted
 from sidecar.core.attribution import Wait
 from sidecar.core.entry import Again, LongestWaits, Reason
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports import Aside, Note, Outbox
+from sidecar.ports.delivery import Aside, Note
+from sidecar.ports.outbox import Outbox
 
 AHEAD = later(30 * DAY)
 """What the clock showed while it was wrong."""

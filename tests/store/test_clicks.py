@@ -31,7 +31,10 @@ from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click, Conversion, visitor_hash
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.ports import Aside, Captured, Clicks, Counts, Outbox, Replayed, Stored
+from sidecar.ports.delivery import Aside
+from sidecar.ports.intake import Captured, Clicks, Replayed, Stored
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts
 from sidecar.store.sqlite import visitors
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.outbox import open_outbox

@@ -35,14 +35,17 @@ from sidecar.core.conversion import Click
 from sidecar.core.entry import Again, Reason, Settled, State
 from sidecar.core.erasure import Erasure, Phase, Subject, Wanted
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.eraser import Eraser
-from sidecar.ports import Aside, Captured, JournalEntry, JournalQuery, Replayed, Unmoved
-from sidecar.retracting import Retracting
+from sidecar.ports.delivery import Aside
+from sidecar.ports.intake import Captured, Replayed
+from sidecar.ports.journal import JournalEntry, JournalQuery
+from sidecar.ports.upkeep import Unmoved
 from sidecar.store.sqlite import erasing
 from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.telemetry import Telemetry
+from sidecar.upkeep.erasure import Eraser
+from sidecar.upkeep.retraction import Retracting
 
 EMAIL, PHONE, CLICK_ID = "e1" * 32, "f2" * 32, "0badcafe" * 4
 PERSON: dict[str, Any] = {"email_sha256": EMAIL, "phone_sha256": PHONE, "visitor_id": "visitor-canary"}

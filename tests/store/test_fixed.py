@@ -21,7 +21,10 @@ from test_adjusting import adjusted
 
 from sidecar.core.batch import with_goals
 from sidecar.core.entry import Again, Reason
-from sidecar.ports import Claim, Moved, Note, OpenBatches, Outbox, Unmoved, Waiting
+from sidecar.core.waiting import Waiting
+from sidecar.ports.delivery import Claim, Note, OpenBatches
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.upkeep import Moved, Unmoved
 
 THROTTLED = Note("refused: throttled", None, "CallRateExceeded")
 ELSEWHERE = {**GOALS, "purchase": "Newsletter"}

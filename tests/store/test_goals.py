@@ -8,7 +8,7 @@ import pytest
 from outbox_building import NOW, SqliteHouse, later
 
 from sidecar.core.goal import Catalogue, Goal, Revenue
-from sidecar.ports import Goals
+from sidecar.ports.upkeep import Goals
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.outbox import SqliteOutbox
 

@@ -19,7 +19,7 @@ from outbox_building import (
 )
 
 from sidecar.core.entry import Again, Reason, Settled, State
-from sidecar.ports import Outbox
+from sidecar.ports.outbox import Outbox
 
 ATTEMPT = {"tracking_id": "tracking-1", "error": REFUSED.error, "error_code": REFUSED.error_code}
 

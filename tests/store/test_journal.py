@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import JournalEntry, JournalPage, JournalQuery
+from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery
 from sidecar.store.sqlite import journal as module
 from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import PRUNE_ROWS, STRETCH_ROWS, SqliteJournal

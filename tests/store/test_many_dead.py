@@ -11,7 +11,8 @@ from outbox_building import HOUR, LANES, NOW, later, orders
 from promises import Show
 
 from sidecar.core.entry import State
-from sidecar.ports import Arrival, ReplayQuery
+from sidecar.ports.intake import Arrival
+from sidecar.ports.upkeep import ReplayQuery
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
 SLICE = 1_000

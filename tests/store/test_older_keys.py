@@ -12,7 +12,8 @@ from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, conversion, l
 from sidecar.core.adjustment import Adjustment, ByOrder
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports import Adjusting, Conflict, PutResult, Query, Replayed, Stored
+from sidecar.ports.intake import Adjusting, Conflict, PutResult, Replayed, Stored
+from sidecar.ports.queries import Query
 from sidecar.store.sqlite.outbox import SqliteOutbox
 
 BY_HEADER = conversion(None, idempotency_key="header-1")

@@ -25,7 +25,10 @@ from outbox_building import (
 from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Settled, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.ports import Backlog, Conflict, Counts, Moved, Outbox, Replayed, Stored, Unmoved
+from sidecar.ports.intake import Conflict, Replayed, Stored
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Backlog, Counts
+from sidecar.ports.upkeep import Moved, Unmoved
 
 OLDEST = UnixSeconds(seconds(NOW) - MAX_AGE_SECONDS)
 """The oldest second that Microsoft takes at NOW; a second later it is too old."""

@@ -30,7 +30,10 @@ from outbox_building import (
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Again, Settled, State
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports import Arrival, Captured, Claim, Counts, Outbox, Query
+from sidecar.ports.delivery import Claim
+from sidecar.ports.intake import Arrival, Captured
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts, Query
 
 
 def wire(claim: Claim) -> list[tuple[object, ...]]:

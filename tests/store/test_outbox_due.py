@@ -22,7 +22,7 @@ from outbox_building import (
 
 from sidecar.core.entry import Again, Entry, Reason
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports import Outbox
+from sidecar.ports.outbox import Outbox
 
 
 async def retried(outbox: Outbox, count: int, start: int) -> list[int]:

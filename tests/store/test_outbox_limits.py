@@ -3,7 +3,10 @@
 import pytest
 from outbox_building import MINUTE, NOW, TAKEN, House, claimed, conversion, later, orders, put
 
-from sidecar.ports import Conflict, Counts, Outbox, Replayed, StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.intake import Conflict, Replayed
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts
 
 
 async def test_outbox_with_too_many_waiting_rows_takes_no_more(house: House) -> None:

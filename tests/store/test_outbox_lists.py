@@ -23,7 +23,8 @@ from outbox_building import (
 )
 
 from sidecar.core.entry import Settled, State
-from sidecar.ports import Outbox, Page, Query
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Page, Query
 from sidecar.store.sqlite import reading
 
 

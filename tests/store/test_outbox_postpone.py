@@ -23,7 +23,9 @@ from outbox_building import (
 )
 
 from sidecar.core.entry import Again, Reason, Settled, State
-from sidecar.ports import Claim, Counts, Note, Outbox
+from sidecar.ports.delivery import Claim, Note
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts
 
 # --- postpone --------------------------------------------------------------------------------------------------------
 

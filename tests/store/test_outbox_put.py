@@ -28,7 +28,9 @@ from sidecar.core.difference import Difference
 from sidecar.core.entry import Again, Reason, Settled, State
 from sidecar.core.instant import UnixSeconds, millis, seconds, text_of_seconds
 from sidecar.core.record import Record
-from sidecar.ports import Conflict, Counts, Outbox, Replayed, Stored
+from sidecar.ports.intake import Conflict, Replayed, Stored
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts
 
 
 async def ended(outbox: Outbox, given: Conversion, state: State, reason: str = "OfflineConversionNameInvalid") -> int:

@@ -30,18 +30,11 @@ from sidecar.core.batch import with_goals
 from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Again, Settled, State
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import (
-    Conflict,
-    Counts,
-    Moved,
-    Outbox,
-    Replayed,
-    ReplayQuery,
-    ReplaySlice,
-    StorageUnavailable,
-    Stored,
-    Unmoved,
-)
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.intake import Conflict, Replayed, Stored
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts
+from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 
 DEAD = ReplayQuery(State.DEAD)
 

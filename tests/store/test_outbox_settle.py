@@ -28,7 +28,8 @@ from outbox_building import (
 from sidecar.core.attribution import Send, with_choice
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Again, Reason, Settled, State, Step
-from sidecar.ports import Counts, Outbox
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts
 
 # --- settle ----------------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ class Anything(dict[str, None]):
 @pytest.fixture(scope="module")
 def database() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:")
-    for step in sorted((resources.files("sidecar.store") / "schema").iterdir(), key=lambda file: file.name):
+    for step in sorted((resources.files("sidecar.store.sqlite") / "schema").iterdir(), key=lambda file: file.name):
         db.executescript(step.read_text())
     return db
 

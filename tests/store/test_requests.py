@@ -27,7 +27,8 @@ from sidecar.core.entry import Again, Reason
 from sidecar.core.erasure import Subject, Wanted
 from sidecar.core.instant import UnixMillis
 from sidecar.core.receipt import Trace
-from sidecar.ports import Note, Outbox
+from sidecar.ports.delivery import Note
+from sidecar.ports.outbox import Outbox
 from sidecar.store.sqlite import requests
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.tracing import SqliteTraces

@@ -9,7 +9,7 @@ import pytest
 from outbox_building import NOW, SqliteHouse, conversion, later, put
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import LostKey, StorageUnavailable
+from sidecar.ports.errors import LostKey, StorageUnavailable
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.secrets import SqliteSecrets
 from sidecar.store.tokens import SealedTokens

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.ports import LostKey, StorageUnavailable
+from sidecar.ports.errors import LostKey, StorageUnavailable
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 

@@ -22,7 +22,7 @@ from sidecar.core.entry import Again, Reason, Settled, State
 from sidecar.core.history import Attempted, Done, Replaced
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.core.receipt import Trace
-from sidecar.ports import Captured
+from sidecar.ports.intake import Captured
 from sidecar.store.sqlite import tracing
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.tracing import SqliteTraces

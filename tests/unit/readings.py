@@ -5,10 +5,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from sidecar.core.body import parse
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake import Accepted, EventRule, Reading, Refused, Rules, read
+from sidecar.core.intake.body import parse
+from sidecar.core.intake.conversion import Accepted, EventRule, Reading, Refused, Rules, read
 
 NOW = UnixMillis(1_795_000_000_500)  # 2026-11-18T11:06:40.500Z
 SECOND = 1_795_000_000

@@ -22,11 +22,11 @@ from sidecar.core.adjustment import (
     decide,
     place,
 )
-from sidecar.core.adjustment_intake import SHAPE, Wanted, read
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.core.intake import EventRule, Refused, Rules
+from sidecar.core.intake.adjustment import SHAPE, Wanted, read
+from sidecar.core.intake.conversion import EventRule, Refused, Rules
 
 NOW = UnixMillis(1_795_444_245_000)
 HOUR = 3_600_000

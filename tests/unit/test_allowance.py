@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake import EventRule, Refused, Rules, read
+from sidecar.core.intake.conversion import EventRule, Refused, Rules, read
 from sidecar.core.problem import MOST_LOOK_UPS, MOST_PROBLEMS, Allowance, Findings, Near, Refusal
 
 NOW = UnixMillis(1_800_000_000_000)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sidecar.core.capture import CaptureRules, Clicked, NotCaptured, Refused, read_click
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis
+from sidecar.core.intake.click import CaptureRules, Clicked, NotCaptured, Refused, read_click
 
 NOW = UnixMillis(1_795_444_245_000)
 RULES = CaptureRules(("default",))

@@ -8,7 +8,7 @@ import pytest
 from sidecar.config import Config, parse
 from sidecar.core.goal import plan
 from sidecar.core.instant import UnixMillis
-from sidecar.settings import Settings
+from sidecar.service.settings import Settings
 
 CONNECT = (Path(__file__).parents[2] / "docs" / "connect.md").read_text()
 SECRETS = {

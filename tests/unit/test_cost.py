@@ -11,14 +11,14 @@ from typing import Any
 
 from sidecar.api.answers import Judged, fresh_members, result_text
 from sidecar.api.fresh import FreshRows, Kept
-from sidecar.api.rows import Rows
+from sidecar.api.row_json import Rows
 from sidecar.core.batch import as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.core.intake import Accepted, EventRule, Rules, read
+from sidecar.core.intake.conversion import Accepted, EventRule, Rules, read
 from sidecar.microsoft import wire
-from sidecar.ports import Arrival, Stored
+from sidecar.ports.intake import Arrival, Stored
 from sidecar.store.sqlite.rows import Draft, insert_values, new_record
 
 ROWS = 200

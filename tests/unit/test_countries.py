@@ -3,7 +3,7 @@
 import phonenumbers
 import pytest
 
-from sidecar.core.countries import COUNTRIES, country
+from sidecar.core.intake.countries import COUNTRIES, country
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import JournalEntry, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalQuery, Kept
 from sidecar.telemetry import Followers, TooManyFollowers
 from sidecar.telemetry.followers import matches
 

@@ -2,7 +2,7 @@
 
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.gates import PROBE_MILLIS, Gates, GoalGate, GoalHold
+from sidecar.delivery.gates import PROBE_MILLIS, Gates, GoalGate, GoalHold
 
 NOW = UnixMillis(1_795_000_000_000)
 LATER = UnixMillis(NOW + PROBE_MILLIS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import Backlog, Counts
+from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import Metrics, Telemetry
 
 NOW = 1_790_000_000_000

@@ -25,7 +25,7 @@ from sidecar.core.goal import (
 )
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.diagnosis import AccountIds
-from sidecar.settings import Settings
+from sidecar.service.settings import Settings
 from sidecar.troubles import CATALOGUE
 
 NOW = UnixMillis(1_795_444_245_000)

@@ -25,7 +25,7 @@ from readings import (
 )
 
 from sidecar.core.conversion import KeySource
-from sidecar.core.intake import SHAPE, Accepted, EventRule, Refused, Skipped, normalized, read
+from sidecar.core.intake.conversion import SHAPE, Accepted, EventRule, Refused, Skipped, normalized, read
 
 # --- The item as a whole ---------------------------------------------------------------------------------------------
 

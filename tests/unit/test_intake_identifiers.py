@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from readings import CLICK, EMPTY, JOHN, OTHER_CLICK, PHONE, RULES, accepted, problems, reading, warned
 
-from sidecar.core.intake import Skipped
+from sidecar.core.intake.conversion import Skipped
 
 # --- msclkid, landing_url --------------------------------------------------------------------------------------------
 

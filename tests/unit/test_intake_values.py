@@ -19,7 +19,7 @@ from readings import (
     warned,
 )
 
-from sidecar.core.intake import Accepted, EventRule, Refused, read
+from sidecar.core.intake.conversion import Accepted, EventRule, Refused, read
 
 # --- time ------------------------------------------------------------------------------------------------------------
 

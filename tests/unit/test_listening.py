@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from sidecar.listening import reached_at
+from sidecar.system.listening import reached_at
 
 
 @pytest.mark.parametrize(

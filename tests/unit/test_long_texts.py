@@ -9,18 +9,22 @@ from typing import Any
 import pytest
 from readings import CLICK, NOW, RULES
 
-from sidecar.api import log_query, parameters, status
+from sidecar.api import log_query, status
 from sidecar.api.answers import validation
 from sidecar.api.erasures import read_wanted
 from sidecar.api.goals import APPLY, read_asked
-from sidecar.api.problem import HttpProblem
+from sidecar.api.http.problem import HttpProblem
+from sidecar.api.http.request_id import request_id
 from sidecar.api.replay_query import read_wish
-from sidecar.api.request_id import request_id
-from sidecar.core import adjustment_intake, capture, fields, intake
-from sidecar.core.capture import CaptureRules
+from sidecar.api.request import query as parameters
 from sidecar.core.conversion import Kind
 from sidecar.core.erasure import erasure_number
-from sidecar.core.intake import Accepted
+from sidecar.core.intake import adjustment as adjustment_intake
+from sidecar.core.intake import click as capture
+from sidecar.core.intake import conversion as intake
+from sidecar.core.intake import fields
+from sidecar.core.intake.click import CaptureRules
+from sidecar.core.intake.conversion import Accepted
 from sidecar.core.record import seq_of
 
 MEGABYTE = 1_000_000

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import identity, origin
-from sidecar.core.fields import LONGEST_TEXT
-from sidecar.core.members import Members, Shape
+from sidecar.core.intake import identity, origin
+from sidecar.core.intake.fields import LONGEST_TEXT
+from sidecar.core.intake.members import Members, Shape
 from sidecar.core.problem import Findings
 
 TABLE = json.loads((Path(__file__).parents[1] / "samples" / "landing_addresses.json").read_text("utf-8"))

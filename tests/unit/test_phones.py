@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
-from sidecar.core.phones import STEPS, phone
+from sidecar.core.intake.phones import STEPS, phone
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 PERSONAL = (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)

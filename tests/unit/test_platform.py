@@ -15,7 +15,7 @@ from sidecar.microsoft.diagnosis import AccountIds
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.tokens import AccessToken
-from sidecar.ports import NotConnected
+from sidecar.ports.errors import NotConnected
 
 EXPIRED = {"Code": 109, "ErrorCode": "AuthenticationTokenExpired"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.api.prefer import wants_minimal
+from sidecar.api.request.prefer import wants_minimal
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.api.explain import Receipts
-from sidecar.api.rows import Held, Rows
+from sidecar.api.row_json import Held, Rows
 from sidecar.cli import receipts as printed
 from sidecar.core.attempts import BatchFacts, RequestFacts
 from sidecar.core.attribution import SeenClick

@@ -1,7 +1,7 @@
 """What each part is handed of the configuration: every value comes from its own key, though many defaults are equal."""
 
 from sidecar.config import parse
-from sidecar.settings import Settings
+from sidecar.service.settings import Settings
 
 TEXT = """
 storage: {url: "sqlite:///kept/outbox.db", retention: 101d, max_pending: 1234, min_free_disk: 3MiB}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar import small_files
-from sidecar.api_key import kept_key
 from sidecar.config import ConfigError, load
 from sidecar.microsoft.tls import UnusableRoots, context
+from sidecar.service.api_key import kept_key
+from sidecar.system import small_files
 
 
 def reason(path: Path) -> str:
@@ -57,7 +57,7 @@ def test_what_does_not_answer_is_given_up() -> None:
 def test_stop_ends_in_time_though_a_thread_waits_for_ever() -> None:
     """Python itself waits at its end for a thread that is no daemon."""
     program = (
-        "import threading; from sidecar.app import _end_within;"
+        "import threading; from sidecar.service.app import _end_within;"
         "threading.Thread(target=threading.Event().wait).start(); _end_within(0.1)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -6,7 +6,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.core.goal import MappingState
 from sidecar.core.instant import EPOCH
-from sidecar.stakes import held_by
+from sidecar.delivery.stakes import held_by
 from sidecar.telemetry import Standing
 from sidecar.troubles import CATALOGUE, WAITS_FOR
 

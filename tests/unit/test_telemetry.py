@@ -18,7 +18,8 @@ from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Fault, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
-from sidecar.ports import Backlog, Counts, JournalEntry, JournalQuery
+from sidecar.ports.journal import JournalEntry, JournalQuery
+from sidecar.ports.queries import Backlog, Counts
 from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import open_outbox

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sidecar.api import parameters
-from sidecar.api.problem import HttpProblem
-from sidecar.core import fields, time_text
+from sidecar.api.http.problem import HttpProblem
+from sidecar.api.request import query as parameters
 from sidecar.core.instant import UnixMillis
+from sidecar.core.intake import fields, time_text
 from sidecar.core.problem import Refusal
 
 SECOND = 1_795_444_245

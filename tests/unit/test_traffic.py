@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.conversion import Kind
+from sidecar.core.in_flight import PATIENCE_SECONDS, SILENCE_SECONDS, Traffic, Trip
 from sidecar.core.pace import Window
-from sidecar.core.traffic import PATIENCE_SECONDS, SILENCE_SECONDS, Traffic, Trip
 
 NOW = 1_000.0
 WIDE = Window(limit=4, size=4)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.unseen import without_invisible, without_unseen
+from sidecar.core.intake.unseen import without_invisible, without_unseen
 
 EVERY = [chr(code) for code in range(sys.maxunicode + 1)]
 FORMAT = [letter for letter in EVERY if unicodedata.category(letter) == "Cf"]

@@ -11,7 +11,8 @@ from sidecar.api.log_traces import with_traces
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import SHOWN_TRACES, Unstored, What, gathered, in_words, order_digest, unstored
-from sidecar.ports import JournalPage, JournalQuery, StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.journal import JournalPage, JournalQuery
 from sidecar.telemetry.trace_buffer import MAX_WAITING, SLICE, SLICES, TraceBuffer
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z

@@ -30,7 +30,7 @@ from sidecar.core.entry import Lane, Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
 from sidecar.core.problem import Problem
 from sidecar.core.record import Record, public_id
-from sidecar.ports import (
+from sidecar.ports.intake import (
     Adjusting,
     AdjustResult,
     AlreadyRetracted,

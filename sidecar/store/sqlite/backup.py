@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.ports import Counts
+from sidecar.ports.queries import Counts
 from sidecar.store.sqlite.counting import counts
 from sidecar.store.sqlite.database import code_of, fsync, quoted, refuse_foreign
 

@@ -11,7 +11,7 @@ from sidecar.core.answer import Verdict
 from sidecar.core.entry import RETRY_CAP_SECONDS, Lane, LongestWaits
 from sidecar.core.instant import UnixMillis
 from sidecar.core.pace import THROTTLE_MOST_MILLIS
-from sidecar.ports import refusal
+from sidecar.ports.delivery import refusal
 from sidecar.store.sqlite import releasing
 
 SOON_MILLIS = 2_000

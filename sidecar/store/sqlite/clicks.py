@@ -14,7 +14,8 @@ from sidecar.core.attribution import Skip, Wait
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Entry, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.ports import Aside, Captured, ClickPage
+from sidecar.ports.delivery import Aside
+from sidecar.ports.intake import Captured, ClickPage
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database

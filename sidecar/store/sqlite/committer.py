@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
-from sidecar.ports import StorageUnavailable
+from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.sqlite.database import Database, code_of, is_damage
 from sidecar.store.sqlite.soundness import COUNT_COMMIT
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from sidecar.core.entry import State
-from sidecar.ports import Counts
+from sidecar.ports.queries import Counts
 
 ADD = "UPDATE counts SET rows = rows + ? WHERE state = ?"
 ALL = "SELECT state, rows FROM counts"

@@ -328,7 +328,7 @@ def _schema_version(db: sqlite3.Connection) -> int:
 
 
 def _schema_steps() -> list[str]:
-    folder = resources.files("sidecar.store") / "schema"
+    folder = resources.files("sidecar.store.sqlite") / "schema"
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [file.read_text() for file in files]
 

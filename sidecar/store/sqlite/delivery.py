@@ -14,7 +14,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Again, Entry, Lane, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.record import Record
-from sidecar.ports import Claim, Note
+from sidecar.ports.delivery import Claim, Note
 from sidecar.store.sqlite import releasing, requests
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.many import Many

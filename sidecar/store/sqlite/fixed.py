@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from sidecar.core.answer import Verdict
 from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import OpenBatches, Waiting, refusal
+from sidecar.core.waiting import Waiting
+from sidecar.ports.delivery import OpenBatches, refusal
 from sidecar.store.sqlite import releasing
 
 COUNTED_ROWS = 10_000

@@ -10,7 +10,7 @@ from sidecar.core.conversion import Conversion, ExternalAttribution
 from sidecar.core.difference import StoredContent, of_conversions
 from sidecar.core.entry import State
 from sidecar.core.record import Record
-from sidecar.ports import Arrival, Conflict, PutResult, Replayed, Stored
+from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.erasing import ERASED_CONTENT
 from sidecar.store.sqlite.many import Many

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, Kept
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
 

@@ -12,27 +12,11 @@ from sidecar.core.entry import Entry, Lane, LongestWaits, State, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
-from sidecar.ports import (
-    Adjusting,
-    AdjustResult,
-    Arrival,
-    Aside,
-    Backlog,
-    Captured,
-    Claim,
-    Counts,
-    Moved,
-    Note,
-    OpenBatches,
-    Page,
-    PutResult,
-    Query,
-    ReplayQuery,
-    ReplaySlice,
-    Retried,
-    StorageUnavailable,
-    Unmoved,
-)
+from sidecar.ports.delivery import Aside, Claim, Note, OpenBatches
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
+from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
+from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.sqlite import adjusting, bounding, clicks, delivery, fixed, pruning, reading, replaying
 from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer

@@ -1,4 +1,4 @@
-"""Which accounts an operator has paused, a fact each; what a pause means is for `sidecar.pausing`."""
+"""Which accounts an operator has paused, a fact each; what a pause means is for `sidecar.delivery.pauses`."""
 
 import sqlite3
 from dataclasses import dataclass

@@ -15,7 +15,8 @@ from sidecar.core.entry import POISON_AFTER, Entry, Fault, Lane, State
 from sidecar.core.instant import MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixSeconds, millis
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
-from sidecar.ports import Backlog, Page, Query, Retried, refusal
+from sidecar.ports.delivery import refusal
+from sidecar.ports.queries import Backlog, Page, Query, Retried
 from sidecar.store.sqlite.fixed import BOUND_TO
 from sidecar.store.sqlite.many import Many
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of

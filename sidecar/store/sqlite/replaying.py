@@ -13,7 +13,8 @@ from typing import Any
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
-from sidecar.ports import Moved, ReplayQuery, ReplaySlice, StorageUnavailable, Unmoved
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.sqlite import reading, releasing
 from sidecar.store.sqlite.counting import count, counts
 from sidecar.store.sqlite.fixed import BOUND_TO

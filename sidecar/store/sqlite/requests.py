@@ -10,7 +10,7 @@ from typing import Any
 
 from sidecar.core.attempts import UNANSWERED, RequestFacts
 from sidecar.core.instant import UnixMillis
-from sidecar.ports import Claim, Note
+from sidecar.ports.delivery import Claim, Note
 
 TOLD_APART = 50
 """So many requests of a batch have a line of their own; those after them are gathered by their answer."""

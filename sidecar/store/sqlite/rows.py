@@ -8,7 +8,7 @@ from sidecar.core.conversion import AdjustmentType, Conversion, Key, Kind, plain
 from sidecar.core.entry import Entry, Lane, Reason, State
 from sidecar.core.instant import millis
 from sidecar.core.record import Record
-from sidecar.ports import Arrival
+from sidecar.ports.intake import Arrival
 
 ENTRY_COLUMNS = """
     seq, time, received_at, due_at, value, currency, nullif(coalesce(click, msclkid), ''), visitor_id, email_sha256,

@@ -1,0 +1,135 @@
+"""What surrounds every request: an id, the guard, and an answer for whatever went wrong. One middleware does it all."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import HttpVersion10, web
+from aiohttp.typedefs import Handler, Middleware
+
+from sidecar.api.http.framing import check_framing
+from sidecar.api.http.guard import Guard
+from sidecar.api.http.problem import HttpProblem, internal, invalid, of_http_error, unavailable
+from sidecar.api.http.reply import ALWAYS
+from sidecar.api.http.request_id import HEADER, REQUEST_ID, request_id
+from sidecar.api.request.admission import SMALL_BYTES, Admission, size_of
+from sidecar.api.request.turns import PROBES
+from sidecar.core.problem import Problem
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.telemetry import Telemetry
+
+READYZ = "/readyz"
+
+BRINGS_ITEMS = frozenset(("POST", f"/v1/{name}") for name in ("conversions", "adjustments", "clicks"))
+
+MOST_PARAMETERS = 20
+TOO_MANY_PARAMETERS = Problem("", "too_many_parameters", f"the query has more than {MOST_PARAMETERS} parameters")
+"""Found before any of them is taken apart: no call has half as many."""
+
+_MARKS = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Makes the middleware and the hook that an application needs."""
+
+    guard: Guard
+    telemetry: Telemetry
+    new_id: Callable[[], str]
+    admission: Admission = field(default_factory=Admission)
+    idle_seconds: float = 15.0
+    """How long a kept connection may be idle."""
+
+    def middleware(self) -> Middleware:
+        """Guards the handlers, and turns what they raise into problems."""
+
+        @web.middleware
+        async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+            request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
+            try:
+                check_framing(request)
+                self.guard.check(request.method, request.path, request.headers)
+                await self._admit(request)
+                return self._fitting(request, await handler(request))
+            except Exception as error:
+                answer = self._answer_to(error, request)
+                if answer is None:
+                    raise
+                # Its frames hold the body, and some hold the error: a circle that would keep both for long.
+                error.__traceback__ = None
+                return answer
+
+        return edge
+
+    async def _admit(self, request: web.Request) -> None:
+        """Wait for the request's turn; HttpProblem where it would cost more than any good one."""
+        if request.rel_url.raw_query_string.count("&") >= MOST_PARAMETERS and request.match_info.http_exception is None:
+            raise invalid([TOO_MANY_PARAMETERS])
+        await self.admission.lanes.turn(request)
+        if request.method != "POST" and request.path not in PROBES:
+            self.admission.check_answers()
+
+    def _fitting(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+        """The response, if there is room for it until the other side has read it."""
+        size = size_of(response)
+        if size > SMALL_BYTES:
+            self.admission.check_answer(size, outcome_unknown=request.method == "POST")
+        return response
+
+    def _answer_to(self, error: Exception, request: web.Request) -> web.StreamResponse | None:
+        """What is said of it; None where aiohttp has the word."""
+        match error:
+            case HttpProblem():
+                return self._refused(error, request)
+            case StorageUnavailable():
+                self.telemetry.trouble_raised(error.code, detail=str(error))
+                return self._refused(unavailable(error), request)
+            case web.HTTPException():
+                if error.status < 400:
+                    return None
+                return self._refused(of_http_error(error, _paths(request.app), request.path), request)
+            case ConnectionError():
+                # Where the caller left nobody reads it, and nothing of the request stays behind.
+                return web.Response() if request.transport is None else None
+            case _:
+                return self._failed(request, error)
+
+    def marks(self) -> _MARKS:
+        """Runs before the headers of any answer leave, also of one that is streamed."""
+
+        kept = f"timeout={int(self.idle_seconds)}"
+
+        async def mark(request: web.Request, response: web.StreamResponse) -> None:
+            headers = response.headers
+            headers.update(ALWAYS)
+            headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
+            if _is_kept(request, response):
+                headers["Keep-Alive"] = kept
+
+        return mark
+
+    def _refused(self, problem: HttpProblem, request: web.Request) -> web.Response:
+        """Only what brought items may have lost some; a probe that hears "not ready" every second has lost nothing."""
+        if (request.method, request.path) in BRINGS_ITEMS:
+            if not problem.is_told:
+                self.telemetry.refused(problem.reason)
+        elif request.path != READYZ:
+            self.telemetry.call_refused(problem.reason)
+        return problem.reply()
+
+    def _failed(self, request: web.Request, error: Exception) -> web.Response:
+        resource = request.match_info.route.resource
+        self.telemetry.loop_failed(f"{request.method} {resource.canonical if resource else '?'}", error)
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer was sent already") from error
+        return internal().reply()
+
+
+def _is_kept(request: web.Request, response: web.StreamResponse) -> bool:
+    """Whether the connection stays open after the answer, as its headers say."""
+    if request.version == HttpVersion10:
+        return response.headers.get("Connection") == "keep-alive"
+    return "Connection" not in response.headers
+
+
+def _paths(app: web.Application) -> list[str]:
+    return [resource.canonical for resource in app.router.resources()]

@@ -1,0 +1,181 @@
+"""What can go wrong with a request, each kind declared once, and its answer: RFC 9457 problem+json."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+
+from sidecar.api.http.reply import Json, json_reply
+from sidecar.core.near import did_you_mean
+from sidecar.core.problem import MORE, MOST_PROBLEMS, Allowance, Problem, more_problems
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.troubles import CATALOGUE
+
+PROBLEM_JSON = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of failure. `code` is in the answer's `type`, in logs and in metrics alike; `title` never varies."""
+
+    status: int
+    code: str
+    title: str
+
+
+UNKNOWN_HOST = Kind(421, "unknown_host", "The Host header names none of server.allowed_hosts")
+CROSS_SITE = Kind(403, "cross_site", "Calls from web pages are refused")
+NO_KEY = Kind(401, "no_valid_key", "An API key is needed")
+NOT_FOUND = Kind(404, "not_found", "There is nothing at this address")
+NO_CONVERSION = Kind(404, "no_such_conversion", "There is no such conversion")
+NO_ERASURE = Kind(404, "no_such_erasure", "There is no such erasure")
+NO_ADJUSTMENT = Kind(404, "no_such_adjustment", "There is no such adjustment")
+NO_ACCOUNT = Kind(404, "no_such_account", "There is no such account")
+METHOD = Kind(405, "method_not_allowed", "This address does not take this method")
+NOT_JSON = Kind(415, "not_json", "Content-Type must be application/json")
+ENCODED = Kind(415, "encoded_body", "Content-Encoding must be absent or identity")
+TOO_LARGE = Kind(413, "body_too_large", "The body is larger than server.max_body")
+TOO_SLOW = Kind(408, "body_too_slow", "The body took too long to arrive")
+BAD_HTTP = Kind(400, "malformed_request", "The request is not valid HTTP")
+BAD_BODY = Kind(400, "malformed_body", "The body cannot be read")
+TOO_MANY = Kind(413, "too_many_items", "The array has too many items")
+INVALID = Kind(422, "invalid", "Something in the request is not valid")
+CONFLICT = Kind(409, "conflict", "Another conversion has this key")
+KEY_OF_ANOTHER = Kind(409, "key_of_another", "Another adjustment has this key")
+AMBIGUOUS = Kind(409, "ambiguous", "Several conversions fit")
+ALREADY_RETRACTED = Kind(409, "already_retracted", "The conversion was retracted")
+WRONG_STATE = Kind(409, "wrong_state", "The conversion is in another state")
+UNAVAILABLE = Kind(503, "unavailable", "The sidecar cannot do this now")
+INTERNAL = Kind(500, "internal_error", "Something unexpected happened inside the sidecar")
+
+_RETRY_SECONDS = {"outbox_growing": 1, "stopping": 5}
+_DEFAULT_RETRY_SECONDS = 10
+
+
+class HttpProblem(Exception):
+    """Ends a request with a problem. `close` ends the connection too; `members` are added to the answer's own."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        errors: Iterable[Problem] = (),
+        headers: Mapping[str, str] | None = None,
+        close: bool = False,
+        members: Json | None = None,
+    ) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.close = close
+        self.members = members or {}
+        self.is_told = False
+        """Whether telemetry knows of it already, and of whose order it was."""
+
+    @property
+    def reason(self) -> str:
+        """The short token under which it is counted."""
+        return self.errors[0].code if self.errors else self.kind.code
+
+    @property
+    def body(self) -> Json:
+        """The answer's JSON."""
+        return {
+            "type": f"urn:sidecar:problem:{self.kind.code}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            "errors": errors_of(self.errors),
+            **self.members,
+        }
+
+    def reply(self) -> web.Response:
+        """The answer."""
+        response = json_reply(self.body, self.kind.status, self.headers, PROBLEM_JSON)
+        if self.close:
+            response.force_close()
+        return response
+
+
+@dataclass(slots=True)
+class BulkErrors:
+    """The problems of the items of a bulk request: the first hundred are listed, then how many more there are.
+
+    Each item that is refused beyond them has its `code` all the same.
+    """
+
+    allowance: Allowance
+    _listed: int = 0
+    _is_full: bool = False
+
+    def of(self, problems: Iterable[Problem]) -> Json:
+        """The members `errors`, and where they are cut `code`."""
+        problems = [problem for problem in problems if problem.code != MORE]
+        listed = problems[: MOST_PROBLEMS - self._listed]
+        self._listed += len(listed)
+        if len(listed) == len(problems) and not self._is_full:
+            return {"errors": errors_of(listed)}
+        more = [] if self._is_full else [more_problems(self.allowance.found - MOST_PROBLEMS)]
+        self._is_full = True
+        return {"code": problems[0].code, "errors": errors_of([*listed, *more])}
+
+
+def errors_of(problems: Iterable[Problem]) -> list[Json]:
+    """Problems as the answer lists them."""
+    return [asdict(problem) for problem in problems]
+
+
+def invalid(problems: Iterable[Problem]) -> HttpProblem:
+    """422 with everything that was found."""
+    problems = tuple(problems)
+    return HttpProblem(INVALID, "; ".join(map(_sentence, problems)), errors=problems)
+
+
+def _sentence(problem: Problem) -> str:
+    return f"{problem.field} {problem.message}" if problem.field else problem.message
+
+
+UNKNOWN_OUTCOME = "Outcome unknown: repeat the request with the same order_id or Idempotency-Key."
+
+
+def unavailable(error: StorageUnavailable, then: str = UNKNOWN_OUTCOME) -> HttpProblem:
+    """503: nobody can say whether it is stored. `then` is what to do about it."""
+    trouble = CATALOGUE.get(error.code)
+    why = trouble.title if trouble else str(error).capitalize()
+    return HttpProblem(
+        UNAVAILABLE,
+        f"{why}. {then}",
+        errors=[Problem("", error.code, trouble.solution if trouble else "Try again in a moment.")],
+        headers={"Retry-After": str(_RETRY_SECONDS.get(error.code, _DEFAULT_RETRY_SECONDS))},
+    )
+
+
+def internal() -> HttpProblem:
+    """500, which says nothing of what happened: the log does."""
+    return HttpProblem(
+        INTERNAL, "Outcome unknown: repeat the request with the same key. The log has the rest under X-Request-Id."
+    )
+
+
+def of_http_error(error: web.HTTPException, known_paths: Iterable[str], path: str) -> HttpProblem:
+    """What aiohttp raised itself, in our words."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return HttpProblem(METHOD, f"This address takes {allowed}.", headers={"Allow": allowed})
+    if isinstance(error, web.HTTPNotFound):
+        return HttpProblem(NOT_FOUND, _near(path, known_paths))
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return HttpProblem(TOO_LARGE, "Send less at once.", close=True)
+    if isinstance(error, web.HTTPRequestTimeout):
+        return HttpProblem(TOO_SLOW, "Send the body without pauses.", close=True)
+    phrase = HTTPStatus(error.status).phrase
+    return HttpProblem(Kind(error.status, phrase.lower().replace(" ", "_"), phrase), f"{phrase}.")
+
+
+def _near(path: str, known_paths: Iterable[str]) -> str:
+    close = did_you_mean(path, known_paths)
+    return f"Did you mean {close}?" if close else "GET /openapi.json lists what there is."

@@ -1,0 +1,1 @@
+"""Reading a body or a query within its limits."""

@@ -1,0 +1,268 @@
+"""How much may be read, worked on and answered at once: one budget for bodies and answers, until the socket took them.
+
+What is large takes turns, so that small requests and probes need not wait; what finds no room is 503.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+from aiohttp import web
+
+from sidecar.api.http.problem import UNAVAILABLE, UNKNOWN_OUTCOME, HttpProblem
+from sidecar.api.request.turns import CHEAP_BYTES, Lanes, Weights
+from sidecar.core.problem import Problem
+from sidecar.ports.errors import StorageUnavailable
+
+SMALL_BYTES = 64 * 1024
+"""A body up to this size costs about a millisecond; it needs no turn."""
+
+UNDECLARED_BYTES = 32 * 1024
+"""The same for a body that does not say how large it is: some hundred conversions."""
+
+RETRY = {"Retry-After": "1"}
+
+BUSY = StorageUnavailable("outbox_growing", "Too many requests wait for their answers")
+
+SPREAD_SECONDS = 5
+"""Those who are sent away come back over so many seconds, not all at once."""
+
+WAITING_REQUESTS = 250
+"""So many are answered within a second on a machine with two cores whose disk takes 50 ms for each fsync."""
+
+BUDGET_BYTES = 32 * 2**20
+"""What large bodies and answers may take together, unless a single body may be larger."""
+
+ROW_BYTES = 4 * 1024
+"""What a row of a page takes while it is made: as it was read, and as text."""
+
+ANSWER_BYTES = 12 * 2**20
+"""Of these, what answers may take."""
+
+WORK_BYTES = 24 * 2**20
+"""What bodies may take once they are taken apart, until their answers are made; more of them wait."""
+
+BYTES_A_BYTE = 8
+"""What a byte of JSON becomes as names and values, at worst."""
+
+BYTES_AN_ITEM = 1_024
+"""What an item of an array becomes, and what is found against it."""
+
+_LEAST_ITEM_BYTES = 3
+_MOST_ITEMS = 1_000
+
+UNREAD_FACTOR = 2
+"""What is not read stands in the answer and once more before the socket."""
+
+ASK_AGAIN = "Ask again in a moment."
+
+WAITING_PAGES = 32
+"""So many large pages may wait to be made: some seconds' worth."""
+
+
+@dataclass(slots=True)
+class Room:
+    """What one body takes of the budget, until the context closes; it grows with a body of an undeclared length."""
+
+    admission: "Admission"
+    declared: int = 0
+    held: int = 0
+    weight: int = 0
+    """What it takes once it is taken apart."""
+    came: bool = False
+    """Whether its body is here, and it waits for its answer."""
+
+    def __enter__(self) -> Self:
+        self.hold(self.declared)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.admission.leave(self)
+
+    def arrived(self) -> None:
+        """The body is here; HttpProblem 503 when too many others wait for their answers already."""
+        self.admission.answer_one_more()
+        self.came = True
+
+    async def begin(self, request: web.Request, body: bytes) -> None:
+        """Wait until the body may be taken apart."""
+        await self.admission.lanes.turn(request)
+        if len(body) > CHEAP_BYTES or body[:1] != b"{":
+            weight = weight_of(body)
+            await self.admission.work.take(weight)
+            self.weight = weight
+
+    def hold(self, size: int) -> None:
+        """Take as much as a body of `size` bytes needs; HttpProblem 503 when there is no room for it."""
+        free = SMALL_BYTES if self.declared else UNDECLARED_BYTES
+        more = size - self.held if size > free else 0
+        if more > 0:
+            self.admission.take(more, declared=self.declared > 0)
+            self.held += more
+
+
+_AT_ONCE = contextlib.nullcontext()
+
+
+@dataclass(slots=True)
+class Admission:
+    """Bounds memory by `budget_bytes` of large bodies that are read or worked on, and by `at_once` the work on them.
+
+    Those that do not say how large they will be get `undeclared_bytes` of it: nearly none does, and an attacker's do.
+
+    Answers get `answer_bytes` of it, so that those who do not read keep no body out: pages while they are made, and
+    any answer until the other side has read it.
+
+    `waiting` bounds all requests whose bodies are here: with more, every answer would come later than it is waited for.
+    Those whose bodies are still on their way do not count: slow clients must not keep others out.
+    """
+
+    budget_bytes: int = BUDGET_BYTES
+    at_once: int = 2
+    waiting: int = WAITING_REQUESTS
+    undeclared_bytes: int = BUDGET_BYTES
+    waiting_pages: int = WAITING_PAGES
+    answer_bytes: int = ANSWER_BYTES
+    work: Weights = field(default_factory=lambda: Weights(WORK_BYTES))
+    lanes: Lanes = field(default_factory=Lanes)
+    _answers: int = 0
+    _pages_waiting: int = 0
+    _taken: int = 0
+    _undeclared: int = 0
+    _waiting: int = 0
+    _refused: int = 0
+    _turns: asyncio.Semaphore = field(init=False)
+    _pages: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = asyncio.Semaphore(self.at_once)
+        self._pages = asyncio.Semaphore(1)
+
+    def room(self, declared: int | None) -> Room:
+        """Room for one body of `declared` bytes, or of a length that will show; entering it is 503 without any."""
+        return Room(self, declared or 0)
+
+    def leave(self, room: Room) -> None:
+        """Its request is answered."""
+        self._taken -= room.held
+        self._undeclared -= 0 if room.declared else room.held
+        self._waiting -= room.came
+        if room.weight:
+            self.work.give(room.weight)
+
+    def answer_one_more(self) -> None:
+        """Count a request that waits for its answer; HttpProblem when they are too many."""
+        if self._waiting >= self.waiting:
+            self._refused += 1
+            raise HttpProblem(
+                UNAVAILABLE,
+                f"{BUSY}. Nothing was stored: send this one again.",
+                errors=[Problem("", BUSY.code, "Send fewer at once, or many conversions in one array.")],
+                headers={"Retry-After": str(1 + self._refused % SPREAD_SECONDS)},
+            )
+        self._waiting += 1
+
+    def take(self, size: int, *, declared: bool) -> None:
+        """Set `size` bytes aside, of a body that said how large it is or did not; HttpProblem when there is no room."""
+        if not declared and self._undeclared + size > self.undeclared_bytes:
+            said = "Too many large bodies of unknown length are being read. Nothing was stored: send this one again"
+            raise HttpProblem(UNAVAILABLE, f"{said}, with a Content-Length.", headers=RETRY, close=True)
+        if self._taken + size > self.budget_bytes:
+            said = "Too many large bodies are being read. Nothing was stored: send this one again."
+            raise HttpProblem(UNAVAILABLE, said, headers=RETRY, close=True)
+        self._taken += size
+        self._undeclared += 0 if declared else size
+
+    def turn(self, size: int) -> contextlib.AbstractAsyncContextManager[None]:
+        """Waits until a body of `size` bytes may be worked on; small ones never wait."""
+        return _AT_ONCE if size <= SMALL_BYTES else self._turns
+
+    # --- Answers -----------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def page(self, rows: int) -> AsyncIterator[None]:
+        """A turn to read so many rows and make their answer of them; HttpProblem 503 when it cannot be had soon.
+
+        Small pages need no turn. All need room: answers that are not read keep it.
+        """
+        size = rows * ROW_BYTES
+        self.check_answers(size)
+        if size <= SMALL_BYTES:
+            yield
+            return
+        if self._pages_waiting >= self.waiting_pages:
+            raise self._no_answer()
+        self._pages_waiting += 1
+        try:
+            async with self._pages:
+                self.check_answers(size)
+                self._hold(size)
+                try:
+                    yield
+                finally:
+                    self._hold(-size)
+        finally:
+            self._pages_waiting -= 1
+
+    def check_answers(self, size: int = 0) -> None:
+        """HttpProblem 503 when there is no room for an answer of `size` bytes."""
+        if self._answers + size > self.answer_bytes or self._taken + size > self.budget_bytes:
+            raise self._no_answer()
+
+    def check_answer(self, size: int, *, outcome_unknown: bool) -> None:
+        """HttpProblem 503 when an answer that is made already, of `size` bytes, cannot wait for its reader."""
+        if self._taken + UNREAD_FACTOR * size > self.budget_bytes:
+            raise self._no_answer(UNKNOWN_OUTCOME if outcome_unknown else ASK_AGAIN)
+
+    def unread(self, size: int) -> int:
+        """Count what a socket has not taken of an answer; gives what to hand to `was_read`, 0 without room for it."""
+        if self._taken + size > self.budget_bytes:
+            return 0
+        self._hold(size)
+        return size
+
+    @contextlib.contextmanager
+    def answering(self, response: web.StreamResponse) -> Iterator[None]:
+        """Meanwhile the response is written: all of it stays in memory until its socket has taken the last byte."""
+        size = size_of(response)
+        self._hold(size)
+        try:
+            yield
+        finally:
+            self._hold(-size)
+
+    def was_read(self, taken: int) -> None:
+        """The socket took it all, or the connection is gone."""
+        self._hold(-taken)
+
+    def _hold(self, size: int) -> None:
+        self._taken += size
+        self._answers += size
+
+    def _no_answer(self, then: str = ASK_AGAIN) -> HttpProblem:
+        self._refused += 1
+        said = f"Too many answers are being made, or were made and are not read. {then}"
+        return HttpProblem(UNAVAILABLE, said, headers={"Retry-After": str(1 + self._refused % SPREAD_SECONDS)})
+
+
+def size_of(response: web.StreamResponse) -> int:
+    """The bytes of its body, where it has one."""
+    body = response.body if isinstance(response, web.Response) else None
+    return len(body) if isinstance(body, bytes) else 0
+
+
+def weight_of(body: bytes) -> int:
+    """What becomes of a body at worst once it is taken apart."""
+    items = 1 if body.lstrip()[:1] == b"{" else min(_MOST_ITEMS, len(body) // _LEAST_ITEM_BYTES)
+    return BYTES_A_BYTE * len(body) + BYTES_AN_ITEM * items
+
+
+ADMISSION = web.AppKey("admission", Admission)
+
+
+def admission_of(request: web.Request) -> Admission:
+    """That of the application; one without others where it has none."""
+    found = request.app.get(ADMISSION)
+    return Admission() if found is None else found

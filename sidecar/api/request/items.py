@@ -1,0 +1,73 @@
+"""What a body holds: one item, or a list of up to a thousand. What an item says is left to `intake`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sidecar.api.http.problem import BAD_BODY, TOO_MANY, HttpProblem, invalid
+from sidecar.core.intake.body import BadBody, parse
+from sidecar.core.problem import Problem
+
+MAX_ITEMS = 1_000
+
+KEY_HEADER = "Idempotency-Key"
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One object, with the key that the header gives it."""
+
+    item: object
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """An array; each item is judged on its own."""
+
+    items: list[object]
+
+
+def read_items(body: bytes, key: str | None) -> Single | Many:
+    """What is in `body`, whose request has `key` as its Idempotency-Key; HttpProblem if it cannot be judged at all."""
+    try:
+        value = parse(body)
+    except BadBody as error:
+        said = str(error)
+        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
+    match value:
+        case dict():
+            return Single(value, key)
+        case list():
+            _check_array(value, key)
+            return Many(value)
+        case _:
+            raise invalid([Problem("", "not_an_object", "the body must be an object or an array of objects")])
+
+
+def _check_array(items: list[object], key: str | None) -> None:
+    if len(items) > MAX_ITEMS:
+        raise HttpProblem(TOO_MANY, f"It has {len(items)} items; at most {MAX_ITEMS} go into one request.")
+    problems = []
+    if not items:
+        problems.append(Problem("", "empty_array", "the array must have at least one item"))
+    if key is not None:
+        message = "goes with a single object only; in an array give each item its order_id"
+        problems.append(Problem(KEY_HEADER, "key_on_array", message))
+    if problems:
+        raise invalid(problems)
+
+
+def orders_of(came: Single | Many, places: Iterable[int]) -> list[str]:
+    """The order ids that the items at these places name, whatever else is wrong with them."""
+    items = [came.item] if isinstance(came, Single) else came.items
+    named = (item.get("order_id") for place in places if isinstance(item := items[place], dict))
+    return [order for order in named if isinstance(order, str)]
+
+
+def refused_by_code(codes: Iterable[str | None]) -> dict[str, list[int]]:
+    """The places of what was refused, by its code; None stands for what was not."""
+    places: dict[str, list[int]] = {}
+    for place, code in enumerate(codes):
+        if code is not None:
+            places.setdefault(code, []).append(place)
+    return places

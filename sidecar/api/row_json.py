@@ -1,0 +1,233 @@
+"""A stored row as JSON: instants as text, numbers exact, and beside each trouble its words and its remedy.
+
+Reasons that belong to an account or goal are not stored in rows; they are laid over here, as they stand at the moment.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import assert_never
+
+from sidecar.api.http.reply import Json
+from sidecar.core.conversion import Kind
+from sidecar.core.entry import Fault, Reason, State
+from sidecar.core.goal import Mapped
+from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
+from sidecar.core.record import Record
+from sidecar.microsoft import faults
+from sidecar.troubles import CATALOGUE, Trouble
+
+_TROUBLES: Mapping[str, str] = {
+    Reason.NOT_CONNECTED: "not_connected",
+    Reason.THROTTLED: "throttled",
+    Reason.GOAL_NOT_FOUND: "goal_not_found",
+    Reason.GOAL_PAUSED: "goal_paused",
+    Reason.GOAL_SETTLING: "goal_settling",
+    Reason.RETRYING: "row_retried",
+    Reason.AWAITING_CLICK: "awaiting_click",
+    Reason.CLICK_SETTLING: "click_settling",
+    Reason.NO_CLICK: "no_click",
+    Reason.OUTSIDE_WINDOW: "outside_window",
+    Reason.GOAL_NOT_ENHANCED: "goal_not_enhanced",
+    Reason.AWAITING_ORIGINAL: "awaiting_original",
+    Reason.ORIGINAL_NOT_SENT: "original_not_sent",
+    Reason.TOO_OLD: "conversion_too_old",
+    Reason.POISON: "poison",
+    Reason.UNMAPPED: "unmapped",
+    Reason.ACCOUNT_PAUSED: "account_paused",
+    Reason.ERASED: "erased",
+}
+"""The trouble whose words explain a reason; reasons that pass by themselves have none."""
+
+_REFUSED: Mapping[Kind, str] = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}
+"""The trouble behind a row that Microsoft refused for a reason of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why rows of an account or goal wait; `trouble` is the one to mend, where it is more exact than the reason."""
+
+    reason: str | None
+    trouble: str | None = None
+    words: Trouble | None = None
+    """What is to be told in place of the trouble's words, where they have to name something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Shows rows as they stand now.
+
+    `goal_of(account, event)` is the goal that the configuration maps them to, None where one of them left it.
+    `held(record)` is what keeps the row's account or goal from taking it now, None if nothing does. It looks at
+    nothing of the row but account, event, goal, `bound_to`, and whether it is claimed or leased.
+    """
+
+    goal_of: Callable[[str, str], str | None]
+    held: Callable[[Record], Held | None]
+    now: Callable[[], UnixMillis]
+
+    def of_one_answer(self) -> "Rows":
+        """The same for the many rows of one answer: what is the same for all of them is asked once."""
+        held = self.held
+        known: dict[object, Held | None] = {}
+
+        def held_once(record: Record) -> Held | None:
+            asked = (record.account, record.event, record.goal, record.claimed, record.leased, record.bound_to)
+            if asked not in known:
+                known[asked] = held(record)
+            return known[asked]
+
+        return Rows(cache(self.goal_of), held_once, cache(self.now))
+
+    def show(self, record: Record) -> Json:
+        """The row of section 4 of the contract."""
+        goal = self.goal_of(record.account, record.event)
+        reason, trouble = self.standing(record)
+        return {
+            "id": record.id,
+            "kind": record.kind,
+            "state": record.state,
+            "reason": reason,
+            "account": record.account,
+            "event": record.event,
+            "goal": record.goal or goal,
+            "order_id": record.order_id,
+            "time": text_of_seconds(record.time),
+            "value": None if record.value is None else number(record.value),
+            "currency": record.currency,
+            "msclkid": record.msclkid,
+            "visitor_id": record.visitor_id,
+            "matched_by": record.matched_by,
+            "attempt": record.attempt,
+            "received_at": text_of_millis(record.received_at),
+            "due_at": _instant(_due_at(record)),
+            "sent_at": _instant(record.sent_at),
+            "settled_at": _instant(record.settled_at),
+            "batch_id": record.batch_id,
+            "error": record.error,
+            "error_code": record.error_code,
+            "tracking_id": record.tracking_id,
+            "message": words_of(record, trouble) or (trouble.cause if trouble else None),
+            "fix": trouble.solution if trouble else None,
+            "meta": None if record.meta is None else json.loads(record.meta),
+            **(_of_adjustment(record) if record.kind is Kind.ADJUSTMENT else {}),
+        }
+
+    def standing(self, record: Record) -> tuple[str | None, Trouble | None]:
+        """Why the row is where it is, and the trouble behind it.
+
+        Of what keeps a pending row from going out the widest cause comes first: mending a smaller one would not help.
+        """
+        if record.state is not State.PENDING:
+            return record.reason, _trouble_of_ended(record)
+        if self.goal_of(record.account, record.event) is None:
+            return Reason.UNMAPPED, CATALOGUE["unmapped"]
+        held = self.held(record)
+        if held is None and record.reason is None and not record.claimed:
+            return None, None  # due, as nearly every row that has just come in
+        held = held or Held(None)
+        reason = held.reason or self._own_reason(record)
+        trouble = held.words or CATALOGUE.get(held.trouble or "")
+        return reason, trouble or _trouble_of_pending(record, reason)
+
+    def _own_reason(self, record: Record) -> str | None:
+        """What the row itself waits for; a time that has come is waited for no more."""
+        passed = record.due_at is not None and record.due_at <= self.now()
+        if passed and record.reason in (Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING):
+            return None
+        return Reason.RETRYING if record.claimed and not record.leased else record.reason
+
+
+def words_of(record: Record, trouble: Trouble | None) -> str | None:
+    """Microsoft's words, where `trouble` comes from the answer that they stood in; else they would explain another."""
+    if record.message is None or trouble is None:
+        return None
+    match record.state:
+        case State.PENDING:
+            comes_from_it = trouble == _trouble_of_error(record)
+        case State.DEAD:
+            comes_from_it = record.reason == Reason.POISON or record.reason not in _TROUBLES
+        case State.DELIVERED | State.SKIPPED | State.CANCELED:
+            comes_from_it = False
+        case _:
+            assert_never(record.state)
+    return record.message if comes_from_it else None
+
+
+def elsewhere(record: Record, ids: str | None) -> Held | None:
+    """Of a row that may be at another account of Microsoft's than `ids`: that it waits for it to come back."""
+    if record.bound_to is None or ids is None or record.bound_to == ids:
+        return None
+    now, then = _account(ids), _account(record.bound_to)
+    what = "the conversion that it adjusts" if record.kind is Kind.ADJUSTMENT else "it"
+    words = replace(
+        CATALOGUE["unmapped"],
+        cause=f"{what[0].upper()}{what[1:]} went, or may have gone, to {then}; accounts.{record.account} is {now} now.",
+        solution=f"Give accounts.{record.account} its former ids back and reload with SIGHUP: the row then goes there. "
+        "A conversion that shall not go there any more: POST /v1/conversions/{id}/discard.",
+    )
+    return Held(Reason.UNMAPPED, "unmapped", words)
+
+
+def _account(ids: str) -> str:
+    customer, _, account = ids.partition("/")
+    return f"customer_id {customer}, account_id {account}"
+
+
+def number(exact: str) -> int | float:
+    """A JSON number that reads digit for digit as the plain decimal `exact`.
+
+    A value has at most 15 digits (12 before the point, 3 after), and a double of so many is written as it was read.
+    """
+    return float(exact) if "." in exact else int(exact)
+
+
+def _due_at(record: Record) -> UnixMillis | None:
+    """When it is sent next; None once it is settled, and while it is on its way: the lease's end would mislead.
+
+    None, too, while nobody can know: an adjustment waits for what becomes of its conversion.
+    """
+    known = record.state is State.PENDING and not record.leased and record.reason != Reason.AWAITING_ORIGINAL
+    return record.due_at if known else None
+
+
+def _of_adjustment(record: Record) -> Json:
+    """What an adjustment has more than a conversion; `conversion_id` is None where that was uploaded elsewhere."""
+    return {"type": record.type, "conversion_id": record.conversion_id}
+
+
+def _instant(at: UnixMillis | None) -> str | None:
+    return None if at is None else text_of_millis(at)
+
+
+def _trouble_of_pending(record: Record, reason: str | None) -> Trouble | None:
+    """Of a row that goes again, the trouble that Microsoft's code stands for, where it is known."""
+    return (_trouble_of_error(record) if reason == Reason.RETRYING else None) or _trouble(reason)
+
+
+def _trouble_of_error(record: Record) -> Trouble | None:
+    """What the last answer to a waiting row stands for; None where it has no error."""
+    if record.error is None:
+        return None
+    code = faults.known(Fault(record.error, record.error_code))
+    return CATALOGUE[code.trouble if code else "row_retried"]
+
+
+def _trouble_of_ended(record: Record) -> Trouble | None:
+    """Where Microsoft refused the row, the trouble that its code stands for."""
+    trouble = _trouble(record.reason)
+    if trouble is not None or record.state is not State.DEAD or record.reason is None:
+        return trouble
+    code = faults.known(Fault(record.reason, record.error_code))
+    return CATALOGUE[code.trouble if code else _REFUSED[record.kind]]
+
+
+def _trouble(reason: str | None) -> Trouble | None:
+    code = _TROUBLES.get(reason or "")
+    return CATALOGUE[code] if code else None
+
+
+def goal_words(mapped: Mapped, trouble: Trouble) -> str:
+    """What is wrong with a goal; where its list of goals shows nothing of it, that Microsoft answered so."""
+    return f"Microsoft answered so to conversions of the goal. {trouble.cause}" if mapped.is_answered else trouble.cause

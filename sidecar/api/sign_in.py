@@ -1,0 +1,227 @@
+"""Connecting to Microsoft in a browser, and the small JSON API that `sidecar connect` does it with in a terminal.
+
+Shows what `microsoft.connector` does; who may call is for the guard. No page or answer ever holds a code or a token.
+"""
+
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable
+from html import escape
+from typing import Any, assert_never
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import web
+
+from sidecar.api.http.problem import BAD_BODY, HttpProblem, Kind, invalid
+from sidecar.api.http.reply import json_reply
+from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.intake.body import BadBody, parse
+from sidecar.core.intake.fields import LONGEST_TEXT
+from sidecar.core.problem import Problem
+from sidecar.microsoft.connector import Connector, FinishedSignIn, UnknownSignIn
+from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.troubles import CATALOGUE
+
+MAX_BODY = 64 * 1024
+RETRY_SECONDS = 60
+"""What a 503 says in `Retry-After`: an equal request would be in vain before."""
+
+_PASTE = "must be the whole address that the browser ended at, from http to the last character, with code and state"
+
+
+def routes(connector: Connector) -> list[web.RouteDef]:
+    """What the app mounts. GET /oauth/callback alone is exempt from keys and browser rules; its state guards it."""
+    handlers = _Handlers(connector)
+    return [
+        web.get("/connect", handlers.go, allow_head=False),
+        web.get("/oauth/callback", handlers.returned, allow_head=False),
+        web.post("/connect", handlers.begin),
+        web.post("/oauth/callback", handlers.pasted),
+        web.get("/v1/connection", handlers.connection),
+    ]
+
+
+class _Handlers:
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._limits = BodyLimits(max_bytes=MAX_BODY)
+
+    async def go(self, _: web.Request) -> web.Response:
+        """302 to Microsoft's sign-in, or a page that says why not."""
+
+        async def redirect() -> web.Response:
+            begun = await self._connector.begin()
+            return web.Response(status=302, headers={**_PRIVATE, "Location": begun.url})
+
+        return await _answered(redirect, _error_page)
+
+    async def returned(self, request: web.Request) -> web.Response:
+        """Microsoft sent the browser back: connect, and say so."""
+
+        async def connect() -> web.Response:
+            return connected_page(await self._connector.finish(dict(request.query)))
+
+        return await _answered(connect, _error_page)
+
+    async def begin(self, request: web.Request) -> web.Response:
+        """For a terminal: {"url", "expires_at"}."""
+        await read_json_bytes(request, self._limits)  # nothing is asked for, but JSON keeps web pages out
+
+        async def begun() -> web.Response:
+            started = await self._connector.begin()
+            return _json(200, {"url": started.url, "expires_at": text_of_millis(started.expires_at)})
+
+        return await _answered(begun, _problem)
+
+    async def pasted(self, request: web.Request) -> web.Response:
+        """For a terminal: the address that the browser ended at, {"redirect_url"}; answers as GET /v1/connection."""
+        try:
+            query = _query_of(parse(await read_json_bytes(request, self._limits)))
+        except BadBody as error:
+            raise HttpProblem(BAD_BODY, f"{error}.") from None
+        except ValueError:
+            raise invalid([Problem("redirect_url", "required", _PASTE)]) from None
+
+        async def connect() -> web.Response:
+            await self._connector.finish(query)
+            return _json(200, _connection(self._connector))
+
+        return await _answered(connect, _problem)
+
+    async def connection(self, _: web.Request) -> web.Response:
+        """Whether there is a connection, why not, and how the last sign-in ended."""
+        return _json(200, _connection(self._connector))
+
+
+# --- Failures, once for pages and JSON -------------------------------------------------------------------------------
+
+_Failure = Callable[[int, str, str, str], web.Response]
+"""Makes the answer of status, title, what happened, and what to do."""
+
+
+async def _answered(work: Callable[[], Awaitable[web.Response]], failed: _Failure) -> web.Response:
+    try:
+        return await work()
+    except UnknownSignIn as error:
+        return failed(400, "Sign-in expired", f"{str(error).capitalize()}.", "Start again at /connect.")
+    except SignInFailed as error:
+        trouble = CATALOGUE[error.setback.trouble]
+        return failed(_status(error.setback), trouble.title, f"{error}. {trouble.cause}", trouble.solution)
+    except StorageUnavailable as error:
+        return failed(503, "The sign-in could not be stored", f"{error}.", "Start again at /connect in a moment.")
+
+
+def _status(setback: Setback) -> int:
+    match setback.remedy:
+        case Remedy.RECONNECT:
+            return 400
+        case Remedy.MEND | Remedy.CONFIGURATION:
+            return 502
+        case Remedy.WAIT:
+            return 503
+        case _:
+            assert_never(setback.remedy)
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def _query_of(body: object) -> dict[str, str]:
+    """The query of {"redirect_url": "http://localhost:8077/oauth/callback?code=…&state=…"}; ValueError without one."""
+    url = body.get("redirect_url") if isinstance(body, dict) else None
+    if not isinstance(url, str) or len(url) > LONGEST_TEXT:
+        raise ValueError("redirect_url is missing, or no address that a browser ends at")
+    return dict(parse_qsl(urlsplit(url.strip()).query))
+
+
+def _connection(connector: Connector) -> dict[str, Any]:
+    connection = connector.connection
+    return {
+        "connected": connection.connected,
+        "trouble": _trouble(connection.trouble, connection.message),
+        "since": _text(connection.since),
+        "expires_at": _text(connection.expires_at),
+        "retry_at": _text(connection.retry_at),
+        "last_sign_in": _last(connector.last),
+    }
+
+
+def _trouble(code: str | None, message: str | None) -> dict[str, str] | None:
+    if code is None:
+        return None
+    known = CATALOGUE.get(code)
+    return {"code": code, "message": message or "", "fix": known.solution if known else ""}
+
+
+def _last(finished: FinishedSignIn | None) -> dict[str, Any] | None:
+    if finished is None:
+        return None
+    setback = finished.setback
+    trouble = _trouble(setback.trouble, setback.message) if setback else None
+    return {"at": text_of_millis(finished.at), "trouble": trouble}
+
+
+def _text(at: UnixMillis | None) -> str | None:
+    return None if at is None else text_of_millis(at)
+
+
+def _json(status: int, body: dict[str, Any]) -> web.Response:
+    return json_reply(body, status, _PRIVATE)
+
+
+def _problem(status: int, title: str, detail: str, fix: str) -> web.Response:
+    """RFC 9457; `fix` says what to do."""
+    kind = Kind(status, "sign_in_failed", title)
+    return HttpProblem(kind, detail, headers={**_PRIVATE, **_retry_after(status)}, members={"fix": fix}).reply()
+
+
+def _retry_after(status: int) -> dict[str, str]:
+    return {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {}
+
+
+# --- Pages -----------------------------------------------------------------------------------------------------------
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em;color:#1b1b1f;"
+    "background:#fff}"
+    "@media(prefers-color-scheme:dark){body{color:#eee;background:#1b1b1f}a{color:#9cf}}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+_PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+"""`no-referrer`, because the address of the callback holds the code."""
+
+_PAGE = {
+    **_PRIVATE,
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+}
+
+_NEXT = (
+    "<p>What is next:</p><ul>"
+    "<li>Conversions that were waiting are on their way now; nothing needs to be sent again.</li>"
+    "<li><a href='/healthz'>/healthz</a> tells whether all is well, <a href='/logs'>/logs</a> what happened.</li>"
+    "<li>If no conversion was sent yet: check the ids under <code>accounts</code> in the configuration, then try "
+    "<code>sidecar send</code>.</li></ul><p>This window can be closed.</p>"
+)
+
+
+def connected_page(user: str | None) -> web.Response:
+    """What a person sees after a sign-in; `user` is as Microsoft gave it, None where it did not."""
+    who = f"<p>Signed in as <strong>{escape(user)}</strong>.</p>" if user else ""
+    return _page(200, "Connected to Microsoft Advertising", who + _NEXT)
+
+
+def _error_page(status: int, title: str, detail: str, fix: str) -> web.Response:
+    again = "<p><a href='/connect'>Try again</a></p>"
+    return _page(status, title, f"<p>{escape(detail)}</p><p><strong>What to do:</strong> {escape(fix)}</p>{again}")
+
+
+def _page(status: int, title: str, content: str) -> web.Response:
+    text = (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
+        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{content}</body></html>\n"
+    )
+    return web.Response(status=status, text=text, content_type="text/html", headers={**_PAGE, **_retry_after(status)})

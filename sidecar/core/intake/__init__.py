@@ -1,0 +1,1 @@
+"""Untrusted input to a value, or to every problem found."""

@@ -1,0 +1,77 @@
+"""From an untrusted JSON value to a click of a visitor, to the reason why there is none, or to every problem it has."""
+
+from dataclasses import dataclass
+
+from sidecar.core.conversion import Click
+from sidecar.core.instant import UnixMillis, seconds
+from sidecar.core.intake import fields, origin
+from sidecar.core.intake.fields import Consent
+from sidecar.core.intake.members import Members, Shape
+from sidecar.core.problem import Allowance, Findings, Problem, Warning_
+
+SHAPE = Shape("", frozenset({"visitor_id", "url", "msclkid", "time", "account", "consent"}))
+"""Every field of a click."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRules:
+    """What the configuration says about capturing clicks."""
+
+    accounts: tuple[str, ...]
+    consent: Consent = "granted"
+    """What a missing field means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clicked:
+    """Good to be kept."""
+
+    click: Click
+    warnings: tuple[Warning_, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotCaptured:
+    """Well formed, but there is nothing to keep: `reason` is `consent_denied` or `no_msclkid`."""
+
+    reason: str
+    warnings: tuple[Warning_, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not well formed: everything that is wrong with it, at least one thing."""
+
+    problems: tuple[Problem, ...]
+
+
+Capture = Clicked | NotCaptured | Refused
+
+
+def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance: Allowance | None = None) -> Capture:
+    """Read one item of a request, as `body.parse` gives it. The URL is looked at and not kept."""
+    findings = Findings(allowance)
+    if not isinstance(item, dict):
+        findings.refuse("", "not_an_object", "must be an object")
+        return Refused(findings.listed)
+    members = Members(item, SHAPE, findings)
+    consent = members.take("consent", fields.consent) or rules.consent
+    visitor_id = members.require("visitor_id", fields.visitor_id) or ""
+    time = members.take("time", lambda value: fields.instant(value, now, "click"))
+    account = origin.account(members, None, rules.accounts, "is required: there are several")
+    msclkid = _msclkid(members)
+    warnings = tuple(findings.warnings)
+    if findings.problems:
+        return Refused(findings.listed)
+    if consent == "denied":
+        return NotCaptured("consent_denied", warnings)
+    if msclkid is None:
+        return NotCaptured("no_msclkid", warnings)
+    clicked_at = seconds(now) if time is None else time
+    return Clicked(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), warnings)
+
+
+def _msclkid(members: Members) -> str | None:
+    if members.get("msclkid") is None and members.get("url") is None:
+        members.refuse("url", "required", "is required: the address where the visitor landed, or msclkid itself")
+    return origin.msclkid(members, "url")

@@ -1,0 +1,242 @@
+"""From an untrusted JSON value to a conversion, or to every problem it has: what a conversion may say, in one place.
+
+Written out over small readers, not as a pydantic model. It must go on after a problem with whatever could be read, hand
+out warnings beside values, keep plain identifiers out of every error, and name each problem in our own words: with a
+model each of these is a detour around it, and none is quicker (both took about 20 microseconds a conversion).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sidecar.core.conversion import Conversion, ExternalAttribution, matched_by
+from sidecar.core.instant import UnixMillis, seconds, text_of_seconds
+from sidecar.core.intake import fields, origin
+from sidecar.core.intake import identifiers as user
+from sidecar.core.intake.fields import Consent
+from sidecar.core.intake.members import Members, Shape
+from sidecar.core.problem import Allowance, Findings, Problem, Refusal, Warning_
+
+_CREDIT = Shape("external_attribution.", frozenset({"credit", "model"}))
+
+SHAPE = Shape(
+    "",
+    frozenset(
+        {"event", "order_id", "time", "value", "currency", "msclkid", "landing_url", "visitor_id", "user", "consent"}
+        | {"account", "external_attribution", "meta"}
+    ),
+    inner=(user.SHAPE, _CREDIT),
+)
+"""Every field of a conversion."""
+
+order_id_text = fields.text(200)
+_model = fields.text(200)
+_idempotency_key = fields.text(255)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRule:
+    """What the configuration says of an event."""
+
+    goal: str
+    account: str | None = None
+    value: Decimal | None = None
+    currency: str | None = None
+    goals: Mapping[str, str] = field(default_factory=dict)
+    """The goal in those accounts that call it otherwise."""
+
+    def goal_in(self, account: str) -> str:
+        """The name of the event's goal in the account."""
+        return self.goals.get(account, self.goal)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """What the configuration says about reading conversions; one and the same for as long as it is in force."""
+
+    events: Mapping[str, EventRule]
+    accounts: tuple[str, ...]
+    consent: Consent = "granted"
+    """What a missing field means."""
+    default_country: str | None = None
+
+
+class Accepted(NamedTuple):
+    """Good to be stored."""
+
+    conversion: Conversion
+    warnings: tuple[Warning_, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Well formed, but not to be stored: `reason` is `consent_denied` or `no_identifier`."""
+
+    reason: str
+    event: str
+    warnings: tuple[Warning_, ...] = ()
+    goal: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not well formed: everything that is wrong with it, at least one thing."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Warning_, ...] = ()
+
+
+Reading = Accepted | Skipped | Refused
+
+
+def read(
+    item: object,
+    *,
+    now: UnixMillis,
+    rules: Rules,
+    idempotency_key: str | None = None,
+    allowance: Allowance | None = None,
+) -> Reading:
+    """Read one item of a request, as `body.parse` gives it; `idempotency_key` is the header, None without one.
+
+    `allowance` is that of the whole request.
+    """
+    findings = Findings(allowance)
+    if not isinstance(item, dict):
+        findings.refuse("", "not_an_object", "must be an object")
+        return Refused(findings.listed)
+    members = Members(item, SHAPE, findings)
+    header = header_key(idempotency_key, findings)
+    consent = members.take("consent", fields.consent) or rules.consent
+    conversion = _conversion(members, header, now, rules)
+    return _judged(conversion, consent, findings)
+
+
+def _judged(conversion: Conversion, consent: Consent, findings: Findings) -> Reading:
+    """A denied consent comes before everything but problems: those are the caller's to mend in any case."""
+    if findings.problems:
+        return Refused(findings.listed, tuple(findings.warnings))
+    if consent == "denied":
+        return Skipped("consent_denied", conversion.event, tuple(findings.warnings))
+    if not matched_by(conversion):
+        return Skipped("no_identifier", conversion.event, tuple(findings.warnings), conversion.goal)
+    if not (conversion.order_id or conversion.idempotency_key or conversion.time_given):
+        message = "nothing tells a repeat from a new conversion: give order_id, an Idempotency-Key or time"
+        findings.warn("not_repeatable", "order_id", message)
+    return Accepted(conversion, tuple(findings.warnings))
+
+
+def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Rules) -> Conversion:
+    """Whatever could be read. Where a problem was found it only stands in, and is thrown away."""
+    event = members.require("event", _event_reader(rules)) or ""
+    rule = rules.events.get(event)
+    order_id = members.take("order_id", order_id_text)
+    time = members.take("time", lambda value: fields.instant(value, now))
+    given_value = read_value(members)
+    given_currency = members.take("currency", fields.currency)
+    value, currency = _money(members, given_value, given_currency, rule)
+    person = user.read_user(members.inside("user", user.SHAPE), rules.default_country)
+    account = read_account(members, rule, rules.accounts)
+    return Conversion(  # in the order of its fields: to name them would cost as much as both hashes
+        account,
+        event,
+        "" if rule is None else rule.goal_in(account) if rule.goals else rule.goal,
+        seconds(now) if time is None else time,
+        time is not None,
+        order_id,
+        None if order_id else header,
+        value,
+        currency,
+        origin.msclkid(members, "landing_url"),
+        members.take("visitor_id", fields.visitor_id),
+        person.email_sha256,
+        person.phone_sha256,
+        _external_attribution(members.inside("external_attribution", _CREDIT)),
+        members.take("meta", fields.meta),
+        given_value,
+        given_currency,
+    )
+
+
+@lru_cache(maxsize=8)
+def _event_reader(rules: Rules) -> Callable[[object], str]:
+    """Made once for all the items that are read by these rules."""
+    return fields.one_of(rules.events, "unknown_event", "events")
+
+
+def header_key(key: str | None, findings: Findings) -> str | None:
+    """The Idempotency-Key of a request, as far as it can be used."""
+    if key is None:
+        return None
+    try:
+        return _idempotency_key(key)
+    except Refusal as refusal:
+        findings.refuse("Idempotency-Key", refusal.code, refusal.message)
+        return None
+
+
+def read_account(members: Members, rule: EventRule | None, accounts: tuple[str, ...]) -> str:
+    """The account that is named, else the event's, else the only one."""
+    if rule is None:
+        return origin.account(members, None, accounts, missing="")
+    return origin.account(members, rule.account, accounts, "is required: there are several, and the event names none")
+
+
+def read_value(members: Members, reader: Callable[[object], Decimal] = fields.amount) -> Decimal | None:
+    """The value; with a warning where it had more decimals than Microsoft takes."""
+    value = members.take("value", reader)
+    if value is not None and value != members.get("value"):
+        members.warn(
+            "value_rounded", "value", "had more decimals than the 3 that Microsoft takes, and was rounded half up"
+        )
+    return value
+
+
+def _money(
+    members: Members, value: Decimal | None, currency: str | None, rule: EventRule | None
+) -> tuple[Decimal | None, str | None]:
+    """Value and currency with the event's defaults."""
+    if rule is None:
+        return value, currency
+    value = rule.value if value is None else value
+    currency = currency or rule.currency
+    if value is not None and currency is None and members.get("currency") is None:
+        members.refuse("currency", "currency_required", "is required: there is a value, and the event has no currency")
+    return value, currency
+
+
+def _external_attribution(members: Members | None) -> ExternalAttribution | None:
+    if members is None:
+        return None
+    credit = members.require("credit", fields.credit)
+    model = members.require("model", _model)
+    return ExternalAttribution(credit, model) if credit is not None and model else None
+
+
+def normalized(conversion: Conversion) -> dict[str, Any]:
+    """What would be stored, for `/v1/validate`: with the whole hashes, so that they can be compared."""
+    external = conversion.external_attribution
+    return {
+        "account": conversion.account,
+        "event": conversion.event,
+        "goal": conversion.goal,
+        "order_id": conversion.order_id,
+        "time": text_of_seconds(conversion.time),
+        "value": _shown(conversion.value),
+        "currency": conversion.currency,
+        "msclkid": conversion.msclkid,
+        "visitor_id": conversion.visitor_id,
+        "email_sha256": conversion.email_sha256,
+        "phone_sha256": conversion.phone_sha256,
+        "external_attribution": {"credit": _shown(external.credit), "model": external.model} if external else None,
+        "matched_by": list(matched_by(conversion)),
+    }
+
+
+def _shown(number: Decimal | None) -> int | float | None:
+    """As a JSON number. With at most 15 digits, which values have, a double shows exactly what was read."""
+    if number is None:
+        return None
+    return int(number) if number == number.to_integral_value() else float(number)

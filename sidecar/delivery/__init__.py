@@ -1,0 +1,1 @@
+"""The way out: from due rows to settled ones."""

@@ -1,0 +1,68 @@
+"""What the rows of a batch tell of their goals: which take conversions, which hold theirs back, what waits for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sidecar.core.entry import Delivered, Entry, Hold, Outcome, Reason
+from sidecar.core.instant import UnixMillis
+from sidecar.core.waiting import Waiting, told
+from sidecar.delivery.gates import Gates
+from sidecar.ports.outbox import Outbox
+from sidecar.telemetry import Telemetry
+
+_TROUBLES = (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING)
+"""What an answer can tell of a goal; the catalogue tells more."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoalWatch:
+    """Opens and closes the gates of goals, and raises and clears their troubles."""
+
+    outbox: Outbox
+    gates: Gates
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    is_named: Callable[[str, str], bool]
+    """Whether any event of that account is mapped to that goal now."""
+
+    async def learn(
+        self, account: str, placed: Sequence[tuple[Entry, Outcome | None]], tracking_id: str | None
+    ) -> None:
+        """Open the goals that took a row, close those that could not."""
+        for goal in {entry.goal for entry, outcome in placed if isinstance(outcome, Delivered)}:
+            if goal and self.gates.open_goal(account, goal):
+                self._clear(account, goal, _TROUBLES)
+        for goal, hold in {entry.goal: outcome for entry, outcome in placed if isinstance(outcome, Hold)}.items():
+            await self._hold(
+                account, goal or "", hold, [entry for entry, _ in placed if entry.goal == goal], tracking_id
+            )
+
+    async def _hold(
+        self, account: str, goal: str, hold: Hold, entries: Sequence[Entry], tracking_id: str | None
+    ) -> None:
+        is_named, frozen = self.is_named(account, goal), [entry for entry in entries if entry.keeps_frozen]
+        if not is_named and not frozen:
+            return  # a reload came meanwhile: these rows go to another goal, and nothing waits for this one
+        self.gates.close_goal(account, goal, hold.reason, self.now())
+        if self.gates.hold_of(account, goal) is not None:
+            return  # the catalogue has told of it already, and more exactly
+        self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
+        lanes = list({entry.lane for entry in entries})
+        waiting = await self.outbox.waiting(lanes) if is_named else _waiting(frozen)
+        self.telemetry.trouble_raised(
+            hold.reason.value,
+            account=account,
+            subject=goal,
+            detail=f"Microsoft says: {hold.fault.message or hold.fault.error}",
+            waiting=told(waiting),
+            tracking_id=tracking_id,
+        )
+
+    def _clear(self, account: str, goal: str | None, codes: Sequence[Reason]) -> None:
+        for code in codes:
+            self.telemetry.trouble_cleared(code.value, account=account, subject=goal)
+
+
+def _waiting(entries: Sequence[Entry]) -> Waiting:
+    """These very rows, which nothing but this goal can take any more."""
+    return Waiting(len(entries), False, min(entry.time for entry in entries))

@@ -1,0 +1,59 @@
+"""Accounts that an operator has paused: nothing of them is sent until the operator resumes them, restarts included.
+
+Microsoft's refusals close accounts too (`settler`), but those are tried again by themselves; this pause is not.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.delivery.gates import Gates
+from sidecar.ports.upkeep import Pauses
+from sidecar.telemetry import Telemetry
+
+TROUBLE = "paused_by_operator"
+
+
+@dataclass(slots=True)
+class Pausing:
+    """Pauses and resumes; `accounts` are those configured now. StorageUnavailable when it cannot be written down."""
+
+    store: Pauses
+    gates: Gates
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    accounts: Callable[[], Collection[str]]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def restore(self) -> None:
+        """After a start: what was paused is paused."""
+        for account, since in (await self.store.all()).items():
+            self.gates.pause(account, since)
+        self.tell()
+
+    def tell(self) -> None:
+        """Say which of the configured accounts are paused; also after a reload, which may bring one back."""
+        for account in self.accounts():
+            since = self.gates.paused_since(account)
+            if since is not None:
+                detail = f"since {text_of_millis(since)}"
+                self.telemetry.trouble_raised(TROUBLE, account=account, subject=account, detail=detail)
+
+    async def pause(self, account: str) -> UnixMillis:
+        """Let nothing more of the account out; what is on its way finishes. Since when it is paused."""
+        async with self._turn:
+            since = self.gates.paused_since(account)
+            if since is None:
+                since = self.now()
+                await self.store.put(account, since)
+                self.gates.pause(account, since)
+                self.tell()
+            return since
+
+    async def resume(self, account: str) -> None:
+        """Let it out again, at once."""
+        async with self._turn:
+            await self.store.remove(account)
+            self.gates.resume(account)
+            self.telemetry.trouble_cleared(TROUBLE, account=account, subject=account)

@@ -1,0 +1,1 @@
+"""The catalogue of goals: reading it, judging it, creating from it."""

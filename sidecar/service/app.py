@@ -1,0 +1,237 @@
+"""Runs the service: opens its parts, runs them under one TaskGroup, closes them."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sidecar import __version__
+from sidecar.config import Config, ConfigError, changes, examine
+from sidecar.core.clock import SteadyClock
+from sidecar.core.goal import GOAL_TROUBLES
+from sidecar.emulator import Emulator, EmulatorOptions
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.service.http import CannotListen, served
+from sidecar.service.runtime import Runtime, chance, elapsed, now
+from sidecar.service.settings import Settings
+from sidecar.service.wiring import Parts, open_parts
+from sidecar.store.sqlite.committer import StorageBroken
+from sidecar.telemetry import Standing, Telemetry
+from sidecar.upkeep.waiting_watch import UNMAPPED
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+STOP_SECONDS = 14.0
+"""A stop that has not ended by then is ended: some thread waits for a file or a host that does not answer."""
+
+NEW_OBJECTS = 50_000
+"""After so many new objects Python looks for circles among them; its own 700 are fewer than one array makes."""
+
+
+def spare_the_collector() -> None:
+    """What there is by now stays to the end: the garbage collector need not walk through it again and again.
+
+    It took a seventh of the CPU time of arrays, and held everybody up for 40 ms each time that it went through all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
+
+
+async def serve(path: Path, config: Config, doubts: Sequence[str] = ()) -> int:
+    """Run the service until it is told to stop: 0, or 1 when storage broke. OutboxRefused when it cannot start.
+
+    `doubts` are what in the file is probably a mistake, for the log.
+    """
+    steady = SteadyClock(now, elapsed)
+    telemetry = Telemetry(steady.now, level=config.logging.level, form=config.logging.format)
+    telemetry.hide(*Settings(config).secrets())
+    for doubt in doubts:
+        telemetry.configuration_doubted(doubt)
+    try:
+        with telemetry.library_logs():
+            async with contextlib.AsyncExitStack() as stack:
+                clock = Runtime(steady.now, time.monotonic, chance, steady)
+                parts = await open_parts(stack, Settings(config), telemetry, clock)
+                return await Service(path, parts, clock).run()
+    finally:
+        telemetry.close()
+
+
+async def run_emulator(options: EmulatorOptions, introduce: Callable[[Emulator], None]) -> int:
+    """Run the emulator alone until a signal comes; `introduce` is called once it serves."""
+    stop = asyncio.Event()
+    async with Emulator(options, now) as emulator:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        introduce(emulator)
+        await stop.wait()
+    return 0
+
+
+def _end_within(seconds: float) -> None:
+    """End the process then at the latest: what was answered 202 is on disk, and a lease passes by itself.
+
+    The timer is never taken back, since what hangs may be what Python itself waits for at its end.
+    """
+    timer = threading.Timer(seconds, _end_at_once)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_at_once() -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"The stop took too long, since a thread still waits: ended at once. Nothing stored is lost.\n")
+    os._exit(1)
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts, and the tasks that use them."""
+
+    path: Path
+    """The configuration file, read again on SIGHUP."""
+    parts: Parts
+    clock: Runtime
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _reload_wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    _why: str = "asked to"
+
+    async def run(self) -> int:
+        """Serve until a signal comes, then finish what is in hand. CannotListen and StorageUnavailable at the start."""
+        try:
+            with self._signals():
+                async with asyncio.TaskGroup() as tasks:
+                    await self._serve(tasks)
+        except* StorageBroken as broken:
+            self._leave_as_it_is(broken.exceptions[0])
+        except* (CannotListen, StorageUnavailable) as refused:
+            raise refused.exceptions[0] from None
+        return 0
+
+    def _leave_as_it_is(self, error: BaseException) -> None:
+        """End at once with 1: closing the outbox in order would write to a file that can no longer be trusted."""
+        path = self.parts.settings.config.storage.path
+        self.parts.telemetry.trouble_raised("storage_broken", detail=f"{path}: {error}")
+        self.parts.telemetry.close()
+        os._exit(1)
+
+    async def _serve(self, tasks: asyncio.TaskGroup) -> None:
+        """Start what runs, take requests until it is time to stop, then end each part when its work is done."""
+        parts = self.parts
+        tasks.create_task(parts.outbox.committer.run())
+        telling = tasks.create_task(parts.telemetry.run(parts.journal, parts.unstored))
+        flushing = tasks.create_task(parts.flusher.run())
+        loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.outbox.check(), self._reloads())
+        endless = [tasks.create_task(work) for work in loops]
+        tasks.create_task(parts.keeper.run(self._stopping))
+        await self._prepare(parts.settings)
+        spare_the_collector()
+        async with served(parts, self.clock) as url:
+            parts.telemetry.started(__version__, url, parts.settings.config.microsoft.environment)
+            await self._stopping.wait()
+            parts.telemetry.stopping(self._why)
+            parts.flusher.stop()  # beside the last requests, so that both grace times run together
+        await flushing
+        for task in endless:
+            task.cancel()
+        parts.telemetry.stopped()
+        parts.telemetry.stop()
+        await telling
+        parts.outbox.committer.stop()
+
+    async def _prepare(self, settings: Settings) -> None:
+        """Lanes, couriers and, in the emulator, goals for all that `settings` name, before they are in force."""
+        emulator = self.parts.emulator
+        if emulator is not None:
+            await emulator.add_goals(settings.mapped_goals())
+        await self.parts.outbox.open_lanes(settings.lanes())
+        await self.parts.outbox.know_ids(settings.identities())
+        self.parts.catalogue.expect(tuple(settings.config.accounts))
+        self.parts.flusher.serve(tuple(settings.config.accounts))
+
+    # --- Signals -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number.name)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _stop(self, name: str) -> None:
+        """The first signal ends the service in order, a second one at once: what was answered 202 is on disk."""
+        if self._stopping.is_set():
+            os._exit(1)
+        _end_within(STOP_SECONDS)
+        self._why = f"received {name}"
+        self._stopping.set()
+
+    async def _reloads(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self._reload()
+
+    async def _reload(self) -> None:
+        """Read the file again; whatever goes wrong, the old one stays, and what needs a restart is named."""
+        telemetry, settings = self.parts.telemetry, self.parts.settings
+        try:
+            loaded = await asyncio.to_thread(examine, self.path, os.environ)
+            config = loaded.config
+            reloadable, restart = changes(settings.config, config)
+            await self._prepare(settings.with_reloaded(config))
+        except (ConfigError, StorageUnavailable) as error:
+            telemetry.reload_failed(str(error))
+        except Exception as error:  # the edge of a loop: a failed reload must not stop the service
+            telemetry.reload_failed(type(error).__name__)
+            telemetry.loop_failed("reload", error)
+        else:
+            settings.config = settings.with_reloaded(config).config
+            self._forget_what_left()
+            self.parts.pausing.tell()
+            self.parts.catalogue.reloaded()
+            self.parts.gates.retry_now()
+            told = f"changed: {', '.join(reloadable) or 'nothing'}"
+            told = f"{told}; only after a restart: {', '.join(restart)}" if restart else told
+            telemetry.reloaded(told, await self._left_waiting())
+            for doubt in loaded.warnings:
+                telemetry.configuration_doubted(doubt.text(str(self.path)))
+
+    async def _left_waiting(self) -> Sequence[Standing]:
+        """The rows that wait for what the configuration no longer has."""
+        try:
+            return await self.parts.waiting.look_at_unmapped()
+        except Exception as error:  # the configuration is in force whatever is found
+            self.parts.telemetry.loop_failed("reload", error)
+            return ()
+
+    def _forget_what_left(self) -> None:
+        """Goals and accounts that nothing names any more are no trouble any more."""
+        settings, telemetry = self.parts.settings, self.parts.telemetry
+        goals, accounts = settings.goals_of_accounts(), set(settings.config.accounts)
+        named = {goal for _, goal in goals}
+        telemetry.configure(settings.config.logging.level, settings.config.logging.format)
+        telemetry.serves(accounts)
+        telemetry.forget_shares_but(named)
+        self.parts.gates.forget_but(accounts, goals)
+        for standing in telemetry.board.standing():
+            of_goals = GOAL_TROUBLES | {"low_match_rate"}
+            is_named = (standing.account, standing.subject) in goals or (
+                standing.account is None and standing.subject in named
+            )
+            goal_left = standing.code in of_goals and not is_named
+            account_left = standing.account is not None and standing.account not in accounts
+            if goal_left or (account_left and standing.code != UNMAPPED):
+                telemetry.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)

@@ -1,0 +1,217 @@
+"""The HTTP side of the service: its guard and keys, its routes, what it needs of the parts, and the first words."""
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+
+import click
+from aiohttp import web
+
+from sidecar import __version__
+from sidecar.api import sign_in as connect
+from sidecar.api.accounts import Accounts
+from sidecar.api.erasures import ErasureCalls
+from sidecar.api.explain import Explain, Receipts
+from sidecar.api.goals import GoalsPage
+from sidecar.api.health import Sources
+from sidecar.api.http.guard import Guard
+from sidecar.api.logs import LogsPage
+from sidecar.api.metrics import MetricsPage
+from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.routes import Parts as ApiParts
+from sidecar.api.routes import make_app, serving
+from sidecar.api.row_json import Held, Rows, elsewhere
+from sidecar.config import Config, is_loopback
+from sidecar.core.entry import Reason
+from sidecar.core.instant import UnixMillis
+from sidecar.core.record import Record
+from sidecar.core.start_errors import cannot_listen
+from sidecar.service import banner
+from sidecar.service.api_key import kept_key
+from sidecar.service.runtime import Runtime
+from sidecar.service.settings import Settings
+from sidecar.service.wiring import Parts
+from sidecar.store.sqlite.tracing import SqliteTraces
+from sidecar.telemetry import OF_GOALS_AND_ROWS, TracesOfOrders
+
+GRACE_SECONDS = 4.0
+"""How long requests that were read already may take at a stop."""
+
+
+class CannotListen(Exception):
+    """The configured address cannot be had, or not with what it needs; the text says why."""
+
+
+@contextlib.asynccontextmanager
+async def served(parts: Parts, clock: Runtime) -> AsyncIterator[str]:
+    """Serve HTTP for as long as the context is open; gives the address. CannotListen when it cannot be had."""
+    server = parts.settings.config.server
+    keys, key = _keys(parts)
+    api = _api(parts, clock, keys)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            host, port = await stack.enter_async_context(
+                serving(make_app(api), api, server.host, server.port, shutdown_seconds=GRACE_SECONDS)
+            )
+        except OSError as error:
+            why = cannot_listen(server.host, server.port, error, host_key="server.host", port_key="server.port")
+            raise CannotListen(why) from error
+        url = banner.local_url(host, port)
+        _tell(url, key, parts.settings)
+        yield url
+
+
+def _api(parts: Parts, clock: Runtime, keys: list[str]) -> ApiParts:
+    settings = parts.settings
+    config = settings.config
+    started = clock.monotonic()
+
+    return ApiParts(
+        outbox=parts.outbox,
+        clicks=parts.clicks,
+        telemetry=parts.telemetry,
+        guard=Guard.of((*config.server.allowed_hosts, *_listened_on(config.server.host)), keys),
+        health=Sources(
+            version=__version__,
+            now=clock.now,
+            uptime_seconds=lambda: clock.monotonic() - started,
+            troubles=parts.telemetry.board.standing,
+            free_bytes=lambda: shutil.disk_usage(config.storage.path.parent).free,
+            min_free_bytes=config.storage.min_free_disk,
+            max_pending=config.storage.max_pending,
+            doubt=clock.doubt,
+            stake=parts.stakes.of,
+            shares=lambda: parts.telemetry.shares,
+            signed_in_until=lambda: parts.telemetry.signed_in_until,
+        ),
+        rules=settings.intake,
+        capture=settings.capture,
+        goal_of=settings.goal_of,
+        held=lambda record: _held(parts, record, clock.now()),
+        stored=parts.flusher.arrived,
+        now=clock.now,
+        new_id=lambda: f"{int(clock.chance() * 2**64):016x}",  # only to find a request by: it guards nothing
+        bodies=BodyLimits(max_bytes=config.server.max_body),
+        routes=_routes(parts, clock),
+        identity=lambda account: settings.identities().get(account),
+        traces=_traces(parts),
+    )
+
+
+def _receipts(parts: Parts, clock: Runtime) -> Explain:
+    settings = parts.settings
+    rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
+
+    traces = SqliteTraces(parts.outbox.reader)
+    catalogue, rules = parts.catalogue, settings.attribution
+    receipts = Receipts(traces, rows, clock.now, catalogue.of_event, rules, catalogue.of_goal)
+    return Explain(parts.outbox, receipts, _traces(parts))
+
+
+def _traces(parts: Parts) -> TracesOfOrders:
+    return TracesOfOrders(parts.telemetry.traces, parts.unstored)
+
+
+def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
+    """What keeps a row's account or goal from taking it now, with the trouble that a person can mend."""
+    if record.bound_to is not None and (held := elsewhere(record, parts.settings.identities().get(record.account))):
+        return held
+    goal = record.goal or parts.settings.goal_of(record.account, record.event)
+    reason = parts.gates.held(record.account, goal)
+    if reason is Reason.NOT_CONNECTED:
+        return Held(reason, parts.tokens.connection.trouble)
+    if reason is Reason.ACCOUNT_PAUSED and parts.gates.paused_since(record.account) is not None:
+        return Held(reason, "paused_by_operator")
+    if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_PAUSED, Reason.GOAL_SETTLING):
+        hold = parts.gates.hold_of(record.account, goal or "")
+        return Held(reason, hold.trouble if hold else None)
+    if reason is Reason.THROTTLED:
+        return Held(reason)
+    goes_again = record.claimed and not record.leased
+    waits_for_reading = parts.gates.awaits_reading(record.account)
+    if reason is None and not goes_again and (waits_for_reading or parts.gates.lets_out(record.account, now)):
+        return None
+    standing = parts.telemetry.board.standing(account=record.account)
+    trouble = next((one.code for one in standing if one.subject is None and one.code not in OF_GOALS_AND_ROWS), None)
+    return Held(reason or Reason.RETRYING, trouble)
+
+
+def _routes(parts: Parts, clock: Runtime) -> list[web.RouteDef]:
+    logs = LogsPage(parts.journal, parts.telemetry.followers, traces=_traces(parts))
+    metrics = MetricsPage(parts.outbox, parts.telemetry)
+    accounts = Accounts(parts.pausing, lambda: parts.settings.config.accounts)
+    return [
+        web.get("/logs", logs.get),
+        web.get("/metrics", metrics.get),
+        *accounts.routes(),
+        *_goal_routes(parts),
+        *_erasure_calls(parts, clock).routes(),
+        *_receipts(parts, clock).routes(),
+        *connect.routes(parts.connector),
+    ]
+
+
+def _goal_routes(parts: Parts) -> list[web.RouteDef]:
+    settings = parts.settings
+    goals = GoalsPage(
+        parts.catalogue,
+        lambda: tuple(settings.config.accounts),
+        lambda: settings.catalogue().settle_millis,
+        BodyLimits(max_bytes=settings.config.server.max_body),
+    )
+    return [
+        web.get("/v1/goals", goals.get),
+        web.post("/v1/goals/plan", goals.plan),
+        web.post("/v1/goals/apply", goals.apply),
+    ]
+
+
+def _erasure_calls(parts: Parts, clock: Runtime) -> ErasureCalls:
+    eraser, settings = parts.eraser, parts.settings
+    return ErasureCalls(parts.erasures, clock.now, eraser.wake, lambda: settings.intake().default_country)
+
+
+def _listened_on(host: str) -> tuple[str, ...]:
+    """What the sidecar is rightly called by where it listens; a name of this machine stands for its addresses too."""
+    return (host, "127.0.0.1", "::1") if host == "localhost" else (host,)
+
+
+def _keys(parts: Parts) -> tuple[list[str], banner.Key]:
+    """The keys that calls need, and what to say of them. CannotListen when one has to be made and cannot be kept.
+
+    None on loopback unless some are configured; off loopback there is always one, made at the first start.
+    """
+    config = parts.settings.config
+    configured = [key.get_secret_value() for key in config.server.api_keys]
+    if configured:
+        return configured, banner.Configured()
+    if is_loopback(config.server.host):
+        return [], banner.Open()
+    try:
+        key, file, is_new = kept_key(config.storage.path)
+    except OSError as error:
+        raise CannotListen(
+            f"{config.server.host} is not loopback, so calls need a key, and none can be kept beside the database: "
+            f"{error.filename}: {error.strerror}; name keys of your own in server.api_keys, or make room for that file"
+        ) from error
+    parts.telemetry.hide(key)
+    return [key], banner.Made(key, file) if is_new else banner.Kept(file)
+
+
+def _tell(url: str, key: banner.Key, settings: Settings) -> None:
+    """The first words, on stderr; the service runs on when nobody reads them."""
+    with contextlib.suppress(OSError):
+        click.echo(banner.lines(url, key, _emulator(settings), _first(settings.config)), err=True)
+
+
+def _emulator(settings: Settings) -> str | None:
+    microsoft = settings.config.microsoft
+    if settings.embeds_emulator:
+        return "its own emulator"
+    return f"the emulator at {microsoft.endpoints.campaign}" if microsoft.environment == "emulator" else None
+
+
+def _first(config: Config) -> banner.Try:
+    event = next(iter(config.events))
+    consent = None if config.privacy.consent == "granted" else "granted"
+    return banner.Try(event, config.events[event].currency or "USD", consent, config.delivery.linger)

@@ -1,0 +1,328 @@
+"""Which part gets which: opens everything the service is made of and puts it together. Starts nothing."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.config import Config
+from sidecar.core.clock import SteadyClock
+from sidecar.core.entry import Reason
+from sidecar.core.instant import UnixMillis
+from sidecar.delivery.click_matching import Attributor
+from sidecar.delivery.courier import Courier
+from sidecar.delivery.flusher import Flusher
+from sidecar.delivery.gates import Gates
+from sidecar.delivery.goal_feedback import GoalWatch
+from sidecar.delivery.pauses import Pausing
+from sidecar.delivery.settler import Settler
+from sidecar.delivery.stakes import Stakes
+from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
+from sidecar.goals.catalogue import GoalCatalogue
+from sidecar.microsoft.client import open_client
+from sidecar.microsoft.connector import Connector, FinishedSignIn
+from sidecar.microsoft.endpoints import Endpoints, endpoints_of
+from sidecar.microsoft.oauth import Application, SignIn
+from sidecar.microsoft.pacer import Pacer
+from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.microsoft.proxies import Proxies
+from sidecar.microsoft.sign_in_errors import detail_of
+from sidecar.microsoft.tls import context
+from sidecar.microsoft.tokens import Connection, TokenSource
+from sidecar.service.runtime import Runtime
+from sidecar.service.settings import Settings
+from sidecar.store.sqlite.clicks import SqliteClicks
+from sidecar.store.sqlite.database import OutboxRefused, is_damage
+from sidecar.store.sqlite.erasing import SqliteErasures
+from sidecar.store.sqlite.goals import SqliteGoals
+from sidecar.store.sqlite.journal import SqliteJournal
+from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.pauses import SqlitePauses
+from sidecar.store.sqlite.secrets import SqliteSecrets
+from sidecar.store.sqlite.shares import SqliteShares
+from sidecar.store.sqlite.unstored import SqliteUnstored
+from sidecar.store.tokens import SealedTokens
+from sidecar.store.vault import Vault
+from sidecar.telemetry import Telemetry
+from sidecar.upkeep.erasure import Eraser
+from sidecar.upkeep.housekeeping import Keeper
+from sidecar.upkeep.retraction import Retracting
+from sidecar.upkeep.waiting_watch import WaitingWatch
+
+DELIVERY_GRACE_SECONDS = 8.0
+"""How long requests on their way may take to come back at a stop; with the HTTP side's grace below 15 s."""
+
+EMULATOR_CLIENT_ID = "test-emulator-application"
+EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the emulator takes any
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is open and wired, ready to be run."""
+
+    settings: Settings
+    telemetry: Telemetry
+    gates: Gates
+    outbox: SqliteOutbox
+    clicks: SqliteClicks
+    journal: SqliteJournal
+    unstored: SqliteUnstored
+    tokens: TokenSource
+    connector: Connector
+    flusher: Flusher
+    keeper: Keeper
+    waiting: WaitingWatch
+    stakes: Stakes
+    pausing: Pausing
+    catalogue: GoalCatalogue
+    erasures: SqliteErasures
+    eraser: Eraser
+    emulator: Emulator | None
+    """The embedded one, if there is one."""
+
+
+async def open_parts(
+    stack: contextlib.AsyncExitStack, settings: Settings, telemetry: Telemetry, clock: Runtime
+) -> Parts:
+    """Open everything that `settings` names; `stack` closes it.
+
+    Raises OutboxRefused, UnusableRoots, UnusableProxy.
+    """
+    telemetry.serves(settings.config.accounts)
+    telemetry.goal_of = settings.goal_of
+    outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
+    gates = Gates()
+    steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)
+    steady.on_step = gates.shift
+    emulator = await _embedded_emulator(stack, settings, clock)
+    endpoints = _endpoints(settings.config, emulator)
+    ca_bundle = settings.config.microsoft.ca_bundle
+    tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
+    proxies = Proxies.of(os.environ)
+    sign_in = SignIn(_application(settings.config, endpoints), tls, proxies=proxies)
+    tokens = TokenSource(
+        sign_in,
+        _token_store(settings.config, outbox, clock),
+        now=clock.now,
+        chance=clock.chance,
+        on_change=_on_connection(gates, telemetry),
+    )
+    client = await stack.enter_async_context(
+        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, steady.heard, proxies)
+    )
+    pacer = Pacer(lambda: settings.config.delivery.requests_per_minute, clock.monotonic, settings.customers)
+    platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
+    await _keep_waiting(outbox, gates, platform, clock.now())
+    journal = SqliteJournal(outbox.committer, outbox.reader)
+    unstored = SqliteUnstored(outbox.committer, outbox.reader)
+    clicks = SqliteClicks(outbox.committer, outbox.due_reader)
+    pauses = SqlitePauses(outbox.committer, outbox.reader)
+    pausing = Pausing(pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
+    await pausing.restore()
+    catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
+    flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
+    shares = SqliteShares(outbox.committer, outbox.reader)
+    telemetry.remember_shares(await shares.load())
+    erasures = SqliteErasures(outbox.committer, outbox.reader)
+    waiting = WaitingWatch(
+        outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts, settings.identities
+    )
+    gates.changed = _waking(flusher, catalogue)
+    steady.on_jump = catalogue.read_soon
+    return Parts(
+        settings,
+        telemetry,
+        gates,
+        outbox,
+        clicks,
+        journal,
+        unstored,
+        tokens,
+        Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
+        flusher,
+        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, shares, unstored),
+        waiting,
+        Stakes(outbox, gates, settings.goal_of, lambda: settings.config.accounts),
+        pausing,
+        catalogue,
+        erasures,
+        Eraser(
+            erasures,
+            telemetry,
+            clock.now,
+            lambda: {lane.account for lane in outbox.lanes},
+            Retracting(outbox, clock.now, flusher.arrived),
+        ),
+        emulator,
+    )
+
+
+def _outbox(
+    config: Config, telemetry: Telemetry, clock: Runtime
+) -> contextlib.AbstractAsyncContextManager[SqliteOutbox]:
+    storage = config.storage
+    return open_outbox(
+        storage.path,
+        config.microsoft.environment,
+        clock.now(),
+        max_pending=storage.max_pending,
+        min_free_bytes=storage.min_free_disk,
+        settle_millis=int(config.adjustments.settle * 1000),
+        on_group=telemetry.committed,
+    )
+
+
+def _flusher(
+    settings: Settings,
+    telemetry: Telemetry,
+    gates: Gates,
+    outbox: SqliteOutbox,
+    clicks: SqliteClicks,
+    catalogue: GoalCatalogue,
+    platform: MicrosoftAdvertising,
+    clock: Runtime,
+) -> Flusher:
+    settler = Settler(
+        outbox,
+        platform,
+        gates,
+        GoalWatch(outbox, gates, telemetry, clock.now, settings.names_goal),
+        telemetry,
+        clock.now,
+        clock.chance,
+    )
+
+    attributor = Attributor(outbox, clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
+
+    def courier(account: str) -> Courier:
+        return Courier(
+            account,
+            outbox,
+            platform,
+            gates,
+            attributor,
+            settler,
+            telemetry,
+            clock.now,
+            settings.delivery,
+            lambda: settings.goals(account),
+            lambda goal: catalogue.drops(account, goal),
+        )
+
+    return Flusher(courier, DELIVERY_GRACE_SECONDS)
+
+
+def _catalogue(
+    settings: Settings,
+    telemetry: Telemetry,
+    gates: Gates,
+    outbox: SqliteOutbox,
+    platform: MicrosoftAdvertising,
+    clock: Runtime,
+) -> GoalCatalogue:
+    return GoalCatalogue(
+        platform,
+        SqliteGoals(outbox.committer, outbox.reader),
+        outbox,
+        gates,
+        telemetry,
+        clock.now,
+        settings.catalogue,
+        lambda: tuple(settings.config.accounts),
+        settings.goal_rules,
+        settings.every_goal_rule,
+    )
+
+
+def _waking(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:
+    """What is to happen when a gate opens."""
+
+    def wake() -> None:
+        flusher.wake_all()
+        catalogue.wake()
+
+    return wake
+
+
+async def _keep_waiting(outbox: SqliteOutbox, gates: Gates, platform: MicrosoftAdvertising, now: UnixMillis) -> None:
+    """Microsoft's "wait" outlives a restart, for all accounts that share the limit."""
+    for account, until in (await outbox.throttled(now)).items():
+        if platform.knows(account):
+            for sharing in platform.sharing(account):
+                gates.close_account(sharing, Reason.THROTTLED, now, until)
+
+
+async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Runtime) -> Emulator | None:
+    if not settings.embeds_emulator:
+        return None
+    state_file = settings.config.storage.path.with_suffix(".emulator.db")
+    options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
+    try:
+        return await stack.enter_async_context(Emulator(options, clock.now))
+    except sqlite3.Error as error:
+        fix = "delete it" if is_damage(error) else "make room there, or give this user the right to write there"
+        raise OutboxRefused(f"the emulator's own file {state_file} cannot be used: {error}; {fix}") from error
+
+
+def _endpoints(config: Config, emulator: Emulator | None) -> Endpoints:
+    """Where Microsoft answers, or the embedded emulator in its place."""
+    microsoft = config.microsoft
+    if emulator is None:
+        return endpoints_of(microsoft.environment, microsoft.tenant, microsoft.endpoints.given())
+    addresses = {"campaign": emulator.campaign, "customer": emulator.customer, "authority": emulator.authority}
+    return endpoints_of("emulator", microsoft.tenant, addresses)
+
+
+def _application(config: Config, endpoints: Endpoints) -> Application:
+    microsoft = config.microsoft
+    client_id = EMULATOR_CLIENT_ID if microsoft.environment == "emulator" else microsoft.client_id
+    secret = microsoft.client_secret.get_secret_value()
+    return Application(endpoints.authority, client_id, microsoft.redirect_uri, endpoints.scope, secret)
+
+
+def _token_store(config: Config, outbox: SqliteOutbox, clock: Runtime) -> SealedTokens:
+    """The emulator accepts a well-known refresh token, so that it signs itself in."""
+    vault = Vault(config.storage.encryption_key.get_secret_value())
+    secrets = SqliteSecrets(outbox.committer, outbox.reader, clock.now)
+    if config.microsoft.environment == "emulator":
+        return SealedTokens(secrets, vault, SEED_REFRESH_TOKEN, always_seed=True)
+    return SealedTokens(secrets, vault, config.microsoft.refresh_token.get_secret_value())
+
+
+def _developer_token(config: Config) -> str:
+    if config.microsoft.environment == "emulator":
+        return EMULATOR_DEVELOPER_TOKEN
+    return config.microsoft.developer_token.get_secret_value()
+
+
+def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection], None]:
+    """Delivery pauses and resumes with the sign-in; of its troubles the newest stands."""
+    raised: list[str] = []
+
+    def tell(connection: Connection) -> None:
+        gates.connect(connection.connected)
+        while raised and raised[-1] != connection.trouble:
+            telemetry.trouble_cleared(raised.pop())
+        if connection.trouble is not None:
+            raised[:] = [connection.trouble]
+            detail = detail_of(connection.trouble, connection.message or "")
+            telemetry.trouble_raised(connection.trouble, detail=detail)
+        elif connection.expires_at is not None:
+            telemetry.token_refreshed(connection.expires_at)
+        if not connection.connected:
+            telemetry.token_lost()
+
+    return tell
+
+
+def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
+    def tell(finished: FinishedSignIn) -> None:
+        if finished.setback is None:
+            telemetry.signed_in()
+            gates.retry_now()  # as another user, perhaps, whom Microsoft lets do what the one before could not
+        else:
+            telemetry.sign_in_failed(finished.setback.trouble, finished.setback.detail)
+
+    return tell

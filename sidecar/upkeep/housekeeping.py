@@ -1,0 +1,157 @@
+"""The slow rounds: end what got too old, forget what is long over, watch the disk. Never in the way of delivery."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sidecar.core.clock import SteadyClock, told
+from sidecar.core.entry import LongestWaits
+from sidecar.core.instant import EPOCH, UnixMillis, seconds
+from sidecar.core.unstored import KEPT_MILLIS
+from sidecar.ports.delivery import MatchShares
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.intake import Clicks
+from sidecar.ports.journal import Journal
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import UnstoredItems
+from sidecar.telemetry import Telemetry
+
+DISK_SECONDS = 5.0
+EXPIRE_SECONDS = 60.0
+LOOK_SECONDS = 60.0
+SHARES_SECONDS = 60.0
+PRUNE_SECONDS = 15 * 60.0
+
+SET_BACK_MILLIS = 2_000
+"""A clock that is set back by more is noticed; within it everything comes right by itself."""
+
+SLICE_ROWS = 100
+"""Rows in one transaction of pruning or expiring, which an answer may have to wait for: 500 took 50 ms and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepingRules:
+    """What is kept, how long, and what is too full. Durations in milliseconds."""
+
+    path: Path
+    retention_millis: int
+    click_millis: int
+    min_free_bytes: int
+    max_pending: int
+    journal_millis: int
+    journal_bytes: int
+    waits: LongestWaits = field(default_factory=LongestWaits)
+    """How long rows may wait for what the configuration says."""
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Runs the rounds; `rules` is asked anew for each."""
+
+    outbox: Outbox
+    clicks: Clicks
+    journal: Journal
+    telemetry: Telemetry
+    now: Callable[[], UnixMillis]
+    rules: Callable[[], KeepingRules]
+    clock: SteadyClock
+    look: Callable[[], Awaitable[object]]
+    """Looks whether rows wait that no trouble tells of."""
+    shares: MatchShares
+    unstored: UnstoredItems | None = None
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _last_seen: UnixMillis = EPOCH
+    """The latest time that was seen."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Keep house until `stopping` is set."""
+        self._stopping = stopping
+        async with asyncio.TaskGroup() as rounds:
+            for name, seconds, work in (
+                ("watch", DISK_SECONDS, self.watch),
+                ("expire", EXPIRE_SECONDS, self.expire),
+                ("look", LOOK_SECONDS, self.look),
+                ("shares", SHARES_SECONDS, self.keep_shares),
+                ("prune", PRUNE_SECONDS, self.prune),
+            ):
+                rounds.create_task(self._repeat(name, seconds, work))
+        with contextlib.suppress(StorageUnavailable):
+            await self.keep_shares()
+
+    async def watch(self) -> None:
+        """Raise or clear the troubles of clock, disk and outbox, and notice a clock that was set back."""
+        rules = self.rules()
+        self._look_at_the_clock()
+        await self._follow_the_clock()
+        free = shutil.disk_usage(rules.path.parent).free
+        self._tell("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
+        pending = self.outbox.counts.pending
+        self._tell("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
+
+    async def expire(self) -> None:
+        """End every waiting row that is older than Microsoft takes, also those of closed goals and accounts."""
+        while not self._stopping.is_set() and (ended := await self.outbox.expire(self.now(), SLICE_ROWS)):
+            self.telemetry.rows_expired(ended)
+
+    async def keep_shares(self) -> None:
+        """Write down by what conversions could be matched, if that has moved."""
+        if self.telemetry.shares_changed:
+            self.telemetry.shares_changed = False
+            await self.shares.save(self.telemetry.shares)
+
+    async def prune(self) -> None:
+        """Forget settled rows, clicks and journal entries that are older than they are kept."""
+        rules, now = self.rules(), self.now()
+        after: int | None = 0
+        while after is not None and not self._stopping.is_set():
+            after = await self.outbox.prune(UnixMillis(now - rules.retention_millis), after, SLICE_ROWS)
+        after = 0
+        while after is not None and not self._stopping.is_set():
+            after = await self.clicks.prune(seconds(UnixMillis(now - rules.click_millis)), after, SLICE_ROWS)
+        before = UnixMillis(now - rules.journal_millis)
+        while not self._stopping.is_set() and await self.journal.prune(before, rules.journal_bytes):
+            pass
+        if self.unstored is not None:
+            before = max(before, UnixMillis(now - KEPT_MILLIS))
+            while not self._stopping.is_set() and await self.unstored.prune(before):
+                pass
+
+    def _look_at_the_clock(self) -> None:
+        self.clock.look()
+        away, doubt = self.clock.away, self.clock.doubt
+        self._tell("clock_jumped", bool(away or doubt), doubt or f"it was set {told(away)}")
+
+    async def _follow_the_clock(self) -> None:
+        """What waits for a time that has become hours away would seem to stand still; at a start nobody knows."""
+        now, before = self.now(), self._last_seen
+        self._last_seen = max(before, now)
+        if before != EPOCH and now >= before - SET_BACK_MILLIS:
+            return
+        waits = self.rules().waits
+        for _ in range(self.outbox.counts.pending // SLICE_ROWS + 1):
+            if self._stopping.is_set() or await self.outbox.set_back(self.now(), SLICE_ROWS, waits):
+                break
+        self._last_seen = now
+
+    def _tell(self, code: str, stands: bool, detail: str) -> None:
+        if stands:
+            self.telemetry.trouble_raised(code, detail=detail)
+        else:
+            self.telemetry.trouble_cleared(code)
+
+    async def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        while not self._stopping.is_set():
+            try:
+                await work()
+            except StorageUnavailable as error:
+                self.telemetry.trouble_raised(error.code, detail=str(error))
+            except Exception as error:
+                self.telemetry.loop_failed(f"keeper {name}", error)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
