@@ -20,7 +20,7 @@ from sidecar.core.attribution import AttributionRules, GoalTraits
 from sidecar.core.batch import as_sent, ranges, with_goals
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.delivery.click_matching import Attributor
+from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.intake import Arrival
 from sidecar.store.sqlite.clicks import SqliteClicks
@@ -109,7 +109,7 @@ async def measure(outbox: SqliteOutbox, clicks: int, batches: int) -> Times:
     times = Times()
     store = SqliteClicks(outbox.committer, outbox.due_reader)
     telemetry = Telemetry(lambda: NOW, level="error")
-    attributor = Attributor(outbox, store, telemetry, lambda: NOW, lambda: RULES, lambda account, goal: TRAITS)
+    click_matcher = ClickMatcher(outbox, store, telemetry, lambda: NOW, lambda: RULES, lambda account, goal: TRAITS)
     for number in range(batches + 1):
         await put(outbox, list(spread(clicks, number)), f"{clicks}-{number}", seconds(NOW) - number * 2 * BATCH)
         entries = await outbox.due(outbox.lanes, NOW, BATCH)
@@ -117,7 +117,7 @@ async def measure(outbox: SqliteOutbox, clicks: int, batches: int) -> Times:
         found = await store.seen(entries)
         looked_up = perf_counter()
         assert len(found) == len(entries) == BATCH
-        claimed = await claim(outbox, attributor)
+        claimed = await claim(outbox, click_matcher)
         ended = perf_counter()
         await outbox.settle(claimed, {}, Note("taken"), NOW)
         if number:
@@ -150,9 +150,9 @@ def _conversion(visitor: str, order_id: str, time: int) -> Conversion:
     )
 
 
-async def claim(outbox: SqliteOutbox, attributor: Attributor) -> Claim:
+async def claim(outbox: SqliteOutbox, click_matcher: ClickMatcher) -> Claim:
     """The courier's way from due rows, with another look-up, to a claim that is fsynced."""
-    entries = await attributor.sendable(ACCOUNT, GOAL, await outbox.due(outbox.lanes, NOW, BATCH))
+    entries = await click_matcher.sendable(ACCOUNT, GOAL, await outbox.due(outbox.lanes, NOW, BATCH))
     candidates = with_goals(entries, {EVENT: GOAL})
     await outbox.used_seconds(ranges(candidates, 0))
     frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]

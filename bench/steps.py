@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bench.bodies import Bodies
 from bench.processes import EVENTS, GOAL
 from bench.store import ACCOUNT, NOW, RULES, opened
-from sidecar.api.answers import Judged, result_text, summary
+from sidecar.api.answers import ItemResult, result_text, summary
 from sidecar.api.fresh import FreshRows
 from sidecar.api.row_json import Rows
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
@@ -76,12 +76,12 @@ async def take_in(outbox: SqliteOutbox, bodies: Bodies, steps: Steps) -> None:
         return [one for first in range(0, BATCH, ARRAY) for one in await outbox.put(arrivals[first : first + ARRAY])]
 
     stored = await steps.wait("write, in groups of 100", put())
-    judged = [Judged(one, ()) for one in stored]
+    judged = [ItemResult(one, ()) for one in stored]
     parts = [judged[first : first + ARRAY] for first in range(0, BATCH, ARRAY)]
     steps.time("answer", lambda: [answer(part) for part in parts])
 
 
-def answer(items: Sequence[Judged]) -> bytes:
+def answer(items: Sequence[ItemResult]) -> bytes:
     """What is answered to one array."""
     fresh = FreshRows(ROWS.of_one_answer())
     return summary(items).with_results(result_text(place, item, fresh) for place, item in enumerate(items))

@@ -12,14 +12,14 @@ from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.intake.fields import trimmed
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import listed
-from sidecar.delivery.pauses import Pausing
+from sidecar.delivery.pauses import AccountPauses
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """Answers with the account as it stands then; `known` are the configured ones."""
 
-    pausing: Pausing
+    pausing: AccountPauses
     known: Callable[[], Collection[str]]
     limits: BodyLimits = field(default_factory=lambda: BodyLimits(max_bytes=64 * 1024))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import assert_never
 
-from sidecar.api.answers import Answer, shown_differences
+from sidecar.api.answers import HttpAnswer, shown_differences
 from sidecar.api.http.problem import (
     ALREADY_RETRACTED,
     AMBIGUOUS,
@@ -19,10 +19,10 @@ from sidecar.api.http.problem import (
 )
 from sidecar.api.http.reply import Json
 from sidecar.api.row_json import Rows
-from sidecar.core.difference import Difference, words
+from sidecar.core.difference import FieldDifference, words
 from sidecar.core.entry import Reason, State
-from sidecar.core.intake.adjustment import Reading, Wanted
-from sidecar.core.intake.conversion import Refused
+from sidecar.core.intake.adjustment import AcceptedAdjustment, Reading
+from sidecar.core.intake.conversion import RejectedItem
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
 from sidecar.core.unstored import What
@@ -49,7 +49,7 @@ OVERTAKEN = Warning_(
 class Told:
     """What became of one item, and what was noted on the way."""
 
-    verdict: AdjustResult | Refused
+    verdict: AdjustResult | RejectedItem
     warnings: tuple[Warning_, ...]
 
 
@@ -57,19 +57,19 @@ def told(readings: Sequence[Reading], results: Sequence[AdjustResult]) -> Iterat
     """The verdict of each reading; `results` are those of the well formed ones, in order."""
     decided = iter(results)
     for reading in readings:
-        verdict = next(decided) if isinstance(reading, Wanted) else reading
+        verdict = next(decided) if isinstance(reading, AcceptedAdjustment) else reading
         overtaken = isinstance(verdict, Replayed) and verdict.overtaken
         yield Told(verdict, (*reading.warnings, OVERTAKEN) if overtaken else reading.warnings)
 
 
-def why_not_stored(verdict: AdjustResult | Refused) -> tuple[What, Sequence[str]] | None:
+def why_not_stored(verdict: AdjustResult | RejectedItem) -> tuple[What, Sequence[str]] | None:
     """What the trace of the item says, by codes too; None where it is on disk."""
     match verdict:
         case Stored() | Replayed():
             return None
         case OriginalNotSent():
             return What.SKIPPED, (Reason.ORIGINAL_NOT_SENT.value,)
-        case Refused(problems):
+        case RejectedItem(problems):
             return What.REFUSED, [problem.code for problem in problems]
         case Unadjustable(problem):
             return What.REFUSED, (problem.code,)
@@ -85,18 +85,18 @@ def why_not_stored(verdict: AdjustResult | Refused) -> tuple[What, Sequence[str]
             assert_never(verdict)
 
 
-def answer(item: Told, rows: Rows) -> Answer | HttpProblem:
+def answer(item: Told, rows: Rows) -> HttpAnswer | HttpProblem:
     """The answer of an item that came alone."""
     warnings: Json = {"warnings": [asdict(warning) for warning in item.warnings]}
     match item.verdict:
         case Stored(record):
-            return Answer(202, {**rows.show(record), **warnings})
+            return HttpAnswer(202, {**rows.show(record), **warnings})
         case Replayed(record):
-            return Answer(200, {**rows.show(record), **warnings})
+            return HttpAnswer(200, {**rows.show(record), **warnings})
         case OriginalNotSent(original):
             named = {"state": State.SKIPPED, "reason": Reason.ORIGINAL_NOT_SENT, "conversion_id": original.id}
-            return Answer(200, {**named, **warnings})
-        case Refused(problems):
+            return HttpAnswer(200, {**named, **warnings})
+        case RejectedItem(problems):
             return invalid(problems)
         case Unadjustable(problem):
             return invalid([problem])
@@ -114,24 +114,24 @@ def answer(item: Told, rows: Rows) -> Answer | HttpProblem:
 
 def result(index: int, item: Told, rows: Rows, errors: BulkErrors) -> Json:
     """The answer of an item as one of many, whose `errors` are listed together."""
-    if isinstance(item.verdict, Refused):
+    if isinstance(item.verdict, RejectedItem):
         return {"index": index, "status": INVALID.status, **errors.of(item.verdict.problems)}
     match answer(item, rows):
-        case Answer(status, body):
+        case HttpAnswer(status, body):
             return {"index": index, "status": status, **body}
         case HttpProblem() as problem:
             listed = errors_of(problem.errors)
             return {"index": index, "status": problem.kind.status, **problem.members, "errors": listed}
 
 
-def summary(items: Sequence[Told], results: list[Json]) -> Answer:
+def summary(items: Sequence[Told], results: list[Json]) -> HttpAnswer:
     """The answer to an array: 202 when nothing was refused, 422 when everything was, else 207."""
     kinds = Counter(type(item.verdict) for item in items)
     stored, replayed, skipped = kinds[Stored], kinds[Replayed], kinds[OriginalNotSent]
     rejected = len(items) - stored - replayed - skipped
     status = 202 if not rejected else 422 if rejected == len(items) else 207
     counts = {"accepted": stored, "replayed": replayed, "skipped": skipped, "rejected": rejected}
-    return Answer(status, {**counts, "results": results})
+    return HttpAnswer(status, {**counts, "results": results})
 
 
 def _no_original() -> HttpProblem:
@@ -161,7 +161,7 @@ def _retracted(original: Record) -> HttpProblem:
     )
 
 
-def _conflict(record: Record, differences: Sequence[Difference]) -> HttpProblem:
+def _conflict(record: Record, differences: Sequence[FieldDifference]) -> HttpProblem:
     said = f"was used for {record.id}, which says something else: {words(differences)}"
     message = f"{said}; give another adjustment another key"
     return HttpProblem(

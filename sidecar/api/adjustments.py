@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sidecar.api.adjustment_answers import Told, answer, result, summary, told, why_not_stored
-from sidecar.api.answers import Answer
+from sidecar.api.answers import HttpAnswer
 from sidecar.api.http.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
 from sidecar.api.http.reply import json_reply
 from sidecar.api.http.request_id import REQUEST_ID
-from sidecar.api.request.items import Many, Single, orders_of, refused_by_code
-from sidecar.api.request.reader import Taking
+from sidecar.api.request.items import BulkRequest, Single, orders_of, refused_by_code
+from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake.adjustment import Reading, Wanted, read
+from sidecar.core.intake.adjustment import AcceptedAdjustment, Reading, read
 from sidecar.core.intake.conversion import Rules
 from sidecar.core.intake.fields import trimmed
 from sidecar.core.problem import Allowance
@@ -41,7 +41,7 @@ class AdjustmentCalls:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
-    taking: Taking
+    taking: RequestReader
     traces: TracesOfOrders | None = None
     """Of orders that were not stored."""
 
@@ -78,14 +78,14 @@ class AdjustmentCalls:
     async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Told]:
         """Decide and store the well formed ones in one transaction, which is on disk when this returns."""
         now = self.now()
-        wanted = (reading.adjustment for reading in readings if isinstance(reading, Wanted))
+        wanted = (reading.adjustment for reading in readings if isinstance(reading, AcceptedAdjustment))
         adjustings = [Adjusting(adjustment, now, request_id) for adjustment in wanted]
         results = await self.outbox.adjust(adjustings) if adjustings else []
         items = list(told(readings, results))
         self._tell(items)
         return items
 
-    async def _earlier(self, came: Single | Many, items: Sequence[Told]) -> str:
+    async def _earlier(self, came: Single | BulkRequest, items: Sequence[Told]) -> str:
         """What became of the order that one adjustment names and nobody knows: it may have come and been refused."""
         if not isinstance(came, Single) or not isinstance(items[0].verdict, NoOriginal) or self.traces is None:
             return ""
@@ -93,7 +93,7 @@ class AdjustmentCalls:
         found = await self.traces.of_order(trimmed(order_id)) if isinstance(order_id, str) else ()
         return all_in_words([one for one in found if one.kind is Kind.CONVERSION])
 
-    async def _leave_traces(self, came: Single | Many, items: Sequence[Told], request_id: str) -> None:
+    async def _leave_traces(self, came: Single | BulkRequest, items: Sequence[Told], request_id: str) -> None:
         """Note what was not stored, so that whoever looks for its order learns why."""
 
         def leave(pair: tuple[object, Told]) -> None:
@@ -113,7 +113,7 @@ class AdjustmentCalls:
         if skipped := sum(isinstance(item.verdict, OriginalNotSent) for item in items):
             self.telemetry.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
 
-    def _tell_refused(self, items: Sequence[Told], came: Single | Many) -> None:
+    def _tell_refused(self, items: Sequence[Told], came: Single | BulkRequest) -> None:
         problems = (_problem(item, self.rows) for item in items)
         codes = (None if problem is None else problem.reason for problem in problems)
         for code, places in refused_by_code(codes).items():
@@ -128,7 +128,7 @@ class AdjustmentCalls:
 
 def _alone(item: Told, rows: Rows, earlier: str) -> web.Response:
     match answer(item, rows):
-        case Answer(status, body):
+        case HttpAnswer(status, body):
             return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
         case HttpProblem() as problem:
             problem.detail = " ".join(filter(None, (problem.detail, earlier)))

@@ -11,9 +11,9 @@ from sidecar.api.http.problem import CONFLICT, INVALID, BulkErrors, HttpProblem,
 from sidecar.api.http.reply import Json, text
 from sidecar.api.row_json import Rows, number
 from sidecar.core.conversion import Conversion, KeySource, plain_decimal
-from sidecar.core.difference import Difference, Shown, words
+from sidecar.core.difference import FieldDifference, Shown, words
 from sidecar.core.instant import UnixSeconds, text_of_seconds
-from sidecar.core.intake.conversion import Accepted, Reading, Refused, Rules, Skipped, normalized
+from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, normalized
 from sidecar.core.intake.identifiers import steps_of
 from sidecar.core.intake.normalising import Steps
 from sidecar.core.problem import Problem, Warning_
@@ -21,10 +21,10 @@ from sidecar.core.record import Record
 from sidecar.core.unstored import What
 from sidecar.ports.intake import Conflict, PutResult, Replayed, Stored
 
-Verdict = Stored | Replayed | Conflict | Skipped | Refused
+Verdict = Stored | Replayed | Conflict | Skipped | RejectedItem
 
 
-class Judged(NamedTuple):
+class ItemResult(NamedTuple):
     """What became of one item, and what was noted on the way."""
 
     verdict: Verdict
@@ -33,27 +33,27 @@ class Judged(NamedTuple):
     """What the conflict is about, where the verdict is one."""
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """A good answer; a bad one is an HttpProblem."""
 
     status: int
     body: Json
 
 
-def judged(readings: Iterable[Reading], results: Sequence[PutResult]) -> Iterator[Judged]:
+def judged(readings: Iterable[Reading], results: Sequence[PutResult]) -> Iterator[ItemResult]:
     """The verdict of each reading; `results` are those of the accepted ones, in order."""
     stored = iter(results)
     for reading in readings:
         if not isinstance(reading, Accepted):
-            yield Judged(reading, reading.warnings)
+            yield ItemResult(reading, reading.warnings)
             continue
         verdict = next(stored)
         if isinstance(verdict, Stored) and verdict.late_click is not None:
             own = reading.conversion.msclkid is not None
-            yield Judged(verdict, (*reading.warnings, _before_click(verdict.late_click, own)))
+            yield ItemResult(verdict, (*reading.warnings, _before_click(verdict.late_click, own)))
             continue
         key = reading.conversion.key().source if isinstance(verdict, Conflict) else KeySource.NONE
-        yield Judged(verdict, reading.warnings, key)
+        yield ItemResult(verdict, reading.warnings, key)
 
 
 def _before_click(clicked_at: UnixSeconds, own: bool) -> Warning_:
@@ -73,7 +73,7 @@ def why_not_stored(verdict: Verdict) -> tuple[What, Sequence[str]] | None:
             return None
         case Skipped(reason):
             return What.SKIPPED, (reason,)
-        case Refused(problems):
+        case RejectedItem(problems):
             return What.REFUSED, [problem.code for problem in problems]
         case Conflict():
             return What.CONFLICT, ("conflict",)
@@ -81,46 +81,46 @@ def why_not_stored(verdict: Verdict) -> tuple[What, Sequence[str]] | None:
             assert_never(verdict)
 
 
-def answer(item: Judged, rows: Rows) -> Answer | HttpProblem:
+def answer(item: ItemResult, rows: Rows) -> HttpAnswer | HttpProblem:
     """The answer of an item that came alone."""
     match item.verdict:
         case Stored(record):
-            return Answer(202, _row(record, item, rows))
+            return HttpAnswer(202, _row(record, item, rows))
         case Replayed(record):
-            return Answer(200, _row(record, item, rows))
+            return HttpAnswer(200, _row(record, item, rows))
         case Skipped(reason):
-            return Answer(200, {"state": "skipped", "reason": reason, "warnings": _shown(item.warnings)})
+            return HttpAnswer(200, {"state": "skipped", "reason": reason, "warnings": _shown(item.warnings)})
         case Conflict(record, differences):
             return _conflict(record, item.key, differences)
-        case Refused(problems):
+        case RejectedItem(problems):
             return invalid(problems)
         case _:
             assert_never(item.verdict)
 
 
-def result(index: int, item: Judged, rows: Rows, errors: BulkErrors | None = None) -> Json:
+def result(index: int, item: ItemResult, rows: Rows, errors: BulkErrors | None = None) -> Json:
     """The answer of an item as one of many, whose `errors` are listed together."""
-    if errors is not None and isinstance(item.verdict, Refused):
+    if errors is not None and isinstance(item.verdict, RejectedItem):
         return {"index": index, "status": INVALID.status, **errors.of(item.verdict.problems)}
     match answer(item, rows):
-        case Answer(status, body):
+        case HttpAnswer(status, body):
             return {"index": index, "status": status, **body}
         case HttpProblem() as problem:
             listed = errors_of(problem.errors)
             return {"index": index, "status": problem.kind.status, **problem.members, "errors": listed}
 
 
-def minimal(item: Judged, rows: Rows) -> Answer | HttpProblem:
+def minimal(item: ItemResult, rows: Rows) -> HttpAnswer | HttpProblem:
     """The short answer of an item that came alone; what is no row is answered as always."""
     match item.verdict:
         case Stored(record) | Replayed(record):
             status = 202 if isinstance(item.verdict, Stored) else 200
-            return Answer(status, {"id": record.id, "state": record.state, "warnings": _shown(item.warnings)})
+            return HttpAnswer(status, {"id": record.id, "state": record.state, "warnings": _shown(item.warnings)})
         case _:
             return answer(item, rows)
 
 
-def minimal_result(index: int, item: Judged, rows: Rows, errors: BulkErrors | None = None) -> Json:
+def minimal_result(index: int, item: ItemResult, rows: Rows, errors: BulkErrors | None = None) -> Json:
     """The short answer of an item as one of many."""
     match item.verdict:
         case Stored(record) | Replayed(record):
@@ -129,14 +129,14 @@ def minimal_result(index: int, item: Judged, rows: Rows, errors: BulkErrors | No
             return result(index, item, rows, errors)
 
 
-def result_text(index: int, item: Judged, fresh: FreshRows, errors: BulkErrors | None = None) -> str:
+def result_text(index: int, item: ItemResult, fresh: FreshRows, errors: BulkErrors | None = None) -> str:
     """The same as JSON text."""
     if (members := fresh_members(item, fresh)) is not None:
         return f'{{"index":{index},"status":202,{members}}}'
     return text(result(index, item, fresh.rows, errors))
 
 
-def fresh_members(item: Judged, fresh: FreshRows) -> str | None:
+def fresh_members(item: ItemResult, fresh: FreshRows) -> str | None:
     """The members of a 202 answer as JSON text, without the braces; None where the row is not plainly new and due."""
     if not isinstance(item.verdict, Stored) or (members := fresh.members(item.verdict.record)) is None:
         return None
@@ -155,10 +155,10 @@ class Summary(NamedTuple):
         return f'{text(self.counts)[:-1]},"results":[{",".join(results)}]}}'.encode()
 
 
-def summary(items: Sequence[Judged]) -> Summary:
+def summary(items: Sequence[ItemResult]) -> Summary:
     """The answer to an array: 202 when nothing was refused, 422 when everything was, else 207."""
     kinds = Counter(type(item.verdict) for item in items)
-    rejected = kinds[Conflict] + kinds[Refused]
+    rejected = kinds[Conflict] + kinds[RejectedItem]
     status = 202 if not rejected else 422 if rejected == len(items) else 207
     counts = {"accepted": kinds[Stored], "replayed": kinds[Replayed], "skipped": kinds[Skipped], "rejected": rejected}
     return Summary(status, counts)
@@ -166,7 +166,7 @@ def summary(items: Sequence[Judged]) -> Summary:
 
 def validation(reading: Reading, item: object, rules: Rules, bulk: BulkErrors | None = None) -> Json:
     """What would become of `item`, read as `reading`, if it were sent in earnest; `bulk` is that of an array."""
-    problems = reading.problems if isinstance(reading, Refused) else ()
+    problems = reading.problems if isinstance(reading, RejectedItem) else ()
     errors: Json = bulk.of(problems) if bulk and problems else {"errors": errors_of(problems)}
     warnings = _shown(reading.warnings)
     if isinstance(reading, Skipped):
@@ -191,7 +191,7 @@ def _steps(walked: Steps | None) -> list[Json] | None:
     return None if walked is None else [{"step": name, "result": result} for name, result in walked]
 
 
-def _row(record: Record, item: Judged, rows: Rows) -> Json:
+def _row(record: Record, item: ItemResult, rows: Rows) -> Json:
     shown = rows.show(record)
     shown["warnings"] = _shown(item.warnings)
     return shown
@@ -210,7 +210,7 @@ _KEYS = {
 """The field to name in a conflict, and how to speak of it."""
 
 
-def _conflict(record: Record, key: KeySource, differences: Sequence[Difference]) -> HttpProblem:
+def _conflict(record: Record, key: KeySource, differences: Sequence[FieldDifference]) -> HttpProblem:
     field, said = _KEYS[key]
     message = (
         f"{record.id} was stored under {said} with other content: {words(differences)}. To correct its value or take "
@@ -225,12 +225,12 @@ def _conflict(record: Record, key: KeySource, differences: Sequence[Difference])
     )
 
 
-def shown_differences(differences: Iterable[Difference]) -> list[Json]:
+def shown_differences(differences: Iterable[FieldDifference]) -> list[Json]:
     """As JSON: both values of each field, of an identifier only its name."""
     return [_difference(one) for one in differences]
 
 
-def _difference(one: Difference) -> Json:
+def _difference(one: FieldDifference) -> Json:
     values = {} if one.is_secret else {"stored": _value(one.stored), "given": _value(one.given)}
     return {"field": one.field, **values}
 

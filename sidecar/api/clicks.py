@@ -12,11 +12,11 @@ from sidecar.api.http.reply import Json, json_reply, page_reply, text
 from sidecar.api.request import query as parameters
 from sidecar.api.request.admission import admission_of
 from sidecar.api.request.items import Single
-from sidecar.api.request.reader import Taking
+from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.intake import fields
-from sidecar.core.intake.click import Capture, CaptureRules, Clicked, NotCaptured, Refused, read_click
+from sidecar.core.intake.click import Capture, CaptureRules, Clicked, NotCaptured, RejectedClick, read_click
 from sidecar.core.problem import Allowance, Problem, Warning_
 from sidecar.ports.intake import Captured, Clicks
 from sidecar.telemetry import Telemetry
@@ -31,7 +31,7 @@ class ClickCalls:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     due: Callable[[Mapping[str, int]], None]
-    taking: Taking
+    taking: RequestReader
 
     async def capture(self, request: web.Request) -> web.Response:
         """Keep what can be kept, and answer once it is on disk. A repeat changes nothing, so no key is needed."""
@@ -69,7 +69,7 @@ class ClickCalls:
         captured = sum(isinstance(reading, Clicked) for reading in readings)
         rejected = 0
         for reading in readings:
-            if isinstance(reading, Refused):
+            if isinstance(reading, RejectedClick):
                 rejected += 1
                 self.telemetry.refused(reading.problems[0].code, 1)
         status = 202 if not rejected else 422 if rejected == len(readings) else 207
@@ -102,13 +102,13 @@ def show(captured: Captured) -> Json:
 
 
 def _alone(reading: Capture) -> web.Response:
-    if isinstance(reading, Refused):
+    if isinstance(reading, RejectedClick):
         raise invalid(reading.problems)
     return json_reply(_answer(reading), 202)
 
 
 def _result(index: int, reading: Capture, errors: BulkErrors) -> Json:
-    if isinstance(reading, Refused):
+    if isinstance(reading, RejectedClick):
         return {"index": index, "status": 422, **errors.of(reading.problems)}
     return {"index": index, "status": 202, **_answer(reading)}
 

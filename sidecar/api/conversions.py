@@ -11,8 +11,8 @@ from typing import TypeVar, assert_never
 from aiohttp import web
 
 from sidecar.api.answers import (
-    Answer,
-    Judged,
+    HttpAnswer,
+    ItemResult,
     answer,
     fresh_members,
     judged,
@@ -27,14 +27,14 @@ from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.http.problem import BulkErrors, HttpProblem
 from sidecar.api.http.reply import json_reply, reply, text
 from sidecar.api.http.request_id import REQUEST_ID
-from sidecar.api.request.admission import Room
-from sidecar.api.request.items import Many, Single, orders_of, refused_by_code
+from sidecar.api.request.admission import Reservation
+from sidecar.api.request.items import BulkRequest, Single, orders_of, refused_by_code
 from sidecar.api.request.prefer import APPLIED, HEADER, wants_minimal
-from sidecar.api.request.reader import Taking
+from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake.conversion import Accepted, Reading, Refused, Rules, Skipped, read
+from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, read
 from sidecar.core.problem import Allowance
 from sidecar.ports.intake import Arrival, Conflict, Replayed, Stored
 from sidecar.ports.outbox import Outbox
@@ -59,7 +59,7 @@ class Collect:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
-    taking: Taking
+    taking: RequestReader
     _kept: Kept = field(default_factory=dict, init=False)
     """What answers of before knew about new rows."""
 
@@ -96,8 +96,8 @@ class Collect:
             return reply(f'{{"results":[{",".join(await self.taking.each(items, validated))}]}}'.encode())
 
     async def _readings(
-        self, request: web.Request, room: Room, allowance: Allowance
-    ) -> tuple[Single | Many, list[Reading]]:
+        self, request: web.Request, room: Reservation, allowance: Allowance
+    ) -> tuple[Single | BulkRequest, list[Reading]]:
         """What came, and what each item of it means."""
 
         rules, now = self.rules(), None
@@ -109,7 +109,7 @@ class Collect:
 
         return await self.taking.read(request, room, reading)
 
-    async def _keep(self, came: Single | Many, readings: Sequence[Reading], request_id: str) -> list[Judged]:
+    async def _keep(self, came: Single | BulkRequest, readings: Sequence[Reading], request_id: str) -> list[ItemResult]:
         """Store the accepted ones in one transaction, which is on disk when this returns."""
         now = self.now()
         accepted = (reading.conversion for reading in readings if isinstance(reading, Accepted))
@@ -120,10 +120,10 @@ class Collect:
             await self._leave_traces(came, items, request_id)
         return items
 
-    async def _leave_traces(self, came: Single | Many, items: Sequence[Judged], request_id: str) -> None:
+    async def _leave_traces(self, came: Single | BulkRequest, items: Sequence[ItemResult], request_id: str) -> None:
         """Note what was not stored, so that whoever looks for its order learns why."""
 
-        def leave(pair: tuple[object, Judged]) -> None:
+        def leave(pair: tuple[object, ItemResult]) -> None:
             item, judged_ = pair
             if (why := why_not_stored(judged_.verdict)) is not None:
                 self.telemetry.not_stored(item, *why, request_id)
@@ -131,7 +131,7 @@ class Collect:
         given = [came.item] if isinstance(came, Single) else came.items
         await in_turns(list(zip(given, items, strict=True)), leave)
 
-    def _tell(self, items: Sequence[Judged]) -> bool:
+    def _tell(self, items: Sequence[ItemResult]) -> bool:
         """Tell what came of the items; whether all of them are on disk."""
         all_stored = True
         stored: dict[_KindOfRow, int] = {}
@@ -181,7 +181,7 @@ class Collect:
         for goal, came in goals.items():
             self.telemetry.match_seen(goal, came)
 
-    async def _together(self, items: Sequence[Judged], allowance: Allowance, *, short: bool) -> web.Response:
+    async def _together(self, items: Sequence[ItemResult], allowance: Allowance, *, short: bool) -> web.Response:
         whole, rows, pairs = summary(items), self.rows.of_one_answer(), list(enumerate(items))
         errors = BulkErrors(allowance)
         if short:
@@ -191,24 +191,24 @@ class Collect:
         results = await self.taking.each(pairs, lambda one: result_text(*one, fresh, errors))
         return reply(whole.with_results(results), whole.status)
 
-    def _tell_refused(self, items: Sequence[Judged], came: Single | Many) -> None:
+    def _tell_refused(self, items: Sequence[ItemResult], came: Single | BulkRequest) -> None:
         for code, places in refused_by_code(_refusal(item) for item in items).items():
             self.telemetry.refused(code, len(places), orders_of(came, places))
 
-    def _alone(self, item: Judged, came: Single) -> web.Response:
+    def _alone(self, item: ItemResult, came: Single) -> web.Response:
         if (members := fresh_members(item, FreshRows(self.rows, self._kept))) is not None:
             return reply(f"{{{members}}}".encode(), 202)
         return self._replied(answer(item, self.rows), item, came)
 
-    def _alone_minimal(self, item: Judged, came: Single) -> web.Response:
+    def _alone_minimal(self, item: ItemResult, came: Single) -> web.Response:
         return self._replied(minimal(item, self.rows), item, came, APPLIED)
 
     def _replied(
-        self, said: Answer | HttpProblem, item: Judged, came: Single, headers: Mapping[str, str] = _NO_HEADERS
+        self, said: HttpAnswer | HttpProblem, item: ItemResult, came: Single, headers: Mapping[str, str] = _NO_HEADERS
     ) -> web.Response:
         """The response; of an HttpProblem, which is told in full, it is raised."""
         match said:
-            case Answer(status, body):
+            case HttpAnswer(status, body):
                 replayed = _REPLAYED if isinstance(item.verdict, Replayed) else _NO_HEADERS
                 return json_reply(body, status, {**headers, **replayed})
             case HttpProblem() as problem:
@@ -219,10 +219,10 @@ class Collect:
                 assert_never(said)
 
 
-def _refusal(item: Judged) -> str | None:
+def _refusal(item: ItemResult) -> str | None:
     """The code for which an item was refused; None when it was not."""
     match item.verdict:
-        case Refused(problems):
+        case RejectedItem(problems):
             return problems[0].code
         case Conflict():
             return "conflict"

@@ -9,7 +9,7 @@ from sidecar.api.http.problem import BAD_BODY, NO_ERASURE, HttpProblem, invalid
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.request import query as parameters
 from sidecar.api.request.json_object import BodyLimits, read_json_bytes
-from sidecar.core.erasure import Erasure, Phase, Subject, Wanted, erasure_id, erasure_number
+from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject, erasure_id, erasure_number
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.intake import fields, identity, normalising
 from sidecar.core.intake import identifiers as user
@@ -62,7 +62,7 @@ class ErasureCalls:
         return json_reply(show(job))
 
 
-def read_wanted(body: bytes, default_country: str | None, findings: Findings | None = None) -> Wanted:
+def read_wanted(body: bytes, default_country: str | None, findings: Findings | None = None) -> ErasureRequest:
     """What the body asks for, e-mail and phone hashed; HttpProblem with everything that is wrong with it.
 
     `findings` gets the warnings: of what was left out.
@@ -88,7 +88,7 @@ def read_wanted(body: bytes, default_country: str | None, findings: Findings | N
     if findings.problems:
         raise invalid(findings.listed)
     subject, needle = next((subject, needle) for subject, needle in found.items() if needle is not None)
-    return Wanted(subject, needle, retract)
+    return ErasureRequest(subject, needle, retract)
 
 
 def _refuse_unless_one(given: Json, members: Members) -> None:

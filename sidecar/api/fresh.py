@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import NamedTuple
 
 from sidecar.api.http.reply import Json, text
-from sidecar.api.row_json import Held, Rows
+from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import State
 from sidecar.core.instant import text_of_millis, text_of_seconds
@@ -29,7 +29,7 @@ class Shared(NamedTuple):
     message_to_meta: str
 
 
-Kept = dict[tuple[str, str, str | None, str | None, Held | None], Shared]
+Kept = dict[tuple[str, str, str | None, str | None, HeldReason | None], Shared]
 """By all that it hangs on: account, event, currency, and which goal they go to and what keeps that now."""
 
 

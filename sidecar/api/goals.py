@@ -31,7 +31,7 @@ from sidecar.core.intake.fields import one_of, string
 from sidecar.core.intake.members import Members, Shape
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import Findings, Problem, Refusal, listed
-from sidecar.goals.catalogue import AccountGoals, Applied, Failure, GoalCatalogue, Made, Planned
+from sidecar.goals.catalogue import AccountGoals, Applied, CreatedGoal, Failure, GoalCatalogue, Planned
 from sidecar.troubles import CATALOGUE
 
 PLAN = APPLY = Shape("", frozenset(("account", "goals")))
@@ -253,7 +253,7 @@ def _applied(account: str, applied: Applied | Failure, settle_millis: int) -> Js
     }
 
 
-def _made(made: Made, settle_millis: int) -> Json:
+def _made(made: CreatedGoal, settle_millis: int) -> Json:
     """What became of a goal: where it is there now, nothing stood in its way, whatever was answered."""
     answer, goal = made.answer, made.goal
     told: Json = {"error": None, "message": None, "fix": None}

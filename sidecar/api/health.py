@@ -229,7 +229,7 @@ class Sources:
 
 
 @dataclass(slots=True)
-class Health:
+class HealthCalls:
     """Answers the three pages."""
 
     outbox: Outbox

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sidecar.core.unstored import Unstored, What, in_words
-from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
 from sidecar.telemetry.names import INFO, LEVELS, REFUSED, SKIPPED, WARNING
 
 _NO_SEQ = 0
@@ -12,7 +12,7 @@ _NO_SEQ = 0
 
 def with_traces(page: JournalPage, query: JournalQuery, traces: Sequence[Unstored]) -> JournalPage:
     """The page, newest first and no longer than `query` wants; where it ends early it goes on after its last fact."""
-    found = [Kept(_NO_SEQ, entry) for one in traces if _fits(entry := _entry(one, query.order_id), query)]
+    found = [StoredEntry(_NO_SEQ, entry) for one in traces if _fits(entry := _entry(one, query.order_id), query)]
     if not found:
         return page
     items = sorted((*page.items, *found), key=lambda kept: kept.entry.time, reverse=True)[: query.limit]

@@ -15,7 +15,7 @@ from sidecar.api.request.admission import ROW_BYTES, Admission, admission_of
 from sidecar.api.request.query import to_cursor
 from sidecar.api.request.turns import in_turns
 from sidecar.core.instant import text_of_millis
-from sidecar.ports.journal import Journal, JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import Journal, JournalEntry, JournalPage, JournalQuery, StoredEntry
 from sidecar.telemetry import Follower, Followers, TooManyFollowers, TracesOfOrders
 
 NDJSON = "application/x-ndjson"
@@ -130,11 +130,11 @@ async def _lines(page: JournalPage) -> web.Response:
     return web.Response(text="".join(lines), content_type=NDJSON, headers=headers)
 
 
-def _event_of(kept: Kept) -> str:
+def _event_of(kept: StoredEntry) -> str:
     return f"id: {kept.seq}\ndata: {json.dumps(row_of(kept.entry))}\n\n"
 
 
-def _events_of(kept: Iterable[Kept]) -> bytes:
+def _events_of(kept: Iterable[StoredEntry]) -> bytes:
     return "".join(map(_event_of, kept)).encode()
 
 

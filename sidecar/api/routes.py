@@ -10,15 +10,15 @@ from sidecar.api import openapi, snippet
 from sidecar.api.adjustments import AdjustmentCalls
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.conversions import Collect
-from sidecar.api.health import Health, Sources
-from sidecar.api.http.connection import Door, DoorLimits
+from sidecar.api.health import HealthCalls, Sources
+from sidecar.api.http.connection import ConnectionFactory, DoorLimits
 from sidecar.api.http.guard import Guard
-from sidecar.api.http.middleware import Edge
+from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.operate import Operate
 from sidecar.api.request.admission import ADMISSION
 from sidecar.api.request.json_object import BodyLimits
-from sidecar.api.request.reader import Taking
-from sidecar.api.row_json import Held, Rows
+from sidecar.api.request.reader import RequestReader
+from sidecar.api.row_json import HeldReason, Rows
 from sidecar.api.status import Status
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
@@ -31,7 +31,7 @@ from sidecar.telemetry import Telemetry, TracesOfOrders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ApiParts:
     """What the service is made of. Callables are asked anew each time, so that a reload needs no restart."""
 
     outbox: Outbox
@@ -43,7 +43,7 @@ class Parts:
     capture: Callable[[], CaptureRules]
     goal_of: Callable[[str, str], str | None]
     """The goal that an account's event is mapped to now; None when one of them left the configuration."""
-    held: Callable[[Record], Held | None]
+    held: Callable[[Record], HeldReason | None]
     """Why a row's account or goal cannot take it now; None when it can."""
     stored: Callable[[Mapping[str, int]], None]
     """Told how many rows of each account are on disk and want to be delivered."""
@@ -60,10 +60,12 @@ class Parts:
     """Of orders that were not stored."""
 
 
-def make_app(parts: Parts) -> web.Application:
+def make_app(parts: ApiParts) -> web.Application:
     """The application, ready to be served."""
-    taking = Taking.of(parts.bodies, parts.health.doubt)
-    edge = Edge(parts.guard, parts.telemetry, parts.new_id, taking.admission, idle_seconds=parts.door.idle_seconds)
+    taking = RequestReader.of(parts.bodies, parts.health.doubt)
+    edge = ErrorMiddleware(
+        parts.guard, parts.telemetry, parts.new_id, taking.admission, idle_seconds=parts.door.idle_seconds
+    )
     app = web.Application(middlewares=[edge.middleware()], client_max_size=parts.bodies.max_bytes)
     app[ADMISSION] = taking.admission
     app.on_response_prepare.append(edge.marks())
@@ -71,7 +73,7 @@ def make_app(parts: Parts) -> web.Application:
     return app
 
 
-def _routes(parts: Parts, taking: Taking) -> list[web.RouteDef]:
+def _routes(parts: ApiParts, taking: RequestReader) -> list[web.RouteDef]:
     rows = Rows(parts.goal_of, parts.held, parts.now)
     collect = Collect(
         outbox=parts.outbox,
@@ -109,7 +111,7 @@ def _routes(parts: Parts, taking: Taking) -> list[web.RouteDef]:
         identity=parts.identity,
     )
     status = Status(parts.outbox, rows)
-    health = Health(parts.outbox, parts.health)
+    health = HealthCalls(parts.outbox, parts.health)
     return [
         web.post("/v1/conversions", collect.conversions),
         web.post("/v1/validate", collect.validate),
@@ -138,7 +140,7 @@ async def _do_nothing(_: web.Request) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: web.Application, parts: Parts, host: str, port: int, *, shutdown_seconds: float = 5.0
+    app: web.Application, parts: ApiParts, host: str, port: int, *, shutdown_seconds: float = 5.0
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve at `host` and `port` (0: any free one) for as long as the context is open; gives the address.
 
@@ -149,7 +151,7 @@ async def serving(
     await runner.setup()
     try:
         assert runner.server is not None
-        door = Door(runner.server, parts.door, parts.telemetry.call_refused, parts.new_id, app[ADMISSION])
+        door = ConnectionFactory(runner.server, parts.door, parts.telemetry.call_refused, parts.new_id, app[ADMISSION])
         listener = await listen(door, host, port)
         try:
             yield listener.sockets[0].getsockname()[:2]

@@ -45,7 +45,7 @@ _REFUSED: Mapping[Kind, str] = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldReason:
     """Why rows of an account or goal wait; `trouble` is the one to mend, where it is more exact than the reason."""
 
     reason: str | None
@@ -64,15 +64,15 @@ class Rows:
     """
 
     goal_of: Callable[[str, str], str | None]
-    held: Callable[[Record], Held | None]
+    held: Callable[[Record], HeldReason | None]
     now: Callable[[], UnixMillis]
 
     def of_one_answer(self) -> "Rows":
         """The same for the many rows of one answer: what is the same for all of them is asked once."""
         held = self.held
-        known: dict[object, Held | None] = {}
+        known: dict[object, HeldReason | None] = {}
 
-        def held_once(record: Record) -> Held | None:
+        def held_once(record: Record) -> HeldReason | None:
             asked = (record.account, record.event, record.goal, record.claimed, record.leased, record.bound_to)
             if asked not in known:
                 known[asked] = held(record)
@@ -126,7 +126,7 @@ class Rows:
         held = self.held(record)
         if held is None and record.reason is None and not record.claimed:
             return None, None  # due, as nearly every row that has just come in
-        held = held or Held(None)
+        held = held or HeldReason(None)
         reason = held.reason or self._own_reason(record)
         trouble = held.words or CATALOGUE.get(held.trouble or "")
         return reason, trouble or _trouble_of_pending(record, reason)
@@ -155,7 +155,7 @@ def words_of(record: Record, trouble: Trouble | None) -> str | None:
     return record.message if comes_from_it else None
 
 
-def elsewhere(record: Record, ids: str | None) -> Held | None:
+def elsewhere(record: Record, ids: str | None) -> HeldReason | None:
     """Of a row that may be at another account of Microsoft's than `ids`: that it waits for it to come back."""
     if record.bound_to is None or ids is None or record.bound_to == ids:
         return None
@@ -167,7 +167,7 @@ def elsewhere(record: Record, ids: str | None) -> Held | None:
         solution=f"Give accounts.{record.account} its former ids back and reload with SIGHUP: the row then goes there. "
         "A conversion that shall not go there any more: POST /v1/conversions/{id}/discard.",
     )
-    return Held(Reason.UNMAPPED, "unmapped", words)
+    return HeldReason(Reason.UNMAPPED, "unmapped", words)
 
 
 def _account(ids: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
-from sidecar.api.http.problem import BAD_BODY, HttpProblem, Kind, invalid
+from sidecar.api.http.problem import BAD_BODY, HttpProblem, ProblemKind, invalid
 from sidecar.api.http.reply import json_reply
 from sidecar.api.request.json_object import BodyLimits, read_json_bytes
 from sidecar.core.instant import UnixMillis, text_of_millis
@@ -173,7 +173,7 @@ def _json(status: int, body: dict[str, Any]) -> web.Response:
 
 def _problem(status: int, title: str, detail: str, fix: str) -> web.Response:
     """RFC 9457; `fix` says what to do."""
-    kind = Kind(status, "sign_in_failed", title)
+    kind = ProblemKind(status, "sign_in_failed", title)
     return HttpProblem(kind, detail, headers={**_PRIVATE, **_retry_after(status)}, members={"fix": fix}).reply()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StreamEvent:
     """One event. `id` is None where the stream gave none, `kind` is `message` unless it says otherwise."""
 
     data: str
@@ -16,7 +16,7 @@ class Event:
     kind: str = "message"
 
 
-def events(lines: Iterable[str]) -> Iterator[Event]:
+def events(lines: Iterable[str]) -> Iterator[StreamEvent]:
     """The events in `lines`; one that breaks off before its blank line is none, and comments are left out."""
     fields: dict[str, str] = {}
     for line in lines:
@@ -25,5 +25,5 @@ def events(lines: Iterable[str]) -> Iterator[Event]:
             fields[name] = value.removeprefix(" ")
             continue
         if "data" in fields:
-            yield Event(fields["data"], fields.get("id"), fields.get("event", "message"))
+            yield StreamEvent(fields["data"], fields.get("id"), fields.get("event", "message"))
         fields = {}

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import click
 
 from sidecar.cli import receipts
-from sidecar.cli.remote import Json, Refused, Remote, with_remote
+from sidecar.cli.remote import CallRefused, Json, Remote, with_remote
 from sidecar.cli.words import plain
 
 
@@ -20,12 +20,12 @@ def explain(remote: Remote, orders: tuple[str, ...], as_json: bool) -> None:
 
     An order that is not known ends nothing: the others are shown too, and the exit code is 1.
     """
-    refused: Refused | None = None
+    refused: CallRefused | None = None
     shown = 0
     for order in orders:
         try:
             answer = _answer(remote, order)
-        except Refused as error:
+        except CallRefused as error:
             if len(orders) == 1 or error.status != 404:
                 raise
             refused = error

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from sidecar.cli.events import Event, events
-from sidecar.cli.remote import Refused, Remote, Unreachable, with_remote
+from sidecar.cli.events import StreamEvent, events
+from sidecar.cli.remote import CallRefused, Remote, Unreachable, with_remote
 from sidecar.cli.words import Json, plain
 
 RETRY_SECONDS = 1.0
@@ -53,7 +53,7 @@ def _follow(remote: Remote, query: Json, show: Show) -> None:
             show(fact)
 
 
-def _watched(remote: Remote, query: Json) -> Iterator[Event]:
+def _watched(remote: Remote, query: Json) -> Iterator[StreamEvent]:
     """What was, then what comes, for ever: when the sidecar is back from a restart it goes on where it broke off."""
     last: str | None = None
     stream = _stream(remote, query, last)
@@ -65,7 +65,7 @@ def _watched(remote: Remote, query: Json) -> Iterator[Event]:
         stream = _resumed(remote, query, last)
 
 
-def _stream(remote: Remote, query: Json, last: str | None) -> Iterator[Event]:
+def _stream(remote: Remote, query: Json, last: str | None) -> Iterator[StreamEvent]:
     """The events of one connection, behind `last` if it is given. Unreachable only if there never was one."""
     headers = {} if last is None else {"Last-Event-ID": last}
     with remote.stream("/logs", {**query, "follow": "1"}, headers) as lines:
@@ -75,7 +75,7 @@ def _stream(remote: Remote, query: Json, last: str | None) -> Iterator[Event]:
             return
 
 
-def _resumed(remote: Remote, query: Json, last: str | None) -> Iterator[Event]:
+def _resumed(remote: Remote, query: Json, last: str | None) -> Iterator[StreamEvent]:
     """The events of the next connection that can be had."""
     while True:
         time.sleep(RETRY_SECONDS)
@@ -83,7 +83,7 @@ def _resumed(remote: Remote, query: Json, last: str | None) -> Iterator[Event]:
             yield from _stream(remote, query, last)
         except Unreachable:
             continue
-        except Refused as refused:
+        except CallRefused as refused:
             if refused.status != 503:  # stopping, or not yet ready
                 raise
             continue

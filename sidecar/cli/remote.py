@@ -33,7 +33,7 @@ class Unreachable(Failed):
     """No sidecar answers, or it stopped in the middle."""
 
 
-class Refused(Failed):
+class CallRefused(Failed):
     """The sidecar answered that it will not; `status` is HTTP's, `body` the problem."""
 
     def __init__(self, status: int, body: Json) -> None:
@@ -43,7 +43,7 @@ class Refused(Failed):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RemoteAnswer:
     """A good answer: its HTTP status, and its JSON object."""
 
     status: int
@@ -65,7 +65,7 @@ class Remote:
         """The answer to a POST of `body`."""
         return self._call("POST", path, json=body).body
 
-    def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> Answer:
+    def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> RemoteAnswer:
         """The answer to a POST of JSON that is written already, and goes out to the letter."""
         return self._call("POST", path, data=body, headers={"Content-Type": "application/json", **headers})
 
@@ -86,14 +86,14 @@ class Remote:
         except requests.RequestException:
             raise Unreachable(f"the sidecar at {self.url} went away") from None
 
-    def _call(self, method: str, path: str, **arguments: Any) -> Answer:
+    def _call(self, method: str, path: str, **arguments: Any) -> RemoteAnswer:
         response = self._request(method, path, ANSWER_SECONDS, **arguments)
         self._check(response)
-        return Answer(response.status_code, self._object(response))
+        return RemoteAnswer(response.status_code, self._object(response))
 
     def _check(self, response: requests.Response) -> None:
         if response.status_code >= 300:
-            raise Refused(response.status_code, self._object(response))
+            raise CallRefused(response.status_code, self._object(response))
 
     def _object(self, response: requests.Response) -> Json:
         try:
@@ -166,7 +166,7 @@ def with_remote(command: F) -> F:
             click.echo(f"(sidecar at {found.url}, {found.source})", err=True)
         try:
             return command(remote=Remote(found.url, found.api_key), **arguments)
-        except Refused as refused:
+        except CallRefused as refused:
             if not as_json:
                 raise
             click.echo(json.dumps(refused.body, indent=2))

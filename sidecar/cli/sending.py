@@ -9,7 +9,7 @@ from decimal import Decimal
 import click
 
 from sidecar.cli import words
-from sidecar.cli.remote import Answer, Failed, Json, Refused, Remote, with_remote
+from sidecar.cli.remote import CallRefused, Failed, Json, Remote, RemoteAnswer, with_remote
 
 POLL_SECONDS = 0.5
 
@@ -99,14 +99,14 @@ def _from_stdin(fields: dict[str, str | None]) -> bytes:
 # --- What became of it -----------------------------------------------------------------------------------------------
 
 
-def _posted(remote: Remote, body: bytes) -> Answer:
+def _posted(remote: Remote, body: bytes) -> RemoteAnswer:
     """The answer; that to an array has its results also where every item was refused."""
     try:
         return remote.post_bytes("/v1/conversions", body)
-    except Refused as refused:
+    except CallRefused as refused:
         if "results" not in refused.body:
             raise
-        return Answer(refused.status, refused.body)
+        return RemoteAnswer(refused.status, refused.body)
 
 
 def _watched(remote: Remote, answer: Json, until: float) -> Json:

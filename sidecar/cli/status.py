@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from sidecar.cli.remote import Json, Refused, Remote, with_remote
+from sidecar.cli.remote import CallRefused, Json, Remote, with_remote
 from sidecar.cli.words import plain
 
 _MARKS = {"ok": "✓", "degraded": "!", "down": "✗"}
@@ -39,7 +39,7 @@ def _health(remote: Remote) -> Json:
     """The health page, which is no refusal when it says that the sidecar is down."""
     try:
         return remote.get("/healthz")
-    except Refused as refused:
+    except CallRefused as refused:
         if "checks" not in refused.body:
             raise
         return refused.body

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
-from sidecar.config.sections import Account, Config
+from sidecar.config.sections import AccountSection, Config
 
 SANDBOX_DEVELOPER_TOKEN = "BBD37VB98"  # noqa: S105 - public: https://learn.microsoft.com/advertising/guides/sandbox
 
@@ -160,7 +160,7 @@ def _ids(config: Config) -> Iterator[Doubt]:
             yield ("accounts", other, "account_id"), f"is the same ad account as {one}, though of another customer"
 
 
-def _of_account(name: str, account: Account) -> Iterator[Doubt]:
+def _of_account(name: str, account: AccountSection) -> Iterator[Doubt]:
     if account.account_id and account.account_id == account.customer_id:
         yield ("accounts", name, "account_id"), "is the same as customer_id: cid= and aid= are two different numbers"
     for key in ("customer_id", "account_id"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sidecar.config.document import read
 from sidecar.config.doubts import doubt
-from sidecar.config.report import ConfigError, Problem, Report
+from sidecar.config.report import ConfigError, ConfigProblem, Report
 from sidecar.config.rules import check
 from sidecar.config.secret_files import with_files_read
 from sidecar.config.sections import Config
@@ -35,7 +35,7 @@ def locate(given: Path | None, environ: Mapping[str, str]) -> Path:
             return path
     except OSError:  # a folder that may not be entered, a name that is too long: reading it says why
         return path
-    raise ConfigError(path, [Problem(None, "", f"there is no such file; {source}")])
+    raise ConfigError(path, [ConfigProblem(None, "", f"there is no such file; {source}")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Loaded:
     """A configuration that can be used, and what in its file is probably a mistake."""
 
     config: Config
-    warnings: tuple[Problem, ...]
+    warnings: tuple[ConfigProblem, ...]
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -64,9 +64,9 @@ def text_of(path: Path) -> str:
     try:
         return small_files.read(path).decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(path, [Problem(None, "", f"cannot be read: {error.strerror}")]) from None
+        raise ConfigError(path, [ConfigProblem(None, "", f"cannot be read: {error.strerror}")]) from None
     except ValueError:
-        raise ConfigError(path, [Problem(None, "", "is not UTF-8 text")]) from None
+        raise ConfigError(path, [ConfigProblem(None, "", "is not UTF-8 text")]) from None
 
 
 def parse(text: str, environ: Mapping[str, str], path: Path = DEFAULT_FILE) -> Config:

@@ -10,7 +10,7 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One reason to refuse the file. `line` counts from 1, and is None where nothing in the file is to blame."""
 
     line: int | None
@@ -26,7 +26,7 @@ class Problem:
 class ConfigError(Exception):
     """The configuration cannot be used. Its text is one line per problem, in the order of the file."""
 
-    def __init__(self, file: Path, problems: Iterable[Problem]) -> None:
+    def __init__(self, file: Path, problems: Iterable[ConfigProblem]) -> None:
         self.problems = tuple(sorted(problems, key=_place))
         super().__init__("\n".join(problem.text(str(file)) for problem in self.problems))
 
@@ -37,11 +37,11 @@ class Report:
     def __init__(self) -> None:
         self.lines: dict[KeyPath, int] = {}
         """Where each key stands; filled while the file is read."""
-        self._found: dict[KeyPath, Problem] = {}
-        self._doubts: dict[KeyPath, Problem] = {}
+        self._found: dict[KeyPath, ConfigProblem] = {}
+        self._doubts: dict[KeyPath, ConfigProblem] = {}
 
     @property
-    def warnings(self) -> tuple[Problem, ...]:
+    def warnings(self) -> tuple[ConfigProblem, ...]:
         """What is probably a mistake, in the order of the file."""
         return tuple(sorted(self._doubts.values(), key=_place))
 
@@ -50,17 +50,17 @@ class Report:
         *around, last = path
         of_file = (*around, f"{last}_file") if isinstance(last, str) else (*around[:-1], f"{around[-1]}_file")
         path = of_file if of_file in self.lines and path not in self.lines else path
-        self._doubts.setdefault(path, Problem(self._line(path), dotted(path), f"warning: {message}"))
+        self._doubts.setdefault(path, ConfigProblem(self._line(path), dotted(path), f"warning: {message}"))
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[ConfigProblem, ...]:
         """Everything found so far."""
         return tuple(self._found.values())
 
     def add(self, path: KeyPath, message: str, *, line: int | None = None, because: Iterable[KeyPath] = ()) -> None:
         """Notes a problem of the key at `path`, unless that key or one in `because`, on which it rests, is wrong."""
         if not any(self._is_wrong(cause) for cause in (path, *because)):
-            self._found[path] = Problem(line or self._line(path), dotted(path), message)
+            self._found[path] = ConfigProblem(line or self._line(path), dotted(path), message)
 
     def _is_wrong(self, path: KeyPath) -> bool:
         return any(path[:length] in self._found for length in range(len(path) + 1))
@@ -86,5 +86,5 @@ def _shown(key: str) -> str:
     return (key or "''") if start == key else f"{start}…"
 
 
-def _place(problem: Problem) -> tuple[bool, int, str]:
+def _place(problem: ConfigProblem) -> tuple[bool, int, str]:
     return (problem.line is None, problem.line or 0, problem.key)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
-from sidecar.config.sections import Account, Config
+from sidecar.config.sections import AccountSection, Config
 from sidecar.core.near import did_you_mean
 from sidecar.core.problem import listed
 from sidecar.system import small_files
@@ -88,7 +88,7 @@ def _accounts(config: Config) -> Iterator[Clash]:
             yield Clash(("accounts", name, key), message, (_ENVIRONMENT,))
 
 
-def _bad_ids(account: Account) -> Iterator[tuple[str, str]]:
+def _bad_ids(account: AccountSection) -> Iterator[tuple[str, str]]:
     """The ids that Microsoft could not know, each with what to do."""
     ids = (("customer_id", account.customer_id, "cid"), ("account_id", account.account_id, "aid"))
     for key, id_, parameter in ids:
@@ -103,7 +103,7 @@ def _bad_ids(account: Account) -> Iterator[tuple[str, str]]:
 
 def _accounts_apart(config: Config) -> Iterator[Clash]:
     """Two names of one account at Microsoft would know nothing of each other's conversions."""
-    seen: list[tuple[str, Account]] = []
+    seen: list[tuple[str, AccountSection]] = []
     for name, account in config.accounts.items():
         former = next((known for known, one in seen if _is_same_account(one, account)), None)
         seen.append((name, account))
@@ -113,7 +113,7 @@ def _accounts_apart(config: Config) -> Iterator[Clash]:
             yield Clash(("accounts", name), message, tuple(ids))
 
 
-def _is_same_account(one: Account, other: Account) -> bool:
+def _is_same_account(one: AccountSection, other: AccountSection) -> bool:
     """An id that the emulator's accounts leave open is the same for both."""
     customers = {_number(account.customer_id) for account in (one, other)} - {""}
     return bool(one.account_id) and _number(one.account_id) == _number(other.account_id) and len(customers) < 2

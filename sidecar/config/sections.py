@@ -74,7 +74,7 @@ class Section(BaseModel):
         return given
 
 
-class Server(Section):
+class ServerSection(Section):
     """The address to listen on, and who may call."""
 
     host: ListeningHost = "127.0.0.1"
@@ -84,7 +84,7 @@ class Server(Section):
     max_body: Annotated[Bytes, room("1KiB", "64MiB")] = 2 * MIB
 
 
-class Storage(Section):
+class StorageSection(Section):
     """The outbox: where it lies, how long settled rows stay, and when it is full."""
 
     url: Database = "sqlite:///data/outbox.db"
@@ -111,7 +111,7 @@ class EndpointOverrides(Section):
         return self.model_dump(exclude_none=True)
 
 
-class Microsoft(Section):
+class MicrosoftSection(Section):
     """Which Microsoft Advertising, and as whom. `ca_bundle` is empty or the path of a PEM file."""
 
     environment: Environment
@@ -125,7 +125,7 @@ class Microsoft(Section):
     ca_bundle: Line = ""
 
 
-class Account(Section):
+class AccountSection(Section):
     """One ad account; ids are texts, as they were written. `goals` are the names of events' goals that differ here."""
 
     customer_id: Line = ""
@@ -133,7 +133,7 @@ class Account(Section):
     goals: Mapping[str, Name] = {}
 
 
-class Event(Section):
+class EventSection(Section):
     """The goal that one of the app's events counts for; None is what the file leaves to Microsoft or to the request."""
 
     goal: Name
@@ -147,7 +147,7 @@ class Event(Section):
     enhanced: Truth | None = None
 
 
-class Delivery(Section):
+class DeliverySection(Section):
     """How conversions are gathered and sent; per account."""
 
     batch_size: Annotated[int, whole(1, 1000)] = 1000
@@ -159,38 +159,38 @@ class Delivery(Section):
     click_settle: Annotated[Seconds, span("0s", "7d")] = HOUR
 
 
-class Clicks(Section):
+class ClicksSection(Section):
     """How long captured clicks are kept, and how long a conversion waits for one."""
 
     retention: Annotated[Seconds, span("1d", "90d"), in_steps("1s")] = 90 * DAY
     wait: Annotated[Seconds, span("0s", "90d")] = HOUR
 
 
-class Adjustments(Section):
+class AdjustmentsSection(Section):
     """Restating and retracting of earlier conversions."""
 
     settle: Annotated[Seconds, span("0s", "7d")] = 6 * HOUR
 
 
-class Matching(Section):
+class MatchingSection(Section):
     """What helps to recognise a person."""
 
     default_country: Country = ""
 
 
-class Privacy(Section):
+class PrivacySection(Section):
     """What a missing `consent` means."""
 
     consent: Literal["granted", "denied"] = "granted"
 
 
-class Goals(Section):
+class GoalsSection(Section):
     """The catalogue of the accounts' goals."""
 
     refresh: Annotated[Seconds, span("1m", "1d")] = 900.0
 
 
-class Logging(Section):
+class LoggingSection(Section):
     """How much is told, in which form, and how long the journal behind `/logs` keeps it."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -200,24 +200,24 @@ class Logging(Section):
 
 
 DEFAULT_EVENTS = {
-    "purchase": Event(goal="Sidecar Purchase", currency="USD", category="Purchase"),
-    "lead": Event(goal="Sidecar Lead", category="SubmitLeadForm"),
-    "signup": Event(goal="Sidecar Signup", category="Signup"),
+    "purchase": EventSection(goal="Sidecar Purchase", currency="USD", category="Purchase"),
+    "lead": EventSection(goal="Sidecar Lead", category="SubmitLeadForm"),
+    "signup": EventSection(goal="Sidecar Signup", category="Signup"),
 }
 
 
 class Config(Section):
     """The whole configuration. `accounts` and `events` replace the defaults as wholes."""
 
-    server: Server = Server()
-    storage: Storage = Storage()
-    microsoft: Microsoft
-    accounts: Mapping[str, Account] = {"default": Account()}
-    events: Mapping[str, Event] = DEFAULT_EVENTS
-    delivery: Delivery = Delivery()
-    clicks: Clicks = Clicks()
-    adjustments: Adjustments = Adjustments()
-    matching: Matching = Matching()
-    privacy: Privacy = Privacy()
-    goals: Goals = Goals()
-    logging: Logging = Logging()
+    server: ServerSection = ServerSection()
+    storage: StorageSection = StorageSection()
+    microsoft: MicrosoftSection
+    accounts: Mapping[str, AccountSection] = {"default": AccountSection()}
+    events: Mapping[str, EventSection] = DEFAULT_EVENTS
+    delivery: DeliverySection = DeliverySection()
+    clicks: ClicksSection = ClicksSection()
+    adjustments: AdjustmentsSection = AdjustmentsSection()
+    matching: MatchingSection = MatchingSection()
+    privacy: PrivacySection = PrivacySection()
+    goals: GoalsSection = GoalsSection()
+    logging: LoggingSection = LoggingSection()

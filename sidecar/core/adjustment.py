@@ -134,14 +134,14 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitForOriginal:
     """Until the conversion, or an earlier adjustment of it, has been answered."""
 
     superseded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendAdjustment:
     """It goes out at `due_at` as an adjustment of that time."""
 
     due_at: UnixMillis
@@ -168,7 +168,7 @@ class Unfit:
     problem: Problem
 
 
-Placement = Apply | Wait | Send | NotSent
+Placement = Apply | WaitForOriginal | SendAdjustment | NotSent
 Decision = Placement | Retracted | Unfit
 
 
@@ -199,7 +199,7 @@ def place(
     if original.state is not State.DELIVERED and not original.possibly_sent:
         return Apply(superseded)
     if original.state is State.PENDING or any(one.state is State.PENDING and one.possibly_sent for one in earlier):
-        return Wait(superseded)
+        return WaitForOriginal(superseded)
     return _send(original, earlier, time, now, settle_millis, superseded)
 
 
@@ -210,7 +210,7 @@ def _send(
     now: UnixMillis,
     settle_millis: int,
     superseded: tuple[int, ...],
-) -> Send:
+) -> SendAdjustment:
     """Never before the conversion, always after all adjustments that Microsoft may have; not sent before its time.
 
     A conversion that was settled in the future was settled while the clock was ahead.
@@ -218,7 +218,7 @@ def _send(
     after = [one.adjusted_at + 1 for one in earlier if one.was_claimed]
     adjusted_at = UnixSeconds(max(time, original.sent_time or original.time, *after))
     settled = UnixMillis(min(now, original.settled_at or millis(original.time)) + settle_millis)
-    return Send(UnixMillis(max(now, settled, millis(adjusted_at))), adjusted_at, superseded)
+    return SendAdjustment(UnixMillis(max(now, settled, millis(adjusted_at))), adjusted_at, superseded)
 
 
 def _unfit(original: Original, wanted: Adjustment, now: UnixMillis) -> Problem | None:

@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedBatch:
     """Microsoft answered, and took nothing of the request as far as it says."""
 
     verdict: Verdict
@@ -69,7 +69,7 @@ class Lost:
     """The code of the trouble to raise, a key of the catalogue in `sidecar.troubles`; `why` says the same in words."""
 
 
-Answer = Taken | Refused | Lost
+Answer = Taken | RefusedBatch | Lost
 
 
 def with_clean_words(answer: Answer, clean: Callable[[str], str]) -> Answer:
@@ -91,7 +91,7 @@ def with_clean_words(answer: Answer, clean: Callable[[str], str]) -> Answer:
     match answer:
         case Taken(outcomes):
             return replace(answer, outcomes=tuple(map(outcome, outcomes)))
-        case Refused(faults=faults, rows=rows, hold=hold):
+        case RefusedBatch(faults=faults, rows=rows, hold=hold):
             cleaned = {place: outcome(given) for place, given in rows.items()}
             held = hold and replace(hold, fault=fault(hold.fault))
             return replace(answer, faults=tuple(map(fault, faults)), rows=cleaned, hold=held)

@@ -1,6 +1,6 @@
 """Which click led to a conversion, and until when to wait for it. Decided when a row is due, from plain values.
 
-How clicks are stored and looked up is left to the store, what is written down to `attributor`.
+How clicks are stored and looked up is left to the store, what is written down to `click_matcher`.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class GoalTraits:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendConversion:
     """It may go out; with this click, as it is (None), or without its own click id."""
 
     click: Click | None = None
@@ -47,7 +47,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitForClick:
     """It is looked at again at `due_at`, or as soon as a click of its visitor comes in."""
 
     reason: Reason
@@ -61,7 +61,7 @@ class Skip:
     reason: Reason
 
 
-Choice = Send | Wait | Skip
+Choice = SendConversion | WaitForClick | Skip
 
 
 def needs_choice(entry: Entry, goal: GoalTraits) -> bool:
@@ -81,7 +81,7 @@ def decide(entry: Entry, click: Click | None, goal: GoalTraits, rules: Attributi
     if click is not None:
         return _with_click(entry, click, goal, rules, now)
     if entry.msclkid is not None:
-        return Send()
+        return SendConversion()
     return _without_click(entry, goal, rules, now)
 
 
@@ -92,18 +92,18 @@ def is_kept(clicked_at: UnixSeconds, rules: AttributionRules, now: UnixMillis) -
 
 def _with_click(entry: Entry, click: Click, goal: GoalTraits, rules: AttributionRules, now: UnixMillis) -> Choice:
     if goal.window_seconds is not None and entry.time - click.clicked_at > goal.window_seconds:
-        return Send(without_msclkid=True) if _has_use_for_hashes(entry, goal) else Skip(Reason.OUTSIDE_WINDOW)
+        return SendConversion(without_msclkid=True) if _has_use_for_hashes(entry, goal) else Skip(Reason.OUTSIDE_WINDOW)
     settled_at = UnixMillis(millis(click.clicked_at) + rules.settle_millis)
-    return Wait(Reason.CLICK_SETTLING, settled_at) if settled_at > now else Send(click)
+    return WaitForClick(Reason.CLICK_SETTLING, settled_at) if settled_at > now else SendConversion(click)
 
 
 def _without_click(entry: Entry, goal: GoalTraits, rules: AttributionRules, now: UnixMillis) -> Choice:
     if entry.visitor_id is None:
-        return Send() if _has_use_for_hashes(entry, goal) else Skip(Reason.GOAL_NOT_ENHANCED)
+        return SendConversion() if _has_use_for_hashes(entry, goal) else Skip(Reason.GOAL_NOT_ENHANCED)
     until = UnixMillis(entry.received_at + rules.wait_millis)
     if until > now:
-        return Wait(Reason.AWAITING_CLICK, until)
-    return Send() if _has_use_for_hashes(entry, goal) else Skip(Reason.NO_CLICK)
+        return WaitForClick(Reason.AWAITING_CLICK, until)
+    return SendConversion() if _has_use_for_hashes(entry, goal) else Skip(Reason.NO_CLICK)
 
 
 def _has_use_for_hashes(entry: Entry, goal: GoalTraits) -> bool:
@@ -111,15 +111,15 @@ def _has_use_for_hashes(entry: Entry, goal: GoalTraits) -> bool:
     return goal.enhanced is not False and (entry.email_sha256 is not None or entry.phone_sha256 is not None)
 
 
-def with_choice(entry: Entry, choice: Send, seen: Click | None = None) -> Entry:
+def with_choice(entry: Entry, choice: SendConversion, seen: Click | None = None) -> Entry:
     """The entry as it will be frozen and sent; `seen` is the click that was looked at for it."""
     entry = entry._replace(looked_at=seen.clicked_at if seen else None, clicked_at=None)
     match choice:
-        case Send(click=Click() as click):
+        case SendConversion(click=Click() as click):
             return entry._replace(msclkid=click.msclkid, clicked_at=click.clicked_at)
-        case Send(without_msclkid=True):
+        case SendConversion(without_msclkid=True):
             return entry._replace(msclkid=None)
-        case Send():
+        case SendConversion():
             return entry
         case _:
             assert_never(choice)

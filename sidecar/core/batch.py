@@ -95,7 +95,7 @@ def with_seconds(
     """
     orders = Counter(candidate.identity for candidate in candidates)
     several = {person for person, n in orders.items() if n > 1 or used.get(person)}
-    taken = {person: Seconds(used.get(person, ())) for person in several}
+    taken = {person: UsedTimestamps(used.get(person, ())) for person in several}
     for entry, _, person in candidates:
         if entry.sent_time is not None and person in taken:
             taken[person].take(entry.sent_time)
@@ -124,7 +124,7 @@ def next_seconds(
     candidates: Sequence[Candidate], used: Mapping[int, set[UnixSeconds]]
 ) -> list[tuple[Entry, UnixSeconds]]:
     """For each candidate the next later second that is free, each a different one; most lie in the future."""
-    taken = {person: Seconds(used.get(person, ())) for _, _, person in candidates}
+    taken = {person: UsedTimestamps(used.get(person, ())) for _, _, person in candidates}
     found = []
     for entry, _, person in candidates:
         second = taken[person].next(entry.time)
@@ -133,7 +133,7 @@ def next_seconds(
     return found
 
 
-class Seconds:
+class UsedTimestamps:
     """The seconds that one person's conversions of a goal have; finds free ones without walking through runs twice.
 
     Each taken second points past its run, to both sides, and pointers are shortened as they are followed: a backend

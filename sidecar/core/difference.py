@@ -14,7 +14,7 @@ Shown = Decimal | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FieldDifference:
     """A field that differs, by its dotted path, and both its values; `is_secret` when it identifies a person."""
 
     field: str
@@ -62,11 +62,11 @@ class StoredContent(NamedTuple):
         )
 
 
-def of_conversions(stored: StoredContent, given: Conversion) -> tuple[Difference, ...]:
+def of_conversions(stored: StoredContent, given: Conversion) -> tuple[FieldDifference, ...]:
     """The fields in which a repeat differs from the row that has its key; at least one."""
     found = tuple(_differing(_as_given(stored, given), given))
     # What was given then is not known where an adjustment has changed it since: it was another value.
-    return found or (Difference("value", stored.value, given.given_value),)
+    return found or (FieldDifference("value", stored.value, given.given_value),)
 
 
 def _as_given(stored: StoredContent, given: Conversion) -> Conversion:
@@ -92,28 +92,28 @@ def _as_given(stored: StoredContent, given: Conversion) -> Conversion:
     return next((each for each in possible if each.content() == stored.content), changed)
 
 
-def _differing(stored: Conversion, given: Conversion) -> Iterator[Difference]:
+def _differing(stored: Conversion, given: Conversion) -> Iterator[FieldDifference]:
     if stored.time_given and given.time_given and stored.time != given.time:
-        yield Difference("time", text_of_seconds(stored.time), text_of_seconds(given.time))
+        yield FieldDifference("time", text_of_seconds(stored.time), text_of_seconds(given.time))
     if stored.given_value != given.given_value:
-        yield Difference("value", stored.given_value, given.given_value)
+        yield FieldDifference("value", stored.given_value, given.given_value)
     if stored.given_currency != given.given_currency:
-        yield Difference("currency", stored.given_currency, given.given_currency)
+        yield FieldDifference("currency", stored.given_currency, given.given_currency)
     for name in ("msclkid", "visitor_id", "email_sha256", "phone_sha256"):
         if getattr(stored, name) != getattr(given, name):
-            yield Difference(_FIELDS.get(name, name), is_secret=True)
+            yield FieldDifference(_FIELDS.get(name, name), is_secret=True)
     yield from _attribution(stored.external_attribution, given.external_attribution)
 
 
 _FIELDS = {"email_sha256": "user.email", "phone_sha256": "user.phone"}
 
 
-def _attribution(stored: ExternalAttribution | None, given: ExternalAttribution | None) -> Iterator[Difference]:
+def _attribution(stored: ExternalAttribution | None, given: ExternalAttribution | None) -> Iterator[FieldDifference]:
     before, now = stored or _NONE, given or _NONE
     if before.credit != now.credit:
-        yield Difference("external_attribution.credit", before.credit, now.credit)
+        yield FieldDifference("external_attribution.credit", before.credit, now.credit)
     if before.model != now.model:
-        yield Difference("external_attribution.model", before.model, now.model)
+        yield FieldDifference("external_attribution.model", before.model, now.model)
 
 
 class _Absent(NamedTuple):
@@ -133,15 +133,15 @@ class AdjustmentContent(NamedTuple):
     currency: str | None
 
 
-def of_adjustments(stored: AdjustmentContent, given: AdjustmentContent) -> tuple[Difference, ...]:
+def of_adjustments(stored: AdjustmentContent, given: AdjustmentContent) -> tuple[FieldDifference, ...]:
     """The fields in which two adjustments of one key differ; the time where it can be nothing else."""
     names = ("conversion_id", "type", "value", "currency")
     pairs = zip(names, stored, given, strict=True)
-    found = tuple(Difference(name, before, now) for name, before, now in pairs if before != now)
-    return found or (Difference("time", is_secret=True),)
+    found = tuple(FieldDifference(name, before, now) for name, before, now in pairs if before != now)
+    return found or (FieldDifference("time", is_secret=True),)
 
 
-def words(differences: Iterable[Difference]) -> str:
+def words(differences: Iterable[FieldDifference]) -> str:
     """All of them in a row."""
     return "; ".join(difference.words for difference in differences)
 

@@ -193,7 +193,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Requeue:
     """The row is due again at `due_at`. `released` says that no request can have been applied: it may be re-frozen."""
 
     due_at: UnixMillis
@@ -204,7 +204,7 @@ class Again:
     refusals: int = 0
 
 
-Step = Settled | Again
+Step = Settled | Requeue
 
 RETRY_FIRST_SECONDS = 60
 RETRY_CAP_SECONDS = 6 * 3600
@@ -243,21 +243,21 @@ def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) ->
             return _unless_too_old(entry, now, _held(entry, fault, now, chance))
         case Retry(fault=fault):
             due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
-            step = Again(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries + 1)
+            step = Requeue(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries + 1)
             return _unless_too_old(entry, now, step)
         case _:
             assert_never(outcome)
 
 
-def _held(entry: Entry, fault: Fault, now: UnixMillis, chance: float) -> Again:
+def _held(entry: Entry, fault: Fault, now: UnixMillis, chance: float) -> Requeue:
     """Due at once, since the goal's gate holds it; but a row that must keep its goal asks less and less often.
 
     The mapping may name another goal by now, and then no gate would hold the row back.
     """
     if not entry.keeps_frozen:
-        return Again(now, None, fault, True, entry.retries)
+        return Requeue(now, None, fault, True, entry.retries)
     due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
-    return Again(due_at, None, fault, False, entry.retries + 1)
+    return Requeue(due_at, None, fault, False, entry.retries + 1)
 
 
 def after_refusal(entry: Entry, fault: Fault, now: UnixMillis, chance: float, others_accepted: bool) -> Step:
@@ -270,7 +270,7 @@ def after_refusal(entry: Entry, fault: Fault, now: UnixMillis, chance: float, ot
     if refusals >= POISON_AFTER and others_accepted:
         return Settled(State.DEAD, Reason.POISON, fault)
     due_at = UnixMillis(now + retry_delay_millis(entry.refusals, chance))
-    step = Again(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries, refusals)
+    step = Requeue(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries, refusals)
     return _unless_too_old(entry, now, step)
 
 
@@ -280,7 +280,7 @@ def retry_delay_millis(retries: int, chance: float) -> int:
     return int(seconds_ * 1000 * (0.75 + 0.25 * chance))
 
 
-def _unless_too_old(entry: Entry, now: UnixMillis, step: Again) -> Step:
+def _unless_too_old(entry: Entry, now: UnixMillis, step: Requeue) -> Step:
     if too_old(entry.time, now):
         return Settled(State.DEAD, Reason.TOO_OLD, step.fault)
     return step

@@ -26,7 +26,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ErasureRequest:
     """What is to be erased: the hash, visitor or order that finds it; whether what was uploaded is retracted first."""
 
     subject: Subject

@@ -273,7 +273,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class GoalDifference:
     """A setting of a goal that is not as `events:` asks for. It is never changed: others may rely on it."""
 
     goal: str
@@ -303,7 +303,7 @@ class Plan:
     """What an account's goals lack."""
 
     missing: tuple[Missing, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[GoalDifference, ...] = ()
     blocked: tuple[Blocked, ...] = ()
 
     def only(self, goals: Set[str]) -> "Plan":
@@ -363,7 +363,7 @@ def goal_rules(rules: Mapping[str, GoalRule]) -> dict[str, GoalRule]:
     return {name: events.rule for name, events in _by_goal(rules).items()}
 
 
-def _differences(event: str, rule: GoalRule, goal: Goal) -> Iterator[Difference]:
+def _differences(event: str, rule: GoalRule, goal: Goal) -> Iterator[GoalDifference]:
     """Only what the file says is compared: a default is no wish."""
     revenue = goal.revenue.type if goal.revenue else None
     compared: Sequence[tuple[str, str | int | None, str | int | None]] = (
@@ -377,9 +377,9 @@ def _differences(event: str, rule: GoalRule, goal: Goal) -> Iterator[Difference]
         if wanted is None or found is None or wanted == found:
             continue
         if name == "window":
-            yield Difference(goal.name, event, name, window_text(int(wanted)), window_text(int(found)))
+            yield GoalDifference(goal.name, event, name, window_text(int(wanted)), window_text(int(found)))
         else:
-            yield Difference(goal.name, event, name, _shown(wanted), _shown(found))
+            yield GoalDifference(goal.name, event, name, _shown(wanted), _shown(found))
 
 
 def _shown(value: str | int) -> str | bool:

@@ -25,7 +25,7 @@ Turn = tuple[str, Kind]
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class Request:
     """One request on its way. `resend` says that its batch was on its way before."""
 
     goal: str
@@ -44,14 +44,14 @@ class Trip:
 
 
 @dataclass(slots=True)
-class Traffic:
+class InFlight:
     """The requests of one account that are on their way, by a number of our own."""
 
-    _trips: dict[int, Trip] = field(default_factory=dict)
+    _trips: dict[int, Request] = field(default_factory=dict)
     _silent_until: dict[Turn, float] = field(default_factory=dict)
     _last: int = 0
 
-    def leaves(self, trip: Trip) -> int:
+    def leaves(self, trip: Request) -> int:
         """A request leaves; the number to name it by when it is back."""
         self._last += 1
         self._trips[self._last] = trip

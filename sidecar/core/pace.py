@@ -80,7 +80,7 @@ class Window:
 
 
 @dataclass(slots=True)
-class Health:
+class RequestHistory:
     """How the requests of one account have fared of late.
 
     What slows it down goes by seconds of a monotonic clock: once a clock was set back every fault would else look as if

@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.attribution import AttributionRules, GoalTraits, Send, decide, needs_choice, with_choice
+from sidecar.core.attribution import AttributionRules, GoalTraits, SendConversion, decide, needs_choice, with_choice
 from sidecar.core.entry import Entry, Reason, State
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.delivery import Aside
+from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Clicks
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
-class Attributor:
+class ClickMatcher:
     """`rules` and `traits` (of an account's goal) are asked anew for each batch."""
 
     outbox: Outbox
@@ -35,19 +35,19 @@ class Attributor:
             return list(entries)
         seen, rules, now = await self.clicks.seen(open_), self.rules(), self.now()
         chosen = {entry.seq: decide(entry, seen.get(entry.seq), traits, rules, now) for entry in open_}
-        asides = []
+        deferrals = []
         kept = []
         for entry in entries:
             match chosen.get(entry.seq):
                 case None:
                     kept.append(entry)
-                case Send() as choice:
+                case SendConversion() as choice:
                     kept.append(with_choice(entry, choice, seen.get(entry.seq)))
                 case choice:
                     click = seen.get(entry.seq)
-                    asides.append(Aside(entry.seq, choice, click.clicked_at if click else None))
-        if asides:
-            self._tell(goal, asides, await self.outbox.set_aside(asides, now))
+                    deferrals.append(Deferral(entry.seq, choice, click.clicked_at if click else None))
+        if deferrals:
+            self._tell(goal, deferrals, await self.outbox.defer(deferrals, now))
         return kept
 
     def found(self, goal: str, entries: Sequence[Entry]) -> None:
@@ -56,8 +56,8 @@ class Attributor:
         if found:
             self.telemetry.match_seen(goal, {("msclkid",): found})
 
-    def _tell(self, goal: str, asides: Sequence[Aside], moved: Mapping[int, State]) -> None:
-        skipped = Counter(aside.choice.reason for aside in asides if moved.get(aside.seq) is State.SKIPPED)
+    def _tell(self, goal: str, deferrals: Sequence[Deferral], moved: Mapping[int, State]) -> None:
+        skipped = Counter(aside.choice.reason for aside in deferrals if moved.get(aside.seq) is State.SKIPPED)
         for reason, rows in skipped.items():
             self.telemetry.settled(goal, "skipped", reason.value, n=rows)
         if skipped[Reason.NO_CLICK]:

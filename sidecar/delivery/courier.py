@@ -1,7 +1,7 @@
 """One account's way to Microsoft: claim what is due, send it, hand the answer to the settler.
 
 Which click a row goes with is the attributor's matter, what an answer means the settler's, what is closed the gates',
-how much may be on its way `core.traffic`'s, which second a row gets `core.batch`'s.
+how much may be on its way `core.in_flight`'s, which second a row gets `core.batch`'s.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sidecar.core.answer import Answer, Lost, Refused, Verdict
-from sidecar.core.attribution import Wait
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
+from sidecar.core.attribution import WaitForClick
 from sidecar.core.batch import (
     SEARCH_SECONDS,
     Candidate,
@@ -25,12 +25,12 @@ from sidecar.core.batch import (
 )
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, Reason, too_old
-from sidecar.core.in_flight import Traffic, Trip, Turn
+from sidecar.core.in_flight import InFlight, Request, Turn
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis
-from sidecar.delivery.click_matching import Attributor
+from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.delivery.gates import Gates, GoalGate
 from sidecar.delivery.settler import Sent, Settler
-from sidecar.ports.delivery import Aside, Claim
+from sidecar.ports.delivery import Claim, Deferral
 from sidecar.ports.errors import NotConnected, StorageUnavailable
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import Platform
@@ -77,7 +77,7 @@ class _Goal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _FoundBatch:
     """A full batch that was found before its permit came, so that it need not be read a second time."""
 
     goal: str
@@ -96,7 +96,7 @@ class Courier:
     outbox: Outbox
     platform: Platform
     gates: Gates
-    attributor: Attributor
+    click_matcher: ClickMatcher
     settler: Settler
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
@@ -107,10 +107,10 @@ class Courier:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
-    _traffic: Traffic = field(default_factory=Traffic)
+    _traffic: InFlight = field(default_factory=InFlight)
     _turns: dict[Turn, int] = field(default_factory=dict)
     """When each goal's rows of a kind last had their turn, in batches."""
-    _look: _Look | None = None
+    _look: _FoundBatch | None = None
     _resent: bool = False
     """Whether the last batch went again: then a new one has its turn first."""
 
@@ -126,7 +126,7 @@ class Courier:
             while not stopping.is_set():
                 claim = await self._guarded("claim", self._next_claim())
                 if claim is not None:
-                    trip = Trip(claim.entries[0].goal or "", claim.kind, claim.resend, _monotonic())
+                    trip = Request(claim.entries[0].goal or "", claim.kind, claim.resend, _monotonic())
                     sends.create_task(self._carry(claim, self._traffic.leaves(trip)))
 
     # --- what goes next ----------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class Courier:
         if not self._traffic.takes_resend(window, _monotonic()):
             return False
         held = self._dropping(await self._goals_of_batches())
-        return await self.outbox.has_open(self.account, self.now(), held, self._ids)
+        return await self.outbox.has_resend(self.account, self.now(), held, self._ids)
 
     @property
     def _ids(self) -> str:
@@ -189,7 +189,7 @@ class Courier:
             return None
         await self._end_too_old()
         held = self._dropping(await self._goals_of_batches())
-        claim = await self.outbox.claim_open(self.account, self.now(), self._lease_end(rules), held, self._ids)
+        claim = await self.outbox.claim_resend(self.account, self.now(), self._lease_end(rules), held, self._ids)
         if claim is None:
             self._traffic.expects_nothing()
         return claim
@@ -204,7 +204,7 @@ class Courier:
             if not (entries := await self._due(goal)):
                 continue
             if (ripe_at := _ripe_at(goal, entries, rules)) <= now:
-                self._look = _Look(goal.name, goal.lanes, entries, _monotonic() + IDLE_SECONDS)
+                self._look = _FoundBatch(goal.name, goal.lanes, entries, _monotonic() + IDLE_SECONDS)
                 return True
             fullest, until = max(fullest, len(entries)), min(until, ripe_at)
         await self._linger(rules.batch_size - fullest if fullest else 1, until)
@@ -246,7 +246,7 @@ class Courier:
         limit, sendable = goal.rows, []
         for _ in range(LOOKS):
             entries = await self._due_now(goal.lanes, limit)
-            sendable = await self.attributor.sendable(self.account, goal.name, entries)
+            sendable = await self.click_matcher.sendable(self.account, goal.name, entries)
             if len(entries) < limit or len(sendable) >= goal.rows or self._stopping.is_set():
                 return sendable[: goal.rows]
             limit = max(goal.rows, LOOK_ROWS)
@@ -305,7 +305,7 @@ class Courier:
         frozen, identities = [as_sent(one) for one in candidates], [used_identity(one) for one in candidates]
         claim = await self.outbox.claim(self.account, frozen, identities, now, self._lease_end(rules), self._ids)
         if claim is not None:
-            self.attributor.found(goal.name, claim.entries)
+            self.click_matcher.found(goal.name, claim.entries)
         return claim
 
     async def _placed(self, candidates: list[Candidate]) -> list[Candidate]:
@@ -335,11 +335,15 @@ class Courier:
     async def _put_off(self, left: Sequence[Candidate], used: Mapping[int, set[UnixSeconds]]) -> None:
         """Let these wait for the next seconds that are free."""
         now = self.now()
-        asides = [
-            Aside(entry.seq, Wait(Reason.NOT_YET, max(millis(second), UnixMillis(now + LEAST_WAIT))), entry.looked_at)
+        deferrals = [
+            Deferral(
+                entry.seq,
+                WaitForClick(Reason.NOT_YET, max(millis(second), UnixMillis(now + LEAST_WAIT))),
+                entry.looked_at,
+            )
             for entry, second in next_seconds(left, used)
         ]
-        await self.outbox.set_aside(asides, now)
+        await self.outbox.defer(deferrals, now)
 
     def _lease_end(self, rules: DeliveryRules) -> UnixMillis:
         return UnixMillis(self.now() + rules.lease_millis)
@@ -409,7 +413,7 @@ def _is_heard(answer: Answer) -> bool:
     match answer:
         case Lost():
             return False
-        case Refused(verdict=verdict):
+        case RefusedBatch(verdict=verdict):
             return verdict is not Verdict.SERVER
         case _:
             return True

@@ -15,7 +15,7 @@ _TROUBLES = (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING)
 
 
 @dataclass(frozen=True, slots=True)
-class GoalWatch:
+class GoalFeedback:
     """Opens and closes the gates of goals, and raises and clears their troubles."""
 
     outbox: Outbox

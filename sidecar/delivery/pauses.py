@@ -16,7 +16,7 @@ TROUBLE = "paused_by_operator"
 
 
 @dataclass(slots=True)
-class Pausing:
+class AccountPauses:
     """Pauses and resumes; `accounts` are those configured now. StorageUnavailable when it cannot be written down."""
 
     store: Pauses

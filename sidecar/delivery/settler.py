@@ -9,17 +9,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, ParamSpec, Self, TypeVar, assert_never
 
-from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict, with_clean_words
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
 from sidecar.core.batch import is_troubled
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import (
     POISON_AFTER,
-    Again,
     Dead,
     Delivered,
     Entry,
     Outcome,
     Reason,
+    Requeue,
     Retry,
     Settled,
     Step,
@@ -27,10 +27,10 @@ from sidecar.core.entry import (
     next_step,
 )
 from sidecar.core.instant import UnixMillis
-from sidecar.core.pace import THROTTLE_MILLIS, Health, Window, backoff_millis
+from sidecar.core.pace import THROTTLE_MILLIS, RequestHistory, Window, backoff_millis
 from sidecar.core.record import public_id
 from sidecar.delivery.gates import PROBE_MILLIS, Gates
-from sidecar.delivery.goal_feedback import GoalWatch
+from sidecar.delivery.goal_feedback import GoalFeedback
 from sidecar.ports.delivery import Claim, Note, refusal
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.outbox import Outbox
@@ -68,11 +68,11 @@ class Settler:
     outbox: Outbox
     platform: Platform
     gates: Gates
-    goals: GoalWatch
+    goals: GoalFeedback
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     chance: Callable[[], float]
-    _accounts: defaultdict[str, Health] = field(default_factory=lambda: defaultdict(Health))
+    _accounts: defaultdict[str, RequestHistory] = field(default_factory=lambda: defaultdict(RequestHistory))
 
     def window(self, account: str, limit: int) -> Window:
         """How many requests of the account may be on their way now."""
@@ -87,7 +87,7 @@ class Settler:
         match answer:
             case Taken():
                 await self._taken(claim, answer, sent, seconds)
-            case Refused():
+            case RefusedBatch():
                 self.telemetry.reached(claim.account)
                 self.telemetry.batch_refused(
                     claim.account,
@@ -155,7 +155,7 @@ class Settler:
 
     def _step(self, entry: Entry, outcome: Outcome | None, now: UnixMillis) -> Step:
         if outcome is None:
-            return Again(now, None, None, not entry.keeps_frozen, entry.retries, entry.refusals)
+            return Requeue(now, None, None, not entry.keeps_frozen, entry.retries, entry.refusals)
         return next_step(entry, outcome, now, self.chance())
 
     def _tell_settled(self, claim: Claim, steps: Mapping[int, Step], tracking_id: str | None, seconds: float) -> None:
@@ -196,7 +196,7 @@ class Settler:
 
     # --- Microsoft refused the batch ---------------------------------------------------------------------------------
 
-    async def _refused(self, claim: Claim, answer: Refused, sent: Sent) -> None:
+    async def _refused(self, claim: Claim, answer: RefusedBatch, sent: Sent) -> None:
         match answer.verdict:
             case Verdict.TOKEN if answer.trouble == "token_refresh_failed":
                 await self._expired_again(claim, answer, sent)
@@ -212,14 +212,14 @@ class Settler:
             case _:
                 assert_never(answer.verdict)
 
-    async def _expired_again(self, claim: Claim, answer: Refused, sent: Sent) -> None:
+    async def _expired_again(self, claim: Claim, answer: RefusedBatch, sent: Sent) -> None:
         """A fresh token has expired too: at first Microsoft's moment, and only the third time in a row a person's."""
         if self._accounts[claim.account].faults < EXPIRED_TIMES - 1:
             await self._back_off(claim, self._note(answer), sent, maybe_sent=answer.maybe_applied)
         else:
             await self._pause(claim, answer, sent)
 
-    async def _pause(self, claim: Claim, answer: Refused, sent: Sent) -> None:
+    async def _pause(self, claim: Claim, answer: RefusedBatch, sent: Sent) -> None:
         """Someone must act: the rows wait, and one batch tries again now and then."""
         now = self.now()
         self._raise(claim.account, answer)
@@ -227,7 +227,7 @@ class Settler:
         self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         await self._kept(self.outbox.postpone, claim, now, self._note(answer), maybe_sent=answer.maybe_applied)
 
-    async def _throttle(self, claim: Claim, answer: Refused, sent: Sent) -> None:
+    async def _throttle(self, claim: Claim, answer: RefusedBatch, sent: Sent) -> None:
         """Wait as told, for every account that shares the limit, and come back slower."""
         now = self.now()
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
@@ -241,7 +241,7 @@ class Settler:
         due_at = UnixMillis(now + wait)  # where a restart finds it, so that Microsoft's wait is kept
         await self._kept(self.outbox.postpone, claim, due_at, self._note(answer), maybe_sent=answer.maybe_applied)
 
-    async def _isolate(self, claim: Claim, answer: Refused) -> None:
+    async def _isolate(self, claim: Claim, answer: RefusedBatch) -> None:
         """Some row makes Microsoft refuse the whole: take out those it names, else halve until one stands alone."""
         self._accounts[claim.account].faults = 0
         rows = len(claim.entries)
@@ -255,7 +255,7 @@ class Settler:
         else:
             await self._refused_alone(claim, answer)
 
-    async def _refused_alone(self, claim: Claim, answer: Refused) -> None:
+    async def _refused_alone(self, claim: Claim, answer: RefusedBatch) -> None:
         now = self.now()
         entry = claim.entries[0]
         others_accepted = self._accounts[claim.account].accepted_at >= claim.created_at
@@ -264,7 +264,7 @@ class Settler:
         if troubled:
             self.telemetry.trouble_raised("batch_refused", account=claim.account, detail=answer.faults[0].message)
             self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
-        if isinstance(step, Again):
+        if isinstance(step, Requeue):
             self._tell_alone(claim.account, step, answer)
             await self._kept(
                 self.outbox.postpone,
@@ -277,7 +277,7 @@ class Settler:
         elif await self._kept(self.outbox.settle, claim, {entry.seq: step}, self._note(answer), now):
             self._tell_dead(claim, {entry.seq: step})
 
-    def _tell_alone(self, account: str, step: Again, answer: Refused) -> None:
+    def _tell_alone(self, account: str, step: Requeue, answer: RefusedBatch) -> None:
         """A row that would be dead by now, if only another were taken, waits with growing pauses."""
         fault = answer.faults[0]
         if step.refusals >= POISON_AFTER:
@@ -328,12 +328,12 @@ class Settler:
             self.platform.answered(account)
             self.telemetry.account_well(account)
 
-    def _note(self, answer: Refused) -> Note:
+    def _note(self, answer: RefusedBatch) -> Note:
         fault = answer.faults[0]
         said = fault.error, fault.error_code, fault.message
         return Note(refusal(answer.verdict), answer.tracking_id, *said, at=self.now())
 
-    def _raise(self, account: str, answer: Refused) -> None:
+    def _raise(self, account: str, answer: RefusedBatch) -> None:
         fault = answer.faults[0]
         words = fault.message or fault.error
         detail = f"{words}; {answer.lead}" if answer.lead else words

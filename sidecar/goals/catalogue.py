@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from sidecar.core.answer import Lost, Refused, Verdict
+from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.attribution import GoalTraits
 from sidecar.core.entry import Reason
 from sidecar.core.goal import (
@@ -94,7 +94,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CreatedGoal:
     """What became of one goal that was to be created. `goal` is it as it was read afterwards, None if it is not there.
 
     `answer` is what Microsoft said of it, or why it said nothing.
@@ -109,7 +109,7 @@ class Made:
 class Applied:
     """What became of the goals that an account lacked."""
 
-    made: tuple[Made, ...]
+    made: tuple[CreatedGoal, ...]
 
 
 @dataclass(slots=True)
@@ -260,7 +260,7 @@ class GoalCatalogue:
         state.waits_for_token = False
         if account not in self.accounts():
             return LEFT
-        if isinstance(answer, Refused | Lost):
+        if isinstance(answer, RefusedBatch | Lost):
             return self._failed(account, state, await self._failure(account, answer), identity)
         catalogue = remembered(self._catalogues.get(account), account, identity, answer, self.now())
         self._take(account, state, catalogue, started_at)
@@ -293,7 +293,7 @@ class GoalCatalogue:
             answer = await self.platform.auto_tagging(account)
         except NotConnected:
             return None
-        if isinstance(answer, Refused | Lost):
+        if isinstance(answer, RefusedBatch | Lost):
             await self._failure(account, answer)
             return None
         return answer
@@ -327,7 +327,7 @@ class GoalCatalogue:
             self.telemetry.trouble_cleared(state.raised, account=account)
             state.raised = None
 
-    async def _failure(self, account: str, answer: Refused | Lost) -> Failure:
+    async def _failure(self, account: str, answer: RefusedBatch | Lost) -> Failure:
         """What an answer that brings nothing amounts to; one that says "too many" stops all that share the limit."""
         if isinstance(answer, Lost):
             return Failure(answer.trouble, answer.why, answer.tracking_id)
@@ -340,14 +340,14 @@ class GoalCatalogue:
         detail = f"{words}; {answer.lead}" if answer.lead else words
         return Failure(trouble, detail, answer.tracking_id, error)
 
-    async def _throttle(self, account: str, answer: Refused) -> None:
+    async def _throttle(self, account: str, answer: RefusedBatch) -> None:
         now = self.now()
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
         self.telemetry.throttled(account, wait / 1000)
         self.platform.throttled(account)
         for each in self.platform.sharing(account):
             self.gates.close_account(each, Reason.THROTTLED, now, UnixMillis(now + wait))
-        await self.outbox.keep_waiting(account, UnixMillis(now + wait))
+        await self.outbox.record_throttle(account, UnixMillis(now + wait))
 
     # --- Judging -----------------------------------------------------------------------------------------------------
 
@@ -480,7 +480,9 @@ class GoalCatalogue:
         answers = await self._create(account, new)
         again = await self.read(account)
         goals = () if isinstance(again, Failure) else again.goals
-        made = tuple(Made(one.name, named(one.name, goals), said) for one, said in zip(new, answers, strict=True))
+        made = tuple(
+            CreatedGoal(one.name, named(one.name, goals), said) for one, said in zip(new, answers, strict=True)
+        )
         for one in made:
             if one.goal is not None and not isinstance(one.answer, Exists):
                 self.telemetry.goal_created(account, one.name)
@@ -493,9 +495,9 @@ class GoalCatalogue:
             return [Failure(error.code, str(error))] * len(new)
         failures: dict[int, Failure] = {}
         for answer in answers:
-            if isinstance(answer, Refused | Lost) and id(answer) not in failures:  # one may stand for many goals
+            if isinstance(answer, RefusedBatch | Lost) and id(answer) not in failures:  # one may stand for many goals
                 failures[id(answer)] = await self._failure(account, answer)
-        return [failures[id(each)] if isinstance(each, Refused | Lost) else each for each in answers]
+        return [failures[id(each)] if isinstance(each, RefusedBatch | Lost) else each for each in answers]
 
 
 async def _sleep(state: _Account, seconds: float) -> None:

@@ -21,7 +21,7 @@ from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.no_answer import NoAnswer, of_upload
 from sidecar.microsoft.proxies import Proxies, Proxy, is_loopback
-from sidecar.microsoft.reply import Reply
+from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.wire import decode, encode
 
 T = TypeVar("T")
@@ -97,13 +97,13 @@ class Client:
         except Exception as error:  # an odd row: whatever it is, nothing of the batch has left
             return _lost(of_upload(error, 0, begun=False, proxied=False), sent=False)
 
-        def read(reply: Reply) -> Answer:
+        def read(reply: HttpReply) -> Answer:
             return decode(reply.status, reply.headers, reply.body, len(entries))
 
         path = APPLY_ADJUSTMENTS if entries[0].lane.kind is Kind.ADJUSTMENT else APPLY
         return await self.ask(path, credentials, body, read)
 
-    async def ask(self, path: str, credentials: Credentials, body: bytes, decode: Callable[[Reply], T]) -> T | Lost:
+    async def ask(self, path: str, credentials: Credentials, body: bytes, decode: Callable[[HttpReply], T]) -> T | Lost:
         """What `decode` makes of the answer to `body`; Lost when there is none."""
         reply = await self.post(path, credentials, body)
         if isinstance(reply, Lost):
@@ -112,7 +112,7 @@ class Client:
             self._heard(at)
         return decode(reply)
 
-    async def post(self, path: str, credentials: Credentials, body: bytes) -> Reply | Lost:
+    async def post(self, path: str, credentials: Credentials, body: bytes) -> HttpReply | Lost:
         """Send `body`, JSON, to `path` and wait for the whole answer, whatever its status. Nothing is repeated.
 
         A redirect is handed back as it is: the token in the headers is meant for one host.
@@ -172,9 +172,9 @@ async def open_client(
         yield Client(session, base, request_timeout, proxy, heard)
 
 
-async def _receive(response: aiohttp.ClientResponse, seconds: float) -> Reply | Lost:
+async def _receive(response: aiohttp.ClientResponse, seconds: float) -> HttpReply | Lost:
     """The answer with its whole body; Lost when that breaks off or is too large."""
-    reply = Reply(response.status, response.headers, b"")
+    reply = HttpReply(response.status, response.headers, b"")
     body = bytearray()
     try:
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
@@ -184,7 +184,7 @@ async def _receive(response: aiohttp.ClientResponse, seconds: float) -> Reply | 
                 return Lost(f"the answer is larger than {ANSWER_BYTES // 1024 // 1024} MiB", reply.tracking_id)
     except (aiohttp.ClientError, OSError) as error:
         return _lost(of_upload(error, seconds, begun=True, proxied=False), reply.tracking_id)
-    return Reply(response.status, response.headers, bytes(body))
+    return HttpReply(response.status, response.headers, bytes(body))
 
 
 def _lost(found: NoAnswer, tracking_id: str | None = None, *, sent: bool = True) -> Lost:

@@ -30,7 +30,7 @@ OF_A_ROW = frozenset({Meaning.ROW, Meaning.OURS, Meaning.CLOCK, Meaning.GOAL_NOT
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class FaultCode:
     """One line of the table. Microsoft spells some symbols differently in its reports, and numbers not all of them."""
 
     number: int | None
@@ -40,27 +40,27 @@ class Code:
     """A key of the catalogue in `sidecar.troubles`."""
 
 
-def _code(number: int | None, symbols: str, meaning: Meaning, trouble: str) -> Code:
-    return Code(number, tuple(symbols.split()), meaning, trouble)
+def _code(number: int | None, symbols: str, meaning: Meaning, trouble: str) -> FaultCode:
+    return FaultCode(number, tuple(symbols.split()), meaning, trouble)
 
 
-def _row(number: int | None, symbols: str, trouble: str = "row_refused") -> Code:
+def _row(number: int | None, symbols: str, trouble: str = "row_refused") -> FaultCode:
     return _code(number, symbols, Meaning.ROW, trouble)
 
 
-def _ours(number: int | None, symbols: str) -> Code:
+def _ours(number: int | None, symbols: str) -> FaultCode:
     return _code(number, symbols, Meaning.OURS, "request_malformed")
 
 
-def _account(number: int | None, symbols: str, trouble: str) -> Code:
+def _account(number: int | None, symbols: str, trouble: str) -> FaultCode:
     return _code(number, symbols, Meaning.ACCOUNT, trouble)
 
 
-def _throttled(number: int | None, symbols: str) -> Code:
+def _throttled(number: int | None, symbols: str) -> FaultCode:
     return _code(number, symbols, Meaning.THROTTLED, "throttled")
 
 
-def _server(number: int | None, symbols: str, trouble: str = "unreachable") -> Code:
+def _server(number: int | None, symbols: str, trouble: str = "unreachable") -> FaultCode:
     return _code(number, symbols, Meaning.SERVER, trouble)
 
 
@@ -170,7 +170,7 @@ UNKNOWN_OFFLINE = range(5600, 5700)
 """The codes of offline conversions are about rows, so an unknown one is too, whatever HTTP status comes with it."""
 
 
-def known(fault: Fault) -> Code | None:
+def known(fault: Fault) -> FaultCode | None:
     """The line of the table for `fault`: by its symbol, else by its number; None where it has none."""
     by_symbol = _BY_SYMBOL.get(fault.error.casefold())
     return by_symbol or (None if fault.error_code is None else _BY_NUMBER.get(fault.error_code))

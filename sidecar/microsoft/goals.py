@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from sidecar.core.answer import Lost, Refused
+from sidecar.core.answer import Lost, RefusedBatch
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Fault
 from sidecar.core.goal import OFFLINE, Created, Creation, Exists, Goal, NewGoal, NotCreated, Revenue
-from sidecar.microsoft.reply import Error, Reply
+from sidecar.microsoft.reply import Error, HttpReply
 from sidecar.microsoft.wire import refusal, refusal_in
 
 QUERY = "/CampaignManagement/v13/ConversionGoals/QueryByIds"
@@ -93,7 +93,7 @@ def _revenue(revenue: Revenue) -> dict[str, Any]:
 # --- What comes back -------------------------------------------------------------------------------------------------
 
 
-def decode_goals(reply: Reply) -> tuple[Goal, ...] | Refused | Lost:
+def decode_goals(reply: HttpReply) -> tuple[Goal, ...] | RefusedBatch | Lost:
     """The goals in the answer to a query; what is not readable as a goal is passed over.
 
     Errors beside them are a failed reading: "no goals" would hold back every row, and what comes back later would count
@@ -111,7 +111,7 @@ def decode_goals(reply: Reply) -> tuple[Goal, ...] | Refused | Lost:
     return tuple(goal for goal in found if goal is not None)
 
 
-def decode_new(reply: Reply, size: int) -> tuple[Creation, ...] | Refused | Lost:
+def decode_new(reply: HttpReply, size: int) -> tuple[Creation, ...] | RefusedBatch | Lost:
     """What became of each of the `size` goals that were to be created."""
     if (refused := refusal(reply)) is not None:
         return refused

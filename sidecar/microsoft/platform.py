@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sidecar.core.answer import Answer, Lost, Refused, Verdict
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
 from sidecar.core.entry import Entry
 from sidecar.core.goal import Creation, Goal, NewGoal, NotCreated
 from sidecar.microsoft import goals, properties
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.diagnosis import BLAMES_TOKEN, AccountIds, Answers, diagnosed
 from sidecar.microsoft.pacer import Pacer
-from sidecar.microsoft.reply import Reply
+from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.tokens import AccessToken, TokenSource
 from sidecar.ports.errors import NotConnected
 
@@ -44,25 +44,25 @@ class MicrosoftAdvertising:
         ids = self.accounts().get(account)
         return ids.identity if ids else None
 
-    async def goals(self, account: str) -> Sequence[Goal] | Refused | Lost:
+    async def goals(self, account: str) -> Sequence[Goal] | RefusedBatch | Lost:
         return await self._asked(account, goals.QUERY, goals.encode_query(), goals.decode_goals)
 
-    async def auto_tagging(self, account: str) -> bool | Refused | Lost | None:
+    async def auto_tagging(self, account: str) -> bool | RefusedBatch | Lost | None:
         return await self._asked(account, properties.QUERY, properties.encode_query(), properties.decode_auto_tagging)
 
-    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
-        made: list[Creation | Refused | Lost] = []
+    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | RefusedBatch | Lost]:
+        made: list[Creation | RefusedBatch | Lost] = []
         for start in range(0, len(new), goals.MAX_GOALS):
             made += await self._create_part(account, new[start : start + goals.MAX_GOALS])
         return made
 
-    async def _create_part(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
+    async def _create_part(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | RefusedBatch | Lost]:
         """With one request; where a goal that Microsoft cannot read makes it refuse all of them, each with its own.
 
         A name is taken once, so a repeat makes no second goal.
         """
         answer = await self._create(account, new)
-        if not isinstance(answer, Refused | Lost):
+        if not isinstance(answer, RefusedBatch | Lost):
             return answer
         if isinstance(answer, Lost) or answer.verdict is not Verdict.POISON:
             return [answer] * len(new)
@@ -70,20 +70,20 @@ class MicrosoftAdvertising:
             return [NotCreated(answer.faults[0])]
         return await self._create_each(account, new)
 
-    async def _create_each(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
+    async def _create_each(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | RefusedBatch | Lost]:
         """One after another, until something happens that concerns all that are left."""
-        made: list[Creation | Refused | Lost] = []
+        made: list[Creation | RefusedBatch | Lost] = []
         for goal in new:
             made += await self._create_part(account, [goal])
-            if isinstance(made[-1], Refused | Lost):
+            if isinstance(made[-1], RefusedBatch | Lost):
                 break
         return [*made, *made[-1:] * (len(new) - len(made))]
 
-    async def _create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | Refused | Lost:
+    async def _create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | RefusedBatch | Lost:
         size = len(new)
         return await self._asked(account, goals.ADD, goals.encode_new(new), lambda reply: goals.decode_new(reply, size))
 
-    async def _asked(self, account: str, path: str, body: bytes, decode: Callable[[Reply], T]) -> T | Lost:
+    async def _asked(self, account: str, path: str, body: bytes, decode: Callable[[HttpReply], T]) -> T | Lost:
         """One call that is no upload, at the same pace."""
         await self.permit(account)
         return await self._with_token(account, lambda credentials: self.client.ask(path, credentials, body, decode))
@@ -97,13 +97,13 @@ class MicrosoftAdvertising:
         if account not in accounts:
             return Lost("the account left the configuration", sent=False)
         answer = await self._repeated(account, accounts[account], call)
-        if isinstance(answer, Refused) and answer.verdict in (Verdict.TOKEN, Verdict.ACCOUNT):
+        if isinstance(answer, RefusedBatch) and answer.verdict in (Verdict.TOKEN, Verdict.ACCOUNT):
             return self._with_cause(answer, account, accounts)  # type: ignore[return-value]
-        if not isinstance(answer, Lost) and not (isinstance(answer, Refused) and answer.verdict is Verdict.SERVER):
+        if not isinstance(answer, Lost) and not (isinstance(answer, RefusedBatch) and answer.verdict is Verdict.SERVER):
             self._answers.let_in(accounts[account])
         return answer
 
-    def _with_cause(self, answer: Refused, account: str, accounts: Mapping[str, AccountIds]) -> Refused:
+    def _with_cause(self, answer: RefusedBatch, account: str, accounts: Mapping[str, AccountIds]) -> RefusedBatch:
         """The refusal with the most likely of its causes: a 105 may be about the token, the ids or the user."""
         if answer.trouble != BLAMES_TOKEN:
             return answer
@@ -114,7 +114,7 @@ class MicrosoftAdvertising:
     async def _repeated(self, account: str, ids: AccountIds, call: Callable[[Credentials], Awaitable[T]]) -> T:
         token = await self.tokens.access_token()
         answer = await call(self._credentials(ids, token))
-        if not isinstance(answer, Refused) or answer.verdict is not Verdict.TOKEN:
+        if not isinstance(answer, RefusedBatch) or answer.verdict is not Verdict.TOKEN:
             return answer
         try:
             fresh = await self.tokens.refresh(token.value)

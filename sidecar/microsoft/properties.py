@@ -5,8 +5,8 @@ https://learn.microsoft.com/advertising/campaign-management-service/getaccountpr
 
 import json
 
-from sidecar.core.answer import Lost, Refused
-from sidecar.microsoft.reply import Reply
+from sidecar.core.answer import Lost, RefusedBatch
+from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.wire import refusal, refusal_in
 
 QUERY = "/CampaignManagement/v13/AccountProperties/Query"
@@ -20,7 +20,7 @@ def encode_query() -> bytes:
     return json.dumps({"AccountPropertyNames": [AUTO_TAGGING]}).encode("ascii")
 
 
-def decode_auto_tagging(reply: Reply) -> bool | Refused | Lost | None:
+def decode_auto_tagging(reply: HttpReply) -> bool | RefusedBatch | Lost | None:
     """Whether auto-tagging is on; None where the answer does not say. The value is a text, in whatever case."""
     if (refused := refusal(reply)) is not None:
         return refused

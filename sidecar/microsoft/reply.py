@@ -37,7 +37,7 @@ class Error:
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpReply:
     """What came back: HTTP status, headers in any case, and the whole body."""
 
     status: int

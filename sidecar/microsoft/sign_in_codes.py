@@ -21,7 +21,7 @@ LONG_PAUSE_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class SignInCode:
     """What one number means. `trouble` is a key of the catalogue in `sidecar.troubles`."""
 
     remedy: Remedy
@@ -31,32 +31,32 @@ class Code:
     """How long to wait at least before asking again, where the remedy's usual pace would be wrong."""
 
 
-def _again(text: str) -> Code:
-    return Code(Remedy.RECONNECT, "token_refresh_failed", text)
+def _again(text: str) -> SignInCode:
+    return SignInCode(Remedy.RECONNECT, "token_refresh_failed", text)
 
 
-def _blocked(text: str) -> Code:
-    return Code(Remedy.RECONNECT, "sign_in_blocked", text)
+def _blocked(text: str) -> SignInCode:
+    return SignInCode(Remedy.RECONNECT, "sign_in_blocked", text)
 
 
-def _consent(text: str) -> Code:
-    return Code(Remedy.RECONNECT, "scope_missing", text)
+def _consent(text: str) -> SignInCode:
+    return SignInCode(Remedy.RECONNECT, "scope_missing", text)
 
 
-def _secret(text: str, trouble: str = "client_secret_invalid") -> Code:
-    return Code(Remedy.MEND, trouble, text)
+def _secret(text: str, trouble: str = "client_secret_invalid") -> SignInCode:
+    return SignInCode(Remedy.MEND, trouble, text)
 
 
-def _application(text: str) -> Code:
-    return Code(Remedy.MEND, "app_registration", text)
+def _application(text: str) -> SignInCode:
+    return SignInCode(Remedy.MEND, "app_registration", text)
 
 
-def _configuration(text: str, trouble: str = "app_registration") -> Code:
-    return Code(Remedy.CONFIGURATION, trouble, text)
+def _configuration(text: str, trouble: str = "app_registration") -> SignInCode:
+    return SignInCode(Remedy.CONFIGURATION, trouble, text)
 
 
-def _wait(text: str, again_seconds: float | None = None) -> Code:
-    return Code(Remedy.WAIT, "sign_in_unavailable", text, again_seconds)
+def _wait(text: str, again_seconds: float | None = None) -> SignInCode:
+    return SignInCode(Remedy.WAIT, "sign_in_unavailable", text, again_seconds)
 
 
 _EXPIRED = _again("the sign-in expired, or was unused for 90 days")
@@ -184,7 +184,7 @@ Seen by others: https://github.com/AzureAD/microsoft-authentication-library-for-
 """
 
 
-def code_of(number: int, error: str) -> Code | None:
+def code_of(number: int, error: str) -> SignInCode | None:
     """What `number` means beside the OAuth error `error`; None where it is not in the table."""
     found = CODES_OF_INVALID_GRANT.get(number) if error == "invalid_grant" else None
     return found or CODES.get(number)

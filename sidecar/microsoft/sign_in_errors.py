@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from sidecar.microsoft.sign_in_codes import LONG_PAUSE_SECONDS, Code, Remedy, code_of
+from sidecar.microsoft.sign_in_codes import LONG_PAUSE_SECONDS, Remedy, SignInCode, code_of
 from sidecar.troubles import CATALOGUE
 
 __all__ = [
@@ -149,15 +149,15 @@ def _remedy(error: str) -> Remedy:
     return _REMEDIES.get(error, Remedy.WAIT)
 
 
-def _by_name(error: str, suberror: str) -> Code:
+def _by_name(error: str, suberror: str) -> SignInCode:
     remedy = _remedy(error)
     if suberror == "consent_required":
-        return Code(remedy, "scope_missing", "")
+        return SignInCode(remedy, "scope_missing", "")
     otherwise = "token_refresh_failed" if remedy is Remedy.RECONNECT else "sign_in_unavailable"
-    return Code(remedy, _TROUBLES.get(error, otherwise), "")
+    return SignInCode(remedy, _TROUBLES.get(error, otherwise), "")
 
 
-def _message(code: Code, error: str, numbers: tuple[int, ...]) -> str:
+def _message(code: SignInCode, error: str, numbers: tuple[int, ...]) -> str:
     codes = "".join(f", AADSTS{number}" for number in numbers)
     words = f": {code.text}" if code.text else ""
     return f"{CATALOGUE[code.trouble].title} ({error or 'no error named'}{codes}){words}"

@@ -28,7 +28,7 @@ MAX_ANSWER_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class TransportReply:
     """An answer in the shape MSAL expects of its `http_client`."""
 
     status_code: int
@@ -50,14 +50,14 @@ class Transport:
         self._session.headers["Accept-Encoding"] = "identity"  # no decompression bombs
         self._session.headers["Connection"] = "close"  # an hour later the server has closed it anyway
 
-    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> Reply:
+    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> TransportReply:
         """GET a discovery document; SignInFailed also when it is refused."""
         reply = self._call("GET", url, params=params, headers=headers)
         if reply.status_code >= 400:
             raise SignInFailed(setback_of(json.loads(reply.text)))
         return reply
 
-    def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> Reply:
+    def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> TransportReply:
         """POST a form to the token endpoint; refusals of OAuth (400, 401 …) are for MSAL to return."""
         return self._call("POST", url, params=params, data=data, headers=headers)
 
@@ -65,7 +65,7 @@ class Transport:
         """Give connections back."""
         self._session.close()
 
-    def _call(self, method: str, url: str, **arguments: Any) -> Reply:
+    def _call(self, method: str, url: str, **arguments: Any) -> TransportReply:
         proxy = self._proxies.of_url(url)
         named = {} if proxy is None else {"https": proxy.address}
         try:
@@ -75,7 +75,7 @@ class Transport:
             setback = unavailable(found.why, trouble=found.trouble or "sign_in_unavailable")
         raise SignInFailed(setback)  # outside of `except`: requests' errors carry the request, and its form, with them
 
-    def _exchange(self, method: str, url: str, **arguments: Any) -> Reply:
+    def _exchange(self, method: str, url: str, **arguments: Any) -> TransportReply:
         until = time.monotonic() + ANSWER_SECONDS
         limits = (self._call_seconds, self._call_seconds)
         with self._session.request(
@@ -84,7 +84,7 @@ class Transport:
             _refuse_status(response)
             text = _body(response, until)
             _refuse_unreadable(response.status_code, text)
-            return Reply(response.status_code, text, dict(response.headers))
+            return TransportReply(response.status_code, text, dict(response.headers))
 
 
 class _TlsAdapter(HTTPAdapter):

@@ -66,7 +66,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedToken:
     """A token with its times on the event loop's clock, in seconds."""
 
     token: AccessToken
@@ -77,13 +77,13 @@ class Held:
     """While nobody uses it."""
 
 
-def held(grant: Grant, asked_at: float, now: UnixMillis, chance: float) -> Held:
+def held(grant: Grant, asked_at: float, now: UnixMillis, chance: float) -> CachedToken:
     """When a grant asked for at `asked_at` (loop clock) is to be renewed: after 70 to 80 % of its life, by chance.
 
     Not all at the same point, lest every sidecar of a company asks at once after an outage.
     """
     life = grant.life_seconds
-    return Held(
+    return CachedToken(
         AccessToken(grant.access_token, UnixMillis(now + int(life * 1000))),
         good_until=asked_at + life - min(_MARGIN_SECONDS, life / 10),
         refresh_at=asked_at + life * (0.7 + 0.1 * chance),
@@ -115,7 +115,7 @@ class TokenSource:
         self._connection = Connection()
         self._refresh_token: str | None = None
         self._loaded = False
-        self._held: Held | None = None
+        self._held: CachedToken | None = None
         self._setback: Setback | None = None
         self._failures = 0
         self._retry_at = -math.inf

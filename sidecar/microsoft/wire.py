@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import assert_never
 
-from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Dead, Delivered, Entry, Fault, Hold, Reason, Retry
 from sidecar.core.instant import text_of_seconds
 from sidecar.microsoft.faults import concerns_request, concerns_row, known, row_outcome, ruling
-from sidecar.microsoft.reply import Error, Reply
+from sidecar.microsoft.reply import Error, HttpReply
 
 # --- What is sent ----------------------------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ Named = Dead | Hold | Retry
 
 def decode(status: int, headers: Mapping[str, str], body: bytes, size: int) -> Answer:
     """What an answer to a request of `size` rows means. Codes in the body say more than the status. Never raises."""
-    reply = Reply(status, headers, body)
+    reply = HttpReply(status, headers, body)
     fault = reply.fault()
     if fault or not reply.ok:
         return _refused(reply, fault + reply.errors("PartialErrors"), size)
@@ -93,7 +93,7 @@ def decode(status: int, headers: Mapping[str, str], body: bytes, size: int) -> A
     return _taken(reply, reply.errors("PartialErrors"), size)
 
 
-def refusal(reply: Reply) -> Refused | None:
+def refusal(reply: HttpReply) -> RefusedBatch | None:
     """Why a call that is no upload was refused as a whole; None when it was not."""
     fault = reply.fault()
     if reply.ok and not fault:
@@ -103,12 +103,12 @@ def refusal(reply: Reply) -> Refused | None:
     return _refusal(reply, faults, {}, maybe_applied=reply.ok)
 
 
-def refusal_in(reply: Reply, errors: Sequence[Error]) -> Refused:
+def refusal_in(reply: HttpReply, errors: Sequence[Error]) -> RefusedBatch:
     """The refusal that these errors of an answer amount to that brought nothing else, though its status is good."""
     return _refusal(reply, [error.fault for error in errors], {}, maybe_applied=False)
 
 
-def _unreadable(reply: Reply) -> str | None:
+def _unreadable(reply: HttpReply) -> str | None:
     """Why a success does not tell what became of the rows; None when it does.
 
     `PartialErrors` may be null or missing. Where something else stands in its place the answer is another's, say a
@@ -124,7 +124,7 @@ def _unreadable(reply: Reply) -> str | None:
     return None
 
 
-def _taken(reply: Reply, errors: Sequence[Error], size: int) -> Answer:
+def _taken(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
     """Rows without an error were accepted.
 
     An error that cannot be given to a row makes the fate of all rows doubtful: any may be meant, or the whole list, and
@@ -139,7 +139,7 @@ def _taken(reply: Reply, errors: Sequence[Error], size: int) -> Answer:
     return Taken(tuple(rows.get(index, Delivered()) for index in range(size)), reply.tracking_id)
 
 
-def _refused(reply: Reply, errors: Sequence[Error], size: int) -> Answer:
+def _refused(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
     """The request was refused as a whole. Rows that it names with a known code of rows are decided all the same."""
     made_up = Fault(f"Http{reply.status}", None, f"HTTP {reply.status} without a readable error")
     faults = [error.fault for error in errors] or [made_up]
@@ -164,12 +164,14 @@ def _alone(fault: Fault, size: int) -> dict[int, Named]:
     return {} if isinstance(outcome, Dead) else {0: outcome}
 
 
-def _refusal(reply: Reply, faults: Sequence[Fault], rows: Mapping[int, Named], *, maybe_applied: bool) -> Refused:
+def _refusal(
+    reply: HttpReply, faults: Sequence[Fault], rows: Mapping[int, Named], *, maybe_applied: bool
+) -> RefusedBatch:
     """The refusal that `faults` amount to; the order in which Microsoft lists them changes nothing."""
     ordered = sorted(faults, key=lambda fault: _decisiveness(fault, reply.status))
     ruled, outcome = ruling(ordered[0], reply.status), row_outcome(ordered[0])
     doubtful = maybe_applied or ruled.verdict is Verdict.SERVER
-    return Refused(
+    return RefusedBatch(
         ruled.verdict,
         tuple(ordered),
         ruled.trouble,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.core.answer import Verdict
-from sidecar.core.attribution import Skip, Wait
+from sidecar.core.attribution import Skip, WaitForClick
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
@@ -39,11 +39,11 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class Deferral:
     """A due entry that does not go out now, and the time of the click that was looked at for it, if there was one."""
 
     seq: int
-    choice: Wait | Skip
+    choice: WaitForClick | Skip
     clicked_at: UnixSeconds | None = None
 
 
@@ -87,7 +87,7 @@ class Delivery(Protocol):
         None that keeps a goal in `held`, or another account at Microsoft than `ids`.
         """
 
-    async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
+    async def defer(self, deferrals: Sequence[Deferral], now: UnixMillis) -> Mapping[int, State]:
         """Write down which due entries wait or end for want of a click; the state of each that was moved, by seq.
 
         One whose visitor got a later click meanwhile stays as it is, due.
@@ -131,10 +131,12 @@ class Delivery(Protocol):
         How many; they are due again as if they had never been claimed.
         """
 
-    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None) -> bool:
+    async def has_resend(
+        self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
+    ) -> bool:
         """Whether a batch waits to be claimed again: of no goal in `held`, for the account `ids` at Microsoft."""
 
-    async def claim_open(
+    async def claim_resend(
         self,
         account: str,
         now: UnixMillis,
@@ -142,9 +144,9 @@ class Delivery(Protocol):
         held: Collection[str] = (),
         ids: str | None = None,
     ) -> Claim | None:
-        """Take again the batch of the account that has been due longest, if there is such a one as for `has_open`."""
+        """Take again the batch of the account that has been due longest, if there is such a one as for `has_resend`."""
 
-    async def keep_waiting(self, account: str, until: UnixMillis) -> None:
+    async def record_throttle(self, account: str, until: UnixMillis) -> None:
         """Note that Microsoft told the account to wait, for `throttled` after a restart."""
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: "Note", now: UnixMillis) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Wanted
+from sidecar.core.erasure import Erasure, ErasureRequest, Found, Phase, RowsOf
 from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
 
@@ -11,7 +11,7 @@ from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers wit
 class Erasures(Protocol):
     """Where erasures are kept, and carried out in slices. Every write is on disk, fsynced, when its call returns."""
 
-    async def add(self, wanted: Wanted, now: UnixMillis) -> Erasure:
+    async def add(self, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
         """Keep a new erasure, of everything that was received until now."""
 
     async def get(self, number: int) -> Erasure | None:

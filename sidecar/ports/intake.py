@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from sidecar.core.adjustment import Adjustment
 from sidecar.core.conversion import Click, Conversion
-from sidecar.core.difference import Difference
+from sidecar.core.difference import FieldDifference
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.problem import Problem
@@ -45,7 +45,7 @@ class Conflict:
     """Another conversion with this key is stored already; `differences` are the fields in which it is another one."""
 
     record: Record
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[FieldDifference, ...] = ()
 
 
 PutResult = Stored | Replayed | Conflict

@@ -27,7 +27,7 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredEntry:
     """A fact in the journal, with its number there; numbers rise in the order in which facts were kept."""
 
     seq: int
@@ -53,14 +53,14 @@ class JournalQuery:
 class JournalPage:
     """Facts of a page; `next_seq` is where the next page starts, None at the end."""
 
-    items: tuple[Kept, ...]
+    items: tuple[StoredEntry, ...]
     next_seq: int | None
 
 
 class Journal(Protocol):
     """Where what happened is kept."""
 
-    async def append(self, entries: Sequence[JournalEntry]) -> Sequence[Kept]:
+    async def append(self, entries: Sequence[JournalEntry]) -> Sequence[StoredEntry]:
         """Keep these facts, in this order."""
 
     async def read(self, query: JournalQuery) -> JournalPage:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from sidecar.core.answer import Answer, Lost, Refused
+from sidecar.core.answer import Answer, Lost, RefusedBatch
 from sidecar.core.entry import Entry
 from sidecar.core.goal import Creation, Goal, NewGoal
 from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
@@ -40,13 +40,13 @@ class GoalPlatform(Protocol):
     def identity(self, account: str) -> str | None:
         """Which account it is there: another one's goals say nothing of it. None once it left the configuration."""
 
-    async def goals(self, account: str) -> Sequence[Goal] | Refused | Lost:
+    async def goals(self, account: str) -> Sequence[Goal] | RefusedBatch | Lost:
         """Every goal that the account can see."""
 
-    async def auto_tagging(self, account: str) -> bool | Refused | Lost | None:
+    async def auto_tagging(self, account: str) -> bool | RefusedBatch | Lost | None:
         """Whether click ids are added to landing addresses; None where nobody says."""
 
-    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Refused | Lost]:
+    async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | RefusedBatch | Lost]:
         """Create these goals: what became of each, in order; one that is refused stops no other. They cannot be
         deleted."""
 

@@ -20,7 +20,7 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.service.http import CannotListen, served
 from sidecar.service.runtime import Runtime, chance, elapsed, now
 from sidecar.service.settings import Settings
-from sidecar.service.wiring import Parts, open_parts
+from sidecar.service.wiring import Components, open_parts
 from sidecar.store.sqlite.committer import StorageBroken
 from sidecar.telemetry import Standing, Telemetry
 from sidecar.upkeep.waiting_watch import UNMAPPED
@@ -97,7 +97,7 @@ class Service:
 
     path: Path
     """The configuration file, read again on SIGHUP."""
-    parts: Parts
+    parts: Components
     clock: Runtime
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _reload_wanted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -130,7 +130,7 @@ class Service:
         flushing = tasks.create_task(parts.flusher.run())
         loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.outbox.check(), self._reloads())
         endless = [tasks.create_task(work) for work in loops]
-        tasks.create_task(parts.keeper.run(self._stopping))
+        tasks.create_task(parts.housekeeping.run(self._stopping))
         await self._prepare(parts.settings)
         spare_the_collector()
         async with served(parts, self.clock) as url:

@@ -23,7 +23,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewKey:
     """A key was made just now, and is shown this once."""
 
     key: str
@@ -34,7 +34,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredKey:
     """A key was made at an earlier start."""
 
     file: Path
@@ -45,7 +45,7 @@ class Configured:
     """The operator chose the keys."""
 
 
-Key = Open | Made | Kept | Configured
+Key = Open | NewKey | StoredKey | Configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ def _of_key(key: Key) -> Iterator[str]:
     match key:
         case Open():
             pass
-        case Made(text, file):
+        case NewKey(text, file):
             yield f"Every call needs a key. This one was made just now; it is shown only this once, and lies in {file}:"
             yield f"\n  {text}\n"
-        case Kept(file):
+        case StoredKey(file):
             yield f"Every call needs the key that lies in {file}."
         case Configured():
             yield "Every call needs one of server.api_keys. First put it where the lines below and `sidecar` find it:"
@@ -112,9 +112,9 @@ def _authorization(key: Key) -> str:
     match key:
         case Open():
             return ""
-        case Made(text):
+        case NewKey(text):
             return f" -H {shlex.quote(f'Authorization: Bearer {text}')}"
-        case Kept(file):
+        case StoredKey(file):
             return f' -H "Authorization: Bearer $(cat {shlex.quote(str(file))})"'
         case Configured():
             return ' -H "Authorization: Bearer $SIDECAR_API_KEY"'

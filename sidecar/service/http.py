@@ -18,9 +18,8 @@ from sidecar.api.http.guard import Guard
 from sidecar.api.logs import LogsPage
 from sidecar.api.metrics import MetricsPage
 from sidecar.api.request.json_object import BodyLimits
-from sidecar.api.routes import Parts as ApiParts
-from sidecar.api.routes import make_app, serving
-from sidecar.api.row_json import Held, Rows, elsewhere
+from sidecar.api.routes import ApiParts, make_app, serving
+from sidecar.api.row_json import HeldReason, Rows, elsewhere
 from sidecar.config import Config, is_loopback
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
@@ -30,7 +29,7 @@ from sidecar.service import banner
 from sidecar.service.api_key import kept_key
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
-from sidecar.service.wiring import Parts
+from sidecar.service.wiring import Components
 from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.telemetry import OF_GOALS_AND_ROWS, TracesOfOrders
 
@@ -43,7 +42,7 @@ class CannotListen(Exception):
 
 
 @contextlib.asynccontextmanager
-async def served(parts: Parts, clock: Runtime) -> AsyncIterator[str]:
+async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
     """Serve HTTP for as long as the context is open; gives the address. CannotListen when it cannot be had."""
     server = parts.settings.config.server
     keys, key = _keys(parts)
@@ -61,7 +60,7 @@ async def served(parts: Parts, clock: Runtime) -> AsyncIterator[str]:
         yield url
 
 
-def _api(parts: Parts, clock: Runtime, keys: list[str]) -> ApiParts:
+def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
     settings = parts.settings
     config = settings.config
     started = clock.monotonic()
@@ -98,7 +97,7 @@ def _api(parts: Parts, clock: Runtime, keys: list[str]) -> ApiParts:
     )
 
 
-def _receipts(parts: Parts, clock: Runtime) -> Explain:
+def _receipts(parts: Components, clock: Runtime) -> Explain:
     settings = parts.settings
     rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
 
@@ -108,35 +107,35 @@ def _receipts(parts: Parts, clock: Runtime) -> Explain:
     return Explain(parts.outbox, receipts, _traces(parts))
 
 
-def _traces(parts: Parts) -> TracesOfOrders:
+def _traces(parts: Components) -> TracesOfOrders:
     return TracesOfOrders(parts.telemetry.traces, parts.unstored)
 
 
-def _held(parts: Parts, record: Record, now: UnixMillis) -> Held | None:
+def _held(parts: Components, record: Record, now: UnixMillis) -> HeldReason | None:
     """What keeps a row's account or goal from taking it now, with the trouble that a person can mend."""
     if record.bound_to is not None and (held := elsewhere(record, parts.settings.identities().get(record.account))):
         return held
     goal = record.goal or parts.settings.goal_of(record.account, record.event)
     reason = parts.gates.held(record.account, goal)
     if reason is Reason.NOT_CONNECTED:
-        return Held(reason, parts.tokens.connection.trouble)
+        return HeldReason(reason, parts.tokens.connection.trouble)
     if reason is Reason.ACCOUNT_PAUSED and parts.gates.paused_since(record.account) is not None:
-        return Held(reason, "paused_by_operator")
+        return HeldReason(reason, "paused_by_operator")
     if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_PAUSED, Reason.GOAL_SETTLING):
         hold = parts.gates.hold_of(record.account, goal or "")
-        return Held(reason, hold.trouble if hold else None)
+        return HeldReason(reason, hold.trouble if hold else None)
     if reason is Reason.THROTTLED:
-        return Held(reason)
+        return HeldReason(reason)
     goes_again = record.claimed and not record.leased
     waits_for_reading = parts.gates.awaits_reading(record.account)
     if reason is None and not goes_again and (waits_for_reading or parts.gates.lets_out(record.account, now)):
         return None
     standing = parts.telemetry.board.standing(account=record.account)
     trouble = next((one.code for one in standing if one.subject is None and one.code not in OF_GOALS_AND_ROWS), None)
-    return Held(reason or Reason.RETRYING, trouble)
+    return HeldReason(reason or Reason.RETRYING, trouble)
 
 
-def _routes(parts: Parts, clock: Runtime) -> list[web.RouteDef]:
+def _routes(parts: Components, clock: Runtime) -> list[web.RouteDef]:
     logs = LogsPage(parts.journal, parts.telemetry.followers, traces=_traces(parts))
     metrics = MetricsPage(parts.outbox, parts.telemetry)
     accounts = Accounts(parts.pausing, lambda: parts.settings.config.accounts)
@@ -151,7 +150,7 @@ def _routes(parts: Parts, clock: Runtime) -> list[web.RouteDef]:
     ]
 
 
-def _goal_routes(parts: Parts) -> list[web.RouteDef]:
+def _goal_routes(parts: Components) -> list[web.RouteDef]:
     settings = parts.settings
     goals = GoalsPage(
         parts.catalogue,
@@ -166,7 +165,7 @@ def _goal_routes(parts: Parts) -> list[web.RouteDef]:
     ]
 
 
-def _erasure_calls(parts: Parts, clock: Runtime) -> ErasureCalls:
+def _erasure_calls(parts: Components, clock: Runtime) -> ErasureCalls:
     eraser, settings = parts.eraser, parts.settings
     return ErasureCalls(parts.erasures, clock.now, eraser.wake, lambda: settings.intake().default_country)
 
@@ -176,7 +175,7 @@ def _listened_on(host: str) -> tuple[str, ...]:
     return (host, "127.0.0.1", "::1") if host == "localhost" else (host,)
 
 
-def _keys(parts: Parts) -> tuple[list[str], banner.Key]:
+def _keys(parts: Components) -> tuple[list[str], banner.Key]:
     """The keys that calls need, and what to say of them. CannotListen when one has to be made and cannot be kept.
 
     None on loopback unless some are configured; off loopback there is always one, made at the first start.
@@ -195,7 +194,7 @@ def _keys(parts: Parts) -> tuple[list[str], banner.Key]:
             f"{error.filename}: {error.strerror}; name keys of your own in server.api_keys, or make room for that file"
         ) from error
     parts.telemetry.hide(key)
-    return [key], banner.Made(key, file) if is_new else banner.Kept(file)
+    return [key], banner.NewKey(key, file) if is_new else banner.StoredKey(file)
 
 
 def _tell(url: str, key: banner.Key, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import count
 from zlib import crc32
 
-from sidecar.config import RELOADABLE, Config, Event
+from sidecar.config import RELOADABLE, Config, EventSection
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import LongestWaits
@@ -20,7 +20,7 @@ from sidecar.delivery.courier import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.goals.catalogue import CatalogueRules
 from sidecar.microsoft.diagnosis import AccountIds
-from sidecar.upkeep.housekeeping import KeepingRules
+from sidecar.upkeep.housekeeping import HousekeepingRules
 
 LEASE_MARGIN_SECONDS = 30.0
 """A claim outlives the two requests it may take (a 109 is repeated once) and the waits between them by so much."""
@@ -123,10 +123,10 @@ class Settings:
         """The customer of each account: those of one customer share Microsoft's limit."""
         return {name: ids.customer_id for name, ids in self.accounts().items()}
 
-    def keeping(self) -> KeepingRules:
+    def keeping(self) -> HousekeepingRules:
         """What the keeper keeps, and how long."""
         storage, logging = self.config.storage, self.config.logging
-        return KeepingRules(
+        return HousekeepingRules(
             path=storage.path,
             retention_millis=int(storage.retention * 1000),
             click_millis=int(self.config.clicks.retention * 1000),
@@ -178,7 +178,7 @@ def _free_id(name: str, taken: Set[str]) -> str:
     return next(id_ for number in count(wanted) if (id_ := str(number)) not in taken)
 
 
-def _goal_rule(event: Event, goal: str) -> GoalRule:
+def _goal_rule(event: EventSection, goal: str) -> GoalRule:
     return GoalRule(
         name=goal,
         category=event.category,

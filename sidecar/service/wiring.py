@@ -11,12 +11,12 @@ from sidecar.config import Config
 from sidecar.core.clock import SteadyClock
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.delivery.click_matching import Attributor
+from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.delivery.courier import Courier
 from sidecar.delivery.flusher import Flusher
 from sidecar.delivery.gates import Gates
-from sidecar.delivery.goal_feedback import GoalWatch
-from sidecar.delivery.pauses import Pausing
+from sidecar.delivery.goal_feedback import GoalFeedback
+from sidecar.delivery.pauses import AccountPauses
 from sidecar.delivery.settler import Settler
 from sidecar.delivery.stakes import Stakes
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
@@ -47,8 +47,8 @@ from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
 from sidecar.upkeep.erasure import Eraser
-from sidecar.upkeep.housekeeping import Keeper
-from sidecar.upkeep.retraction import Retracting
+from sidecar.upkeep.housekeeping import Housekeeping
+from sidecar.upkeep.retraction import Retractor
 from sidecar.upkeep.waiting_watch import WaitingWatch
 
 DELIVERY_GRACE_SECONDS = 8.0
@@ -59,7 +59,7 @@ EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the e
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What is open and wired, ready to be run."""
 
     settings: Settings
@@ -72,10 +72,10 @@ class Parts:
     tokens: TokenSource
     connector: Connector
     flusher: Flusher
-    keeper: Keeper
+    housekeeping: Housekeeping
     waiting: WaitingWatch
     stakes: Stakes
-    pausing: Pausing
+    pausing: AccountPauses
     catalogue: GoalCatalogue
     erasures: SqliteErasures
     eraser: Eraser
@@ -85,7 +85,7 @@ class Parts:
 
 async def open_parts(
     stack: contextlib.AsyncExitStack, settings: Settings, telemetry: Telemetry, clock: Runtime
-) -> Parts:
+) -> Components:
     """Open everything that `settings` names; `stack` closes it.
 
     Raises OutboxRefused, UnusableRoots, UnusableProxy.
@@ -119,7 +119,7 @@ async def open_parts(
     unstored = SqliteUnstored(outbox.committer, outbox.reader)
     clicks = SqliteClicks(outbox.committer, outbox.due_reader)
     pauses = SqlitePauses(outbox.committer, outbox.reader)
-    pausing = Pausing(pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
+    pausing = AccountPauses(pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
     await pausing.restore()
     catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
     flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
@@ -131,7 +131,7 @@ async def open_parts(
     )
     gates.changed = _waking(flusher, catalogue)
     steady.on_jump = catalogue.read_soon
-    return Parts(
+    return Components(
         settings,
         telemetry,
         gates,
@@ -142,7 +142,9 @@ async def open_parts(
         tokens,
         Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
-        Keeper(outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, shares, unstored),
+        Housekeeping(
+            outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, shares, unstored
+        ),
         waiting,
         Stakes(outbox, gates, settings.goal_of, lambda: settings.config.accounts),
         pausing,
@@ -153,7 +155,7 @@ async def open_parts(
             telemetry,
             clock.now,
             lambda: {lane.account for lane in outbox.lanes},
-            Retracting(outbox, clock.now, flusher.arrived),
+            Retractor(outbox, clock.now, flusher.arrived),
         ),
         emulator,
     )
@@ -188,13 +190,13 @@ def _flusher(
         outbox,
         platform,
         gates,
-        GoalWatch(outbox, gates, telemetry, clock.now, settings.names_goal),
+        GoalFeedback(outbox, gates, telemetry, clock.now, settings.names_goal),
         telemetry,
         clock.now,
         clock.chance,
     )
 
-    attributor = Attributor(outbox, clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
+    click_matcher = ClickMatcher(outbox, clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
 
     def courier(account: str) -> Courier:
         return Courier(
@@ -202,7 +204,7 @@ def _flusher(
             outbox,
             platform,
             gates,
-            attributor,
+            click_matcher,
             settler,
             telemetry,
             clock.now,

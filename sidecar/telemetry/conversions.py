@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.answer import Refused
+from sidecar.core.answer import RefusedBatch
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import Erasure, RowsOf, erasure_id
@@ -161,7 +161,7 @@ class ConversionEvents(Recorder):
         batch_id: int,
         *,
         rows: int,
-        answer: Refused,
+        answer: RefusedBatch,
         seconds: float,
         kind: Kind = Kind.CONVERSION,
     ) -> None:

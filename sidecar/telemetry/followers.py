@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sidecar.ports.journal import JournalEntry, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalQuery, StoredEntry
 from sidecar.telemetry.names import LEVELS
 
 MAX_FOLLOWERS = 16
@@ -25,11 +25,11 @@ class Follower:
     query: JournalQuery
     limit: int = MAX_WAITING
     closed: bool = False
-    _waiting: deque[Kept] = field(default_factory=deque)
+    _waiting: deque[StoredEntry] = field(default_factory=deque)
     _missed: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, kept: Sequence[Kept]) -> None:
+    def offer(self, kept: Sequence[StoredEntry]) -> None:
         """Queue what the follower wants to see; never blocks."""
         for one in kept:
             if not matches(one.entry, self.query):
@@ -40,7 +40,7 @@ class Follower:
                 self._missed += 1
         self._changed.set()
 
-    async def next(self, timeout_seconds: float) -> tuple[Sequence[Kept], int]:
+    async def next(self, timeout_seconds: float) -> tuple[Sequence[StoredEntry], int]:
         """What came, in order, and the number of later ones that were missed; nothing when the time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
@@ -78,7 +78,7 @@ class Followers:
         finally:
             self._all.remove(follower)
 
-    def offer(self, kept: Sequence[Kept]) -> None:
+    def offer(self, kept: Sequence[StoredEntry]) -> None:
         """Hand new entries to everyone who watches."""
         for follower in self._all:
             follower.offer(kept)

@@ -19,7 +19,7 @@ class _Gathered:
 
 
 @dataclass(slots=True)
-class Gathering:
+class Aggregator:
     """What was counted, by name and code, and not yet told."""
 
     _counts: dict[tuple[str, str], _Gathered] = field(default_factory=dict)

@@ -23,7 +23,7 @@ class Flushed:
 
 
 @dataclass(slots=True)
-class Keeping:
+class JournalBuffer:
     """Facts wait here until `flush` writes them; whoever follows the journal sees them once they are written."""
 
     followers: Followers

@@ -16,8 +16,8 @@ from sidecar.ports.queries import UnstoredItems
 from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import Board
 from sidecar.telemetry.followers import Followers
-from sidecar.telemetry.gather import Gathering
-from sidecar.telemetry.keeping import Keeping
+from sidecar.telemetry.gather import Aggregator
+from sidecar.telemetry.keeping import JournalBuffer
 from sidecar.telemetry.libraries import led_into
 from sidecar.telemetry.lines import Lines
 from sidecar.telemetry.metrics import Metrics
@@ -65,10 +65,10 @@ class Recorder:
         self.metrics.token_expires_seconds.set_function(self._token_seconds)
         self._redactor = Redactor()
         self._lines = Lines(fd, level, form)
-        self._gathering = Gathering()
+        self._gathering = Aggregator()
         self._refused_orders: dict[str, list[str]] = {}
         """By code, some order ids of what was refused and not yet told; as bounded as the codes that are gathered."""
-        self._keeping = Keeping(self.followers)
+        self._keeping = JournalBuffer(self.followers)
         self.traces = TraceBuffer()
         self._stop = asyncio.Event()
         self._ending = False

@@ -33,7 +33,7 @@ SLICE_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class KeepingRules:
+class HousekeepingRules:
     """What is kept, how long, and what is too full. Durations in milliseconds."""
 
     path: Path
@@ -48,7 +48,7 @@ class KeepingRules:
 
 
 @dataclass(slots=True)
-class Keeper:
+class Housekeeping:
     """Runs the rounds; `rules` is asked anew for each."""
 
     outbox: Outbox
@@ -56,7 +56,7 @@ class Keeper:
     journal: Journal
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
-    rules: Callable[[], KeepingRules]
+    rules: Callable[[], HousekeepingRules]
     clock: SteadyClock
     look: Callable[[], Awaitable[object]]
     """Looks whether rows wait that no trouble tells of."""

@@ -14,7 +14,7 @@ REQUEST_ID = "erasure"
 
 
 @dataclass(frozen=True, slots=True)
-class Retracting:
+class Retractor:
     """Implements `ports.Retracts`; `due` is told how many rows of which account are there to be sent."""
 
     outbox: Outbox

@@ -20,8 +20,8 @@ from sidecar.api.health import Sources
 from sidecar.api.http.connection import DoorLimits
 from sidecar.api.http.guard import Guard
 from sidecar.api.request.json_object import BodyLimits
-from sidecar.api.routes import Parts, make_app, serving
-from sidecar.api.row_json import Held, Rows
+from sidecar.api.routes import ApiParts, make_app, serving
+from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
@@ -52,7 +52,7 @@ class World:
 
     now: UnixMillis = NOW
     rules: Rules = RULES
-    held: Callable[[Record], Held | None] = lambda record: None
+    held: Callable[[Record], HeldReason | None] = lambda record: None
     free_bytes: int = 10**12
     doubt: str | None = None
     """Why no time can be told."""
@@ -205,7 +205,7 @@ async def _api(
         erasures = SqliteErasures(outbox.committer, outbox.reader)
         erasing = ErasureCalls(erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)
         more.setdefault("routes", [*explain.routes(), *erasing.routes()])
-        parts = Parts(
+        parts = ApiParts(
             outbox=outbox,
             clicks=SqliteClicks(outbox.committer, outbox.reader),
             telemetry=telemetry,

@@ -14,11 +14,11 @@ from aiohttp.test_utils import make_mocked_request
 from api_kit import NOW, Api, OpenApi
 
 from sidecar.api.http.guard import Guard
-from sidecar.api.http.middleware import Edge
+from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.http.problem import HttpProblem
 from sidecar.api.request.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, admission_of, weight_of
 from sidecar.api.request.json_object import BodyLimits
-from sidecar.api.request.reader import Taking
+from sidecar.api.request.reader import RequestReader
 from sidecar.telemetry import Telemetry
 
 LARGE = 2 * 2**20
@@ -83,7 +83,7 @@ def test_body_that_found_no_room_gives_none_back() -> None:
 
 def test_there_is_room_for_the_largest_body_that_may_come() -> None:
     for largest in (2 * 2**20, 100 * 2**20):
-        taking = Taking.of(BodyLimits(max_bytes=largest))
+        taking = RequestReader.of(BodyLimits(max_bytes=largest))
         with taking.admission.room(None) as room, taking.admission.room(largest):
             room.hold(largest)
 
@@ -214,7 +214,7 @@ async def test_answer_finds_no_room_where_bodies_take_it_all() -> None:
 def test_large_answer_without_room_says_whether_something_may_have_been_stored(method: str, said: str) -> None:
     admission = Admission(budget_bytes=LARGE)
     telemetry = Telemetry(lambda: NOW, level="error")
-    edge = Edge(Guard.of(["localhost"], []), telemetry, lambda: "r-1", admission)
+    edge = ErrorMiddleware(Guard.of(["localhost"], []), telemetry, lambda: "r-1", admission)
     large = web.Response(body=b"x" * LARGE)
     with pytest.raises(HttpProblem) as refused:
         edge._fitting(make_mocked_request(method, "/v1/conversions"), large)

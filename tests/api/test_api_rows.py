@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.api.http.reply import encode
-from sidecar.api.row_json import Held, Rows, number
+from sidecar.api.row_json import HeldReason, Rows, number
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
@@ -114,7 +114,7 @@ def test_row_whose_event_left_the_configuration_is_unmapped() -> None:
 
 
 def test_reason_of_account_or_goal_is_laid_over_a_waiting_row_only() -> None:
-    held = Rows(ROWS.goal_of, lambda record: Held(Reason.NOT_CONNECTED), ROWS.now)
+    held = Rows(ROWS.goal_of, lambda record: HeldReason(Reason.NOT_CONNECTED), ROWS.now)
     row = held.show(PENDING._replace(reason=Reason.RETRYING))
     assert (row["reason"], row["fix"]) == ("not_connected", CATALOGUE["not_connected"].solution)
     assert held.show(PENDING._replace(state=State.DELIVERED))["reason"] is None
@@ -127,7 +127,7 @@ def test_row_whose_account_left_the_configuration_is_unmapped() -> None:
 
 def test_remedy_is_that_of_the_trouble_behind_the_reason() -> None:
     """Where the client secret has expired, opening /connect would not help."""
-    rows = Rows(ROWS.goal_of, lambda record: Held(Reason.NOT_CONNECTED, "client_secret_expired"), ROWS.now)
+    rows = Rows(ROWS.goal_of, lambda record: HeldReason(Reason.NOT_CONNECTED, "client_secret_expired"), ROWS.now)
     assert rows.show(PENDING)["fix"] == CATALOGUE["client_secret_expired"].solution
 
 
@@ -187,16 +187,16 @@ THROTTLED = {"error": "CallRateExceeded", "error_code": 117, "message": "Too man
 @pytest.mark.parametrize(
     "held",
     [
-        *(Held(reason) for reason in (Reason.NOT_CONNECTED, Reason.GOAL_PAUSED, Reason.GOAL_SETTLING)),
-        Held(Reason.ACCOUNT_PAUSED, "paused_by_operator"),
-        Held(Reason.ACCOUNT_PAUSED, "wrong_account"),
-        Held(Reason.NOT_CONNECTED, "client_secret_expired"),
+        *(HeldReason(reason) for reason in (Reason.NOT_CONNECTED, Reason.GOAL_PAUSED, Reason.GOAL_SETTLING)),
+        HeldReason(Reason.ACCOUNT_PAUSED, "paused_by_operator"),
+        HeldReason(Reason.ACCOUNT_PAUSED, "wrong_account"),
+        HeldReason(Reason.NOT_CONNECTED, "client_secret_expired"),
     ],
     ids=lambda held: str(held.trouble or held.reason),
 )
 @pytest.mark.parametrize("claimed", [False, True])
 def test_words_of_an_older_answer_never_stand_beside_the_remedy_of_another_trouble(
-    answer: dict[str, object], held: Held, claimed: bool
+    answer: dict[str, object], held: HeldReason, claimed: bool
 ) -> None:
     rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)
     row = rows.show(PENDING._replace(reason=Reason.RETRYING, claimed=claimed, **answer))
@@ -234,12 +234,12 @@ def test_words_of_an_older_answer_are_gone_where_nothing_is_wrong_any_more(chang
     [
         (REFUSED, None, "clock_skew"),
         (UNKNOWN, None, "row_retried"),
-        (GOAL, Held(Reason.GOAL_NOT_FOUND, "goal_not_found"), "goal_not_found"),
-        (THROTTLED, Held(Reason.THROTTLED, "throttled"), "throttled"),
+        (GOAL, HeldReason(Reason.GOAL_NOT_FOUND, "goal_not_found"), "goal_not_found"),
+        (THROTTLED, HeldReason(Reason.THROTTLED, "throttled"), "throttled"),
     ],
 )
 def test_words_of_the_answer_stand_beside_the_remedy_of_what_it_said(
-    answer: dict[str, object], held: Held | None, trouble: str
+    answer: dict[str, object], held: HeldReason | None, trouble: str
 ) -> None:
     rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)
     row = rows.show(PENDING._replace(reason=Reason.RETRYING, **answer))

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from sidecar.api import sign_in as connect
 from sidecar.api.http.guard import Guard
-from sidecar.api.http.middleware import Edge
+from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.emulator.faults import Match, OAuthError, Rule, Status
@@ -94,7 +94,7 @@ async def house() -> AsyncIterator[House]:
         tokens = TokenSource(sign_in, store, now=lambda: NOW, chance=lambda: 0.5)
         finished: list[FinishedSignIn] = []
         connector = Connector(sign_in, tokens, now=lambda: NOW, on_finished=finished.append)
-        edge = Edge(Guard.of(["127.0.0.1"], []), Telemetry(lambda: NOW), lambda: "test-request")
+        edge = ErrorMiddleware(Guard.of(["127.0.0.1"], []), Telemetry(lambda: NOW), lambda: "test-request")
         app = web.Application(middlewares=[edge.middleware()])
         app.add_routes(connect.routes(connector))
         keeping = asyncio.create_task(tokens.run())

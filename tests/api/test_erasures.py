@@ -9,7 +9,7 @@ from api_kit import NOW, Api
 
 from sidecar.api.erasures import read_wanted, show
 from sidecar.api.http.problem import HttpProblem
-from sidecar.core.erasure import Erasure, Phase, Subject, Wanted
+from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import identity
 from sidecar.store.sqlite.erasing import SqliteErasures
@@ -47,14 +47,14 @@ async def test_plain_forms_are_hashed_in_the_request(api: Api) -> None:
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ({"email": " Shop.per+ads@Contoso.com"}, Wanted(Subject.EMAIL, identity.email_sha256(EMAIL) or "")),
-        ({"email": "AB" * 32}, Wanted(Subject.EMAIL, "ab" * 32)),
-        ({"phone": PHONE}, Wanted(Subject.PHONE, identity.phone_sha256(PHONE) or "")),
-        ({"visitor_id": "v-1", "email": None}, Wanted(Subject.VISITOR, "v-1")),
-        ({"order_id": "ORDER-1", "retract": True}, Wanted(Subject.ORDER, "ORDER-1", True)),
+        ({"email": " Shop.per+ads@Contoso.com"}, ErasureRequest(Subject.EMAIL, identity.email_sha256(EMAIL) or "")),
+        ({"email": "AB" * 32}, ErasureRequest(Subject.EMAIL, "ab" * 32)),
+        ({"phone": PHONE}, ErasureRequest(Subject.PHONE, identity.phone_sha256(PHONE) or "")),
+        ({"visitor_id": "v-1", "email": None}, ErasureRequest(Subject.VISITOR, "v-1")),
+        ({"order_id": "ORDER-1", "retract": True}, ErasureRequest(Subject.ORDER, "ORDER-1", True)),
     ],
 )
-def test_person_is_found_as_conversions_name_it(given: dict[str, Any], wanted: Wanted) -> None:
+def test_person_is_found_as_conversions_name_it(given: dict[str, Any], wanted: ErasureRequest) -> None:
     body = json.dumps(given).encode()
     assert read_wanted(body, None) == wanted
 
@@ -136,7 +136,7 @@ def test_state_is_told_in_three_words(phase: Phase, waiting: int, state: str) ->
 async def test_erased_row_is_shown_without_the_person(api: Api, conversion: dict[str, Any]) -> None:
     await api.post({**conversion, "visitor_id": "v-1", "user": {"email": EMAIL}, "meta": {"cart": 7}})
     erasures = SqliteErasures(api.outbox.committer, api.outbox.reader)
-    job = await erasures.add(Wanted(Subject.ORDER, "ORDER-1"), NOW)
+    job = await erasures.add(ErasureRequest(Subject.ORDER, "ORDER-1"), NOW)
     await erasures.blank(job, await erasures.find(job), (), NOW)
     row = (await api.get("/v1/conversions/conv_1")).json
     assert (row["state"], row["reason"], row["value"], row["matched_by"]) == ("skipped", "erased", 99.99, [])

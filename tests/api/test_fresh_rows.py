@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_api_rows import GOALS, NOW, PENDING, ROWS
 
-from sidecar.api.answers import Judged, result, result_text, summary
+from sidecar.api.answers import ItemResult, result, result_text, summary
 from sidecar.api.fresh import MOST_SHARED, FreshRows, Kept
 from sidecar.api.http.reply import text
-from sidecar.api.row_json import Held, Rows
+from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
@@ -44,7 +44,12 @@ RECORDS = st.builds(
     meta=METAS,
 )
 
-HOLDS = [None, Held(Reason.NOT_CONNECTED, "client_secret_expired"), Held(Reason.THROTTLED), Held("retrying", None)]
+HOLDS = [
+    None,
+    HeldReason(Reason.NOT_CONNECTED, "client_secret_expired"),
+    HeldReason(Reason.THROTTLED),
+    HeldReason("retrying", None),
+]
 
 WARNINGS = [(), (Warning_("email_unusable", "user.email", 'has no "@"'),)]
 
@@ -57,7 +62,7 @@ KEPT: Kept = {}
 
 @given(record=RECORDS, held=st.sampled_from(HOLDS), goals=st.sampled_from(GOALS_OVER_TIME), many=st.booleans())
 def test_text_says_what_the_row_says_in_the_same_order(
-    record: Record, held: Held | None, goals: dict[tuple[str, str], str], many: bool
+    record: Record, held: HeldReason | None, goals: dict[tuple[str, str], str], many: bool
 ) -> None:
     rows = Rows(lambda account, event: goals.get((account, event)), lambda record: held, lambda: NOW)
     members = FreshRows(rows.of_one_answer() if many else rows, KEPT).members(record)
@@ -88,7 +93,7 @@ def test_ever_new_kinds_of_rows_do_not_fill_the_memory() -> None:
 
 @pytest.mark.parametrize("warnings", WARNINGS, ids=["plain", "with a warning"])
 def test_result_is_the_same_by_either_way(warnings: tuple[Warning_, ...]) -> None:
-    item = Judged(Stored(PENDING), warnings)
+    item = ItemResult(Stored(PENDING), warnings)
     written = json.loads(result_text(3, item, FreshRows(ROWS)))
     assert written == json.loads(text(result(3, item, ROWS)))
     assert written["warnings"] == [asdict(warning) for warning in warnings]
@@ -110,14 +115,14 @@ OTHERS = [
 def test_any_other_row_is_left_to_the_long_way(record: Record) -> None:
     assert FreshRows(ROWS).members(record) is None
     for verdict in (Stored(record), Replayed(record)):
-        item = Judged(verdict, ())
+        item = ItemResult(verdict, ())
         assert json.loads(result_text(0, item, FreshRows(ROWS))) == json.loads(text(result(0, item, ROWS)))
 
 
 def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
     asked: list[str] = []
 
-    def held(record: Record) -> Held | None:
+    def held(record: Record) -> HeldReason | None:
         asked.append(record.event)
         return None
 
@@ -130,7 +135,7 @@ def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
 
 
 def test_whole_answer_is_json() -> None:
-    items = [Judged(Stored(PENDING), ()), Judged(Replayed(PENDING), ())]
+    items = [ItemResult(Stored(PENDING), ()), ItemResult(Replayed(PENDING), ())]
     whole = json.loads(
         summary(items).with_results(result_text(n, item, FreshRows(ROWS)) for n, item in enumerate(items))
     )

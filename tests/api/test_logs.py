@@ -18,7 +18,7 @@ from sidecar.api.metrics import MetricsPage
 from sidecar.api.request.query import to_cursor
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What
-from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
 from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import open_outbox
@@ -208,10 +208,12 @@ async def next_event(response: ClientResponse) -> dict[str, str]:
     return event
 
 
-def large_fact(seq: int) -> Kept:
+def large_fact(seq: int) -> StoredEntry:
     """A fact of 10 kB, so that a few hundred fill every buffer between two sockets."""
     message = "x" * 10_000
-    return Kept(seq, JournalEntry(time=UnixMillis(NOW), level="info", name="batch", message=message, batch_id=seq))
+    return StoredEntry(
+        seq, JournalEntry(time=UnixMillis(NOW), level="info", name="batch", message=message, batch_id=seq)
+    )
 
 
 async def batches(response: ClientResponse, count: int) -> list[int]:

@@ -40,7 +40,7 @@ from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.service import http as serving
 from sidecar.service.runtime import Runtime, chance, now
 from sidecar.service.settings import Settings
-from sidecar.service.wiring import Parts, open_parts
+from sidecar.service.wiring import Components, open_parts
 from sidecar.telemetry import Telemetry
 from sidecar.telemetry.names import LEVELS
 
@@ -110,7 +110,7 @@ def check_answer(method: str, path: str, code: int, content_type: str, text: str
 class Service:
     """Everything as it is wired in earnest, but that nothing is sent."""
 
-    parts: Parts
+    parts: Components
     url: str
     client: aiohttp.ClientSession
 

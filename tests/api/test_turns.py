@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from sidecar.api.request.turns import CHEAP_BYTES, Lane, Lanes, Weights
+from sidecar.api.request.turns import CHEAP_BYTES, Lanes, TurnQueue, Weights
 
 
 async def test_lane_lets_a_few_begin_in_each_round_in_the_order_of_their_arrival() -> None:
-    lane, order, rounds = Lane(seconds=0.0), list[int](), list[int]()
+    lane, order, rounds = TurnQueue(seconds=0.0), list[int](), list[int]()
     number = 0
 
     async def count() -> None:
@@ -29,7 +29,7 @@ async def test_lane_lets_a_few_begin_in_each_round_in_the_order_of_their_arrival
 
 
 async def test_lane_lets_all_begin_at_once_while_there_is_time() -> None:
-    lane, rounds = Lane(seconds=3_600), list[int]()
+    lane, rounds = TurnQueue(seconds=3_600), list[int]()
     number = 0
 
     async def work() -> None:

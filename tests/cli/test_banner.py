@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.service.banner import Configured, Kept, Key, Made, Open, Try, lines
+from sidecar.service.banner import Configured, Key, NewKey, Open, StoredKey, Try, lines
 
 URL = "http://127.0.0.1:8077"
 FIRST = Try("purchase", "USD", None, 2.0)
@@ -23,8 +23,8 @@ def curl(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("key", "header"),
     [
-        (Made("test-key-1", FILE), "Authorization: Bearer test-key-1"),
-        (Kept(Path("/data/outbox.db.api-key")), "Authorization: Bearer $(cat /data/outbox.db.api-key)"),
+        (NewKey("test-key-1", FILE), "Authorization: Bearer test-key-1"),
+        (StoredKey(Path("/data/outbox.db.api-key")), "Authorization: Bearer $(cat /data/outbox.db.api-key)"),
         (Configured(), "Authorization: Bearer $SIDECAR_API_KEY"),
     ],
 )
@@ -39,9 +39,9 @@ def test_without_keys_there_is_no_header() -> None:
 
 
 def test_key_is_shown_only_when_it_was_made_just_now() -> None:
-    assert "test-key-1" in lines(URL, Made("test-key-1", FILE), None, FIRST)
-    assert str(FILE) in lines(URL, Kept(FILE), None, FIRST)
-    assert "test-key-1" not in repr(Made("test-key-1", FILE))
+    assert "test-key-1" in lines(URL, NewKey("test-key-1", FILE), None, FIRST)
+    assert str(FILE) in lines(URL, StoredKey(FILE), None, FIRST)
+    assert "test-key-1" not in repr(NewKey("test-key-1", FILE))
 
 
 @pytest.mark.parametrize("event", ["purchase", "it's won", 'say "hi"', "größer & <$HOME>"])

@@ -27,7 +27,7 @@ from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
 from sidecar.emulator.clicks import add_click
 from sidecar.emulator.goals import all_goals, replace_goal
 from sidecar.service.http import _api
-from sidecar.service.wiring import Chances
+from sidecar.service.runtime import Runtime
 
 CONFIG = """
 microsoft:
@@ -335,7 +335,7 @@ async def opened(history: History, folder: Path) -> AsyncIterator[Shop]:
         rig = await Rig.of(folder, emulator, clock, text=CONFIG, linger=0)
         stack.push_async_callback(rig.close)
         await rig.start()
-        api = _api(rig.parts, Chances(clock, asyncio.get_running_loop().time, rig.chance), [])
+        api = _api(rig.parts, Runtime(clock, asyncio.get_running_loop().time, rig.chance), [])
         serves = serving(make_app(api), api, "127.0.0.1", 0, shutdown_seconds=1)
         _, port = await stack.enter_async_context(serves)
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -29,7 +29,7 @@ from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.service.settings import Settings
-from sidecar.service.wiring import Chances, Parts, open_parts
+from sidecar.service.wiring import Components, Runtime, open_parts
 from sidecar.telemetry import Telemetry
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -74,7 +74,7 @@ class Rig:
     emulator: Emulator
     clock: Clock
     config: Config
-    parts: Parts
+    parts: Components
     accepted: int = 0
     reads_goals: bool = True
     """Whether the catalogue of goals runs; without it only Microsoft's answers open and close goals."""
@@ -139,7 +139,7 @@ class Rig:
         """Open everything and begin to carry; `steady` through jumps of the clock, as the service is."""
         telemetry = Telemetry(self.clock, level="error")
         clock = SteadyClock(self.clock, time.monotonic) if steady else None
-        chances = Chances(clock.now if clock else self.clock, time.monotonic, lambda: self.chance(), clock)
+        chances = Runtime(clock.now if clock else self.clock, time.monotonic, lambda: self.chance(), clock)
         self.parts = await open_parts(self._stack, Settings(self.config), telemetry, chances)
         parts = self.parts
         for name, work in (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rig import DAY, HOUR, MINUTE, SECOND, Rig
 
-from sidecar.api.row_json import Held
+from sidecar.api.row_json import HeldReason
 from sidecar.core.attribution import GoalTraits
 from sidecar.core.goal import Blocked, NotCreated, Plan
 from sidecar.emulator.goal_rules import DEFAULTS
@@ -149,7 +149,7 @@ async def test_goal_of_another_type_holds_its_rows_and_says_so(rig: Rig) -> None
     [row] = await rig.post(1, event="lead")
     record = await rig.parts.outbox.get(row)
     assert record is not None
-    assert _held(rig.parts, record, rig.clock()) == Held("goal_not_found", "goal_wrong_type")
+    assert _held(rig.parts, record, rig.clock()) == HeldReason("goal_not_found", "goal_wrong_type")
     assert await rig.requests() == []
 
 

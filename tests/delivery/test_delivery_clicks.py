@@ -187,7 +187,7 @@ async def test_two_purchases_of_one_click_in_one_second_both_count(rig: Rig) -> 
 async def test_clicks_are_forgotten_after_ninety_days(rig: Rig) -> None:
     await capture(rig, 1, 90 * DAY - MINUTE)
     rig.pass_time(MINUTE + SECOND)
-    await rig.parts.keeper.prune()
+    await rig.parts.housekeeping.prune()
     assert rig.rows_of("clicks") == []
     seq = await visit(rig)
     await reason(rig, seq, "awaiting_click")

@@ -26,14 +26,14 @@ async def test_jump_that_microsoft_contradicts_ends_and_forgets_nothing(steady: 
     rig.parts.flusher.stop()
     await rig.post(1, time=UnixSeconds(rig.clock() // 1000 - 60))
     rig.clock.offset += jump
-    await rig.parts.keeper.watch()
+    await rig.parts.housekeeping.watch()
     assert "clock_jumped" in rig.standing()
-    await rig.parts.keeper.expire()
-    await rig.parts.keeper.prune()
+    await rig.parts.housekeeping.expire()
+    await rig.parts.housekeeping.prune()
     assert rig.count("state = 'pending'") == 1
     assert [rig.row(seq)["state"] for seq in kept] == ["delivered", "delivered"]
     rig.clock.offset -= jump
-    await rig.parts.keeper.watch()
+    await rig.parts.housekeeping.watch()
     assert "clock_jumped" not in rig.standing()
 
 
@@ -44,12 +44,12 @@ async def test_clock_that_is_set_right_is_followed_once_microsoft_answers_and_it
     rig.fault(type="status", status=429, retry_after="60", match={"account": "200000001"})
     await rig.post(1)
     await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
-    before = rig.parts.gates.closed_until("main", rig.parts.keeper.now())
+    before = rig.parts.gates.closed_until("main", rig.parts.housekeeping.now())
     rig.clock.offset = 0
-    await rig.parts.keeper.watch()  # and so the goals are read, of the accounts that may be asked
-    await rig.until(lambda: rig.parts.keeper.clock.away == 0)
-    assert abs(rig.parts.keeper.now() - rig.clock()) < SECOND
-    after = rig.parts.gates.closed_until("main", rig.parts.keeper.now())
+    await rig.parts.housekeeping.watch()  # and so the goals are read, of the accounts that may be asked
+    await rig.until(lambda: rig.parts.housekeeping.clock.away == 0)
+    assert abs(rig.parts.housekeeping.now() - rig.clock()) < SECOND
+    after = rig.parts.gates.closed_until("main", rig.parts.housekeeping.now())
     assert abs(after - before - DAY // 2) < 2 * SECOND
     assert len(await rig.requests(account="main")) == 1
 
@@ -62,7 +62,7 @@ async def test_row_that_came_in_while_the_clock_was_ahead_goes_out_after_a_start
     await rig.crash()
     rig.clock.offset -= 30 * DAY
     await rig.start()
-    await rig.parts.keeper.watch()
+    await rig.parts.housekeeping.watch()
     rig.parts.flusher.wake_all()
     await rig.until_pending(0, seconds=10)
     await rig.balance()

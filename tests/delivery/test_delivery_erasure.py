@@ -6,7 +6,7 @@ from rig import HOUR, Rig
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.erasure import Phase, Subject, Wanted
+from sidecar.core.erasure import ErasureRequest, Phase, Subject
 from sidecar.core.instant import seconds
 from sidecar.ports.intake import Adjusting, Stored
 
@@ -54,7 +54,7 @@ async def ended(rig: Rig, number: int) -> None:
 async def test_what_was_uploaded_is_retracted_and_then_forgotten(rig: Rig) -> None:
     await rig.post(2, email_sha256=EMAIL)
     await rig.until_pending(0)
-    job = await rig.parts.erasures.add(Wanted(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     assert rig.count("type = 'retract'") == 2
     assert await phase(rig, job.id) is Phase.WAITING, "a second round queues nothing more"
@@ -68,7 +68,7 @@ async def test_refund_that_waits_goes_out_before_the_person_is_forgotten(rig: Ri
     (seq,) = await rig.post(1, email_sha256=EMAIL)
     await rig.until_pending(0)
     await adjust(rig, seq)
-    job = await rig.parts.erasures.add(Wanted(Subject.ORDER, f"ORDER-{seq}"), rig.clock())
+    job = await rig.parts.erasures.add(ErasureRequest(Subject.ORDER, f"ORDER-{seq}"), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     rig.pass_time(6 * HOUR)
     await ended(rig, job.id)
@@ -85,7 +85,7 @@ async def test_refund_behind_one_whose_answer_was_lost_still_goes_out(rig: Rig) 
     await rig.until(lambda: rig.count("maybe_sent = 1 AND type = 'restate'") == 1)
     rig.parts.gates.pause("main", rig.clock())
     await adjust(rig, seq)
-    job = await rig.parts.erasures.add(Wanted(Subject.EMAIL, EMAIL), rig.clock())
+    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     rig.parts.gates.resume("main")
     await rig.until(lambda: rig.count("type = 'restate' AND state = 'delivered'") == 1)
@@ -100,7 +100,7 @@ async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten
     (seq,) = await rig.post(1, email_sha256=EMAIL)
     await rig.until(lambda: rig.count("maybe_sent = 1") == 1)
     rig.parts.gates.pause("main", rig.clock())
-    job = await rig.parts.erasures.add(Wanted(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     await adjust(rig, seq, "5")
     rig.parts.gates.resume("main")
@@ -116,7 +116,7 @@ async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten
 async def test_adjustment_of_what_was_never_sent_ends_with_it(rig: Rig) -> None:
     rig.parts.gates.pause("main", rig.clock())
     await rig.post(1, email_sha256=EMAIL)
-    job = await rig.parts.erasures.add(Wanted(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
     assert await phase(rig, job.id) is Phase.DONE
     await ended(rig, job.id)
     assert [row["reason"] for row in rig.rows()] == ["erased"]

@@ -50,9 +50,9 @@ async def test_jumps_of_the_clock_change_no_pace(tmp_path: Path, steady: bool, s
         for number, jump in enumerate(jumps):
             await rig.until_requests(8 * (number + 1))  # so far it goes on at each time
             clock.offset += jump
-            await rig.parts.keeper.watch()
+            await rig.parts.housekeeping.watch()
         clock.offset = 0
-        await rig.parts.keeper.watch()
+        await rig.parts.housekeeping.watch()
         await rig.until_pending(0)
         most = fullest(await arrivals(rig), SECOND)
         await rig.balance()
@@ -215,12 +215,12 @@ async def test_clock_that_is_set_back_stops_nothing(rig: Rig) -> None:
     rig.configure(linger=1.0)
     rig.fault(type="status", status=503)
     time = UnixSeconds(rig.clock() // 1_000 - 7_200)
-    await rig.parts.keeper.watch()
+    await rig.parts.housekeeping.watch()
     await rig.post(2, time=time)
     await rig.until(lambda: rig.count("error IS NOT NULL") == 2)
     await rig.post(1, time=time)
     rig.clock.offset -= HOUR
-    await rig.parts.keeper.watch()
+    await rig.parts.housekeeping.watch()
     await rig.post(1, time=time)
     await rig.until_pending(0, seconds=10)
     await rig.balance()

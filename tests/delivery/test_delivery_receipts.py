@@ -102,6 +102,6 @@ async def test_housekeeping_forgets_traces_after_thirty_days(rig: Rig) -> None:
         trace = unstored({"order_id": order_id}, What.REFUSED, ("too_old",), at, "request-1")
         assert trace is not None
         await rig.parts.unstored.append([trace])
-    await rig.parts.keeper.prune()
+    await rig.parts.housekeeping.prune()
     assert await rig.parts.unstored.of_order("OLD") == []
     assert len(await rig.parts.unstored.of_order("YOUNG")) == 1

@@ -9,7 +9,7 @@ import yaml
 from rig import CONFIG, GOALS, Rig
 
 from sidecar.service.app import Service
-from sidecar.service.wiring import Chances
+from sidecar.service.runtime import Runtime
 
 QUERY = "ConversionGoals/QueryByIds"
 DELIVERY = {"linger": "20ms", "requests_per_minute": 1_000}
@@ -17,7 +17,7 @@ DELIVERY = {"linger": "20ms", "requests_per_minute": 1_000}
 
 def service(rig: Rig) -> Service:
     """The service that owns the rig's parts, but for what it runs."""
-    chances = Chances(rig.clock, time.monotonic, rig.chance)
+    chances = Runtime(rig.clock, time.monotonic, rig.chance)
     return Service(rig.folder / "config.yaml", rig.parts, chances)
 
 

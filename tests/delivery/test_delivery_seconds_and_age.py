@@ -130,7 +130,7 @@ async def test_rows_of_a_closed_goal_die_of_age_too(rig: Rig) -> None:
     await rig.until(lambda: rig.parts.gates.held("main", "Missing") is not None)
     await rig.until(lambda: not rig.rows("claimed = 1"))
     rig.clock.offset += NINETY_DAYS - DAY
-    await rig.parts.keeper.expire()
+    await rig.parts.housekeeping.expire()
     await all_too_old(rig, 5)
     assert rig.metric("conversions_settled_total", goal="Missing", state="dead", reason="too_old") == 5
     await rig.balance()
@@ -159,11 +159,11 @@ async def test_row_whose_request_is_on_its_way_does_not_die_of_age(rig: Rig) -> 
     (seq,) = await rig.post(time=UnixSeconds(now_seconds(rig) - NINETY_DAYS // 1000 + 5))
     await rig.until(lambda: under_way.fired)
     rig.clock.offset += 6_000
-    await rig.parts.keeper.expire()
+    await rig.parts.housekeeping.expire()
     assert rig.row(seq)["state"] == "pending"
     rig.mend()
     await rig.until(lambda: rig.row(seq)["maybe_sent"])
-    await rig.parts.keeper.expire()
+    await rig.parts.housekeeping.expire()
     assert (rig.row(seq)["state"], rig.row(seq)["reason"]) == ("dead", "too_old")
     assert await rig.parts.outbox.expire(rig.clock(), 10) == []
 

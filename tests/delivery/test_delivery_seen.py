@@ -9,7 +9,7 @@ from sqlite3 import Connection
 import pytest
 from rig import DAY, HOUR, MINUTE, Rig
 
-from sidecar.api.health import Health, Sources, judge
+from sidecar.api.health import HealthCalls, Sources, judge
 from sidecar.api.row_json import Rows
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixSeconds
@@ -189,7 +189,7 @@ async def is_seen(rig: Rig, reason: str, trouble: str) -> None:
         assert "; it expires on " in said[0]["message"]
 
 
-def health_of(rig: Rig) -> Health:
+def health_of(rig: Rig) -> HealthCalls:
     sources = Sources(
         version="0.0.0",
         now=rig.clock,
@@ -200,7 +200,7 @@ def health_of(rig: Rig) -> Health:
         max_pending=1_000,
         stake=rig.parts.stakes.of,
     )
-    return Health(rig.parts.outbox, sources)
+    return HealthCalls(rig.parts.outbox, sources)
 
 
 @pytest.mark.parametrize(("reason", "scene", "trouble"), CASES)

@@ -14,6 +14,6 @@ async def test_each_is_forgotten_after_its_own_time_and_nothing_before(rig: Rig)
     kept = []
     for days in (5, 8, 12, 80):  # the 5th, 13th, 25th and 105th day
         rig.pass_time(days * DAY)
-        await rig.parts.keeper.prune()
+        await rig.parts.housekeeping.prune()
         kept.append((bool(rig.rows_of("journal")), bool(rig.rows_of("clicks")), bool(rig.rows(f"seq = {seq}"))))
     assert kept == [(True, True, True), (False, True, True), (False, False, True), (False, False, False)]

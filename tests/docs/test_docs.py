@@ -99,7 +99,7 @@ async def test_examples_of_a_page_are_answered_as_it_shows(page: str, sidecar: R
 
 
 def test_every_answer_that_the_api_page_shows_is_one_of_its_kind() -> None:
-    kinds = {kind.code: kind for kind in vars(problem).values() if isinstance(kind, problem.Kind)}
+    kinds = {kind.code: kind for kind in vars(problem).values() if isinstance(kind, problem.ProblemKind)}
     seen = set()
     for answer in answers(API):
         code = str(answer.body.get("type", "")).removeprefix("urn:sidecar:problem:")
@@ -216,7 +216,7 @@ def test_every_cause_of_a_503_is_documented_and_no_other() -> None:
 
 
 def test_every_kind_of_problem_is_documented_with_status_and_title() -> None:
-    declared = {(k.code, str(k.status), k.title) for k in vars(problem).values() if isinstance(k, problem.Kind)}
+    declared = {(k.code, str(k.status), k.title) for k in vars(problem).values() if isinstance(k, problem.ProblemKind)}
     assert {(names(code)[0], status, title) for code, status, title in table(API, "`type` ends in")} == declared
 
 

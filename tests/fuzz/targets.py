@@ -18,7 +18,7 @@ from sidecar.api.http.problem import HttpProblem
 from sidecar.config import ConfigError
 from sidecar.config.loading import parse as parse_config
 from sidecar.config.showing import masked_yaml
-from sidecar.core.answer import Lost, Refused, Taken
+from sidecar.core.answer import Lost, RefusedBatch, Taken
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import click as capture
@@ -28,7 +28,7 @@ from sidecar.core.intake.body import BadBody, parse
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.problem import Problem, Warning_
 from sidecar.microsoft import goals, properties, wire
-from sidecar.microsoft.reply import RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS, Reply
+from sidecar.microsoft.reply import RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS, HttpReply
 from sidecar.microsoft.sign_in_errors import setback_of
 from sidecar.troubles import CATALOGUE
 
@@ -77,7 +77,7 @@ def adjustments(body: bytes) -> None:
     """A body of POST /v1/adjustments."""
     for item in _items(body):
         read = adjustment_intake.read(item, now=NOW, rules=RULES)
-        if isinstance(read, adjustment_intake.Wanted):
+        if isinstance(read, adjustment_intake.AcceptedAdjustment):
             _check_storable(repr(read.adjustment))
             _check_no_plain(item, repr(read))
         _check_told(read)
@@ -130,7 +130,7 @@ def answers(text: bytes) -> None:
         case Taken():
             assert len(decided.outcomes) == size
             _check_storable(decided.tracking_id)
-        case Refused():
+        case RefusedBatch():
             assert decided.faults
             assert decided.trouble in CATALOGUE
             assert all(0 <= index < size for index in decided.rows)
@@ -143,7 +143,7 @@ def answers(text: bytes) -> None:
 def goal_answers(text: bytes) -> None:
     """An answer to the calls that read and make goals, and to the one that reads the account's properties."""
     status, size, headers, body = _answer(text)
-    reply = Reply(status, headers, body)
+    reply = HttpReply(status, headers, body)
     found = goals.decode_goals(reply)
     if isinstance(found, tuple):
         _check_storable(*(str(value) for goal in found for value in astuple(goal)))
@@ -197,7 +197,7 @@ def _check_told(read: object) -> None:
     problems: tuple[Problem, ...] = getattr(read, "problems", ())
     warnings: tuple[Warning_, ...] = getattr(read, "warnings", ())
     assert all(one.message and one.code for one in (*problems, *warnings))
-    assert problems or not isinstance(read, intake.Refused | capture.Refused)
+    assert problems or not isinstance(read, intake.RejectedItem | capture.RejectedClick)
 
 
 def _check_storable(*texts: str | None) -> None:

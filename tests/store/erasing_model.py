@@ -10,7 +10,7 @@ from outbox_model import Model, Row
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
-from sidecar.core.erasure import Subject, Wanted
+from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.instant import UnixSeconds
 from sidecar.ports.intake import Replayed, Stored
 
@@ -19,7 +19,7 @@ from sidecar.ports.intake import Replayed, Stored
 class Job:
     """What the model knows of an erasure."""
 
-    wanted: Wanted
+    wanted: ErasureRequest
     last: int
     """What comes in later is not meant."""
     is_new: bool = True
@@ -52,7 +52,7 @@ class ErasingModel:
     adjusting: AdjustingModel
     jobs: dict[int, Job] = field(default_factory=dict)
 
-    def add(self, number: int, wanted: Wanted) -> None:
+    def add(self, number: int, wanted: ErasureRequest) -> None:
         self.jobs[number] = Job(wanted, self.model.last)
 
     def round(self, now: int) -> None:

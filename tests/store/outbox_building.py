@@ -122,7 +122,7 @@ async def claimed(outbox: Outbox, now: UnixMillis = NOW, limit: int = 1_000, lea
 
 async def retaken(outbox: Outbox, now: UnixMillis, lease: int = MINUTE) -> Claim:
     """The open batch that is due, taken again."""
-    taken = await outbox.claim_open("main", now, later(lease, now))
+    taken = await outbox.claim_resend("main", now, later(lease, now))
     assert taken is not None
     return taken
 

@@ -21,12 +21,12 @@ from outbox_building import DAY, GOALS, HOUR, LANES, LOST, MINUTE, NOW, REFUSED,
 from outbox_model import Model, entry_known, entry_shown, known, shown
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign, Target
-from sidecar.core.attribution import Send, Skip, Wait, with_choice
+from sidecar.core.attribution import SendConversion, Skip, WaitForClick, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind
-from sidecar.core.entry import Again, Entry, Reason, Settled, State, Step
-from sidecar.core.erasure import Phase, Subject, Wanted
+from sidecar.core.entry import Entry, Reason, Requeue, Settled, State, Step
+from sidecar.core.erasure import ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.ports.delivery import Aside, Claim, Note
+from sidecar.ports.delivery import Claim, Deferral, Note
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Adjusting, Arrival, Captured
 from sidecar.ports.outbox import Outbox
@@ -34,7 +34,7 @@ from sidecar.ports.queries import Query
 from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved
 from sidecar.telemetry import Telemetry
 from sidecar.upkeep.erasure import Eraser
-from sidecar.upkeep.retraction import Retracting
+from sidecar.upkeep.retraction import Retractor
 
 ALL = 1_000
 
@@ -294,34 +294,36 @@ class OutboxMachine(RuleBasedStateMachine):
         seen = self.run(self.house.clicks.seen(open_))
         found = {seq: (click.msclkid, click.clicked_at) for seq, click in seen.items()}
         assert found == {entry.seq: click for entry in open_ if (click := self.model.seen(self.model.rows[entry.seq]))}
-        kept, asides = [], []
+        kept, deferrals = [], []
         for place, entry in enumerate(entries):
             choice = choices[place % len(choices)]
             if entry not in open_ or entry.visitor_id is None:
                 kept.append(entry)
             elif choice in ("send", "bare"):
                 click = seen.get(entry.seq) if choice == "send" else None
-                kept.append(with_choice(entry, Send(click, without_msclkid=choice == "bare"), seen.get(entry.seq)))
+                kept.append(
+                    with_choice(entry, SendConversion(click, without_msclkid=choice == "bare"), seen.get(entry.seq))
+                )
             else:
-                asides.append(self._aside(entry, choice, seen.get(entry.seq)))
-        self._set_aside(asides)
+                deferrals.append(self._aside(entry, choice, seen.get(entry.seq)))
+        self._set_aside(deferrals)
         return kept
 
-    def _aside(self, entry: Entry, choice: str, click: Click | None) -> Aside:
+    def _aside(self, entry: Entry, choice: str, click: Click | None) -> Deferral:
         due_at = UnixMillis(self.now + HOUR)
         chosen = {
-            "await": Wait(Reason.AWAITING_CLICK, due_at),
-            "settle": Wait(Reason.CLICK_SETTLING, due_at),
-            "second": Wait(Reason.NOT_YET, UnixMillis(self.now + SECOND)),
+            "await": WaitForClick(Reason.AWAITING_CLICK, due_at),
+            "settle": WaitForClick(Reason.CLICK_SETTLING, due_at),
+            "second": WaitForClick(Reason.NOT_YET, UnixMillis(self.now + SECOND)),
             "no_click": Skip(Reason.NO_CLICK),
             "outside": Skip(Reason.OUTSIDE_WINDOW),
         }[choice]
-        return Aside(entry.seq, chosen, click.clicked_at if click else None)
+        return Deferral(entry.seq, chosen, click.clicked_at if click else None)
 
-    def _set_aside(self, asides: Sequence[Aside]) -> None:
-        if asides:
-            moved = self.run(self.outbox.set_aside(asides, self.at))
-            assert dict(moved) == self.model.set_aside(asides, self.now)
+    def _set_aside(self, deferrals: Sequence[Deferral]) -> None:
+        if deferrals:
+            moved = self.run(self.outbox.defer(deferrals, self.at))
+            assert dict(moved) == self.model.defer(deferrals, self.now)
 
     @precondition(lambda self: any(row.is_free for row in self.model.rows.values()))
     @rule(
@@ -348,7 +350,7 @@ class OutboxMachine(RuleBasedStateMachine):
             self._claim(entries[0].lane.account, entries)
         elif entries:
             open_ = [entry for entry in entries if entry.goal is None and entry.visitor_id is not None]
-            self._set_aside([Aside(entry.seq, Skip(Reason.NO_CLICK), entry.looked_at) for entry in open_])
+            self._set_aside([Deferral(entry.seq, Skip(Reason.NO_CLICK), entry.looked_at) for entry in open_])
 
     def _is_as_read(self, entry: Entry) -> bool:
         """Only the courier itself claims, and only rows that died are replaced: neither comes between."""
@@ -394,11 +396,13 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.batches)
     @rule(account=ACCOUNTS, held=HELD)
-    def claim_open(self, account: str, held: Sequence[str]) -> None:
+    def claim_resend(self, account: str, held: Sequence[str]) -> None:
         self._expire()
-        assert self.run(self.outbox.has_open(account, self.at, held)) == bool(self.model.open(account, self.now, held))
+        assert self.run(self.outbox.has_resend(account, self.at, held)) == bool(
+            self.model.open(account, self.now, held)
+        )
         until = UnixMillis(self.now + MINUTE)
-        taken = self.run(self.outbox.claim_open(account, self.at, until, held))
+        taken = self.run(self.outbox.claim_resend(account, self.at, until, held))
         number = self._next_open(account, held)
         assert (taken.batch_id if taken else None) == number
         if taken is not None:
@@ -468,9 +472,9 @@ class OutboxMachine(RuleBasedStateMachine):
             "delivered": None,
             "dead": Settled(State.DEAD, REFUSED.error, REFUSED),
             "skipped": Settled(State.SKIPPED, "goal_not_enhanced"),
-            "retry": Again(due_at, Reason.RETRYING, REFUSED, not entry.keeps_frozen, entry.retries + 1),
-            "hold": Again(due_at, None, REFUSED, not entry.keeps_frozen, entry.retries),
-            "unheard": Again(self.at, None, None, not entry.keeps_frozen, entry.retries, entry.refusals),
+            "retry": Requeue(due_at, Reason.RETRYING, REFUSED, not entry.keeps_frozen, entry.retries + 1),
+            "hold": Requeue(due_at, None, REFUSED, not entry.keeps_frozen, entry.retries),
+            "unheard": Requeue(self.at, None, None, not entry.keeps_frozen, entry.retries, entry.refusals),
         }[name]
 
     @precondition(lambda self: self.held)
@@ -511,7 +515,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(account=ACCOUNTS, wait=WAITS)
     def is_told_to_wait(self, account: str, wait: int) -> None:
         until = UnixMillis(self.now + wait)
-        self.run(self.outbox.keep_waiting(account, until))
+        self.run(self.outbox.record_throttle(account, until))
         self.model.waits[account] = until
 
     # --- What operators do -------------------------------------------------------------------------------------------
@@ -593,7 +597,7 @@ class OutboxMachine(RuleBasedStateMachine):
     )
     def erase(self, who: tuple[Subject, str], retract: bool, calls: int | None) -> None:
         """`calls`: after so many of them the process is killed, and the next one goes on."""
-        wanted = Wanted(*who, retract)
+        wanted = ErasureRequest(*who, retract)
         job = self.run(self.house.erasures.add(wanted, self.at))
         self.erasing.add(job.id, wanted)
         if calls is not None:
@@ -619,7 +623,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def _eraser(self, calls: int | None = None) -> Eraser:
         erasures = self.house.erasures if calls is None else Ending(self.house.erasures, calls)
         accounts = {account for account, _ in LANES}
-        retracting = Retracting(self.outbox, lambda: self.at, lambda due: None)
+        retracting = Retractor(self.outbox, lambda: self.at, lambda due: None)
         return Eraser(erasures, self.telemetry, lambda: self.at, lambda: accounts, retracting, 0, 0)
 
     # --- What must hold then -----------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from typing import Any
 
 from sidecar.core.attribution import Skip
 from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind, plain_decimal
-from sidecar.core.entry import Again, Entry, Reason, Settled, State, Step
+from sidecar.core.entry import Entry, Reason, Requeue, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports.delivery import Aside, Claim
+from sidecar.ports.delivery import Claim, Deferral
 from sidecar.ports.intake import Captured, Conflict, Replayed, Stored
 from sidecar.ports.queries import Backlog, Counts, Query
 from sidecar.ports.upkeep import ReplayQuery
@@ -198,10 +198,10 @@ class Model:
         seen = self.seen(replace(row, click=None))
         return seen is not None and seen[1] > (-1 if looked_at is None else looked_at)
 
-    def set_aside(self, asides: Sequence[Aside], now: int) -> dict[int, State]:
+    def defer(self, deferrals: Sequence[Deferral], now: int) -> dict[int, State]:
         """Which due rows wait or end for want of a click."""
         moved = {}
-        for aside in asides:
+        for aside in deferrals:
             row = self.rows.get(aside.seq)
             if row is None or not row.is_free or self.is_overtaken(row, aside.clicked_at):
                 continue
@@ -342,12 +342,12 @@ class Model:
                 case Settled(state=state, reason=reason, fault=fault):
                     row.end(state, reason, now)
                     row.error = fault.error if fault else None
-                case Again() as step:
+                case Requeue() as step:
                     self._return(row, step)
         del self.batches[claim.batch_id]
         self.settled([self.rows[entry.seq] for entry in claim.entries if entry.seq in self.rows], now)
 
-    def _return(self, row: Row, step: Again) -> None:
+    def _return(self, row: Row, step: Requeue) -> None:
         row.claimed, row.due_at, row.reason = False, step.due_at, step.reason
         row.retries, row.refusals, row.again = step.retries, step.refusals, step.retries > 0
         row.error = step.fault.error if step.fault else None

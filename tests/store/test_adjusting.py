@@ -27,13 +27,13 @@ from outbox_building import (
 )
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
-from sidecar.core.attribution import Send, Skip, with_choice
+from sidecar.core.attribution import SendConversion, Skip, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Kind
-from sidecar.core.difference import Difference
-from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.core.difference import FieldDifference
+from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.core.record import Record
-from sidecar.ports.delivery import Aside, Note
+from sidecar.ports.delivery import Deferral, Note
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import (
     Adjusting,
@@ -281,7 +281,7 @@ async def test_adjustment_names_no_click_where_its_conversion_was_sent_without_t
 ) -> None:
     person = {"visitor_id": "v-1", "email_sha256": "a" * 64}
     await put(outbox, conversion(**person))
-    bare = [with_choice(entry, Send(without_msclkid=True)) for entry in await due(outbox)]
+    bare = [with_choice(entry, SendConversion(without_msclkid=True)) for entry in await due(outbox)]
     taken = await claim(outbox, bare)
     assert taken is not None
     await outbox.settle(taken, {}, TAKEN, NOW)
@@ -303,7 +303,7 @@ async def test_adjustment_is_applied_when_the_request_on_its_way_was_refused(out
     (seq,) = await seqs_of(outbox, conversion())
     claim = await claimed(outbox)
     row = await adjusted(outbox, value)
-    await outbox.settle(claim, {seq: Again(NOW, None, REFUSED, released=True)}, TAKEN, NOW)
+    await outbox.settle(claim, {seq: Requeue(NOW, None, REFUSED, released=True)}, TAKEN, NOW)
     if value is None:
         assert await said(outbox, seq) == await said(outbox, row.seq) == (State.CANCELED, "retracted")
     else:
@@ -331,7 +331,7 @@ async def test_adjustment_goes_on_waiting_while_a_retry_may_have_been_applied(ou
     await outbox.postpone(claim, later(MINUTE), LOST, maybe_sent=True)
     row = await adjusted(outbox, "5")
     claim = await retaken(outbox, later(MINUTE))
-    await outbox.settle(claim, {seq: Again(later(HOUR), Reason.RETRYING, REFUSED, released=False)}, TAKEN, NOW)
+    await outbox.settle(claim, {seq: Requeue(later(HOUR), Reason.RETRYING, REFUSED, released=False)}, TAKEN, NOW)
     assert await said(outbox, row.seq) == (State.PENDING, "awaiting_original")
     again = await claimed(outbox, later(HOUR))
     assert seqs(again) == [seq]
@@ -405,7 +405,7 @@ async def test_newer_one_takes_over_from_one_that_was_definitely_refused(outbox:
     first = await adjusted(outbox, "50")
     claim = await claimed(outbox, SETTLED)
     second = await adjusted(outbox, "40", at=SETTLED)
-    await outbox.settle(claim, {first.seq: Again(SETTLED, None, REFUSED, released=False)}, TAKEN, SETTLED)
+    await outbox.settle(claim, {first.seq: Requeue(SETTLED, None, REFUSED, released=False)}, TAKEN, SETTLED)
     assert await said(outbox, first.seq) == (State.CANCELED, "superseded")
     assert seqs(await due(outbox, later(MINUTE, SETTLED))) == [second.seq]
     await balance(outbox)
@@ -428,7 +428,7 @@ async def test_adjustment_keeps_what_was_sent_when_the_row_is_refused_and_comes_
     row = await adjusted(outbox, "50")
     (entry,) = (claim := await claimed(outbox, SETTLED)).entries
     assert entry.keeps_frozen
-    await outbox.settle(claim, {row.seq: Again(SETTLED, None, REFUSED, released=False)}, TAKEN, SETTLED)
+    await outbox.settle(claim, {row.seq: Requeue(SETTLED, None, REFUSED, released=False)}, TAKEN, SETTLED)
     (again,) = await due(outbox, SETTLED)
     assert (again.goal, again.sent_time, again.msclkid) == (entry.goal, entry.sent_time, entry.msclkid)
 
@@ -523,7 +523,7 @@ async def test_key_decides_where_there_is_one(outbox: Outbox) -> None:
     again = await adjust(outbox, "50", key="c")
     assert again == Replayed(back)
     conflict = await adjust(outbox, "40", key="c")
-    assert conflict == Conflict(back, (Difference("value", Decimal(50), Decimal(40)),))
+    assert conflict == Conflict(back, (FieldDifference("value", Decimal(50), Decimal(40)),))
 
 
 async def test_key_of_a_conversion_is_another(outbox: Outbox) -> None:
@@ -574,7 +574,7 @@ async def test_full_outbox_takes_no_adjustments(house: House) -> None:
 
 async def ended_without_a_click(outbox: Outbox) -> int:
     (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
-    await outbox.set_aside([Aside(seq, Skip(Reason.NO_CLICK))], NOW)
+    await outbox.defer([Deferral(seq, Skip(Reason.NO_CLICK))], NOW)
     return seq
 
 

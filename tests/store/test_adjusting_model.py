@@ -39,7 +39,7 @@ from outbox_building import (
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Again, State, Step
+from sidecar.core.entry import Requeue, State, Step
 from sidecar.core.instant import UnixMillis, seconds
 from sidecar.microsoft.wire import encode
 from sidecar.ports.delivery import Claim, Note
@@ -140,7 +140,7 @@ class Shop(RuleBasedStateMachine):
     def leave(self, kind: Kind, again: bool) -> None:
         """A request leaves: one that was not answered goes again, or a new one."""
         if again:
-            self.in_flight = self.run(self.outbox.claim_open("main", self.now, later(MINUTE, self.now)))
+            self.in_flight = self.run(self.outbox.claim_resend("main", self.now, later(MINUTE, self.now)))
             return
         lanes = [lane for lane in self.outbox.lanes if lane.account == "main" and lane.kind is kind]
         entries = self.run(self.outbox.due(lanes, self.now, 3))
@@ -165,7 +165,7 @@ class Shop(RuleBasedStateMachine):
                 self.run(self.outbox.postpone(taken, self.now, THROTTLED, maybe_sent=False))
             case "asked again" | "goal held":
                 steps: dict[int, Step] = {
-                    entry.seq: Again(self.now, None, REFUSED, not entry.keeps_frozen, int(outcome == "asked again"))
+                    entry.seq: Requeue(self.now, None, REFUSED, not entry.keeps_frozen, int(outcome == "asked again"))
                     for entry in taken.entries
                 }
                 self.run(self.outbox.settle(taken, steps, TAKEN, self.now))

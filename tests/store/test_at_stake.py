@@ -6,7 +6,7 @@ from outbox_building import MINUTE, NOW, POISONED, claimed, conversion, later, o
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.entry import Again, Fault, Lane
+from sidecar.core.entry import Fault, Lane, Requeue
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.core.waiting import Waiting
 from sidecar.ports.delivery import Note
@@ -70,7 +70,7 @@ async def test_counting_is_given_up_over_all_lanes_together(outbox: Outbox) -> N
 async def test_rows_that_are_tried_again_name_each_reason_once(outbox: Outbox) -> None:
     await put(outbox, *orders(3))
     batch = await claimed(outbox)
-    again = {entry.seq: Again(later(MINUTE), None, FAULT, retries=1) for entry in batch.entries}
+    again = {entry.seq: Requeue(later(MINUTE), None, FAULT, retries=1) for entry in batch.entries}
     assert await outbox.settle(batch, again, Note("taken"), NOW)
     await put(outbox, *orders(2, 10))
     assert await outbox.retried(lanes(outbox), NOW) == [Retried("main", FAULT, None)]
@@ -85,6 +85,6 @@ async def test_row_that_was_refused_alone_three_times_is_one_of_them(outbox: Out
         found = await outbox.retried(lanes(outbox), later(refusals * MINUTE - 1))
         if refusals < 3:
             assert found == []
-            batch = await outbox.claim_open("main", later(refusals * MINUTE), later(10 * MINUTE))
+            batch = await outbox.claim_resend("main", later(refusals * MINUTE), later(10 * MINUTE))
     assert found == [Retried("main", Fault("OfflineConversionError"), None, is_refused=True)]
     assert await outbox.retried(lanes(outbox), later(3 * MINUTE)) == [], "it is due"

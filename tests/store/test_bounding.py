@@ -21,10 +21,10 @@ from outbox_building import (
 )
 from test_adjusting import adjusted
 
-from sidecar.core.attribution import Wait
-from sidecar.core.entry import Again, LongestWaits, Reason
+from sidecar.core.attribution import WaitForClick
+from sidecar.core.entry import LongestWaits, Reason, Requeue
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports.delivery import Aside, Note
+from sidecar.ports.delivery import Deferral, Note
 from sidecar.ports.outbox import Outbox
 
 AHEAD = later(30 * DAY)
@@ -51,7 +51,7 @@ async def test_time_of_its_callers_is_waited_for(outbox: Outbox) -> None:
 
 async def test_row_that_was_put_off_while_the_clock_was_ahead_goes_again_at_once(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion("A"))
-    again = Again(later(MINUTE, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
+    again = Requeue(later(MINUTE, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
     await outbox.settle(await claimed(outbox), {seq: again}, TAKEN, NOW)
     assert await outbox.set_back(NOW, 100)
     assert [entry.seq for entry in await due(outbox)] == [seq]
@@ -63,7 +63,7 @@ async def test_row_waits_for_its_click_as_long_as_is_configured_and_no_longer(
     outbox: Outbox, reason: Reason, most: int, more: int, is_due: bool
 ) -> None:
     (seq,) = await seqs_of(outbox, conversion("A", msclkid=None, visitor_id="v-1"))
-    await outbox.set_aside([Aside(seq, Wait(reason, later(most + more)))], NOW)
+    await outbox.defer([Deferral(seq, WaitForClick(reason, later(most + more)))], NOW)
     await outbox.set_back(NOW, 100, LongestWaits(HOUR, 2 * HOUR))
     assert bool(await due(outbox)) == is_due
 
@@ -71,7 +71,7 @@ async def test_row_waits_for_its_click_as_long_as_is_configured_and_no_longer(
 @pytest.mark.parametrize(("wait", "is_due"), [(6 * HOUR, False), (6 * HOUR + 1, True)])
 async def test_retried_row_waits_six_hours_at_most(outbox: Outbox, wait: int, is_due: bool) -> None:
     (seq,) = await seqs_of(outbox, conversion("A"))
-    again = Again(later(wait), Reason.RETRYING, REFUSED, released=True, retries=1)
+    again = Requeue(later(wait), Reason.RETRYING, REFUSED, released=True, retries=1)
     await outbox.settle(await claimed(outbox), {seq: again}, TAKEN, NOW)
     await outbox.set_back(NOW, 100)
     assert bool(await due(outbox)) == is_due
@@ -96,7 +96,7 @@ async def test_refund_that_came_in_while_the_clock_was_ahead_goes_out_in_time(ou
 async def test_wait_that_was_noted_while_the_clock_was_ahead_is_no_longer_than_microsoft_asks_for(house: House) -> None:
     outbox = await house.open()
     await put(outbox, conversion("A"))
-    await outbox.keep_waiting("other", later(MINUTE, AHEAD))
+    await outbox.record_throttle("other", later(MINUTE, AHEAD))
     await outbox.postpone(await claimed(outbox), later(MINUTE, AHEAD), THROTTLED, maybe_sent=False)
     await house.crash()
     outbox = await house.open(later(MINUTE))
@@ -109,15 +109,15 @@ async def test_lease_that_began_while_the_clock_was_ahead_is_as_long_as_it_was(o
     await put(outbox, conversion("A"))
     await claimed(outbox, AHEAD)
     await outbox.set_back(NOW, 100)
-    assert not await outbox.has_open("main", later(MINUTE - 1))
-    assert await outbox.has_open("main", later(MINUTE))
+    assert not await outbox.has_resend("main", later(MINUTE - 1))
+    assert await outbox.has_resend("main", later(MINUTE))
 
 
 async def test_batch_that_was_put_off_for_longer_than_anything_goes_again_within_six_hours(outbox: Outbox) -> None:
     await put(outbox, conversion("A"))
     await outbox.postpone(await claimed(outbox), AHEAD, LOST, maybe_sent=True)
     await outbox.set_back(NOW, 100)
-    assert await outbox.has_open("main", later(6 * HOUR))
+    assert await outbox.has_resend("main", later(6 * HOUR))
 
 
 async def test_many_rows_are_brought_back_a_few_at_a_time(outbox: Outbox) -> None:
@@ -133,7 +133,7 @@ async def test_many_rows_are_brought_back_a_few_at_a_time(outbox: Outbox) -> Non
 async def test_wait_that_is_shorter_than_the_longest_one_stays_as_short(house: House) -> None:
     """Each start looks at them: none may get longer by that."""
     outbox = await house.open()
-    await outbox.keep_waiting("other", later(2 * MINUTE))
+    await outbox.record_throttle("other", later(2 * MINUTE))
     await house.crash()
     outbox = await house.open(later(MINUTE))
     assert await outbox.throttled(later(MINUTE)) == {"other": later(2 * MINUTE)}
@@ -142,7 +142,7 @@ async def test_wait_that_is_shorter_than_the_longest_one_stays_as_short(house: H
 async def test_retried_row_with_a_future_time_of_its_caller_is_brought_back_to_that_time(outbox: Outbox) -> None:
     at = UnixSeconds(seconds(NOW) + 200)
     (seq,) = await seqs_of(outbox, conversion("A", time=at))
-    again = Again(later(HOUR, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
+    again = Requeue(later(HOUR, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
     await outbox.settle(await claimed(outbox, AHEAD), {seq: again}, TAKEN, AHEAD)
     assert await outbox.set_back(NOW, 100)
     assert (await record_of(outbox, seq)).due_at == at * 1_000

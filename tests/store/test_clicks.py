@@ -27,11 +27,11 @@ from outbox_building import (
     seqs_of,
 )
 
-from sidecar.core.attribution import Skip, Wait
+from sidecar.core.attribution import Skip, WaitForClick
 from sidecar.core.conversion import Click, Conversion, visitor_hash
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.ports.delivery import Aside
+from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Captured, Clicks, Replayed, Stored
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts
@@ -134,17 +134,17 @@ async def test_clicks_survive_a_crash(house: House) -> None:
 # --- what is set aside, and what wakes it ----------------------------------------------------------------------------
 
 
-def waiting(seq: int) -> Aside:
-    return Aside(seq, Wait(Reason.AWAITING_CLICK, later(HOUR)))
+def waiting(seq: int) -> Deferral:
+    return Deferral(seq, WaitForClick(Reason.AWAITING_CLICK, later(HOUR)))
 
 
-def skipped(seq: int, reason: Reason = Reason.NO_CLICK, clicked_at: UnixSeconds | None = None) -> Aside:
-    return Aside(seq, Skip(reason), clicked_at)
+def skipped(seq: int, reason: Reason = Reason.NO_CLICK, clicked_at: UnixSeconds | None = None) -> Deferral:
+    return Deferral(seq, Skip(reason), clicked_at)
 
 
 async def test_row_set_aside_waits_until_its_time(outbox: Outbox, clicks: Clicks) -> None:
     (seq,) = await seqs_of(outbox, visit())
-    assert await outbox.set_aside([waiting(seq)], NOW) == {seq: State.PENDING}
+    assert await outbox.defer([waiting(seq)], NOW) == {seq: State.PENDING}
     record = await record_of(outbox, seq)
     assert (record.state, record.reason, record.due_at) == (State.PENDING, "awaiting_click", later(HOUR))
     assert await due(outbox, later(HOUR - 1)) == []
@@ -153,7 +153,7 @@ async def test_row_set_aside_waits_until_its_time(outbox: Outbox, clicks: Clicks
 
 async def test_row_that_can_no_longer_count_ends_skipped(outbox: Outbox, clicks: Clicks) -> None:
     (seq,) = await seqs_of(outbox, visit())
-    assert await outbox.set_aside([skipped(seq, Reason.OUTSIDE_WINDOW, first_of_day(9))], NOW) == {seq: State.SKIPPED}
+    assert await outbox.defer([skipped(seq, Reason.OUTSIDE_WINDOW, first_of_day(9))], NOW) == {seq: State.SKIPPED}
     record = await record_of(outbox, seq)
     assert (record.state, record.reason, record.settled_at) == (State.SKIPPED, "outside_window", NOW)
     assert outbox.counts == Counts(skipped=1)
@@ -162,7 +162,7 @@ async def test_row_that_can_no_longer_count_ends_skipped(outbox: Outbox, clicks:
 async def test_claimed_row_is_not_set_aside(outbox: Outbox, clicks: Clicks) -> None:
     (seq,) = await seqs_of(outbox, visit())
     await claimed(outbox)
-    assert await outbox.set_aside([skipped(seq)], NOW) == {}
+    assert await outbox.defer([skipped(seq)], NOW) == {}
     assert outbox.counts == Counts(pending=1)
 
 
@@ -170,20 +170,20 @@ async def test_row_whose_visitor_clicked_meanwhile_is_not_set_aside(outbox: Outb
     """The click came in after it was looked for: it would wake nobody, and the row would wait in vain."""
     first, second = await seqs_of(outbox, visit(), visit("ORDER-2"))
     await clicks.capture([captured()])
-    assert await outbox.set_aside([waiting(first), skipped(second)], NOW) == {}
+    assert await outbox.defer([waiting(first), skipped(second)], NOW) == {}
     assert seqs(await due(outbox)) == [first, second]
 
 
 async def test_row_is_set_aside_for_the_click_that_was_looked_at(outbox: Outbox, clicks: Clicks) -> None:
     await clicks.capture([captured()])
     (seq,) = await seqs_of(outbox, visit())
-    settling = Aside(seq, Wait(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
-    assert await outbox.set_aside([settling], NOW) == {seq: State.PENDING}
+    settling = Deferral(seq, WaitForClick(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
+    assert await outbox.defer([settling], NOW) == {seq: State.PENDING}
 
 
 async def test_click_wakes_the_rows_that_waited_for_it(outbox: Outbox, clicks: Clicks) -> None:
     rows = await seqs_of(outbox, visit(), visit("ORDER-2"), visit("ORDER-3", visitor_id="v-2"))
-    await outbox.set_aside([waiting(seq) for seq in rows], NOW)
+    await outbox.defer([waiting(seq) for seq in rows], NOW)
     assert await clicks.capture([captured(at=later(MINUTE))]) == {"main": 2}
     assert seqs(await due(outbox, later(MINUTE))) == rows[:2]
     assert (await record_of(outbox, rows[0])).reason is None
@@ -191,7 +191,7 @@ async def test_click_wakes_the_rows_that_waited_for_it(outbox: Outbox, clicks: C
 
 async def test_click_after_the_conversion_wakes_nothing(outbox: Outbox, clicks: Clicks) -> None:
     rows = await seqs_of(outbox, visit())
-    await outbox.set_aside([waiting(seq) for seq in rows], NOW)
+    await outbox.defer([waiting(seq) for seq in rows], NOW)
     assert await clicks.capture([captured(ago=3_599)]) == {}
     assert await due(outbox) == []
 
@@ -202,7 +202,7 @@ async def test_late_click_revives_rows_that_ended_for_want_of_it(
 ) -> None:
     (seq,) = await seqs_of(outbox, visit())
     before = await record_of(outbox, seq)
-    await outbox.set_aside([skipped(seq, reason)], later(HOUR))
+    await outbox.defer([skipped(seq, reason)], later(HOUR))
     assert await clicks.capture([captured(at=later(DAY))]) == {"main": 1}
     assert outbox.counts == Counts(pending=1)
     revived = await record_of(outbox, seq)
@@ -212,7 +212,7 @@ async def test_late_click_revives_rows_that_ended_for_want_of_it(
 
 async def test_late_click_revives_no_row_that_is_too_old_to_count(outbox: Outbox, clicks: Clicks) -> None:
     (seq,) = await seqs_of(outbox, visit())
-    await outbox.set_aside([skipped(seq)], NOW)
+    await outbox.defer([skipped(seq)], NOW)
     too_late = UnixMillis((MOMENT + MAX_AGE_SECONDS + 1) * 1_000)
     assert await clicks.capture([captured(at=too_late)]) == {}
     assert await clicks.capture([captured(OTHER, at=UnixMillis(too_late - 1_000))]) == {"main": 1}
@@ -220,7 +220,7 @@ async def test_late_click_revives_no_row_that_is_too_old_to_count(outbox: Outbox
 
 async def test_late_click_revives_nothing_that_went_out_or_ended_otherwise(outbox: Outbox, clicks: Clicks) -> None:
     rows = await seqs_of(outbox, visit(), visit("ORDER-2"), visit("ORDER-3"))
-    await outbox.set_aside([skipped(rows[2], Reason.GOAL_NOT_ENHANCED)], NOW)
+    await outbox.defer([skipped(rows[2], Reason.GOAL_NOT_ENHANCED)], NOW)
     taken = await claim(outbox, (await due(outbox))[:1])
     assert taken is not None
     await outbox.settle(taken, {}, TAKEN, NOW)
@@ -232,7 +232,7 @@ async def test_click_that_was_known_already_wakes_nothing(outbox: Outbox, clicks
     """Else a row outside the window would be looked at again with every repeat of an old click."""
     await clicks.capture([captured(ago=9 * 86_400)])
     (seq,) = await seqs_of(outbox, visit())
-    await outbox.set_aside([skipped(seq, Reason.OUTSIDE_WINDOW, first_of_day(9))], NOW)
+    await outbox.defer([skipped(seq, Reason.OUTSIDE_WINDOW, first_of_day(9))], NOW)
     assert await clicks.capture([captured(ago=9 * 86_400)]) == {}
     assert await clicks.capture([captured("1" * 32, ago=10 * 86_400)]) == {}, "an older one changes nothing either"
     assert await clicks.capture([captured("2" * 32, ago=8 * 86_400)]) == {"main": 1}
@@ -240,14 +240,14 @@ async def test_click_that_was_known_already_wakes_nothing(outbox: Outbox, clicks
 
 async def test_waking_is_told_to_one_caller_of_a_group(outbox: Outbox, clicks: Clicks) -> None:
     rows = await seqs_of(outbox, visit(), visit("ORDER-2"))
-    await outbox.set_aside([waiting(seq) for seq in rows], NOW)
+    await outbox.defer([waiting(seq) for seq in rows], NOW)
     told = await asyncio.gather(*(clicks.capture([captured(f"{number:032}")]) for number in range(4)))
     assert sum(sum(one.values()) for one in told) == 2
 
 
 async def test_thousands_of_rows_of_one_visitor_are_all_woken(outbox: Outbox, clicks: Clicks) -> None:
     rows = await seqs_of(outbox, *[visit(f"ORDER-{number}") for number in range(2_500)])
-    await outbox.set_aside([skipped(seq) for seq in rows], NOW)
+    await outbox.defer([skipped(seq) for seq in rows], NOW)
     assert await clicks.capture([captured()]) == {"main": 2_500}
     assert outbox.counts == Counts(pending=2_500)
 
@@ -391,7 +391,7 @@ async def test_visitors_with_one_hash_keep_no_row_of_each_other_waiting(
     await house.clicks.capture([Captured(theirs, NOW)])
     entries = await due(outbox)
     assert await house.clicks.seen(entries) == {}
-    assert set(await outbox.set_aside([Aside(first, Skip(Reason.NO_CLICK))], NOW)) == {first}
+    assert set(await outbox.defer([Deferral(first, Skip(Reason.NO_CLICK))], NOW)) == {first}
     taken = await claim(outbox, [entry for entry in entries if entry.seq == second])
     assert taken is not None
 
@@ -401,7 +401,7 @@ async def test_visitor_whose_hash_another_shares_finds_and_is_woken_by_clicks_of
 ) -> None:
     monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
     (seq,) = await seqs_of(outbox, visit())
-    await outbox.set_aside([waiting(seq)], NOW)
+    await outbox.defer([waiting(seq)], NOW)
     assert await house.clicks.capture([captured(OTHER, 3_700, "v-2")]) == {}
     assert await house.clicks.capture([captured(CLICK, 7_200)]) == {"main": 1}
     assert await seen_of(outbox, house.clicks) == [CLICK]
@@ -413,8 +413,8 @@ async def test_row_with_a_click_of_its_own_is_set_aside_whatever_its_visitor_cli
     """It goes with its own one: a later one changes nothing."""
     await clicks.capture([captured(CLICK, 7_200), captured(OTHER, 5_000)])
     (seq,) = await seqs_of(outbox, visit(msclkid=CLICK))
-    settling = Aside(seq, Wait(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
-    assert await outbox.set_aside([settling], NOW) == {seq: State.PENDING}
+    settling = Deferral(seq, WaitForClick(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
+    assert await outbox.defer([settling], NOW) == {seq: State.PENDING}
 
 
 async def test_visitors_lie_under_a_hash_that_this_outbox_alone_knows(tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ async def test_visitors_lie_under_a_hash_that_this_outbox_alone_knows(tmp_path: 
 
 async def test_outbox_that_held_visitors_before_goes_on_without_a_key(house: House, outbox: Outbox) -> None:
     """What it has would not be found again under another hash."""
-    step = (Path(visitors.__file__).parents[1] / "schema/0015_visitor_key.sql").read_text()
+    step = (Path(visitors.__file__).parent / "schema/0015_visitor_key.sql").read_text()
 
     def taken_up(db: sqlite3.Connection) -> int:
         db.execute("DELETE FROM facts WHERE name = 'visitor_key'")

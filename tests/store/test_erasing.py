@@ -32,10 +32,10 @@ from outbox_building import (
 
 from sidecar.core.attribution import Skip
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Again, Reason, Settled, State
-from sidecar.core.erasure import Erasure, Phase, Subject, Wanted
+from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports.delivery import Aside
+from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Captured, Replayed
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.upkeep import Unmoved
@@ -45,7 +45,7 @@ from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.telemetry import Telemetry
 from sidecar.upkeep.erasure import Eraser
-from sidecar.upkeep.retraction import Retracting
+from sidecar.upkeep.retraction import Retractor
 
 EMAIL, PHONE, CLICK_ID = "e1" * 32, "f2" * 32, "0badcafe" * 4
 PERSON: dict[str, Any] = {"email_sha256": EMAIL, "phone_sha256": PHONE, "visitor_id": "visitor-canary"}
@@ -88,7 +88,7 @@ class Place:
 
     async def erase(self, subject: Subject, *, retract: bool = False) -> Erasure:
         """Erase as far as it gets now."""
-        job = await self.erasures.add(Wanted(subject, BY[subject], retract), NOW)
+        job = await self.erasures.add(ErasureRequest(subject, BY[subject], retract), NOW)
         await self.eraser.round()
         return await self.job(job.id)
 
@@ -180,7 +180,7 @@ async def test_history_loses_what_is_personal_and_keeps_its_order(place: Place) 
 
 async def test_row_that_comes_after_the_request_is_not_meant(place: Place) -> None:
     await put(place.outbox, person())
-    job = await place.erasures.add(Wanted(Subject.EMAIL, EMAIL), NOW)
+    job = await place.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL), NOW)
     await put(place.outbox, person("ORDER-NEW"))
     await place.eraser.round()
     assert (await place.job(job.id)).conversions == 1
@@ -237,8 +237,8 @@ async def test_clicks_go_also_where_their_sale_was_taken_back(place: Place) -> N
     [seq] = await seqs_of(place.outbox, person(msclkid=None))
     await place.house.clicks.capture([click("visitor-canary", 1)])
     clicked_at = UnixSeconds(seconds(NOW) - 7_201)
-    assert await place.outbox.set_aside([Aside(seq, Skip(Reason.OUTSIDE_WINDOW), clicked_at)], NOW)
-    assert await Retracting(place.outbox, lambda: NOW, lambda due: None).retract_uploaded([seq]) == []
+    assert await place.outbox.defer([Deferral(seq, Skip(Reason.OUTSIDE_WINDOW), clicked_at)], NOW)
+    assert await Retractor(place.outbox, lambda: NOW, lambda due: None).retract_uploaded([seq]) == []
     job = await place.erase(Subject.EMAIL)
     assert (job.clicks, clicks_left(place)) == (1, [])
 
@@ -312,7 +312,7 @@ async def test_row_that_microsoft_may_have_waits_also_when_it_is_to_be_retried(p
     taken = await claimed(place.outbox)
     assert await place.outbox.postpone(taken, later(MINUTE), LOST, maybe_sent=True)
     again = await retaken(place.outbox, later(HOUR))
-    step = Again(later(2 * HOUR), Reason.RETRYING, REFUSED, released=False, retries=1)
+    step = Requeue(later(2 * HOUR), Reason.RETRYING, REFUSED, released=False, retries=1)
     assert await place.outbox.settle(again, {1: step}, TAKEN, later(HOUR))
     assert (await place.erase(Subject.EMAIL)).waiting == 1
     await place.outbox.expire(later(91 * DAY), 10)
@@ -382,7 +382,7 @@ class Asked:
     """The real thing, and what it was asked for."""
 
     def __init__(self, outbox: SqliteOutbox) -> None:
-        self.real = Retracting(outbox, lambda: NOW, lambda rows: None)
+        self.real = Retractor(outbox, lambda: NOW, lambda rows: None)
         self.asked: list[int] = []
 
     async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
@@ -454,7 +454,7 @@ async def live_a_while(place: Place) -> None:
         await put(place.outbox, *many[:60], person(f"ORDER-CANARY-{part}"), *many[60:])
     await put(place.outbox, person())
     taken = await claimed(place.outbox, limit=600)
-    again = {entry.seq: Again(later(MINUTE), Reason.RETRYING, REFUSED) for entry in taken.entries[::2]}
+    again = {entry.seq: Requeue(later(MINUTE), Reason.RETRYING, REFUSED) for entry in taken.entries[::2]}
     dead = {entry.seq: Settled(State.DEAD, REFUSED.error, REFUSED) for entry in taken.entries[1::4]}
     assert await place.outbox.settle(taken, again | dead, TAKEN, later(MINUTE))
     await put(place.outbox, *(person(f"ORDER-CANARY-{part}", value="5") for part in range(6)))

@@ -20,7 +20,7 @@ from outbox_building import (
 from test_adjusting import adjusted
 
 from sidecar.core.batch import with_goals
-from sidecar.core.entry import Again, Reason
+from sidecar.core.entry import Reason, Requeue
 from sidecar.core.waiting import Waiting
 from sidecar.ports.delivery import Claim, Note, OpenBatches
 from sidecar.ports.outbox import Outbox
@@ -47,7 +47,7 @@ async def test_batch_whose_every_request_was_refused_is_let_go_when_its_event_is
     assert await outbox.open_batches("main", ELSEWHERE) == OpenBatches(frozenset([PURCHASE]), True)
     assert await outbox.release_astray("main", ELSEWHERE, NOW) == 2
     assert await outbox.open_batches("main", ELSEWHERE) == OpenBatches(frozenset(), False)
-    assert not await outbox.has_open("main", later(HOUR))
+    assert not await outbox.has_resend("main", later(HOUR))
     assert [(entry.goal, entry.sent_time, entry.attempt) for entry in await due(outbox)] == [(None, None, 1)] * 2
     assert not await outbox.settle(taken, {}, LOST, NOW)
 
@@ -97,7 +97,7 @@ async def test_of_a_batch_the_row_that_may_have_been_sent_before_stays(outbox: O
     await outbox.postpone(first, NOW, LOST, maybe_sent=True)
     first = await retaken(outbox, NOW)
     kept = first.entries[0]
-    again = Again(NOW, Reason.RETRYING, None, released=False, retries=1)
+    again = Requeue(NOW, Reason.RETRYING, None, released=False, retries=1)
     assert await outbox.settle(first, {kept.seq: again}, LOST, NOW)
     second = await refused(outbox, "B")
     assert len(second.entries) == 2
@@ -122,7 +122,7 @@ async def test_wait_that_the_batch_had_noted_is_kept(outbox: Outbox, note: Note,
 
 
 async def test_longer_wait_that_is_known_already_is_kept(outbox: Outbox) -> None:
-    await outbox.keep_waiting("main", later(2 * HOUR))
+    await outbox.record_throttle("main", later(2 * HOUR))
     await refused(outbox, "A")
     await outbox.release_astray("main", ELSEWHERE, NOW)
     assert await outbox.throttled(NOW) == {"main": later(2 * HOUR)}
@@ -133,7 +133,7 @@ async def test_rows_that_keep_a_held_goal_are_not_due_and_leave_room_for_others(
     taken = await claimed(outbox)
     await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
     taken = await retaken(outbox, NOW)
-    again = Again(NOW, None, None, released=False)
+    again = Requeue(NOW, None, None, released=False)
     await outbox.settle(taken, dict.fromkeys([entry.seq for entry in taken.entries], again), LOST, NOW)
     await put(outbox, conversion("B"))
     lanes = [lane for lane in outbox.lanes if lane.account == "main"]
@@ -148,7 +148,7 @@ async def test_what_waits_is_told_by_the_goal_that_it_keeps(outbox: Outbox) -> N
     assert await outbox.waiting_by_goal("main") == {PURCHASE: Waiting(2, False, first)}
     assert await outbox.waiting_by_goal("other") == {}
     again = await retaken(outbox, later(HOUR))
-    kept = Again(NOW, None, None, released=False)
+    kept = Requeue(NOW, None, None, released=False)
     await outbox.settle(again, {again.entries[0].seq: kept}, LOST, NOW)
     assert await outbox.waiting_by_goal("main") == {PURCHASE: Waiting(1, False, first)}
     assert await outbox.waiting_by_goal("other") == {}
@@ -204,13 +204,13 @@ async def test_batch_that_may_have_been_sent_goes_again_to_its_own_account_alone
     seq = (await sent_here(outbox, maybe_sent=True)).entries[0].seq
     assert not (await outbox.open_batches("main", GOALS, THERE)).has_astray
     for held in ((), ("Another",)):
-        assert not await outbox.has_open("main", NOW, held, THERE)
-        assert await outbox.claim_open("main", NOW, later(MINUTE), held, THERE) is None
-        assert await outbox.has_open("main", NOW, held, HERE)
+        assert not await outbox.has_resend("main", NOW, held, THERE)
+        assert await outbox.claim_resend("main", NOW, later(MINUTE), held, THERE) is None
+        assert await outbox.has_resend("main", NOW, held, HERE)
     assert (await record_of(outbox, seq)).bound_to == HERE
     assert await outbox.waiting_elsewhere("main", HERE) == {}
     assert {ids: one.rows for ids, one in (await outbox.waiting_elsewhere("main", THERE)).items()} == {HERE: 1}
-    again = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    again = await outbox.claim_resend("main", NOW, later(MINUTE), (), HERE)
     assert again is not None and again.sent_to == HERE
 
 
@@ -226,9 +226,9 @@ async def test_batch_that_was_refused_each_time_is_let_go_to_another_account(out
 async def test_empty_batch_for_another_account_is_closed(outbox: Outbox) -> None:
     seq = (await sent_here(outbox, maybe_sent=False)).entries[0].seq
     await outbox.discard(seq, NOW)
-    assert await outbox.has_open("main", NOW, (), THERE)
-    assert await outbox.claim_open("main", NOW, later(MINUTE), (), THERE) is None
-    assert not await outbox.has_open("main", NOW, (), THERE)
+    assert await outbox.has_resend("main", NOW, (), THERE)
+    assert await outbox.claim_resend("main", NOW, later(MINUTE), (), THERE) is None
+    assert not await outbox.has_resend("main", NOW, (), THERE)
 
 
 async def test_halves_go_where_their_whole_went(outbox: Outbox) -> None:
@@ -237,17 +237,17 @@ async def test_halves_go_where_their_whole_went(outbox: Outbox) -> None:
     whole = await outbox.claim("main", entries, [1, 2], NOW, later(MINUTE), HERE)
     assert whole is not None
     await outbox.halve(whole, LOST, NOW, maybe_sent=True)
-    assert not await outbox.has_open("main", NOW, (), THERE)
-    half = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    assert not await outbox.has_resend("main", NOW, (), THERE)
+    half = await outbox.claim_resend("main", NOW, later(MINUTE), (), HERE)
     assert half is not None and half.sent_to == HERE
 
 
 async def test_row_that_waits_by_itself_is_due_for_its_own_account_alone(outbox: Outbox) -> None:
     await sent_here(outbox, maybe_sent=True)
-    again = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    again = await outbox.claim_resend("main", NOW, later(MINUTE), (), HERE)
     assert again is not None
     seq = again.entries[0].seq
-    await outbox.settle(again, {seq: Again(NOW, None, None, released=False)}, LOST, NOW)
+    await outbox.settle(again, {seq: Requeue(NOW, None, None, released=False)}, LOST, NOW)
     lanes = [lane for lane in outbox.lanes if lane.account == "main"]
     assert [entry.seq for entry in await outbox.due(lanes, NOW, 10, (), HERE)] == [seq]
     assert await outbox.due(lanes, NOW, 10, (), THERE) == []
@@ -266,7 +266,7 @@ async def test_only_what_waits_for_another_account_is_given_up_though_it_may_hav
 
 async def test_row_on_its_way_is_not_given_up(outbox: Outbox) -> None:
     await sent_here(outbox, maybe_sent=True)
-    again = await outbox.claim_open("main", NOW, later(MINUTE), (), HERE)
+    again = await outbox.claim_resend("main", NOW, later(MINUTE), (), HERE)
     assert again is not None
     assert isinstance(await outbox.discard(again.entries[0].seq, NOW, THERE), Unmoved)
 
@@ -277,10 +277,10 @@ async def test_batches_from_before_went_to_the_account_as_it_is_when_it_is_next_
     taken = await outbox.claim("main", entries, [1], NOW, later(MINUTE))
     assert taken is not None
     await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
-    assert await outbox.has_open("main", NOW, (), THERE), "nothing is known: it goes on"
+    assert await outbox.has_resend("main", NOW, (), THERE), "nothing is known: it goes on"
     await outbox.know_ids({"other": THERE})
     await outbox.know_ids({"main": HERE})
     await outbox.know_ids({"main": THERE})
-    assert not await outbox.has_open("main", NOW, (), THERE)
-    assert await outbox.has_open("main", NOW, (), HERE)
+    assert not await outbox.has_resend("main", NOW, (), THERE)
+    assert await outbox.has_resend("main", NOW, (), HERE)
     assert (await record_of(outbox, taken.entries[0].seq)).bound_to == HERE

@@ -18,13 +18,13 @@ from outbox_building import (
     put,
 )
 
-from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.ports.outbox import Outbox
 
 ATTEMPT = {"tracking_id": "tracking-1", "error": REFUSED.error, "error_code": REFUSED.error_code}
 
 
-async def refused(outbox: Outbox, step: Again | Settled) -> int:
+async def refused(outbox: Outbox, step: Requeue | Settled) -> int:
     """One attempt of row 1 with that end; the batch it went in."""
     taken = await claimed(outbox)
     assert await outbox.settle(taken, {1: step}, TAKEN, later(MINUTE))
@@ -42,7 +42,7 @@ async def test_attempts_that_did_not_deliver_are_kept_in_order(tmp_path: Path) -
     house = SqliteHouse(tmp_path)
     outbox = await house.open()
     await put(outbox, conversion())
-    first = await refused(outbox, Again(NOW, Reason.RETRYING, REFUSED))
+    first = await refused(outbox, Requeue(NOW, Reason.RETRYING, REFUSED))
     second = await refused(outbox, Settled(State.DEAD, REFUSED.error, REFUSED))
     await house.close()
     assert history(house) == [
@@ -107,7 +107,7 @@ async def test_history_of_a_row_that_is_retried_for_months_stays_short(tmp_path:
     outbox = await house.open()
     await put(outbox, conversion())
     for _ in range(60):
-        await refused(outbox, Again(NOW, Reason.RETRYING, REFUSED))
+        await refused(outbox, Requeue(NOW, Reason.RETRYING, REFUSED))
     await house.close()
     kept = history(house)
     assert [each["attempt"] for each in kept] == [*range(1, 50), 60]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.store.sqlite.many import SIZES, Many
+from sidecar.store.sqlite.many import SIZES, BulkStatement
 
-INSERT = Many("INSERT INTO things (number, name) VALUES ", 2)
-DOUBLE = Many(
+INSERT = BulkStatement("INSERT INTO things (number, name) VALUES ", 2)
+DOUBLE = BulkStatement(
     "WITH wanted (number) AS (VALUES ",
     1,
     ") UPDATE things SET name = name || name FROM wanted WHERE things.number = wanted.number RETURNING things.number",

@@ -94,8 +94,8 @@ async def test_postponed_batch_whose_rows_all_ended_is_not_claimed_again(outbox:
     await put(outbox, old())
     await outbox.postpone(await claimed(outbox), later(MINUTE), LOST, maybe_sent=False)
     await outbox.expire(later(MINUTE), 100)
-    assert await outbox.claim_open("main", later(MINUTE), later(HOUR)) is None
-    assert not await outbox.has_open("main", later(HOUR))
+    assert await outbox.claim_resend("main", later(MINUTE), later(HOUR)) is None
+    assert not await outbox.has_resend("main", later(HOUR))
 
 
 async def test_empty_batch_does_not_stand_before_a_full_one(outbox: Outbox) -> None:

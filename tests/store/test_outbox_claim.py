@@ -28,7 +28,7 @@ from outbox_building import (
 )
 
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Again, Settled, State
+from sidecar.core.entry import Requeue, Settled, State
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.ports.delivery import Claim
 from sidecar.ports.intake import Arrival, Captured
@@ -105,7 +105,7 @@ async def test_claim_of_rows_that_are_all_gone_is_none_and_leaves_no_batch(outbo
     entries = await due(outbox)
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
     assert await claim(outbox, entries) is None
-    assert not await outbox.has_open("main", later(DAY))
+    assert not await outbox.has_resend("main", later(DAY))
 
 
 async def test_claim_of_nothing_is_none(outbox: Outbox) -> None:
@@ -149,7 +149,7 @@ async def test_click_is_open_again_once_a_row_was_released(outbox: Outbox) -> No
     (entry,) = await due(outbox)
     taken = await claim(outbox, [entry._replace(msclkid=CLICK)])
     assert taken is not None
-    await outbox.settle(taken, {seq: Again(NOW, None, REFUSED)}, TAKEN, NOW)
+    await outbox.settle(taken, {seq: Requeue(NOW, None, REFUSED)}, TAKEN, NOW)
     assert [(one.msclkid, one.visitor_id) for one in await due(outbox)] == [(None, "v-1")]
 
 
@@ -177,13 +177,13 @@ async def test_batch_of_a_goal_that_is_held_is_left_alone_and_others_go(outbox: 
         assert taken is not None
         await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
     held = ["Sidecar Purchase"]
-    assert await outbox.has_open("main", NOW, held)
-    claim_ = await outbox.claim_open("main", NOW, later(MINUTE), held)
+    assert await outbox.has_resend("main", NOW, held)
+    claim_ = await outbox.claim_resend("main", NOW, later(MINUTE), held)
     assert claim_ is not None
     assert claim_.entries[0].goal == "Sidecar Lead"
-    assert not await outbox.has_open("main", NOW, held)
-    assert await outbox.claim_open("main", NOW, later(MINUTE), held) is None
-    assert await outbox.has_open("main", NOW)
+    assert not await outbox.has_resend("main", NOW, held)
+    assert await outbox.claim_resend("main", NOW, later(MINUTE), held) is None
+    assert await outbox.has_resend("main", NOW)
 
 
 async def test_row_can_be_sent_without_the_click_id_it_came_with(outbox: Outbox) -> None:
@@ -201,9 +201,9 @@ async def test_row_can_be_sent_without_the_click_id_it_came_with(outbox: Outbox)
 async def test_leased_batch_is_claimed_again_only_after_its_lease_ends(outbox: Outbox) -> None:
     await put(outbox, *orders(3))
     first = await claimed(outbox)
-    assert not await outbox.has_open("main", later(MINUTE - 1))
-    assert await outbox.claim_open("main", later(MINUTE - 1), later(DAY)) is None
-    assert await outbox.has_open("main", later(MINUTE))
+    assert not await outbox.has_resend("main", later(MINUTE - 1))
+    assert await outbox.claim_resend("main", later(MINUTE - 1), later(DAY)) is None
+    assert await outbox.has_resend("main", later(MINUTE))
     second = await retaken(outbox, later(MINUTE))
     assert (second.batch_id, second.resend, second.created_at) == (first.batch_id, True, NOW)
     assert second.token != first.token
@@ -225,7 +225,7 @@ async def test_lease_of_a_second_claim_is_a_lease_of_its_own(outbox: Outbox) -> 
     await put(outbox, conversion())
     await claimed(outbox)
     await retaken(outbox, later(MINUTE), lease=HOUR)
-    assert not await outbox.has_open("main", later(HOUR))
+    assert not await outbox.has_resend("main", later(HOUR))
     third = await retaken(outbox, later(HOUR + MINUTE))
     assert third.entries[0].attempt == 3
 
@@ -241,16 +241,16 @@ async def test_open_batches_belong_to_their_account(outbox: Outbox) -> None:
     await put(outbox, conversion(account="other"))
     taken = await claim(outbox, await due(outbox, account="other"), account="other")
     assert taken is not None
-    assert not await outbox.has_open("main", later(HOUR))
-    assert await outbox.claim_open("main", later(HOUR), later(DAY)) is None
-    assert await outbox.has_open("other", later(HOUR))
+    assert not await outbox.has_resend("main", later(HOUR))
+    assert await outbox.claim_resend("main", later(HOUR), later(DAY)) is None
+    assert await outbox.has_resend("other", later(HOUR))
 
 
 async def test_settled_batch_is_not_open(outbox: Outbox) -> None:
     await put(outbox, conversion())
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
-    assert not await outbox.has_open("main", later(DAY))
-    assert await outbox.claim_open("main", later(DAY), later(DAY)) is None
+    assert not await outbox.has_resend("main", later(DAY))
+    assert await outbox.claim_resend("main", later(DAY), later(DAY)) is None
 
 
 RESTART = 10 * MINUTE
@@ -290,7 +290,7 @@ async def test_postponed_batch_waits_on_after_a_crash_and_was_not_sent_for_that(
     await outbox.postpone(await claimed(outbox), later(HOUR), LOST, maybe_sent=False)
     await house.crash()
     outbox = await house.open(later(RESTART))
-    assert not await outbox.has_open("main", later(HOUR - 1))
+    assert not await outbox.has_resend("main", later(HOUR - 1))
     again = await retaken(outbox, later(HOUR))
     assert not any(entry.maybe_sent for entry in again.entries)
 
@@ -298,7 +298,7 @@ async def test_postponed_batch_waits_on_after_a_crash_and_was_not_sent_for_that(
 async def test_settled_rows_stay_settled_after_a_crash(house: House) -> None:
     outbox = await house.open()
     await put(outbox, *orders(3))
-    await outbox.settle(await claimed(outbox), {2: Again(later(HOUR), None)}, TAKEN, NOW)
+    await outbox.settle(await claimed(outbox), {2: Requeue(later(HOUR), None)}, TAKEN, NOW)
     await house.crash()
     outbox = await house.open(later(RESTART))
     assert outbox.counts == Counts(delivered=2, pending=1)

@@ -20,7 +20,7 @@ from outbox_building import (
     seqs_of,
 )
 
-from sidecar.core.entry import Again, Entry, Reason
+from sidecar.core.entry import Entry, Reason, Requeue
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.ports.outbox import Outbox
 
@@ -29,7 +29,7 @@ async def retried(outbox: Outbox, count: int, start: int) -> list[int]:
     """Rows that Microsoft asked for again, due at NOW."""
     rows = await seqs_of(outbox, *orders(count, start), at=later(-HOUR))
     taken = await claimed(outbox, later(-HOUR))
-    steps = {seq: Again(NOW, Reason.RETRYING, REFUSED, retries=1) for seq in rows}
+    steps = {seq: Requeue(NOW, Reason.RETRYING, REFUSED, retries=1) for seq in rows}
     assert await outbox.settle(taken, steps, TAKEN, later(-HOUR))
     return rows
 
@@ -119,7 +119,7 @@ async def test_retried_rows_of_many_lanes_fill_at_most_a_tenth_together(outbox: 
     lead = await seqs_of(outbox, *orders(20, event="lead"), at=later(-MINUTE))
     taken = await claim(outbox, [entry for entry in await due(outbox, later(-1)) if entry.seq in lead], later(-MINUTE))
     assert taken is not None
-    await outbox.settle(taken, {seq: Again(NOW, Reason.RETRYING, retries=1) for seq in lead}, TAKEN, later(-MINUTE))
+    await outbox.settle(taken, {seq: Requeue(NOW, Reason.RETRYING, retries=1) for seq in lead}, TAKEN, later(-MINUTE))
     await put(outbox, *orders(50, start=50))
     given = seqs(await due(outbox, limit=20))
     assert len(given) == 20
@@ -149,7 +149,7 @@ async def test_retried_rows_go_alone_when_nothing_else_is_due(outbox: Outbox) ->
 async def test_rows_released_by_a_goal_are_not_counted_as_retried(outbox: Outbox) -> None:
     """The row's goal cannot take it: it costs the row nothing."""
     rows = await seqs_of(outbox, *orders(20))
-    await outbox.settle(await claimed(outbox), {seq: Again(NOW, None, REFUSED) for seq in rows}, TAKEN, NOW)
+    await outbox.settle(await claimed(outbox), {seq: Requeue(NOW, None, REFUSED) for seq in rows}, TAKEN, NOW)
     assert seqs(await due(outbox, limit=20)) == rows
 
 
@@ -185,7 +185,7 @@ async def test_second_is_free_again_only_when_nothing_can_have_been_sent_with_it
     (entry,) = await due(outbox)
     taken = await outbox.claim("main", [_frozen(entry, seconds(NOW))], [identity], NOW, later(MINUTE))
     assert taken is not None
-    step = Again(later(HOUR), Reason.RETRYING, REFUSED, released=released, retries=1)
+    step = Requeue(later(HOUR), Reason.RETRYING, REFUSED, released=released, retries=1)
     await outbox.settle(taken, {entry.seq: step}, TAKEN, NOW)
     assert await outbox.used_seconds({identity: [(first_of_day(1), seconds(later(DAY)))]}) == used
 

@@ -22,7 +22,7 @@ from outbox_building import (
     seqs_of,
 )
 
-from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts
@@ -36,7 +36,7 @@ async def test_postponed_batch_keeps_the_very_same_rows_in_their_order(outbox: O
     first = await claimed(outbox)
     await put(outbox, *orders(20, start=20))
     assert await outbox.postpone(first, later(HOUR), LOST, maybe_sent=False)
-    assert not await outbox.has_open("main", later(HOUR - 1))
+    assert not await outbox.has_resend("main", later(HOUR - 1))
     second = await retaken(outbox, later(HOUR))
     assert second.entries == tuple(entry._replace(attempt=2) for entry in first.entries)
     assert (second.batch_id, second.resend, second.created_at) == (first.batch_id, True, NOW)
@@ -66,7 +66,7 @@ async def test_row_that_may_have_been_sent_stays_so(outbox: Outbox) -> None:
     await outbox.postpone(await retaken(outbox, NOW), NOW, LOST, maybe_sent=False)
     again = await retaken(outbox, NOW)
     assert again.entries[0].maybe_sent
-    await outbox.settle(again, {seq: Again(NOW, Reason.RETRYING, REFUSED, released=False)}, TAKEN, NOW)
+    await outbox.settle(again, {seq: Requeue(NOW, Reason.RETRYING, REFUSED, released=False)}, TAKEN, NOW)
     assert (await due(outbox))[0].maybe_sent
 
 
@@ -90,7 +90,7 @@ async def test_postponing_for_the_account_is_no_refusal_of_the_row(outbox: Outbo
 
 async def test_error_of_the_last_answer_takes_number_and_words_of_an_older_one_with_it(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion())
-    await outbox.settle(await claimed(outbox), {seq: Again(NOW, Reason.RETRYING, REFUSED)}, TAKEN, NOW)
+    await outbox.settle(await claimed(outbox), {seq: Requeue(NOW, Reason.RETRYING, REFUSED)}, TAKEN, NOW)
     await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=True)
     lost = await outbox.get(seq)
     throttled = Note("refused: throttled", None, "CallRateExceeded", 117, "Too many calls.")
@@ -116,7 +116,7 @@ async def test_halves_hold_each_row_once_and_in_order(outbox: Outbox) -> None:
     first, second = await halves(outbox, whole)
     assert (seqs(first), seqs(second)) == ([1, 2], [3, 4, 5])
     assert [*first.entries, *second.entries] == [entry._replace(attempt=2) for entry in whole.entries]
-    assert not await outbox.has_open("main", later(MINUTE))
+    assert not await outbox.has_resend("main", later(MINUTE))
     assert outbox.counts == Counts(pending=5)
 
 

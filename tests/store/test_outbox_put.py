@@ -24,8 +24,8 @@ from outbox_building import (
 )
 
 from sidecar.core.conversion import Conversion, ExternalAttribution, Kind
-from sidecar.core.difference import Difference
-from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.core.difference import FieldDifference
+from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.core.instant import UnixSeconds, millis, seconds, text_of_seconds
 from sidecar.core.record import Record
 from sidecar.ports.intake import Conflict, Replayed, Stored
@@ -167,16 +167,16 @@ async def test_other_content_is_a_conflict_that_shows_the_stored_row(outbox: Out
 
 
 DIFFERING = {
-    "value": [Difference("value", Decimal("99.99"), Decimal(100))],
-    "currency": [Difference("currency", "USD", "EUR")],
-    "currency left out": [Difference("currency", "USD", None)],
-    "time": [Difference("time", text_of_seconds(conversion().time), text_of_seconds(first_of_day(3)))],
-    "click": [Difference("msclkid", is_secret=True)],
-    "e-mail": [Difference("user.email", is_secret=True)],
-    "phone": [Difference("user.phone", is_secret=True)],
+    "value": [FieldDifference("value", Decimal("99.99"), Decimal(100))],
+    "currency": [FieldDifference("currency", "USD", "EUR")],
+    "currency left out": [FieldDifference("currency", "USD", None)],
+    "time": [FieldDifference("time", text_of_seconds(conversion().time), text_of_seconds(first_of_day(3)))],
+    "click": [FieldDifference("msclkid", is_secret=True)],
+    "e-mail": [FieldDifference("user.email", is_secret=True)],
+    "phone": [FieldDifference("user.phone", is_secret=True)],
     "credit": [
-        Difference("external_attribution.credit", None, Decimal("0.5")),
-        Difference("external_attribution.model", None, "last"),
+        FieldDifference("external_attribution.credit", None, Decimal("0.5")),
+        FieldDifference("external_attribution.model", None, "last"),
     ],
 }
 
@@ -261,7 +261,7 @@ async def test_replaced_row_goes_out_with_its_new_content_and_counts_its_attempt
 async def test_replaced_row_starts_anew_whatever_its_attempts_were(outbox: Outbox) -> None:
     """Other content is another request: that the old one may have been sent says nothing of the new one."""
     await put(outbox, conversion())
-    for step in (Again(NOW, Reason.RETRYING, REFUSED, False, 4, 2), Settled(State.DEAD, "poison", REFUSED)):
+    for step in (Requeue(NOW, Reason.RETRYING, REFUSED, False, 4, 2), Settled(State.DEAD, "poison", REFUSED)):
         await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=True)
         assert await outbox.settle(await retaken(outbox, NOW), {1: step}, TAKEN, NOW)
     await put(outbox, conversion(value="1"))

@@ -25,10 +25,10 @@ from outbox_building import (
     seqs_of,
 )
 
-from sidecar.core.attribution import Send, with_choice
+from sidecar.core.attribution import SendConversion, with_choice
 from sidecar.core.batch import with_goals
 from sidecar.core.conversion import Click, Conversion
-from sidecar.core.entry import Again, Settled, State
+from sidecar.core.entry import Requeue, Settled, State
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Conflict, Replayed, Stored
@@ -114,7 +114,7 @@ async def test_row_that_may_have_been_sent_keeps_the_click_that_was_found_for_it
     (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
     clicked_at = first_of_day(1)
     found = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=clicked_at)
-    taken = await claim(outbox, [with_choice(entry, Send(found), found) for entry in await due(outbox)])
+    taken = await claim(outbox, [with_choice(entry, SendConversion(found), found) for entry in await due(outbox)])
     assert taken is not None
     assert await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
     again = await retaken(outbox, later(MINUTE))
@@ -287,7 +287,7 @@ async def test_late_answer_changes_nothing_of_a_discarded_row(outbox: Outbox) ->
     taken = await claimed(outbox)
     assert await outbox.postpone(taken, NOW, LOST, maybe_sent=False)
     assert isinstance(await outbox.discard(seq, NOW), Moved)
-    assert await outbox.settle(taken, {seq: Again(NOW, None, REFUSED)}, TAKEN, NOW)
+    assert await outbox.settle(taken, {seq: Requeue(NOW, None, REFUSED)}, TAKEN, NOW)
     assert outbox.counts == Counts(canceled=1)
 
 

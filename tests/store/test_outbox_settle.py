@@ -25,9 +25,9 @@ from outbox_building import (
     seqs_of,
 )
 
-from sidecar.core.attribution import Send, with_choice
+from sidecar.core.attribution import SendConversion, with_choice
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Again, Reason, Settled, State, Step
+from sidecar.core.entry import Reason, Requeue, Settled, State, Step
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts
 
@@ -48,11 +48,11 @@ async def test_row_that_may_have_been_sent_stays_frozen_even_if_its_claim_does_n
     """The answer to a first try was lost; a late one says "again", and whoever brings it knows nothing of the loss."""
     (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
     click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=first_of_day(1))
-    taken = await claim(outbox, [with_choice(entry, Send(click), click) for entry in await due(outbox)])
+    taken = await claim(outbox, [with_choice(entry, SendConversion(click), click) for entry in await due(outbox)])
     assert taken is not None
     assert await outbox.postpone(taken, later(HOUR), LOST, maybe_sent=True)
     assert not taken.entries[0].maybe_sent
-    assert await outbox.settle(taken, {seq: Again(NOW, None, REFUSED, released=True)}, TAKEN, NOW)
+    assert await outbox.settle(taken, {seq: Requeue(NOW, None, REFUSED, released=True)}, TAKEN, NOW)
     (entry,) = await due(outbox)
     assert (entry.goal, entry.sent_time, entry.maybe_sent) == ("Sidecar Purchase", taken.entries[0].sent_time, True)
     assert (entry.msclkid, entry.clicked_at) == (CLICK, first_of_day(1))
@@ -82,7 +82,7 @@ async def test_exception_that_ends_a_row_is_kept_with_its_reason(outbox: Outbox,
 async def test_retried_row_is_due_again_later_and_keeps_what_microsoft_said(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion())
     taken = await claimed(outbox)
-    step = Again(later(HOUR), Reason.RETRYING, REFUSED, released=False, retries=3)
+    step = Requeue(later(HOUR), Reason.RETRYING, REFUSED, released=False, retries=3)
     assert await outbox.settle(taken, {seq: step}, TAKEN, later(MINUTE))
     record = await record_of(outbox, seq)
     assert (record.state, record.reason, record.due_at) == (State.PENDING, "retrying", later(HOUR))
@@ -97,7 +97,7 @@ async def test_released_row_may_be_frozen_anew(outbox: Outbox) -> None:
     """A goal's name comes from the current mapping until the row is first sent."""
     (seq,) = await seqs_of(outbox, conversion())
     before = (await due(outbox))[0]
-    step = Again(later(HOUR), None, REFUSED, released=True)
+    step = Requeue(later(HOUR), None, REFUSED, released=True)
     await outbox.settle(await claimed(outbox), {seq: step}, TAKEN, later(MINUTE))
     assert await due(outbox, later(HOUR)) == [before._replace(attempt=1, due_at=later(HOUR))]
     record = await record_of(outbox, seq)
@@ -106,14 +106,14 @@ async def test_released_row_may_be_frozen_anew(outbox: Outbox) -> None:
 
 async def test_refusals_are_counted_on(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion())
-    step = Again(NOW, Reason.RETRYING, REFUSED, retries=1, refusals=2)
+    step = Requeue(NOW, Reason.RETRYING, REFUSED, retries=1, refusals=2)
     await outbox.settle(await claimed(outbox), {seq: step}, TAKEN, NOW)
     assert (await due(outbox))[0].refusals == 2
 
 
 async def test_delivery_wipes_the_errors_of_earlier_attempts(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion())
-    await outbox.settle(await claimed(outbox), {seq: Again(NOW, Reason.RETRYING, REFUSED)}, TAKEN, NOW)
+    await outbox.settle(await claimed(outbox), {seq: Requeue(NOW, Reason.RETRYING, REFUSED)}, TAKEN, NOW)
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
     record = await record_of(outbox, seq)
     assert (record.state, record.error, record.error_code, record.message) == (State.DELIVERED, None, None, None)
@@ -124,7 +124,7 @@ async def test_every_kind_of_outcome_in_one_batch_counts_exactly(outbox: Outbox)
     """accepted = delivered + pending + dead + skipped + canceled."""
     await put(outbox, *orders(10))
     steps: dict[int, Step] = dict(enumerate(ENDS.values(), start=1))
-    steps |= {5: Again(later(HOUR), Reason.RETRYING, REFUSED, retries=1), 6: Again(NOW, None, REFUSED)}
+    steps |= {5: Requeue(later(HOUR), Reason.RETRYING, REFUSED, retries=1), 6: Requeue(NOW, None, REFUSED)}
     assert await outbox.settle(await claimed(outbox), steps, TAKEN, NOW)
     assert outbox.counts == Counts(pending=2, delivered=4, skipped=1, dead=2, canceled=1)
 
@@ -163,7 +163,7 @@ async def test_late_answer_cannot_overwrite_a_newer_claim(outbox: Outbox, late) 
     assert not await late(outbox, passed)
     assert [await outbox.get(seq) for seq in (1, 2)] == before
     assert outbox.counts == Counts(pending=2)
-    assert not await outbox.has_open("main", later(HOUR))
+    assert not await outbox.has_resend("main", later(HOUR))
 
 
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)

@@ -26,7 +26,7 @@ from sidecar.store.sqlite import (
     tracing,
     unstored,
 )
-from sidecar.store.sqlite.many import Many
+from sidecar.store.sqlite.many import BulkStatement
 
 MODULES = (
     *(
@@ -57,7 +57,7 @@ STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": many.text(4)
     for module in MODULES
     for name, many in vars(module).items()
-    if isinstance(many, Many)
+    if isinstance(many, BulkStatement)
 }
 
 OPEN_BATCHES_ONLY = "SCAN batches USING INDEX batches_open"

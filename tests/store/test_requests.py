@@ -23,8 +23,8 @@ from outbox_building import (
 )
 
 from sidecar.core.attempts import UNANSWERED, Attempt, attempts
-from sidecar.core.entry import Again, Reason
-from sidecar.core.erasure import Subject, Wanted
+from sidecar.core.entry import Reason, Requeue
+from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.core.receipt import Trace
 from sidecar.ports.delivery import Note
@@ -133,7 +133,7 @@ async def test_attempts_go_on_counting_over_batches(open_house: SqliteHouse) -> 
     outbox = await open_house.open()
     await put(outbox, conversion())
     await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=False)
-    again = Again(NOW, Reason.RETRYING, REFUSED)
+    again = Requeue(NOW, Reason.RETRYING, REFUSED)
     await outbox.settle(await retaken(outbox, later(1)), {1: again}, TAKEN, later(2))
     await outbox.postpone(await claimed(outbox, later(3)), later(3), LOST, maybe_sent=False)
     await outbox.settle(await retaken(outbox, later(4)), {}, TAKEN, later(5))
@@ -185,7 +185,7 @@ async def test_words_that_may_quote_a_person_go_with_an_erasure(open_house: Sqli
     await outbox.postpone(await retaken(outbox, later(1)), later(1), THROTTLED, maybe_sent=False)
     for at in (2, 3):
         await outbox.settle(await retaken(outbox, later(at)), {}, TAKEN, later(at))
-    job = await open_house.erasures.add(Wanted(Subject.ORDER, "ORDER-0", retract=False), later(4))
+    job = await open_house.erasures.add(ErasureRequest(Subject.ORDER, "ORDER-0", retract=False), later(4))
     await open_house.erasures.blank(job, await open_house.erasures.find(job), (), later(4))
     found = await attempts_of(outbox)
     await open_house.close()

@@ -340,7 +340,7 @@ async def test_row_that_an_index_alone_keeps_in_a_batch_is_neither_sent_nor_sett
     await house.close()
     change_behind(house.path, "entries_batch", "UPDATE entries SET claimed = 0, batch_id = NULL WHERE seq = 2")
     outbox = await house.open()
-    again = await outbox.claim_open("main", NOW, later(60_000))
+    again = await outbox.claim_resend("main", NOW, later(60_000))
     assert again is not None
     assert [entry.seq for entry in again.entries] == [1, 3]
     assert await outbox.settle(again, {}, TAKEN, NOW)

@@ -18,7 +18,7 @@ from outbox_building import (
 )
 
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Again, Reason, Settled, State
+from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.core.history import Attempted, Done, Replaced
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.core.receipt import Trace
@@ -50,7 +50,7 @@ async def test_trace_has_request_attempts_batches_and_what_was_done(open_house: 
     outbox = await open_house.open()
     await put(outbox, conversion())
     first = await claimed(outbox)
-    assert await outbox.settle(first, {1: Again(NOW, Reason.RETRYING, REFUSED)}, TAKEN, later(MINUTE))
+    assert await outbox.settle(first, {1: Requeue(NOW, Reason.RETRYING, REFUSED)}, TAKEN, later(MINUTE))
     second = await claimed(outbox, later(MINUTE))
     assert await outbox.settle(second, {1: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, later(2 * MINUTE))
     await outbox.replay(1, later(HOUR))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from outbox_building import DAY, NOW, SqliteHouse, conversion, later, put
 
-from sidecar.core.erasure import Subject, Wanted
+from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import SHOWN_TRACES, Unstored, What, unstored
 from sidecar.store.sqlite.unstored import SqliteUnstored
@@ -101,7 +101,7 @@ async def test_erasure_forgets_the_traces_of_its_orders(house: SqliteHouse, subj
     taken = await house.outbox.discard(1, NOW)
     assert taken is not None
     needle = "R-1" if subject is Subject.ORDER else "e1" * 32
-    job = await house.erasures.add(Wanted(subject, needle), NOW)
+    job = await house.erasures.add(ErasureRequest(subject, needle), NOW)
     await house.erasures.blank(job, await house.erasures.find(job), (), NOW)
     await house.erasures.blank_journal(job)
     assert await kept.of_order("R-1") == []
@@ -111,7 +111,7 @@ async def test_erasure_forgets_the_traces_of_its_orders(house: SqliteHouse, subj
 async def test_erasure_by_an_order_that_was_never_stored_forgets_its_traces(house: SqliteHouse) -> None:
     kept = traces(house)
     await kept.append([one()])
-    await house.erasures.blank_journal(await house.erasures.add(Wanted(Subject.ORDER, "R-1"), NOW))
+    await house.erasures.blank_journal(await house.erasures.add(ErasureRequest(Subject.ORDER, "R-1"), NOW))
     assert await kept.of_order("R-1") == []
 
 

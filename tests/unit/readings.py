@@ -8,7 +8,7 @@ from typing import Any
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.body import parse
-from sidecar.core.intake.conversion import Accepted, EventRule, Reading, Refused, Rules, read
+from sidecar.core.intake.conversion import Accepted, EventRule, Reading, RejectedItem, Rules, read
 
 NOW = UnixMillis(1_795_000_000_500)  # 2026-11-18T11:06:40.500Z
 SECOND = 1_795_000_000
@@ -55,14 +55,14 @@ def warned(**given: Any) -> tuple[Conversion, list[tuple[str, str]]]:
 
 def problems(rules: Rules = RULES, idempotency_key: str | None = None, **given: Any) -> list[tuple[str, str]]:
     result = reading(rules, idempotency_key, **given)
-    assert isinstance(result, Refused), result
+    assert isinstance(result, RejectedItem), result
     assert all(problem.message for problem in result.problems)
     return [(problem.field, problem.code) for problem in result.problems]
 
 
 def message(rules: Rules = RULES, **given: Any) -> str:
     result = reading(rules, **given)
-    assert isinstance(result, Refused)
+    assert isinstance(result, RejectedItem)
     (problem,) = result.problems
     return problem.message
 

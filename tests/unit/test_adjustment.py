@@ -16,17 +16,17 @@ from sidecar.core.adjustment import (
     NotSent,
     Original,
     Retracted,
-    Send,
+    SendAdjustment,
     Unfit,
-    Wait,
+    WaitForOriginal,
     decide,
     place,
 )
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.core.intake.adjustment import SHAPE, Wanted, read
-from sidecar.core.intake.conversion import EventRule, Refused, Rules
+from sidecar.core.intake.adjustment import SHAPE, AcceptedAdjustment, read
+from sidecar.core.intake.conversion import EventRule, RejectedItem, Rules
 
 NOW = UnixMillis(1_795_444_245_000)
 HOUR = 3_600_000
@@ -64,14 +64,14 @@ def earlier(seq: int, type_: AdjustmentType = RESTATE, state: State = State.PEND
     return Earlier(seq=seq, type=type_, state=state, **fields)
 
 
-DUE = Send(UnixMillis(NOW - HOUR + SETTLE), seconds(NOW))
+DUE = SendAdjustment(UnixMillis(NOW - HOUR + SETTLE), seconds(NOW))
 
 
 @pytest.mark.parametrize(
     ("original", "restate", "retract"),
     [
         (PENDING, Apply(), Apply()),
-        (POSSIBLY, Wait(), Wait()),
+        (POSSIBLY, WaitForOriginal(), WaitForOriginal()),
         (DELIVERED, DUE, DUE),
         (ended(State.SKIPPED, "no_click"), Apply(), Apply()),
         (ended(State.DEAD, "poison"), Apply(), Apply()),
@@ -122,7 +122,7 @@ def test_retract_of_what_the_conversion_took_the_place_of_says_nothing_of_it() -
 def test_one_adjustment_of_a_dead_conversion_is_on_its_way_at_a_time() -> None:
     dead = replace(ended(State.DEAD, "too_old"), possibly_sent=True)
     before = [earlier(7, possibly_sent=True), earlier(8)]
-    assert decide(dead, before, wanted(RESTATE), NOW, SETTLE) == Wait((8,))
+    assert decide(dead, before, wanted(RESTATE), NOW, SETTLE) == WaitForOriginal((8,))
 
 
 def test_retract_that_microsoft_refused_retracts_nothing() -> None:
@@ -134,12 +134,12 @@ def test_retract_that_microsoft_refused_retracts_nothing() -> None:
 def test_newer_one_takes_over_from_those_that_wait(type_: AdjustmentType) -> None:
     before = [earlier(7), earlier(8)]
     assert decide(DELIVERED, before, wanted(type_), NOW, SETTLE) == replace(DUE, superseded=(7, 8))
-    assert decide(POSSIBLY, before, wanted(type_), NOW, SETTLE) == Wait((7, 8))
+    assert decide(POSSIBLY, before, wanted(type_), NOW, SETTLE) == WaitForOriginal((7, 8))
 
 
 def test_only_one_is_on_its_way() -> None:
     before = [earlier(6, state=State.DELIVERED, was_claimed=True), earlier(7, possibly_sent=True), earlier(8)]
-    assert decide(DELIVERED, before, wanted(RESTATE), NOW, SETTLE) == Wait((8,))
+    assert decide(DELIVERED, before, wanted(RESTATE), NOW, SETTLE) == WaitForOriginal((8,))
 
 
 def test_times_of_adjustments_strictly_increase() -> None:
@@ -147,13 +147,13 @@ def test_times_of_adjustments_strictly_increase() -> None:
     before = [earlier(7, state=State.DELIVERED, was_claimed=True, adjusted_at=sent_at), earlier(8, adjusted_at=TIME)]
     settled = replace(DELIVERED, settled_at=UnixMillis(NOW - SETTLE))
     decision = decide(settled, before, wanted(RESTATE), NOW, SETTLE)
-    assert decision == Send(millis(UnixSeconds(sent_at + 1)), UnixSeconds(sent_at + 1), (8,))
+    assert decision == SendAdjustment(millis(UnixSeconds(sent_at + 1)), UnixSeconds(sent_at + 1), (8,))
 
 
 def test_adjustment_is_never_earlier_than_the_second_its_conversion_was_sent_with() -> None:
     moved = replace(DELIVERED, sent_time=UnixSeconds(TIME + 5))
     decision = place(moved, [], TIME, NOW, SETTLE)
-    assert isinstance(decision, Send)
+    assert isinstance(decision, SendAdjustment)
     assert decision.adjusted_at == TIME + 5
 
 
@@ -181,19 +181,19 @@ ELSEWHERE: dict[str, Any] = {"event": "purchase", "time": TIME, "msclkid": MSCLK
 GIVEN = {"original": ELSEWHERE, "type": "retract"}
 
 
-def reading(item: object, **given: Any) -> Wanted | Refused:
+def reading(item: object, **given: Any) -> AcceptedAdjustment | RejectedItem:
     return read(item, now=NOW, rules=RULES, **given)
 
 
 def adjustment(item: object) -> Adjustment:
     found = reading(item)
-    assert isinstance(found, Wanted), found
+    assert isinstance(found, AcceptedAdjustment), found
     return found.adjustment
 
 
 def problems(item: object, **given: Any) -> set[tuple[str, str]]:
     found = reading(item, **given)
-    assert isinstance(found, Refused), found
+    assert isinstance(found, RejectedItem), found
     return {(problem.field, problem.code) for problem in found.problems}
 
 
@@ -249,7 +249,7 @@ def test_everything_that_is_wrong_is_found_at_once(item: object, found: set[tupl
 
 def test_idempotency_key_is_a_namespace_of_its_own() -> None:
     found = reading(OWN, idempotency_key="k")
-    assert isinstance(found, Wanted)
+    assert isinstance(found, AcceptedAdjustment)
     key = found.adjustment.key()
     assert key is not None
     assert key.digest is not None
@@ -270,7 +270,7 @@ def test_same_content_is_the_same_total_currency_and_time_if_given() -> None:
 
 def test_total_with_more_than_three_decimals_is_rounded_half_up_with_a_warning() -> None:
     found = reading({**OWN, "value": Decimal("7.7225")})
-    assert isinstance(found, Wanted)
+    assert isinstance(found, AcceptedAdjustment)
     assert found.adjustment.value == Decimal("7.723")
     assert [(warning.code, warning.field) for warning in found.warnings] == [("value_rounded", "value")]
     assert found.adjustment.content(1, "USD") == adjustment({**OWN, "value": Decimal("7.723")}).content(1, "USD")

@@ -3,16 +3,16 @@
 from collections.abc import Collection
 
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake.conversion import EventRule, Refused, Rules, read
+from sidecar.core.intake.conversion import EventRule, RejectedItem, Rules, read
 from sidecar.core.problem import MOST_LOOK_UPS, MOST_PROBLEMS, Allowance, Findings, Near, Refusal
 
 NOW = UnixMillis(1_800_000_000_000)
 RULES = Rules({"purchase": EventRule("Shop Purchase", currency="USD")}, ("default",))
 
 
-def refused(item: object, allowance: Allowance) -> Refused:
+def refused(item: object, allowance: Allowance) -> RejectedItem:
     reading = read(item, now=NOW, rules=RULES, allowance=allowance)
-    assert isinstance(reading, Refused)
+    assert isinstance(reading, RejectedItem)
     return reading
 
 

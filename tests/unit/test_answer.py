@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict, with_clean_words
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
 from sidecar.core.entry import Dead, Delivered, Fault, Hold, Reason, Retry
 
 SAID = Fault("Symbol", 5610, "customer@example.com is wrong")
@@ -22,12 +22,12 @@ def clean(text: str) -> str:
             Taken((Delivered(), Dead(CLEAN, ours=True), Retry(CLEAN, known=False), Dead(WORDLESS)), "test-id"),
         ),
         (
-            Refused(Verdict.POISON, (SAID, WORDLESS), "poison", rows={3: Dead(SAID)}),
-            Refused(Verdict.POISON, (CLEAN, WORDLESS), "poison", rows={3: Dead(CLEAN)}),
+            RefusedBatch(Verdict.POISON, (SAID, WORDLESS), "poison", rows={3: Dead(SAID)}),
+            RefusedBatch(Verdict.POISON, (CLEAN, WORDLESS), "poison", rows={3: Dead(CLEAN)}),
         ),
         (
-            Refused(Verdict.POISON, (SAID,), "poison", hold=Hold(SAID, Reason.GOAL_NOT_FOUND)),
-            Refused(Verdict.POISON, (CLEAN,), "poison", hold=Hold(CLEAN, Reason.GOAL_NOT_FOUND)),
+            RefusedBatch(Verdict.POISON, (SAID,), "poison", hold=Hold(SAID, Reason.GOAL_NOT_FOUND)),
+            RefusedBatch(Verdict.POISON, (CLEAN,), "poison", hold=Hold(CLEAN, Reason.GOAL_NOT_FOUND)),
         ),
         (Lost("no answer"), Lost("no answer")),
     ],

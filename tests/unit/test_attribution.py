@@ -10,9 +10,9 @@ from sidecar.core.attribution import (
     AttributionRules,
     Choice,
     GoalTraits,
-    Send,
+    SendConversion,
     Skip,
-    Wait,
+    WaitForClick,
     decide,
     needs_choice,
     with_choice,
@@ -54,20 +54,25 @@ def at(ago: int) -> UnixMillis:
 
 
 CASES: dict[str, tuple[Entry, Click | None, GoalTraits, Choice]] = {
-    "a click of its own goes as it is": (entry(msclkid=OWN, visitor_id=None), None, ANY, Send()),
-    "its own click wins over the visitor's": (entry(msclkid=OWN), None, PLAIN, Send()),
-    "its own click, captured long ago": (entry(msclkid=OWN), click(3 * DAY, OWN), ANY, Send(click(3 * DAY, OWN))),
+    "a click of its own goes as it is": (entry(msclkid=OWN, visitor_id=None), None, ANY, SendConversion()),
+    "its own click wins over the visitor's": (entry(msclkid=OWN), None, PLAIN, SendConversion()),
+    "its own click, captured long ago": (
+        entry(msclkid=OWN),
+        click(3 * DAY, OWN),
+        ANY,
+        SendConversion(click(3 * DAY, OWN)),
+    ),
     "its own click, captured a moment ago": (
         entry(60, msclkid=OWN),
         click(600, OWN),
         ANY,
-        Wait(Reason.CLICK_SETTLING, at(600 - HOUR)),
+        WaitForClick(Reason.CLICK_SETTLING, at(600 - HOUR)),
     ),
     "its own click outside the window, with hashes": (
         entry(msclkid=OWN, email_sha256=EMAIL),
         click(8 * DAY, OWN),
         WEEK,
-        Send(without_msclkid=True),
+        SendConversion(without_msclkid=True),
     ),
     "its own click outside the window, without hashes": (
         entry(msclkid=OWN),
@@ -75,15 +80,20 @@ CASES: dict[str, tuple[Entry, Click | None, GoalTraits, Choice]] = {
         WEEK,
         Skip(Reason.OUTSIDE_WINDOW),
     ),
-    "the visitor's click": (entry(), click(3 * DAY), ANY, Send(click(3 * DAY))),
-    "the visitor's click and hashes": (entry(email_sha256=EMAIL), click(3 * DAY), PLAIN, Send(click(3 * DAY))),
-    "a click on the edge of the window": (entry(0), click(7 * DAY), WEEK, Send(click(7 * DAY))),
+    "the visitor's click": (entry(), click(3 * DAY), ANY, SendConversion(click(3 * DAY))),
+    "the visitor's click and hashes": (
+        entry(email_sha256=EMAIL),
+        click(3 * DAY),
+        PLAIN,
+        SendConversion(click(3 * DAY)),
+    ),
+    "a click on the edge of the window": (entry(0), click(7 * DAY), WEEK, SendConversion(click(7 * DAY))),
     "a click a second outside the window": (entry(0), click(7 * DAY + 1), WEEK, Skip(Reason.OUTSIDE_WINDOW)),
     "a click outside the window, with hashes": (
         entry(0, email_sha256=EMAIL),
         click(8 * DAY),
         WEEK,
-        Send(without_msclkid=True),
+        SendConversion(without_msclkid=True),
     ),
     "a click outside the window, hashes of no use": (
         entry(0, email_sha256=EMAIL),
@@ -91,29 +101,34 @@ CASES: dict[str, tuple[Entry, Click | None, GoalTraits, Choice]] = {
         WEEK_PLAIN,
         Skip(Reason.OUTSIDE_WINDOW),
     ),
-    "an unknown window holds everything": (entry(0), click(80 * DAY), ANY, Send(click(80 * DAY))),
-    "a click that settles": (entry(60), click(HOUR - 1), ANY, Wait(Reason.CLICK_SETTLING, at(-1))),
-    "a click that has just settled": (entry(60), click(HOUR), ANY, Send(click(HOUR))),
+    "an unknown window holds everything": (entry(0), click(80 * DAY), ANY, SendConversion(click(80 * DAY))),
+    "a click that settles": (entry(60), click(HOUR - 1), ANY, WaitForClick(Reason.CLICK_SETTLING, at(-1))),
+    "a click that has just settled": (entry(60), click(HOUR), ANY, SendConversion(click(HOUR))),
     "a click too old to be used": (entry(received_ago=HOUR), click(90 * DAY + 1), ANY, Skip(Reason.NO_CLICK)),
-    "a click just young enough": (entry(received_ago=HOUR), click(90 * DAY), ANY, Send(click(90 * DAY))),
-    "no click yet": (entry(received_ago=60), None, ANY, Wait(Reason.AWAITING_CLICK, at(60 - HOUR))),
+    "a click just young enough": (entry(received_ago=HOUR), click(90 * DAY), ANY, SendConversion(click(90 * DAY))),
+    "no click yet": (entry(received_ago=60), None, ANY, WaitForClick(Reason.AWAITING_CLICK, at(60 - HOUR))),
     "no click yet, with hashes": (
         entry(received_ago=60, email_sha256=EMAIL),
         None,
         ENHANCED,
-        Wait(Reason.AWAITING_CLICK, at(60 - HOUR)),
+        WaitForClick(Reason.AWAITING_CLICK, at(60 - HOUR)),
     ),
     "no click in time": (entry(received_ago=HOUR), None, ENHANCED, Skip(Reason.NO_CLICK)),
-    "no click in time, with an e-mail": (entry(received_ago=HOUR, email_sha256=EMAIL), None, ENHANCED, Send()),
-    "no click in time, with a phone": (entry(received_ago=HOUR, phone_sha256=EMAIL), None, ANY, Send()),
+    "no click in time, with an e-mail": (
+        entry(received_ago=HOUR, email_sha256=EMAIL),
+        None,
+        ENHANCED,
+        SendConversion(),
+    ),
+    "no click in time, with a phone": (entry(received_ago=HOUR, phone_sha256=EMAIL), None, ANY, SendConversion()),
     "no click in time, hashes of no use": (
         entry(received_ago=HOUR, email_sha256=EMAIL),
         None,
         PLAIN,
         Skip(Reason.NO_CLICK),
     ),
-    "hashes alone": (entry(visitor_id=None, email_sha256=EMAIL), None, ENHANCED, Send()),
-    "hashes alone, goal unknown": (entry(visitor_id=None, email_sha256=EMAIL), None, ANY, Send()),
+    "hashes alone": (entry(visitor_id=None, email_sha256=EMAIL), None, ENHANCED, SendConversion()),
+    "hashes alone, goal unknown": (entry(visitor_id=None, email_sha256=EMAIL), None, ANY, SendConversion()),
     "hashes alone, of no use": (
         entry(visitor_id=None, email_sha256=EMAIL),
         None,
@@ -139,10 +154,10 @@ def test_nothing_is_to_be_decided_of_a_mere_click_id_of_hashes_and_of_what_is_fr
 
 
 def test_entry_is_sent_with_the_click_that_was_chosen() -> None:
-    chosen = with_choice(entry(), Send(click(DAY)))
+    chosen = with_choice(entry(), SendConversion(click(DAY)))
     assert (chosen.msclkid, chosen.clicked_at) == (OTHER, SECOND - DAY)
-    assert with_choice(entry(msclkid=OWN), Send(without_msclkid=True)).msclkid is None
-    assert with_choice(entry(msclkid=OWN), Send()) == entry(msclkid=OWN)
+    assert with_choice(entry(msclkid=OWN), SendConversion(without_msclkid=True)).msclkid is None
+    assert with_choice(entry(msclkid=OWN), SendConversion()) == entry(msclkid=OWN)
 
 
 # --- A model ---------------------------------------------------------------------------------------------------------
@@ -195,9 +210,9 @@ def test_choice_equals_that_of_a_model_which_looks_at_every_click(
     seen = max(before, key=lambda one: one.clicked_at, default=None)
     choice = decide(given_, seen, goal, RULES, NOW)
     match choice:
-        case Send():
+        case SendConversion():
             assert fate(given_, clicks, goal) == Sent(with_choice(given_, choice).msclkid)
-        case Wait(reason) | Skip(reason):
+        case WaitForClick(reason) | Skip(reason):
             assert fate(given_, clicks, goal) == reason
 
 
@@ -207,4 +222,4 @@ def test_waits_are_for_the_future_alone() -> None:
         for clicked_ago in (None, *range(0, 2 * HOUR, 60)):
             seen = None if clicked_ago is None else click(clicked_ago)
             choice = decide(entry(0, received_ago), seen, ANY, RULES, NOW)
-            assert not isinstance(choice, Wait) or choice.due_at > NOW
+            assert not isinstance(choice, WaitForClick) or choice.due_at > NOW

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sidecar.core.batch import (
     YOUNG_SECONDS,
     Candidate,
-    Seconds,
+    UsedTimestamps,
     identity,
     is_troubled,
     next_seconds,
@@ -50,7 +50,7 @@ def test_frozen_entry_keeps_the_goal_it_was_sent_with() -> None:
 def test_used_seconds_of_a_person_are_read_once_for_all_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     """A backend that sends ten thousand orders with one click id must not hold up the event loop."""
     taken = []
-    monkeypatch.setattr(Seconds, "take", lambda _, second: taken.append(second))
+    monkeypatch.setattr(UsedTimestamps, "take", lambda _, second: taken.append(second))
     place([entry(seq, sent_time=SECOND + seq) for seq in range(100)], used=set(range(1_000)))
     assert len(taken) == 1_000 + 100
 
@@ -155,7 +155,7 @@ def test_no_two_rows_of_a_person_share_a_second(moves: list[int], used: set[int]
 @given(st.lists(st.integers(0, 100), min_size=1), st.sets(st.integers(-50, 150)), st.integers(0, 60))
 def test_free_second_is_free_near_and_past(times: list[int], used: set[int], reach: int) -> None:
     """Against a plain walk, through a sequence of rows of which each takes the second it found."""
-    mine, taken = Seconds(map(UnixSeconds, used)), set(used)
+    mine, taken = UsedTimestamps(map(UnixSeconds, used)), set(used)
     for time in times:
         walk = [*range(time, min(time + reach, 100) + 1), *range(time - 1, time - reach - 1, -1)]
         second = mine.free(UnixSeconds(time), UnixSeconds(100), reach)

@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.telemetry.board import Board
-from sidecar.telemetry.gather import MAX_CODES, WINDOW_MILLIS, Gathering
+from sidecar.telemetry.gather import MAX_CODES, WINDOW_MILLIS, Aggregator
 from sidecar.troubles import CATALOGUE
 
 
@@ -82,7 +82,7 @@ def test_trouble_that_is_not_in_the_catalogue_is_a_mistake_of_ours() -> None:
 
 
 def test_equal_facts_are_one_after_the_window() -> None:
-    gathering = Gathering()
+    gathering = Aggregator()
     gathering.add("refused", "unknown_event", 1, 0)
     gathering.add("refused", "unknown_event", 2, WINDOW_MILLIS - 1)
     gathering.add("refused", "too_old", 1, WINDOW_MILLIS - 1)
@@ -93,13 +93,13 @@ def test_equal_facts_are_one_after_the_window() -> None:
 
 
 def test_clock_that_was_set_back_does_not_hold_gathered_facts() -> None:
-    gathering = Gathering()
+    gathering = Aggregator()
     gathering.add("refused", "too_old", 1, 1_000_000)
     assert list(gathering.take(10)) == [("refused", "too_old", 1)]
 
 
 def test_endless_codes_do_not_fill_memory() -> None:
-    gathering = Gathering()
+    gathering = Aggregator()
     for number in range(MAX_CODES + 50):
         gathering.add("refused", f"code_{number}", 1, 0)
     counts = {code: count for _, code, count in gathering.take(None)}

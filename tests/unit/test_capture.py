@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis
-from sidecar.core.intake.click import CaptureRules, Clicked, NotCaptured, Refused, read_click
+from sidecar.core.intake.click import CaptureRules, Clicked, NotCaptured, RejectedClick, read_click
 
 NOW = UnixMillis(1_795_444_245_000)
 RULES = CaptureRules(("default",))
@@ -16,7 +16,7 @@ def test_click_of_just_90_days_is_taken_and_an_older_one_is_refused_as_a_click()
     assert isinstance(taken, Clicked)
     assert taken.click.clicked_at == oldest
     refused = read_click({**CLICK, "time": oldest - 1}, now=NOW, rules=RULES)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RejectedClick)
     assert [(one.field, one.code) for one in refused.problems] == [("time", "too_old")]
     assert refused.problems[0].message.endswith("Microsoft takes no click that old")
 

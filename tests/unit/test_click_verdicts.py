@@ -12,8 +12,8 @@ from sidecar.core.attribution import (
     ClickVerdict,
     GoalTraits,
     SeenClick,
-    Send,
-    Wait,
+    SendConversion,
+    WaitForClick,
     decide,
     verdicts,
 )
@@ -77,7 +77,7 @@ def test_chosen_click_is_the_one_that_the_choice_takes(befores: list[int], windo
         one for one, verdict in zip(clicks, verdicts(clicks, OPEN, window, RULES), strict=True) if verdict is V.CHOSEN
     ]
     match choice:
-        case Send(click=Click() as sent):
+        case SendConversion(click=Click() as sent):
             assert [one.msclkid for one in taken] == [sent.msclkid]
-        case Send() | Wait():
+        case SendConversion() | WaitForClick():
             assert taken == []

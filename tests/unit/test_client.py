@@ -14,10 +14,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from http_peers import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft, peer, says
 from promises import Show
 
-from sidecar.core.answer import Lost, Refused, Taken, Verdict
+from sidecar.core.answer import Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.entry import Delivered
 from sidecar.microsoft.client import ANSWER_BYTES, APPLY, Client
-from sidecar.microsoft.reply import Reply
+from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.wire import encode
 
 MIB = 1024 * 1024
@@ -53,7 +53,7 @@ async def test_any_call_can_be_posted_and_its_answer_read_raw() -> None:
     recorder = Recorder(lambda: web.Response(status=418, body=b"tea", headers={"TrackingId": "test-tracking"}))
     async with microsoft(recorder) as base, client_of(base) as client:
         reply = await client.post("/CampaignManagement/v13/ConversionGoals/QueryByIds", CREDENTIALS, b"{}")
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, HttpReply)
     assert (reply.status, reply.body, reply.tracking_id) == (418, b"tea", "test-tracking")
     assert recorder.requests[0][1].endswith("/QueryByIds")
 
@@ -84,7 +84,7 @@ async def test_a_redirect_is_refused_and_the_token_never_follows_it(status: int,
         redirect = Recorder(lambda: web.Response(status=status, headers={"Location": other + APPLY}))
         async with microsoft(redirect) as base, client_of(base) as client:
             answer = await client.apply(CREDENTIALS, [ENTRY])
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedBatch)
     assert answer.verdict is Verdict.ACCOUNT
     shown("1 redirects of an upload to another host", lost=len(elsewhere.requests))
 

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from sidecar.config import Config, ConfigError, Event, Microsoft, changes, load, locate, masked, masked_yaml, parse
+from sidecar.config import (
+    Config,
+    ConfigError,
+    EventSection,
+    MicrosoftSection,
+    changes,
+    load,
+    locate,
+    masked,
+    masked_yaml,
+    parse,
+)
 
 EMULATOR = "microsoft: {environment: emulator}\n"
 PRODUCTION = """
@@ -35,7 +46,7 @@ def refused(text: str, **environ: str) -> list[str]:
 
 
 def test_environment_is_the_only_key_that_must_be_given():
-    assert emulated() == Config(microsoft=Microsoft(environment="emulator"))
+    assert emulated() == Config(microsoft=MicrosoftSection(environment="emulator"))
 
 
 def test_key_left_empty_has_its_default():
@@ -90,7 +101,7 @@ def test_value_of_an_event_stays_exact():
 def test_accounts_and_events_replace_the_defaults_as_wholes():
     config = emulated("accounts: {shop: }\nevents: {order: {goal: Order}}")
     assert list(config.accounts) == ["shop"]
-    assert config.events == {"order": Event(goal="Order")}
+    assert config.events == {"order": EventSection(goal="Order")}
 
 
 def test_events_may_leave_the_account_to_the_request_where_there_are_several():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.config import Config, Microsoft, masked, parse
+from sidecar.config import Config, MicrosoftSection, masked, parse
 from sidecar.config.known import KEYS
 
 FILE = Path(__file__).parents[2] / "config.example.yaml"
@@ -22,7 +22,7 @@ def sections() -> dict[str, str]:
 
 
 def test_example_equals_the_defaults_and_runs_on_the_emulator():
-    assert parse(TEXT, {}) == Config(microsoft=Microsoft(environment="emulator"))
+    assert parse(TEXT, {}) == Config(microsoft=MicrosoftSection(environment="emulator"))
 
 
 @pytest.mark.parametrize("path", KEYS, ids=".".join)

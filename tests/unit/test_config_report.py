@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config import ConfigError, Problem, parse
+from sidecar.config import ConfigError, ConfigProblem, parse
 
 EMULATOR = "microsoft: {environment: emulator}\n"
 
@@ -148,4 +148,4 @@ def test_what_follows_from_a_problem_is_not_told_again():
 
 
 def test_problem_without_line_or_key_leaves_them_out():
-    assert Problem(None, "", "is empty").text("c.yaml") == "c.yaml: is empty"
+    assert ConfigProblem(None, "", "is empty").text("c.yaml") == "c.yaml: is empty"

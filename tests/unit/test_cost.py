@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import FrameType
 from typing import Any
 
-from sidecar.api.answers import Judged, fresh_members, result_text
+from sidecar.api.answers import ItemResult, fresh_members, result_text
 from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.row_json import Rows
 from sidecar.core.batch import as_sent, ranges, used_identity, with_goals, with_seconds
@@ -98,9 +98,9 @@ def test_writing_an_order_takes_few_calls() -> None:
 ALL_OPEN = Rows(lambda account, event: "Shop Purchase", lambda record: None, lambda: NOW)
 
 
-def new_items() -> list[Judged]:
+def new_items() -> list[ItemResult]:
     made = (draft(number) for number in range(ROWS + 1))
-    return [Judged(Stored(new_record(one.conversion, insert_values(one, n, 1))), ()) for n, one in enumerate(made)]
+    return [ItemResult(Stored(new_record(one.conversion, insert_values(one, n, 1))), ()) for n, one in enumerate(made)]
 
 
 def test_answering_an_order_takes_few_calls() -> None:

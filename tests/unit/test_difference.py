@@ -7,7 +7,14 @@ import pytest
 from readings import accepted
 
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.difference import AdjustmentContent, Difference, StoredContent, of_adjustments, of_conversions, words
+from sidecar.core.difference import (
+    AdjustmentContent,
+    FieldDifference,
+    StoredContent,
+    of_adjustments,
+    of_conversions,
+    words,
+)
 
 
 def stored(**given: Any) -> StoredContent:
@@ -18,21 +25,24 @@ def stored(**given: Any) -> StoredContent:
 @pytest.mark.parametrize(
     ("before", "now", "found"),
     [
-        ({"value": 99.99}, {"value": 89.5}, [Difference("value", Decimal("99.99"), Decimal("89.5"))]),
-        ({"value": 1}, {}, [Difference("value", Decimal(1))]),
-        ({}, {"value": 1}, [Difference("value", None, Decimal(1))]),
-        ({"currency": "EUR"}, {"currency": "usd"}, [Difference("currency", "EUR", "USD")]),
-        ({"currency": "USD"}, {}, [Difference("currency", "USD")]),
-        ({"visitor_id": "v-1"}, {"visitor_id": "v-2"}, [Difference("visitor_id", is_secret=True)]),
+        ({"value": 99.99}, {"value": 89.5}, [FieldDifference("value", Decimal("99.99"), Decimal("89.5"))]),
+        ({"value": 1}, {}, [FieldDifference("value", Decimal(1))]),
+        ({}, {"value": 1}, [FieldDifference("value", None, Decimal(1))]),
+        ({"currency": "EUR"}, {"currency": "usd"}, [FieldDifference("currency", "EUR", "USD")]),
+        ({"currency": "USD"}, {}, [FieldDifference("currency", "USD")]),
+        ({"visitor_id": "v-1"}, {"visitor_id": "v-2"}, [FieldDifference("visitor_id", is_secret=True)]),
         (
             {"time": "2026-11-18T11:00:00Z"},
             {"time": "2026-11-18T11:00:01Z", "value": 1},
-            [Difference("time", "2026-11-18T11:00:00Z", "2026-11-18T11:00:01Z"), Difference("value", None, Decimal(1))],
+            [
+                FieldDifference("time", "2026-11-18T11:00:00Z", "2026-11-18T11:00:01Z"),
+                FieldDifference("value", None, Decimal(1)),
+            ],
         ),
     ],
 )
 def test_only_fields_that_the_callers_gave_otherwise_differ(
-    before: dict[str, Any], now: dict[str, Any], found: list[Difference]
+    before: dict[str, Any], now: dict[str, Any], found: list[FieldDifference]
 ) -> None:
     assert list(of_conversions(stored(**before), accepted(**now))) == found
 
@@ -42,7 +52,7 @@ def test_default_that_the_event_gave_is_no_value_of_the_callers() -> None:
     by_default = stored(event="signup")
     assert (by_default.value, by_default.currency) == (Decimal("2.50"), "EUR")
     (found,) = of_conversions(by_default, accepted(event="signup", value=2.5))
-    assert found == Difference("value", None, Decimal("2.500"))
+    assert found == FieldDifference("value", None, Decimal("2.500"))
 
 
 def test_value_that_was_restated_since_is_the_one_that_is_shown() -> None:
@@ -61,7 +71,9 @@ def test_differences_are_told_in_words_without_any_identifier() -> None:
 
 def test_adjustments_of_one_key_differ_in_what_they_say_else_in_their_time() -> None:
     first = AdjustmentContent("conv_1", AdjustmentType.RESTATE, Decimal(50), "USD")
-    assert of_adjustments(first, first._replace(value=Decimal(40))) == (Difference("value", Decimal(50), Decimal(40)),)
+    assert of_adjustments(first, first._replace(value=Decimal(40))) == (
+        FieldDifference("value", Decimal(50), Decimal(40)),
+    )
     retract = AdjustmentContent("conv_2", AdjustmentType.RETRACT, None, None)
     assert [each.field for each in of_adjustments(first, retract)] == ["conversion_id", "type", "value", "currency"]
-    assert of_adjustments(first, first) == (Difference("time", is_secret=True),)
+    assert of_adjustments(first, first) == (FieldDifference("time", is_secret=True),)

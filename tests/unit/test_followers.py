@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.journal import JournalEntry, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalQuery, StoredEntry
 from sidecar.telemetry import Followers, TooManyFollowers
 from sidecar.telemetry.followers import matches
 
 ALL = JournalQuery()
 
 
-def fact(seq: int, level: str = "info") -> Kept:
-    return Kept(seq, JournalEntry(time=UnixMillis(seq), level=level, name="started", message="x"))
+def fact(seq: int, level: str = "info") -> StoredEntry:
+    return StoredEntry(seq, JournalEntry(time=UnixMillis(seq), level=level, name="started", message="x"))
 
 
 async def test_what_does_not_fit_is_counted_and_told_once() -> None:

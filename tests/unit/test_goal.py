@@ -10,8 +10,8 @@ from sidecar.core.goal import (
     GOAL_TROUBLES,
     Blocked,
     Catalogue,
-    Difference,
     Goal,
+    GoalDifference,
     GoalRule,
     Mapped,
     MappingState,
@@ -257,7 +257,7 @@ def test_paused_and_wrong_goals_are_no_reason_to_create_one() -> None:
 
 def test_differences_name_their_event() -> None:
     rules = {"a": replace(RULE, count_type="Unique"), "b": RULE}
-    assert plan(rules, [GOAL], NOW).differences == (Difference("Closed deal", "a", "count_type", "Unique", "All"),)
+    assert plan(rules, [GOAL], NOW).differences == (GoalDifference("Closed deal", "a", "count_type", "Unique", "All"),)
 
 
 def test_only_what_was_chosen_is_created() -> None:

@@ -22,13 +22,13 @@ from openapi_client.models.campaign.get_conversion_goals_by_ids_response import 
 from openapi_client.models.campaign.offline_conversion_goal import OfflineConversionGoal
 from openapi_client.models.campaign.url_goal import UrlGoal
 
-from sidecar.core.answer import Lost, Refused, Verdict
+from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Fault
 from sidecar.core.goal import Created, Exists, Goal, NewGoal, NotCreated, Revenue
 from sidecar.microsoft import properties
 from sidecar.microsoft.goals import ADDITIONAL, TYPES, decode_goals, decode_new, encode_new, encode_query
-from sidecar.microsoft.reply import Reply
+from sidecar.microsoft.reply import HttpReply
 
 NEW = NewGoal(
     name="Closed deal",
@@ -45,8 +45,8 @@ def written(model: Any) -> bytes:
     return json.dumps(ApiClient().sanitize_for_serialization(model)).encode()
 
 
-def reply(body: object, status: int = 200) -> Reply:
-    return Reply(
+def reply(body: object, status: int = 200) -> HttpReply:
+    return HttpReply(
         status, {"TrackingId": "test-tracking"}, body if isinstance(body, bytes) else json.dumps(body).encode()
     )
 
@@ -102,7 +102,7 @@ def test_every_kind_of_goal_that_the_sdk_writes_is_read() -> None:
         EventGoal(**{**common, "Id": "3"}, Type="Event"),
     ]
     found = decode_goals(reply(written(GetConversionGoalsByIdsResponse(ConversionGoals=models, PartialErrors=[]))))
-    assert not isinstance(found, Refused | Lost)
+    assert not isinstance(found, RefusedBatch | Lost)
     assert [(goal.id, goal.type, goal.count_type) for goal in found] == [
         ("1", "OfflineConversion", "Unique"),
         ("2", "Url", "Unique"),
@@ -133,7 +133,7 @@ FAILED_READINGS = [
 @pytest.mark.parametrize("body", FAILED_READINGS)
 def test_goals_that_are_missing_beside_errors_are_a_failed_reading(body: object) -> None:
     """Were it "no goals", each goal would be missing now, and new at the next good reading."""
-    assert isinstance(decode_goals(reply(body)), Refused)
+    assert isinstance(decode_goals(reply(body)), RefusedBatch)
 
 
 @pytest.mark.parametrize("odd", [b"", b"<html>", b"[]", {}, {"ConversionGoals": "none"}, {"error": "proxy"}])
@@ -180,13 +180,13 @@ def test_no_member_of_a_goal_is_too_odd(value: object) -> None:
 def test_refusals_mean_what_they_mean_for_uploads(status: int, code: int, verdict: Verdict, trouble: str) -> None:
     body = {"TrackingId": "test", "Errors": [{"Code": code, "Message": "No."}]}
     for refused in (decode_goals(reply(body, status)), properties.decode_auto_tagging(reply(body, status))):
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, RefusedBatch)
         assert (refused.verdict, refused.trouble) == (verdict, trouble)
 
 
 def test_refusal_without_a_readable_error_is_judged_by_its_status() -> None:
     refused = decode_new(reply(b"<html>", 403), 1)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedBatch)
     assert (refused.verdict, refused.faults[0].error) == (Verdict.ACCOUNT, "Http403")
 
 
@@ -275,7 +275,7 @@ def test_missing_ids_without_a_reason_are_a_lost_answer() -> None:
 def test_properties_that_are_missing_beside_errors_are_a_failed_reading() -> None:
     body = {"AccountProperties": None, "PartialErrors": [{"Code": 106, "ErrorCode": "UserIsNotAuthorized"}]}
     answer = properties.decode_auto_tagging(reply(body))
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedBatch)
     assert (answer.verdict, answer.trouble) == (Verdict.ACCOUNT, "not_authorized")
 
 

@@ -25,7 +25,7 @@ from readings import (
 )
 
 from sidecar.core.conversion import KeySource
-from sidecar.core.intake.conversion import SHAPE, Accepted, EventRule, Refused, Skipped, normalized, read
+from sidecar.core.intake.conversion import SHAPE, Accepted, EventRule, RejectedItem, Skipped, normalized, read
 
 # --- The item as a whole ---------------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ def test_wrong_type_is_a_problem_of_that_field(name: str, value: Any) -> None:
 @pytest.mark.parametrize("item", [None, 1, "x", [], True])
 def test_item_that_is_no_object_is_refused(item: object) -> None:
     result = read(item, now=NOW, rules=RULES)
-    assert isinstance(result, Refused)
+    assert isinstance(result, RejectedItem)
     assert [(problem.field, problem.code) for problem in result.problems] == [("", "not_an_object")]
 
 
@@ -342,7 +342,7 @@ def test_any_json_is_accepted_skipped_or_refused_and_never_an_error(item: object
             result.conversion.content()
         case Skipped():
             assert result.reason in ("consent_denied", "no_identifier")
-        case Refused():
+        case RejectedItem():
             assert result.problems
 
 

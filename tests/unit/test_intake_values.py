@@ -19,7 +19,7 @@ from readings import (
     warned,
 )
 
-from sidecar.core.intake.conversion import Accepted, EventRule, Refused, read
+from sidecar.core.intake.conversion import Accepted, EventRule, RejectedItem, read
 
 # --- time ------------------------------------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ def test_milliseconds_are_asked_back() -> None:
 @pytest.mark.parametrize(("written", "code"), [("1e999999999", "in_future"), ("-1e999999999", "too_old")])
 def test_time_with_a_monstrous_exponent_is_refused_at_once(written: str, code: str) -> None:
     result = raw(f'{{"event": "lead", "msclkid": "{CLICK}", "time": {written}}}')
-    assert isinstance(result, Refused)
+    assert isinstance(result, RejectedItem)
     assert result.problems[0].code == code
 
 
@@ -178,14 +178,14 @@ def test_rounding_does_not_make_another_content() -> None:
 )
 def test_value_that_is_no_sum_of_money_is_refused(written: str, code: str) -> None:
     result = raw(f'{{"event": "purchase", "msclkid": "{CLICK}", "value": {written}}}')
-    assert isinstance(result, Refused)
+    assert isinstance(result, RejectedItem)
     assert [(problem.field, problem.code) for problem in result.problems] == [("value", code)]
 
 
 @pytest.mark.parametrize("value", [1.5, Decimal("NaN"), Decimal("Infinity")])
 def test_numbers_that_json_does_not_give_are_refused(value: object) -> None:
     result = read({"event": "lead", "msclkid": CLICK, "value": value, "time": value}, now=NOW, rules=RULES)
-    assert isinstance(result, Refused)
+    assert isinstance(result, RejectedItem)
     assert {problem.code for problem in result.problems} == {"not_a_number", "invalid_time"}
 
 
@@ -274,5 +274,5 @@ def test_meta_beyond_what_json_can_hold_is_refused() -> None:
         nested = {"a": nested}
     for meta, code in ((nested, "too_long"), ({"a": Decimal("1e400")}, "invalid_meta")):
         result = read({"event": "lead", "msclkid": CLICK, "meta": meta}, now=NOW, rules=RULES)
-        assert isinstance(result, Refused)
+        assert isinstance(result, RejectedItem)
         assert result.problems[0].code == code

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.pace import BACKOFF_CAP_MILLIS, BACKOFF_FLOOR_MILLIS, Health, Rate, Window, backoff_millis
+from sidecar.core.pace import BACKOFF_CAP_MILLIS, BACKOFF_FLOOR_MILLIS, Rate, RequestHistory, Window, backoff_millis
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
@@ -54,7 +54,7 @@ def test_window_climbs_from_one_to_its_limit_and_falls_back_after_a_fault() -> N
 
 
 def test_faults_of_requests_that_were_on_their_way_together_count_once() -> None:
-    health = Health(Window(8, 8))
+    health = RequestHistory(Window(8, 8))
     for late in range(8):
         health.faulted(started_at=100 + late, now=200 + late, chance=0.5)
     assert (health.faults, health.window.size) == (1, 1)
@@ -64,7 +64,7 @@ def test_faults_of_requests_that_were_on_their_way_together_count_once() -> None
 
 def test_backoff_grows_whatever_the_wall_clock_does() -> None:
     """Seconds of a clock that never goes back: each fault of a later request is one more."""
-    health = Health(Window(8, 8))
+    health = RequestHistory(Window(8, 8))
     pauses = [health.faulted(started_at=second, now=second + 0.5, chance=0.999) for second in (1.0, 2.0, 3.0)]
     assert health.faults == 3
     assert pauses == [1_000, 1_998, 3_996]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from http_peers import ENTRY, Recorder, client_of, microsoft
 
-from sidecar.core.answer import Answer, Lost, Refused, Taken
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken
 from sidecar.core.entry import Delivered
 from sidecar.core.goal import Created, Creation, Exists, GoalRule, NotCreated, new_goal
 from sidecar.core.instant import UnixMillis
@@ -83,7 +83,7 @@ async def test_what_may_have_been_applied_is_never_forgotten_over_a_repeat() -> 
     """Inside a 200 without an index nobody knows which rows it means: the same bytes must go again as a batch."""
     for signed_in in (True, False):
         answer, requests = await upload(web.json_response({"PartialErrors": [EXPIRED]}), signed_in=signed_in)
-        assert isinstance(answer, Refused)
+        assert isinstance(answer, RefusedBatch)
         assert (answer.maybe_applied, requests) == (True, 1)
 
 
@@ -100,7 +100,9 @@ def taken(id_: str | None, *errors: dict[str, object]) -> web.Response:
     return web.json_response({"ConversionGoalIds": [id_], "PartialErrors": list(errors)})
 
 
-async def created(*answers: web.Response, goals: int = 3) -> tuple[list[Creation | Refused | Lost], list[list[str]]]:
+async def created(
+    *answers: web.Response, goals: int = 3
+) -> tuple[list[Creation | RefusedBatch | Lost], list[list[str]]]:
     """What became of so many goals by these answers, and the names in each request."""
     new = [new_goal(GoalRule(name=f"Goal {number}")) for number in range(goals)]
     async with platform_of(*answers) as (platform, recorder):
@@ -127,10 +129,10 @@ async def test_single_goal_is_refused_by_one_request() -> None:
 async def test_refusal_that_no_goal_is_to_blame_for_counts_for_all_and_ends_it() -> None:
     not_allowed = {"Code": 106, "ErrorCode": "UserIsNotAuthorized", "Message": "Not you."}
     made, requests = await created(refused_whole(not_allowed))
-    assert [type(one) for one in made] == [Refused] * 3
+    assert [type(one) for one in made] == [RefusedBatch] * 3
     assert len(requests) == 1
     made, requests = await created(refused_whole(BAD_CATEGORY), taken("1"), refused_whole(not_allowed))
-    assert [type(one) for one in made] == [Created, Refused, Refused]
+    assert [type(one) for one in made] == [Created, RefusedBatch, RefusedBatch]
     assert len(requests) == 3
 
 
@@ -138,7 +140,7 @@ async def test_goals_of_earlier_requests_are_not_forgotten_over_a_later_refusal(
     ids = [str(number) for number in range(1, 101)]
     first = web.json_response({"ConversionGoalIds": ids, "PartialErrors": []})
     made, _ = await created(first, refused_whole({"Code": 106}), goals=101)
-    assert [type(one) for one in made] == [Created] * 100 + [Refused]
+    assert [type(one) for one in made] == [Created] * 100 + [RefusedBatch]
 
 
 async def test_account_that_left_between_permit_and_upload_sends_nothing() -> None:
@@ -182,7 +184,7 @@ async def test_lost_answer_of_another_account_says_nothing_of_the_token() -> Non
         platform.accounts = lambda: {"main": AccountIds("111", "222"), "other": AccountIds("444", "333")}
         assert isinstance(await platform.upload("main", [ENTRY]), Lost)
         refused = await platform.upload("other", [ENTRY])
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedBatch)
     assert (refused.trouble, refused.lead) == ("developer_token_invalid", None)
 
 
@@ -197,9 +199,9 @@ async def test_refused_credentials_of_one_account_are_its_ids_where_another_is_a
     async with platform_of(refused(), refused(), clean(), refused(), refused(), clean()) as (platform, _):
         platform.accounts = lambda: accounts
         before = await platform.upload("other", [ENTRY])
-        assert isinstance(before, Refused)
+        assert isinstance(before, RefusedBatch)
         assert (before.trouble, before.lead) == ("developer_token_invalid", None)
         assert isinstance(await platform.upload("main", [ENTRY]), Taken)
         after = await platform.upload("other", [ENTRY])
-        assert isinstance(after, Refused)
+        assert isinstance(after, RefusedBatch)
         assert (after.trouble, "account main is answered" in (after.lead or "")) == ("wrong_account", True)

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from sidecar.api.explain import Receipts
-from sidecar.api.row_json import Held, Rows
+from sidecar.api.row_json import HeldReason, Rows
 from sidecar.cli import receipts as printed
 from sidecar.core.attempts import BatchFacts, RequestFacts
 from sidecar.core.attribution import SeenClick
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Again, Entry, Fault, Hold, Lane, Reason, State, next_step
+from sidecar.core.entry import Entry, Fault, Hold, Lane, Reason, Requeue, State, next_step
 from sidecar.core.goal import Goal, Mapped, MappingState
 from sidecar.core.history import Attempted, Done, Replaced, read_history
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
@@ -79,7 +79,9 @@ BATCH = BatchFacts(
 )
 
 
-def of(record: Record, *, held: Held | None = None, mapped: Mapped | None = None, **known: object) -> dict[str, object]:
+def of(
+    record: Record, *, held: HeldReason | None = None, mapped: Mapped | None = None, **known: object
+) -> dict[str, object]:
     """The receipt as the API answers it."""
     batches = {BATCH.id: BATCH} if record.batch_id else {}
     facts = {"request_id": "request-1", "named_msclkid": record.msclkid, "is_frozen": record.goal is not None}
@@ -146,13 +148,13 @@ def test_what_it_waits_for_ends_when_it_is_known_to(reason: Reason, until: str |
 
 
 def test_trouble_of_the_account_comes_with_its_own_remedy() -> None:
-    told = of(RECORD, held=Held(Reason.NOT_CONNECTED, "client_secret_expired"))
+    told = of(RECORD, held=HeldReason(Reason.NOT_CONNECTED, "client_secret_expired"))
     assert "Certificates & secrets" in str(told["next_step"])
 
 
 def test_words_of_an_older_answer_are_not_quoted_beside_another_remedy() -> None:
     older = RECORD._replace(error="OfflineConversionValueInvalid", error_code=5610, message="Scripted.")
-    held = Held(Reason.ACCOUNT_PAUSED, "paused_by_operator")
+    held = HeldReason(Reason.ACCOUNT_PAUSED, "paused_by_operator")
     told = of(older._replace(reason=Reason.RETRYING, claimed=True), held=held)
     assert "Scripted" not in json.dumps(told["next_step"])
     delivered = of(older._replace(state=State.DELIVERED, settled_at=NOW))
@@ -219,7 +221,7 @@ def test_conversion_at_or_after_its_click_has_no_trouble_with_time_zones(seconds
 
 def test_another_trouble_of_the_row_comes_before_its_time() -> None:
     clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time + HOURS), NOW),)
-    told = of(RECORD._replace(visitor_id="v-1"), held=Held(Reason.NOT_CONNECTED), clicks=clicks, known_clicks=1)
+    told = of(RECORD._replace(visitor_id="v-1"), held=HeldReason(Reason.NOT_CONNECTED), clicks=clicks, known_clicks=1)
     assert "/connect" in json.dumps(told["next_step"])
     assert "a time zone is wrong" in json.dumps(told["clicks"])
 
@@ -342,20 +344,20 @@ UNNUMBERED = [
 CODES = NUMBERED | {symbol: Fault(symbol) for symbol in UNNUMBERED}
 
 
-def refused(fault: Fault) -> tuple[Record, Held | None]:
+def refused(fault: Fault) -> tuple[Record, HeldReason | None]:
     """A row after Microsoft answered it with that code at its first attempt, and what that closed."""
     outcome = faults.row_outcome(fault)
     entry = Entry(seq=17, lane=Lane(1, "default", "purchase"), time=RECORD.time, received_at=RECORD.received_at)
     answered_at = UnixMillis(NOW - MINUTE + 412)
     step = next_step(entry, outcome, answered_at, 0.0)
     given = {"error": fault.error, "error_code": fault.error_code, "reason": step.reason}
-    held = Held(outcome.reason, outcome.reason) if isinstance(outcome, Hold) else None
-    if isinstance(step, Again):
+    held = HeldReason(outcome.reason, outcome.reason) if isinstance(outcome, Hold) else None
+    if isinstance(step, Requeue):
         return RECORD._replace(due_at=step.due_at, **given), held
     return RECORD._replace(state=step.state, settled_at=answered_at, **given), held
 
 
-def mapped_as(held: Held | None) -> Mapped:
+def mapped_as(held: HeldReason | None) -> Mapped:
     if held is None:
         return Mapped(MappingState.OK, GOAL)
     return Mapped(MappingState(held.reason or ""), GOAL if held.reason == "goal_settling" else None)

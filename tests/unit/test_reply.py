@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sidecar.microsoft.reply import Reply
+from sidecar.microsoft.reply import HttpReply
 
 
 @pytest.mark.parametrize(
@@ -32,26 +32,26 @@ from sidecar.microsoft.reply import Reply
 def test_retry_after_is_read_as_seconds_or_date_within_a_second_and_15_minutes(
     header: dict[str, str], seconds: float | None
 ) -> None:
-    assert Reply(429, header, b"").retry_after_seconds == seconds
+    assert HttpReply(429, header, b"").retry_after_seconds == seconds
 
 
 @pytest.mark.parametrize("name", ["TrackingId", "trackingid", "TRACKINGID"])
 def test_the_tracking_id_is_read_from_the_header_before_the_body(name: str) -> None:
     body = b'{"TrackingId":"of-the-body","Errors":[{"Code":109}]}'
-    assert Reply(401, {name: "of-the-header"}, body).tracking_id == "of-the-header"
-    assert Reply(401, {name: " "}, body).tracking_id == "of-the-body"
-    assert Reply(401, {}, body).tracking_id == "of-the-body"
+    assert HttpReply(401, {name: "of-the-header"}, body).tracking_id == "of-the-header"
+    assert HttpReply(401, {name: " "}, body).tracking_id == "of-the-body"
+    assert HttpReply(401, {}, body).tracking_id == "of-the-body"
 
 
 def test_details_are_read_in_both_spellings() -> None:
     errors = [{"Message": "No.", "Detail": "why"}, {"Message": "No.", "Details": "why"}, {"Details": "why"}]
-    read = Reply(400, {}, json.dumps({"Errors": errors}).encode()).fault()
+    read = HttpReply(400, {}, json.dumps({"Errors": errors}).encode()).fault()
     assert [error.fault.message for error in read] == ["No. (why)", "No. (why)", "why"]
 
 
 def test_texts_are_fit_for_a_log_line_and_a_column() -> None:
     error = {"Code": 10**12, "ErrorCode": "Drop\ntable; \ud800Über" * 99, "Message": "a\r\nb\u0000\ud83d\u202e" * 999}
-    [read] = Reply(400, {}, json.dumps({"Errors": [error]}).encode()).fault()
+    [read] = HttpReply(400, {}, json.dumps({"Errors": [error]}).encode()).fault()
     assert read.fault.error_code is None
     assert read.fault.error.startswith("Droptableber")
     assert len(read.fault.error) <= 100

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.answer import Refused, Verdict
+from sidecar.core.answer import RefusedBatch, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Fault, State
 from sidecar.core.instant import UnixMillis
@@ -26,7 +26,7 @@ from sidecar.store.sqlite.outbox import open_outbox
 from sidecar.telemetry import DeadRow, Telemetry
 from sidecar.telemetry.conversions import TOLD_ROWS
 from sidecar.telemetry.followers import Followers
-from sidecar.telemetry.keeping import MAX_WAITING, Flushed, Keeping
+from sidecar.telemetry.keeping import MAX_WAITING, Flushed, JournalBuffer
 from sidecar.telemetry.service import FADE_MILLIS, NOBODY_ENDS, OF_GOALS_AND_ROWS, PASSING, SIGN_IN
 from sidecar.troubles import CATALOGUE
 
@@ -217,7 +217,7 @@ async def test_trouble_that_is_over_is_resolved(told: Told) -> None:
 
 
 async def test_refused_batch_names_the_error_and_the_remedy(told: Told) -> None:
-    answer = Refused(Verdict.ACCOUNT, (Fault("InvalidCredentials", 105, "bad"),), "developer_token_invalid", "t-1")
+    answer = RefusedBatch(Verdict.ACCOUNT, (Fault("InvalidCredentials", 105, "bad"),), "developer_token_invalid", "t-1")
     told.telemetry.batch_refused("main", 3, rows=5, answer=answer, seconds=1.0)
     (entry,) = await told.kept()
     assert (entry.name, entry.level, entry.error, entry.tracking_id) == (
@@ -501,7 +501,7 @@ async def test_facts_wait_while_storage_cannot_write_and_the_lost_ones_are_count
 
 async def test_facts_of_a_write_that_failed_are_given_up_and_counted(told: Told) -> None:
     """A slice that cannot be written for a reason of its own holds up no other, and is not lost without a word."""
-    keeping = Keeping(Followers())
+    keeping = JournalBuffer(Followers())
     for level in ("info", "no level", "info"):
         keeping.put(JournalEntry(time=UnixMillis(1), level=level, name="received", message="m"))
     assert await keeping.flush(told.journal) == Flushed(written=0, dropped=3)

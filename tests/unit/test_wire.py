@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.core.answer import Answer, Lost, Refused, Taken, Verdict
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.entry import Dead, Delivered, Entry, Hold, Lane, Retry
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.microsoft.faults import TABLE
@@ -152,13 +152,13 @@ def test_rows_are_decided_singly_where_only_some_errors_are_about_the_request() 
     assert isinstance(answer, Taken)
     assert [type(outcome) for outcome in answer.outcomes] == [Retry, Dead]
     of_request = answered({"Code": 117, "Index": 0}, {"Code": 117, "Index": 1}, size=2)
-    assert isinstance(of_request, Refused)
+    assert isinstance(of_request, RefusedBatch)
 
 
 def test_an_error_of_no_row_leaves_every_row_in_doubt() -> None:
     """None may count as delivered, none as refused, and what was sent must not change before it is sent again."""
     answer = answered({"Code": 5604, "Index": 0}, {"Code": 106, "Index": 1}, {"Code": 5610, "Index": 99})
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedBatch)
     assert answer.verdict is Verdict.POISON
     assert answer.maybe_applied
     assert answer.rows == {}
@@ -166,13 +166,13 @@ def test_an_error_of_no_row_leaves_every_row_in_doubt() -> None:
 
 @pytest.mark.parametrize("index", [None, True, -1, 3, "x", 0.5, [], {}, "-1", 10**30])
 def test_an_index_that_is_no_rows_is_never_taken_for_one(index: object) -> None:
-    assert isinstance(answered({"Code": 5604, "Index": index}), Refused)
+    assert isinstance(answered({"Code": 5604, "Index": index}), RefusedBatch)
 
 
 def test_a_lone_row_that_is_refused_for_good_still_waits_for_the_poison_rule() -> None:
     """One refusal may be Microsoft's bad moment; `after_refusal` counts to three."""
     body = b'{"OperationErrors":[{"Code":5604}]}'
-    assert isinstance(decode(400, OK, body, 1), Refused)
+    assert isinstance(decode(400, OK, body, 1), RefusedBatch)
 
 
 @pytest.mark.parametrize(("code", "kind"), [(5606, Hold), (5615, Hold), (5614, Retry)])
@@ -185,7 +185,7 @@ def test_a_lone_row_whose_goal_or_time_is_refused_never_counts_as_poison(code: i
 def test_a_goal_that_refuses_the_whole_of_a_doubtful_answer_holds_nothing() -> None:
     """Rows that may have been taken must go again as they are, not be given another goal's name."""
     answer = answered({"Code": 5606})
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedBatch)
     assert answer.hold is None
 
 
@@ -227,7 +227,7 @@ def test_no_answer_whatever_raises(status: int, headers: dict[str, str], body: b
         match decode(status, headers, body, size):
             case Taken(outcomes=outcomes):
                 assert len(outcomes) == size
-            case Refused() as refused:
+            case RefusedBatch() as refused:
                 assert refused.faults
                 assert all(0 <= index < size for index in refused.rows)
                 assert not (refused.maybe_applied and (refused.rows or refused.hold))

@@ -37,7 +37,7 @@ from openapi_client.models.campaign.operation_error import OperationError
 from openapi_client.models.customer.api_fault import ApiFault
 from openapi_client.models.customer.operation_error import OperationError as CustomerOperationError
 
-from sidecar.core.answer import Answer, Refused, Taken, Verdict
+from sidecar.core.answer import Answer, RefusedBatch, Taken, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Dead, Delivered, Entry, Lane
 from sidecar.core.instant import UnixMillis, UnixSeconds
@@ -236,7 +236,7 @@ def test_we_read_every_kind_of_fault_that_the_sdk_writes(code: Any) -> None:
     ]
     for fault in faults:
         answer = answered(fault, status=400)
-        assert isinstance(answer, Refused)
+        assert isinstance(answer, RefusedBatch)
         assert (answer.faults[0].error, answer.faults[0].error_code) == (code.symbols[0], code.number)
         assert (answer.faults[0].message or "").startswith("No.")
 
@@ -244,7 +244,7 @@ def test_we_read_every_kind_of_fault_that_the_sdk_writes(code: Any) -> None:
 def test_a_row_that_a_fault_of_the_sdk_names_is_decided_at_once() -> None:
     error = BatchErrorBase(Code=5604, ErrorCode="OfflineConversionMicrosoftClickIdInvalid", Index=3)
     answer = answered(ApiFaultDetail(BatchErrors=[error]), status=400)
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedBatch)
     assert isinstance(answer.rows[3], Dead)
     assert answer.rows == {3: row_outcome(answer.faults[0])}
 
@@ -264,5 +264,5 @@ def test_a_row_that_a_fault_of_the_sdk_names_is_decided_at_once() -> None:
 )
 def test_we_read_the_faults_without_numbers(fault: Any, verdict: Verdict) -> None:
     answer = answered(fault, status=400)
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedBatch)
     assert answer.verdict is verdict

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.answer import Answer, Lost, Refused, Taken
+from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken
 from sidecar.core.entry import Dead, Delivered, Fault, Hold, Outcome, Retry
 from sidecar.microsoft.wire import decode
 
@@ -44,7 +44,7 @@ def described(answer: Answer) -> dict[str, Any]:
             return {"taken": [in_words(outcome) for outcome in outcomes]}
         case Lost(why=why):
             return {"lost": why}
-        case Refused():
+        case RefusedBatch():
             optional = {
                 "retry_after_seconds": answer.retry_after_seconds,
                 "maybe_applied": answer.maybe_applied,

@@ -39,7 +39,7 @@ class DoorLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ConnectionFactory:
     """Makes the protocol of each new connection; `server` is the application's, and knows those that are open."""
 
     server: web.Server
@@ -61,7 +61,7 @@ class _Connection(web.RequestHandler):
 
     __slots__ = ("_door", "_giving_up", "_transport", "_unread")
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: ConnectionFactory) -> None:
         self._door = door
         self._giving_up: asyncio.TimerHandle | None = None
         self._unread = 0

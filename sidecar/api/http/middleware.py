@@ -29,7 +29,7 @@ _MARKS = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class ErrorMiddleware:
     """Makes the middleware and the hook that an application needs."""
 
     guard: Guard

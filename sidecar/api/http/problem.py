@@ -16,7 +16,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemKind:
     """One kind of failure. `code` is in the answer's `type`, in logs and in metrics alike; `title` never varies."""
 
     status: int
@@ -24,30 +24,30 @@ class Kind:
     title: str
 
 
-UNKNOWN_HOST = Kind(421, "unknown_host", "The Host header names none of server.allowed_hosts")
-CROSS_SITE = Kind(403, "cross_site", "Calls from web pages are refused")
-NO_KEY = Kind(401, "no_valid_key", "An API key is needed")
-NOT_FOUND = Kind(404, "not_found", "There is nothing at this address")
-NO_CONVERSION = Kind(404, "no_such_conversion", "There is no such conversion")
-NO_ERASURE = Kind(404, "no_such_erasure", "There is no such erasure")
-NO_ADJUSTMENT = Kind(404, "no_such_adjustment", "There is no such adjustment")
-NO_ACCOUNT = Kind(404, "no_such_account", "There is no such account")
-METHOD = Kind(405, "method_not_allowed", "This address does not take this method")
-NOT_JSON = Kind(415, "not_json", "Content-Type must be application/json")
-ENCODED = Kind(415, "encoded_body", "Content-Encoding must be absent or identity")
-TOO_LARGE = Kind(413, "body_too_large", "The body is larger than server.max_body")
-TOO_SLOW = Kind(408, "body_too_slow", "The body took too long to arrive")
-BAD_HTTP = Kind(400, "malformed_request", "The request is not valid HTTP")
-BAD_BODY = Kind(400, "malformed_body", "The body cannot be read")
-TOO_MANY = Kind(413, "too_many_items", "The array has too many items")
-INVALID = Kind(422, "invalid", "Something in the request is not valid")
-CONFLICT = Kind(409, "conflict", "Another conversion has this key")
-KEY_OF_ANOTHER = Kind(409, "key_of_another", "Another adjustment has this key")
-AMBIGUOUS = Kind(409, "ambiguous", "Several conversions fit")
-ALREADY_RETRACTED = Kind(409, "already_retracted", "The conversion was retracted")
-WRONG_STATE = Kind(409, "wrong_state", "The conversion is in another state")
-UNAVAILABLE = Kind(503, "unavailable", "The sidecar cannot do this now")
-INTERNAL = Kind(500, "internal_error", "Something unexpected happened inside the sidecar")
+UNKNOWN_HOST = ProblemKind(421, "unknown_host", "The Host header names none of server.allowed_hosts")
+CROSS_SITE = ProblemKind(403, "cross_site", "Calls from web pages are refused")
+NO_KEY = ProblemKind(401, "no_valid_key", "An API key is needed")
+NOT_FOUND = ProblemKind(404, "not_found", "There is nothing at this address")
+NO_CONVERSION = ProblemKind(404, "no_such_conversion", "There is no such conversion")
+NO_ERASURE = ProblemKind(404, "no_such_erasure", "There is no such erasure")
+NO_ADJUSTMENT = ProblemKind(404, "no_such_adjustment", "There is no such adjustment")
+NO_ACCOUNT = ProblemKind(404, "no_such_account", "There is no such account")
+METHOD = ProblemKind(405, "method_not_allowed", "This address does not take this method")
+NOT_JSON = ProblemKind(415, "not_json", "Content-Type must be application/json")
+ENCODED = ProblemKind(415, "encoded_body", "Content-Encoding must be absent or identity")
+TOO_LARGE = ProblemKind(413, "body_too_large", "The body is larger than server.max_body")
+TOO_SLOW = ProblemKind(408, "body_too_slow", "The body took too long to arrive")
+BAD_HTTP = ProblemKind(400, "malformed_request", "The request is not valid HTTP")
+BAD_BODY = ProblemKind(400, "malformed_body", "The body cannot be read")
+TOO_MANY = ProblemKind(413, "too_many_items", "The array has too many items")
+INVALID = ProblemKind(422, "invalid", "Something in the request is not valid")
+CONFLICT = ProblemKind(409, "conflict", "Another conversion has this key")
+KEY_OF_ANOTHER = ProblemKind(409, "key_of_another", "Another adjustment has this key")
+AMBIGUOUS = ProblemKind(409, "ambiguous", "Several conversions fit")
+ALREADY_RETRACTED = ProblemKind(409, "already_retracted", "The conversion was retracted")
+WRONG_STATE = ProblemKind(409, "wrong_state", "The conversion is in another state")
+UNAVAILABLE = ProblemKind(503, "unavailable", "The sidecar cannot do this now")
+INTERNAL = ProblemKind(500, "internal_error", "Something unexpected happened inside the sidecar")
 
 _RETRY_SECONDS = {"outbox_growing": 1, "stopping": 5}
 _DEFAULT_RETRY_SECONDS = 10
@@ -58,7 +58,7 @@ class HttpProblem(Exception):
 
     def __init__(
         self,
-        kind: Kind,
+        kind: ProblemKind,
         detail: str,
         *,
         errors: Iterable[Problem] = (),
@@ -173,7 +173,7 @@ def of_http_error(error: web.HTTPException, known_paths: Iterable[str], path: st
     if isinstance(error, web.HTTPRequestTimeout):
         return HttpProblem(TOO_SLOW, "Send the body without pauses.", close=True)
     phrase = HTTPStatus(error.status).phrase
-    return HttpProblem(Kind(error.status, phrase.lower().replace(" ", "_"), phrase), f"{phrase}.")
+    return HttpProblem(ProblemKind(error.status, phrase.lower().replace(" ", "_"), phrase), f"{phrase}.")
 
 
 def _near(path: str, known_paths: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ WAITING_PAGES = 32
 
 
 @dataclass(slots=True)
-class Room:
+class Reservation:
     """What one body takes of the budget, until the context closes; it grows with a body of an undeclared length."""
 
     admission: "Admission"
@@ -140,11 +140,11 @@ class Admission:
         self._turns = asyncio.Semaphore(self.at_once)
         self._pages = asyncio.Semaphore(1)
 
-    def room(self, declared: int | None) -> Room:
+    def room(self, declared: int | None) -> Reservation:
         """Room for one body of `declared` bytes, or of a length that will show; entering it is 503 without any."""
-        return Room(self, declared or 0)
+        return Reservation(self, declared or 0)
 
-    def leave(self, room: Room) -> None:
+    def leave(self, room: Reservation) -> None:
         """Its request is answered."""
         self._taken -= room.held
         self._undeclared -= 0 if room.declared else room.held

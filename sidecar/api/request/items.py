@@ -21,13 +21,13 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class BulkRequest:
     """An array; each item is judged on its own."""
 
     items: list[object]
 
 
-def read_items(body: bytes, key: str | None) -> Single | Many:
+def read_items(body: bytes, key: str | None) -> Single | BulkRequest:
     """What is in `body`, whose request has `key` as its Idempotency-Key; HttpProblem if it cannot be judged at all."""
     try:
         value = parse(body)
@@ -39,7 +39,7 @@ def read_items(body: bytes, key: str | None) -> Single | Many:
             return Single(value, key)
         case list():
             _check_array(value, key)
-            return Many(value)
+            return BulkRequest(value)
         case _:
             raise invalid([Problem("", "not_an_object", "the body must be an object or an array of objects")])
 
@@ -57,7 +57,7 @@ def _check_array(items: list[object], key: str | None) -> None:
         raise invalid(problems)
 
 
-def orders_of(came: Single | Many, places: Iterable[int]) -> list[str]:
+def orders_of(came: Single | BulkRequest, places: Iterable[int]) -> list[str]:
     """The order ids that the items at these places name, whatever else is wrong with them."""
     items = [came.item] if isinstance(came, Single) else came.items
     named = (item.get("order_id") for place in places if isinstance(item := items[place], dict))

@@ -8,8 +8,8 @@ from typing import Self, TypeVar
 from aiohttp import web
 
 from sidecar.api.http.problem import unavailable
-from sidecar.api.request.admission import BUDGET_BYTES, SMALL_BYTES, Admission, Room
-from sidecar.api.request.items import KEY_HEADER, Many, Single, read_items
+from sidecar.api.request.admission import BUDGET_BYTES, SMALL_BYTES, Admission, Reservation
+from sidecar.api.request.items import KEY_HEADER, BulkRequest, Single, read_items
 from sidecar.api.request.json_object import BodyLimits, check_content, read_checked
 from sidecar.api.request.turns import TURN_ITEMS, in_turns
 from sidecar.ports.errors import StorageUnavailable
@@ -24,7 +24,7 @@ GLANCE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class RequestReader:
     """One for all calls, so that what they take in together stays within bounds."""
 
     limits: BodyLimits
@@ -38,14 +38,14 @@ class Taking:
         two = 2 * limits.max_bytes
         return cls(limits, Admission(max(BUDGET_BYTES, two), undeclared_bytes=two), doubt)
 
-    def room(self, request: web.Request) -> Room:
+    def room(self, request: web.Request) -> Reservation:
         """Room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""
         check_content(request, self.limits)
         return self.admission.room(request.content_length)
 
     async def read(
-        self, request: web.Request, room: Room, reader: Callable[[object, str | None], R]
-    ) -> tuple[Single | Many, list[R]]:
+        self, request: web.Request, room: Reservation, reader: Callable[[object, str | None], R]
+    ) -> tuple[Single | BulkRequest, list[R]]:
         """What came, and what `reader` makes of each item and of the Idempotency-Key of a single one.
 
         `room` is that of `self.room(request)`, which has looked at the headers.

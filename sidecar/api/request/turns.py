@@ -24,7 +24,7 @@ PROBES = frozenset(("/livez", "/readyz"))
 
 
 @dataclass(slots=True)
-class Lane:
+class TurnQueue:
     """Requests that are begun in the order of their arrival, in each round of the loop for so many seconds of work."""
 
     seconds: float = SLICE_SECONDS
@@ -50,8 +50,8 @@ class Lane:
 class Lanes:
     """A lane for single conversions, one for all the rest, so that neither waits for the other; probes need none."""
 
-    cheap: Lane = field(default_factory=Lane)
-    dear: Lane = field(default_factory=Lane)
+    cheap: TurnQueue = field(default_factory=TurnQueue)
+    dear: TurnQueue = field(default_factory=TurnQueue)
 
     async def turn(self, request: web.Request) -> None:
         """Return when the request may begin."""

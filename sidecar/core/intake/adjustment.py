@@ -12,7 +12,7 @@ from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
 from sidecar.core.intake import conversion as intake
 from sidecar.core.intake import fields
 from sidecar.core.intake import identifiers as user
-from sidecar.core.intake.conversion import Refused, Rules
+from sidecar.core.intake.conversion import RejectedItem, Rules
 from sidecar.core.intake.members import Members, Shape
 from sidecar.core.problem import Allowance, Findings, Refusal, Warning_
 from sidecar.core.record import seq_of
@@ -29,14 +29,14 @@ SHAPE = Shape(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AcceptedAdjustment:
     """Well formed."""
 
     adjustment: Adjustment
     warnings: tuple[Warning_, ...] = ()
 
 
-Reading = Wanted | Refused
+Reading = AcceptedAdjustment | RejectedItem
 
 
 def read(
@@ -54,7 +54,7 @@ def read(
     findings = Findings(allowance)
     if not isinstance(item, dict):
         findings.refuse("", "not_an_object", "must be an object")
-        return Refused(findings.listed)
+        return RejectedItem(findings.listed)
     members = Members(item, SHAPE, findings)
     key = intake.header_key(idempotency_key, findings)
     type_ = members.require("type", _type)
@@ -64,7 +64,7 @@ def read(
     _check_foreign(members, target, type_, currency, time)
     warnings = tuple(findings.warnings)
     if findings.problems or type_ is None or target is None:
-        return Refused(findings.listed, warnings)
+        return RejectedItem(findings.listed, warnings)
     wanted = Adjustment(
         type=type_,
         target=target,
@@ -74,7 +74,7 @@ def read(
         time_given=time is not None,
         idempotency_key=key,
     )
-    return Wanted(wanted, warnings)
+    return AcceptedAdjustment(wanted, warnings)
 
 
 _TYPES = {type_.value: type_ for type_ in AdjustmentType}

@@ -39,13 +39,13 @@ class NotCaptured:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedClick:
     """Not well formed: everything that is wrong with it, at least one thing."""
 
     problems: tuple[Problem, ...]
 
 
-Capture = Clicked | NotCaptured | Refused
+Capture = Clicked | NotCaptured | RejectedClick
 
 
 def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance: Allowance | None = None) -> Capture:
@@ -53,7 +53,7 @@ def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance:
     findings = Findings(allowance)
     if not isinstance(item, dict):
         findings.refuse("", "not_an_object", "must be an object")
-        return Refused(findings.listed)
+        return RejectedClick(findings.listed)
     members = Members(item, SHAPE, findings)
     consent = members.take("consent", fields.consent) or rules.consent
     visitor_id = members.require("visitor_id", fields.visitor_id) or ""
@@ -62,7 +62,7 @@ def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance:
     msclkid = _msclkid(members)
     warnings = tuple(findings.warnings)
     if findings.problems:
-        return Refused(findings.listed)
+        return RejectedClick(findings.listed)
     if consent == "denied":
         return NotCaptured("consent_denied", warnings)
     if msclkid is None:

@@ -81,14 +81,14 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedItem:
     """Not well formed: everything that is wrong with it, at least one thing."""
 
     problems: tuple[Problem, ...]
     warnings: tuple[Warning_, ...] = ()
 
 
-Reading = Accepted | Skipped | Refused
+Reading = Accepted | Skipped | RejectedItem
 
 
 def read(
@@ -106,7 +106,7 @@ def read(
     findings = Findings(allowance)
     if not isinstance(item, dict):
         findings.refuse("", "not_an_object", "must be an object")
-        return Refused(findings.listed)
+        return RejectedItem(findings.listed)
     members = Members(item, SHAPE, findings)
     header = header_key(idempotency_key, findings)
     consent = members.take("consent", fields.consent) or rules.consent
@@ -117,7 +117,7 @@ def read(
 def _judged(conversion: Conversion, consent: Consent, findings: Findings) -> Reading:
     """A denied consent comes before everything but problems: those are the caller's to mend in any case."""
     if findings.problems:
-        return Refused(findings.listed, tuple(findings.warnings))
+        return RejectedItem(findings.listed, tuple(findings.warnings))
     if consent == "denied":
         return Skipped("consent_denied", conversion.event, tuple(findings.warnings))
     if not matched_by(conversion):

@@ -19,9 +19,9 @@ from sidecar.core.adjustment import (
     Original,
     Placement,
     Retracted,
-    Send,
+    SendAdjustment,
     Unfit,
-    Wait,
+    WaitForOriginal,
     decide,
 )
 from sidecar.core.conversion import AdjustmentType, Kind, matched_by, plain_decimal
@@ -102,7 +102,7 @@ def _is_erased(record: Record) -> bool:
 
 
 @dataclass(slots=True)
-class Writing:
+class AdjustmentWriter:
     """One adjustment on its way into the table; `lanes` are those that are known."""
 
     db: sqlite3.Connection
@@ -204,7 +204,7 @@ class Writing:
             case NotSent():
                 assert meant.record is not None
                 return OriginalNotSent(meant.record)
-            case Apply() | Wait() | Send() as placement:
+            case Apply() | WaitForOriginal() | SendAdjustment() as placement:
                 return self._stored(meant, placement)
 
     def _original(self, meant: _Meant) -> Original:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.attribution import Skip, Wait
+from sidecar.core.attribution import Skip, WaitForClick
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Entry, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.ports.delivery import Aside
+from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Captured, ClickPage
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
@@ -181,20 +181,20 @@ def of_visitor(
     return ClickPage(clicks, rows[limit - 1][1] if len(rows) > limit else None)
 
 
-def set_aside(db: sqlite3.Connection, asides: Sequence[Aside], now: UnixMillis) -> dict[int, State]:
+def defer(db: sqlite3.Connection, deferrals: Sequence[Deferral], now: UnixMillis) -> dict[int, State]:
     """Write down what waits or ends for want of a click, unless a later one came in since; each one's state."""
-    steps = json.dumps([_step(aside) for aside in asides])
+    steps = json.dumps([_step(aside) for aside in deferrals])
     moved = {seq: State(state) for seq, state in db.execute(ASIDE, {"steps": steps, "now": now})}
     skipped = sum(state is State.SKIPPED for state in moved.values())
     count(db, {State.PENDING: -skipped, State.SKIPPED: skipped})
     return moved
 
 
-def _step(aside: Aside) -> tuple[int, str, str, int | None, int]:
+def _step(aside: Deferral) -> tuple[int, str, str, int | None, int]:
     """seq, state, reason, due_at, and the time of the click that was looked at."""
     after = _BEFORE_ALL if aside.clicked_at is None else aside.clicked_at
     match aside.choice:
-        case Wait(reason, due_at):
+        case WaitForClick(reason, due_at):
             return (aside.seq, State.PENDING.value, reason.value, due_at, after)
         case Skip(reason):
             return (aside.seq, State.SKIPPED.value, reason.value, None, after)

@@ -11,13 +11,13 @@ from operator import itemgetter
 from typing import Any, assert_never
 
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Again, Entry, Lane, Settled, State, Step
+from sidecar.core.entry import Entry, Lane, Requeue, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.record import Record
 from sidecar.ports.delivery import Claim, Note
 from sidecar.store.sqlite import releasing, requests
 from sidecar.store.sqlite.counting import count
-from sidecar.store.sqlite.many import Many
+from sidecar.store.sqlite.many import BulkStatement
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 # The rows of a batch, found by their index and then asked themselves: SQLite does not ask again what a partial index
@@ -54,7 +54,7 @@ _TAKE = """)
 # Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, rows that were replaced
 # since they were looked at, and rows whose visitor got a later click since they were decided. This one takes only what
 # is as it was looked at, as nearly all is, and hands nothing back, which was a tenth of a claim.
-TAKE = Many(
+TAKE = BulkStatement(
     _WANTED,
     _WANTED_COLUMNS,
     _TAKE
@@ -64,7 +64,7 @@ TAKE = Many(
 )
 
 # The same for rows that the first left out: those that were restated go as the table says now.
-TAKE_RESTATED = Many(_WANTED, _WANTED_COLUMNS, f"{_TAKE} RETURNING seq")
+TAKE_RESTATED = BulkStatement(_WANTED, _WANTED_COLUMNS, f"{_TAKE} RETURNING seq")
 
 TAKEN = "SELECT seq FROM entries WHERE batch_id = ? AND claimed = 1"
 
@@ -309,7 +309,7 @@ def _step_values(seq: int, step: Step) -> tuple[Any, ...]:
     match step:
         case Settled(state=state, reason=reason):
             return (seq, state.value, reason, None, 0, 0, 0, 0, *fault)
-        case Again(due_at=due_at, reason=reason, released=released, retries=retries, refusals=refusals):
+        case Requeue(due_at=due_at, reason=reason, released=released, retries=retries, refusals=refusals):
             return (seq, "pending", reason, due_at, int(retries > 0), retries, refusals, int(released), *fault)
         case _:
             assert_never(step)

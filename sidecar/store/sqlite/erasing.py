@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.core.entry import State
-from sidecar.core.erasure import Erasure, Found, Phase, RowsOf, Subject, Wanted
+from sidecar.core.erasure import Erasure, ErasureRequest, Found, Phase, RowsOf, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.store.sqlite import releasing, unstored
 from sidecar.store.sqlite.committer import Committer
@@ -171,7 +171,7 @@ class SqliteErasures:
     committer: Committer[Any, Any]
     reader: Database
 
-    async def add(self, wanted: Wanted, now: UnixMillis) -> Erasure:
+    async def add(self, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
         return await self.committer.write(lambda db: add(db, wanted, now))
 
     async def get(self, number: int) -> Erasure | None:
@@ -207,7 +207,7 @@ class SqliteErasures:
         await self.committer.write(lambda db: db.execute(FINISH, (now, job.id)) and None, can_wait=True)
 
 
-def add(db: sqlite3.Connection, wanted: Wanted, now: UnixMillis) -> Erasure:
+def add(db: sqlite3.Connection, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
     """Keep a new erasure, of everything that was received until now."""
     values = (wanted.subject.value, wanted.needle, wanted.retract, now)
     number = db.execute(ADD, values).fetchone()[0]

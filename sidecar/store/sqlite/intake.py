@@ -13,7 +13,7 @@ from sidecar.core.record import Record
 from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.erasing import ERASED_CONTENT
-from sidecar.store.sqlite.many import Many
+from sidecar.store.sqlite.many import BulkStatement
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, RECORD_COLUMNS, Draft, insert_values, new_record, record_of
 from sidecar.store.sqlite.visitors import hasher
 
@@ -27,7 +27,7 @@ FIND_KEYS = f"""
 LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
 
 # New rows.
-INSERT = Many(f"INSERT INTO entries ({', '.join(INSERT_COLUMNS)}) VALUES ", len(INSERT_COLUMNS))  # noqa: S608
+INSERT = BulkStatement(f"INSERT INTO entries ({', '.join(INSERT_COLUMNS)}) VALUES ", len(INSERT_COLUMNS))  # noqa: S608
 
 # A row that was dead or skipped gets new content; its number, attempts and history stay.
 REPLACE = f"""

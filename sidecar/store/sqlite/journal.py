@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, Kept
+from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
 
@@ -73,13 +73,13 @@ class SqliteJournal:
     stretch_rows: int = STRETCH_ROWS
     max_stretches: int = MAX_STRETCHES
 
-    async def append(self, entries: Sequence[JournalEntry]) -> Sequence[Kept]:
+    async def append(self, entries: Sequence[JournalEntry]) -> Sequence[StoredEntry]:
         return await self.committer.write(partial(_append, entries), can_wait=True)
 
     async def read(self, query: JournalQuery) -> JournalPage:
         first, last = await self.reader.call(_ends)
         top = last + 1 if query.before_seq is None else min(query.before_seq, last + 1)
-        found: list[Kept] = []
+        found: list[StoredEntry] = []
         for _ in range(self.max_stretches):
             stretch = _Stretch(max(top - 1 - self.stretch_rows, first - 1), top)
             found += await self.reader.call(partial(_find, _NEWEST_FIRST, query, stretch, query.limit + 1 - len(found)))
@@ -114,12 +114,12 @@ class _Stretch:
     top: int
 
 
-def _append(entries: Sequence[JournalEntry], db: sqlite3.Connection) -> Sequence[Kept]:
+def _append(entries: Sequence[JournalEntry], db: sqlite3.Connection) -> Sequence[StoredEntry]:
     rows = [{**asdict(entry), "level": _LEVELS[entry.level]} for entry in entries]
     count = db.execute(_APPEND, (json.dumps(rows),)).rowcount
     # The one writer numbers them in one go.
     last = db.execute("SELECT last_insert_rowid()").fetchone()[0]
-    return [Kept(seq, entry) for seq, entry in enumerate(entries, start=last - count + 1)]
+    return [StoredEntry(seq, entry) for seq, entry in enumerate(entries, start=last - count + 1)]
 
 
 def _ends(db: sqlite3.Connection) -> tuple[int, int]:
@@ -128,7 +128,9 @@ def _ends(db: sqlite3.Connection) -> tuple[int, int]:
     return (1, 0) if first is None else (first, last)
 
 
-def _find(statement: str, query: JournalQuery, stretch: _Stretch, limit: int, db: sqlite3.Connection) -> list[Kept]:
+def _find(
+    statement: str, query: JournalQuery, stretch: _Stretch, limit: int, db: sqlite3.Connection
+) -> list[StoredEntry]:
     given = {
         "bottom": stretch.bottom,
         "top": stretch.top,
@@ -144,9 +146,9 @@ def _find(statement: str, query: JournalQuery, stretch: _Stretch, limit: int, db
     return [_kept(row) for row in db.execute(statement, given)]
 
 
-def _kept(row: Sequence[Any]) -> Kept:
+def _kept(row: Sequence[Any]) -> StoredEntry:
     seq, time, level, *rest = row
-    return Kept(seq, JournalEntry(**dict(zip(_NAMES, (time, _LEVEL_NAMES[level], *rest), strict=True))))
+    return StoredEntry(seq, JournalEntry(**dict(zip(_NAMES, (time, _LEVEL_NAMES[level], *rest), strict=True))))
 
 
 def _reaches(since: UnixMillis | None, stretch: _Stretch, db: sqlite3.Connection) -> bool:

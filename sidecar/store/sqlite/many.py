@@ -22,7 +22,7 @@ SIZES = (256, 64, 16, 4, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class BulkStatement:
     """A statement with a list of rows between `before` and `after`, each of so many `columns`."""
 
     before: str

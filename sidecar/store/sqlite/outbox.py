@@ -12,7 +12,7 @@ from sidecar.core.entry import Entry, Lane, LongestWaits, State, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
-from sidecar.ports.delivery import Aside, Claim, Note, OpenBatches
+from sidecar.ports.delivery import Claim, Deferral, Note, OpenBatches
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
 from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
@@ -160,8 +160,8 @@ class SqliteOutbox:
     ) -> list[Entry]:
         return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit, held, ids))
 
-    async def set_aside(self, asides: Sequence[Aside], now: UnixMillis) -> Mapping[int, State]:
-        return await self.committer.write(lambda db: clicks.set_aside(db, asides, now))
+    async def defer(self, deferrals: Sequence[Deferral], now: UnixMillis) -> Mapping[int, State]:
+        return await self.committer.write(lambda db: clicks.defer(db, deferrals, now))
 
     async def used_seconds(self, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
         return await self.due_reader.call(lambda db: reading.used_seconds(db, wanted))
@@ -177,7 +177,7 @@ class SqliteOutbox:
     ) -> Claim | None:
         return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until, ids))
 
-    async def keep_waiting(self, account: str, until: UnixMillis) -> None:
+    async def record_throttle(self, account: str, until: UnixMillis) -> None:
         await self.committer.write(lambda db: db.execute(NOTE_WAIT, (f"waits:{account}", str(until))) and None)
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
@@ -200,10 +200,12 @@ class SqliteOutbox:
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
         return await self.reader.call(lambda db: fixed.waiting_by_goal(db, account, self.lanes))
 
-    async def has_open(self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None) -> bool:
+    async def has_resend(
+        self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
+    ) -> bool:
         return await self.due_reader.call(lambda db: delivery.open_batch(db, account, now, held, ids)) is not None
 
-    async def claim_open(
+    async def claim_resend(
         self,
         account: str,
         now: UnixMillis,
@@ -299,7 +301,7 @@ class SqliteOutbox:
         return results
 
     def _adjust(self, db: sqlite3.Connection, item: Adjusting) -> AdjustResult:
-        writing = adjusting.Writing(db, tuple(self._lanes.values()), item, self._settle_millis)
+        writing = adjusting.AdjustmentWriter(db, tuple(self._lanes.values()), item, self._settle_millis)
         result = writing.write()
         self._lanes_opened = self._lanes_opened or writing.opened_lane
         return result

@@ -18,7 +18,7 @@ from sidecar.core.waiting import Waiting
 from sidecar.ports.delivery import refusal
 from sidecar.ports.queries import Backlog, Page, Query, Retried
 from sidecar.store.sqlite.fixed import BOUND_TO
-from sidecar.store.sqlite.many import Many
+from sidecar.store.sqlite.many import BulkStatement
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 SCAN_ROWS = 20_000
@@ -61,7 +61,7 @@ SLOT_BITS = 6
 """The index of used seconds begins with `sent_time >> 6`: 64 seconds in each slot."""
 
 # Which seconds of a person's conversions of a goal are taken.
-USED_SECONDS = Many(
+USED_SECONDS = BulkStatement(
     "WITH wanted (slot, identity, first, last) AS (VALUES ",
     4,
     """)
@@ -165,7 +165,7 @@ _FEW = frozenset((State.DEAD, State.SKIPPED, State.CANCELED))
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _DueQuery:
     """What is looked for in each lane."""
 
     now: UnixMillis
@@ -190,7 +190,7 @@ def due(
     """
     if not lanes or limit < 1:
         return []
-    look = _Look(now, json.dumps(list(held)), ids)
+    look = _DueQuery(now, json.dumps(list(held)), ids)
     fresh = _shared_out(db, lanes, 0, look, limit)
     retried = _shared_out(db, lanes, 1, look, max(1, limit // RETRIED_SHARE))
     if limit < RETRIED_SHARE:
@@ -199,7 +199,7 @@ def due(
     return (fresh[: limit - reserved] + retried)[:limit]
 
 
-def _shared_out(db: sqlite3.Connection, lanes: Sequence[Lane], again: int, look: _Look, limit: int) -> list[Entry]:
+def _shared_out(db: sqlite3.Connection, lanes: Sequence[Lane], again: int, look: _DueQuery, limit: int) -> list[Entry]:
     """Up to `limit` due entries, the lanes in turn; what some lanes leave free others may fill."""
     share = -(-limit // len(lanes))
     found = [_due_in_lane(db, lane, again, look, share) for lane in lanes]
@@ -213,7 +213,7 @@ def _shared_out(db: sqlite3.Connection, lanes: Sequence[Lane], again: int, look:
     return [entry for entry in in_turn if entry is not None][:limit]
 
 
-def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, look: _Look, limit: int) -> list[Entry]:
+def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, look: _DueQuery, limit: int) -> list[Entry]:
     given = {"lane": lane.id, "again": again, "now": look.now, "held": look.held, "ids": look.ids, "limit": limit}
     if look.ids is None and look.held == "[]":
         return [entry_of(row, lane) for row in db.execute(DUE, given)]

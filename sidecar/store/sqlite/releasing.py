@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from sidecar.core.adjustment import Apply, Earlier, NotSent, Original, Placement, Send, Wait, place
+from sidecar.core.adjustment import Apply, Earlier, NotSent, Original, Placement, SendAdjustment, WaitForOriginal, place
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import Entry, Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis
@@ -163,9 +163,9 @@ def earlier_of(db: sqlite3.Connection, original: int) -> list[Earlier]:
 def carry_out(db: sqlite3.Connection, seq: int, original: int, placement: Placement, now: UnixMillis) -> None:
     """Do what was decided with the waiting adjustment `seq`."""
     match placement:
-        case Wait(superseded):
+        case WaitForOriginal(superseded):
             _supersede(db, superseded, now)
-        case Send(due_at, adjusted_at, superseded):
+        case SendAdjustment(due_at, adjusted_at, superseded):
             _supersede(db, superseded, now)
             given = {"seq": seq, "original": original, "due_at": due_at, "adjusted_at": adjusted_at, "now": now}
             db.execute(DUE, given)
