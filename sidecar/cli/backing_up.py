@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from sidecar.cli.configured import config_option, configuration, refuse
-from sidecar.store.sqlite.backup import BackupFailed, back_up
-from sidecar.store.sqlite.database import OutboxRefused
+from sidecar.ports.errors import BackupFailed, OutboxRefused
+from sidecar.store.sqlite.backup import back_up
 
 
 @click.command()

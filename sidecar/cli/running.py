@@ -11,8 +11,8 @@ from sidecar.cli.configured import config_option, doubted_configuration, proxy_m
 from sidecar.config import Loaded
 from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxies import UnusableProxy
-from sidecar.ports.errors import StorageUnavailable
-from sidecar.store.sqlite.database import OutboxRefused, owned
+from sidecar.ports.errors import OutboxRefused, StorageUnavailable
+from sidecar.store.sqlite.database import owned
 from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.troubles import CATALOGUE
 

@@ -12,6 +12,22 @@ class StorageUnavailable(Exception):
         self.code = code
 
 
+class StorageBroken(Exception):
+    """The store can no longer be trusted: the process must end and leave the rest to its supervisor.
+
+    After a failed fsync SQLite may bring back a row that was refused, and another fsync of the same file may succeed
+    without having written anything.
+    """
+
+
+class OutboxRefused(Exception):
+    """The store cannot be opened; the text says why and what to do."""
+
+
+class BackupFailed(Exception):
+    """No copy was made; the text says why and what to do."""
+
+
 class NotConnected(Exception):
     """There is no access token now. `code` is a trouble of the catalogue, `retry_at` when Microsoft is asked again."""
 

@@ -16,12 +16,11 @@ from sidecar.config import Config, ConfigError, changes, examine
 from sidecar.core.clock import SteadyClock
 from sidecar.core.goal import GOAL_TROUBLES
 from sidecar.emulator import Emulator, EmulatorOptions
-from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.errors import StorageBroken, StorageUnavailable
 from sidecar.service.http import CannotListen, served
 from sidecar.service.runtime import Runtime, chance, elapsed, now
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, open_parts
-from sidecar.store.sqlite.committer import StorageBroken
 from sidecar.telemetry import Standing, Telemetry
 from sidecar.upkeep.waiting_watch import UNMAPPED
 

@@ -31,10 +31,11 @@ from sidecar.microsoft.proxies import Proxies
 from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
+from sidecar.ports.errors import OutboxRefused
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.database import OutboxRefused, is_damage
+from sidecar.store.sqlite.database import is_damage
 from sidecar.store.sqlite.erasing import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.journal import SqliteJournal

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from committer_building import ODD, Rows, gathered, numbered, running, waiting
 
-from sidecar.ports.errors import StorageUnavailable
-from sidecar.store.sqlite.committer import MAX_WAITING_ROWS, StorageBroken
+from sidecar.ports.errors import StorageBroken, StorageUnavailable
+from sidecar.store.sqlite.committer import MAX_WAITING_ROWS
 from sidecar.store.sqlite.database import writer
 
 # --- storage ---------------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ import pytest
 from outbox_building import NOW, SqliteHouse, conversion, put
 from promises import Show
 
+from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import database
-from sidecar.store.sqlite.database import OutboxRefused, owned, reader, writer
+from sidecar.store.sqlite.database import owned, reader, writer
 from sidecar.store.sqlite.outbox import open_outbox
 
 Before = Callable[[Path], AbstractAsyncContextManager[Path]]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from outbox_building import NOW
 
-from sidecar.store.sqlite.database import OutboxRefused, unusable
+from sidecar.ports.errors import OutboxRefused
+from sidecar.store.sqlite.database import unusable
 from sidecar.store.sqlite.outbox import open_outbox
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of, take_back_to
 
+from sidecar.ports.errors import OutboxRefused, StorageBroken
 from sidecar.store.sqlite import outbox as outbox_module
 from sidecar.store.sqlite import sliced_check, soundness
-from sidecar.store.sqlite.committer import StorageBroken
-from sidecar.store.sqlite.database import OutboxRefused, writer
+from sidecar.store.sqlite.database import writer
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
 

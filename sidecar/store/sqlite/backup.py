@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.ports.errors import BackupFailed
 from sidecar.ports.queries import Counts
 from sidecar.store.sqlite.counting import counts
 from sidecar.store.sqlite.database import code_of, fsync, quoted, refuse_foreign
-
-
-class BackupFailed(Exception):
-    """No copy was made; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
-from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.errors import StorageBroken, StorageUnavailable
 from sidecar.store.sqlite.database import Database, code_of, is_damage
 from sidecar.store.sqlite.soundness import COUNT_COMMIT
 
@@ -38,14 +38,6 @@ PATIENCE = 20
 
 _ITEM_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """What SQLite raises for what it was given, not for its own state."""
-
-
-class StorageBroken(Exception):
-    """The file can no longer be trusted: the process must end and leave the rest to its supervisor.
-
-    After a failed fsync SQLite may bring back a row that was refused, and another fsync of the same file may succeed
-    without having written anything.
-    """
 
 
 @dataclass(slots=True)

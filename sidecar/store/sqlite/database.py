@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 import aiosqlite
 
 from sidecar.core.start_errors import cannot_open
+from sidecar.ports.errors import OutboxRefused
 
 T = TypeVar("T")
 
@@ -52,10 +53,6 @@ _READER_SETTINGS = """
     PRAGMA trusted_schema = OFF;
     PRAGMA cache_size = -8192;
 """
-
-
-class OutboxRefused(Exception):
-    """The file cannot be used; the text says why and what to do."""
 
 
 class Database(aiosqlite.Connection):

@@ -13,7 +13,7 @@ from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
 from sidecar.ports.delivery import Claim, Deferral, Note, OpenBatches
-from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.errors import OutboxRefused, StorageUnavailable
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
 from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
@@ -21,7 +21,7 @@ from sidecar.store.sqlite import adjusting, bounding, clicks, delivery, fixed, p
 from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
-from sidecar.store.sqlite.database import Database, OutboxRefused, owned, reader, unusable, writer
+from sidecar.store.sqlite.database import Database, owned, reader, unusable, writer
 from sidecar.store.sqlite.intake import known_results, write_arrivals
 from sidecar.store.sqlite.soundness import (
     CHECKED_FIRST_BYTES,

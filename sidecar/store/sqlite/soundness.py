@@ -11,18 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import sliced_check
-from sidecar.store.sqlite.database import (
-    Database,
-    OutboxRefused,
-    claim_file,
-    code_of,
-    fsync,
-    is_damage,
-    not_opened,
-    quoted,
-    unusable,
-)
+from sidecar.store.sqlite.database import Database, claim_file, code_of, fsync, is_damage, not_opened, quoted, unusable
 
 CHECKED_FIRST_BYTES = 64 * 2**20
 """Up to this size the whole file is checked before it is used, within a second; a larger one beside the work.
