@@ -87,8 +87,10 @@ def read_wanted(body: bytes, default_country: str | None, findings: Findings | N
     _refuse_unless_one(given, members)
     if findings.problems:
         raise invalid(findings.listed)
-    subject, needle = next((subject, needle) for subject, needle in found.items() if needle is not None)
-    return ErasureRequest(subject, needle, retract)
+    subject, search_value = next(
+        (subject, search_value) for subject, search_value in found.items() if search_value is not None
+    )
+    return ErasureRequest(subject, search_value, retract)
 
 
 def _refuse_unless_one(given: Json, members: Members) -> None:

@@ -19,9 +19,9 @@ class Phase(StrEnum):
     """What an erasure does now; it goes through them in this order."""
 
     ROWS = "rows"  # it walks through the outbox
-    WAITING = "waiting"  # some rows may be at Microsoft: they are blanked once they are settled
+    WAITING = "waiting"  # some rows may be at Microsoft: they are redacted once they are settled
     JOURNAL = "journal"  # it walks through the journal
-    WIPING = "wiping"  # what was deleted leaves the files, too
+    VACUUMING = "wiping"  # what was deleted leaves the files, too
     DONE = "done"
 
 
@@ -30,17 +30,17 @@ class ErasureRequest:
     """What is to be erased: the hash, visitor or order that finds it; whether what was uploaded is retracted first."""
 
     subject: Subject
-    needle: str
+    search_value: str
     retract: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """One erasure as it stands. `needle` is None as soon as nothing has to be found by it any more."""
+    """One erasure as it stands. `search_value` is None as soon as nothing has to be found by it any more."""
 
     id: int
     subject: Subject
-    needle: str | None
+    search_value: str | None
     retract: bool
     phase: Phase
     after_seq: int
@@ -48,7 +48,7 @@ class Erasure:
     requested_at: UnixMillis
     finished_at: UnixMillis | None = None
     conversions: int = 0
-    """Rows that were blanked; of these `skipped` had not been sent, and ended with it."""
+    """Rows that were redacted; of these `skipped` had not been sent, and ended with it."""
     skipped: int = 0
     retracted: int = 0
     clicks: int = 0

@@ -29,21 +29,21 @@ class Erasures(Protocol):
     async def forget_clicks(self, job: Erasure, account: str, visitor_id: str) -> bool:
         """Delete a slice of a visitor's clicks; whether there may be more."""
 
-    async def blank(
+    async def redact(
         self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
     ) -> Mapping[RowsOf, int]:
-        """Blank what is settled, end what was never sent, note what must be settled first; how many rows ended.
+        """Redact what is settled, end what was never sent, note what must be settled first; how many rows ended.
 
-        `retracts` are rows that carry a retract of some of them: they are blanked once they are settled.
+        `retracts` are rows that carry a retract of some of them: they are redacted once they are settled.
         """
 
     async def enter(self, job: Erasure, phase: Phase) -> None:
-        """Go on to the next phase. Before `WIPING` the erasure forgets whom it was about."""
+        """Go on to the next phase. Before `VACUUMING` the erasure forgets whom it was about."""
 
-    async def blank_journal(self, job: Erasure) -> bool:
-        """Blank the orders in a stretch of the journal; whether there is more of it."""
+    async def redact_journal(self, job: Erasure) -> bool:
+        """Redact the orders in a stretch of the journal; whether there is more of it."""
 
-    async def wipe(self) -> bool:
+    async def vacuum(self) -> bool:
         """Let what was deleted leave the files: whether it did; else call it again in a while."""
 
     async def finish(self, job: Erasure, now: UnixMillis) -> None:

@@ -1,7 +1,7 @@
 """Carries erasures out, one after another, slice by slice behind all other work; goes on after a restart.
 
 What matches, and what is taken out of a row, is the store's; this keeps the order: retract what was uploaded, forget
-the clicks, blank the rows, wait for those that may be at Microsoft, blank the journal, wipe the files.
+the clicks, redact the rows, wait for those that may be at Microsoft, redact the journal, vacuum the files.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ WAIT_SECONDS = 5.0
 """How often the rows that have to be settled first are looked at."""
 
 LAG_SECONDS = 2.0
-"""What was told of a row just before it was blanked has reached the journal after that."""
+"""What was told of a row just before it was redacted has reached the journal after that."""
 
 
 @dataclass(slots=True)
@@ -76,10 +76,10 @@ class Eraser:
             case Phase.WAITING:
                 return await self._waiting(job)
             case Phase.JOURNAL:
-                if not await self.erasures.blank_journal(job):
-                    await self.erasures.enter(job, Phase.WIPING)
-            case Phase.WIPING:
-                if not await self.erasures.wipe():
+                if not await self.erasures.redact_journal(job):
+                    await self.erasures.enter(job, Phase.VACUUMING)
+            case Phase.VACUUMING:
+                if not await self.erasures.vacuum():
                     return False
                 await self.erasures.finish(job, self.now())
                 self.telemetry.erased(job)
@@ -110,11 +110,11 @@ class Eraser:
         return True
 
     async def _erase(self, job: Erasure, found: Found) -> None:
-        """What is retracted, and which clicks go, is known by the rows: both come before they are blanked."""
+        """What is retracted, and which clicks go, is known by the rows: both come before they are redacted."""
         retracts = await self._retract(job, found.delivered)
         if job.subject in (Subject.EMAIL, Subject.PHONE):
             await self._forget_clicks(job, found.visitors)
-        self.telemetry.rows_erased(await self.erasures.blank(job, found, retracts, self.now()))
+        self.telemetry.rows_erased(await self.erasures.redact(job, found, retracts, self.now()))
 
     async def _retract(self, job: Erasure, delivered: Sequence[int]) -> Sequence[int]:
         """The rows that carry the retracts."""
@@ -122,9 +122,9 @@ class Eraser:
 
     def _own(self, job: Erasure) -> Sequence[tuple[str, str]]:
         """Where the clicks of a visitor that is named itself may lie."""
-        if job.subject is not Subject.VISITOR or job.needle is None:
+        if job.subject is not Subject.VISITOR or job.search_value is None:
             return ()
-        return [(account, job.needle) for account in self.accounts()]
+        return [(account, job.search_value) for account in self.accounts()]
 
     async def _forget_clicks(self, job: Erasure, visitors: Sequence[tuple[str, str]]) -> None:
         for account, visitor_id in visitors:

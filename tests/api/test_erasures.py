@@ -38,8 +38,8 @@ async def test_plain_forms_are_hashed_in_the_request(api: Api) -> None:
     await api.post({"email": EMAIL}, "/v1/erasures")
     await api.post({"phone": "0171 5551234", "country": "de"}, "/v1/erasures")
     with sqlite3.connect(api.folder / "outbox.db") as db:
-        needles = [row[0] for row in db.execute("SELECT needle FROM erasures ORDER BY id")]
-    assert needles == [identity.email_sha256(EMAIL), identity.phone_sha256("+491715551234")]
+        search_values = [row[0] for row in db.execute("SELECT needle FROM erasures ORDER BY id")]
+    assert search_values == [identity.email_sha256(EMAIL), identity.phone_sha256("+491715551234")]
     held = b"".join(file.read_bytes() for file in api.folder.glob("outbox.db*"))
     assert EMAIL.encode() not in held and b"5551234" not in held
 
@@ -111,7 +111,7 @@ async def test_unknown_erasure_and_web_pages_are_refused(api: Api) -> None:
         (Phase.WAITING, 1, "waiting"),
         (Phase.WAITING, 0, "running"),
         (Phase.JOURNAL, 0, "running"),
-        (Phase.WIPING, 0, "running"),
+        (Phase.VACUUMING, 0, "running"),
         (Phase.DONE, 0, "done"),
     ],
 )
@@ -119,7 +119,7 @@ def test_state_is_told_in_three_words(phase: Phase, waiting: int, state: str) ->
     job = Erasure(
         id=3,
         subject=Subject.ORDER,
-        needle=None,
+        search_value=None,
         retract=False,
         phase=phase,
         after_seq=0,
@@ -137,7 +137,7 @@ async def test_erased_row_is_shown_without_the_person(api: Api, conversion: dict
     await api.post({**conversion, "visitor_id": "v-1", "user": {"email": EMAIL}, "meta": {"cart": 7}})
     erasures = SqliteErasures(api.outbox.committer, api.outbox.reader)
     job = await erasures.add(ErasureRequest(Subject.ORDER, "ORDER-1"), NOW)
-    await erasures.blank(job, await erasures.find(job), (), NOW)
+    await erasures.redact(job, await erasures.find(job), (), NOW)
     row = (await api.get("/v1/conversions/conv_1")).json
     assert (row["state"], row["reason"], row["value"], row["matched_by"]) == ("skipped", "erased", 99.99, [])
     assert [row[name] for name in ("order_id", "msclkid", "visitor_id", "meta")] == [None] * 4

@@ -87,7 +87,7 @@ def requests(body: bytes) -> None:
     """A body of POST /v1/erasures and of POST /v1/replay."""
     with contextlib.suppress(HttpProblem):
         wanted = erasures.read_wanted(body, "US")
-        _check_storable(wanted.needle)
+        _check_storable(wanted.search_value)
     with contextlib.suppress(HttpProblem):
         wish = replay_query.read_wish(body)
         _check_storable(wish.query.reason, wish.query.event)

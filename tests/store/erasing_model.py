@@ -1,4 +1,4 @@
-"""What an erasure does in the model of the store: whose rows it finds, which it blanks, and for which it waits."""
+"""What an erasure does in the model of the store: whose rows it finds, which it redacts, and for which it waits."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Job:
             Subject.VISITOR: row.visitor_id,
             Subject.ORDER: row.order_id,
         }
-        return row.seq <= self.last and found_by[self.wanted.subject] == self.wanted.needle
+        return row.seq <= self.last and found_by[self.wanted.subject] == self.wanted.search_value
 
 
 @dataclass
@@ -65,7 +65,7 @@ class ErasingModel:
 
     def _begin(self, job: Job, now: int) -> None:
         if job.wanted.subject is Subject.VISITOR:
-            self._forget_clicks(job, {(account, job.wanted.needle) for account, _, _ in self.model.clicks})
+            self._forget_clicks(job, {(account, job.wanted.search_value) for account, _, _ in self.model.clicks})
         job.is_new = False
         self._erase(job, [row.seq for row in self.model.rows.values() if job.is_about(row)], now)
 
@@ -76,7 +76,7 @@ class ErasingModel:
         retracts = self._retract(delivered, now) if job.wanted.retract else set()
         if job.wanted.subject in (Subject.EMAIL, Subject.PHONE):
             self._forget_clicks(job, {(row.account, row.visitor_id) for row in every if row.visitor_id})
-        self._blank(job, seqs, delivered, retracts, now)
+        self._redact(job, seqs, delivered, retracts, now)
 
     def _retract(self, delivered: Sequence[Row], now: int) -> set[int]:
         """The rows that carry retracts of these, and have to go out yet."""
@@ -88,7 +88,7 @@ class ErasingModel:
                 found.add(carrier.seq)
         return found
 
-    def _blank(
+    def _redact(
         self, job: Job, seqs: Sequence[int], delivered: Sequence[Row], retracts: Collection[int], now: int
     ) -> None:
         carrying = {seq for seq, must_settle in job.waits.items() if must_settle} | set(retracts)

@@ -186,7 +186,7 @@ async def test_words_that_may_quote_a_person_go_with_an_erasure(open_house: Sqli
     for at in (2, 3):
         await outbox.settle(await retaken(outbox, later(at)), {}, TAKEN, later(at))
     job = await open_house.erasures.add(ErasureRequest(Subject.ORDER, "ORDER-0", retract=False), later(4))
-    await open_house.erasures.blank(job, await open_house.erasures.find(job), (), later(4))
+    await open_house.erasures.redact(job, await open_house.erasures.find(job), (), later(4))
     found = await attempts_of(outbox)
     await open_house.close()
     assert [(one.error, one.message) for one in found[:2]] == [("CallRateExceeded", None)] * 2

@@ -100,10 +100,10 @@ async def test_erasure_forgets_the_traces_of_its_orders(house: SqliteHouse, subj
     await kept.append([one(), one("R-2")])
     taken = await house.outbox.discard(1, NOW)
     assert taken is not None
-    needle = "R-1" if subject is Subject.ORDER else "e1" * 32
-    job = await house.erasures.add(ErasureRequest(subject, needle), NOW)
-    await house.erasures.blank(job, await house.erasures.find(job), (), NOW)
-    await house.erasures.blank_journal(job)
+    search_value = "R-1" if subject is Subject.ORDER else "e1" * 32
+    job = await house.erasures.add(ErasureRequest(subject, search_value), NOW)
+    await house.erasures.redact(job, await house.erasures.find(job), (), NOW)
+    await house.erasures.redact_journal(job)
     assert await kept.of_order("R-1") == []
     assert len(await kept.of_order("R-2")) == 1
 
@@ -111,7 +111,7 @@ async def test_erasure_forgets_the_traces_of_its_orders(house: SqliteHouse, subj
 async def test_erasure_by_an_order_that_was_never_stored_forgets_its_traces(house: SqliteHouse) -> None:
     kept = traces(house)
     await kept.append([one()])
-    await house.erasures.blank_journal(await house.erasures.add(ErasureRequest(Subject.ORDER, "R-1"), NOW))
+    await house.erasures.redact_journal(await house.erasures.add(ErasureRequest(Subject.ORDER, "R-1"), NOW))
     assert await kept.of_order("R-1") == []
 
 

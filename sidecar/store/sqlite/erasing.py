@@ -1,8 +1,8 @@
-"""Erasures in SQLite: finding a person's rows slice by slice, blanking them, forgetting clicks, wiping the files.
+"""Erasures in SQLite: finding a person's rows slice by slice, redacting them, forgetting clicks, vacuuming the files.
 
 There is no index by e-mail or phone, on purpose: an erasure walks through the table, a slice at a time, behind all
 other work. A row that may be at Microsoft keeps its bytes until it is settled, since they may have to go again; the
-others are blanked at once. What stays is what the books need: state, numbers, times, and the hash of the row's key.
+others are redacted at once. What stays is what the books need: state, numbers, times, and the hash of the row's key.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ SLICE_ROWS = 500
 JOURNAL_ROWS = 1_000
 
 VACUUM_BYTES = 64 * 2**20
-"""Up to this size the file is written anew at the end, which takes about a second; see `wipe`."""
+"""Up to this size the file is written anew at the end, which takes about a second; see `vacuum`."""
 
 ERASED_CONTENT = ""
 """In place of the digest of what the caller gave: whatever comes under the key of an erased row, is that row."""
@@ -103,7 +103,7 @@ DELIVERED = f"""
 ORDERS = "SELECT order_id FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND order_id IS NOT NULL"
 
 # Takes everything that identifies the person out of what is settled.
-BLANK = """
+REDACT = """
     UPDATE entries
     SET order_id = NULL, msclkid = NULL, click = NULL, clicked_at = NULL, visitor_id = NULL, visitor = NULL,
         email_sha256 = NULL, phone_sha256 = NULL, identity = NULL, meta = NULL, message = NULL, request_id = NULL,
@@ -115,7 +115,7 @@ BLANK = """
     RETURNING seq"""
 
 # What Microsoft said of the requests that carried these rows may quote what was sent.
-BLANK_REQUESTS = """
+REDACT_REQUESTS = """
     UPDATE requests SET message = NULL
     WHERE message IS NOT NULL AND batch_id IN (
         WITH RECURSIVE carried (id) AS (
@@ -147,7 +147,7 @@ ENTER = "UPDATE erasures SET phase = ?, after_seq = 0 WHERE id = ?"
 TO_JOURNAL = """
     UPDATE erasures SET phase = 'journal', after_seq = 0, last_seq = coalesce((SELECT max(seq) FROM journal), 0)
     WHERE id = ?"""
-FORGET_NEEDLE = "UPDATE erasures SET needle = NULL, phase = 'wiping' WHERE id = ?"
+FORGET_SEARCH_VALUE = "UPDATE erasures SET needle = NULL, phase = 'wiping' WHERE id = ?"
 FORGET_ROWS = "DELETE FROM erasure_rows WHERE erasure = ?"
 FINISH = "UPDATE erasures SET phase = 'done', finished_at = ? WHERE id = ?"
 
@@ -189,19 +189,19 @@ class SqliteErasures:
     async def forget_clicks(self, job: Erasure, account: str, visitor_id: str) -> bool:
         return await self.committer.write(lambda db: forget_clicks(db, job, account, visitor_id), can_wait=True)
 
-    async def blank(
+    async def redact(
         self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
     ) -> Mapping[RowsOf, int]:
-        return await self.committer.write(lambda db: blank(db, job, found, retracts, now), can_wait=True)
+        return await self.committer.write(lambda db: redact(db, job, found, retracts, now), can_wait=True)
 
     async def enter(self, job: Erasure, phase: Phase) -> None:
         await self.committer.write(lambda db: enter(db, job, phase), can_wait=True)
 
-    async def blank_journal(self, job: Erasure) -> bool:
-        return await self.committer.write(lambda db: blank_journal(db, job), can_wait=True)
+    async def redact_journal(self, job: Erasure) -> bool:
+        return await self.committer.write(lambda db: redact_journal(db, job), can_wait=True)
 
-    async def wipe(self) -> bool:
-        return await self.committer.database.call(wipe)
+    async def vacuum(self) -> bool:
+        return await self.committer.database.call(vacuum)
 
     async def finish(self, job: Erasure, now: UnixMillis) -> None:
         await self.committer.write(lambda db: db.execute(FINISH, (now, job.id)) and None, can_wait=True)
@@ -209,7 +209,7 @@ class SqliteErasures:
 
 def add(db: sqlite3.Connection, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
     """Keep a new erasure, of everything that was received until now."""
-    values = (wanted.subject.value, wanted.needle, wanted.retract, now)
+    values = (wanted.subject.value, wanted.search_value, wanted.retract, now)
     number = db.execute(ADD, values).fetchone()[0]
     made = get(db, number)
     assert made is not None
@@ -224,7 +224,7 @@ def get(db: sqlite3.Connection, number: int) -> Erasure | None:
     return Erasure(
         id=row[0],
         subject=Subject(row[1]),
-        needle=row[2],
+        search_value=row[2],
         retract=bool(row[3]),
         phase=Phase(row[4]),
         after_seq=row[5],
@@ -243,7 +243,7 @@ def get(db: sqlite3.Connection, number: int) -> Erasure | None:
 def find(db: sqlite3.Connection, job: Erasure) -> Found:
     """The person's rows in the next stretch of the table."""
     last = min(job.after_seq + SCAN_ROWS, job.last_seq)
-    given = {"subject": job.subject.value, "needle": job.needle, "after": job.after_seq, "last": last}
+    given = {"subject": job.subject.value, "needle": job.search_value, "after": job.after_seq, "last": last}
     rows = db.execute(MATCHING, given | {"limit": SLICE_ROWS}).fetchall()
     whole = rows + _adjustments(db, rows)
     if len(rows) == SLICE_ROWS:
@@ -281,12 +281,12 @@ def forget_clicks(db: sqlite3.Connection, job: Erasure, account: str, visitor_id
     return gone == SLICE_ROWS
 
 
-def blank(
+def redact(
     db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
 ) -> Mapping[RowsOf, int]:
     """Blank the rows that may be, end what was never sent, note what has to be settled first; how many ended.
 
-    `retracts` are rows that carry a retract of some of them: they go out, and are blanked then.
+    `retracts` are rows that carry a retract of some of them: they go out, and are redacted then.
     """
     carrying = _seqs(db, MUST_SETTLE, job.id) | set(retracts)
     every = [*found.seqs, *(row[0] for row in _adjustments(db, [(seq,) for seq in found.seqs]))]
@@ -302,11 +302,11 @@ def blank(
     free = [seq for seq in every if seq not in waiting]
     retracted = _seqs(db, RETRACTED, json.dumps([seq for seq in free if seq in carrying]))
     unstored.forget(db, [row[0] for row in db.execute(ORDERS, (json.dumps(free),))])
-    blanked = json.dumps([row[0] for row in db.execute(BLANK, {"seqs": json.dumps(free), "now": now})])
-    db.execute(BLANK_REQUESTS, {"seqs": blanked})
+    redacted = json.dumps([row[0] for row in db.execute(REDACT, {"seqs": json.dumps(free), "now": now})])
+    db.execute(REDACT_REQUESTS, {"seqs": redacted})
     kept = [(seq, int(seq in waiting), int(seq in carrying)) for seq in {*every, *retracts}]
     db.execute(KEEP, (job.id, json.dumps(kept)))
-    db.execute(ADD_UP, (len(_seqs(db, CONVERSIONS, blanked)), ended, len(retracted), job.id))
+    db.execute(ADD_UP, (len(_seqs(db, CONVERSIONS, redacted)), ended, len(retracted), job.id))
     if job.phase is Phase.ROWS and found.next_seq is not None:
         db.execute(GO_ON, (found.next_seq, job.id))
     return Counter((account, event, goal) for _, account, event, goal in rows)
@@ -317,30 +317,36 @@ def _seqs(db: sqlite3.Connection, statement: str, given: object) -> set[int]:
 
 
 def enter(db: sqlite3.Connection, job: Erasure, phase: Phase) -> None:
-    """Go on to the next phase. Before the files are wiped, the erasure forgets whom it was about."""
+    """Go on to the next phase. Before the files are vacuumed, the erasure forgets whom it was about."""
     match phase:
         case Phase.JOURNAL:
             db.execute(TO_JOURNAL, (job.id,))
-        case Phase.WIPING:
-            db.execute(FORGET_NEEDLE, (job.id,))
+        case Phase.VACUUMING:
+            db.execute(FORGET_SEARCH_VALUE, (job.id,))
             db.execute(FORGET_ROWS, (job.id,))
         case _:
             db.execute(ENTER, (phase.value, job.id))
 
 
-def blank_journal(db: sqlite3.Connection, job: Erasure) -> bool:
-    """Blank a stretch of the journal; whether there is more of it."""
+def redact_journal(db: sqlite3.Connection, job: Erasure) -> bool:
+    """Redact the orders in a stretch of the journal; whether there is more of it."""
     last = min(job.after_seq + JOURNAL_ROWS, job.last_seq)
-    given = {"after": job.after_seq, "last": last, "subject": job.subject.value, "needle": job.needle, "id": job.id}
-    if job.subject is Subject.ORDER and job.needle is not None:
-        unstored.forget(db, [job.needle])
+    given = {
+        "after": job.after_seq,
+        "last": last,
+        "subject": job.subject.value,
+        "needle": job.search_value,
+        "id": job.id,
+    }
+    if job.subject is Subject.ORDER and job.search_value is not None:
+        unstored.forget(db, [job.search_value])
     changed = db.execute(BLANK_JOURNAL, given).rowcount + db.execute(CUT_ORDERS, given).rowcount
     db.execute(ADD_LOG_ENTRIES, (changed, job.id))
     db.execute(GO_ON, (last, job.id))
     return last < job.last_seq
 
 
-def wipe(db: sqlite3.Connection) -> bool:
+def vacuum(db: sqlite3.Connection) -> bool:
     """Let what was deleted leave the files: whether it did. Runs between transactions.
 
     The writer overwrites what it deletes (secure_delete). Copies that moving rows between pages left behind go with the
