@@ -9,6 +9,7 @@ from typing import NamedTuple, assert_never
 
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.core.retry import row_delay_millis
 
 
 class State(StrEnum):
@@ -206,8 +207,6 @@ class Requeue:
 
 Step = Settled | Requeue
 
-RETRY_FIRST_SECONDS = 60
-RETRY_CAP_SECONDS = 6 * 3600
 POISON_AFTER = 3
 """Refusals of a row that stood alone, before it dies: once may be Microsoft's bad moment."""
 
@@ -242,7 +241,7 @@ def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) ->
         case Hold(fault=fault):
             return _unless_too_old(entry, now, _held(entry, fault, now, chance))
         case Retry(fault=fault):
-            due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
+            due_at = UnixMillis(now + row_delay_millis(entry.retries, chance))
             step = Requeue(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries + 1)
             return _unless_too_old(entry, now, step)
         case _:
@@ -256,7 +255,7 @@ def _held(entry: Entry, fault: Fault, now: UnixMillis, chance: float) -> Requeue
     """
     if not entry.keeps_frozen:
         return Requeue(now, None, fault, True, entry.retries)
-    due_at = UnixMillis(now + retry_delay_millis(entry.retries, chance))
+    due_at = UnixMillis(now + row_delay_millis(entry.retries, chance))
     return Requeue(due_at, None, fault, False, entry.retries + 1)
 
 
@@ -269,15 +268,9 @@ def after_refusal(entry: Entry, fault: Fault, now: UnixMillis, chance: float, ot
     refusals = entry.refusals + 1
     if refusals >= POISON_AFTER and others_accepted:
         return Settled(State.DEAD, Reason.POISON, fault)
-    due_at = UnixMillis(now + retry_delay_millis(entry.refusals, chance))
+    due_at = UnixMillis(now + row_delay_millis(entry.refusals, chance))
     step = Requeue(due_at, Reason.RETRYING, fault, not entry.keeps_frozen, entry.retries, refusals)
     return _unless_too_old(entry, now, step)
-
-
-def retry_delay_millis(retries: int, chance: float) -> int:
-    """How long a row waits after its `retries`-th retry: doubling up to six hours, spread over the last quarter."""
-    seconds_ = min(RETRY_CAP_SECONDS, RETRY_FIRST_SECONDS * 2 ** min(retries, 20))
-    return int(seconds_ * 1000 * (0.75 + 0.25 * chance))
 
 
 def _unless_too_old(entry: Entry, now: UnixMillis, step: Requeue) -> Step:

@@ -47,23 +47,23 @@ class Request:
 class InFlight:
     """The requests of one account that are on their way, by a number of our own."""
 
-    _trips: dict[int, Request] = field(default_factory=dict)
+    _requests: dict[int, Request] = field(default_factory=dict)
     _silent_until: dict[Turn, float] = field(default_factory=dict)
     _last: int = 0
 
-    def leaves(self, trip: Request) -> int:
+    def started(self, request: Request) -> int:
         """A request leaves; the number to name it by when it is back."""
         self._last += 1
-        self._trips[self._last] = trip
+        self._requests[self._last] = request
         return self._last
 
-    def returns(self, number: int, now: float, *, answered: bool) -> None:
+    def finished(self, number: int, now: float, *, answered: bool) -> None:
         """It is back, with a readable answer or without."""
-        trip = self._trips.pop(number)
+        request = self._requests.pop(number)
         if answered:
-            self._silent_until.pop(trip.turn, None)
-        elif not trip.resend:
-            self._silent_until[trip.turn] = now + SILENCE_SECONDS
+            self._silent_until.pop(request.turn, None)
+        elif not request.resend:
+            self._silent_until[request.turn] = now + SILENCE_SECONDS
 
     def expects_nothing(self) -> None:
         """No batch is left that would go again: there is no answer to wait for."""
@@ -71,17 +71,17 @@ class InFlight:
 
     def has_room(self, window: Window, now: float) -> bool:
         """Whether another request may leave at all."""
-        quick = sum(not trip.is_slow(now) for trip in self._trips.values())
-        return quick < window.size and len(self._trips) < window.limit
+        quick = sum(not request.is_slow(now) for request in self._requests.values())
+        return quick < window.size and len(self._requests) < window.limit
 
     def takes_resend(self, window: Window, now: float) -> bool:
         """Whether a batch may go again: one at a time, and slow ones never take all the room."""
-        resends = [trip for trip in self._trips.values() if trip.resend]
-        return len(resends) < max(1, window.limit // 2) and all(trip.is_slow(now) for trip in resends)
+        resends = [request for request in self._requests.values() if request.resend]
+        return len(resends) < max(1, window.limit // 2) and all(request.is_slow(now) for request in resends)
 
     def takes(self, turn: Turn, window: Window, now: float, *, alone: bool) -> bool:
         """Whether a new batch of `turn` may leave; unless it is `alone` the last place is kept for the others."""
-        mine = [trip for trip in self._trips.values() if trip.turn == turn]
-        if self._silent_until.get(turn, now) > now or any(trip.is_slow(now) for trip in mine):
+        mine = [request for request in self._requests.values() if request.turn == turn]
+        if self._silent_until.get(turn, now) > now or any(request.is_slow(now) for request in mine):
             return False
-        return alone or not mine or len(self._trips) < window.limit - 1
+        return alone or not mine or len(self._requests) < window.limit - 1

@@ -1,10 +1,8 @@
-"""How fast and how many: backoff, adaptive rate, requests in flight. Numbers in, numbers out."""
+"""How fast and how many: adaptive rate, requests in flight. Numbers in, numbers out."""
 
 from dataclasses import dataclass, field, replace
 
-BACKOFF_CAP_MILLIS = 60_000
-BACKOFF_FLOOR_MILLIS = 1_000
-"""Full jitter alone would now and then repeat at once; on errors at most one request a second goes out."""
+from sidecar.core.retry import backoff_millis
 
 THROTTLE_MILLIS = 60_000
 """How long to wait after "too many calls" when Microsoft does not say.
@@ -21,12 +19,6 @@ HEADROOM = 0.98
 
 MADE_UP = 2
 """Requests that are made up for at most; as many have room in the minute of a limit of 200 and more."""
-
-
-def backoff_millis(faults: int, chance: float) -> int:
-    """How long to wait after `faults` failures in a row: doubling from 1 s to 60 s, full jitter."""
-    cap = min(BACKOFF_CAP_MILLIS, 1_000 * 2 ** min(max(faults - 1, 0), 16))
-    return max(BACKOFF_FLOOR_MILLIS, int(cap * chance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +87,7 @@ class RequestHistory:
     accepted_at: int = 0
     """When a row was last accepted, in Unix milliseconds."""
 
-    def set_back(self, started_at: float, now: float) -> bool:
+    def slow_down(self, started_at: float, now: float) -> bool:
         """One request at a time again. Whether this is news: not when the request left before the last setback."""
         self.window = self.window.faulted()
         if started_at <= self.setback_at:
@@ -105,5 +97,5 @@ class RequestHistory:
 
     def faulted(self, started_at: float, now: float, chance: float) -> int:
         """A request failed: how many milliseconds to wait before the next."""
-        self.faults += self.set_back(started_at, now)
+        self.faults += self.slow_down(started_at, now)
         return backoff_millis(self.faults, chance)

@@ -107,7 +107,7 @@ class Courier:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
-    _traffic: InFlight = field(default_factory=InFlight)
+    _in_flight: InFlight = field(default_factory=InFlight)
     _turns: dict[Turn, int] = field(default_factory=dict)
     """When each goal's rows of a kind last had their turn, in batches."""
     _look: _FoundBatch | None = None
@@ -126,8 +126,8 @@ class Courier:
             while not stopping.is_set():
                 claim = await self._guarded("claim", self._next_claim())
                 if claim is not None:
-                    trip = Request(claim.entries[0].goal or "", claim.kind, claim.resend, _monotonic())
-                    sends.create_task(self._carry(claim, self._traffic.leaves(trip)))
+                    request = Request(claim.entries[0].goal or "", claim.kind, claim.resend, _monotonic())
+                    sends.create_task(self._carry(claim, self._in_flight.started(request)))
 
     # --- what goes next ----------------------------------------------------------------------------------------------
 
@@ -156,13 +156,15 @@ class Courier:
     def _may_send(self, rules: DeliveryRules) -> bool:
         window = self.settler.window(self.account, rules.max_in_flight)
         known = self.platform.knows(self.account)
-        return known and self.gates.lets_out(self.account, self.now()) and self._traffic.has_room(window, _monotonic())
+        return (
+            known and self.gates.lets_out(self.account, self.now()) and self._in_flight.has_room(window, _monotonic())
+        )
 
     # --- batches that go again ---------------------------------------------------------------------------------------
 
     async def _may_go_again(self, rules: DeliveryRules) -> bool:
         window = self.settler.window(self.account, rules.max_in_flight)
-        if not self._traffic.takes_resend(window, _monotonic()):
+        if not self._in_flight.takes_resend(window, _monotonic()):
             return False
         held = self._dropping(await self._goals_of_batches())
         return await self.outbox.has_resend(self.account, self.now(), held, self._ids)
@@ -191,7 +193,7 @@ class Courier:
         held = self._dropping(await self._goals_of_batches())
         claim = await self.outbox.claim_resend(self.account, self.now(), self._lease_end(rules), held, self._ids)
         if claim is None:
-            self._traffic.expects_nothing()
+            self._in_flight.expects_nothing()
         return claim
 
     # --- new batches -------------------------------------------------------------------------------------------------
@@ -234,7 +236,7 @@ class Courier:
         alone = len(lanes) == 1
         for goal, kind in sorted(lanes, key=lambda turn: self._turns.get(turn, 0)):
             gate = self.gates.goal(self.account, goal, now)
-            takes = self._traffic.takes((goal, kind), window, _monotonic(), alone=alone)
+            takes = self._in_flight.takes((goal, kind), window, _monotonic(), alone=alone)
             if takes and gate is not GoalGate.CLOSED:
                 yield _Goal(goal, kind, lanes[goal, kind], rules.batch_size if gate is GoalGate.OPEN else 1)
 
@@ -355,7 +357,7 @@ class Courier:
         try:
             answer = await self._guarded("deliver", self._deliver(claim))
         finally:
-            self._traffic.returns(number, _monotonic(), answered=answer is not None and _is_heard(answer))
+            self._in_flight.finished(number, _monotonic(), answered=answer is not None and _is_heard(answer))
             self._wake.set()
 
     async def _deliver(self, claim: Claim) -> Answer:

@@ -27,8 +27,9 @@ from sidecar.core.entry import (
     next_step,
 )
 from sidecar.core.instant import UnixMillis
-from sidecar.core.pace import THROTTLE_MILLIS, RequestHistory, Window, backoff_millis
+from sidecar.core.pace import THROTTLE_MILLIS, RequestHistory, Window
 from sidecar.core.record import public_id
+from sidecar.core.retry import backoff_millis
 from sidecar.delivery.gates import PROBE_MILLIS, Gates
 from sidecar.delivery.goal_feedback import GoalFeedback
 from sidecar.ports.delivery import Claim, Note, refusal
@@ -103,7 +104,7 @@ class Settler:
             case _:
                 assert_never(answer)
 
-    async def _kept(self, write: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+    async def _retry_until_stored(self, write: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
         """The result of `write`, tried again while the disk takes nothing: so Microsoft is not asked again.
 
         That cannot come too late: once a lease has passed, the outbox takes nothing of its claim any more.
@@ -117,9 +118,16 @@ class Settler:
                 self.telemetry.trouble_raised(error.code, detail=str(error))
                 await asyncio.sleep(DISK_SECONDS)
 
+    async def _postpone(
+        self, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, isolated: bool = False
+    ) -> None:
+        await self._retry_until_stored(
+            self.outbox.postpone, claim, due_at, note, maybe_sent=maybe_sent, isolated=isolated
+        )
+
     async def put_back(self, claim: Claim, why: str) -> None:
         """It did not leave after all: it may go again as soon as something may."""
-        await self._kept(
+        await self._retry_until_stored(
             self.outbox.postpone, claim, self.now(), Note("not sent", error=why, at=self.now()), maybe_sent=False
         )
 
@@ -145,7 +153,7 @@ class Settler:
             for entry, outcome in placed
             if not isinstance(outcome, Delivered)
         }
-        held = await self._kept(self.outbox.settle, claim, steps, note, now)
+        held = await self._retry_until_stored(self.outbox.settle, claim, steps, note, now)
         await self.goals.learn(claim.account, placed, note.tracking_id)
         if not held:
             return None
@@ -223,9 +231,11 @@ class Settler:
         """Someone must act: the rows wait, and one batch tries again now and then."""
         now = self.now()
         self._raise(claim.account, answer)
-        self._accounts[claim.account].set_back(sent.left_at, _monotonic())
+        self._accounts[claim.account].slow_down(sent.left_at, _monotonic())
         self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
-        await self._kept(self.outbox.postpone, claim, now, self._note(answer), maybe_sent=answer.maybe_applied)
+        await self._retry_until_stored(
+            self.outbox.postpone, claim, now, self._note(answer), maybe_sent=answer.maybe_applied
+        )
 
     async def _throttle(self, claim: Claim, answer: RefusedBatch, sent: Sent) -> None:
         """Wait as told, for every account that shares the limit, and come back slower."""
@@ -233,13 +243,15 @@ class Settler:
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
         self._raise(claim.account, answer)
         self.telemetry.throttled(claim.account, wait / 1000)
-        if self._accounts[claim.account].set_back(sent.left_at, _monotonic()):
+        if self._accounts[claim.account].slow_down(sent.left_at, _monotonic()):
             self.platform.throttled(claim.account)
         for account in self.platform.sharing(claim.account):
-            self._accounts[account].set_back(_monotonic(), _monotonic())
+            self._accounts[account].slow_down(_monotonic(), _monotonic())
             self.gates.close_account(account, Reason.THROTTLED, now, UnixMillis(now + wait))
         due_at = UnixMillis(now + wait)  # where a restart finds it, so that Microsoft's wait is kept
-        await self._kept(self.outbox.postpone, claim, due_at, self._note(answer), maybe_sent=answer.maybe_applied)
+        await self._retry_until_stored(
+            self.outbox.postpone, claim, due_at, self._note(answer), maybe_sent=answer.maybe_applied
+        )
 
     async def _isolate(self, claim: Claim, answer: RefusedBatch) -> None:
         """Some row makes Microsoft refuse the whole: take out those it names, else halve until one stands alone."""
@@ -251,7 +263,9 @@ class Settler:
             await self._write(claim, [answer.hold] * rows, self._note(answer))
         elif rows > 1:
             self.telemetry.batch_halved(claim.account, claim.batch_id, rows)
-            await self._kept(self.outbox.halve, claim, self._note(answer), self.now(), maybe_sent=answer.maybe_applied)
+            await self._retry_until_stored(
+                self.outbox.halve, claim, self._note(answer), self.now(), maybe_sent=answer.maybe_applied
+            )
         else:
             await self._refused_alone(claim, answer)
 
@@ -266,15 +280,15 @@ class Settler:
             self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         if isinstance(step, Requeue):
             self._tell_alone(claim.account, step, answer)
-            await self._kept(
+            await self._retry_until_stored(
                 self.outbox.postpone,
                 claim,
                 step.due_at,
                 self._note(answer),
                 maybe_sent=answer.maybe_applied,
-                alone=True,
+                isolated=True,
             )
-        elif await self._kept(self.outbox.settle, claim, {entry.seq: step}, self._note(answer), now):
+        elif await self._retry_until_stored(self.outbox.settle, claim, {entry.seq: step}, self._note(answer), now):
             self._tell_dead(claim, {entry.seq: step})
 
     def _tell_alone(self, account: str, step: Requeue, answer: RefusedBatch) -> None:
@@ -304,7 +318,7 @@ class Settler:
         if answer.sent or self.gates.connected:
             await self._back_off(claim, note, sent, maybe_sent=answer.sent)
         else:
-            await self._kept(self.outbox.postpone, claim, self.now(), note, maybe_sent=False)
+            await self._retry_until_stored(self.outbox.postpone, claim, self.now(), note, maybe_sent=False)
 
     async def _back_off(
         self, claim: Claim, note: Note, sent: Sent, least_seconds: float = 0, *, maybe_sent: bool = True
@@ -315,7 +329,7 @@ class Settler:
         pause = max(backoff, int(least_seconds * 1000))
         self.gates.close_account(claim.account, None, now, UnixMillis(now + pause))
         due_at = UnixMillis(now + backoff_millis(claim.token, self.chance()))
-        await self._kept(self.outbox.postpone, claim, due_at, note, maybe_sent=maybe_sent)
+        await self._retry_until_stored(self.outbox.postpone, claim, due_at, note, maybe_sent=maybe_sent)
 
     # --- the account -------------------------------------------------------------------------------------------------
 

@@ -153,11 +153,11 @@ class Delivery(Protocol):
         """Write a batch's outcome: delivered, but for `exceptions` by seq. False when the claim has passed."""
 
     async def postpone(
-        self, claim: Claim, due_at: UnixMillis, note: "Note", *, maybe_sent: bool, alone: bool = False
+        self, claim: Claim, due_at: UnixMillis, note: "Note", *, maybe_sent: bool, isolated: bool = False
     ) -> bool:
         """Keep the batch as it is and claim it again at `due_at`. False when the claim has passed.
 
-        `maybe_sent` says that the request may have been applied, `alone` that its only row was refused as such.
+        `maybe_sent` says that the request may have been applied, `isolated` that its only row was refused as such.
         """
 
     async def halve(self, claim: Claim, note: "Note", now: UnixMillis, *, maybe_sent: bool = False) -> bool:

@@ -71,7 +71,7 @@ class Operations(Protocol):
 class Upkeep(Protocol):
     """Ends and deletes rows in slices. Every write is on disk, fsynced, when its call returns."""
 
-    async def set_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
+    async def clock_stepped_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
         """The clock may have been ahead before `now`: look again at up to `limit` rows that are due too late for it.
 
         Those that would wait longer than `waits` allows for their reason. Whether that was all; else call it again.

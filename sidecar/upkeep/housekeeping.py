@@ -132,7 +132,7 @@ class Housekeeping:
             return
         waits = self.rules().waits
         for _ in range(self.outbox.counts.pending // SLICE_ROWS + 1):
-            if self._stopping.is_set() or await self.outbox.set_back(self.now(), SLICE_ROWS, waits):
+            if self._stopping.is_set() or await self.outbox.clock_stepped_back(self.now(), SLICE_ROWS, waits):
                 break
         self._last_seen = now
 

@@ -149,11 +149,11 @@ class OutboxMachine(RuleBasedStateMachine):
         self.now -= millis_
         if is_noticed:
             for _ in range(len(self.model.rows) + 1):
-                if self.run(self.outbox.set_back(self.at, 2)):
+                if self.run(self.outbox.clock_stepped_back(self.at, 2)):
                     break
             else:
                 raise AssertionError("it goes on for ever")
-            self.model.set_back(self.now)
+            self.model.clock_stepped_back(self.now)
 
     @precondition(lambda self: self.steps > 3 * CALM)
     @rule(in_order=st.booleans())
@@ -483,13 +483,13 @@ class OutboxMachine(RuleBasedStateMachine):
         wait=WAITS,
         note=st.sampled_from([LOST, Note("refused: throttled", None, "CallRateExceeded")]),
         maybe_sent=st.booleans(),
-        alone=st.booleans(),
+        isolated=st.booleans(),
     )
-    def postpone(self, data: Any, wait: int, note: Note, maybe_sent: bool, alone: bool) -> None:
+    def postpone(self, data: Any, wait: int, note: Note, maybe_sent: bool, isolated: bool) -> None:
         claim = data.draw(st.sampled_from(self.held))
-        due_at, alone = UnixMillis(self.now + wait), alone and len(claim.entries) == 1
-        assert self.run(self.outbox.postpone(claim, due_at, note, maybe_sent=maybe_sent, alone=alone))
-        self.model.postpone(claim, due_at, note.answer, note.error, maybe_sent=maybe_sent, alone=alone)
+        due_at, isolated = UnixMillis(self.now + wait), isolated and len(claim.entries) == 1
+        assert self.run(self.outbox.postpone(claim, due_at, note, maybe_sent=maybe_sent, isolated=isolated))
+        self.model.postpone(claim, due_at, note.answer, note.error, maybe_sent=maybe_sent, isolated=isolated)
 
     @precondition(lambda self: any(map(self._can_be_halved, self.held)))
     @rule(data=st.data(), maybe_sent=st.booleans())
@@ -509,7 +509,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def late_answer(self, data: Any) -> None:
         claim = data.draw(st.sampled_from(self.passed[-6:]))
         assert not self.run(self.outbox.settle(claim, {}, TAKEN, self.at))
-        assert not self.run(self.outbox.postpone(claim, self.at, LOST, maybe_sent=True, alone=True))
+        assert not self.run(self.outbox.postpone(claim, self.at, LOST, maybe_sent=True, isolated=True))
         assert not self.run(self.outbox.halve(claim, LOST, self.at, maybe_sent=True))
 
     @rule(account=ACCOUNTS, wait=WAITS)

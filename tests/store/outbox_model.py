@@ -355,15 +355,15 @@ class Model:
             row.thaw()
 
     def postpone(
-        self, claim: Claim, due_at: int, answer: str, error: str | None, *, maybe_sent: bool, alone: bool
+        self, claim: Claim, due_at: int, answer: str, error: str | None, *, maybe_sent: bool, isolated: bool
     ) -> None:
         """The batch stays as it is and goes again."""
         batch = self.batches[claim.batch_id]
         batch.due_at, batch.leased, batch.answer = due_at, False, answer
         for seq in self.in_batch(claim.batch_id):
             row = self.rows[seq]
-            row.error, row.refusals, row.maybe_sent = error, row.refusals + alone, row.maybe_sent or maybe_sent
-        if alone and claim.entries[0].refusals == 0:
+            row.error, row.refusals, row.maybe_sent = error, row.refusals + isolated, row.maybe_sent or maybe_sent
+        if isolated and claim.entries[0].refusals == 0:
             self.poisoned[batch.root] = self.poisoned.get(batch.root, 0) + 1
 
     def halve(self, claim: Claim, numbers: Sequence[int], now: int, *, maybe_sent: bool) -> None:
@@ -495,7 +495,7 @@ class Model:
             batch.created_at, batch.sent_at = min(batch.created_at, now), min(batch.sent_at, now)
         self.waits = {account: min(until, now + 15 * 60_000) for account, until in self.waits.items()}
 
-    def set_back(self, now: int) -> None:
+    def clock_stepped_back(self, now: int) -> None:
         """The clock was set back: nothing waits longer than it can have to for its reason."""
         self.bound_batches(now)
         for kept in self.clicks.values():

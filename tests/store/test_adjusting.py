@@ -369,7 +369,7 @@ async def test_clock_that_is_set_back_wakes_nothing_that_waits_for_its_conversio
     await claimed(outbox)
     await adjusted(outbox, "5")
     before = later(-HOUR // 2)
-    assert await outbox.set_back(before, 100)
+    assert await outbox.clock_stepped_back(before, 100)
     assert await due(outbox, before) == []
 
 

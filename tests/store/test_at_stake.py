@@ -81,7 +81,7 @@ async def test_row_that_was_refused_alone_three_times_is_one_of_them(outbox: Out
     await put(outbox, conversion())
     batch = await claimed(outbox)
     for refusals in (1, 2, 3):
-        assert await outbox.postpone(batch, later(refusals * MINUTE), POISONED, maybe_sent=False, alone=True)
+        assert await outbox.postpone(batch, later(refusals * MINUTE), POISONED, maybe_sent=False, isolated=True)
         found = await outbox.retried(lanes(outbox), later(refusals * MINUTE - 1))
         if refusals < 3:
             assert found == []

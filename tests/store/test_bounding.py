@@ -35,7 +35,7 @@ THROTTLED = Note("refused: throttled", None, "CallRateExceeded")
 async def test_row_that_came_in_while_the_clock_was_ahead_is_due_at_once(outbox: Outbox) -> None:
     given = conversion("A", time=seconds(AHEAD), time_given=False)
     (seq,) = await seqs_of(outbox, given, at=AHEAD)
-    assert await outbox.set_back(NOW, 100)
+    assert await outbox.clock_stepped_back(NOW, 100)
     (entry,) = await due(outbox)
     assert (entry.seq, entry.time, entry.received_at) == (seq, seconds(NOW), NOW)
     assert (await record_of(outbox, seq)).reason is None
@@ -44,7 +44,7 @@ async def test_row_that_came_in_while_the_clock_was_ahead_is_due_at_once(outbox:
 async def test_time_of_its_callers_is_waited_for(outbox: Outbox) -> None:
     at = UnixSeconds(seconds(NOW) + 200)
     (seq,) = await seqs_of(outbox, conversion("A", time=at))
-    await outbox.set_back(NOW, 100)
+    await outbox.clock_stepped_back(NOW, 100)
     record = await record_of(outbox, seq)
     assert (record.reason, record.time, record.due_at) == ("not_yet", at, at * 1_000)
 
@@ -53,7 +53,7 @@ async def test_row_that_was_put_off_while_the_clock_was_ahead_goes_again_at_once
     (seq,) = await seqs_of(outbox, conversion("A"))
     again = Requeue(later(MINUTE, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
     await outbox.settle(await claimed(outbox), {seq: again}, TAKEN, NOW)
-    assert await outbox.set_back(NOW, 100)
+    assert await outbox.clock_stepped_back(NOW, 100)
     assert [entry.seq for entry in await due(outbox)] == [seq]
 
 
@@ -64,7 +64,7 @@ async def test_row_waits_for_its_click_as_long_as_is_configured_and_no_longer(
 ) -> None:
     (seq,) = await seqs_of(outbox, conversion("A", msclkid=None, visitor_id="v-1"))
     await outbox.defer([Deferral(seq, WaitForClick(reason, later(most + more)))], NOW)
-    await outbox.set_back(NOW, 100, LongestWaits(HOUR, 2 * HOUR))
+    await outbox.clock_stepped_back(NOW, 100, LongestWaits(HOUR, 2 * HOUR))
     assert bool(await due(outbox)) == is_due
 
 
@@ -73,7 +73,7 @@ async def test_retried_row_waits_six_hours_at_most(outbox: Outbox, wait: int, is
     (seq,) = await seqs_of(outbox, conversion("A"))
     again = Requeue(later(wait), Reason.RETRYING, REFUSED, released=True, retries=1)
     await outbox.settle(await claimed(outbox), {seq: again}, TAKEN, NOW)
-    await outbox.set_back(NOW, 100)
+    await outbox.clock_stepped_back(NOW, 100)
     assert bool(await due(outbox)) == is_due
 
 
@@ -88,7 +88,7 @@ async def test_refund_that_came_in_while_the_clock_was_ahead_goes_out_in_time(ou
     await put(outbox, conversion())
     await outbox.settle(await claimed(outbox), {}, TAKEN, AHEAD)
     row = await adjusted(outbox, "5", at=AHEAD)
-    assert await outbox.set_back(later(HOUR), 100)
+    assert await outbox.clock_stepped_back(later(HOUR), 100)
     (entry,) = await due(outbox, later(7 * HOUR))
     assert (entry.seq, entry.adjusted_at) == (row.seq, seconds(later(HOUR)))
 
@@ -108,7 +108,7 @@ async def test_wait_that_was_noted_while_the_clock_was_ahead_is_no_longer_than_m
 async def test_lease_that_began_while_the_clock_was_ahead_is_as_long_as_it_was(outbox: Outbox) -> None:
     await put(outbox, conversion("A"))
     await claimed(outbox, AHEAD)
-    await outbox.set_back(NOW, 100)
+    await outbox.clock_stepped_back(NOW, 100)
     assert not await outbox.has_resend("main", later(MINUTE - 1))
     assert await outbox.has_resend("main", later(MINUTE))
 
@@ -116,17 +116,17 @@ async def test_lease_that_began_while_the_clock_was_ahead_is_as_long_as_it_was(o
 async def test_batch_that_was_put_off_for_longer_than_anything_goes_again_within_six_hours(outbox: Outbox) -> None:
     await put(outbox, conversion("A"))
     await outbox.postpone(await claimed(outbox), AHEAD, LOST, maybe_sent=True)
-    await outbox.set_back(NOW, 100)
+    await outbox.clock_stepped_back(NOW, 100)
     assert await outbox.has_resend("main", later(6 * HOUR))
 
 
 async def test_many_rows_are_brought_back_a_few_at_a_time(outbox: Outbox) -> None:
     for number in range(5):
         await put(outbox, conversion(f"A{number}", time_given=False), at=AHEAD)
-    assert not await outbox.set_back(NOW, 2)
+    assert not await outbox.clock_stepped_back(NOW, 2)
     assert len(await due(outbox)) == 2
-    assert not await outbox.set_back(NOW, 2)
-    assert await outbox.set_back(NOW, 2)
+    assert not await outbox.clock_stepped_back(NOW, 2)
+    assert await outbox.clock_stepped_back(NOW, 2)
     assert len(await due(outbox)) == 5
 
 
@@ -144,7 +144,7 @@ async def test_retried_row_with_a_future_time_of_its_caller_is_brought_back_to_t
     (seq,) = await seqs_of(outbox, conversion("A", time=at))
     again = Requeue(later(HOUR, AHEAD), Reason.RETRYING, REFUSED, released=True, retries=1)
     await outbox.settle(await claimed(outbox, AHEAD), {seq: again}, TAKEN, AHEAD)
-    assert await outbox.set_back(NOW, 100)
+    assert await outbox.clock_stepped_back(NOW, 100)
     assert (await record_of(outbox, seq)).due_at == at * 1_000
 
 
@@ -154,7 +154,7 @@ async def test_adjustment_that_waits_for_its_conversion_is_left_alone(outbox: Ou
     await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=True)
     row = await adjusted(outbox, "5")
     assert row.reason == "awaiting_original"
-    assert await outbox.set_back(NOW, 1)
+    assert await outbox.clock_stepped_back(NOW, 1)
     assert await record_of(outbox, row.seq) == row
 
 
@@ -164,5 +164,5 @@ async def test_adjustment_settles_as_long_as_is_configured(house: House) -> None
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
     row = await adjusted(outbox, "5", at=later(HOUR))
     assert row.due_at == later(30 * HOUR)
-    assert await outbox.set_back(later(HOUR), 100)
+    assert await outbox.clock_stepped_back(later(HOUR), 100)
     assert await record_of(outbox, row.seq) == row

@@ -108,7 +108,7 @@ async def test_of_a_batch_the_row_that_may_have_been_sent_before_stays(outbox: O
 async def test_refusals_of_a_row_that_stood_alone_say_nothing_of_another_goal(outbox: Outbox) -> None:
     taken = await refused(outbox, "A")
     again = await retaken(outbox, later(HOUR))
-    await outbox.postpone(again, later(HOUR), LOST, maybe_sent=False, alone=True)
+    await outbox.postpone(again, later(HOUR), LOST, maybe_sent=False, isolated=True)
     await outbox.release_astray("main", ELSEWHERE, NOW)
     (entry,) = await due(outbox)
     assert (entry.seq, entry.refusals) == (taken.entries[0].seq, 0)

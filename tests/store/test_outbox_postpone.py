@@ -75,7 +75,7 @@ async def test_row_refused_alone_counts_its_refusals_and_its_root_once(outbox: O
     claim = await claimed(outbox)
     seen = []
     for _ in range(3):
-        await outbox.postpone(claim, NOW, POISONED, maybe_sent=False, alone=True)
+        await outbox.postpone(claim, NOW, POISONED, maybe_sent=False, isolated=True)
         claim = await retaken(outbox, NOW)
         seen.append((claim.entries[0].refusals, claim.root_poisoned))
     assert seen == [(1, 1), (2, 1), (3, 1)]
@@ -135,7 +135,7 @@ async def test_rows_refused_alone_are_counted_at_the_root_of_their_halves(outbox
     first, second = await halves(outbox, await claimed(outbox))
     for half in (first, second):
         for lone in await halves(outbox, half):
-            await outbox.postpone(lone, later(HOUR), POISONED, maybe_sent=False, alone=True)
+            await outbox.postpone(lone, later(HOUR), POISONED, maybe_sent=False, isolated=True)
     assert (await retaken(outbox, later(HOUR))).root_poisoned == 4
 
 

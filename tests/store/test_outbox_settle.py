@@ -148,7 +148,7 @@ LATE = {
         claim, {1: Settled(State.DEAD, "poison", REFUSED)}, POISONED, later(HOUR)
     ),
     "deliver": lambda outbox, claim: outbox.settle(claim, {}, POISONED, later(HOUR)),
-    "postpone": lambda outbox, claim: outbox.postpone(claim, later(DAY), POISONED, maybe_sent=True, alone=True),
+    "postpone": lambda outbox, claim: outbox.postpone(claim, later(DAY), POISONED, maybe_sent=True, isolated=True),
     "halve": lambda outbox, claim: outbox.halve(claim, POISONED, later(HOUR)),
 }
 

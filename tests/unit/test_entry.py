@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from sidecar.core.entry import (
     POISON_AFTER,
-    RETRY_CAP_SECONDS,
     Dead,
     Delivered,
     Entry,
@@ -21,7 +20,6 @@ from sidecar.core.entry import (
     State,
     after_refusal,
     next_step,
-    retry_delay_millis,
     too_old,
 )
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds
@@ -90,13 +88,6 @@ def test_row_over_ninety_days_dies_in_place_of_another_try(outcome: Outcome) -> 
 @given(st.integers(0, 10_000))
 def test_number_of_attempts_never_ends_a_row(retries: int) -> None:
     assert isinstance(next_step(entry(retries=retries, attempt=retries), Retry(FAULT), NOW, 0.5), Requeue)
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
-def test_delay_of_a_row_doubles_up_to_six_hours(retries: int, chance: float) -> None:
-    delay = retry_delay_millis(retries, chance)
-    assert 0.75 * 60_000 <= delay <= RETRY_CAP_SECONDS * 1000
-    assert delay <= retry_delay_millis(retries + 1, chance)
 
 
 def test_age_limit_is_ninety_days_to_the_second() -> None:

@@ -1,18 +1,9 @@
-"""Backoff, rate and window: numbers in, numbers out."""
+"""Rate and window: numbers in, numbers out."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.pace import BACKOFF_CAP_MILLIS, BACKOFF_FLOOR_MILLIS, Rate, RequestHistory, Window, backoff_millis
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
-def test_backoff_is_never_a_tight_loop_and_never_over_a_minute(faults: int, chance: float) -> None:
-    assert BACKOFF_FLOOR_MILLIS <= backoff_millis(faults, chance) <= BACKOFF_CAP_MILLIS
-
-
-def test_backoff_doubles_with_each_fault() -> None:
-    assert [backoff_millis(faults, 0.999999) // 999 for faults in (1, 2, 3, 4)] == [1, 2, 4, 8]
+from sidecar.core.pace import Rate, RequestHistory, Window
 
 
 def test_even_spacing_keeps_every_sliding_minute_within_the_limit() -> None:
@@ -68,4 +59,4 @@ def test_backoff_grows_whatever_the_wall_clock_does() -> None:
     pauses = [health.faulted(started_at=second, now=second + 0.5, chance=0.999) for second in (1.0, 2.0, 3.0)]
     assert health.faults == 3
     assert pauses == [1_000, 1_998, 3_996]
-    assert health.set_back(4.0, 4.5) and not health.set_back(4.2, 4.6)
+    assert health.slow_down(4.0, 4.5) and not health.slow_down(4.2, 4.6)

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from sidecar.core.answer import Verdict
-from sidecar.core.entry import RETRY_CAP_SECONDS, Lane, LongestWaits
+from sidecar.core.entry import Lane, LongestWaits
 from sidecar.core.instant import UnixMillis
 from sidecar.core.pace import THROTTLE_MOST_MILLIS
+from sidecar.core.retry import ROW_CAP_MILLIS
 from sidecar.ports.delivery import refusal
 from sidecar.store.sqlite import releasing
 
@@ -89,7 +90,7 @@ def bound(db: sqlite3.Connection, lanes: Iterable[Lane], now: UnixMillis, limit:
         "now": now,
         "soon": SOON_MILLIS,
         "future": FUTURE_MILLIS,
-        "retry": RETRY_CAP_SECONDS * 1000,
+        "retry": ROW_CAP_MILLIS,
         "click": waits.click_millis,
         "click_settle": waits.click_settle_millis,
         "adjustment": waits.adjustment_millis,
@@ -114,7 +115,7 @@ def bound_batches(db: sqlite3.Connection, now: UnixMillis) -> None:
             "now": now,
             "throttled": refusal(Verdict.THROTTLED),
             "throttle": THROTTLE_MOST_MILLIS,
-            "retry": RETRY_CAP_SECONDS * 1000,
+            "retry": ROW_CAP_MILLIS,
         },
     )
     db.execute(WAITS, {"until": until})

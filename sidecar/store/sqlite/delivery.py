@@ -316,20 +316,20 @@ def _step_values(seq: int, step: Step) -> tuple[Any, ...]:
 
 
 def postpone(
-    db: sqlite3.Connection, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, alone: bool
+    db: sqlite3.Connection, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, isolated: bool
 ) -> bool:
     """Keep the batch as it is until `due_at`; False when the claim has passed.
 
-    `maybe_sent` notes that the request may have been applied, `alone` that its only row was refused once more.
+    `maybe_sent` notes that the request may have been applied, `isolated` that its only row was refused once more.
     """
     if not _holds(db, claim):
         return False
     requests.note(db, claim, note, note.at, due_at)
     db.execute(POSTPONE, (due_at, note.answer, note.tracking_id, claim.batch_id))
-    db.execute(NOTE_ERROR, (note.error, note.error_code, note.message, int(alone), claim.batch_id))
+    db.execute(NOTE_ERROR, (note.error, note.error_code, note.message, int(isolated), claim.batch_id))
     if maybe_sent:
         db.execute(MAYBE_SENT, (claim.batch_id,))
-    if alone and claim.entries[0].refusals == 0:
+    if isolated and claim.entries[0].refusals == 0:
         db.execute(STOOD_ALONE, (claim.root,))
     return True
 

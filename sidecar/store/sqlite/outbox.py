@@ -223,16 +223,16 @@ class SqliteOutbox:
         )
 
     async def postpone(
-        self, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, alone: bool = False
+        self, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, isolated: bool = False
     ) -> bool:
         return await self.committer.write(
-            lambda db: delivery.postpone(db, claim, due_at, note, maybe_sent=maybe_sent, alone=alone)
+            lambda db: delivery.postpone(db, claim, due_at, note, maybe_sent=maybe_sent, isolated=isolated)
         )
 
     async def halve(self, claim: Claim, note: Note, now: UnixMillis, *, maybe_sent: bool = False) -> bool:
         return await self.committer.write(lambda db: delivery.halve(db, claim, note, now, maybe_sent=maybe_sent))
 
-    async def set_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
+    async def clock_stepped_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
         longest = self._longest(waits)
         return await self.committer.write(lambda db: bounding.bound(db, self._lanes.values(), now, limit, longest))
 

@@ -4,14 +4,13 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain, zip_longest
 from typing import Any
 
 from sidecar.core.answer import Verdict
 from sidecar.core.conversion import Key, KeySource, Kind
 from sidecar.core.entry import POISON_AFTER, Entry, Fault, Lane, State
+from sidecar.core.fairness import Queue, fair_batch
 from sidecar.core.instant import MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixSeconds, millis
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
@@ -23,9 +22,6 @@ from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABL
 
 SCAN_ROWS = 20_000
 """How many rows one page of a list looks through at most; then it ends short, with a cursor to go on."""
-
-RETRIED_SHARE = 10
-"""Rows that Microsoft asked for again fill at most one in this many places of a batch."""
 
 # What may be claimed in a lane, fresh rows (again = 0) apart from retried ones (again = 1), oldest first.
 DUE = f"""
@@ -164,17 +160,6 @@ BELOW_REPLACED = """
 _FEW = frozenset((State.DEAD, State.SKIPPED, State.CANCELED))
 
 
-@dataclass(frozen=True, slots=True)
-class _DueQuery:
-    """What is looked for in each lane."""
-
-    now: UnixMillis
-    held: str
-    """Goals as JSON whose rows must wait."""
-    ids: str | None
-    """The account at Microsoft; None where that does not matter."""
-
-
 def due(
     db: sqlite3.Connection,
     lanes: Sequence[Lane],
@@ -183,41 +168,20 @@ def due(
     held: Collection[str] = (),
     ids: str | None = None,
 ) -> list[Entry]:
-    """Up to `limit` entries that may be claimed, of each lane its share; the retried ones fill a tenth at most.
+    """Up to `limit` entries that may be claimed, of each lane its share.
 
-    Where there is no tenth of a place, one retried entry takes its turn among the others. Rows that keep a goal in
-    `held`, or another account at Microsoft than `ids`, are left alone.
+    Left alone are those that keep a goal in `held`, or another account at Microsoft than `ids`.
     """
-    if not lanes or limit < 1:
-        return []
-    look = _DueQuery(now, json.dumps(list(held)), ids)
-    fresh = _shared_out(db, lanes, 0, look, limit)
-    retried = _shared_out(db, lanes, 1, look, max(1, limit // RETRIED_SHARE))
-    if limit < RETRIED_SHARE:
-        return sorted((*fresh, *retried[:1]), key=lambda entry: entry.due_at)[:limit]
-    reserved = min(len(retried), limit // RETRIED_SHARE)
-    return (fresh[: limit - reserved] + retried)[:limit]
+    statement = DUE if ids is None and not held else DUE_BESIDE
+    given = {"now": now, "held": json.dumps(list(held)), "ids": ids}
 
+    def queue(lane: Lane, again: int) -> Queue:
+        return lambda most: [
+            entry_of(row, lane)
+            for row in db.execute(statement, {**given, "lane": lane.id, "again": again, "limit": most})
+        ]
 
-def _shared_out(db: sqlite3.Connection, lanes: Sequence[Lane], again: int, look: _DueQuery, limit: int) -> list[Entry]:
-    """Up to `limit` due entries, the lanes in turn; what some lanes leave free others may fill."""
-    share = -(-limit // len(lanes))
-    found = [_due_in_lane(db, lane, again, look, share) for lane in lanes]
-    free = limit - sum(map(len, found))
-    for place, lane in enumerate(lanes):
-        if free > 0 and len(found[place]) == share:
-            found[place] = _due_in_lane(db, lane, again, look, share + free)
-            free -= len(found[place]) - share
-    found.sort(key=lambda entries: entries[0].received_at if entries else 0)
-    in_turn = chain.from_iterable(zip_longest(*found))
-    return [entry for entry in in_turn if entry is not None][:limit]
-
-
-def _due_in_lane(db: sqlite3.Connection, lane: Lane, again: int, look: _DueQuery, limit: int) -> list[Entry]:
-    given = {"lane": lane.id, "again": again, "now": look.now, "held": look.held, "ids": look.ids, "limit": limit}
-    if look.ids is None and look.held == "[]":
-        return [entry_of(row, lane) for row in db.execute(DUE, given)]
-    return [entry_of(row, lane) for row in db.execute(DUE_BESIDE, given)]
+    return fair_batch([queue(lane, 0) for lane in lanes], [queue(lane, 1) for lane in lanes], limit)
 
 
 def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:

@@ -17,7 +17,7 @@ MOVES = st.tuples(st.sampled_from([A, B, ADJUSTMENTS]), st.booleans(), st.floats
 
 
 def sent(in_flight: InFlight, turn: tuple[str, Kind] = A, at: float = NOW, *, resend: bool = False) -> int:
-    return in_flight.leaves(Request(*turn, resend, at))
+    return in_flight.started(Request(*turn, resend, at))
 
 
 def test_window_bounds_what_is_on_its_way() -> None:
@@ -25,7 +25,7 @@ def test_window_bounds_what_is_on_its_way() -> None:
     number = sent(in_flight)
     assert not in_flight.has_room(Window(4, 1), NOW)
     assert in_flight.has_room(Window(4, 2), NOW)
-    in_flight.returns(number, NOW, answered=True)
+    in_flight.finished(number, NOW, answered=True)
     assert in_flight.has_room(Window(4, 1), NOW)
 
 
@@ -48,27 +48,27 @@ def test_last_place_is_kept_for_another_goal() -> None:
 
 def test_goal_without_an_answer_sends_nothing_new_until_it_gets_one_or_a_minute_has_passed() -> None:
     in_flight = InFlight()
-    in_flight.returns(sent(in_flight), NOW, answered=False)
+    in_flight.finished(sent(in_flight), NOW, answered=False)
     assert not in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS - 1, alone=False)
     assert in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS, alone=False)
     assert in_flight.takes(B, WIDE, NOW, alone=False)
-    in_flight.returns(sent(in_flight, resend=True), NOW, answered=True)
+    in_flight.finished(sent(in_flight, resend=True), NOW, answered=True)
     assert in_flight.takes(A, WIDE, NOW, alone=False)
 
 
 def test_batch_that_goes_again_in_vain_does_not_silence_its_goal_anew() -> None:
     """It may be one row of that batch that Microsoft stumbles over: those behind it have their turn."""
     in_flight = InFlight()
-    in_flight.returns(sent(in_flight), NOW, answered=False)
+    in_flight.finished(sent(in_flight), NOW, answered=False)
     for seconds in range(1, 60):
-        in_flight.returns(sent(in_flight, at=NOW + seconds, resend=True), NOW + seconds, answered=False)
+        in_flight.finished(sent(in_flight, at=NOW + seconds, resend=True), NOW + seconds, answered=False)
     assert not in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS - 1, alone=False)
     assert in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS, alone=False)
 
 
 def test_goal_is_not_waited_for_when_no_batch_is_left() -> None:
     in_flight = InFlight()
-    in_flight.returns(sent(in_flight), NOW, answered=False)
+    in_flight.finished(sent(in_flight), NOW, answered=False)
     in_flight.expects_nothing()
     assert in_flight.takes(A, WIDE, NOW, alone=False)
 
@@ -81,15 +81,15 @@ def test_goal_with_a_slow_request_sends_nothing_new() -> None:
 
 def test_adjustments_without_an_answer_keep_no_conversion_of_their_goal_waiting() -> None:
     in_flight = InFlight()
-    in_flight.returns(sent(in_flight, ADJUSTMENTS), NOW, answered=False)
+    in_flight.finished(sent(in_flight, ADJUSTMENTS), NOW, answered=False)
     assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW, alone=False)
     assert in_flight.takes(A, WIDE, NOW, alone=False)
 
 
 def test_conversion_that_is_answered_says_nothing_of_the_adjustments_of_its_goal() -> None:
     in_flight = InFlight()
-    in_flight.returns(sent(in_flight, ADJUSTMENTS), NOW, answered=False)
-    in_flight.returns(sent(in_flight, A), NOW, answered=True)
+    in_flight.finished(sent(in_flight, ADJUSTMENTS), NOW, answered=False)
+    in_flight.finished(sent(in_flight, A), NOW, answered=True)
     assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW + SILENCE_SECONDS - 1, alone=False)
 
 
@@ -129,10 +129,10 @@ def test_never_more_than_the_limit_and_never_stuck(moves: list[Move], limit: int
         if in_flight.has_room(window, now) and in_flight.takes(turn, window, now, alone=False):
             away.append(sent(in_flight, turn, now))
         elif away:
-            in_flight.returns(away.pop(0), now, answered=answered)
+            in_flight.finished(away.pop(0), now, answered=answered)
         assert len(away) <= limit
     for number in away:
-        in_flight.returns(number, now, answered=False)
+        in_flight.finished(number, now, answered=False)
     later = now + SILENCE_SECONDS
     assert in_flight.has_room(window, later)
     assert in_flight.takes(A, window, later, alone=False)
