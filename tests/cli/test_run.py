@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import curl_stand_in
 from cli_rig import Service, ended, process, read_until, sidecar
 
 LEAD_FIRST = 'microsoft: {environment: emulator}\nprivacy: {consent: denied}\nevents: {"it\'s a lead": {goal: Lead}}'
@@ -17,7 +18,7 @@ def pasted(service: Service, **env: str) -> list[str]:
     tools = service.folder / "bin"
     tools.mkdir(exist_ok=True)
     stand_in = tools / "curl"
-    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("curl_stand_in.py")} "$@"\n')
+    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {curl_stand_in.__file__} "$@"\n')
     pause = tools / "sleep"
     pause.write_text("#!/bin/sh\nexec /bin/sleep 1\n")  # the batch does not linger here
     for tool in (stand_in, pause):

@@ -6,10 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+from cli_rig import free_port
 from docs_page import blocks, text_of
 from processes.running import COMMAND
-
-from tests.cli.cli_rig import free_port
 
 SECONDS = 90.0
 

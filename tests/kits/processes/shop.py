@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parents[1] / "data" / "cdnow" / "transactions.csv"
+FILE = Path(__file__).parents[2] / "data" / "cdnow" / "transactions.csv"
 FIRST_DAY, LAST_DAY = date(1997, 1, 1), date(1998, 6, 30)
 SPAN_SECONDS = 89 * 86_400
 

@@ -1,4 +1,4 @@
-"""Small libraries in C that stand between a process and its disk; they lie in tests/faults and are preloaded."""
+"""Small libraries in C that stand between a process and its disk."""
 
 import asyncio
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).parents[1] / "faults"
+SOURCES = Path(__file__).parent
 INSTALL = "gcc is needed for this check: install it (`apt-get install gcc libc6-dev`), Linux only"
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason=INSTALL)

@@ -1,6 +1,6 @@
 """docs/reliability.md as tests read it, and as it is written again after `make faults`.
 
-    .venv/bin/python tests/docs/promise_page.py [WHAT_MAKE_FAULTS_PRINTED]
+    .venv/bin/python tests/kits/promise_page.py [WHAT_MAKE_FAULTS_PRINTED]
 
 puts the names of the marked tests under each promise, and the lines that were printed in place of the last ones.
 """
