@@ -166,7 +166,7 @@ class Key(NamedTuple):
 
     source: KeySource
     hash: int | None
-    """Signed 64 bits, as SQLite stores integers; None when nothing repeats the conversion."""
+    """A signed 64-bit number; None when nothing repeats the conversion."""
     digest: str | None
     """32 hex characters; compared in the row, so that two keys with one hash stay two."""
 
@@ -183,11 +183,6 @@ class Key(NamedTuple):
         digest = _begun(*near).copy()
         digest.update(b"%d:%b" % (len(last), text))
         return cls(source, neighbourhood ^ int.from_bytes(text[-_COUNTED:], "big"), digest.hexdigest())
-
-    @property
-    def older_hash(self) -> int | None:
-        """The hash of rows that were stored before ids that count up were kept together."""
-        return None if self.digest is None else _hash64(self.digest)
 
 
 _COUNTED = 3
@@ -228,7 +223,7 @@ def _over(parts: Iterable[str]) -> "hashlib.blake2b":
 
 
 def _hash64(digest: str) -> int:
-    """The first 64 bits of a digest, signed, as SQLite stores integers."""
+    """The first 64 bits of a digest, as a signed number."""
     unsigned = int(digest[:16], 16)
     return unsigned - (unsigned >> 63 << 64)
 

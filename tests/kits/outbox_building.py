@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import sqlite3
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -35,24 +34,6 @@ TAKEN = Note("taken", tracking_id="tracking-1")
 LOST = Note("lost", error="ConnectionResetError")
 POISONED = Note("refused: poison", "tracking-2", "OfflineConversionError")
 REFUSED = Fault("OfflineConversionNameInvalid", 5600, "The name is not valid.")
-
-
-NEWER = {
-    10: ("DROP TABLE requests", "ALTER TABLE batches DROP COLUMN parent"),
-    11: ("DROP INDEX entries_replaced", "ALTER TABLE entries DROP COLUMN replaced_at"),
-    12: ("DROP INDEX batches_unknown", "ALTER TABLE batches DROP COLUMN sent_to"),
-    13: ("DROP TABLE unstored",),
-    14: ("DROP TABLE match_shares",),
-}
-"""What takes a file back to before a step of the schema, for steps that cannot be done twice."""
-
-
-def take_back_to(db: sqlite3.Connection, version: int) -> None:
-    """Make of a file of today one of that version of the schema."""
-    for step in sorted(NEWER, reverse=True):
-        for statement in NEWER[step] if step > version else ():
-            db.execute(statement)
-    db.execute(f"PRAGMA user_version = {version}")
 
 
 def later(amount: int, start: UnixMillis = NOW) -> UnixMillis:

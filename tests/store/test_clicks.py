@@ -1,7 +1,6 @@
 """Clicks of visitors: what is kept, which one is found, whom it wakes, and when it is forgotten."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -429,17 +428,3 @@ async def test_visitors_lie_under_a_hash_that_this_outbox_alone_knows(tmp_path: 
             await asyncio.wait([running])
     assert len(numbers) == 2
     assert visitor_hash("main", "v-1", b"") not in numbers
-
-
-async def test_outbox_that_held_visitors_before_goes_on_without_a_key(house: House, outbox: Outbox) -> None:
-    """What it has would not be found again under another hash."""
-    step = (Path(visitors.__file__).parent / "schema/0015_visitor_key.sql").read_text()
-
-    def taken_up(db: sqlite3.Connection) -> int:
-        db.execute("DELETE FROM facts WHERE name = 'visitor_key'")
-        db.execute(step.partition("\n\n")[2])
-        return int(db.execute("SELECT count(*) FROM facts WHERE name = 'visitor_key'").fetchone()[0])
-
-    assert await house.outbox.committer.write(taken_up) == 1
-    await house.clicks.capture([captured(CLICK)])
-    assert await house.outbox.committer.write(taken_up) == 0

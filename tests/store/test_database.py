@@ -315,15 +315,61 @@ async def test_reader_sees_what_was_committed_and_nothing_before(tmp_path: Path)
         assert await read.call(lambda db: db.execute(count).fetchone()[0]) == 1
 
 
+# --- schema ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of steps, with the real ones in it, that takes more."""
+    folder = tmp_path / "schema"
+    shutil.copytree(Path(database.__file__).parent / "schema", folder)
+    monkeypatch.setattr(database, "SCHEMA", folder)
+    return folder
+
+
+def version_of(path: Path) -> int:
+    with sqlite3.connect(path) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+NEXT_STEPS = (
+    "ALTER TABLE entries ADD COLUMN color TEXT; UPDATE entries SET color = 'red';",
+    "CREATE INDEX entries_color ON entries (color);",
+)
+
+
 async def test_newest_schema_is_made_once(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     await opened(path)
-    with sqlite3.connect(path) as db:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-    assert version == len(list((Path(database.__file__).parent / "schema").glob("*.sql")))
+    assert version_of(path) == len(list((Path(database.__file__).parent / "schema").glob("*.sql")))
     before = contents(tmp_path)
     await opened(path)
     assert contents(tmp_path).keys() == before.keys()
+
+
+async def test_file_of_an_earlier_version_is_brought_up_to_date_with_its_rows(tmp_path: Path, schema: Path) -> None:
+    house = SqliteHouse(tmp_path / "house")
+    await put(await house.open(), conversion())
+    await house.close()
+    before = version_of(house.path)
+    for number, step in enumerate(NEXT_STEPS, before + 1):
+        (schema / f"{number:04}_color.sql").write_text(step)
+    await opened(house.path)
+    assert version_of(house.path) == before + 2
+    with sqlite3.connect(house.path) as db:
+        assert db.execute("SELECT order_id, color FROM entries INDEXED BY entries_color WHERE color = 'red'").fetchall()
+
+
+async def test_step_that_fails_leaves_the_file_at_the_step_before(tmp_path: Path, schema: Path) -> None:
+    await opened(tmp_path / "outbox.db")
+    before = version_of(tmp_path / "outbox.db")
+    (schema / f"{before + 1:04}_color.sql").write_text(NEXT_STEPS[0])
+    (schema / f"{before + 2:04}_wrong.sql").write_text("DROP INDEX entries_due; DROP TABLE nowhere;")
+    with pytest.raises(OutboxRefused, match="no such table: nowhere"):
+        await opened(tmp_path / "outbox.db")
+    assert version_of(tmp_path / "outbox.db") == before + 1
+    with sqlite3.connect(tmp_path / "outbox.db") as db:
+        assert db.execute("SELECT name FROM sqlite_schema WHERE name = 'entries_due'").fetchone()
 
 
 async def test_schema_is_brought_up_to_date_where_nothing_can_be_sorted_in_files(

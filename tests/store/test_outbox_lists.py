@@ -1,10 +1,7 @@
 """Lists: which rows a query finds, in pages that never skip or repeat one."""
 
-import contextlib
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from outbox_building import (
@@ -14,12 +11,10 @@ from outbox_building import (
     NOW,
     REFUSED,
     TAKEN,
-    SqliteHouse,
     conversion,
     later,
     orders,
     put,
-    take_back_to,
 )
 
 from sidecar.core.entry import Settled, State
@@ -163,22 +158,6 @@ async def test_list_since_a_time_has_rows_that_were_replaced_since_however_old_t
     assert await walked(outbox, Query(since=later(HOUR), state=state, limit=limit)) == wanted
     of_event = Query(since=later(HOUR), state=state, event="purchase", limit=limit)
     assert await walked(outbox, of_event) == [seq for seq in wanted if seq != 11]
-
-
-async def test_row_that_an_earlier_version_replaced_is_listed_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = SqliteHouse(tmp_path)
-    outbox = await house.open()
-    await settled(outbox, [State.DEAD, *[State.SKIPPED] * 5])
-    await put(outbox, conversion("ORDER-0", value="5"), at=later(HOUR))
-    await house.close()
-    with contextlib.closing(sqlite3.connect(house.path)) as db:
-        take_back_to(db, 10)
-        db.commit()
-    monkeypatch.setattr(reading, "SCAN_ROWS", 2)
-    assert await walked(await house.open(), Query(since=later(HOUR))) == [1]
-    await house.close()
 
 
 async def test_page_may_end_short_while_there_is_more_to_look_through(outbox: Outbox) -> None:

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of, take_back_to
+from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of
 
 from sidecar.ports.errors import OutboxRefused, StorageBroken
 from sidecar.store.sqlite import outbox as outbox_module
 from sidecar.store.sqlite import sliced_check, soundness
-from sidecar.store.sqlite.database import writer
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 
 
@@ -85,16 +84,12 @@ async def test_note_that_a_power_cut_left_behind_or_unreadable_says_nothing_wron
         assert outbox.counts.pending == 30
 
 
-async def test_file_of_a_version_that_did_not_count_commits_is_taken_up(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    async with writer(path, "emulator"):
-        pass
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE commits")
-        take_back_to(db, 5)
-        db.commit()
-    async with opened(path):
-        pass
+async def test_file_whose_process_was_killed_before_it_had_any_tables_is_taken_up(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    assert (tmp_path / "outbox.db").stat().st_size
+    async with opened(tmp_path / "outbox.db") as outbox:
+        assert outbox.counts.pending == 0
 
 
 # --- While it is used ------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ CONVERSION = Conversion(
 
 def test_natural_key_and_content_are_those_of_the_first_version() -> None:
     assert CONVERSION.key().digest == "ddb6f926bf7a4c30d2b1c7bdb3f1997d"
-    assert CONVERSION.key().older_hash == -2470513400749601744
+    assert CONVERSION.key().hash == -4065936454342846449
     assert CONVERSION.content() == "8b21d6039471b263fe74aa3add3ccd79"
 
 

@@ -166,8 +166,7 @@ class AdjustmentWriter:
         if key is None:
             row = self.db.execute(KNOWN_CONTENT, (meant.original, content)).fetchone()
         else:
-            found = (self.db.execute(KNOWN_KEY, (each, key.digest)).fetchone() for each in (key.hash, key.older_hash))
-            row = next(filter(None, found), None)
+            row = self.db.execute(KNOWN_KEY, (key.hash, key.digest)).fetchone()
         if row is None:
             return None
         record = self._record(row[0])

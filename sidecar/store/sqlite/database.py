@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -18,6 +19,9 @@ T = TypeVar("T")
 
 APPLICATION_ID = 0x6D736164
 """Marks the file as ours for `file` and for us."""
+
+SCHEMA: Traversable = resources.files("sidecar.store.sqlite") / "schema"
+"""The steps of the schema, in the order of their names; one that was released never changes."""
 
 _MAGIC = b"SQLite format 3\0"
 """How every SQLite file begins: https://www.sqlite.org/fileformat2.html#magic_header_string"""
@@ -325,8 +329,7 @@ def _schema_version(db: sqlite3.Connection) -> int:
 
 
 def _schema_steps() -> list[str]:
-    folder = resources.files("sidecar.store.sqlite") / "schema"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    files = sorted((file for file in SCHEMA.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [file.read_text() for file in files]
 
 

@@ -72,14 +72,11 @@ class _Known(NamedTuple):
 
 
 def write_arrivals(
-    db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int], *, older_keys: bool
+    db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int]
 ) -> list[PutResult]:
-    """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores.
-
-    `older_keys` says that there may be rows under the older hash of their key.
-    """
+    """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores."""
     drafts = [Draft.of(arrival) for arrival in arrivals]
-    group = _Group(db, lanes, _known_keys(db, drafts, older_keys), _last_seq(db))
+    group = _Group(db, lanes, _known_keys(db, drafts), _last_seq(db))
     results: list[PutResult] = [group.put(draft) for draft in drafts]
     group.write()
     return _with_late_clicks(db, drafts, results)
@@ -106,10 +103,10 @@ def _with_late_clicks(db: sqlite3.Connection, drafts: Sequence[Draft], results: 
     return results
 
 
-def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, older_keys: bool) -> list[PutResult] | None:
+def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
     """Replayed or Conflict for each of `arrivals`, without writing; None when one of them would have to be written."""
     drafts = [Draft.of(arrival) for arrival in arrivals]
-    known = _known_keys(db, drafts, older_keys)
+    known = _known_keys(db, drafts)
     found: list[PutResult] = []
     for draft in drafts:
         row = known.get(draft.key.digest)
@@ -214,12 +211,9 @@ def _same(draft: Draft, known: _Known) -> bool:
     return times_agree and draft.content == known.content
 
 
-def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft], older_keys: bool) -> dict[str | None, _Known]:
+def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str | None, _Known]:
     """By digest; nothing is known of None, which is no key."""
-    hashes = {draft.key.hash for draft in drafts}
-    if older_keys:
-        hashes |= {draft.key.older_hash for draft in drafts}
-    hashes.discard(None)
+    hashes = {draft.key.hash for draft in drafts} - {None}
     rows = db.execute(FIND_KEYS, (json.dumps(list(hashes)),)) if hashes else ()
     return {row[0]: _known(row) for row in rows}
 

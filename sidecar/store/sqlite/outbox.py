@@ -75,8 +75,6 @@ class SqliteOutbox:
         self._lanes: dict[int, Lane] = {}
         self._lane_ids: dict[tuple[str, str], int] = {}
         self._counts = Counts()
-        self._older_keys = False
-        """Whether there are rows under the older hash of their key."""
         self._lanes_opened = False
         """Whether a lane was opened in a transaction that may not be committed yet."""
         self.committer: Committer[Incoming, Outcome] = Committer(
@@ -105,7 +103,6 @@ class SqliteOutbox:
         await self.committer.database.call(lambda db: bounding.bound_batches(db, now))
         self._know_lanes(await self.due_reader.call(delivery.load_lanes))
         self._counts = await self.due_reader.call(counts)
-        self._older_keys = await self.due_reader.call(reading.has_older_keys)
 
     async def check(self) -> None:
         """Check a file that was too large to be checked before it was used; damage ends the committer."""
@@ -144,7 +141,7 @@ class SqliteOutbox:
 
     async def _known(self, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
         """What needs no room: the results when all of `arrivals` were stored before, None when one was not."""
-        return await self.reader.call(lambda db: known_results(db, arrivals, older_keys=self._older_keys))
+        return await self.reader.call(lambda db: known_results(db, arrivals))
 
     async def adjust(self, adjustings: Sequence[Adjusting]) -> list[AdjustResult]:
         if self._counts.pending + len(adjustings) > self._max_pending:
@@ -286,8 +283,7 @@ class SqliteOutbox:
         """Conversions first: clicks and adjustments of the same group then find those that they are about."""
         arrivals = [item for item in items if isinstance(item, Arrival)]
         captures = [item for item in items if isinstance(item, Captured)]
-        given = (db, arrivals, self._lane_ids)
-        stored = iter(write_arrivals(*given, older_keys=self._older_keys) if arrivals else ())
+        stored = iter(write_arrivals(db, arrivals, self._lane_ids) if arrivals else ())
         woken = iter((clicks.write_captures(db, captures),) if captures else ())  # told to the first who asked
         results: list[Outcome] = []
         for item in items:

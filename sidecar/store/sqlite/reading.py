@@ -114,12 +114,6 @@ BY_KEYS = f"""
     JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
     ORDER BY e.seq DESC"""  # noqa: S608 - constants only
 
-# Whether the last row that was stored under the older hash of its key, or one before it, is still there.
-OLDER_KEYS = """
-    SELECT EXISTS (
-        SELECT 1 FROM facts
-        WHERE name = 'older_keys' AND CAST(value AS INTEGER) >= (SELECT min(seq) FROM entries))"""
-
 # The newest row of any state, to begin a list with.
 NEWEST = "SELECT max(seq) FROM entries"
 
@@ -291,14 +285,9 @@ def _of_order(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Pa
 
 
 def order_keys(order_id: str, events: Iterable[tuple[str, str]]) -> str:
-    """Every hash and digest that the order may lie under, as JSON; `events` are those it may be of, with accounts."""
+    """Hash and digest of the order's key under each of `events`, (account, event), as JSON."""
     keys = [Key.of(KeySource.ORDER, account, event, order_id) for account, event in events]
-    return json.dumps([(hash_, key.digest) for key in keys for hash_ in {key.hash, key.older_hash}])
-
-
-def has_older_keys(db: sqlite3.Connection) -> bool:
-    """Whether there may be rows under the older hash of their key."""
-    return bool(db.execute(OLDER_KEYS).fetchone()[0])
+    return json.dumps([(key.hash, key.digest) for key in keys])
 
 
 def _walked(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:

@@ -11,6 +11,5 @@ KEY = "SELECT value FROM facts WHERE name = 'visitor_key'"
 
 def hasher(db: sqlite3.Connection) -> Callable[[str, str], int]:
     """The hash of a visitor by account and visitor id, as this file has it."""
-    found = db.execute(KEY).fetchone()
-    key = bytes.fromhex(found[0]) if found else b""
+    key = bytes.fromhex(db.execute(KEY).fetchone()[0])
     return lambda account, visitor_id: visitor_hash(account, visitor_id, key)

@@ -1,12 +1,14 @@
 """Starts the sidecar so that it kills itself before the NUMBER-th statement of a migration; 0 lets it through.
 
-`kill_migration.py FILE NUMBER sidecar ...`: each statement that is begun leaves a line in FILE.
+`kill_migration.py FILE NUMBER SCHEMA sidecar ...`: each statement that is begun leaves a line in FILE, and the steps of
+the schema are those in the folder SCHEMA.
 """
 
 import os
 import signal
 import sqlite3
 import sys
+from pathlib import Path
 
 from sidecar.cli import main
 from sidecar.store.sqlite import database
@@ -32,5 +34,6 @@ def tap(trace: str, number: int) -> None:
 
 
 if __name__ == "__main__":
+    database.SCHEMA = Path(sys.argv[3])
     tap(sys.argv[1], int(sys.argv[2]))
-    main(sys.argv[4:], prog_name="sidecar")
+    main(sys.argv[5:], prog_name="sidecar")
