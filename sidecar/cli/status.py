@@ -1,44 +1,44 @@
-"""`sidecar status`: how the sidecar is, in one sentence first; then each check, what waits, and the goals."""
+"""`sidecar status`: the sidecar's health in one sentence; then each check, what waits, and the goals."""
 
-import json
 import re
 from collections.abc import Iterator
 
 import click
 
-from sidecar.cli.remote import CallRefused, Json, Remote, with_remote
-from sidecar.cli.words import plain
+from sidecar.cli.client import CallRefused, SidecarClient
+from sidecar.cli.formatting import Json, plain
+from sidecar.cli.options import json_option, print_json, with_client
 
 _MARKS = {"ok": "✓", "degraded": "!", "down": "✗"}
-_FIRST = ("storage", "disk", "token", "delivery", "goals", "clock")
-"""What to speak of first: a cause that keeps back most comes before one that keeps back less."""
+_CHECKS = ("storage", "disk", "token", "delivery", "goals", "clock")
+"""In the order of importance: a check whose failure stops most comes first."""
 
 _STAKE = re.compile(r"(.+?; (?:it|the first) expires on \d{1,2} [A-Z][a-z]+)\. ")
-"""The sentence that a check begins with where rows wait for the end of its troubles."""
+"""The sentence at the start of a check's message while rows wait for the end of its troubles."""
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print what the API prints.")
-@with_remote
+@json_option
+@with_client
 @click.pass_context
-def status(ctx: click.Context, remote: Remote, as_json: bool) -> None:
-    """How the sidecar is: what is at stake, what to do, each check, what waits, and how the goals stand.
+def status(ctx: click.Context, client: SidecarClient, as_json: bool) -> None:
+    """Show the sidecar's health: what is at stake, what to do, each check, what waits, and each goal's state.
 
     Exit code 1 when no conversion can be stored.
     """
-    health = _health(remote)
+    health = _health(client)
     if as_json:
-        click.echo(json.dumps(health, indent=2))
+        print_json(health)
     else:
-        click.echo("\n".join((*lines(health), *_goal_lines(remote.get("/v1/goals")))))
+        click.echo("\n".join((*lines(health), *_goal_lines(client.get("/v1/goals")))))
     if health.get("status") == "down":
         ctx.exit(1)
 
 
-def _health(remote: Remote) -> Json:
-    """The health page, which is no refusal when it says that the sidecar is down."""
+def _health(client: SidecarClient) -> Json:
+    """The health page, also where its HTTP status says that the sidecar is down."""
     try:
-        return remote.get("/healthz")
+        return client.get("/healthz")
     except CallRefused as refused:
         if "checks" not in refused.body:
             raise
@@ -46,15 +46,15 @@ def _health(remote: Remote) -> Json:
 
 
 def lines(health: Json) -> Iterator[str]:
-    """The health page for a person."""
+    """The health page as lines."""
     checks: dict[str, Json] = health.get("checks") or {}
-    unwell = [checks[name] for name in _FIRST if checks.get(name, {}).get("status", "ok") != "ok"]
-    yield plain(headline(health, unwell))
-    for check in unwell:
+    failing = [checks[name] for name in _CHECKS if checks.get(name, {}).get("status", "ok") != "ok"]
+    yield plain(headline(health, failing))
+    for check in failing:
         if check.get("fix"):
             yield f"  What to do: {plain(check['fix'])}"
     yield ""
-    for name in _FIRST:
+    for name in _CHECKS:
         if name in checks:
             yield f"{_MARKS.get(checks[name].get('status', ''), '?')} {name:9} {plain(checks[name].get('message'))}"
     yield ""
@@ -62,19 +62,19 @@ def lines(health: Json) -> Iterator[str]:
     yield f"Version {plain(health.get('version'))}, up for {_duration(float(health.get('uptime_seconds') or 0))}"
 
 
-def headline(health: Json, unwell: list[Json]) -> str:
+def headline(health: Json, failing: list[Json]) -> str:
     """One sentence: what is at stake, else what is wrong, else that nothing is."""
-    if unwell:
-        message = str(unwell[0].get("message"))
+    if failing:
+        message = str(failing[0].get("message"))
         at_stake = _STAKE.match(message)
         return f"{at_stake[1] if at_stake else message.rstrip('.')}."
-    pending = (health.get("outbox") or {}).get("pending") or 0
-    waiting = "1 row waits and goes" if pending == 1 else f"{pending:,} rows wait and go"
-    return (
-        f"All is well: {f'{waiting} out by itself' if pending == 1 else f'{waiting} out by themselves'}."
-        if (pending)
-        else "All is well: nothing waits."
-    )
+    match (health.get("outbox") or {}).get("pending") or 0:
+        case 0:
+            return "All is well: nothing waits."
+        case 1:
+            return "All is well: 1 row waits and goes out by itself."
+        case pending:
+            return f"All is well: {pending:,} rows wait and go out by themselves."
 
 
 def _outbox(outbox: Json) -> str:
@@ -87,21 +87,18 @@ def _outbox(outbox: Json) -> str:
 
 
 def _goal_lines(goals: Json) -> Iterator[str]:
-    """How the goal of each event stands, account by account."""
+    """The state of each event's goal, by account."""
     for account in goals.get("items") or ():
         yield ""
         yield f"Goals of account {plain(account.get('account'))}:"
         for event in account.get("events") or ():
+            state = plain(str(event.get("state")).replace("_", " "))
             mark = {"ok": "✓", "unknown": "?"}.get(str(event.get("state")), "!")
-            yield f"{mark} {plain(event.get('event'))}: {plain(event.get('goal'))} ({_words(event)})"
-
-
-def _words(event: Json) -> str:
-    return plain(str(event.get("state")).replace("_", " "))
+            yield f"{mark} {plain(event.get('event'))}: {plain(event.get('goal'))} ({state})"
 
 
 def _duration(seconds: float) -> str:
-    """In the largest unit that fits."""
+    """The seconds in the largest unit that fits twice."""
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

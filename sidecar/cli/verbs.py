@@ -1,76 +1,43 @@
-"""How the command finds its verbs: each one's module is imported only when it is asked for, so that all start quickly.
-
-It also ends a verb quietly when Ctrl-C is pressed.
-"""
+"""The registry of verbs. A new verb is one line here and a module of its name that holds a command of its name."""
 
 import importlib
-import os
-from collections.abc import Iterable
+import keyword
 from dataclasses import dataclass
-from typing import Any
 
 import click
-
-from sidecar.core.near import did_you_mean
-
-INTERRUPTED = 130
-"""What a shell expects of a command that SIGINT ended: 128 + 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb's name, the module that has it as a function of that name, and its line in `sidecar --help`."""
+    """A verb's name and its line in `sidecar --help`."""
 
     name: str
-    module: str
     line: str
 
     def load(self) -> click.Command:
-        """The command itself."""
-        command: click.Command = getattr(importlib.import_module(self.module), self.name)
+        """The command, imported only now. A name that Python reserves (`import`) gets an underscore."""
+        name = self.name + "_" * keyword.iskeyword(self.name)
+        command: click.Command = getattr(importlib.import_module(f"sidecar.cli.{name}"), name)
         return command
 
 
-class Verbs(click.Group):
-    """A group that knows its verbs' names, and imports one to run it."""
-
-    def __init__(self, *, verbs: Iterable[Verb], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._verbs = {verb.name: verb for verb in verbs}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of a first use."""
-        return list(self._verbs)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb of that name, if there is one."""
-        verb = self._verbs.get(cmd_name)
-        return verb.load() if verb else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb that the arguments begin with; wrong usage, with the nearest one, where there is none."""
-        name = args[0]
-        if name not in self._verbs and not name.startswith("-"):
-            near = did_you_mean(name, self._verbs)
-            ctx.fail(f"there is no verb {name!r}" + (f"; did you mean {near}?" if near else ""))
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of verbs in the help, without importing any."""
-        with formatter.section("Verbs"):
-            formatter.write_dl([(verb.name, verb.line) for verb in self._verbs.values()])
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb; Ctrl-C ends it without a word."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo(err=True)  # the shell's prompt starts on a line of its own
-            ctx.exit(INTERRUPTED)
-
-
-def wants_colour() -> bool | None:
-    """False where colours are unwanted (https://no-color.org) or unknown; None: a terminal has them."""
-    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+VERBS = (
+    Verb("run", "The service."),
+    Verb("check", "Validate the configuration and show what is in force."),
+    Verb("status", "How it is, in one sentence; then checks, what waits, goals."),
+    Verb("connect", "Sign in to Microsoft Advertising."),
+    Verb("goals", "The ad accounts' goals: list, plan, apply."),
+    Verb("send", "Send one conversion, for a first try."),
+    Verb("hash", "Each step of normalising an e-mail or phone, and its hash."),
+    Verb("logs", "Print what happened, and watch."),
+    Verb("explain", "What happened to an order, why, and what to do."),
+    Verb("restate", "Correct the value of an order."),
+    Verb("retract", "Take an order back."),
+    Verb("clicks", "Which ad clicks were captured of a visitor."),
+    Verb("replay", "Send dead or skipped conversions again."),
+    Verb("erase", "Forget everything that identifies a person."),
+    Verb("pause", "Stop the delivery of an account; conversions are stored meanwhile."),
+    Verb("resume", "Start the delivery of a paused account again."),
+    Verb("backup", "A consistent copy of the outbox, also while the sidecar runs."),
+    Verb("emulator", "The Microsoft Advertising stand-in alone, for your own tests."),
+)

@@ -9,7 +9,7 @@ import requests
 import yaml
 from cli_rig import Service, ended, process, read_until, sidecar
 
-from sidecar.cli.emulating import emulator
+from sidecar.cli.emulator import emulator
 from sidecar.emulator import EmulatorOptions
 
 LAST_WORDS = "docs/emulator.md"

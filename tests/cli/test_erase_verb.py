@@ -9,18 +9,18 @@ from cli_rig import CLICK_ID, Service, sidecar
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "name exactly one of"),
         (["--email", "a@contoso.com", "--order", "A"], "name exactly one of"),
         (["--country", "DE"], "name exactly one of"),
-        (["--order", "A"], "nobody can be asked here: add --yes"),
-        (["--order", "A", "--json"], "nobody can be asked here: add --yes"),
+        (["--order", "A"], "there is no terminal to ask at: add --yes"),
+        (["--order", "A", "--json"], "there is no terminal to ask at: add --yes"),
     ],
 )
-def test_erase_wants_one_person_and_a_yes(arguments: list[str], said: str) -> None:
+def test_erase_wants_one_person_and_a_yes(arguments: list[str], message: str) -> None:
     result = sidecar("erase", *arguments)
-    assert (result.exit_code, said in result.output) == (2, True)
+    assert (result.exit_code, message in result.output) == (2, True)
 
 
 def test_erase_follows_to_the_end_and_says_what_it_removed(tmp_path: Path) -> None:

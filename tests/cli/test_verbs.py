@@ -6,8 +6,8 @@ import sys
 import pytest
 from cli_rig import sidecar
 
-from sidecar.cli import _VERBS
-from sidecar.cli.verbs import wants_colour
+from sidecar.cli import verbs
+from sidecar.cli.verb_group import wants_colour
 
 VERBS = (
     *("run", "check", "status", "connect", "goals", "send", "hash", "logs", "explain"),
@@ -21,10 +21,10 @@ def test_help_names_every_verb_with_its_line() -> None:
     """`sidecar --help` is the table of contents."""
     shown = sidecar("--help")
     assert shown.exit_code == 0
-    for verb in _VERBS:
+    for verb in verbs.VERBS:
         assert f"{verb.name} " in shown.output
         assert verb.line in shown.output
-    assert tuple(verb.name for verb in _VERBS) == VERBS
+    assert tuple(verb.name for verb in verbs.VERBS) == VERBS
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -32,7 +32,7 @@ def test_every_verb_tells_what_it_does(verb: str) -> None:
     shown = sidecar(verb, "--help")
     assert shown.exit_code == 0
     assert f"sidecar {verb}" in shown.output
-    assert all(verb.load().name == verb.name for verb in _VERBS)
+    assert all(verb.load().name == verb.name for verb in verbs.VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)

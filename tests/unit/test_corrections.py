@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_receipt import BATCH, DAY, HOUR, NOW, RECORD, of, printed, told_lines
+from test_receipt import BATCH, DAY, HOUR, NOW, RECORD, of, receipt_text, told_lines
 
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
@@ -48,7 +48,7 @@ def adjustment(
 def test_what_adjustments_did_stands_at_the_top(adjustments: tuple[Record, ...], summary: str) -> None:
     told = of(DELIVERED, adjustments=adjustments)
     assert told["summary"] == summary
-    assert list(printed.lines(told))[1] == f"  {summary}"
+    assert list(receipt_text.lines(told))[1] == f"  {summary}"
 
 
 def test_order_that_was_taken_back_needs_nothing_to_be_done() -> None:
@@ -72,7 +72,7 @@ def test_adjustments_tell_value_and_times() -> None:
     first, second = told["adjustments"]  # type: ignore[misc]
     assert (first["value"], first["currency"], first["settled_at"]) == (50, "USD", "2026-11-24T14:30:45Z")
     assert (first["time"], second["settled_at"]) == ("2026-11-23T12:30:45Z", None)
-    restated, retracted = (line for line in printed.lines(told) if line.startswith(("  adj_18: ", "  adj_19: ")))
+    restated, retracted = (line for line in receipt_text.lines(told) if line.startswith(("  adj_18: ", "  adj_19: ")))
     assert restated.startswith("  adj_18: restate to 50 USD, delivered at 2026-11-24T14:30:45Z; received 2026-11-")
     assert retracted.startswith("  adj_19: retract, pending; received 2026-11-")
     assert RECORD.msclkid is not None and RECORD.msclkid not in json.dumps(told)

@@ -19,7 +19,7 @@ import pytest
 
 from sidecar.api.explain import Receipts
 from sidecar.api.row_json import HeldReason, Rows
-from sidecar.cli import receipts as printed
+from sidecar.cli import receipt_text
 from sidecar.core.attempts import BatchFacts, RequestFacts
 from sidecar.core.attribution import SeenClick
 from sidecar.core.conversion import Kind
@@ -115,7 +115,7 @@ def test_every_state_and_reason_says_what_happened_and_what_to_do(state: State, 
     assert len(step["message"]) > 10 and len(step["fix"]) > 10
     assert "None" not in str(told["summary"]) + step["message"] + step["fix"]
     assert (told["waits_for"] is not None) == (state is State.PENDING)
-    text = "\n".join(printed.lines(told))
+    text = "\n".join(receipt_text.lines(told))
     assert step["fix"] in text and str(told["summary"]) in text
 
 
@@ -305,7 +305,7 @@ def test_attempts_are_told_one_by_one_with_time_batch_tracking_id_and_answer() -
         "error_code": 117,
         "message": None,
     }
-    text = "\n".join(printed.lines(told))
+    text = "\n".join(receipt_text.lines(told))
     assert all(line in text for line in told_lines(told))
 
 
@@ -368,7 +368,7 @@ def test_each_code_of_microsofts_is_explained_as_its_sample_shows(name: str) -> 
     record, held = refused(CODES[name])
     past = (Attempted(UnixMillis(NOW - MINUTE + 412), 1, 7, BATCH.tracking_id, record.error, record.error_code),)
     told = of(record, held=held, mapped=mapped_as(held), past=past)
-    text = "\n".join(printed.lines(told)) + "\n"
+    text = "\n".join(receipt_text.lines(told)) + "\n"
     sample = SAMPLES / f"{name}.txt"
     if os.environ.get("SIDECAR_WRITE_SAMPLES"):
         sample.write_text(text)

@@ -1,14 +1,14 @@
 """`sidecar hash`: each step of normalising an e-mail or phone, and its hash. Needs no running sidecar."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
-from sidecar.cli.words import plain
+from sidecar.cli.formatting import plain
+from sidecar.cli.options import print_json
 from sidecar.core.intake import countries, identity, normalising
 from sidecar.core.intake import identifiers as user
 from sidecar.core.intake.normalising import Normalised
@@ -17,10 +17,10 @@ STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One identifier that was looked at, and what should be known of it though it is usable."""
+class HashedIdentifier:
+    """One normalised identifier, and a warning though it is usable."""
 
-    found: Normalised
+    normalised: Normalised
     warning: str | None = None
 
 
@@ -30,10 +30,10 @@ class Shown:
 @click.option("--country", metavar="CC", help="ISO 3166 country of a number without country code, such as DE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def hash(email: str | None, phone: str | None, country: str | None, as_json: bool) -> None:  # noqa: A001 - the verb
-    """Show what each step of normalising makes of an e-mail or phone, and the SHA-256 that is sent.
+    """Show each step of normalising an e-mail or phone, and the SHA-256 that is sent.
 
     With - the value is read from standard input, one a line (the e-mail first), or asked for at a terminal without
-    being shown: it then stays out of the shell's history. Exit code 1 when one cannot be used.
+    being shown: it then does not enter the shell's history. Exit code 1 when one cannot be used.
 
     \b
     sidecar hash --email ' John.Doe+shop@Contoso.com'
@@ -42,13 +42,16 @@ def hash(email: str | None, phone: str | None, country: str | None, as_json: boo
     if email is None and phone is None:
         raise click.UsageError("name an --email or a --phone, or both")
     country = _country(country)
-    shown: dict[str, Shown] = {}
+    hashed: dict[str, HashedIdentifier] = {}
     if email is not None:
-        shown["email"] = _email(_given(email, "E-mail"))
+        hashed["email"] = _email(_given(email, "E-mail"))
     if phone is not None:
-        shown["phone"] = Shown(normalising.phone(_given(phone, "Phone"), country, "or name --country"))
-    click.echo(json.dumps(_as_json(shown), indent=2) if as_json else "\n".join(_told(shown)))
-    sys.exit(0 if all(one.found.sha256 for one in shown.values()) else 1)
+        hashed["phone"] = HashedIdentifier(normalising.phone(_given(phone, "Phone"), country, "or name --country"))
+    if as_json:
+        print_json(_as_json(hashed))
+    else:
+        click.echo("\n".join(_lines(hashed)))
+    sys.exit(0 if all(one.normalised.sha256 for one in hashed.values()) else 1)
 
 
 def _country(given: str | None) -> str | None:
@@ -61,7 +64,7 @@ def _country(given: str | None) -> str | None:
 
 
 def _given(value: str, label: str) -> str:
-    """The value itself, or for - what comes on standard input."""
+    """The value itself, or for - a line of standard input."""
     if value != STDIN:
         return value
     if sys.stdin is None:
@@ -69,28 +72,24 @@ def _given(value: str, label: str) -> str:
     if sys.stdin.isatty():
         asked: str = click.prompt(label, hide_input=True, err=True)
         return asked
-    return _line(sys.stdin, label)
-
-
-def _line(stdin: TextIO, label: str) -> str:
-    line = stdin.readline()
+    line = sys.stdin.readline()
     if not line:
         raise click.UsageError(f"standard input has no line for it: {label}")
     return line.rstrip("\r\n")
 
 
-def _email(text: str) -> Shown:
+def _email(text: str) -> HashedIdentifier:
     normalised = identity.email(text)
     shared = normalised is not None and user.is_role(normalised)
-    return Shown(normalising.email(text), user.SHARED if shared else None)
+    return HashedIdentifier(normalising.email(text), user.SHARED if shared else None)
 
 
-# --- Shown -----------------------------------------------------------------------------------------------------------
+# --- Output ----------------------------------------------------------------------------------------------------------
 
 
-def _told(shown: Mapping[str, Shown]) -> Iterator[str]:
-    for name, one in shown.items():
-        found = one.found
+def _lines(hashed: Mapping[str, HashedIdentifier]) -> Iterator[str]:
+    for name, one in hashed.items():
+        found = one.normalised
         yield name
         width = max((len(step) for step, _ in found.steps), default=0)
         yield from (f"  {step:{width}}  {plain(result) or '(nothing)'}" for step, result in found.steps)
@@ -103,13 +102,13 @@ def _told(shown: Mapping[str, Shown]) -> Iterator[str]:
             yield f"  warning: it {one.warning}"
 
 
-def _as_json(shown: Mapping[str, Shown]) -> dict[str, Any]:
+def _as_json(hashed: Mapping[str, HashedIdentifier]) -> dict[str, Any]:
     return {
         name: {
-            "steps": [{"step": step, "result": result} for step, result in one.found.steps],
-            "sha256": one.found.sha256,
-            "unusable": one.found.unusable,
+            "steps": [{"step": step, "result": result} for step, result in one.normalised.steps],
+            "sha256": one.normalised.sha256,
+            "unusable": one.normalised.unusable,
             "warning": one.warning,
         }
-        for name, one in shown.items()
+        for name, one in hashed.items()
     }

@@ -1,4 +1,4 @@
-"""Server-sent events: from the lines of a stream to events. Knows nothing of what they are about.
+"""Parses server-sent events from the lines of a stream; what the events mean is the caller's matter.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """One event. `id` is None where the stream gave none, `kind` is `message` unless it says otherwise."""
+    """One event. `id` is None where the stream gave none, `kind` is `message` unless the event names another."""
 
     data: str
     id: str | None = None
     kind: str = "message"
 
 
-def events(lines: Iterable[str]) -> Iterator[StreamEvent]:
-    """The events in `lines`; one that breaks off before its blank line is none, and comments are left out."""
+def parse_events(lines: Iterable[str]) -> Iterator[StreamEvent]:
+    """The events in `lines`, without comments and without a last event that lacks its blank line."""
     fields: dict[str, str] = {}
     for line in lines:
         if line:

@@ -1,4 +1,4 @@
-"""What the verbs that read the configuration share: the option --config, and how a refused file ends them."""
+"""The option --config, for verbs that read the configuration; a configuration that cannot be used ends them."""
 
 import os
 import sys
@@ -20,30 +20,33 @@ config_option = click.option(
 )
 
 
-def configuration(given: Path | None) -> tuple[Path, Config]:
-    """The file and what it says; exit code 2 with every problem when it cannot be used."""
-    path, loaded = _loaded(given)
-    return path, loaded.config
-
-
-def doubted_configuration(given: Path | None) -> tuple[Path, Loaded]:
-    """As `configuration`, where what is probably a mistake matters: it is told on stderr."""
-    path, loaded = _loaded(given)
-    for warning in loaded.warnings:
-        click.echo(warning.text(str(path)), err=True)
-    return path, loaded
-
-
-def _loaded(given: Path | None) -> tuple[Path, Loaded]:
+def load_config(given: Path | None) -> tuple[Path, Loaded]:
+    """The file and its configuration; exits with code 2 and every problem when it cannot be used."""
     try:
         path = locate(given, os.environ)
         return path, examine(path, os.environ)
     except ConfigError as error:
-        refuse(2, str(error))
+        exit_with(2, str(error))
 
 
-def proxy_mistake(config: Config) -> str | None:
-    """Why the environment's proxy cannot be used for one of Microsoft's addresses; None where it can, or none is."""
+def load_checked_config(given: Path | None) -> tuple[Path, Loaded]:
+    """As `load_config`; prints its warnings on stderr, and also refuses a proxy that cannot be used."""
+    path, loaded = load_config(given)
+    for warning in loaded.warnings:
+        click.echo(warning.text(str(path)), err=True)
+    if (problem := _proxy_problem(loaded.config)) is not None:
+        exit_with(2, problem)
+    return path, loaded
+
+
+def exit_with(code: int, message: str) -> NoReturn:
+    """Prints the message on stderr and exits with that code."""
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def _proxy_problem(config: Config) -> str | None:
+    """Why the environment's proxy cannot be used for an address of Microsoft; None where it can, or none is set."""
     microsoft = config.microsoft
     given = microsoft.endpoints.given()
     if microsoft.environment == "emulator" and not given:
@@ -56,9 +59,3 @@ def proxy_mistake(config: Config) -> str | None:
     except UnusableProxy as error:
         return str(error)
     return None
-
-
-def refuse(code: int, message: str) -> NoReturn:
-    """Say what is wrong and end with that exit code."""
-    click.echo(message, err=True)
-    sys.exit(code)

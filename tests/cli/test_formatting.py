@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.cli import words
+from sidecar.cli import formatting
 
 
 @given(st.text())
 def test_shown_text_stays_on_one_line_and_steers_no_terminal(text: str) -> None:
-    assert words.plain(text).isprintable()
+    assert formatting.plain(text).isprintable()
 
 
 def test_printable_text_is_shown_as_it_is() -> None:
-    assert words.plain("café №1, 日本") == "café №1, 日本"
+    assert formatting.plain("café №1, 日本") == "café №1, 日本"
 
 
 PROBLEMS: list[tuple[int, dict[str, Any], list[str]]] = [
@@ -55,11 +55,11 @@ PROBLEMS: list[tuple[int, dict[str, Any], list[str]]] = [
 def test_problem_is_told_once_field_by_field_with_what_to_do(
     status: int, body: dict[str, Any], lines: list[str]
 ) -> None:
-    assert words.problem(status, body).split("\n") == lines
+    assert formatting.problem(status, body).split("\n") == lines
 
 
 def test_missing_key_tells_where_to_name_it() -> None:
-    assert "--api-key or $SIDECAR_API_KEY" in words.problem(401, {"title": "A key is needed"})
+    assert "--api-key or $SIDECAR_API_KEY" in formatting.problem(401, {"title": "A key is needed"})
 
 
 def test_row_tells_state_reason_warnings_and_remedy() -> None:
@@ -73,7 +73,7 @@ def test_row_tells_state_reason_warnings_and_remedy() -> None:
         "message": "Microsoft knows no such goal.",
         "fix": "Create it.",
     }
-    assert list(words.row(answer)) == [
+    assert list(formatting.row(answer)) == [
         "conv_1: pending (goal_not_found)",
         "  can be matched by: msclkid, email",
         "  warning, user.phone: was left out",
@@ -84,7 +84,7 @@ def test_row_tells_state_reason_warnings_and_remedy() -> None:
 
 def test_warning_about_the_whole_names_no_field() -> None:
     warning = {"code": "not_repeatable", "field": "", "message": "give an order_id"}
-    assert "  warning: give an order_id" in list(words.row({"state": "pending", "warnings": [warning]}))
+    assert "  warning: give an order_id" in list(formatting.row({"state": "pending", "warnings": [warning]}))
 
 
 def test_array_is_told_by_counts_and_item_by_item() -> None:
@@ -92,7 +92,7 @@ def test_array_is_told_by_counts_and_item_by_item() -> None:
         {"index": 0, "status": 202, "id": "conv_1", "state": "pending"},
         {"index": 1, "status": 422, "errors": [{"field": "event", "message": "is unknown"}]},
     ]
-    told = list(words.rows({"accepted": 1, "replayed": 0, "skipped": 0, "rejected": 1, "results": results}))
+    told = list(formatting.rows({"accepted": 1, "replayed": 0, "skipped": 0, "rejected": 1, "results": results}))
     assert told == [
         "1 accepted, 0 replayed, 0 skipped, 1 rejected",
         "conv_1: pending",
@@ -120,11 +120,11 @@ CORRECTION = {"id": "adj_3", "kind": "adjustment", "state": "pending", "order_id
     ids=str,
 )
 def test_adjustment_says_what_it_does_to_which_conversion_and_when(more: dict[str, Any], lines: list[str]) -> None:
-    assert list(words.row({**CORRECTION, "matched_by": ["msclkid"], **more}))[1:] == lines
+    assert list(formatting.row({**CORRECTION, "matched_by": ["msclkid"], **more}))[1:] == lines
 
 
 @pytest.mark.parametrize(("reason", "told"), [("no_identifier", "match it by"), ("consent_denied", "did not agree")])
 def test_what_is_not_stored_says_why(reason: str, told: str) -> None:
-    first, why = words.row({"state": "skipped", "reason": reason, "warnings": []})
+    first, why = formatting.row({"state": "skipped", "reason": reason, "warnings": []})
     assert (first, told in why) == (f"not stored: skipped ({reason})", True)
-    assert len(list(words.row({"id": "conv_1", "state": "skipped", "reason": reason}))) == 1
+    assert len(list(formatting.row({"id": "conv_1", "state": "skipped", "reason": reason}))) == 1

@@ -1,4 +1,4 @@
-"""Which sidecar a verb talks to: the one that is named, else the one that `sidecar run` would start here."""
+"""Finds the sidecar that a verb talks to: the named one, else the one that `sidecar run` would start here."""
 
 import contextlib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ NAMED = "named by $SIDECAR_URL"
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class Target:
     """An address without a trailing slash, its key (empty for none), and where the address comes from."""
 
     url: str
@@ -24,18 +24,18 @@ class Whereabouts:
 
     @property
     def is_default(self) -> bool:
-        """Whether it is the sidecar that everyone expects, so that it need not be named."""
+        """Whether it is the default address, which needs no mention."""
         return self.url == DEFAULT_URL
 
 
-def found(url: str | None, api_key: str, environ: Mapping[str, str]) -> Whereabouts:
+def find(url: str | None, api_key: str, environ: Mapping[str, str]) -> Target:
     """The sidecar at `url`, else that of the configuration, else at the default address; `api_key` is empty for none.
 
     The configuration's key goes to the configuration's own address only. click.UsageError when the file that is needed
     cannot be used.
     """
     if url is not None and api_key:
-        return Whereabouts(url, api_key, NAMED)
+        return Target(url, api_key, NAMED)
     try:
         configured = _configured(environ)
     except _Unusable as error:
@@ -43,17 +43,17 @@ def found(url: str | None, api_key: str, environ: Mapping[str, str]) -> Whereabo
             raise click.UsageError(f"{error}\nFix the file, or name the running sidecar with --url") from None
         configured = None
     if configured is None:
-        return Whereabouts(url or DEFAULT_URL, api_key, NAMED if url else "the default address")
+        return Target(url or DEFAULT_URL, api_key, NAMED if url else "the default address")
     if url in (None, configured.url):
-        return Whereabouts(configured.url, api_key or configured.api_key, configured.source)
-    return Whereabouts(url or DEFAULT_URL, api_key, NAMED)
+        return Target(configured.url, api_key or configured.api_key, configured.source)
+    return Target(url or DEFAULT_URL, api_key, NAMED)
 
 
 class _Unusable(Exception):
     """The configuration does not say where its sidecar listens."""
 
 
-def _configured(environ: Mapping[str, str]) -> Whereabouts | None:
+def _configured(environ: Mapping[str, str]) -> Target | None:
     """The sidecar of the configuration that `sidecar run` would read here; None where there is no such file."""
     from sidecar.config import ConfigError, listening, locate  # takes a while, and few calls need it
     from sidecar.config.loading import DEFAULT_FILE
@@ -68,7 +68,7 @@ def _configured(environ: Mapping[str, str]) -> Whereabouts | None:
     if where.port == 0:
         raise _Unusable(f"{path}: server.port: 0 means any free port, so only the running sidecar knows its address")
     key = where.api_key or _generated(where.database)
-    return Whereabouts(local_url(where.host, where.port), key, f"of {path}")
+    return Target(local_url(where.host, where.port), key, f"of {path}")
 
 
 def _generated(database: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.configured import config_option, doubted_configuration, proxy_mistake, refuse
+from sidecar.cli.config_option import config_option, exit_with, load_checked_config
 from sidecar.config import Loaded
 from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxies import UnusableProxy
@@ -25,16 +25,13 @@ def run(config_path: Path | None) -> None:
     SIGHUP reads events, accounts, delivery and logging again. stdout has one line per fact, stderr the address and a
     first conversion to paste. Exit codes: 0 stopped, 1 it cannot start or go on, 2 the configuration cannot be used.
     """
-    path, loaded = doubted_configuration(config_path)
-    config = loaded.config
-    if (mistake := proxy_mistake(config)) is not None:
-        refuse(2, mistake)
+    path, loaded = load_checked_config(config_path)
     os.umask(0o077)
     try:
-        with owned(config.storage.path):
-            pass  # whoever cannot have the outbox hears it before the service is loaded, which takes longest
+        with owned(loaded.config.storage.path):
+            pass  # an outbox in use is reported before the service is imported, which takes longest
     except OutboxRefused as error:
-        refuse(1, str(error))
+        exit_with(1, str(error))
     sys.exit(_serve(path, loaded))
 
 
@@ -47,16 +44,12 @@ def _serve(path: Path, loaded: Loaded) -> int:
     try:
         return asyncio.run(serve(path, loaded.config, [each.text(str(path)) for each in loaded.warnings]))
     except (UnusableRoots, UnusableProxy) as error:
-        refuse(2, str(error))
+        exit_with(2, str(error))
     except (OutboxRefused, CannotListen) as error:
-        refuse(1, str(error))
+        exit_with(1, str(error))
     except StorageUnavailable as error:
         trouble = CATALOGUE.get(error.code)
-        refuse(1, f"the sidecar cannot start: {error}" + (f"; {trouble.solution}" if trouble else ""))
+        exit_with(1, f"the sidecar cannot start: {error}" + (f"; {trouble.solution}" if trouble else ""))
     except OSError as error:
-        refuse(
-            1,
-            cannot_open(
-                "the sidecar cannot start: the file", Path(error.filename or loaded.config.storage.path), error
-            ),
-        )
+        file = Path(error.filename or loaded.config.storage.path)
+        exit_with(1, cannot_open("the sidecar cannot start: the file", file, error))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.cli.events import StreamEvent, events
+from sidecar.cli.event_stream import StreamEvent, parse_events
 
 CASES = [
     ([": still here", ""], []),
@@ -17,4 +17,4 @@ CASES = [
 
 @pytest.mark.parametrize(("lines", "found"), CASES)
 def test_lines_become_events(lines: list[str], found: list[StreamEvent]) -> None:
-    assert list(events(lines)) == found
+    assert list(parse_events(lines)) == found

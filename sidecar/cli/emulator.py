@@ -1,4 +1,4 @@
-"""`sidecar emulator`: the Microsoft Advertising stand-in alone, and how to point a sidecar at it."""
+"""`sidecar emulator`: the Microsoft Advertising stand-in alone; prints how to point a sidecar at it."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sidecar.cli.configured import refuse
+from sidecar.cli.config_option import exit_with
 from sidecar.core.start_errors import cannot_listen
 from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
 from sidecar.service.app import run_emulator
@@ -27,7 +27,7 @@ microsoft:
   ca_bundle: {ca_bundle}"""
 
 
-def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+def _checked_names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     if not all(re.fullmatch(r"[0-9A-Za-z_.:*-]{1,253}", name) for name in given):
         raise click.BadParameter("a name has letters, digits, points and hyphens; write others as xn--...")
     return given
@@ -37,7 +37,11 @@ def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tup
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8443, show_default=True, help="Port; 0 takes any.")
 @click.option(
-    "--host-name", "host_names", multiple=True, callback=_names, help="Further name in its certificate; repeatable."
+    "--host-name",
+    "host_names",
+    multiple=True,
+    callback=_checked_names,
+    help="Further name in its certificate; repeatable.",
 )
 @click.option("--ca-out", metavar="FILE", type=click.Path(path_type=Path), help="Write its certificate authority here.")
 @click.option(
@@ -45,7 +49,7 @@ def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tup
     "state_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Keep what it knows here.",
+    help="Store its state here.",
 )
 @click.option("--goal", "goals", multiple=True, help="A conversion goal that exists from the start; repeatable.")
 @click.option(
@@ -59,7 +63,7 @@ def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tup
 @click.option(
     "--requests-per-minute", type=click.IntRange(1), default=1000, show_default=True, help="Limit per customer."
 )
-@click.option("--developer-token", default="", help="The only one that is accepted; default any.")
+@click.option("--developer-token", default="", help="The only one it accepts; default any.")
 @click.option("--client-id", default="", help="The only application that may sign in; default any.")
 @click.option("--client-secret", default="", help="What that application must present; default any.")
 @click.option(
@@ -78,32 +82,32 @@ def emulator(goals: tuple[str, ...], host_names: tuple[str, ...], ca_out: Path |
     """Run the Microsoft Advertising stand-in alone, for your own tests, until SIGTERM or Ctrl-C.
 
     It speaks HTTPS with a certificate of its own making: --ca-out writes the authority that clients must trust. What
-    it checks, and the faults it can be told to have, are in docs/emulator.md.
+    it checks, and the faults it can simulate, are in docs/emulator.md.
     """
     names = (*EmulatorOptions().host_names, *host_names)
     mapped = tuple(MappedGoal(name=name) for name in goals)
     settings = EmulatorOptions(goals=mapped, host_names=names, **options)
     os.umask(0o077)
     try:
-        sys.exit(asyncio.run(run_emulator(settings, lambda started: _introduce(started, ca_out))))
-    except BrokenPipeError:  # nobody reads our words any more
+        sys.exit(asyncio.run(run_emulator(settings, lambda started: _print_settings(started, ca_out))))
+    except BrokenPipeError:  # the reader of our output is gone
         raise
     except OSError as error:
-        refuse(1, _why_not(error, settings))
+        exit_with(1, _reason(error, settings))
     except (ValueError, sqlite3.Error) as error:
-        refuse(1, f"the emulator cannot start: {error}")
+        exit_with(1, f"the emulator cannot start: {error}")
 
 
-def _why_not(error: OSError, settings: EmulatorOptions) -> str:
-    """A file that it was to write has a name; an address has none."""
+def _reason(error: OSError, settings: EmulatorOptions) -> str:
+    """Why it cannot start. Only the error of a file has a file name; any other is of the address."""
     if error.filename is not None:
         return f"the emulator cannot start: {error.filename}: {error.strerror}"
     why = cannot_listen(settings.host, settings.port, error, host_key="--host", port_key="--port")
     return f"the emulator cannot start: {why}"
 
 
-def _introduce(started: Emulator, ca_out: Path | None) -> None:
-    """Write the certificate authority, then say how to use all this."""
+def _print_settings(started: Emulator, ca_out: Path | None) -> None:
+    """Writes the certificate authority, then prints the configuration of a sidecar."""
     if ca_out is not None:
         ca_out.write_text(started.ca_pem)
     click.echo(f"Microsoft Advertising stand-in on {started.url}")

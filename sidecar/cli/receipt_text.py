@@ -1,13 +1,13 @@
-"""A receipt, as lines for a person at a terminal. The facts are those of the JSON, in its order."""
+"""Formats the answer of `explain` for a terminal, in the order of its JSON."""
 
 from collections.abc import Iterator
 
-from sidecar.cli.words import Json, plain
+from sidecar.cli.formatting import Json, plain
 
 
 def lines(receipt: Json) -> Iterator[str]:
     """All of a receipt."""
-    yield f"{plain(receipt.get('id'))}: {_standing(receipt)}"
+    yield f"{plain(receipt.get('id'))}: {_state(receipt)}"
     yield f"  {plain(receipt.get('summary'))}"
     yield f"  {_about(receipt)}"
     yield from _timeline(receipt)
@@ -20,13 +20,13 @@ def lines(receipt: Json) -> Iterator[str]:
 
 
 def not_stored(answer: Json) -> Iterator[str]:
-    """What else came of the order, and was not stored."""
+    """The requests of the order that were not stored."""
     yield "Not stored of this order"
     for one in answer.get("not_stored") or ():
         yield f"  {plain(one.get('message'))}"
 
 
-def _standing(item: Json) -> str:
+def _state(item: Json) -> str:
     reason = f" ({plain(item['reason'])})" if item.get("reason") else ""
     return f"{plain(item.get('state'))}{reason}"
 
@@ -72,8 +72,8 @@ def _goal(receipt: Json) -> Iterator[str]:
         traits.append(f"window {plain(goal['window'])}")
     if goal.get("enhanced") is not None:
         traits.append("takes hashes" if goal["enhanced"] else "takes no hashes")
-    told = f" ({', '.join(traits)})" if traits else ""
-    yield f"Goal: {plain(goal.get('name') or 'none is mapped')}{told}"
+    note = f" ({', '.join(traits)})" if traits else ""
+    yield f"Goal: {plain(goal.get('name') or 'none is mapped')}{note}"
     if goal.get("did_you_mean"):
         yield f"  did you mean {plain(goal['did_you_mean'])}?"
     if goal.get("state") not in (None, "ok") and goal.get("message"):
@@ -96,14 +96,14 @@ def _adjustments(receipt: Json) -> Iterator[str]:
         yield "Adjustments"
     for one in adjustments:
         to = "" if one.get("value") is None else f" to {_worth(one)}"
-        what = f"{plain(one.get('type') or 'adjustment')}{to}, {_standing(one)}"
+        what = f"{plain(one.get('type') or 'adjustment')}{to}, {_state(one)}"
         yield f"  {plain(one.get('id'))}: {what}{_when(one)}"
         if one.get("state") in ("dead", "pending") and one.get("fix"):
             yield f"    {plain(one.get('message'))} {plain(one['fix'])}"
 
 
 def _when(adjustment: Json) -> str:
-    """When it came in and when it ended, or goes out. Its `time` is that of its conversion, and stands above."""
+    """When it was received, and when it was settled or goes out. Its `time`, that of the conversion, is above."""
     received = f"; received {plain(adjustment['received_at'])}" if adjustment.get("received_at") else ""
     if adjustment.get("settled_at"):
         return f" at {plain(adjustment['settled_at'])}{received}"

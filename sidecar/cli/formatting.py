@@ -1,4 +1,4 @@
-"""What a sidecar's answers say, as lines for a person at a terminal."""
+"""Formats the sidecar's answers as lines for a terminal."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,13 +14,13 @@ _NOT_STORED = {
 
 
 def plain(text: object) -> str:
-    """The text on one line, with nothing in it that could steer a terminal."""
+    """The text on one line, without control characters."""
     shown = str(text)
     return shown if shown.isprintable() else "".join(c if c.isprintable() else " " for c in shown)
 
 
 def problem(status: int, body: Json) -> str:
-    """What is wrong with a request: the title, every field's problem or else the detail, and what to do."""
+    """A refusal: its title, the problem of every field or else the detail, and what to do."""
     return "\n".join((f"{plain(body.get('title', 'Refused'))} (HTTP {status})", *_reasons(status, body)))
 
 
@@ -31,8 +31,8 @@ def _reasons(status: int, body: Json) -> Iterator[str]:
     if not fields and body.get("detail"):
         yield f"  {plain(body['detail'])}"
     remedies = [error.get("message") for error in errors if not error.get("field")]
-    said = "" if fields else str(body.get("detail"))
-    yield from (f"  What to do: {plain(text)}" for text in (*remedies, body.get("fix")) if text and text not in said)
+    detail = "" if fields else str(body.get("detail"))
+    yield from (f"  What to do: {plain(text)}" for text in (*remedies, body.get("fix")) if text and text not in detail)
     if status == 401:
         yield f"  {_KEYS}"
 
@@ -42,13 +42,13 @@ def _problems(errors: list[Json]) -> Iterator[str]:
 
 
 def row(answer: Json) -> Iterator[str]:
-    """A conversion: what became of it, what was noted on the way, and what to do."""
+    """A conversion or adjustment: its state, its warnings, and what to do."""
     reason = f" ({plain(answer['reason'])})" if answer.get("reason") else ""
     yield f"{plain(answer.get('id') or 'not stored')}: {plain(answer.get('state'))}{reason}"
     if answer.get("reason") in _NOT_STORED and not answer.get("id"):
         yield f"  {_NOT_STORED[answer['reason']]}"
     if answer.get("kind") == "adjustment":
-        yield from _correction(answer)
+        yield from _adjustment(answer)
     elif answer.get("matched_by"):
         yield f"  can be matched by: {plain(', '.join(answer['matched_by']))}"
     for warning in answer.get("warnings") or ():
@@ -57,8 +57,8 @@ def row(answer: Json) -> Iterator[str]:
     yield from remedy(answer)
 
 
-def _correction(answer: Json) -> Iterator[str]:
-    """What an adjustment does to which conversion, and when it goes out at the earliest."""
+def _adjustment(answer: Json) -> Iterator[str]:
+    """The conversion that an adjustment changes, how, and when it goes out at the earliest."""
     order = f" (order {plain(answer['order_id'])})" if answer.get("order_id") else ""
     which = f"{plain(answer.get('conversion_id') or 'one that was uploaded elsewhere')}{order}"
     worth = f"{plain(answer.get('value'))} {plain(answer.get('currency') or '')}".rstrip()
@@ -68,14 +68,14 @@ def _correction(answer: Json) -> Iterator[str]:
 
 
 def remedy(item: Json) -> Iterator[str]:
-    """What an item says of its trouble."""
+    """The error of an item, its message, and what to do."""
     for name, label in (("error", "error"), ("message", "message"), ("fix", "What to do")):
         if item.get(name):
             yield f"  {label}: {plain(item[name])}"
 
 
 def rows(answer: Json) -> Iterator[str]:
-    """The answer to an array: how many became what, then each item."""
+    """The answer to a bulk request: the totals, then each item."""
     yield ", ".join(f"{answer.get(name, 0)} {name}" for name in ("accepted", "replayed", "skipped", "rejected"))
     for result in answer.get("results") or ():
         if result.get("errors"):

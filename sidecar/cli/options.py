@@ -1,0 +1,102 @@
+"""Options that several verbs share, and the question that a verb asks before it does what cannot be undone."""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from sidecar.cli import target
+from sidecar.cli.client import CallRefused, SidecarClient
+from sidecar.cli.formatting import Json
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print what the API prints.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+def with_client(command: F) -> F:
+    """Adds --url and --api-key; the command gets one argument for both, `client`.
+
+    With --json the body of a refusal is printed as JSON, too.
+    """
+
+    @_url_option
+    @_api_key_option
+    @functools.wraps(command)
+    def run_verb(*, url: str | None, api_key: str, **arguments: Any) -> Any:
+        as_json = bool(arguments.get("as_json"))
+        client = _client(url, api_key, quiet=as_json)
+        try:
+            return command(client=client, **arguments)
+        except CallRefused as refused:
+            if not as_json:
+                raise
+            print_json(refused.body)
+            sys.exit(refused.exit_code)
+
+    return run_verb  # type: ignore[return-value]
+
+
+def print_json(answer: Json) -> None:
+    """Prints an answer as the API gave it, indented."""
+    click.echo(json.dumps(answer, indent=2))
+
+
+def require_terminal(as_json: bool, advice: str = "add --yes") -> None:
+    """Raises click.UsageError with `advice` unless a person can be asked at the terminal."""
+    if as_json or sys.stdin is None or not sys.stdin.isatty():
+        raise click.UsageError(f"there is no terminal to ask at: {advice}")
+
+
+def _client(url: str | None, api_key: str, *, quiet: bool) -> SidecarClient:
+    found = target.find(url, api_key, os.environ)
+    if not (found.is_default or quiet or _is_typed("url")):
+        click.echo(f"(sidecar at {found.url}, {found.source})", err=True)
+    return SidecarClient(found.url, found.api_key)
+
+
+def _is_typed(option: str) -> bool:
+    """Whether the option is on the command line, so that the user knows its value."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _checked_url(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        parts = urlsplit(given)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise click.BadParameter("write it as http://HOST:PORT")
+    return given.rstrip("/")
+
+
+def _checked_key(_: click.Context, __: click.Parameter, given: str) -> str:
+    key = given.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise click.BadParameter("a key has only visible ASCII characters")  # without repeating it
+    return key
+
+
+_url_option = click.option(
+    "--url",
+    envvar="SIDECAR_URL",
+    callback=_checked_url,
+    help="The running sidecar [$SIDECAR_URL, else that of the configuration, else http://127.0.0.1:8077].",
+)
+_api_key_option = click.option(
+    "--api-key",
+    envvar="SIDECAR_API_KEY",
+    default="",
+    callback=_checked_key,
+    help="Its key, if it asks for one [$SIDECAR_API_KEY, else that of the configuration].",
+)

@@ -1,0 +1,26 @@
+"""`sidecar pause`: stops the delivery of an account."""
+
+from urllib.parse import quote
+
+import click
+
+from sidecar.cli.client import SidecarClient
+from sidecar.cli.formatting import plain
+from sidecar.cli.options import json_option, print_json, with_client
+
+
+@click.command()
+@click.argument("account")
+@json_option
+@with_client
+def pause(client: SidecarClient, account: str, as_json: bool) -> None:
+    """Stop the delivery of ACCOUNT, also over restarts, until `sidecar resume`; conversions are stored meanwhile.
+
+    Requests on their way finish. ACCOUNT is a key of accounts: in the configuration.
+    """
+    answer = client.post(f"/v1/accounts/{quote(account, safe='')}/pause", {})
+    if as_json:
+        print_json(answer)
+        return
+    name, since = plain(answer.get("account")), plain(answer.get("since"))
+    click.echo(f"{name} is paused since {since}. Its conversions are kept; `sidecar resume {name}` continues.")
