@@ -14,7 +14,6 @@ from bench.store import NOW, RULES, opened
 from sidecar.core.intake.body import parse
 from sidecar.core.intake.conversion import Accepted, read
 from sidecar.ports.intake import Arrival
-from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, Draft, insert_values
 
 ROWS = 40_000
@@ -45,7 +44,6 @@ def main() -> None:
     rows = groups(int(sys.argv[1]))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder) / "outbox.db"
-        stop_counting_memory()  # as the service does
         asyncio.run(_schema(path))
         db = sqlite3.connect(path, isolation_level=None)
         db.execute("PRAGMA journal_mode = WAL")

@@ -26,7 +26,6 @@ from sidecar.core.intake.conversion import Accepted, read
 from sidecar.microsoft import wire
 from sidecar.ports.delivery import Note
 from sidecar.ports.intake import Arrival
-from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.store.sqlite.outbox import SqliteOutbox
 
 ARRAY, BATCH = 100, 1_000
@@ -111,7 +110,6 @@ async def run(path: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    stop_counting_memory()  # as the service does
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         print(json.dumps(asyncio.run(run(Path(folder) / "outbox.db"))))
 

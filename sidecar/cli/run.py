@@ -13,7 +13,6 @@ from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxies import UnusableProxy
 from sidecar.ports.errors import OutboxRefused, StorageUnavailable
 from sidecar.store.sqlite.database import owned
-from sidecar.store.sqlite.library import stop_counting_memory
 from sidecar.troubles import CATALOGUE
 
 
@@ -36,7 +35,6 @@ def run(config_path: Path | None) -> None:
 
 
 def _serve(path: Path, loaded: Loaded) -> int:
-    stop_counting_memory()
     from sidecar.microsoft.tls import UnusableRoots
     from sidecar.service.app import serve
     from sidecar.service.http import CannotListen
