@@ -11,12 +11,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
-"""For each None that is bound the module looks in three places how it might be adapted: a third of what binding costs.
-
-What it finds here is written in C and makes None of None.
-"""
-
 SIZES = (256, 64, 16, 4, 1)
 """Rows in one statement. SQLite binds at most 32,766 values: so many rows may have up to 127 columns."""
 
