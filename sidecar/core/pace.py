@@ -80,6 +80,8 @@ class RequestHistory:
     """
 
     window: Window = field(default_factory=lambda: Window(1))
+    rate: Rate = field(default_factory=lambda: Rate.full(0, 0))
+    """Its limit is 0 until it is asked for with the configured one."""
     faults: int = 0
     """In a row; those of requests that were on their way together are one."""
     setback_at: float = 0.0

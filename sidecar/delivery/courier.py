@@ -25,8 +25,9 @@ from sidecar.core.batch import (
 )
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, Reason, too_old
-from sidecar.core.in_flight import InFlight, Request, Turn
+from sidecar.core.in_flight import Request, Turn
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis
+from sidecar.delivery.account_state import AccountState
 from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.delivery.gates import Gates, GoalGate
 from sidecar.delivery.settler import Sent, Settler
@@ -107,12 +108,11 @@ class Courier:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
-    _in_flight: InFlight = field(default_factory=InFlight)
-    _turns: dict[Turn, int] = field(default_factory=dict)
-    """When each goal's rows of a kind last had their turn, in batches."""
     _look: _FoundBatch | None = None
-    _resent: bool = False
-    """Whether the last batch went again: then a new one has its turn first."""
+
+    @property
+    def _state(self) -> AccountState:
+        return self.gates.accounts[self.account]
 
     def wake(self, arrived: int = 0) -> None:
         """Look again at once: `arrived` rows came in, or something opened."""
@@ -127,7 +127,7 @@ class Courier:
                 claim = await self._guarded("claim", self._next_claim())
                 if claim is not None:
                     request = Request(claim.entries[0].goal or "", claim.kind, claim.resend, _monotonic())
-                    sends.create_task(self._carry(claim, self._in_flight.started(request)))
+                    sends.create_task(self._carry(claim, self._state.in_flight.started(request)))
 
     # --- what goes next ----------------------------------------------------------------------------------------------
 
@@ -145,26 +145,24 @@ class Courier:
         """What is first in turn; looked at anew, since the wait for the permit may have been long."""
         if self._stopping.is_set() or not self._may_send(rules):
             return None
-        ways = (self._claim_new, self._claim_again) if self._resent else (self._claim_again, self._claim_new)
+        ways = (self._claim_new, self._claim_again) if self._state.resent_last else (self._claim_again, self._claim_new)
         for way in ways:
             if (claim := await way(rules)) is not None:
-                self._resent = claim.resend
+                self._state.resent_last = claim.resend
                 return claim
         await self._sleep(IDLE_SECONDS)
         return None
 
     def _may_send(self, rules: DeliveryRules) -> bool:
         window = self.settler.window(self.account, rules.max_in_flight)
-        known = self.platform.knows(self.account)
-        return (
-            known and self.gates.lets_out(self.account, self.now()) and self._in_flight.has_room(window, _monotonic())
-        )
+        is_open = self.platform.knows(self.account) and self.gates.lets_out(self.account, self.now())
+        return is_open and self._state.in_flight.has_room(window, _monotonic())
 
     # --- batches that go again ---------------------------------------------------------------------------------------
 
     async def _may_go_again(self, rules: DeliveryRules) -> bool:
         window = self.settler.window(self.account, rules.max_in_flight)
-        if not self._in_flight.takes_resend(window, _monotonic()):
+        if not self._state.in_flight.takes_resend(window, _monotonic()):
             return False
         held = self._dropping(await self._goals_of_batches())
         return await self.outbox.has_resend(self.account, self.now(), held, self._ids)
@@ -193,7 +191,7 @@ class Courier:
         held = self._dropping(await self._goals_of_batches())
         claim = await self.outbox.claim_resend(self.account, self.now(), self._lease_end(rules), held, self._ids)
         if claim is None:
-            self._in_flight.expects_nothing()
+            self._state.in_flight.expects_nothing()
         return claim
 
     # --- new batches -------------------------------------------------------------------------------------------------
@@ -234,9 +232,9 @@ class Courier:
             if lane.account == self.account and lane.event in mapped:
                 lanes[mapped[lane.event], lane.kind].append(lane)
         alone = len(lanes) == 1
-        for goal, kind in sorted(lanes, key=lambda turn: self._turns.get(turn, 0)):
+        for goal, kind in sorted(lanes, key=lambda turn: self._state.turns.get(turn, 0)):
             gate = self.gates.goal(self.account, goal, now)
-            takes = self._in_flight.takes((goal, kind), window, _monotonic(), alone=alone)
+            takes = self._state.in_flight.takes((goal, kind), window, _monotonic(), alone=alone)
             if takes and gate is not GoalGate.CLOSED:
                 yield _Goal(goal, kind, lanes[goal, kind], rules.batch_size if gate is GoalGate.OPEN else 1)
 
@@ -282,7 +280,7 @@ class Courier:
         for goal in self._open_goals(rules):
             entries = self._looked_at(goal) or await self._due(goal)
             if entries and _ripe_at(goal, entries, rules) <= now:
-                self._turns[goal.name, goal.kind] = max(self._turns.values(), default=0) + 1
+                self._state.take_turn((goal.name, goal.kind))
                 return await self._freeze(goal, entries, rules)
         return None
 
@@ -357,7 +355,7 @@ class Courier:
         try:
             answer = await self._guarded("deliver", self._deliver(claim))
         finally:
-            self._in_flight.finished(number, _monotonic(), answered=answer is not None and _is_heard(answer))
+            self._state.in_flight.finished(number, _monotonic(), answered=answer is not None and _is_heard(answer))
             self._wake.set()
 
     async def _deliver(self, claim: Claim) -> Answer:

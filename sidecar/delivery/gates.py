@@ -1,9 +1,8 @@
-"""What is closed just now: accounts that cannot send, goals that cannot take. Closing one touches no row.
+"""What is closed now: accounts that cannot send, goals that cannot take. Closing one touches no row.
 
-Kept in memory. A goal is closed by what Microsoft answered to its rows, and then probed; or by the catalogue, without
-a probe: the next reading, or time, opens it. After a restart an account waits for its first reading, and for as long as
-Microsoft told it to; the first answer closes again what only an answer can tell. What an operator paused is brought
-back by `pausing`.
+A goal is closed by what Microsoft answered to its rows, and then probed; or by the catalogue, without a probe: the next
+reading, or time, opens it. After a restart an account waits for its first reading, and as long as Microsoft asked for.
+The first answer closes again what only an answer can close. `pauses` restores what an operator paused.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -12,6 +11,7 @@ from enum import Enum, auto
 
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
+from sidecar.delivery.account_state import AccountStates, Closure, GoalHold, GoalState
 
 PROBE_MILLIS = 15 * 60_000
 """How often a closed goal or a paused account is tried again."""
@@ -25,53 +25,13 @@ class GoalGate(Enum):
     CLOSED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
-    """Why something is closed, since when, and when it is tried again."""
-
-    reason: Reason | None
-    since: UnixMillis
-    until: UnixMillis
-
-    def at(self, now: UnixMillis) -> "Closure":
-        """The same, begun anew where the clock was set back behind its beginning: it must not last longer for that."""
-        if now >= self.since:
-            return self
-        return replace(self, since=now, until=UnixMillis(now + max(0, self.until - self.since)))
-
-    def shifted(self, millis: int) -> "Closure":
-        """The same by a clock that was set by so much; what is tried at once still is."""
-        until = UnixMillis(self.until + millis) if self.until else self.until
-        return replace(self, since=UnixMillis(self.since + millis), until=until)
-
-
-@dataclass(frozen=True, slots=True)
-class GoalHold:
-    """Why the catalogue keeps a goal's rows back. `trouble` says it more exactly than the reason that rows show."""
-
-    reason: Reason
-    trouble: str
-    until: UnixMillis | None = None
-    """When it ends by itself; None where only another reading ends it."""
-
-
 @dataclass(slots=True)
 class Gates:
     """The gates of all accounts and goals; `changed` is called when one opens, so that couriers look again."""
 
+    accounts: AccountStates = field(default_factory=AccountStates)
     changed: Callable[[], None] = lambda: None
     connected: bool = True
-    _accounts: dict[str, Closure] = field(default_factory=dict)
-    _goals: dict[tuple[str, str], Closure] = field(default_factory=dict)
-    _paused: dict[str, UnixMillis] = field(default_factory=dict)
-    """Accounts that an operator paused, and since when: no answer and no reload opens them."""
-    _holds: dict[tuple[str, str], GoalHold] = field(default_factory=dict)
-    _unread: set[str] = field(default_factory=set)
-
-    def shift(self, millis: int) -> None:
-        """The clock was set by so much: what is closed stays closed as long as it was meant to."""
-        self._accounts = {name: closure.shifted(millis) for name, closure in self._accounts.items()}
-        self._goals = {key: closure.shifted(millis) for key, closure in self._goals.items()}
 
     # --- Accounts ----------------------------------------------------------------------------------------------------
 
@@ -80,172 +40,185 @@ class Gates:
 
         What is closed for longer already stays so.
         """
-        standing = self._accounts.get(account)
-        if standing is not None and standing.until > until:
-            self._accounts[account] = replace(standing, since=now)
+        state = self.accounts[account]
+        if state.closure is not None and state.closure.until > until:
+            state.closure = replace(state.closure, since=now)
         else:
-            self._accounts[account] = Closure(reason, now, until)
+            state.closure = Closure(reason, now, until)
 
     def lets_out(self, account: str, now: UnixMillis) -> bool:
         """Whether the account may send now."""
-        closed = account in self._paused or account in self._unread
-        return self.connected and not closed and self.closed_until(account, now) <= now
+        state = self.accounts[account]
+        is_closed = state.paused_since is not None or state.awaits_reading
+        return self.connected and not is_closed and self.closed_until(account, now) <= now
 
     def closed_until(self, account: str, now: UnixMillis) -> UnixMillis:
         """When what closed the account last runs out, or ran out; 0 when nothing did."""
-        if (closure := self._accounts.get(account)) is None:
+        state = self.accounts[account]
+        if state.closure is None:
             return UnixMillis(0)
-        self._accounts[account] = closure = closure.at(now)
-        return closure.until
+        state.closure = state.closure.at(now)
+        return state.closure.until
+
+    def throttled_until(self, account: str, now: UnixMillis) -> UnixMillis | None:
+        """Until when Microsoft asked the account to wait, also where something else closes it; None if it did not."""
+        until, closure = self.closed_until(account, now), self.accounts[account].closure
+        return until if closure is not None and closure.reason is Reason.THROTTLED and until > now else None
 
     def open_account(self, account: str, started_at: UnixMillis) -> bool:
         """A request that left at `started_at` was answered: whether the account is open now.
 
-        One that had left before the account was closed says nothing about it.
+        One that had left before the account was closed proves nothing.
         """
-        closure = self._accounts.get(account)
-        if closure is not None and started_at <= closure.since:
+        state = self.accounts[account]
+        if state.closure is not None and started_at <= state.closure.since:
             return False
-        self._accounts.pop(account, None)
+        state.closure = None
         return True
 
     def pause(self, account: str, since: UnixMillis) -> None:
         """An operator wants nothing of the account out, until `resume`."""
-        self._paused[account] = since
+        self.accounts[account].paused_since = since
 
     def resume(self, account: str) -> None:
         """The operator lets it out again; what Microsoft refused before is tried at once too."""
-        self._paused.pop(account, None)
-        if (closure := self._accounts.get(account)) is not None:
-            self._accounts[account] = _at_once(closure)
+        state = self.accounts[account]
+        state.paused_since = None
+        state.closure = state.closure and state.closure.tried_at_once()
         self.changed()
 
     def paused_since(self, account: str) -> UnixMillis | None:
-        """Since when an operator has paused the account; None if nobody has."""
-        return self._paused.get(account)
+        """Since when an operator has paused the account; None if it is not paused."""
+        return self.accounts[account].paused_since
 
     def await_reading(self, accounts: Iterable[str]) -> None:
         """Let nothing out of these accounts until the first reading of their goals has ended."""
-        self._unread.update(accounts)
+        for account in accounts:
+            self.accounts[account].awaits_reading = True
 
     def awaits_reading(self, account: str) -> bool:
-        """Whether only the first reading of its goals is waited for."""
-        return account in self._unread
+        """Whether the first reading of its goals has not ended yet."""
+        return self.accounts[account].awaits_reading
 
     def reading_ended(self, account: str) -> None:
         """The first reading has ended, well or badly."""
-        if account in self._unread:
-            self._unread.discard(account)
+        if self.accounts[account].awaits_reading:
+            self.accounts[account].awaits_reading = False
             self.changed()
 
     # --- Goals -------------------------------------------------------------------------------------------------------
 
     def close_goal(self, account: str, goal: str, reason: Reason, now: UnixMillis) -> None:
         """Hold the goal's rows back and try one in a while."""
-        self._goals[account, goal] = Closure(reason, now, UnixMillis(now + PROBE_MILLIS))
+        self._goal(account, goal).closure = Closure(reason, now, UnixMillis(now + PROBE_MILLIS))
 
     def goal(self, account: str, goal: str, now: UnixMillis) -> GoalGate:
         """Whether rows of the goal may go out now."""
-        if self._holds_now(account, goal, now):
+        state = self._goal(account, goal)
+        if state.is_held(now):
             return GoalGate.CLOSED
-        closure = self._goals.get((account, goal))
-        if closure is None:
+        if state.closure is None:
             return GoalGate.OPEN
-        self._goals[account, goal] = closure = closure.at(now)
-        return GoalGate.PROBE if closure.until <= now else GoalGate.CLOSED
+        state.closure = state.closure.at(now)
+        return GoalGate.PROBE if state.closure.until <= now else GoalGate.CLOSED
 
     def probing(self, account: str, goal: str, now: UnixMillis) -> None:
         """A row is on its way to see whether the goal takes it: no second one before its answer is due."""
-        closure = self._goals.get((account, goal))
-        if closure is not None:
-            self._goals[account, goal] = replace(closure, since=now, until=UnixMillis(now + PROBE_MILLIS))
+        state = self._goal(account, goal)
+        if state.closure is not None:
+            state.closure = replace(state.closure, since=now, until=UnixMillis(now + PROBE_MILLIS))
 
     def open_goal(self, account: str, goal: str) -> bool:
         """The goal took a row: whether that opened it. What the catalogue holds stays held.
 
-        Microsoft may take a row of a goal that is too young, or paused, and drop it without a word.
+        Microsoft may take a row of a goal that is too young, or paused, and drop it in silence.
         """
-        opened = self._goals.pop((account, goal), None) is not None
-        if opened:
-            self.changed()
-        return opened and (account, goal) not in self._holds
-
-    def throttled_until(self, account: str, now: UnixMillis) -> UnixMillis | None:
-        """Until when Microsoft told the account to wait, whatever else closes it; None when it did not."""
-        closure = self._accounts.get(account)
-        until = self.closed_until(account, now)
-        return until if closure is not None and closure.reason is Reason.THROTTLED and until > now else None
+        state = self._goal(account, goal)
+        if state.closure is None:
+            return False
+        state.closure = None
+        self.changed()
+        return state.hold is None
 
     def hold_goals(self, account: str, holds: Mapping[str, GoalHold]) -> None:
         """What the catalogue holds of the account's goals, in place of what it held before."""
-        before = {goal for name, goal in self._holds if name == account}
-        self._holds = {key: hold for key, hold in self._holds.items() if key[0] != account}
-        self._holds |= {(account, goal): hold for goal, hold in holds.items()}
-        if before - holds.keys():
+        goals = self.accounts[account].goals
+        released = [goal for goal, state in goals.items() if state.hold is not None and goal not in holds]
+        for goal in released:
+            goals[goal].hold = None
+        for goal, hold in holds.items():
+            goals[goal].hold = hold
+        if released:
             self.changed()
 
     def seen_goal(self, account: str, goal: str, started_at: UnixMillis) -> None:
         """A reading that began at `started_at` shows the goal: that Microsoft did not know it before is over.
 
-        That it is too young for Microsoft no reading can tell: such a gate is opened by a probe.
+        That it is too young for Microsoft no reading can show: such a gate is opened by a probe.
         """
-        closure = self._goals.get((account, goal))
+        state = self._goal(account, goal)
+        closure = state.closure
         if closure is not None and closure.reason is Reason.GOAL_NOT_FOUND and started_at > closure.since:
-            del self._goals[account, goal]
+            state.closure = None
             self.changed()
 
     def hold_of(self, account: str, goal: str) -> GoalHold | None:
-        """What the catalogue holds against the goal."""
-        return self._holds.get((account, goal))
+        """Why the catalogue holds the goal's rows back, if it does."""
+        return self._goal(account, goal).hold
 
-    def answered(self, account: str, goal: str) -> Reason | None:
+    def refusal_reason(self, account: str, goal: str) -> Reason | None:
         """Why the goal's rows were refused, if Microsoft refused them last."""
-        closure = self._goals.get((account, goal))
+        closure = self._goal(account, goal).closure
         return closure.reason if closure else None
 
-    def _holds_now(self, account: str, goal: str, now: UnixMillis) -> bool:
-        hold = self._holds.get((account, goal))
-        return hold is not None and (hold.until is None or now < hold.until)
+    def _goal(self, account: str, goal: str) -> GoalState:
+        return self.accounts[account].goals[goal]
 
     # --- All of them -------------------------------------------------------------------------------------------------
 
     def connect(self, connected: bool) -> None:
         """The sign-in works, or does not; when it works again everything is tried at once.
 
-        A mere refresh mends nothing: were it to open paused accounts, two of them would wake each other for ever.
+        A mere refresh changes nothing: were it to open paused accounts, two of them would wake each other for ever.
         """
-        mended = connected and not self.connected
+        is_back = connected and not self.connected
         self.connected = connected
-        if mended:
+        if is_back:
             self.retry_now()
 
     def retry_now(self) -> None:
-        """Something was mended (a sign-in, a reload): try closed accounts and goals at once."""
-        self._accounts = {name: _at_once(closure) for name, closure in self._accounts.items()}
-        self._goals = {key: _at_once(closure) for key, closure in self._goals.items()}
+        """Something may work again (after a sign-in, a reload): try closed accounts and goals at once."""
+        self._replace(Closure.tried_at_once)
         self.changed()
 
+    def shift(self, millis: int) -> None:
+        """The clock was moved by `millis`: what is closed stays closed as long as it was meant to."""
+        self._replace(lambda closure: closure.shifted(millis))
+
+    def _replace(self, change: Callable[[Closure], Closure]) -> None:
+        for account in self.accounts.values():
+            account.closure = account.closure and change(account.closure)
+            for goal in account.goals.values():
+                goal.closure = goal.closure and change(goal.closure)
+
     def forget_but(self, accounts: Set[str], goals: Set[tuple[str, str]]) -> None:
-        """After a reload: what nothing names any more is no longer held; `goals` are those of each account."""
-        self._accounts = {name: closure for name, closure in self._accounts.items() if name in accounts}
-        self._goals = {key: closure for key, closure in self._goals.items() if key in goals}
-        self._holds = {key: hold for key, hold in self._holds.items() if key in goals}
-        self._unread &= accounts
+        """After a reload: what the configuration does not name is closed no more; `goals` come with their account."""
+        for name, account in self.accounts.items():
+            for goal in [goal for goal in account.goals if (name, goal) not in goals]:
+                del account.goals[goal]
+            if name not in accounts:
+                account.closure, account.awaits_reading = None, False
 
     def held(self, account: str, goal: str | None) -> Reason | None:
         """Why rows of this account and goal wait, as it is shown; None when nothing holds them."""
+        state = self.accounts[account]
         if not self.connected:
             return Reason.NOT_CONNECTED
-        if account in self._paused:
+        if state.paused_since is not None:
             return Reason.ACCOUNT_PAUSED
-        if (closure := self._accounts.get(account)) is not None and closure.reason is not None:
-            return closure.reason
+        if state.closure is not None and state.closure.reason is not None:
+            return state.closure.reason
         if goal is None:
             return None
-        hold = self._holds.get((account, goal))
-        return hold.reason if hold else self.answered(account, goal)
-
-
-def _at_once(closure: Closure) -> Closure:
-    """The same, tried at once; only Microsoft's own "wait" is kept."""
-    return closure if closure.reason is Reason.THROTTLED else replace(closure, until=UnixMillis(0))
+        hold = self._goal(account, goal).hold
+        return hold.reason if hold else self.refusal_reason(account, goal)

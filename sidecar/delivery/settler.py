@@ -4,9 +4,9 @@ The rules are `core.entry`'s and `core.pace`'s; this is the edge that carries th
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, ParamSpec, Self, TypeVar, assert_never
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
@@ -27,7 +27,7 @@ from sidecar.core.entry import (
     next_step,
 )
 from sidecar.core.instant import UnixMillis
-from sidecar.core.pace import THROTTLE_MILLIS, RequestHistory, Window
+from sidecar.core.pace import THROTTLE_MILLIS, Window
 from sidecar.core.record import public_id
 from sidecar.core.retry import backoff_millis
 from sidecar.delivery.gates import PROBE_MILLIS, Gates
@@ -73,11 +73,10 @@ class Settler:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     chance: Callable[[], float]
-    _accounts: defaultdict[str, RequestHistory] = field(default_factory=lambda: defaultdict(RequestHistory))
 
     def window(self, account: str, limit: int) -> Window:
         """How many requests of the account may be on their way now."""
-        health = self._accounts[account]
+        health = self.gates.accounts[account].history
         health.window = Window(limit, min(health.window.size, limit))
         return health.window
 
@@ -136,7 +135,7 @@ class Settler:
     async def _taken(self, claim: Claim, answer: Taken, sent: Sent, seconds: float) -> None:
         self._clean(claim.account, sent)
         if any(isinstance(outcome, Delivered) for outcome in answer.outcomes):
-            self._accounts[claim.account].accepted_at = self.now()
+            self.gates.accounts[claim.account].history.accepted_at = self.now()
         steps = await self._write(claim, answer.outcomes, Note("taken", answer.tracking_id))
         if steps is not None:
             self._tell_settled(claim, steps, answer.tracking_id, seconds)
@@ -222,7 +221,7 @@ class Settler:
 
     async def _expired_again(self, claim: Claim, answer: RefusedBatch, sent: Sent) -> None:
         """A fresh token has expired too: at first Microsoft's moment, and only the third time in a row a person's."""
-        if self._accounts[claim.account].faults < EXPIRED_TIMES - 1:
+        if self.gates.accounts[claim.account].history.faults < EXPIRED_TIMES - 1:
             await self._back_off(claim, self._note(answer), sent, maybe_sent=answer.maybe_applied)
         else:
             await self._pause(claim, answer, sent)
@@ -231,7 +230,7 @@ class Settler:
         """Someone must act: the rows wait, and one batch tries again now and then."""
         now = self.now()
         self._raise(claim.account, answer)
-        self._accounts[claim.account].slow_down(sent.left_at, _monotonic())
+        self.gates.accounts[claim.account].history.slow_down(sent.left_at, _monotonic())
         self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         await self._retry_until_stored(
             self.outbox.postpone, claim, now, self._note(answer), maybe_sent=answer.maybe_applied
@@ -243,10 +242,10 @@ class Settler:
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
         self._raise(claim.account, answer)
         self.telemetry.throttled(claim.account, wait / 1000)
-        if self._accounts[claim.account].slow_down(sent.left_at, _monotonic()):
+        if self.gates.accounts[claim.account].history.slow_down(sent.left_at, _monotonic()):
             self.platform.throttled(claim.account)
         for account in self.platform.sharing(claim.account):
-            self._accounts[account].slow_down(_monotonic(), _monotonic())
+            self.gates.accounts[account].history.slow_down(_monotonic(), _monotonic())
             self.gates.close_account(account, Reason.THROTTLED, now, UnixMillis(now + wait))
         due_at = UnixMillis(now + wait)  # where a restart finds it, so that Microsoft's wait is kept
         await self._retry_until_stored(
@@ -255,7 +254,7 @@ class Settler:
 
     async def _isolate(self, claim: Claim, answer: RefusedBatch) -> None:
         """Some row makes Microsoft refuse the whole: take out those it names, else halve until one stands alone."""
-        self._accounts[claim.account].faults = 0
+        self.gates.accounts[claim.account].history.faults = 0
         rows = len(claim.entries)
         if answer.rows:
             await self._write(claim, [answer.rows.get(place) for place in range(rows)], self._note(answer))
@@ -272,7 +271,7 @@ class Settler:
     async def _refused_alone(self, claim: Claim, answer: RefusedBatch) -> None:
         now = self.now()
         entry = claim.entries[0]
-        others_accepted = self._accounts[claim.account].accepted_at >= claim.created_at
+        others_accepted = self.gates.accounts[claim.account].history.accepted_at >= claim.created_at
         troubled = is_troubled(claim.root_rows, claim.root_poisoned + (entry.refusals == 0))
         step = after_refusal(entry, answer.faults[0], now, self.chance(), others_accepted and not troubled)
         if troubled:
@@ -325,7 +324,7 @@ class Settler:
     ) -> None:
         """Wait longer with each fault of the account, and with each of the batch, which may be its goal's alone."""
         now = self.now()
-        backoff = self._accounts[claim.account].faulted(sent.left_at, _monotonic(), self.chance())
+        backoff = self.gates.accounts[claim.account].history.faulted(sent.left_at, _monotonic(), self.chance())
         pause = max(backoff, int(least_seconds * 1000))
         self.gates.close_account(claim.account, None, now, UnixMillis(now + pause))
         due_at = UnixMillis(now + backoff_millis(claim.token, self.chance()))
@@ -335,11 +334,11 @@ class Settler:
 
     def _clean(self, account: str, sent: Sent) -> None:
         """Microsoft read a batch: nothing is wrong with the account, unless that was found out while it was away."""
-        health = self._accounts[account]
+        health = self.gates.accounts[account].history
         health.faults = 0
         if self.gates.open_account(account, sent.at):
             health.window = health.window.clean()
-            self.platform.answered(account)
+            self.platform.clean_answer(account)
             self.telemetry.account_well(account)
 
     def _note(self, answer: RefusedBatch) -> Note:

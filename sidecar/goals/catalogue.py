@@ -34,7 +34,8 @@ from sidecar.core.goal import (
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.pace import THROTTLE_MILLIS
 from sidecar.core.waiting import Waiting, told
-from sidecar.delivery.gates import Gates, GoalHold
+from sidecar.delivery.account_state import GoalHold
+from sidecar.delivery.gates import Gates
 from sidecar.ports.errors import NotConnected, StorageUnavailable
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import GoalPlatform
@@ -414,7 +415,9 @@ class GoalCatalogue:
         `mapped` are the goals that some event is for, or that some row keeps.
         """
         goal = standing.subject or ""
-        answered = self.gates.hold_of(account, goal) is None and self.gates.answered(account, goal) == standing.code
+        answered = (
+            self.gates.hold_of(account, goal) is None and self.gates.refusal_reason(account, goal) == standing.code
+        )
         return answered and goal in mapped
 
     async def _at_stake(self, account: str, goal: str) -> Waiting:
@@ -452,7 +455,7 @@ class GoalCatalogue:
 
     def _stands(self, account: str, rule: GoalRule) -> Mapped:
         """By the list of goals and by what Microsoft answered last."""
-        return self._look_up(account, rule).closed_by(self.gates.answered(account, rule.name))
+        return self._look_up(account, rule).closed_by(self.gates.refusal_reason(account, rule.name))
 
     async def plan(self, account: str) -> Planned | Failure:
         """What the account lacks, by a new reading; of the other accounts of the customer the last one serves."""

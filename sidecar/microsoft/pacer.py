@@ -1,6 +1,6 @@
-"""The pace of every Campaign call: evenly spaced permits per account, slower for all that share a limit after a 117.
+"""Waits for the pace of every Campaign call: evenly spaced permits per account, slower after Microsoft's "too many".
 
-What the numbers should be is `core.pace`'s matter; here they are waited for.
+The rates are `core.pace`'s matter, and belong to the state of each account, which is asked for them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 
 from aiolimiter import AsyncLimiter
 
-from sidecar.core.pace import Rate
+from sidecar.core.pace import Rate, RequestHistory
 
 
 @dataclass(slots=True)
 class _Lane:
-    rate: Rate
+    """The permits of one account at one rate."""
+
+    rate: float
     limiter: AsyncLimiter
-    fresh: bool = True
+    at_once: int
+    is_fresh: bool = True
     """Whether its first permit must wait too: the process before, or the pace before, may have sent just now."""
 
     @classmethod
     def of(cls, rate: Rate) -> "_Lane":
-        return cls(rate, AsyncLimiter(rate.at_once, rate.at_once * rate.interval_seconds))
+        return cls(rate.current, AsyncLimiter(rate.at_once, rate.at_once * rate.interval_seconds), rate.at_once)
 
 
 @dataclass(slots=True)
@@ -36,14 +39,16 @@ class Pacer:
     monotonic: Callable[[], float]
     customers: Callable[[], Mapping[str, str]]
     """The customer id of each account: those of one customer share Microsoft's limit."""
+    history: Callable[[str], RequestHistory]
+    """That of an account, with its rate."""
     _lanes: dict[str, _Lane] = field(default_factory=dict)
 
     async def permit(self, account: str) -> None:
         """Wait until one more call of the account fits into the minute."""
         lane = self._lane(account)
-        if lane.fresh:
-            lane.fresh = False
-            await lane.limiter.acquire(lane.rate.at_once)
+        if lane.is_fresh:
+            lane.is_fresh = False
+            await lane.limiter.acquire(lane.at_once)
         await lane.limiter.acquire()
 
     def sharing(self, account: str) -> Sequence[str]:
@@ -55,22 +60,21 @@ class Pacer:
     def throttled(self, account: str) -> None:
         """Halve the rate of all accounts that share this one's limit."""
         for name in self.sharing(account):
-            lane = self._lane(name)
-            self._set(lane, lane.rate.throttled(self.monotonic()))
+            self.history(name).rate = self.rate(name).throttled(self.monotonic())
 
-    def answered(self, account: str) -> None:
-        """A clean answer: climb back towards the configured rate, a step a minute."""
-        lane = self._lane(account)
-        self._set(lane, lane.rate.clean(self.monotonic()))
+    def clean_answer(self, account: str) -> None:
+        """Climb back towards the configured rate, a step a minute."""
+        self.history(account).rate = self.rate(account).clean(self.monotonic())
+
+    def rate(self, account: str) -> Rate:
+        """The account's rate now; the full one where the configured limit is another than before."""
+        history, limit = self.history(account), self.requests_per_minute()
+        if history.rate.limit != limit:
+            history.rate = Rate.full(limit, self.monotonic())
+        return history.rate
 
     def _lane(self, account: str) -> _Lane:
-        limit = self.requests_per_minute()
-        lane = self._lanes.get(account)
-        if lane is None or lane.rate.limit != limit:
-            lane = self._lanes[account] = _Lane.of(Rate.full(limit, self.monotonic()))
+        rate, lane = self.rate(account), self._lanes.get(account)
+        if lane is None or lane.rate != rate.current:
+            lane = self._lanes[account] = _Lane.of(rate)
         return lane
-
-    def _set(self, lane: _Lane, rate: Rate) -> None:
-        if rate.current != lane.rate.current:
-            lane.limiter, lane.fresh = _Lane.of(rate).limiter, True
-        lane.rate = rate

@@ -133,8 +133,8 @@ class MicrosoftAdvertising:
     def throttled(self, account: str) -> None:
         self.pacer.throttled(account)
 
-    def answered(self, account: str) -> None:
-        self.pacer.answered(account)
+    def clean_answer(self, account: str) -> None:
+        self.pacer.clean_answer(account)
 
     def _credentials(self, ids: AccountIds, token: AccessToken) -> Credentials:
         return Credentials(token.value, self.developer_token, ids.customer_id, ids.account_id)

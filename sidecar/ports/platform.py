@@ -30,7 +30,7 @@ class Platform(Protocol):
     def throttled(self, account: str) -> None:
         """Microsoft said "too many": all that share the limit come back slower."""
 
-    def answered(self, account: str) -> None:
+    def clean_answer(self, account: str) -> None:
         """A clean answer: climb back."""
 
 

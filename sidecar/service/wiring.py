@@ -113,7 +113,12 @@ async def open_parts(
     client = await stack.enter_async_context(
         open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, steady.heard, proxies)
     )
-    pacer = Pacer(lambda: settings.config.delivery.requests_per_minute, clock.monotonic, settings.customers)
+    pacer = Pacer(
+        lambda: settings.config.delivery.requests_per_minute,
+        clock.monotonic,
+        settings.customers,
+        gates.accounts.history,
+    )
     platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
     await _keep_waiting(outbox, gates, platform, clock.now())
     journal = SqliteJournal(outbox.committer, outbox.reader)

@@ -209,7 +209,7 @@ async def test_answer_about_a_goal_that_nothing_names_any_more_leaves_no_trouble
     await rig.until_pending(0)
     assert [request["answer"] for request in await rig.requests()] == ["partial", "ok"]
     assert await rig.troubles() == set()
-    assert rig.parts.gates.answered("main", "Misspelled") is None
+    assert rig.parts.gates.refusal_reason("main", "Misspelled") is None
     await rig.balance()
 
 

@@ -257,8 +257,7 @@ async def test_rate_halves_once_however_many_were_on_their_way_and_climbs_again(
     rig.mend()
     await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
     await rig.give_time(0.5)
-    lane = rig.parts.flusher._couriers["main"].platform.pacer._lanes["main"]  # type: ignore[attr-defined]
-    assert lane.rate.current == 15_000
+    assert rig.parts.gates.accounts["main"].history.rate.current == 15_000
     rig.pass_time(MINUTE)
     await rig.until_pending(0)
     assert len([one for one in await rig.requests() if one["answer"] == "HTTP 429"]) >= 4

@@ -2,7 +2,8 @@
 
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.delivery.gates import PROBE_MILLIS, Gates, GoalGate, GoalHold
+from sidecar.delivery.account_state import GoalHold
+from sidecar.delivery.gates import PROBE_MILLIS, Gates, GoalGate
 
 NOW = UnixMillis(1_795_000_000_000)
 LATER = UnixMillis(NOW + PROBE_MILLIS)
@@ -268,7 +269,7 @@ def test_what_the_catalogue_says_comes_before_an_answer() -> None:
     gates = Gates()
     gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
     gates.hold_goals("a", {"Goal": PAUSED})
-    assert (gates.held("a", "Goal"), gates.answered("a", "Goal")) == (Reason.GOAL_PAUSED, Reason.GOAL_NOT_FOUND)
+    assert (gates.held("a", "Goal"), gates.refusal_reason("a", "Goal")) == (Reason.GOAL_PAUSED, Reason.GOAL_NOT_FOUND)
     assert gates.hold_of("a", "Goal") == PAUSED
 
 

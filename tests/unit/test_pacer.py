@@ -1,5 +1,6 @@
-"""Permits and the accounts that share a limit: a throttle of one slows all of its customer, and nobody else."""
+"""Permits and the accounts that share a limit: a throttle of one slows all of its customer, and no other."""
 
+from sidecar.delivery.account_state import AccountStates
 from sidecar.microsoft.pacer import Pacer
 
 CUSTOMERS = {"main": "111", "twin": "111", "other": "999"}
@@ -13,11 +14,11 @@ class Time:
 
 
 def pacer_of(time: Time) -> Pacer:
-    return Pacer(lambda: time.limit, lambda: time.now, lambda: CUSTOMERS)
+    return Pacer(lambda: time.limit, lambda: time.now, lambda: CUSTOMERS, AccountStates().history)
 
 
 def rates(pacer: Pacer) -> list[float]:
-    return [pacer._lane(account).rate.current for account in CUSTOMERS]
+    return [pacer.rate(account).current for account in CUSTOMERS]
 
 
 def test_throttle_halves_the_rate_of_every_account_of_the_customer() -> None:
@@ -31,10 +32,10 @@ def test_clean_answer_raises_the_rate_of_its_own_account_after_a_minute() -> Non
     pacer = pacer_of(time)
     pacer.throttled("twin")
     time.now = 59.0
-    pacer.answered("main")
+    pacer.clean_answer("main")
     assert rates(pacer) == [500, 500, 1_000]
     time.now = 60.0
-    pacer.answered("main")
+    pacer.clean_answer("main")
     assert rates(pacer) == [600, 500, 1_000]
 
 
@@ -60,7 +61,7 @@ async def test_changed_rate_makes_the_next_permit_wait_a_whole_interval() -> Non
     time.limit = 60_000.0
     pacer = pacer_of(time)
     await pacer.permit("main")
-    assert not pacer._lane("main").fresh
+    assert not pacer._lane("main").is_fresh
     pacer.throttled("main")
-    assert pacer._lane("main").fresh
-    assert pacer._lane("main").limiter.max_rate == pacer._lane("main").rate.at_once
+    assert pacer._lane("main").is_fresh
+    assert pacer._lane("main").limiter.max_rate == pacer.rate("main").at_once

@@ -11,6 +11,7 @@ from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken
 from sidecar.core.entry import Delivered
 from sidecar.core.goal import Created, Creation, Exists, GoalRule, NotCreated, new_goal
 from sidecar.core.instant import UnixMillis
+from sidecar.delivery.account_state import AccountStates
 from sidecar.microsoft.diagnosis import AccountIds
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
@@ -45,7 +46,7 @@ async def platform_of(
     told = iter(answers)
     recorder = Recorder(lambda: next(told))
     async with microsoft(recorder) as base, client_of(base) as client:
-        pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"})
+        pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
         accounts = {"main": AccountIds("111", "222")}
         tokens = Tokens(signed_in)
         yield MicrosoftAdvertising(client, tokens, pacer, "test-developer-token", lambda: accounts), recorder  # type: ignore[arg-type]
@@ -146,7 +147,7 @@ async def test_goals_of_earlier_requests_are_not_forgotten_over_a_later_refusal(
 async def test_account_that_left_between_permit_and_upload_sends_nothing() -> None:
     recorder = Recorder(clean)
     async with microsoft(recorder) as base, client_of(base) as client:
-        pacer = Pacer(lambda: 60_000, lambda: 0.0, dict)
+        pacer = Pacer(lambda: 60_000, lambda: 0.0, dict, AccountStates().history)
         platform = MicrosoftAdvertising(client, Tokens(True), pacer, "test-developer-token", dict)  # type: ignore[arg-type]
         await platform.permit("main")
         assert await platform.upload("main", [ENTRY]) == Lost("the account left the configuration", sent=False)
@@ -166,7 +167,7 @@ async def test_account_whose_ids_change_while_a_token_is_waited_for_is_sent_to_a
 
     recorder = Recorder(clean)
     async with microsoft(recorder) as base, client_of(base) as client:
-        pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"})
+        pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
         platform = MicrosoftAdvertising(client, Slow(True), pacer, "test-developer-token", lambda: accounts)  # type: ignore[arg-type]
         await platform.upload("main", [ENTRY])
     assert [headers["CustomerAccountId"] for _, _, headers, _ in recorder.requests] == ["222"]
