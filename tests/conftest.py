@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 from hypothesis import settings
-from processes.running import Starter
-from processes.service import Services
+from process_kit.running import Starter
+from process_kit.service import Services
 from promises import BY_ID, PROMISES, Results, Show, Shown
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; what it starts would ignore it too

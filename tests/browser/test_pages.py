@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from chromium import Attacker, needs_chromium, rebinding, serving, visit
-from processes.running import Starter
-from processes.service import Json, Services, Sidecar, config
+from browser_kit import Attacker, needs_chromium, rebinding, serving, visit
+from process_kit.running import Starter
+from process_kit.service import Json, Services, Sidecar, config
 from promises import Show
 
 SECRET = {"event": "purchase", "order_id": "SECRET-1", "value": 7, "msclkid": "0badcafe" * 4}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_rig import Service
+from cli_kit import Service
 
 
 @pytest.fixture(scope="session")

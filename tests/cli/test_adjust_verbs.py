@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from cli_rig import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, Service, sidecar
 
 
 def delivered(running: Service, order_id: str) -> str:

@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from cli_rig import Service, sidecar
+from cli_kit import Service, sidecar
 from click.testing import Result
 from promises import Show
 

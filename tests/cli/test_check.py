@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli_rig import free_port, process, read_until, sidecar
+from cli_kit import free_port, process, read_until, sidecar
 
 USABLE = """
 server: {api_keys: [test-key-of-the-server]}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from cli_rig import COMMAND, Service, ended, process, read_until, sidecar
+from cli_kit import COMMAND, Service, ended, process, read_until, sidecar
 
 SETTINGS = """
 microsoft:

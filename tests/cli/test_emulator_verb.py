@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from cli_rig import Service, ended, process, read_until, sidecar
+from cli_kit import Service, ended, process, read_until, sidecar
 
 from sidecar.cli.emulator import emulator
 from sidecar.emulator import EmulatorOptions

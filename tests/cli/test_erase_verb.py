@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from cli_rig import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, Service, sidecar
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from cli_rig import Service, ended, process, read_until, sidecar
+from cli_kit import Service, ended, process, read_until, sidecar
 from test_emulator_verb import LAST_WORDS, settings_in
 
 EVENTS = """

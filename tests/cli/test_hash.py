@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from cli_rig import sidecar
+from cli_kit import sidecar
 
 JOHN = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
 NUMBER = "c59475d96e9f01d7d18d06cfad84dd02333207f02c0c2c5663ef2782cda0390e"

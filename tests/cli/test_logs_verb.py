@@ -5,7 +5,7 @@ import json
 import signal
 
 import pytest
-from cli_rig import CLICK_ID, Service, ended, process, read_until, sidecar
+from cli_kit import CLICK_ID, Service, ended, process, read_until, sidecar
 
 
 def test_history_is_told_oldest_first(running: Service) -> None:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import requests
-from cli_rig import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, Service, sidecar
 
 TWO_ACCOUNTS = """\
 microsoft: {environment: emulator}

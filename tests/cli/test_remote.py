@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from cli_rig import Service, free_port, sidecar
+from cli_kit import Service, free_port, sidecar
 
 VERBS = [("send", "lead"), ("logs",), ("logs", "--follow"), ("connect",)]
 

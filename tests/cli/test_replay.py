@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from cli_rig import CLICK_ID, Service, ended, process, sidecar
+from cli_kit import CLICK_ID, Service, ended, process, sidecar
 
 
 def dead(service: Service, count: int, prefix: str) -> list[str]:

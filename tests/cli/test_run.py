@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import curl_stand_in
-from cli_rig import Service, ended, process, read_until, sidecar
+import curl_double
+from cli_kit import Service, ended, process, read_until, sidecar
 
 LEAD_FIRST = 'microsoft: {environment: emulator}\nprivacy: {consent: denied}\nevents: {"it\'s a lead": {goal: Lead}}'
 
@@ -18,7 +18,7 @@ def pasted(service: Service, **env: str) -> list[str]:
     tools = service.folder / "bin"
     tools.mkdir(exist_ok=True)
     stand_in = tools / "curl"
-    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {curl_stand_in.__file__} "$@"\n')
+    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {curl_double.__file__} "$@"\n')
     pause = tools / "sleep"
     pause.write_text("#!/bin/sh\nexec /bin/sleep 1\n")  # the batch does not linger here
     for tool in (stand_in, pause):

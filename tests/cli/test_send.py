@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cli_rig import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, Service, sidecar
 
 
 def sent(running: Service, *arguments: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_rig import Service, ended, free_port, process
+from cli_kit import Service, ended, free_port, process
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 

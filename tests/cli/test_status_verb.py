@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from cli_rig import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, Service, sidecar
 
 from sidecar.cli.status import lines
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
-from cli_rig import Service, process
+from cli_kit import Service, process
 
 from sidecar.cli.target import DEFAULT_URL, find
 

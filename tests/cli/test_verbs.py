@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from cli_rig import sidecar
+from cli_kit import sidecar
 
 from sidecar.cli import verbs
 from sidecar.cli.verb_group import wants_colour

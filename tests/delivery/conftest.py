@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from rig import Clock, Rig, options
+from delivery_kit import Clock, Rig, options
 
 from sidecar.emulator import Emulator
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from rig import ADJUST, APPLY, HOUR, MINUTE, SECOND, Rig
+from delivery_kit import ADJUST, APPLY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.adjustment import Foreign
 from sidecar.core.instant import UnixSeconds

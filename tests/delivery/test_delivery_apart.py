@@ -4,8 +4,8 @@ import time
 from statistics import quantiles
 
 import pytest
+from delivery_kit import Rig
 from promises import Show
-from rig import Rig
 
 
 async def _seconds(rig: Rig, count: int) -> list[float]:

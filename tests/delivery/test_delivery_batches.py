@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from rig import HOUR, MINUTE, Rig
+from delivery_kit import HOUR, MINUTE, Rig
 
 
 async def test_row_is_delivered(rig: Rig) -> None:

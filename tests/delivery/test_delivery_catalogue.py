@@ -6,7 +6,7 @@ from sqlite3 import Connection
 from typing import Any
 
 import pytest
-from rig import DAY, HOUR, MINUTE, SECOND, Rig
+from delivery_kit import DAY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.api.row_json import HeldReason
 from sidecar.core.attribution import GoalTraits

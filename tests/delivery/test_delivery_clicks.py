@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from rig import DAY, HOUR, MINUTE, SECOND, Rig
-from visits import capture, click_id, clicks_sent, visit
+from delivery_kit import DAY, HOUR, MINUTE, SECOND, Rig
+from visitor_kit import capture, click_id, clicks_sent, visit
 
 from sidecar.core.instant import UnixSeconds
 from sidecar.emulator.goals import all_goals, replace_goal

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from rig import DAY, SECOND, Rig
+from delivery_kit import DAY, SECOND, Rig
 
 from sidecar.core.instant import UnixSeconds
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from rig import HOUR, Rig
+from delivery_kit import HOUR, Rig
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType

@@ -6,8 +6,8 @@ What Microsoft's answers say of goals is tested without the catalogue, which wou
 from typing import Any
 
 import pytest
-from rig import DAY, HOUR, MINUTE, Rig
-from visits import visit
+from delivery_kit import DAY, HOUR, MINUTE, Rig
+from visitor_kit import visit
 
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis, seconds

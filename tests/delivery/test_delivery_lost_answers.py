@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from delivery_kit import DAY, HOUR, MINUTE, Rig
 from promises import Show
-from rig import DAY, HOUR, MINUTE, Rig
-from visits import capture, click_id, clicks_sent, visit
+from visitor_kit import capture, click_id, clicks_sent, visit
 
 from sidecar.microsoft.pacer import Pacer
 from sidecar.ports.errors import StorageUnavailable

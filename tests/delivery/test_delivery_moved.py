@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from rig import ADJUST, HOUR, MINUTE, Rig
+from delivery_kit import ADJUST, HOUR, MINUTE, Rig
 from test_delivery_remapped import DEFINITE
 
 from sidecar.core.record import Record

@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from delivery_kit import HOUR, MINUTE, SECOND, Clock, Rig, options
 from promises import Show
-from rig import HOUR, MINUTE, SECOND, Clock, Rig, options
 
 from sidecar.core.instant import UnixSeconds
 from sidecar.core.pace import MADE_UP

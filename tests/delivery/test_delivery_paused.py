@@ -1,6 +1,6 @@
 """An operator pauses an account: nothing of it goes out, others do, restarts included, until it is resumed."""
 
-from rig import DAY, MINUTE, Rig
+from delivery_kit import DAY, MINUTE, Rig
 
 
 async def test_nothing_of_a_paused_account_goes_out_and_others_do(rig: Rig) -> None:

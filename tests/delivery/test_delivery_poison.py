@@ -4,8 +4,8 @@ import random
 from math import log2
 
 import pytest
+from delivery_kit import MINUTE, SECOND, Rig
 from promises import Show
-from rig import MINUTE, SECOND, Rig
 
 from sidecar.emulator import uploads
 from sidecar.emulator.errors import Refused

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from delivery_kit import CONFIG, Clock, Rig, options
 from proxy_double import proxy
-from rig import CONFIG, Clock, Rig, options
 
 from sidecar.emulator import Emulator
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from rig import DAY, MINUTE, Rig
+from delivery_kit import DAY, MINUTE, Rig
 
 from sidecar.core.attempts import Attempt, attempts
 from sidecar.core.instant import UnixMillis

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from rig import CONFIG, GOALS, Rig
+from delivery_kit import CONFIG, GOALS, Rig
 
 from sidecar.service.app import Service
 from sidecar.service.runtime import Runtime

@@ -4,7 +4,7 @@ would drop it."""
 from typing import Any
 
 import pytest
-from rig import HOUR, MINUTE, Rig
+from delivery_kit import HOUR, MINUTE, Rig
 from test_delivery_catalogue import change_goal, read, said
 
 DEFINITE: dict[str, dict[str, Any]] = {

@@ -1,7 +1,7 @@
 """Replayed rows reach Microsoft: once, with what they were sent with where they may have been sent."""
 
-from rig import DAY, HOUR, Rig
-from visits import capture, click_id, clicks_sent, visit
+from delivery_kit import DAY, HOUR, Rig
+from visitor_kit import capture, click_id, clicks_sent, visit
 
 from sidecar.core.entry import State
 from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved

@@ -1,8 +1,8 @@
 """Two orders of one person in one second both count, and age alone ends a row."""
 
-from books import ACCOUNT_IDS
-from rig import DAY, HOUR, MINUTE, Rig
-from visits import capture, click_id, visit
+from delivery_kit import DAY, HOUR, MINUTE, Rig
+from delivery_ledger import ACCOUNT_IDS
+from visitor_kit import capture, click_id, visit
 
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.emulator.clicks import add_click

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
-from rig import DAY, HOUR, MINUTE, Rig
+from delivery_kit import DAY, HOUR, MINUTE, Rig
 
 from sidecar.api.health import HealthCalls, Sources, judge
 from sidecar.api.row_json import Rows

@@ -1,8 +1,8 @@
 """The token expires, is refused, or is gone: rows never pay."""
 
 import pytest
+from delivery_kit import MINUTE, Rig
 from promises import Show
-from rig import MINUTE, Rig
 
 
 async def refreshes(rig: Rig) -> int:

@@ -10,11 +10,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import month_shop
+import month_kit
 import pytest
 from month_history import HOUR, MINUTE, History, history
-from month_oracle import Books, Held, Oracle
-from month_shop import Shop
+from month_kit import Shop
+from month_model import Books, Held, Oracle
 
 START = 1_798_761_600
 """2027-01-01T00:00:00Z"""
@@ -55,7 +55,7 @@ class Month:
     def _check_ledger(self) -> None:
         """Which conversions, with which click or hashes and which value: no more, no fewer, each of them once."""
         wanted = Counter(row.held for row in self.books.rows.values() if row.held)
-        found = Counter(month_shop.held(item) for item in self.ledger)
+        found = Counter(month_kit.held(item) for item in self.ledger)
         assert _shown(wanted - found, found - wanted) == "nothing is missing, nothing is too much"
         assert {item["seen"] for item in self.ledger} == {1}
         assert {item["changed"] for item in self.ledger} == {0}
@@ -65,7 +65,7 @@ class Month:
         """Each came at the moment when it first might, and none earlier than its click, its wait and its goal allow."""
         rows = {row.held: row for row in self.books.rows.values() if row.held}
         for item in self.ledger:
-            row = rows[month_shop.held(item)]
+            row = rows[month_kit.held(item)]
             assert row.sent_at is not None
             assert item["first_seen_at"] >= row.not_before * 1000, (item, row)
             assert item["first_seen_at"] == row.sent_at * 1000, (item, row)
@@ -74,11 +74,11 @@ class Month:
         wanted = Counter((_bare(one.original), one.type, one.value, one.currency, at) for one, at in self._adjusted())
         found = Counter()
         for item in self.adjustments:
-            one = month_shop.adjusted(item)
+            one = month_kit.adjusted(item)
             found[_bare(one.original), one.type, one.value, one.currency, item["first_seen_at"] // 1000] += 1
             assert (item["seen"], item["changed"], item["unattributed"]) == (1, 0, None), item
         assert _shown(wanted - found, found - wanted) == "nothing is missing, nothing is too much"
-        last = {month_shop.held(item): (item["adjusted"], item["adjusted_value"]) for item in self.ledger}
+        last = {month_kit.held(item): (item["adjusted"], item["adjusted_value"]) for item in self.ledger}
         for row in self.books.rows.values():
             if row.held:
                 one = row.adjusted[-1][0] if row.adjusted else None
@@ -119,7 +119,7 @@ def _shown(missing: Counter[Any], besides: Counter[Any]) -> str:
 async def live(folder: Path, lived: History) -> Month:
     """Live it, and work it out a second time."""
     print(f"\na month of a shop: seed {lived.seed}")
-    async with month_shop.opened(lived, folder) as shop:
+    async with month_kit.opened(lived, folder) as shop:
         await shop.live()
         return await Month.of(shop)
 

@@ -1,7 +1,7 @@
 """What is forgotten, and when: settled rows, clicks and the journal, each after its own time."""
 
-from rig import DAY, MINUTE, Rig
-from visits import capture
+from delivery_kit import DAY, MINUTE, Rig
+from visitor_kit import capture
 
 
 async def test_each_is_forgotten_after_its_own_time_and_nothing_before(rig: Rig) -> None:

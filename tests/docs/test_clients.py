@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from docs_page import blocks, text_of
-from processes.running import Running, Starter
+from process_kit.running import Running, Starter
 
 PAGE = text_of("docs/clients.md")
 KEY = "test-key-of-the-recipes"

@@ -12,8 +12,8 @@ import pytest
 from docs_codes import differences, given
 from docs_match import matches
 from docs_page import ROOT, Example, Request, anchors, answers, blocks, examples, links, names, table, text_of
-from processes.running import Running, Starter
-from processes.turned_clock import DAY, TurnedClock, needs_libfaketime
+from process_kit.running import Running, Starter
+from process_kit.turned_clock import DAY, TurnedClock, needs_libfaketime
 
 from sidecar.api import status
 from sidecar.api.http import problem

@@ -6,9 +6,9 @@ import os
 import signal
 from pathlib import Path
 
-from cli_rig import free_port
+from cli_kit import free_port
 from docs_page import blocks, text_of
-from processes.running import COMMAND
+from process_kit.running import COMMAND
 
 SECONDS = 90.0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from emulator_client import GOALS, Client, Serve, StillClock
+from emulator_kit import GOALS, Client, Serve, StillClock
 
 from sidecar.emulator import Emulator, EmulatorOptions
 

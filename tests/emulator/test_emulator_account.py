@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from emulator_client import HOUR, NOON, Client, Serve, StillClock, adjustment, at, click_id, conversion
+from emulator_kit import HOUR, NOON, Client, Serve, StillClock, adjustment, at, click_id, conversion
 
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID
 

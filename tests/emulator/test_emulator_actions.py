@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from emulator_client import HOUR, Client, Serve, StillClock, adjustment, conversion
+from emulator_kit import HOUR, Client, Serve, StillClock, adjustment, conversion
 
 from sidecar.emulator import SEED_REFRESH_TOKEN
 

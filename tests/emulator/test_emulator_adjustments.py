@@ -1,7 +1,7 @@
 """Adjustments over HTTPS: which conversion they find, and what becomes of it."""
 
 import pytest
-from emulator_client import HOUR, NOON, Client, adjustment, at, click_id, conversion
+from emulator_kit import HOUR, NOON, Client, adjustment, at, click_id, conversion
 
 HASH = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
 

@@ -1,7 +1,7 @@
 """Who may call, and how often: headers, tokens, accounts, pace."""
 
 import pytest
-from emulator_client import HOUR, Client, Serve, StillClock, conversion
+from emulator_kit import HOUR, Client, Serve, StillClock, conversion
 
 # --- Headers ----------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from emulator_client import HOUR, Client, Serve, StillClock, conversion
+from emulator_kit import HOUR, Client, Serve, StillClock, conversion
 
 from sidecar.emulator import ACCOUNT_ID, MappedGoal
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msal
 import pytest
 import requests
-from emulator_client import SCOPE, Client, conversion
+from emulator_kit import SCOPE, Client, conversion
 
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator
 

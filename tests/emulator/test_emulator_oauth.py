@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from emulator_client import HOUR, NOON, SCOPE, Client, Reply, Serve, StillClock, conversion
+from emulator_kit import HOUR, NOON, SCOPE, Client, Reply, Serve, StillClock, conversion
 
 from sidecar.emulator import SEED_REFRESH_TOKEN
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from emulator_client import HOUR, NOON, Client, adjustment, at, conversion
+from emulator_kit import HOUR, NOON, Client, adjustment, at, conversion
 from openapi_client.api_client import ApiClient
 from openapi_client.models.campaign.ad_api_fault_detail import AdApiFaultDetail
 from openapi_client.models.campaign.add_conversion_goals_request import AddConversionGoalsRequest

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from emulator_client import GOALS, HOUR, NOON, Client, Serve, StillClock, adjustment, conversion
+from emulator_kit import GOALS, HOUR, NOON, Client, Serve, StillClock, adjustment, conversion
 from multidict import CIMultiDict
 
 from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal

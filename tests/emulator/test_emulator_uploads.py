@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from emulator_client import HOUR, NOON, Client, StillClock, adjustment, at, click_id, conversion
+from emulator_kit import HOUR, NOON, Client, StillClock, adjustment, at, click_id, conversion
 
 HASH = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 
 import pytest
-from processes.expected import email_sha256
-from processes.running import Starter
-from processes.service import Json, Services, Sidecar, config
-from processes.vitals import memory
+from process_kit.expected import email_sha256
+from process_kit.running import Starter
+from process_kit.service import Json, Services, Sidecar, config
+from process_kit.vitals import memory
 from promises import Show
 
 ARRAY = 1_000

@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from processes.emulator import Microsoft, microsoft
-from processes.fault_proxy import FAULTS, FaultProxy, fault_proxy
-from processes.running import Starter
-from processes.service import GOALS, LISTENING, Json, Services, Sidecar, config
-from processes.vitals import Vitals, started_with, vitals
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.fault_proxy import FAULTS, FaultProxy, fault_proxy
+from process_kit.running import Starter
+from process_kit.service import GOALS, LISTENING, Json, Services, Sidecar, config
+from process_kit.vitals import Vitals, started_with, vitals
 from promises import Show
 
 POST_SECONDS = 0.3

@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from processes.emulator import microsoft
-from processes.running import Starter
-from processes.service import GOALS, LISTENING, Json, Services, Sidecar, config
-from processes.turned_clock import DAY, Jump, TurnedClock, needs_libfaketime
+from process_kit.emulator import microsoft
+from process_kit.running import Starter
+from process_kit.service import GOALS, LISTENING, Json, Services, Sidecar, config
+from process_kit.turned_clock import DAY, Jump, TurnedClock, needs_libfaketime
 from promises import Show
 
 JUMPS = (30, -30, DAY, -DAY, "2038", "1970")

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from processes import shop
-from processes.damage import Snapshot, harm, rows_of, snapshot
-from processes.patient import Patient, identified
-from processes.running import Starter
-from processes.service import LISTENING, Json, Services, config
+from process_kit import shop
+from process_kit.damage import Snapshot, harm, rows_of, snapshot
+from process_kit.patient import Patient, identified
+from process_kit.running import Starter
+from process_kit.service import LISTENING, Json, Services, config
 from promises import Show
 
 SETTINGS = config(None, delivery={"linger": "60s"})

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from processes import shop
-from processes.emulator import microsoft
-from processes.expected import Timed, differences, held, received, second
-from processes.patient import identified
-from processes.power import order_ids
-from processes.running import Starter
-from processes.service import EVENTS, GOALS, Answer, Json, Services, Sidecar, config
+from process_kit import shop
+from process_kit.emulator import microsoft
+from process_kit.expected import Timed, differences, held, received, second
+from process_kit.patient import identified
+from process_kit.power import order_ids
+from process_kit.running import Starter
+from process_kit.service import EVENTS, GOALS, Answer, Json, Services, Sidecar, config
 from promises import Show
 
 MIB = 2**20

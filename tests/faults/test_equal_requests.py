@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from processes.emulator import microsoft
-from processes.running import Starter
-from processes.service import GOALS, LISTENING, Answer, Json, Services, Sidecar, config
+from process_kit.emulator import microsoft
+from process_kit.running import Starter
+from process_kit.service import GOALS, LISTENING, Answer, Json, Services, Sidecar, config
 from promises import Show
 
 AT_ONCE = 50

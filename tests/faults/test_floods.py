@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from processes import prober
-from processes.service import Json, Services, Sidecar, config
-from processes.vitals import memory
+from process_kit import prober
+from process_kit.service import Json, Services, Sidecar, config
+from process_kit.vitals import memory
 from promises import Show
 
 MEBIBYTE = 2**20

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import shop
-from processes.patient import Patient, identified
-from processes.power import order_ids, power
-from processes.preloaded import compiled, needs_gcc
-from processes.running import Starter
-from processes.service import Services, config
+from process_kit import shop
+from process_kit.patient import Patient, identified
+from process_kit.power import order_ids, power
+from process_kit.preloaded import compiled, needs_gcc
+from process_kit.running import Starter
+from process_kit.service import Services, config
 from promises import Show
 
 CLIENTS = 16

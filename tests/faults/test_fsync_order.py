@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import trace
-from processes.running import Starter
-from processes.service import Services, Sidecar, config
+from process_kit import trace
+from process_kit.running import Starter
+from process_kit.service import Services, Sidecar, config
 from promises import Show
 
 ORDER = r"FSYNC-\d{6}"

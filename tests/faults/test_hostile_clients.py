@@ -13,8 +13,8 @@ from statistics import quantiles
 from urllib.parse import urlsplit
 
 import pytest
-from processes.service import Json, Services, Sidecar, config
-from processes.vitals import memory, open_files
+from process_kit.service import Json, Services, Sidecar, config
+from process_kit.vitals import memory, open_files
 from promises import Show
 
 MEBIBYTE = 2**20

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from processes import kill_points
-from processes.emulator import Microsoft, microsoft
-from processes.running import Running, Starter
-from processes.service import GOALS, LISTENING, Answer, Json, Services, Sidecar, config
+from process_kit import kill_points
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.running import Running, Starter
+from process_kit.service import GOALS, LISTENING, Answer, Json, Services, Sidecar, config
 from promises import Show
 
 PATIENCE_SECONDS = 60.0

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from processes import kill_migration
-from processes.running import Running, Starter
-from processes.service import LISTENING, Services, config
+from process_kit import kill_migration
+from process_kit.running import Running, Starter
+from process_kit.service import LISTENING, Services, config
 from promises import Show
 
 from sidecar.store.sqlite.database import APPLICATION_ID, SCHEMA

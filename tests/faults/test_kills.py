@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from processes import shop
-from processes.emulator import Microsoft, microsoft
-from processes.expected import differences, received
-from processes.patient import Patient, identified
-from processes.running import Starter
-from processes.service import GOALS, LISTENING, Json, Services, Sidecar, config
+from process_kit import shop
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.expected import differences, received
+from process_kit.patient import Patient, identified
+from process_kit.running import Starter
+from process_kit.service import GOALS, LISTENING, Json, Services, Sidecar, config
 from promises import Show
 
 CLIENTS = 4

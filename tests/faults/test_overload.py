@@ -4,11 +4,11 @@ from pathlib import Path
 from statistics import quantiles
 
 import pytest
-from processes.crowd import Crowd, crowd
-from processes.preloaded import compiled, needs_gcc
-from processes.running import Starter
-from processes.service import Services, config
-from processes.vitals import memory
+from process_kit.crowd import Crowd, crowd
+from process_kit.preloaded import compiled, needs_gcc
+from process_kit.running import Starter
+from process_kit.service import Services, config
+from process_kit.vitals import memory
 from promises import Show
 
 MEBIBYTE = 2**20

@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from processes.running import Starter
-from processes.service import LISTENING, Services, config
+from process_kit.running import Starter
+from process_kit.service import LISTENING, Services, config
 from promises import Show
 
 

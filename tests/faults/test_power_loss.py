@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from processes import shop, unsafe
-from processes.patient import Patient, identified
-from processes.power import Power, order_ids, power
-from processes.preloaded import needs_gcc
-from processes.running import Starter
-from processes.service import Json, Services, config
+from process_kit import shop, unsafe
+from process_kit.patient import Patient, identified
+from process_kit.power import Power, order_ids, power
+from process_kit.preloaded import needs_gcc
+from process_kit.running import Starter
+from process_kit.service import Json, Services, config
 from promises import Show
 
 CLIENTS = 4

@@ -5,12 +5,12 @@ import random
 import time
 from pathlib import Path
 
-from processes import shop
-from processes.emulator import microsoft
-from processes.expected import differences, received
-from processes.patient import Patient, identified
-from processes.running import Starter
-from processes.service import GOALS, Services, Sidecar, config
+from process_kit import shop
+from process_kit.emulator import microsoft
+from process_kit.expected import differences, received
+from process_kit.patient import Patient, identified
+from process_kit.running import Starter
+from process_kit.service import GOALS, Services, Sidecar, config
 
 
 async def _back_up(starter: Starter, file: Path) -> str:

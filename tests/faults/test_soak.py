@@ -14,10 +14,10 @@ from statistics import median
 
 import aiohttp
 import pytest
-from processes.emulator import Microsoft, microsoft
-from processes.running import Running, Starter
-from processes.service import GOALS, LISTENING, Services, Sidecar, config
-from processes.vitals import Vitals, started_with, vitals
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.running import Running, Starter
+from process_kit.service import GOALS, LISTENING, Services, Sidecar, config
+from process_kit.vitals import Vitals, started_with, vitals
 from promises import Show
 
 BACKENDS = 4

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from processes.emulator import microsoft
-from processes.running import Starter
-from processes.service import GOALS, Json, Services, Sidecar, config
+from process_kit.emulator import microsoft
+from process_kit.running import Starter
+from process_kit.service import GOALS, Json, Services, Sidecar, config
 from promises import Show
 
 BACKENDS = 8

@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections import defaultdict
 
 import pytest
-from processes.emulator import microsoft
-from processes.running import Starter
-from processes.service import GOALS, Json, Services, Sidecar, config
+from process_kit.emulator import microsoft
+from process_kit.running import Starter
+from process_kit.service import GOALS, Json, Services, Sidecar, config
 from promises import Show
 
 LIMIT = 1_000

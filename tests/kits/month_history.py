@@ -16,7 +16,7 @@ QUIET_DAYS = 1
 """At the end nothing comes in any more, and everything that waits comes to its end."""
 
 REFUNDS = True
-"""Whether the shop takes anything back; see `month_shop.refund`."""
+"""Whether the shop takes anything back; see `month_kit.refund`."""
 
 BUSY_HOURS = (1, 1, 1, 1, 1, 1, 2, 3, 5, 6, 7, 7, 8, 7, 6, 6, 6, 7, 8, 9, 9, 7, 4, 2)
 

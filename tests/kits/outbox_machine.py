@@ -1,6 +1,6 @@
 """Everything that may happen to a store, in an order that no courier would choose, and what must hold after each step.
 
-It goes through `sidecar.ports` alone, so any store that has a house in `outbox_building` can be put beside the model.
+It goes through `sidecar.ports` alone, so any store that has a house in `store_kit` can be put beside the model.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from adjusting_model import AdjustingModel, told_by
-from erasing_model import ErasingModel, counted
+from adjustment_model import AdjustingModel, told_by
+from erasure_model import ErasingModel, counted
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from outbox_building import DAY, GOALS, HOUR, LANES, LOST, MINUTE, NOW, REFUSED, SECOND, TAKEN, House, conversion
 from outbox_model import Model, entry_known, entry_shown, known, shown
+from store_kit import DAY, GOALS, HOUR, LANES, LOST, MINUTE, NOW, REFUSED, SECOND, TAKEN, House, conversion
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign, Target
 from sidecar.core.attribution import SendConversion, Skip, WaitForClick, with_choice

@@ -1,6 +1,6 @@
 """A small model of the store: what it should say, kept in dictionaries. Written from the contract, not from the SQL.
 
-Rows and batches are here; what adjustments do is in `adjusting_model`, what an erasure does in `erasing_model`.
+Rows and batches are here; what adjustments do is in `adjustment_model`, what an erasure does in `erasure_model`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from processes.emulator import Microsoft, microsoft
-from processes.running import Starter
-from processes.service import GOALS, Json, Services, Sidecar, config
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.running import Starter
+from process_kit.service import GOALS, Json, Services, Sidecar, config
 
 from sidecar.core.intake.identity import email_sha256, phone_sha256
 

@@ -4,7 +4,7 @@ import hmac
 from typing import Any
 
 import pytest
-from processes.service import Services, Sidecar, config
+from process_kit.service import Services, Sidecar, config
 from promises import Show
 
 from sidecar.api.http.guard import Guard

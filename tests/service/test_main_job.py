@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
-from processes import shop
-from processes.backend import Books, post_all
-from processes.emulator import Microsoft, microsoft
-from processes.expected import Held, differences, person, received
-from processes.running import Starter
-from processes.service import EVENTS, Services, Sidecar, config
+from process_kit import shop
+from process_kit.backend import Books, post_all
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.expected import Held, differences, person, received
+from process_kit.running import Starter
+from process_kit.service import EVENTS, Services, Sidecar, config
 
 PURCHASE, SUBSCRIPTION = (event["goal"] for event in EVENTS.values())
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
-from processes.emulator import Microsoft, microsoft
-from processes.expected import email_sha256, phone_sha256
-from processes.running import Starter
-from processes.service import GOALS, Json, Services, Sidecar, config, reaching
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.expected import email_sha256, phone_sha256
+from process_kit.running import Starter
+from process_kit.service import GOALS, Json, Services, Sidecar, config, reaching
 from promises import Show
 
 API_KEY = "test-canary-api-key-0123456789abcdef"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from processes.emulator import Microsoft, microsoft
-from processes.expected import Timed, differences, held, received, second
-from processes.running import Starter
-from processes.service import EVENTS, GOALS, Json, Services, Sidecar, config
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.expected import Timed, differences, held, received, second
+from process_kit.running import Starter
+from process_kit.service import EVENTS, GOALS, Json, Services, Sidecar, config
 from promises import Show
 
 CLICK = "f894f652ea334e739002f7167ab8f8e3"

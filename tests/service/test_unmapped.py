@@ -3,9 +3,9 @@
 import signal
 
 import pytest
-from processes.emulator import Microsoft, microsoft
-from processes.running import Starter
-from processes.service import EVENTS, GOALS, Json, Services, Sidecar, config
+from process_kit.emulator import Microsoft, microsoft
+from process_kit.running import Starter
+from process_kit.service import EVENTS, GOALS, Json, Services, Sidecar, config
 
 REFILL = {"goal": GOALS[0], "currency": "USD"}
 MAIN, SECOND = {"customer_id": 100000001, "account_id": 200000001}, {"customer_id": 100000009, "account_id": 200000009}

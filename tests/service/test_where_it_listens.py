@@ -4,7 +4,7 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-from processes.service import Services, config
+from process_kit.service import Services, config
 
 ORDER = {"event": "purchase", "order_id": "ORDER-1", "value": 1, "msclkid": "1" * 32}
 

@@ -1,11 +1,11 @@
-"""One suite for every store: a parameter here is a store, with a house in `outbox_building`."""
+"""One suite for every store: a parameter here is a store, with a house in `store_kit`."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from committer_building import Rows
-from outbox_building import HOUSES, House
+from committer_kit import Rows
+from store_kit import HOUSES, House
 
 from sidecar.ports.outbox import Outbox
 from sidecar.store.sqlite.database import writer

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from outbox_building import (
+from store_kit import (
     CLICK,
     HOUR,
     LOST,

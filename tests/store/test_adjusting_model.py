@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from outbox_building import (
+from store_kit import (
     HOUR,
     HOUSES,
     LOST,

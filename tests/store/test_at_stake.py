@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from outbox_building import MINUTE, NOW, POISONED, claimed, conversion, later, orders, put, seqs_of
+from store_kit import MINUTE, NOW, POISONED, claimed, conversion, later, orders, put, seqs_of
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import quantiles
 
 import pytest
-from outbox_building import DAY, LANES, NOW, TAKEN, claimed, conversion, later
 from promises import Show
+from store_kit import DAY, LANES, NOW, TAKEN, claimed, conversion, later
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds

@@ -1,7 +1,7 @@
 """What was written while the clock was ahead waits no longer than anything legitimately may."""
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     HOUR,
     LOST,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import (
+from store_kit import (
     CLICK,
     DAY,
     HOUR,

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 
 import pytest
-from committer_building import ODD, Rows, gathered, numbered, running, waiting
+from committer_kit import ODD, Rows, gathered, numbered, running, waiting
 
 from sidecar.store.sqlite.committer import MAX_GROUP_ROWS, PATIENCE
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
-from committer_building import ODD, Rows, gathered, numbered, running, waiting
+from committer_kit import ODD, Rows, gathered, numbered, running, waiting
 
 from sidecar.ports.errors import StorageBroken, StorageUnavailable
 from sidecar.store.sqlite.committer import MAX_WAITING_ROWS

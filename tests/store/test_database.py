@@ -14,8 +14,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from outbox_building import NOW, SqliteHouse, conversion, put
 from promises import Show
+from store_kit import NOW, SqliteHouse, conversion, put
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import database

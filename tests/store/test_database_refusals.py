@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from outbox_building import NOW
+from store_kit import NOW
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite.database import unusable

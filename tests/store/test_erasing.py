@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     HOUR,
     LOST,

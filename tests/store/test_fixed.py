@@ -1,7 +1,7 @@
 """Rows whose goal is fixed: which goals open batches are for, who may leave them, what waits for which goal."""
 
 import pytest
-from outbox_building import (
+from store_kit import (
     GOALS,
     HOUR,
     LOST,

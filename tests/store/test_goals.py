@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from outbox_building import NOW, SqliteHouse, later
+from store_kit import NOW, SqliteHouse, later
 
 from sidecar.core.goal import Catalogue, Goal, Revenue
 from sidecar.ports.upkeep import Goals

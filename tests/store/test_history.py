@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from outbox_building import (
+from store_kit import (
     HOUR,
     MINUTE,
     NOW,

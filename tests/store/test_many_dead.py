@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import HOUR, LANES, NOW, later, orders
 from promises import Show
+from store_kit import HOUR, LANES, NOW, later, orders
 
 from sidecar.core.entry import State
 from sidecar.ports.intake import Arrival

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from outbox_building import HOUSES, House
 from outbox_machine import OutboxMachine
+from store_kit import HOUSES, House
 
 
 @pytest.fixture(params=HOUSES)

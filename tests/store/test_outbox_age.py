@@ -1,7 +1,7 @@
 """Age: rows that got too old, rows that are forgotten, and what waits."""
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     HOUR,
     LOST,

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from outbox_building import (
+from store_kit import (
     CLICK,
     DAY,
     HOUR,

@@ -1,7 +1,7 @@
 """What may be claimed: which rows, of which lanes, in which shares."""
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     HOUR,
     MINUTE,

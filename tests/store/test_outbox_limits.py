@@ -1,7 +1,7 @@
 """When the outbox takes nothing more: too many rows wait, too little disk is left, or it is stopping."""
 
 import pytest
-from outbox_building import MINUTE, NOW, TAKEN, House, claimed, conversion, later, orders, put
+from store_kit import MINUTE, NOW, TAKEN, House, claimed, conversion, later, orders, put
 
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Conflict, Replayed

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     HOUR,
     MINUTE,

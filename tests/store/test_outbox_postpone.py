@@ -1,7 +1,7 @@
 """Postponing and halving: batches that go again, whole or in parts."""
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     HOUR,
     LOST,

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     HOUR,
     LOST,

@@ -1,7 +1,7 @@
 """Replay and discard: which rows move, what they keep, and what stays as it is."""
 
 import pytest
-from outbox_building import (
+from store_kit import (
     CLICK,
     DAY,
     GOALS,

@@ -1,7 +1,7 @@
 """Settling: how an answer is written down, and by whose claim."""
 
 import pytest
-from outbox_building import (
+from store_kit import (
     CLICK,
     DAY,
     HOUR,

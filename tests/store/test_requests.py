@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from outbox_building import (
+from store_kit import (
     DAY,
     LOST,
     MINUTE,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import NOW, SqliteHouse, conversion, later, put
+from store_kit import NOW, SqliteHouse, conversion, later, put
 
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.errors import LostKey, StorageUnavailable

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of
+from store_kit import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of
 
 from sidecar.ports.errors import OutboxRefused, StorageBroken
 from sidecar.store.sqlite import outbox as outbox_module

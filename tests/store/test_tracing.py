@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from outbox_building import (
+from store_kit import (
     CLICK,
     HOUR,
     MINUTE,

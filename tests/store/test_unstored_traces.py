@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from outbox_building import DAY, NOW, SqliteHouse, conversion, later, put
+from store_kit import DAY, NOW, SqliteHouse, conversion, later, put
 
 from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.instant import UnixMillis

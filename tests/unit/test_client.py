@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from http_peers import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft, peer, says
+from client_kit import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft, peer, says
 from promises import Show
 
 from sidecar.core.answer import Lost, RefusedBatch, Taken, Verdict

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from client_kit import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from http_peers import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft
 from promises import Show
 
 from sidecar.core.answer import Taken

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from readings import accepted
+from intake_kit import accepted
 
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.difference import (

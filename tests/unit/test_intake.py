@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from readings import (
+from intake_kit import (
     CLICK,
     EMPTY,
     JOHN,

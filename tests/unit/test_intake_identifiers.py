@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from readings import CLICK, EMPTY, JOHN, OTHER_CLICK, PHONE, RULES, accepted, problems, reading, warned
+from intake_kit import CLICK, EMPTY, JOHN, OTHER_CLICK, PHONE, RULES, accepted, problems, reading, warned
 
 from sidecar.core.intake.conversion import Skipped
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from readings import (
+from intake_kit import (
     CLICK,
     DAY,
     NOW,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from readings import CLICK, NOW, RULES
+from intake_kit import CLICK, NOW, RULES
 
 from sidecar.api import log_query, status
 from sidecar.api.answers import validation

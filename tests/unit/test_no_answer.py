@@ -10,7 +10,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from http_peers import CREDENTIALS, ENTRY, Recorder, clean, microsoft, peer, says
+from client_kit import CREDENTIALS, ENTRY, Recorder, clean, microsoft, peer, says
 from proxy_double import proxy
 
 from sidecar.core.answer import Lost, Taken

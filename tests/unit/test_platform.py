@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from http_peers import ENTRY, Recorder, client_of, microsoft
+from client_kit import ENTRY, Recorder, client_of, microsoft
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken
 from sidecar.core.entry import Delivered

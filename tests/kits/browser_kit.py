@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-PAGE = (Path(__file__).parent / "attack.html").read_text("utf-8")
+PAGE = (Path(__file__).parent / "browser_attack.html").read_text("utf-8")
 INSTALL = "Chromium is needed for this check: install it (`apt-get install chromium`)"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from processes.expected import Timed, held, is_identified, second
-from processes.service import EVENTS, Sidecar
-from processes.shop import Order, contradicted, spoiled
+from process_kit.expected import Timed, held, is_identified, second
+from process_kit.service import EVENTS, Sidecar
+from process_kit.shop import Order, contradicted, spoiled
 
 SIZES = (*[1] * 20, 2, 5, 20, 50, 200, 1_000)
 """How many orders a request carries; 1 goes as an object or as an array."""

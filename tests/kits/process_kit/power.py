@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes.preloaded import compiled
-from processes.running import Starter
+from process_kit.preloaded import compiled
+from process_kit.running import Starter
 
 SUFFIXES = ("", "-wal")
 BLOCK = 512

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from books import ACCOUNT_IDS, adjusted_by, kept, told
+from delivery_ledger import ACCOUNT_IDS, adjusted_by, kept, told
 
 from sidecar.config import Config
 from sidecar.config.loading import parse

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from processes.running import Running, Starter
+from process_kit.running import Running, Starter
 
 APPLY = {"operation": "OfflineConversions/Apply"}
 """Fault rules that are about uploads match this."""

@@ -13,8 +13,8 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from processes.emulator import Microsoft
-from processes.running import Running, Starter
+from process_kit.emulator import Microsoft
+from process_kit.running import Running, Starter
 
 EVENTS = {
     "purchase": {"goal": "Shop Purchase", "currency": "USD"},

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import aiosqlite
 
 if TYPE_CHECKING:  # the script that is started knows no tests
-    from processes.running import Running
+    from process_kit.running import Running
 
 PAGE_SECONDS = 0.02
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from adjusting_model import AdjustingModel
+from adjustment_model import AdjustingModel
 from outbox_model import Model, Row
 
 from sidecar.core.adjustment import Adjustment, ById

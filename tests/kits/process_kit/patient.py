@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from processes.expected import Timed, held, is_identified, second
-from processes.service import EVENTS, Json, Sidecar
-from processes.shop import Order
+from process_kit.expected import Timed, held, is_identified, second
+from process_kit.service import EVENTS, Json, Sidecar
+from process_kit.shop import Order
 
 LONGEST_PAUSE_SECONDS = 0.05
 SIZES = (1, 1, 1, 1, 3, 20)

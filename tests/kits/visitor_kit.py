@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from rig import MINUTE, SECOND, Rig
+from delivery_kit import MINUTE, SECOND, Rig
 
 from sidecar.core.conversion import Click
 from sidecar.core.instant import UnixSeconds

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import month_oracle as oracle
+import month_model as model
+from delivery_kit import Clock, Rig
 from month_history import Click, History, Refund, Sale
-from rig import Clock, Rig
 
 from sidecar.api.routes import make_app, serving
 from sidecar.core.entry import Lane
@@ -141,7 +141,7 @@ class Shop:
         if step == story.paused:
             await self._change_goal("Shop Lead", Status="Paused")
         elif step == story.renamed:
-            await self._change_goal("Shop Lead", Name=oracle.LEAD_RENAMED)
+            await self._change_goal("Shop Lead", Name=model.LEAD_RENAMED)
         elif step == story.revoked:
             await self.rig.revoke_sign_in()
             await self.rig.expire_tokens()
@@ -158,7 +158,7 @@ class Shop:
         elif step == story.resumed:
             await self._change_goal("Shop Lead", Status="Active")
         elif step == story.reloaded:
-            self.rig.map(lead=oracle.LEAD_RENAMED)
+            self.rig.map(lead=model.LEAD_RENAMED)
         elif step == story.signed_in:
             await self.rig.sign_in()
 
@@ -245,7 +245,7 @@ def refund_body(refund: Refund) -> dict[str, Any]:
 
 
 def _refunded(status: int, told: dict[str, Any]) -> str:
-    """In the oracle's words."""
+    """In the words of the model."""
     match status, told.get("state"), told.get("reason"):
         case 404, _, _:
             return "not_found"
@@ -262,11 +262,11 @@ def _refunded(status: int, told: dict[str, Any]) -> str:
     raise AssertionError(f"{status}: {told}")
 
 
-def adjusted(item: dict[str, Any]) -> oracle.Adjusted:
+def adjusted(item: dict[str, Any]) -> model.Adjusted:
     """An entry of Microsoft's book of adjustments."""
     row = json.loads(item["raw"], parse_float=Decimal, parse_int=Decimal)
     original = replace(held(item), value=None, currency=None)
-    return oracle.Adjusted(
+    return model.Adjusted(
         original, row["AdjustmentType"], row.get("AdjustmentValue"), row.get("AdjustmentCurrencyCode")
     )
 
@@ -299,13 +299,13 @@ def sale_body(sale: Sale) -> dict[str, Any]:
     }
 
 
-def held(item: dict[str, Any]) -> oracle.Held:
+def held(item: dict[str, Any]) -> model.Held:
     """An entry of Microsoft's book of conversions."""
     row = json.loads(item["raw"], parse_float=Decimal, parse_int=Decimal)
-    return oracle.Held(
+    return model.Held(
         item["account_id"],
         row["ConversionName"],
-        oracle.unix_seconds(row["ConversionTime"]),
+        model.unix_seconds(row["ConversionTime"]),
         row.get("MicrosoftClickId"),
         row.get("HashedEmailAddress"),
         row.get("HashedPhoneNumber"),
@@ -346,7 +346,7 @@ async def opened(history: History, folder: Path) -> AsyncIterator[Shop]:
 def _know_clicks(db: sqlite3.Connection, clicks: Iterable[Click]) -> None:
     """Microsoft knows every click: it refuses a conversion from before its click, and does not count a stranger's."""
     for msclkid, account, at in _truth(clicks):
-        add_click(db, msclkid, oracle.ACCOUNT_IDS[account], at * 1000)
+        add_click(db, msclkid, model.ACCOUNT_IDS[account], at * 1000)
 
 
 def _truth(clicks: Iterable[Click]) -> Iterator[tuple[str, str, int]]:
