@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.bodies import Bodies
 from bench.store import NOW, RULES, opened
-from sidecar.core.intake.body import parse
 from sidecar.core.intake.conversion import Accepted, read
+from sidecar.core.intake.json_text import parse
 from sidecar.ports.intake import Arrival
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, Draft, insert_values
 

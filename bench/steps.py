@@ -21,8 +21,8 @@ from sidecar.api.fresh import FreshRows
 from sidecar.api.row_json import Rows
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake.body import parse
 from sidecar.core.intake.conversion import Accepted, read
+from sidecar.core.intake.json_text import parse
 from sidecar.microsoft import wire
 from sidecar.ports.delivery import Note
 from sidecar.ports.intake import Arrival

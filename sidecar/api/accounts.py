@@ -1,16 +1,16 @@
 """POST /v1/accounts/{name}/pause and /resume: an operator stops an account's delivery, and lets it go on."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from sidecar.api.http.problem import NO_ACCOUNT, HttpProblem
 from sidecar.api.http.reply import json_reply
-from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.api.request.body import read_body
+from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.core.intake.fields import trimmed
-from sidecar.core.near import did_you_mean
+from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.problem import listed
 from sidecar.delivery.pauses import AccountPauses
 
@@ -21,7 +21,6 @@ class Accounts:
 
     pausing: AccountPauses
     known: Callable[[], Collection[str]]
-    limits: BodyLimits = field(default_factory=lambda: BodyLimits(max_bytes=64 * 1024))
 
     def routes(self) -> list[web.RouteDef]:
         """What the app mounts."""
@@ -43,7 +42,7 @@ class Accounts:
 
     async def _account(self, request: web.Request) -> str:
         """The account that is meant. Nothing is asked for in the body, but JSON keeps web pages out."""
-        await read_json_bytes(request, self.limits)
+        await read_body(request)
         name, known = trimmed(request.match_info["name"]), self.known()
         if name in known:
             return name

@@ -20,7 +20,7 @@ from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.adjustment import AcceptedAdjustment, Reading, read
 from sidecar.core.intake.conversion import Rules
-from sidecar.core.intake.fields import trimmed
+from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.problem import Allowance
 from sidecar.core.record import seq_of
 from sidecar.core.unstored import all_in_words

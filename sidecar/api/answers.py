@@ -14,8 +14,8 @@ from sidecar.core.conversion import Conversion, KeySource, plain_decimal
 from sidecar.core.difference import FieldDifference, Shown, words
 from sidecar.core.instant import UnixSeconds, text_of_seconds
 from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, normalized
-from sidecar.core.intake.identifiers import steps_of
-from sidecar.core.intake.normalising import Steps
+from sidecar.core.intake.hashing import Steps
+from sidecar.core.intake.user import steps_of
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
 from sidecar.core.unstored import What

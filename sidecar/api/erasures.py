@@ -1,21 +1,19 @@
 """POST /v1/erasures and GET /v1/erasures/{id}: a person's data is forgotten, by a job that says what it removed."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
-from sidecar.api.http.problem import BAD_BODY, NO_ERASURE, HttpProblem, invalid
+from sidecar.api.http.problem import NO_ERASURE, HttpProblem
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.request import query as parameters
-from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.api.request.body import check, object_in, read_body
 from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject, erasure_id, erasure_number
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.core.intake import fields, identity, normalising
-from sidecar.core.intake import identifiers as user
-from sidecar.core.intake.body import BadBody, parse
-from sidecar.core.intake.members import Members, Shape
-from sidecar.core.problem import Findings, Problem, Refusal
+from sidecar.core.intake import emails, fields, hashing, phones, user
+from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.problem import Findings, Refusal
 from sidecar.ports.erasure import Erasures
 
 SHAPE = Shape("", frozenset({"email", "phone", "country", "visitor_id", "order_id", "retract"}))
@@ -37,7 +35,6 @@ class ErasureCalls:
     now: Callable[[], UnixMillis]
     added: Callable[[], None]
     default_country: Callable[[], str | None]
-    limits: BodyLimits = field(default_factory=lambda: BodyLimits(max_bytes=64 * 1024))
 
     def routes(self) -> list[web.RouteDef]:
         """What the app mounts."""
@@ -45,7 +42,7 @@ class ErasureCalls:
 
     async def erase(self, request: web.Request) -> web.Response:
         """Keep what is wanted; it is carried out behind all other work."""
-        body = await read_json_bytes(request, self.limits)
+        body = await read_body(request)
         findings = Findings()
         wanted = read_wanted(body, self.default_country(), findings)
         job = await self.erasures.add(wanted, self.now())
@@ -67,15 +64,7 @@ def read_wanted(body: bytes, default_country: str | None, findings: Findings | N
 
     `findings` gets the warnings: of what was left out.
     """
-    try:
-        given = parse(body)
-    except BadBody as error:
-        said = str(error)
-        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
-    if not isinstance(given, dict):
-        raise invalid([Problem("", "not_an_object", "the body must be an object")])
-    findings = findings or Findings()
-    members = Members(given, SHAPE, findings)
+    members = object_in(body, SHAPE, findings)
     country = user.read_country(members) or default_country
     found = {
         Subject.EMAIL: members.take("email", _email),
@@ -84,17 +73,16 @@ def read_wanted(body: bytes, default_country: str | None, findings: Findings | N
         Subject.ORDER: members.take("order_id", _text),
     }
     retract = members.take("retract", _flag) or False
-    _refuse_unless_one(given, members)
-    if findings.problems:
-        raise invalid(findings.listed)
+    _refuse_unless_one(members)
+    check(members)
     subject, search_value = next(
         (subject, search_value) for subject, search_value in found.items() if search_value is not None
     )
     return ErasureRequest(subject, search_value, retract)
 
 
-def _refuse_unless_one(given: Json, members: Members) -> None:
-    named = [name for name in ("email", "phone", "visitor_id", "order_id") if given.get(name) is not None]
+def _refuse_unless_one(members: JsonObject) -> None:
+    named = [name for name in ("email", "phone", "visitor_id", "order_id") if members.get(name) is not None]
     if len(named) != 1:
         message = "name exactly one of email, phone, visitor_id and order_id; several take a call each"
         members.refuse(named[1] if named else "email", "not_exactly_one", message)
@@ -102,17 +90,17 @@ def _refuse_unless_one(given: Json, members: Members) -> None:
 
 def _email(value: object) -> str:
     text = _short(value)
-    hashed = identity.email_sha256(text)
+    hashed = hashing.email_sha256(text)
     if hashed is None:
-        raise Refusal("unusable", f"{normalising.why_no_email(text)}; give it as it was sent, or its hash")
+        raise Refusal("unusable", f"{emails.why_unusable(text)}; give it as it was sent, or its hash")
     return hashed
 
 
 def _phone(value: object, country: str | None) -> str:
     text = _short(value)
-    hashed = identity.phone_sha256(text, country)
+    hashed = hashing.phone_sha256(text, country)
     if hashed is None:
-        why = normalising.why_no_phone(text, country, _NAME_THE_COUNTRY)
+        why = phones.why_unusable(text, country, _NAME_THE_COUNTRY)
         raise Refusal("unusable", f"{why}; give it as it was sent, or its hash")
     return hashed
 
@@ -120,8 +108,8 @@ def _phone(value: object, country: str | None) -> str:
 def _short(value: object) -> str:
     """A text that can be a person's; what is longer is not looked at."""
     text = fields.string(value)
-    if len(text) > identity.LONGEST_INPUT:
-        raise Refusal("too_long", f"must have at most {identity.LONGEST_INPUT} characters")
+    if len(text) > hashing.LONGEST_INPUT:
+        raise Refusal("too_long", f"must have at most {hashing.LONGEST_INPUT} characters")
     return text
 
 

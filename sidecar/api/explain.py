@@ -17,7 +17,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.goal import Mapped, MappingState, window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
-from sidecar.core.intake.fields import trimmed
+from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.receipt import Advice, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
 from sidecar.core.record import Record, seq_of
 from sidecar.core.unstored import Unstored, all_in_words, in_words

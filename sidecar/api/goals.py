@@ -6,11 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
-from sidecar.api.http.problem import BAD_BODY, HttpProblem, invalid
+from sidecar.api.http.problem import invalid
 from sidecar.api.http.reply import Json, json_reply
-from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.api.request.body import BodyLimits, check, object_in, read_body
 from sidecar.api.request.query import read, text
 from sidecar.api.row_json import goal_words, number
+from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.goal import (
     NAME_TAKEN,
     Blocked,
@@ -26,11 +27,9 @@ from sidecar.core.goal import (
     window_text,
 )
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.core.intake.body import BadBody, parse
 from sidecar.core.intake.fields import one_of, string
-from sidecar.core.intake.members import Members, Shape
-from sidecar.core.near import did_you_mean
-from sidecar.core.problem import Findings, Problem, Refusal, listed
+from sidecar.core.intake.json_object import Shape
+from sidecar.core.problem import Problem, Refusal, listed
 from sidecar.goals.catalogue import AccountGoals, Applied, CreatedGoal, Failure, GoalCatalogue, Planned
 from sidecar.troubles import CATALOGUE
 
@@ -79,7 +78,7 @@ class GoalsPage:
         )
 
     async def _asked(self, request: web.Request, shape: Shape) -> "Asked":
-        asked = read_asked(await read_json_bytes(request, self.limits), shape, self.accounts())
+        asked = read_asked(await read_body(request, self.limits), shape, self.accounts())
         wanted = {rule.name for account in asked.accounts for rule in self.catalogue.events(account).values()}
         _refuse_unknown(asked.goals or set(), wanted, "goals")
         return asked
@@ -98,19 +97,10 @@ class Asked:
 
 def read_asked(body: bytes, shape: Shape, accounts: Sequence[str]) -> Asked:
     """What a body of that shape asks for; HttpProblem with everything that is wrong with it."""
-    try:
-        given = parse(body)
-    except BadBody as error:
-        said = str(error)
-        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
-    if not isinstance(given, dict):
-        raise invalid([Problem("", "not_an_object", "the body must be an object; {} will do")])
-    findings = Findings()
-    members = Members(given, shape, findings)
+    members = object_in(body, shape)
     account = members.take("account", one_of(accounts, "unknown_account", "accounts"))
     goals = members.take("goals", _names)
-    if findings.problems:
-        raise invalid(findings.listed)
+    check(members)
     return Asked(accounts if account is None else (account,), goals)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import assert_never
 
 from aiohttp import web
@@ -11,7 +11,7 @@ from sidecar.api.http.problem import NO_CONVERSION, WRONG_STATE, HttpProblem
 from sidecar.api.http.reply import json_reply
 from sidecar.api.replay_query import STATES, Wish, read_wish
 from sidecar.api.request import query as parameters
-from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.api.request.body import read_body
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State, too_old
@@ -42,7 +42,6 @@ class Operate:
     stored: Callable[[Mapping[str, int]], None]
     identity: Callable[[str], str | None] = lambda account: None
     """Which account it is at Microsoft now; None where it left the configuration."""
-    limits: BodyLimits = field(default_factory=lambda: BodyLimits(max_bytes=64 * 1024))
 
     def routes(self) -> list[web.RouteDef]:
         """What the app mounts."""
@@ -54,7 +53,7 @@ class Operate:
 
     async def replay(self, request: web.Request) -> web.Response:
         """Make due again what fits, slice by slice; or only say how many there are."""
-        wish = read_wish(await read_json_bytes(request, self.limits))
+        wish = read_wish(await read_body(request))
         done = await self._walk(wish)
         if done.matched and not wish.dry_run:
             self.telemetry.replayed(done.matched, wish.query.state)
@@ -103,7 +102,7 @@ class Operate:
 
         Nothing is asked for in the body, but JSON keeps web pages out.
         """
-        await read_json_bytes(request, self.limits)
+        await read_body(request)
         seq = seq_of(Kind.CONVERSION, request.match_info["id"])
         before = None if seq is None else await self.outbox.get(seq)
         if seq is None or before is None or before.kind is not Kind.CONVERSION:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from sidecar.api.http.problem import BAD_BODY, HttpProblem, invalid
 from sidecar.api.request import query as parameters
+from sidecar.api.request.body import check, object_in
 from sidecar.core.entry import State
 from sidecar.core.intake import fields
-from sidecar.core.intake.body import BadBody, parse
-from sidecar.core.intake.members import Members, Shape
-from sidecar.core.problem import Findings, Problem, Refusal
+from sidecar.core.intake.json_object import Shape
+from sidecar.core.problem import Refusal
 from sidecar.ports.upkeep import ReplayQuery
 
 SHAPE = Shape("", frozenset({"state", "reason", "event", "since", "dry_run", "cursor"}))
@@ -31,15 +30,7 @@ class Wish:
 
 def read_wish(body: bytes) -> Wish:
     """What the body asks for; HttpProblem with everything that is wrong with it."""
-    try:
-        given = parse(body)
-    except BadBody as error:
-        said = str(error)
-        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
-    if not isinstance(given, dict):
-        raise invalid([Problem("", "not_an_object", "the body must be an object")])
-    findings = Findings()
-    members = Members(given, SHAPE, findings)
+    members = object_in(body, SHAPE)
     state = members.require("state", _state)
     query = ReplayQuery(
         state or State.DEAD,
@@ -48,8 +39,7 @@ def read_wish(body: bytes) -> Wish:
         since=members.take("since", fields.moment),
     )
     wish = Wish(query, members.take("dry_run", _flag) or False, members.take("cursor", _cursor) or 0)
-    if findings.problems:
-        raise invalid(findings.listed)
+    check(members)
     return wish
 
 

@@ -16,7 +16,7 @@ from sidecar.api.http.guard import Guard
 from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.operate import Operate
 from sidecar.api.request.admission import ADMISSION
-from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.api.status import Status

@@ -12,11 +12,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
-from sidecar.api.http.problem import BAD_BODY, HttpProblem, ProblemKind, invalid
+from sidecar.api.http.problem import HttpProblem, ProblemKind, invalid
 from sidecar.api.http.reply import json_reply
-from sidecar.api.request.json_object import BodyLimits, read_json_bytes
+from sidecar.api.request.body import parse_body, read_body
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.core.intake.body import BadBody, parse
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.problem import Problem
 from sidecar.microsoft.connector import Connector, FinishedSignIn, UnknownSignIn
@@ -24,7 +23,6 @@ from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
-MAX_BODY = 64 * 1024
 RETRY_SECONDS = 60
 """What a 503 says in `Retry-After`: an equal request would be in vain before."""
 
@@ -46,7 +44,6 @@ def routes(connector: Connector) -> list[web.RouteDef]:
 class _Handlers:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
-        self._limits = BodyLimits(max_bytes=MAX_BODY)
 
     async def go(self, _: web.Request) -> web.Response:
         """302 to Microsoft's sign-in, or a page that says why not."""
@@ -67,7 +64,7 @@ class _Handlers:
 
     async def begin(self, request: web.Request) -> web.Response:
         """For a terminal: {"url", "expires_at"}."""
-        await read_json_bytes(request, self._limits)  # nothing is asked for, but JSON keeps web pages out
+        await read_body(request)  # nothing is asked for, but JSON keeps web pages out
 
         async def begun() -> web.Response:
             started = await self._connector.begin()
@@ -78,9 +75,7 @@ class _Handlers:
     async def pasted(self, request: web.Request) -> web.Response:
         """For a terminal: the address that the browser ended at, {"redirect_url"}; answers as GET /v1/connection."""
         try:
-            query = _query_of(parse(await read_json_bytes(request, self._limits)))
-        except BadBody as error:
-            raise HttpProblem(BAD_BODY, f"{error}.") from None
+            query = _query_of(parse_body(await read_body(request)))
         except ValueError:
             raise invalid([Problem("redirect_url", "required", _PASTE)]) from None
 

@@ -9,9 +9,8 @@ import click
 
 from sidecar.cli.formatting import plain
 from sidecar.cli.options import print_json
-from sidecar.core.intake import countries, identity, normalising
-from sidecar.core.intake import identifiers as user
-from sidecar.core.intake.normalising import Normalised
+from sidecar.core.intake import countries, emails
+from sidecar.core.intake.hashing import Normalised, explain_email, explain_phone
 
 STDIN = "-"
 
@@ -46,7 +45,7 @@ def hash(email: str | None, phone: str | None, country: str | None, as_json: boo
     if email is not None:
         hashed["email"] = _email(_given(email, "E-mail"))
     if phone is not None:
-        hashed["phone"] = HashedIdentifier(normalising.phone(_given(phone, "Phone"), country, "or name --country"))
+        hashed["phone"] = HashedIdentifier(explain_phone(_given(phone, "Phone"), country, "or name --country"))
     if as_json:
         print_json(_as_json(hashed))
     else:
@@ -79,9 +78,9 @@ def _given(value: str, label: str) -> str:
 
 
 def _email(text: str) -> HashedIdentifier:
-    normalised = identity.email(text)
-    shared = normalised is not None and user.is_role(normalised)
-    return HashedIdentifier(normalising.email(text), user.SHARED if shared else None)
+    normalised = emails.normalise(text)
+    shared = normalised is not None and emails.is_role(normalised)
+    return HashedIdentifier(explain_email(text), emails.SHARED if shared else None)
 
 
 # --- Output ----------------------------------------------------------------------------------------------------------

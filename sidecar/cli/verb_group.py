@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sidecar.cli.verbs import Verb
-from sidecar.core.near import did_you_mean
+from sidecar.core.did_you_mean import did_you_mean
 
 INTERRUPTED = 130
 """The exit code that a shell expects of a command that SIGINT ended: 128 + 2."""

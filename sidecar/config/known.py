@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sidecar.config.report import KeyPath, dotted
 from sidecar.config.secret_files import SECRETS
 from sidecar.config.sections import Config
-from sidecar.core.near import did_you_mean
+from sidecar.core.did_you_mean import did_you_mean
 
 
 def _keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sidecar.config.addresses import is_loopback
 from sidecar.config.report import KeyPath, Report
 from sidecar.config.sections import AccountSection, Config
-from sidecar.core.near import did_you_mean
+from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.problem import listed
 from sidecar.system import small_files
 

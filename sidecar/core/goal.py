@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.entry import Fault, Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.core.near import did_you_mean
 
 OFFLINE = "OfflineConversion"
 """The type of the goals that take conversions by upload; its values are Microsoft's own words."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis
-from sidecar.core.intake.conversion import order_id_text
+from sidecar.core.intake import shared_fields
 from sidecar.core.problem import Refusal
 
 MOST_CODES = 8
@@ -132,7 +132,7 @@ def all_in_words(traces: Sequence[Unstored]) -> str:
 
 def _order_id(given: object) -> str | None:
     try:
-        return None if given is None else order_id_text(given)
+        return None if given is None else shared_fields.order_id(given)
     except Refusal:
         return None
 

@@ -17,7 +17,7 @@ from sidecar.api.health import Sources
 from sidecar.api.http.guard import Guard
 from sidecar.api.logs import LogsPage
 from sidecar.api.metrics import MetricsPage
-from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.request.body import BodyLimits
 from sidecar.api.routes import ApiParts, make_app, serving
 from sidecar.api.row_json import HeldReason, Rows, elsewhere
 from sidecar.config import Config, is_loopback

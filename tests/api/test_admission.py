@@ -17,7 +17,7 @@ from sidecar.api.http.guard import Guard
 from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.http.problem import HttpProblem
 from sidecar.api.request.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, admission_of, weight_of
-from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
 from sidecar.telemetry import Telemetry
 

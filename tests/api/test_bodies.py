@@ -12,7 +12,7 @@ from aiohttp import web
 from api_kit import Api, OpenApi, read_all
 
 from sidecar.api.http.connection import BODY_BYTES, READ_BYTES, DoorLimits
-from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.request.body import BodyLimits
 
 HEAD = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 PATIENT = DoorLimits(lingering_seconds=0.2)

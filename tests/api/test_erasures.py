@@ -11,7 +11,7 @@ from sidecar.api.erasures import read_wanted, show
 from sidecar.api.http.problem import HttpProblem
 from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake import identity
+from sidecar.core.intake import hashing
 from sidecar.store.sqlite.erasing import SqliteErasures
 
 EMAIL, PHONE = "shopper@contoso.com", "+14255551234"
@@ -39,7 +39,7 @@ async def test_plain_forms_are_hashed_in_the_request(api: Api) -> None:
     await api.post({"phone": "0171 5551234", "country": "de"}, "/v1/erasures")
     with sqlite3.connect(api.folder / "outbox.db") as db:
         search_values = [row[0] for row in db.execute("SELECT needle FROM erasures ORDER BY id")]
-    assert search_values == [identity.email_sha256(EMAIL), identity.phone_sha256("+491715551234")]
+    assert search_values == [hashing.email_sha256(EMAIL), hashing.phone_sha256("+491715551234")]
     held = b"".join(file.read_bytes() for file in api.folder.glob("outbox.db*"))
     assert EMAIL.encode() not in held and b"5551234" not in held
 
@@ -47,9 +47,9 @@ async def test_plain_forms_are_hashed_in_the_request(api: Api) -> None:
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ({"email": " Shop.per+ads@Contoso.com"}, ErasureRequest(Subject.EMAIL, identity.email_sha256(EMAIL) or "")),
+        ({"email": " Shop.per+ads@Contoso.com"}, ErasureRequest(Subject.EMAIL, hashing.email_sha256(EMAIL) or "")),
         ({"email": "AB" * 32}, ErasureRequest(Subject.EMAIL, "ab" * 32)),
-        ({"phone": PHONE}, ErasureRequest(Subject.PHONE, identity.phone_sha256(PHONE) or "")),
+        ({"phone": PHONE}, ErasureRequest(Subject.PHONE, hashing.phone_sha256(PHONE) or "")),
         ({"visitor_id": "v-1", "email": None}, ErasureRequest(Subject.VISITOR, "v-1")),
         ({"order_id": "ORDER-1", "retract": True}, ErasureRequest(Subject.ORDER, "ORDER-1", True)),
     ],

@@ -14,7 +14,7 @@ from api_kit import Api, OpenApi
 import sidecar
 from sidecar.api.http.connection import DoorLimits
 from sidecar.api.logs import LogsPage
-from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.request.body import BodyLimits
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.sqlite.journal import SqliteJournal
 

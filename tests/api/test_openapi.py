@@ -32,7 +32,7 @@ from sidecar.core.entry import State
 from sidecar.core.goal import Blocked
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import conversion as intake
-from sidecar.core.intake import identifiers as user
+from sidecar.core.intake import user
 from sidecar.emulator import CUSTOMER_ID
 from sidecar.emulator.faults import Rule
 from sidecar.emulator.goal_rules import DEFAULTS

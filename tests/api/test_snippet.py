@@ -9,7 +9,7 @@ import pytest
 from api_kit import MSCLKID, Api
 
 from sidecar.api.snippet import script
-from sidecar.core.intake.identity import click_id
+from sidecar.core.intake.click_ids import normalise
 
 DASHED = "f894f652-ea33-4e73-9002-f7167ab8f8e3"
 OTHER = "0123456789abcdef0123456789ABCDEF"
@@ -127,7 +127,7 @@ def test_newest_click_wins_and_a_page_without_one_changes_nothing() -> None:
 @node
 def test_what_the_script_keeps_the_api_takes() -> None:
     """A script of today must not fill cookies that intake refuses tomorrow."""
-    assert click_id(kept(f"?msclkid={DASHED}") or "") == MSCLKID
+    assert normalise(kept(f"?msclkid={DASHED}") or "") == MSCLKID
 
 
 @node

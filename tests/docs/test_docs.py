@@ -22,7 +22,7 @@ from sidecar.core.entry import Reason, State
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import click as capture
 from sidecar.core.intake import conversion as intake
-from sidecar.core.intake import identifiers as user
+from sidecar.core.intake import user
 from sidecar.core.record import Record
 
 PAGES = [

@@ -22,10 +22,10 @@ from sidecar.core.answer import Lost, RefusedBatch, Taken
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import click as capture
+from sidecar.core.intake import click_ids, emails, hashing, phones
 from sidecar.core.intake import conversion as intake
-from sidecar.core.intake import identity, normalising
-from sidecar.core.intake.body import BadBody, parse
 from sidecar.core.intake.conversion import EventRule, Rules
+from sidecar.core.intake.json_text import BadBody, parse
 from sidecar.core.problem import Problem, Warning_
 from sidecar.microsoft import goals, properties, wire
 from sidecar.microsoft.reply import RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS, HttpReply
@@ -69,7 +69,7 @@ def clicks(body: bytes) -> None:
         read = capture.read_click(item, now=NOW, rules=CLICKS)
         if isinstance(read, capture.Clicked):
             _check_storable(read.click.visitor_id)
-            assert identity.click_id(read.click.msclkid) == read.click.msclkid
+            assert click_ids.normalise(read.click.msclkid) == read.click.msclkid
         _check_told(read)
 
 
@@ -107,16 +107,16 @@ def queries(text: bytes) -> None:
 def identifiers(text: bytes) -> None:
     """An e-mail address, a phone number, a click id or a landing URL: normalising twice equals normalising once."""
     given = text.decode("utf-8", "replace")
-    for normal in (identity.email, identity.phone, identity.click_id):
+    for normal in (emails.normalise, phones.normalise, click_ids.normalise):
         once = normal(given)
         assert once is None or normal(once) == once, (normal, once)
-    if identity.email(given) is None:
-        assert normalising.why_no_email(given)
-    if identity.phone(given, "GB") is None:
-        assert normalising.why_no_phone(given, "GB")
-    assert all(step for step in (*normalising.email_steps(given), *normalising.phone_steps(given, "GB")))
-    for found in identity.click_ids_in(given):
-        identity.click_id(found)
+    if emails.normalise(given) is None:
+        assert emails.why_unusable(given)
+    if phones.normalise(given, "GB") is None:
+        assert phones.why_unusable(given, "GB")
+    assert all(step for step in (*hashing.email_steps(given), *hashing.phone_steps(given, "GB")))
+    found = click_ids.find_in_url(given)
+    assert found is None or click_ids.normalise(found) == found
 
 
 # --- What Microsoft sends --------------------------------------------------------------------------------------------

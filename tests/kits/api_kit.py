@@ -19,7 +19,7 @@ from sidecar.api.explain import Explain, Receipts
 from sidecar.api.health import Sources
 from sidecar.api.http.connection import DoorLimits
 from sidecar.api.http.guard import Guard
-from sidecar.api.request.json_object import BodyLimits
+from sidecar.api.request.body import BodyLimits
 from sidecar.api.routes import ApiParts, make_app, serving
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.instant import UnixMillis

@@ -7,8 +7,8 @@ from typing import Any
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake.body import parse
 from sidecar.core.intake.conversion import Accepted, EventRule, Reading, RejectedItem, Rules, read
+from sidecar.core.intake.json_text import parse
 
 NOW = UnixMillis(1_795_000_000_500)  # 2026-11-18T11:06:40.500Z
 SECOND = 1_795_000_000

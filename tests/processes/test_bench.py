@@ -12,8 +12,8 @@ from bench.__main__ import TRIALS
 from bench.bodies import Bodies
 from bench.intake import Load, Rounds
 from bench.report import Line, as_json, spread, table
-from sidecar.core.intake.body import parse
-from sidecar.core.intake.identity import email, phone
+from sidecar.core.intake import emails, phones
+from sidecar.core.intake.json_text import parse
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -54,8 +54,8 @@ def test_load_needs_every_step_of_normalising() -> None:
     first, second, third = *parse(bodies.next()), parse(bodies.next())[0]
     assert len({order["order_id"] for order in (first, second, third)}) == 3
     for order in (first, second, third):
-        assert email(order["user"]["email"]) not in (None, order["user"]["email"])
-        assert phone(order["user"]["phone"]) not in (None, order["user"]["phone"])
+        assert emails.normalise(order["user"]["email"]) not in (None, order["user"]["email"])
+        assert phones.normalise(order["user"]["phone"]) not in (None, order["user"]["phone"])
 
 
 def test_page_explains_every_trial() -> None:

@@ -10,7 +10,7 @@ from process_kit.emulator import Microsoft, microsoft
 from process_kit.running import Starter
 from process_kit.service import GOALS, Json, Services, Sidecar, config
 
-from sidecar.core.intake.identity import email_sha256, phone_sha256
+from sidecar.core.intake.hashing import email_sha256, phone_sha256
 
 EMAIL, PHONE, VISITOR = "canary.erased@canary-mail.example", "+1 425 555 0177", "visitor-canary-81f0"
 MSCLKID, OTHER = "0badcafe" * 4, "f894f652ea334e739002f7167ab8f8e3"

@@ -25,6 +25,7 @@ from sidecar.core.intake import conversion as intake
 from sidecar.core.intake import fields
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import Accepted
+from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.record import seq_of
 
 MEGABYTE = 1_000_000
@@ -152,7 +153,7 @@ HEADERS_AND_QUERIES: dict[str, Callable[[str], object]] = {
     "Last-Event-ID": lambda text: log_query.read_request([("follow", "1")], text),
     "id of a conversion": lambda text: seq_of(Kind.CONVERSION, text),
     "id of an erasure": erasure_number,
-    "id of an order": fields.trimmed,
+    "id of an order": trimmed,
     **{
         f"conversions?{name}": lambda text, name=name: status.read_query([(name, text)])  # type: ignore[misc]
         for name in ("order_id", "event", "state", "account", "since", "limit", "cursor")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
-from sidecar.core.intake.phones import STEPS, phone
+from sidecar.core.intake.phones import STEPS, normalise
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 PERSONAL = (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
@@ -52,7 +52,7 @@ def written(number: PhoneNumber, region: str) -> Iterator[tuple[str, str | None]
 def test_number_of_every_type_is_the_same_in_all_its_forms(region: str) -> None:
     for number in examples(region):
         for text, country in written(number, region):
-            assert phone(text, country) == e164(number), (text, country)
+            assert normalise(text, country) == e164(number), (text, country)
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -62,7 +62,7 @@ def test_trunk_zero_in_brackets_does_not_matter(region: str) -> None:
         begins = national.startswith("0")
         if phonenumbers.number_type(number) in PERSONAL and (not begins or region in {"IT", "VA", "SM"}):
             text = f"+{number.country_code} (0){national.removeprefix('0')}"
-            assert phone(text) == e164(number), text
+            assert normalise(text) == e164(number), text
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -72,9 +72,9 @@ def test_doubled_country_code_is_taken_once_unless_the_number_is_valid_as_it_sta
         as_it_stands = f"+{code}{plus[1:]}"
         for text, country in ((as_it_stands, None), (f"00{code}{plus[1:]}", None), (f"{code}{plus[1:]}", region)):
             stays = len(as_it_stands) <= 16 and phonenumbers.is_valid_number(phonenumbers.parse(as_it_stands))
-            assert phone(text, country) in ({plus, as_it_stands} if stays else {plus}), text
+            assert normalise(text, country) in ({plus, as_it_stands} if stays else {plus}), text
             if phonenumbers.number_type(number) == PhoneNumberType.MOBILE:
-                assert phone(text, country) == plus, text
+                assert normalise(text, country) == plus, text
 
 
 SAME = [
@@ -124,7 +124,7 @@ SAME = [
 
 @pytest.mark.parametrize(("text", "country", "number"), SAME)
 def test_number_is_read_as_it_is_meant(text: str, country: str | None, number: str) -> None:
-    assert phone(text, country) == number
+    assert normalise(text, country) == number
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_number_is_read_as_it_is_meant(text: str, country: str | None, number: s
     ],
 )
 def test_what_only_looks_like_a_slip_is_left_alone(text: str, country: str | None, number: str | None) -> None:
-    assert phone(text, country) == number
+    assert normalise(text, country) == number
 
 
 CODES = sorted({str(phonenumbers.country_code_for_region(region)) for region in REGIONS})
@@ -169,8 +169,8 @@ WRITTEN = st.lists(
 
 @given(WRITTEN, st.none() | st.sampled_from(REGIONS))
 def test_number_that_came_out_is_itself_when_it_is_read_again(text: str, country: str | None) -> None:
-    once = phone(text, country)
-    assert once is None or phone(once) == phone(once, country) == once
+    once = normalise(text, country)
+    assert once is None or normalise(once) == normalise(once, country) == once
 
 
 @given(WRITTEN | st.text(max_size=40), st.none() | st.sampled_from(REGIONS))
@@ -178,4 +178,4 @@ def test_steps_lead_to_the_number(text: str, country: str | None) -> None:
     shown = text
     for _, step in STEPS:
         shown = step(shown, country)
-    assert (shown or None) == phone(text, country)
+    assert (shown or None) == normalise(text, country)

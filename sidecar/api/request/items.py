@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sidecar.api.http.problem import BAD_BODY, TOO_MANY, HttpProblem, invalid
-from sidecar.core.intake.body import BadBody, parse
+from sidecar.api.http.problem import TOO_MANY, HttpProblem, invalid
+from sidecar.api.request.body import parse_body
 from sidecar.core.problem import Problem
 
 MAX_ITEMS = 1_000
@@ -29,12 +29,7 @@ class BulkRequest:
 
 def read_items(body: bytes, key: str | None) -> Single | BulkRequest:
     """What is in `body`, whose request has `key` as its Idempotency-Key; HttpProblem if it cannot be judged at all."""
-    try:
-        value = parse(body)
-    except BadBody as error:
-        said = str(error)
-        raise HttpProblem(BAD_BODY, f"{said[0].upper()}{said[1:]}.") from None
-    match value:
+    match value := parse_body(body):
         case dict():
             return Single(value, key)
         case list():

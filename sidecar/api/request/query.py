@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sidecar.api.http.problem import invalid
+from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import fields, time_text
-from sidecar.core.near import did_you_mean
+from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.problem import Problem, Refusal, listed
 
 MAX_LIMIT = 1_000
@@ -45,7 +46,7 @@ def _reader_of(name: str, readers: Readers) -> Callable[[str], Any]:
 
 def text(given: str) -> str:
     """Something to compare with, without the blanks around it, as ids are stored."""
-    wanted = fields.trimmed(given) if len(given) <= fields.LONGEST_TEXT else given
+    wanted = trimmed(given) if len(given) <= fields.LONGEST_TEXT else given
     if not 0 < len(wanted) <= MAX_TEXT:
         raise Refusal("invalid_length", f"must have 1 to {MAX_TEXT} characters, or be left out")
     return wanted

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from sidecar.api.http.problem import unavailable
 from sidecar.api.request.admission import BUDGET_BYTES, SMALL_BYTES, Admission, Reservation
+from sidecar.api.request.body import BodyLimits, check_headers, read_checked_body
 from sidecar.api.request.items import KEY_HEADER, BulkRequest, Single, read_items
-from sidecar.api.request.json_object import BodyLimits, check_content, read_checked
 from sidecar.api.request.turns import TURN_ITEMS, in_turns
 from sidecar.ports.errors import StorageUnavailable
 
@@ -40,7 +40,7 @@ class RequestReader:
 
     def room(self, request: web.Request) -> Reservation:
         """Room for the body until the answer is made; HttpProblem when it cannot be taken, or not now."""
-        check_content(request, self.limits)
+        check_headers(request, self.limits)
         return self.admission.room(request.content_length)
 
     async def read(
@@ -51,7 +51,7 @@ class RequestReader:
         `room` is that of `self.room(request)`, which has looked at the headers.
         """
         await self._time_is_told()
-        body = await read_checked(request, self.limits, room.hold)
+        body = await read_checked_body(request, self.limits, room.hold)
         room.arrived()
         await room.begin(request, body)
         is_large = len(body) > SMALL_BYTES

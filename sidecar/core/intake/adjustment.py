@@ -9,11 +9,10 @@ from decimal import Decimal
 from sidecar.core.adjustment import BEFORE_ORIGINAL, Adjustment, ById, ByOrder, Foreign, Target
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.core.intake import conversion as intake
-from sidecar.core.intake import fields
-from sidecar.core.intake import identifiers as user
-from sidecar.core.intake.conversion import RejectedItem, Rules
-from sidecar.core.intake.members import Members, Shape
+from sidecar.core.intake import fields, shared_fields, user
+from sidecar.core.intake.conversion import RejectedItem, Rules, account_of
+from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.intake.shared_fields import read_idempotency_key, read_value
 from sidecar.core.problem import Allowance, Findings, Refusal, Warning_
 from sidecar.core.record import seq_of
 
@@ -55,8 +54,8 @@ def read(
     if not isinstance(item, dict):
         findings.refuse("", "not_an_object", "must be an object")
         return RejectedItem(findings.listed)
-    members = Members(item, SHAPE, findings)
-    key = intake.header_key(idempotency_key, findings)
+    members = JsonObject(item, SHAPE, findings)
+    key = read_idempotency_key(idempotency_key, findings)
     type_ = members.require("type", _type)
     value, currency = _money(members, type_)
     target = _target(members, now, rules)
@@ -98,9 +97,9 @@ def _new_total(value: object) -> Decimal:
         raise Refusal("negative", message) from None
 
 
-def _money(members: Members, type_: AdjustmentType | None) -> tuple[Decimal | None, str | None]:
+def _money(members: JsonObject, type_: AdjustmentType | None) -> tuple[Decimal | None, str | None]:
     """A restate needs a value; a retract must have neither value nor currency."""
-    value = intake.read_value(members, _new_total)
+    value = read_value(members, _new_total)
     currency = members.take("currency", fields.currency)
     if type_ is AdjustmentType.RESTATE and members.get("value") is None:
         members.refuse("value", "value_required", "is required: a restate says what the new total is")
@@ -111,9 +110,9 @@ def _money(members: Members, type_: AdjustmentType | None) -> tuple[Decimal | No
     return value, currency
 
 
-def _target(members: Members, now: UnixMillis, rules: Rules) -> Target | None:
+def _target(members: JsonObject, now: UnixMillis, rules: Rules) -> Target | None:
     """The one conversion that is named, in one of three ways."""
-    order_id = members.take("order_id", intake.order_id_text)
+    order_id = members.take("order_id", shared_fields.order_id)
     seq = members.take("conversion_id", _conversion_id)
     foreign = members.inside("original", ORIGINAL)
     event = members.take("event", fields.text(200))
@@ -138,7 +137,7 @@ def _conversion_id(value: object) -> int:
     return seq
 
 
-def _foreign(members: Members, now: UnixMillis, rules: Rules) -> Foreign:
+def _foreign(members: JsonObject, now: UnixMillis, rules: Rules) -> Foreign:
     """What the conversion was uploaded with; defaults only where the configuration has them for conversions too."""
     event = members.require("event", fields.one_of(rules.events, "unknown_event", "events")) or ""
     rule = rules.events.get(event)
@@ -148,7 +147,7 @@ def _foreign(members: Members, now: UnixMillis, rules: Rules) -> Foreign:
     if members.get("msclkid") is None and not (person.email_sha256 or person.phone_sha256):
         members.refuse("msclkid", "identifier_required", "is required, or user: what the conversion was uploaded with")
     return Foreign(
-        account=intake.read_account(members, rule, rules.accounts),
+        account=account_of(members, rule, rules.accounts),
         event=event,
         time=seconds(now) if time is None else time,
         msclkid=msclkid,
@@ -159,7 +158,7 @@ def _foreign(members: Members, now: UnixMillis, rules: Rules) -> Foreign:
 
 
 def _check_foreign(
-    members: Members,
+    members: JsonObject,
     target: Target | None,
     type_: AdjustmentType | None,
     currency: str | None,

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from sidecar.core.conversion import Click
 from sidecar.core.instant import UnixMillis, seconds
-from sidecar.core.intake import fields, origin
+from sidecar.core.intake import fields
 from sidecar.core.intake.fields import Consent
-from sidecar.core.intake.members import Members, Shape
+from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.intake.shared_fields import read_account, read_msclkid
 from sidecar.core.problem import Allowance, Findings, Problem, Warning_
 
 SHAPE = Shape("", frozenset({"visitor_id", "url", "msclkid", "time", "account", "consent"}))
@@ -54,11 +55,11 @@ def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance:
     if not isinstance(item, dict):
         findings.refuse("", "not_an_object", "must be an object")
         return RejectedClick(findings.listed)
-    members = Members(item, SHAPE, findings)
+    members = JsonObject(item, SHAPE, findings)
     consent = members.take("consent", fields.consent) or rules.consent
     visitor_id = members.require("visitor_id", fields.visitor_id) or ""
     time = members.take("time", lambda value: fields.instant(value, now, "click"))
-    account = origin.account(members, None, rules.accounts, "is required: there are several")
+    account = read_account(members, None, rules.accounts, "is required: there are several")
     msclkid = _msclkid(members)
     warnings = tuple(findings.warnings)
     if findings.problems:
@@ -71,7 +72,7 @@ def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance:
     return Clicked(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), warnings)
 
 
-def _msclkid(members: Members) -> str | None:
+def _msclkid(members: JsonObject) -> str | None:
     if members.get("msclkid") is None and members.get("url") is None:
         members.refuse("url", "required", "is required: the address where the visitor landed, or msclkid itself")
-    return origin.msclkid(members, "url")
+    return read_msclkid(members, "url")

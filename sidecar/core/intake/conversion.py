@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from sidecar.core.conversion import Conversion, ExternalAttribution, matched_by
 from sidecar.core.instant import UnixMillis, seconds, text_of_seconds
-from sidecar.core.intake import fields, origin
-from sidecar.core.intake import identifiers as user
+from sidecar.core.intake import fields, shared_fields, user
 from sidecar.core.intake.fields import Consent
-from sidecar.core.intake.members import Members, Shape
-from sidecar.core.problem import Allowance, Findings, Problem, Refusal, Warning_
+from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.intake.shared_fields import read_account, read_idempotency_key, read_msclkid, read_value
+from sidecar.core.problem import Allowance, Findings, Problem, Warning_
 
 _CREDIT = Shape("external_attribution.", frozenset({"credit", "model"}))
 
@@ -31,9 +31,7 @@ SHAPE = Shape(
 )
 """Every field of a conversion."""
 
-order_id_text = fields.text(200)
 _model = fields.text(200)
-_idempotency_key = fields.text(255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +105,8 @@ def read(
     if not isinstance(item, dict):
         findings.refuse("", "not_an_object", "must be an object")
         return RejectedItem(findings.listed)
-    members = Members(item, SHAPE, findings)
-    header = header_key(idempotency_key, findings)
+    members = JsonObject(item, SHAPE, findings)
+    header = read_idempotency_key(idempotency_key, findings)
     consent = members.take("consent", fields.consent) or rules.consent
     conversion = _conversion(members, header, now, rules)
     return _judged(conversion, consent, findings)
@@ -128,17 +126,17 @@ def _judged(conversion: Conversion, consent: Consent, findings: Findings) -> Rea
     return Accepted(conversion, tuple(findings.warnings))
 
 
-def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Rules) -> Conversion:
+def _conversion(members: JsonObject, header: str | None, now: UnixMillis, rules: Rules) -> Conversion:
     """Whatever could be read. Where a problem was found it only stands in, and is thrown away."""
     event = members.require("event", _event_reader(rules)) or ""
     rule = rules.events.get(event)
-    order_id = members.take("order_id", order_id_text)
+    order_id = members.take("order_id", shared_fields.order_id)
     time = members.take("time", lambda value: fields.instant(value, now))
     given_value = read_value(members)
     given_currency = members.take("currency", fields.currency)
     value, currency = _money(members, given_value, given_currency, rule)
     person = user.read_user(members.inside("user", user.SHAPE), rules.default_country)
-    account = read_account(members, rule, rules.accounts)
+    account = account_of(members, rule, rules.accounts)
     return Conversion(  # in the order of its fields: to name them would cost as much as both hashes
         account,
         event,
@@ -149,7 +147,7 @@ def _conversion(members: Members, header: str | None, now: UnixMillis, rules: Ru
         None if order_id else header,
         value,
         currency,
-        origin.msclkid(members, "landing_url"),
+        read_msclkid(members, "landing_url"),
         members.take("visitor_id", fields.visitor_id),
         person.email_sha256,
         person.phone_sha256,
@@ -166,36 +164,15 @@ def _event_reader(rules: Rules) -> Callable[[object], str]:
     return fields.one_of(rules.events, "unknown_event", "events")
 
 
-def header_key(key: str | None, findings: Findings) -> str | None:
-    """The Idempotency-Key of a request, as far as it can be used."""
-    if key is None:
-        return None
-    try:
-        return _idempotency_key(key)
-    except Refusal as refusal:
-        findings.refuse("Idempotency-Key", refusal.code, refusal.message)
-        return None
-
-
-def read_account(members: Members, rule: EventRule | None, accounts: tuple[str, ...]) -> str:
+def account_of(members: JsonObject, rule: EventRule | None, accounts: tuple[str, ...]) -> str:
     """The account that is named, else the event's, else the only one."""
     if rule is None:
-        return origin.account(members, None, accounts, missing="")
-    return origin.account(members, rule.account, accounts, "is required: there are several, and the event names none")
-
-
-def read_value(members: Members, reader: Callable[[object], Decimal] = fields.amount) -> Decimal | None:
-    """The value; with a warning where it had more decimals than Microsoft takes."""
-    value = members.take("value", reader)
-    if value is not None and value != members.get("value"):
-        members.warn(
-            "value_rounded", "value", "had more decimals than the 3 that Microsoft takes, and was rounded half up"
-        )
-    return value
+        return read_account(members, None, accounts, missing="")
+    return read_account(members, rule.account, accounts, "is required: there are several, and the event names none")
 
 
 def _money(
-    members: Members, value: Decimal | None, currency: str | None, rule: EventRule | None
+    members: JsonObject, value: Decimal | None, currency: str | None, rule: EventRule | None
 ) -> tuple[Decimal | None, str | None]:
     """Value and currency with the event's defaults."""
     if rule is None:
@@ -207,7 +184,7 @@ def _money(
     return value, currency
 
 
-def _external_attribution(members: Members | None) -> ExternalAttribution | None:
+def _external_attribution(members: JsonObject | None) -> ExternalAttribution | None:
     if members is None:
         return None
     credit = members.require("credit", fields.credit)

@@ -1,6 +1,6 @@
 """Which country a hint means: its code of two letters, from what forms, shops and other standards write for it."""
 
-from sidecar.core.intake.unseen import without_unseen
+from sidecar.core.intake.invisible_characters import without_whitespace
 
 _BOTH = dict(
     pair.split("-")
@@ -51,5 +51,5 @@ def country(text: str) -> str | None:
     """The code of two letters that `text` means, in any case and with blanks around it; None when it means none."""
     if len(text) > _LONGEST:
         return None
-    code = without_unseen(text).upper()
+    code = without_whitespace(text).upper()
     return code if code in COUNTRIES else _ALIASES.get(code)

@@ -6,17 +6,16 @@ Readers know no other field and no configuration but what they are given.
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Collection
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import chain, islice
 from typing import Any, Literal
 
 from sidecar.core.codes import CURRENCIES
+from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.core.intake import identity, time_text
-from sidecar.core.intake.unseen import without_unseen
-from sidecar.core.near import did_you_mean
+from sidecar.core.intake import click_ids, hashing, time_text
+from sidecar.core.intake.invisible_characters import trimmed, without_whitespace
 from sidecar.core.problem import Near, Refusal, listed
 
 Consent = Literal["granted", "denied"]
@@ -69,24 +68,6 @@ def text(most: int) -> Callable[[object], str]:
     return read
 
 
-def trimmed(text: str) -> str:
-    """The text without the blanks and invisible marks around it, which come along when an id is copied or exported."""
-    text = text.strip()
-    if text.isascii():
-        return text
-    first, last = 0, len(text)
-    while first < last and _is_invisible(text[first]):
-        first += 1
-    while first < last and _is_invisible(text[last - 1]):
-        last -= 1
-    return text[first:last]
-
-
-def _is_invisible(letter: str) -> bool:
-    """A blank of any kind, or what Unicode calls a format character: zero width, byte order mark, soft hyphen."""
-    return letter.isspace() or unicodedata.category(letter) == "Cf"
-
-
 visitor_id = text(200)
 """The app's own id for a browser or person; one reader, so that clicks and conversions mean the same visitor."""
 
@@ -121,7 +102,7 @@ def currency(value: object) -> str:
 
 def click_id(value: object) -> str:
     """A click id in any of its forms; its 32 hex digits."""
-    found = identity.click_id(string(value))
+    found = click_ids.normalise(string(value))
     if found is None:
         message = "must be Microsoft's click id, 32 hexadecimal digits with or without dashes; no other platform's"
         raise Refusal("invalid_msclkid", message)
@@ -131,8 +112,8 @@ def click_id(value: object) -> str:
 def sha256(value: object) -> str:
     """A hash that the caller has taken, in lower case."""
     given = string(value)
-    found = identity.given_sha256(given)
-    if found is None and without_unseen(given).lower() == identity.EMPTY_SHA256:
+    found = hashing.given_sha256(given)
+    if found is None and without_whitespace(given).lower() == hashing.EMPTY_SHA256:
         raise Refusal("hash_of_empty", "is the hash of an empty text: leave it out where there is nothing to hash")
     if found is None:
         raise Refusal("invalid_hash", "must be a SHA-256 as 64 hexadecimal digits")

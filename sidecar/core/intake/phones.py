@@ -12,17 +12,25 @@ from functools import cache
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumberFormat
 
-from sidecar.core.intake.numbering import code_of, is_possible, is_settled, is_valid, metadata_of, split, usual_lengths
-from sidecar.core.intake.unseen import without_invisible
+from sidecar.core.intake.invisible_characters import without_invisible
+from sidecar.core.intake.numbering_plans import (
+    code_of,
+    is_possible,
+    is_settled,
+    is_valid,
+    metadata_of,
+    split,
+    usual_lengths,
+)
 
-_LONGEST_INPUT = 320
+LONGEST_INPUT = 320
 _LONGEST_BARE = 64
 """No number has so many characters, with `tel:` before it and an extension behind it."""
 
 
-def phone(text: str, country: str | None = None) -> str | None:
+def normalise(text: str, country: str | None = None) -> str | None:
     """The number in E.164; None when none is possible. `country` (ISO 3166) is for those without a country code."""
-    if len(text) > _LONGEST_INPUT:
+    if len(text) > LONGEST_INPUT:
         return None
     text = _without_separators(text, country)
     if is_settled(text):
@@ -236,3 +244,19 @@ _AFTER_PLUS = 4
 def is_international(text: str) -> bool:
     """Whether it begins as a number that names its country itself, with + or 00."""
     return _without_separators(text, None).startswith(("+", "00"))
+
+
+NAME_THE_COUNTRY = "give user.country, or set matching.default_country"
+"""How a conversion names the country of its phone."""
+
+
+def why_unusable(text: str, country: str | None, remedy: str = NAME_THE_COUNTRY) -> str:
+    """Why `normalise` returns None for it; repeats nothing of the text.
+
+    `remedy` says how to name the country, as it is done where the number came from.
+    """
+    if not any(letter.isdigit() for letter in text):
+        return "has no digit"
+    if country is None and not is_international(text):
+        return f"has no country code, and nothing says which country it belongs to: write +1..., {remedy}"
+    return "is no number that is possible in its country"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.near import did_you_mean
+from sidecar.core.did_you_mean import did_you_mean
 
 EVENTS = ("purchase", "lead", "signup")
 

@@ -1,19 +1,23 @@
-"""Each step of normalising is shown as it is taken, and what cannot be used is told why."""
+"""Hashes of identifiers; each step on the way to one, and why a text has none."""
+
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.intake import identity, normalising
+from sidecar.core.intake import emails, hashing, phones
 
 JOHN = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
 NUMBER = "c59475d96e9f01d7d18d06cfad84dd02333207f02c0c2c5663ef2782cda0390e"
 """Microsoft's own vectors."""
 
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 
 def test_steps_of_an_email_lead_to_what_is_hashed() -> None:
-    found = normalising.email(" J.o.h.n+x@Contoso.com")
-    assert [name for name, _ in found.steps] == [name for name, _ in identity.EMAIL_STEPS]
+    found = hashing.explain_email(" J.o.h.n+x@Contoso.com")
+    assert [name for name, _ in found.steps] == [name for name, _ in emails.STEPS]
     assert [result for _, result in found.steps] == [
         "J.o.h.n+x@Contoso.com",
         "j.o.h.n+x@contoso.com",
@@ -26,8 +30,8 @@ def test_steps_of_an_email_lead_to_what_is_hashed() -> None:
 
 
 def test_steps_of_a_phone_lead_to_what_is_hashed() -> None:
-    found = normalising.phone("(425) 555-1234", "US")
-    assert [name for name, _ in found.steps] == [name for name, _ in identity.PHONE_STEPS]
+    found = hashing.explain_phone("(425) 555-1234", "US")
+    assert [name for name, _ in found.steps] == [name for name, _ in phones.STEPS]
     assert found.steps[-1][1] == "+14255551234"
     assert (found.sha256, found.unusable) == (NUMBER, None)
 
@@ -52,7 +56,7 @@ def test_steps_of_a_phone_lead_to_what_is_hashed() -> None:
     ],
 )
 def test_unusable_email_is_told_why(text: str, why: str) -> None:
-    found = normalising.email(text)
+    found = hashing.explain_email(text)
     assert found.sha256 is None
     assert why in str(found.unusable)
 
@@ -69,27 +73,46 @@ def test_unusable_email_is_told_why(text: str, why: str) -> None:
     ],
 )
 def test_unusable_phone_is_told_why(text: str, country: str | None, why: str) -> None:
-    found = normalising.phone(text, country)
+    found = hashing.explain_phone(text, country)
     assert found.sha256 is None
     assert why in str(found.unusable)
 
 
 def test_hash_that_is_given_has_no_steps() -> None:
-    found = normalising.email(JOHN.upper())
+    found = hashing.explain_email(JOHN.upper())
     assert (found.steps, found.sha256, found.unusable) == ((), JOHN, None)
 
 
 def test_text_that_is_far_too_long_is_not_shown() -> None:
-    assert normalising.email_steps("a" * 1_000_000) == normalising.phone_steps("1" * 1_000_000, "US") == ()
+    assert hashing.email_steps("a" * 1_000_000) == hashing.phone_steps("1" * 1_000_000, "US") == ()
 
 
 @given(st.text(max_size=40) | st.emails(), st.sampled_from([None, "US", "IT", "DE"]))
 def test_whatever_is_given_is_usable_or_told_why(text: str, country: str | None) -> None:
-    for found in (normalising.email(text), normalising.phone(text, country)):
+    for found in (hashing.explain_email(text), hashing.explain_phone(text, country)):
         assert (found.sha256 is None) is (found.unusable is not None)
 
 
 @given(st.text(max_size=40))
 def test_why_repeats_nothing_of_the_text(text: str) -> None:
-    words = f"{normalising.why_no_email(text)} {normalising.why_no_phone(text, None)}"
+    words = f"{emails.why_unusable(text)} {phones.why_unusable(text, None)}"
     assert words == words.replace("  ", " ") and (len(text) < 8 or text not in words)
+
+
+def test_hash_in_place_of_a_plain_identifier_is_not_hashed_again() -> None:
+    assert hashing.email_sha256(JOHN.upper()) == JOHN
+    assert hashing.phone_sha256(NUMBER.upper(), "US") == NUMBER
+
+
+def test_hash_of_the_empty_text_is_refused() -> None:
+    assert hashing.EMPTY_SHA256 == EMPTY
+    with pytest.raises(ValueError, match="must not be sent"):
+        hashing.sha256("")
+    assert hashing.given_sha256(EMPTY) is None
+    assert hashing.given_sha256(EMPTY.upper()) is None
+
+
+@pytest.mark.parametrize("hash_of", [hashing.email_sha256, hashing.phone_sha256])
+@given(text=st.text())
+def test_no_text_ever_gives_the_hash_of_the_empty_one(hash_of: Callable[[str], str | None], text: str) -> None:
+    assert hash_of(text) != EMPTY

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sidecar.core.near import did_you_mean
+from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.problem import Findings, Refusal, listed
 
 T = TypeVar("T")
@@ -36,13 +36,13 @@ class Shape:
         return paths[close] if close else None
 
 
-class Members:
+class JsonObject:
     """A JSON object of a known shape."""
 
     def __init__(self, given: dict[str, Any], shape: Shape, findings: Findings) -> None:
         self._given = given
         self._shape = shape
-        self._findings = findings
+        self.findings = findings
         self._note_unknown()
 
     def get(self, name: str) -> Any:
@@ -57,7 +57,7 @@ class Members:
         try:
             return reader(value)
         except Refusal as refusal:
-            self._findings.refuse_for(self._shape.path + name, refusal)
+            self.findings.refuse_for(self._shape.path + name, refusal)
             return None
 
     def require(self, name: str, reader: Callable[[Any], T]) -> T | None:
@@ -66,7 +66,7 @@ class Members:
             self.refuse(name, "required", "is required")
         return self.take(name, reader)
 
-    def inside(self, name: str, shape: Shape) -> "Members | None":
+    def inside(self, name: str, shape: Shape) -> "JsonObject | None":
         """The object in the member; None when it is absent, null or no object."""
         value = self.get(name)
         if value is None:
@@ -74,15 +74,15 @@ class Members:
         if not isinstance(value, dict):
             self.refuse(name, "not_an_object", "must be an object")
             return None
-        return Members(value, shape, self._findings)
+        return JsonObject(value, shape, self.findings)
 
     def refuse(self, name: str, code: str, message: str) -> None:
         """Note a problem of the member."""
-        self._findings.refuse(self._shape.path + name, code, message)
+        self.findings.refuse(self._shape.path + name, code, message)
 
     def warn(self, code: str, name: str, message: str) -> None:
         """Note a warning about the member."""
-        self._findings.warn(code, self._shape.path + name, message)
+        self.findings.warn(code, self._shape.path + name, message)
 
     def _note_unknown(self) -> None:
         if self._given.keys() <= self._shape.names:
@@ -94,11 +94,11 @@ class Members:
             self.refuse("?", "unknown_field", f"and {len(unknown) - _MOST_UNKNOWN} more unknown fields")
 
     def _refuse_unknown(self, shown: str) -> None:
-        if self._findings.is_full:
+        if self.findings.is_full:
             self.refuse(shown, "unknown_field", "")  # only counted
             return
         shape = self._shape
-        message = self._findings.allowed().look((shown, shape), 0, lambda: _unknown(shown, shape))
+        message = self.findings.allowed().look((shown, shape), 0, lambda: _unknown(shown, shape))
         self.refuse(shown, "unknown_field", message or "is not known")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.intake.body import BadBody, parse
+from sidecar.core.intake.json_text import BadBody, parse
 
 
 def test_numbers_stay_as_they_were_written() -> None:
