@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from sidecar.config import Config, ConfigError, Loaded, examine, locate
+from sidecar.config import Config, ConfigError, LoadedConfig, load_with_warnings, locate
 from sidecar.microsoft.endpoints import endpoints_of
 from sidecar.microsoft.proxies import Proxies, UnusableProxy
 
@@ -20,16 +20,16 @@ config_option = click.option(
 )
 
 
-def load_config(given: Path | None) -> tuple[Path, Loaded]:
+def load_config(given: Path | None) -> tuple[Path, LoadedConfig]:
     """The file and its configuration; exits with code 2 and every problem when it cannot be used."""
     try:
         path = locate(given, os.environ)
-        return path, examine(path, os.environ)
+        return path, load_with_warnings(path, os.environ)
     except ConfigError as error:
         exit_with(2, str(error))
 
 
-def load_checked_config(given: Path | None) -> tuple[Path, Loaded]:
+def load_checked_config(given: Path | None) -> tuple[Path, LoadedConfig]:
     """As `load_config`; prints its warnings on stderr, and also refuses a proxy that cannot be used."""
     path, loaded = load_config(given)
     for warning in loaded.warnings:

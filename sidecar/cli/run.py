@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sidecar.cli.config_option import config_option, exit_with, load_checked_config
-from sidecar.config import Loaded
+from sidecar.config import LoadedConfig
 from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxies import UnusableProxy
 from sidecar.ports.errors import OutboxRefused, StorageUnavailable
@@ -34,7 +34,7 @@ def run(config_path: Path | None) -> None:
     sys.exit(_serve(path, loaded))
 
 
-def _serve(path: Path, loaded: Loaded) -> int:
+def _serve(path: Path, loaded: LoadedConfig) -> int:
     from sidecar.microsoft.tls import UnusableRoots
     from sidecar.service.app import serve
     from sidecar.service.http import CannotListen

@@ -55,14 +55,14 @@ class _Unusable(Exception):
 
 def _configured(environ: Mapping[str, str]) -> Target | None:
     """The sidecar of the configuration that `sidecar run` would read here; None where there is no such file."""
-    from sidecar.config import ConfigError, listening, locate  # takes a while, and few calls need it
-    from sidecar.config.loading import DEFAULT_FILE
+    from sidecar.config import ConfigError, locate, read_service_address  # takes a while, and few calls need it
+    from sidecar.config.loader import DEFAULT_FILE
 
     if not environ.get("SIDECAR_CONFIG") and not DEFAULT_FILE.exists():
         return None
     try:
         path = locate(None, environ)
-        where = listening(path, environ)
+        where = read_service_address(path, environ)
     except ConfigError as error:
         raise _Unusable(str(error)) from None
     if where.port == 0:

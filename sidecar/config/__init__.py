@@ -1,12 +1,13 @@
-"""The one YAML file as frozen sections, or every reason why it cannot be used.
+"""Reads the one YAML file into frozen sections, or reports every reason why it cannot be used.
 
-Takes environment and path from the caller; what the values are used for is the composition root's matter.
+To add a key: its type and default in `sections.py`, its reason in `config.example.yaml`. A rule between keys goes into
+`consistency.py`, a probable mistake into `warnings.py`. The caller passes path and environment.
 """
 
-from sidecar.config.addresses import is_loopback
-from sidecar.config.listening import Listening, listening
-from sidecar.config.loading import Loaded, examine, load, locate, parse
-from sidecar.config.report import ConfigError, ConfigProblem
+from sidecar.config.address_types import is_loopback
+from sidecar.config.display import RELOADABLE, changes, masked, masked_yaml
+from sidecar.config.loader import LoadedConfig, load, load_with_warnings, locate, parse
+from sidecar.config.problems import ConfigError, ConfigProblem
 from sidecar.config.sections import (
     AccountSection,
     Config,
@@ -20,7 +21,7 @@ from sidecar.config.sections import (
     ServerSection,
     StorageSection,
 )
-from sidecar.config.showing import RELOADABLE, changes, masked, masked_yaml
+from sidecar.config.service_address import ServiceAddress, read_service_address
 
 __all__ = [
     "RELOADABLE",
@@ -31,21 +32,21 @@ __all__ = [
     "DeliverySection",
     "EndpointOverrides",
     "EventSection",
-    "Listening",
-    "Loaded",
+    "LoadedConfig",
     "LoggingSection",
     "MatchingSection",
     "MicrosoftSection",
     "PrivacySection",
     "ServerSection",
+    "ServiceAddress",
     "StorageSection",
     "changes",
-    "examine",
     "is_loopback",
-    "listening",
     "load",
+    "load_with_warnings",
     "locate",
     "masked",
     "masked_yaml",
     "parse",
+    "read_service_address",
 ]

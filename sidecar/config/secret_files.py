@@ -1,9 +1,9 @@
-"""Secrets that lie in files of their own: `client_secret_file` instead of `client_secret`."""
+"""Reads secrets from files: `client_secret_file` instead of `client_secret`."""
 
 from pathlib import Path
 
-from sidecar.config.document import Value
-from sidecar.config.report import Report
+from sidecar.config.problems import Report
+from sidecar.config.yaml_document import Value
 from sidecar.system import small_files
 
 SECRETS = (
@@ -13,18 +13,18 @@ SECRETS = (
     ("microsoft", "developer_token"),
     ("microsoft", "refresh_token"),
 )
-"""Every secret, as section and key; the file's own key has `_file` behind it."""
+"""Every secret, as section and key; the key of the file ends in `_file`."""
 
 
-_MARK = "\ufeff"
-"""What some editors of Windows write before a text."""
+_BYTE_ORDER_MARK = "\ufeff"
+"""The byte order mark that some editors write before a text."""
 
 
-def with_files_read(values: dict[str, Value], report: Report) -> dict[str, Value]:
+def read_secret_files(values: dict[str, Value], report: Report) -> dict[str, Value]:
     """`values` with each `x_file` replaced by an `x` that holds the file's text; an empty `x_file` counts as absent.
 
     Paths are relative to the working directory. The text of a path is not reported: it may be the secret itself,
-    written behind the wrong key.
+    given to the wrong key.
     """
     result = dict(values)
     for section, key in SECRETS:
@@ -45,21 +45,21 @@ def _with_file(section: dict[str, Value], name: str, key: str, report: Report) -
     elif not isinstance(file, str):
         report.add(path, "must be the path of a file")
     else:
-        rest[key] = _listed(file, path, report) if key == "api_keys" else _read(file, path, report)
+        rest[key] = _read_lines(file, path, report) if key == "api_keys" else _read(file, path, report)
     return rest
 
 
-def _listed(file: str, path: tuple[str, str], report: Report) -> Value:
-    """One key per line; blank lines are left out."""
+def _read_lines(file: str, path: tuple[str, str], report: Report) -> Value:
+    """The keys, one per line, without blank lines."""
     return [line.strip() for line in (_read(file, path, report) or "").splitlines() if line.strip()]
 
 
 def _read(file: str, path: tuple[str, str], report: Report) -> str | None:
     try:
         text = small_files.read(Path(file)).decode("utf-8").rstrip("\r\n")
-        if text.startswith(_MARK):
+        if text.startswith(_BYTE_ORDER_MARK):
             report.warn(path, "the file begins with a byte order mark, which is left out: save it as plain UTF-8")
-            text = text.removeprefix(_MARK)
+            text = text.removeprefix(_BYTE_ORDER_MARK)
     except OSError as error:
         report.add(path, f"the file cannot be read: {error.strerror}")
     except ValueError:

@@ -1,6 +1,6 @@
 """The sections of the configuration: every key, its type and its default. Names equal those in the file.
 
-`config.example.yaml` gives each key its reason; what must hold between keys is in `rules`.
+`config.example.yaml` gives each key its reason; rules between keys are in `consistency`.
 """
 
 from collections.abc import Mapping
@@ -9,31 +9,31 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
 
-from sidecar.config.addresses import Address, Authority, Database, Host, ListeningHost, Redirect, Tenant
-from sidecar.config.values import (
+from sidecar.config.address_types import Address, Authority, Database, Host, ListeningHost, Redirect, Tenant
+from sidecar.config.value_types import (
     Amount,
     ApiKey,
+    Boolean,
     Bytes,
     Country,
     Currency,
     EncryptionKey,
-    Line,
     Name,
+    OneLine,
     Seconds,
     Secret,
-    Truth,
-    in_steps,
-    room,
-    span,
-    whole,
+    duration_between,
+    integer_between,
+    multiple_of,
+    size_between,
 )
 
-Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 
 HOUR = 3_600.0
 DAY = 86_400.0
 MIB = 2**20
-NONE = SecretStr("")
+NO_SECRET = SecretStr("")
 
 Environment = Literal["production", "sandbox", "emulator"]
 
@@ -52,21 +52,21 @@ Category = Literal[
     "SubmitLeadForm",
     "Subscribe",
 ]
-"""Those that an offline goal may have.
+"""The categories that an offline goal may have.
 
 https://learn.microsoft.com/advertising/campaign-management-service/conversiongoalcategory
 """
 
 
 class Section(BaseModel):
-    """Frozen, and refuses what it does not know."""
+    """A frozen section that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _without_absent(cls, given: Any) -> Any:
-        """A key whose value is left empty counts as absent; an unknown one stays, to be refused."""
+        """Drops keys with an empty value, which count as absent; unknown ones are left, to be refused."""
         if given is None:
             return {}
         if isinstance(given, Mapping):
@@ -75,23 +75,23 @@ class Section(BaseModel):
 
 
 class ServerSection(Section):
-    """The address to listen on, and who may call."""
+    """The address to listen on, and what callers need."""
 
     host: ListeningHost = "127.0.0.1"
-    port: Annotated[int, whole(0, 65_535)] = 8077
-    api_keys: Annotated[tuple[ApiKey, ...], Listed] = ()
-    allowed_hosts: Annotated[tuple[Host, ...], Listed] = ("127.0.0.1", "localhost")
-    max_body: Annotated[Bytes, room("1KiB", "64MiB")] = 2 * MIB
+    port: Annotated[int, integer_between(0, 65_535)] = 8077
+    api_keys: Annotated[tuple[ApiKey, ...], AsTuple] = ()
+    allowed_hosts: Annotated[tuple[Host, ...], AsTuple] = ("127.0.0.1", "localhost")
+    max_body: Annotated[Bytes, size_between("1KiB", "64MiB")] = 2 * MIB
 
 
 class StorageSection(Section):
-    """The outbox: where it lies, how long settled rows stay, and when it is full."""
+    """The outbox: its file, how long settled rows stay, and when it is full."""
 
     url: Database = "sqlite:///data/outbox.db"
-    encryption_key: EncryptionKey = NONE
-    retention: Annotated[Seconds, span("90d", "3650d")] = 90 * DAY
-    max_pending: Annotated[int, whole(1, 1_000_000_000)] = 10_000_000
-    min_free_disk: Annotated[Bytes, room("0B", "1TiB")] = 256 * MIB
+    encryption_key: EncryptionKey = NO_SECRET
+    retention: Annotated[Seconds, duration_between("90d", "3650d")] = 90 * DAY
+    max_pending: Annotated[int, integer_between(1, 1_000_000_000)] = 10_000_000
+    min_free_disk: Annotated[Bytes, size_between("0B", "1TiB")] = 256 * MIB
 
     @property
     def path(self) -> Path:
@@ -107,34 +107,34 @@ class EndpointOverrides(Section):
     authority: Authority | None = None
 
     def given(self) -> dict[str, str]:
-        """Those that are set, by name."""
+        """The addresses that are set, by name."""
         return self.model_dump(exclude_none=True)
 
 
 class MicrosoftSection(Section):
-    """Which Microsoft Advertising, and as whom. `ca_bundle` is empty or the path of a PEM file."""
+    """The environment at Microsoft, and the credentials. `ca_bundle` is empty or the path of a PEM file."""
 
     environment: Environment
-    client_id: Line = ""
-    client_secret: Secret = NONE
-    developer_token: Secret = NONE
+    client_id: OneLine = ""
+    client_secret: Secret = NO_SECRET
+    developer_token: Secret = NO_SECRET
     tenant: Tenant = "common"
     redirect_uri: Redirect = "http://localhost:8077/oauth/callback"
-    refresh_token: Secret = NONE
+    refresh_token: Secret = NO_SECRET
     endpoints: EndpointOverrides = EndpointOverrides()
-    ca_bundle: Line = ""
+    ca_bundle: OneLine = ""
 
 
 class AccountSection(Section):
-    """One ad account; ids are texts, as they were written. `goals` are the names of events' goals that differ here."""
+    """One ad account; ids are texts, as written. `goals` are the names of events' goals that differ here."""
 
-    customer_id: Line = ""
-    account_id: Line = ""
+    customer_id: OneLine = ""
+    account_id: OneLine = ""
     goals: Mapping[str, Name] = {}
 
 
 class EventSection(Section):
-    """The goal that one of the app's events counts for; None is what the file leaves to Microsoft or to the request."""
+    """The goal that one of the app's events counts for; None leaves a setting to Microsoft or to the request."""
 
     goal: Name
     account: Name | None = None
@@ -142,44 +142,44 @@ class EventSection(Section):
     currency: Currency | None = None
     category: Category | None = None
     count_type: Literal["All", "Unique"] | None = None
-    window: Annotated[Seconds, span("1m", "90d"), in_steps("1m")] | None = None
+    window: Annotated[Seconds, duration_between("1m", "90d"), multiple_of("1m")] | None = None
     revenue: Literal["NoValue", "FixedValue", "VariableValue"] | None = None
-    enhanced: Truth | None = None
+    enhanced: Boolean | None = None
 
 
 class DeliverySection(Section):
-    """How conversions are gathered and sent; per account."""
+    """How conversions are batched and sent, per account."""
 
-    batch_size: Annotated[int, whole(1, 1000)] = 1000
-    linger: Annotated[Seconds, span("0s", "60s")] = 2.0
-    requests_per_minute: Annotated[int, whole(1, 1000)] = 1000
-    max_in_flight: Annotated[int, whole(1, 64)] = 8
-    request_timeout: Annotated[Seconds, span("100ms", "10m")] = 60.0
-    goal_settle: Annotated[Seconds, span("0s", "7d")] = 2 * HOUR
-    click_settle: Annotated[Seconds, span("0s", "7d")] = HOUR
+    batch_size: Annotated[int, integer_between(1, 1000)] = 1000
+    linger: Annotated[Seconds, duration_between("0s", "60s")] = 2.0
+    requests_per_minute: Annotated[int, integer_between(1, 1000)] = 1000
+    max_in_flight: Annotated[int, integer_between(1, 64)] = 8
+    request_timeout: Annotated[Seconds, duration_between("100ms", "10m")] = 60.0
+    goal_settle: Annotated[Seconds, duration_between("0s", "7d")] = 2 * HOUR
+    click_settle: Annotated[Seconds, duration_between("0s", "7d")] = HOUR
 
 
 class ClicksSection(Section):
-    """How long captured clicks are kept, and how long a conversion waits for one."""
+    """How long captured clicks stay, and how long a conversion waits for one."""
 
-    retention: Annotated[Seconds, span("1d", "90d"), in_steps("1s")] = 90 * DAY
-    wait: Annotated[Seconds, span("0s", "90d")] = HOUR
+    retention: Annotated[Seconds, duration_between("1d", "90d"), multiple_of("1s")] = 90 * DAY
+    wait: Annotated[Seconds, duration_between("0s", "90d")] = HOUR
 
 
 class AdjustmentsSection(Section):
     """Restating and retracting of earlier conversions."""
 
-    settle: Annotated[Seconds, span("0s", "7d")] = 6 * HOUR
+    settle: Annotated[Seconds, duration_between("0s", "7d")] = 6 * HOUR
 
 
 class MatchingSection(Section):
-    """What helps to recognise a person."""
+    """Defaults for matching a person."""
 
     default_country: Country = ""
 
 
 class PrivacySection(Section):
-    """What a missing `consent` means."""
+    """The meaning of a missing `consent`."""
 
     consent: Literal["granted", "denied"] = "granted"
 
@@ -187,16 +187,16 @@ class PrivacySection(Section):
 class GoalsSection(Section):
     """The catalogue of the accounts' goals."""
 
-    refresh: Annotated[Seconds, span("1m", "1d")] = 900.0
+    refresh: Annotated[Seconds, duration_between("1m", "1d")] = 900.0
 
 
 class LoggingSection(Section):
-    """How much is told, in which form, and how long the journal behind `/logs` keeps it."""
+    """What is logged, in which form, and how long the journal behind `/logs` holds it."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
-    retention: Annotated[Seconds, span("1h", "3650d")] = 30 * DAY
-    max_size: Annotated[Bytes, room("1MiB", "1TiB")] = 256 * MIB
+    retention: Annotated[Seconds, duration_between("1h", "3650d")] = 30 * DAY
+    max_size: Annotated[Bytes, size_between("1MiB", "1TiB")] = 256 * MIB
 
 
 DEFAULT_EVENTS = {

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: `500ms 30s 15m 2h 90d` and `64KiB 2MiB`, to numbers and back."""
+"""Converts durations and sizes to numbers and back: `500ms 30s 15m 2h 90d`, `64KiB 2MiB`."""
 
 import re
 
@@ -8,7 +8,7 @@ _DECIMAL = re.compile(r"\d+ ?([kKMGT])[bB]?")
 
 
 def seconds_of(text: str) -> float:
-    """The seconds in `text`: a whole number and one of ms, s, m, h, d. Else ValueError says what is wanted."""
+    """The seconds in `text`: a whole number and one of ms, s, m, h, d. Raises ValueError for anything else."""
     millis = _scaled(text, _MILLIS)
     if millis is None:
         raise ValueError("must be a duration: a whole number and a unit, such as 500ms, 30s, 15m, 2h or 90d")
@@ -21,7 +21,7 @@ def duration_text(seconds: float) -> str:
 
 
 def bytes_of(text: str) -> int:
-    """The bytes in `text`: a whole number and one of B, KiB, MiB, GiB, TiB. Else ValueError says what is wanted.
+    """The bytes in `text`: a whole number and one of B, KiB, MiB, GiB, TiB. Raises ValueError for anything else.
 
     KB and MB are refused, since half of the world means 1000 by them.
     """

@@ -1,13 +1,13 @@
-"""Values of the file to frozen sections by pydantic, and pydantic's findings in our own words."""
+"""Validates the parsed file with pydantic, and rewrites pydantic's errors in plain words."""
 
 from typing import Any
 
 from pydantic import ValidationError
 
-from sidecar.config.document import Value
-from sidecar.config.known import nearest
-from sidecar.config.report import KeyPath, Report
+from sidecar.config.key_names import suggest_key
+from sidecar.config.problems import KeyPath, Report
 from sidecar.config.sections import Config
+from sidecar.config.yaml_document import Value
 
 _REQUIRED = {
     "environment": "is required: production, sandbox or emulator (a local stand-in that needs no account)",
@@ -21,27 +21,27 @@ _TYPES = {
 }
 
 
-def sections_of(values: dict[str, Value], report: Report) -> Config:
-    """The sections that `values` describe.
+def validate(values: dict[str, Value], report: Report) -> Config:
+    """The configuration in `values`, which this function changes.
 
-    What is wrong goes into `report` and is replaced by its default, so that the rules between keys can still be
-    checked: a user wants to hear of everything at once. `values` is used up.
+    A wrong value goes into `report` and is replaced by its default. So the rules between keys are checked too, and the
+    user gets all problems at once.
     """
     values["microsoft"] = {} if values.get("microsoft") is None else values["microsoft"]
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            report.add(detail["loc"], _said(detail["type"], detail["loc"], detail.get("ctx", {})))
-            _mend(values, detail["loc"])
-        return sections_of(values, report)
+            report.add(detail["loc"], _message(detail["type"], detail["loc"], detail.get("ctx", {})))
+            _replace(values, detail["loc"])
+        return validate(values, report)
 
 
-def _said(kind: str, path: KeyPath, context: dict[str, Any]) -> str:
-    """The message for one of pydantic's findings; https://docs.pydantic.dev/latest/errors/validation_errors/"""
+def _message(kind: str, path: KeyPath, context: dict[str, Any]) -> str:
+    """The message for one of pydantic's errors; https://docs.pydantic.dev/latest/errors/validation_errors/"""
     match kind:
         case "extra_forbidden":
-            near = nearest(path)
+            near = suggest_key(path)
             return f"unknown key; did you mean {near}?" if near else "unknown key"
         case "missing":
             return _REQUIRED[str(path[-1])]
@@ -54,24 +54,24 @@ def _said(kind: str, path: KeyPath, context: dict[str, Any]) -> str:
             return _TYPES.get(kind, "must be a single value")
 
 
-def _mend(values: dict[str, Any], path: KeyPath) -> None:
-    """Takes the wrong value at `path` out, a wrong item with its whole list; a required one gets its stand-in."""
+def _replace(values: dict[str, Any], path: KeyPath) -> None:
+    """Removes the wrong value at `path`, a wrong item with its whole list; a required one gets a placeholder."""
     *around, last = path
     inner = values
     for place, step in enumerate(around, start=1):
         following = inner.get(str(step)) or {}
         if isinstance(following, list) or isinstance(path[place], int):
-            inner.pop(str(step), None)  # with the list for its first wrong item, if it is another one's turn
+            inner.pop(str(step), None)  # gone already when an earlier item of the list was wrong
             return
         inner[str(step)] = following
         inner = following
     inner.pop(str(last), None)
-    if (stand_in := _stand_in(path)) is not None:
-        inner[str(last)] = stand_in
+    if (placeholder := _placeholder(path)) is not None:
+        inner[str(last)] = placeholder
 
 
-def _stand_in(path: KeyPath) -> Value:
-    """What keeps the place of a key that must be there, or of a name that other keys may refer to."""
+def _placeholder(path: KeyPath) -> Value:
+    """The value of a required key, or of a name that other keys may refer to, while it is wrong."""
     match path:
         case ("accounts", _):
             return {}

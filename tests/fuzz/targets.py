@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl
 from sidecar.api import erasures, log_query, replay_query
 from sidecar.api.http.problem import HttpProblem
 from sidecar.config import ConfigError
-from sidecar.config.loading import parse as parse_config
-from sidecar.config.showing import masked_yaml
+from sidecar.config.display import masked_yaml
+from sidecar.config.loader import parse as parse_config
 from sidecar.core.answer import Lost, RefusedBatch, Taken
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import adjustment as adjustment_intake

@@ -17,7 +17,7 @@ from typing import Any
 from delivery_ledger import ACCOUNT_IDS, adjusted_by, kept, told
 
 from sidecar.config import Config
-from sidecar.config.loading import parse
+from sidecar.config.loader import parse
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.clock import SteadyClock
 from sidecar.core.conversion import AdjustmentType, Conversion

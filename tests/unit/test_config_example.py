@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sidecar.config import Config, MicrosoftSection, masked, parse
-from sidecar.config.known import KEYS
+from sidecar.config.key_names import KEYS
 
 FILE = Path(__file__).parents[2] / "config.example.yaml"
 TEXT = FILE.read_text("utf-8")

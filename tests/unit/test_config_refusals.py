@@ -95,7 +95,7 @@ ONE_KEY = [
     ("storage: {retention: 3651d}", "storage.retention: must be at most 3650d"),
     ("storage: {min_free_disk: -1MiB}", f"storage.min_free_disk: {SIZE}"),
     ("storage: {min_free_disk: 2TiB}", "storage.min_free_disk: must be at most 1TiB"),
-    ("clicks: {retention: 86400500ms}", "clicks.retention: must be a multiple of 1s: it is kept no finer"),
+    ("clicks: {retention: 86400500ms}", "clicks.retention: must be a multiple of 1s: it is stored no finer"),
     ("logging: {retention: 87601h}", "logging.retention: must be at most 3650d"),
     ("server: {max_body: 65MiB}", "server.max_body: must be at most 64MiB"),
     # events
@@ -126,8 +126,8 @@ ONE_KEY = [
     ("events: {a: {goal: A, count_type: all}}", "events.a.count_type: must be All or Unique"),
     ("events: {a: {goal: A, revenue: x}}", "events.a.revenue: must be NoValue, FixedValue or VariableValue"),
     ("events: {a: {goal: A, window: 91d}}", "events.a.window: must be at most 90d"),
-    ("events: {a: {goal: A, window: 90s}}", "events.a.window: must be a multiple of 1m: it is kept no finer"),
-    ("events: {a: {goal: A, window: 60001ms}}", "events.a.window: must be a multiple of 1m: it is kept no finer"),
+    ("events: {a: {goal: A, window: 90s}}", "events.a.window: must be a multiple of 1m: it is stored no finer"),
+    ("events: {a: {goal: A, window: 60001ms}}", "events.a.window: must be a multiple of 1m: it is stored no finer"),
     # delivery and the rest
     ("delivery: {batch_size: 0}", "delivery.batch_size: must be a whole number from 1 to 1000"),
     ("delivery: {batch_size: 1001}", "delivery.batch_size: must be a whole number from 1 to 1000"),
@@ -201,7 +201,7 @@ def test_key_is_refused_with_its_line_and_reason(text: str, told: str):
         ('client_secret: "test-\\nx"', "microsoft.client_secret: must be one line without control characters"),
         (
             'client_secret: "test-x\\r"',
-            "microsoft.client_secret: ends with a carriage return: it comes from a file with line ends of Windows",
+            "microsoft.client_secret: ends with a carriage return: it comes from a file with Windows line ends",
         ),
         (
             'client_secret: "\\uFEFFtest-x"',

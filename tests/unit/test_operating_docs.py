@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.config import RELOADABLE
-from sidecar.config.known import KEYS
+from sidecar.config.key_names import KEYS
 from sidecar.telemetry import Metrics
 from sidecar.telemetry.metrics import Declared
 from sidecar.telemetry.names import NAMES, Name

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: every problem with its line and key. Messages never repeat a value."""
+"""The problems of a configuration, each with its line and key. Messages never repeat a value."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One reason to refuse the file. `line` counts from 1, and is None where nothing in the file is to blame."""
+    """One reason to refuse the file. `line` counts from 1, and is None where no line of the file causes it."""
 
     line: int | None
     key: str
@@ -32,33 +32,33 @@ class ConfigError(Exception):
 
 
 class Report:
-    """Gathers problems, one a key: what follows from a problem that is already known is not told again."""
+    """Collects problems, one a key: a consequence of a problem that is already reported is left out."""
 
     def __init__(self) -> None:
         self.lines: dict[KeyPath, int] = {}
-        """Where each key stands; filled while the file is read."""
+        """The line of each key; filled while the file is parsed."""
         self._found: dict[KeyPath, ConfigProblem] = {}
-        self._doubts: dict[KeyPath, ConfigProblem] = {}
+        self._warnings: dict[KeyPath, ConfigProblem] = {}
 
     @property
     def warnings(self) -> tuple[ConfigProblem, ...]:
-        """What is probably a mistake, in the order of the file."""
-        return tuple(sorted(self._doubts.values(), key=_place))
+        """The warnings, in the order of the file."""
+        return tuple(sorted(self._warnings.values(), key=_place))
 
     def warn(self, path: KeyPath, message: str) -> None:
-        """Notes a doubt about the key at `path`, the first one of a key; of a secret in a file at its `x_file`."""
+        """Adds a warning about the key at `path`, one a key; a secret in a file is named by its `x_file`."""
         *around, last = path
         of_file = (*around, f"{last}_file") if isinstance(last, str) else (*around[:-1], f"{around[-1]}_file")
         path = of_file if of_file in self.lines and path not in self.lines else path
-        self._doubts.setdefault(path, ConfigProblem(self._line(path), dotted(path), f"warning: {message}"))
+        self._warnings.setdefault(path, ConfigProblem(self._line(path), dotted(path), f"warning: {message}"))
 
     @property
     def problems(self) -> tuple[ConfigProblem, ...]:
-        """Everything found so far."""
+        """All problems so far."""
         return tuple(self._found.values())
 
     def add(self, path: KeyPath, message: str, *, line: int | None = None, because: Iterable[KeyPath] = ()) -> None:
-        """Notes a problem of the key at `path`, unless that key or one in `because`, on which it rests, is wrong."""
+        """Adds a problem of the key at `path`, unless that key or one of `because` already has one."""
         if not any(self._is_wrong(cause) for cause in (path, *because)):
             self._found[path] = ConfigProblem(line or self._line(path), dotted(path), message)
 
@@ -72,7 +72,7 @@ class Report:
 
 
 def dotted(path: KeyPath) -> str:
-    """`server.allowed_hosts[1]`; of a key that is no plain word only the beginning is shown.
+    """`server.allowed_hosts[1]`; a key that is no plain word is cut off.
 
     `{client_secret:abc}`, a colon without a space, is a key to YAML: its end must not be printed.
     """

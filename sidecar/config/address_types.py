@@ -1,4 +1,4 @@
-"""Addresses as the file gives them: hosts, services, the database; whether anything answers there is not asked."""
+"""Types of addresses: hosts, services, the database. Checks their form, not whether anything answers there."""
 
 import ipaddress
 import re
@@ -17,7 +17,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _host(value: str) -> str:
-    """A name or address, lower-cased; an IPv6 address loses the brackets that it may have."""
+    """A name or address, lower-cased, and without the brackets of an IPv6 address."""
     bare = value.removeprefix("[").removesuffix("]")
     try:
         return str(ipaddress.IPv6Address(bare))
@@ -29,7 +29,7 @@ def _host(value: str) -> str:
 
 def _address(value: str) -> str:
     """The base of a service, without its trailing slash."""
-    _plain_http_to_loopback(_split(value))
+    _refuse_remote_http(_split(value))
     return value.rstrip("/")
 
 
@@ -41,24 +41,24 @@ def _authority(value: str) -> str:
 
 
 def _redirect(value: str) -> str:
-    _plain_http_to_loopback(_split(value))
+    _refuse_remote_http(_split(value))
     return value
 
 
 def _split(value: str) -> SplitResult:
-    wanted = "must be an address such as https://host:port/path, without user, ?query and #fragment"
+    message = "must be an address such as https://host:port/path, without user, ?query and #fragment"
     try:
         parts = urlsplit(value)
-        _ = parts.port  # raises when it is no number
+        _ = parts.port  # raises unless it is a number
     except ValueError:
-        raise ValueError(wanted) from None
+        raise ValueError(message) from None
     odd = parts.username or parts.query or parts.fragment or re.search(r"[\s?#@]", value)
     if parts.scheme not in ("https", "http") or not parts.hostname or odd:
-        raise ValueError(wanted)
+        raise ValueError(message)
     return parts
 
 
-def _plain_http_to_loopback(parts: SplitResult) -> None:
+def _refuse_remote_http(parts: SplitResult) -> None:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must be https; plain http is accepted for this machine (localhost) only")
 
@@ -78,7 +78,7 @@ def _tenant(value: str) -> str:
 
 
 def _listening(value: str) -> str:
-    """As `_host`; an address of IPv4 that is written as one of IPv6 is that of IPv4."""
+    """As `_host`; an IPv4-mapped IPv6 address becomes the IPv4 address."""
     host = _host(value)
     mapped = ipaddress.IPv6Address(host).ipv4_mapped if ":" in host else None
     return host if mapped is None else str(mapped)

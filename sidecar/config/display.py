@@ -1,4 +1,4 @@
-"""The configuration shown to people: as a file again, and what differs between two of them. Secrets stay hidden."""
+"""Shows the configuration as a file again, and the keys that differ between two. Secrets are masked."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import yaml
 from sidecar.config.sections import Config, Section
 
 RELOADABLE = frozenset({"events", "accounts", "delivery", "logging"})
-"""The sections that SIGHUP brings into force; the others need a restart."""
+"""The sections that a reload (SIGHUP) applies; the others need a restart."""
 
 
 def masked(config: Config) -> dict[str, Any]:

@@ -1,24 +1,24 @@
-"""YAML as texts, lists and mappings, with the line of every key; what the texts mean is for the sections to say.
+"""Parses YAML into texts, lists and mappings, with the line of every key; the sections interpret the texts.
 
-No scalar is interpreted, so that the country `NO`, the id `0123` and the date `2026-11-23` stay as they were written.
+No scalar is converted here, so that the country `NO`, the id `0123` and the date `2026-11-23` stay as written.
 """
 
 import re
 
 import yaml
 
-from sidecar.config.report import KeyPath, Report
+from sidecar.config.problems import KeyPath, Report
 
 Value = str | None | list["Value"] | dict[str, "Value"]
-"""None is a value left empty, `~` or `null`: the key counts as absent."""
+"""None is an empty value, `~` or `null`: the key counts as absent."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_DEEPEST = 20
+_MAX_DEPTH = 20
 
 _QUOTES = 'put quotes around it: {} YAML takes ${{NAME}} only as "${{NAME}}"'
 
 
-def read(text: str, report: Report) -> dict[str, Value]:
+def parse_yaml(text: str, report: Report) -> dict[str, Value]:
     """The mapping that `text` holds, empty for an empty file; lines and problems go into `report`."""
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -27,7 +27,7 @@ def read(text: str, report: Report) -> dict[str, Value]:
         report.add((), "holds a character that YAML does not allow", line=line)
         return {}
     except yaml.MarkedYAMLError as error:
-        report.add((), _hint(error, text) or _said(error), line=_line_of(error))
+        report.add((), _hint(error, text) or _message(error), line=_line_of(error))
         return {}
     if root is None or (isinstance(root, yaml.ScalarNode) and _value(root, (), report) is None):
         return {}
@@ -39,9 +39,9 @@ def read(text: str, report: Report) -> dict[str, Value]:
 
 
 class _Loader(yaml.BaseLoader):
-    """Refuses anchors, aliases and tags: a value that begins with & or ! or * would vanish or change unseen.
+    """Refuses anchors, aliases and tags: a value that begins with & or ! or * would vanish or change silently.
 
-    And what is nested deeper than any key is, before Python's stack is at its end.
+    Also refuses nesting that is deeper than any key, before Python's stack overflows.
     """
 
     depth = 0
@@ -51,7 +51,7 @@ class _Loader(yaml.BaseLoader):
         if getattr(event, "anchor", None) is not None or getattr(event, "tag", None) is not None:
             problem = "anchors, aliases and tags are not read; quote a value that begins with &, * or !"
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
-        if self.depth == _DEEPEST:
+        if self.depth == _MAX_DEPTH:
             raise yaml.composer.ComposerError(None, None, "it is nested too deep", event.start_mark)
         self.depth += 1
         node = super().compose_node(parent, index)
@@ -95,13 +95,13 @@ def _line(node: yaml.Node) -> int:
 
 
 def _line_of(error: yaml.MarkedYAMLError) -> int | None:
-    at_the_end = "end of stream" in (error.problem or "")  # then where it began is what helps
+    at_the_end = "end of stream" in (error.problem or "")  # then the line where it began helps
     mark = (error.context_mark if at_the_end else None) or error.problem_mark or error.context_mark
     return None if mark is None else int(mark.line) + 1
 
 
 def _hint(error: yaml.MarkedYAMLError, text: str) -> str | None:
-    """What helps against a mistake that is to be expected; None where YAML's own words have to do."""
+    """Advice for a common mistake; None where YAML's own message must do."""
     mark, problem = error.problem_mark, error.problem or ""
     if mark is None:
         return None
@@ -116,7 +116,7 @@ def _hint(error: yaml.MarkedYAMLError, text: str) -> str | None:
     return None
 
 
-def _said(error: yaml.MarkedYAMLError) -> str:
-    """What PyYAML says, without the piece of the file that it may quote: that could be part of a secret."""
-    said = ", ".join(part for part in (error.context, error.problem) if part)
-    return "is not YAML: " + re.sub(r"'[\w!~.-]{2,}'", "'…'", said)
+def _message(error: yaml.MarkedYAMLError) -> str:
+    """PyYAML's message, without the piece of the file that it may quote: that could be part of a secret."""
+    message = ", ".join(part for part in (error.context, error.problem) if part)
+    return "is not YAML: " + re.sub(r"'[\w!~.-]{2,}'", "'…'", message)

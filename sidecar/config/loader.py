@@ -1,17 +1,17 @@
-"""From a file to the frozen sections: find, read, fill in, validate, compare; all problems on the way at once."""
+"""Loads the configuration: locates, parses, fills in and validates the file; reports all problems at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.config.document import read
-from sidecar.config.doubts import doubt
-from sidecar.config.report import ConfigError, ConfigProblem, Report
-from sidecar.config.rules import check
-from sidecar.config.secret_files import with_files_read
+from sidecar.config.consistency import check_consistency
+from sidecar.config.environment_variables import substitute
+from sidecar.config.problems import ConfigError, ConfigProblem, Report
+from sidecar.config.secret_files import read_secret_files
 from sidecar.config.sections import Config
-from sidecar.config.validation import sections_of
-from sidecar.config.variables import filled
+from sidecar.config.validation import validate
+from sidecar.config.warnings import add_warnings
+from sidecar.config.yaml_document import parse_yaml
 from sidecar.system import small_files
 
 DEFAULT_FILE = Path("config.yaml")
@@ -39,8 +39,8 @@ def locate(given: Path | None, environ: Mapping[str, str]) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A configuration that can be used, and what in its file is probably a mistake."""
+class LoadedConfig:
+    """A valid configuration, and the warnings about its file."""
 
     config: Config
     warnings: tuple[ConfigProblem, ...]
@@ -51,15 +51,15 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
     Raises ConfigError with every problem found.
     """
-    return examine(path, environ).config
+    return load_with_warnings(path, environ).config
 
 
-def examine(path: Path, environ: Mapping[str, str]) -> Loaded:
+def load_with_warnings(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
     """As `load`, with the warnings."""
-    return _read(text_of(path), environ, path)
+    return _read(read_text(path), environ, path)
 
 
-def text_of(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of the file at `path`. Raises ConfigError when it cannot be read."""
     try:
         return small_files.read(path).decode("utf-8-sig")
@@ -70,16 +70,16 @@ def text_of(path: Path) -> str:
 
 
 def parse(text: str, environ: Mapping[str, str], path: Path = DEFAULT_FILE) -> Config:
-    """The configuration in `text`; `path` is the name under which problems are told. Raises like `load`."""
+    """The configuration in `text`; problems name `path` as their file. Raises like `load`."""
     return _read(text, environ, path).config
 
 
-def _read(text: str, environ: Mapping[str, str], path: Path) -> Loaded:
+def _read(text: str, environ: Mapping[str, str], path: Path) -> LoadedConfig:
     report = Report()
-    values = {key: filled(value, environ, (key,), report) for key, value in read(text, report).items()}
-    config = sections_of(with_files_read(values, report), report)
-    check(config, report)
+    values = {key: substitute(value, environ, (key,), report) for key, value in parse_yaml(text, report).items()}
+    config = validate(read_secret_files(values, report), report)
+    check_consistency(config, report)
     if report.problems:
         raise ConfigError(path, report.problems)
-    doubt(config, report)
-    return Loaded(config, report.warnings)
+    add_warnings(config, report)
+    return LoadedConfig(config, report.warnings)

@@ -1,4 +1,4 @@
-"""What is probably a mistake, though it may be meant: told at the start and by `check`, never refused.
+"""Warns of probable mistakes, at the start and in `sidecar check`; none of them refuses the file.
 
 No message repeats a value: most of these are secrets.
 """
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from sidecar.config.addresses import is_loopback
-from sidecar.config.report import KeyPath, Report
+from sidecar.config.address_types import is_loopback
+from sidecar.config.problems import KeyPath, Report
 from sidecar.config.sections import AccountSection, Config
 
 SANDBOX_DEVELOPER_TOKEN = "BBD37VB98"  # noqa: S105 - public: https://learn.microsoft.com/advertising/guides/sandbox
@@ -22,18 +22,18 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _DOCUMENTED_IDS = ("250253100", "180012345", "180067890")
-"""Those of docs/connect.md."""
+"""The ids in the examples of docs/connect.md."""
 
 _NO_CLIENT_ID = (
     "is no Application (client) ID, which has 8-4-4-4-12 hexadecimal digits: copy it from the application's Overview "
     "page (docs/connect.md, step 1)"
 )
 
-Doubt = tuple[KeyPath, str]
+KeyWarning = tuple[KeyPath, str]
 
 
-def doubt(config: Config, report: Report) -> None:
-    """Adds to the warnings of `report` whatever in `config` looks like a mistake."""
+def add_warnings(config: Config, report: Report) -> None:
+    """Adds a warning to `report` for everything in `config` that looks like a mistake."""
     texts = dict(_texts(config))
     for path, message in (
         *_quoted(texts),
@@ -46,7 +46,7 @@ def doubt(config: Config, report: Report) -> None:
 
 
 def _texts(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    """Every text that is pasted from elsewhere."""
+    """Every text that users paste from elsewhere."""
     microsoft = config.microsoft
     yield ("storage", "encryption_key"), config.storage.encryption_key.get_secret_value()
     for index, key in enumerate(config.server.api_keys):
@@ -57,13 +57,13 @@ def _texts(config: Config) -> Iterator[tuple[KeyPath, str]]:
         yield ("microsoft", name), getattr(microsoft, name)
 
 
-def _quoted(texts: dict[KeyPath, str]) -> Iterator[Doubt]:
+def _quoted(texts: dict[KeyPath, str]) -> Iterator[KeyWarning]:
     for path, text in texts.items():
         if len(text) >= 2 and text[0] + text[-1] in _QUOTES:
-            yield path, "the quotes around it count as part of it (`docker run --env-file` keeps them): take them off"
+            yield path, "the quotes around it count as part of it (`docker run --env-file` keeps them): remove them"
 
 
-def _unfilled(texts: dict[KeyPath, str]) -> Iterator[Doubt]:
+def _unfilled(texts: dict[KeyPath, str]) -> Iterator[KeyWarning]:
     for path, text in texts.items():
         if re.fullmatch(r"\$\w+|\$\(.*\)|%\w+%|\{\{.*\}\}", text):
             yield path, "looks like a variable that was not filled in: write ${NAME}"
@@ -71,8 +71,8 @@ def _unfilled(texts: dict[KeyPath, str]) -> Iterator[Doubt]:
             yield path, "looks like a placeholder: put the real value here (docs/connect.md)"
 
 
-def _redirect(config: Config, report: Report) -> Iterator[Doubt]:
-    """In the emulator, which signs itself in, only where the file names the address."""
+def _redirect(config: Config, report: Report) -> Iterator[KeyWarning]:
+    """With the emulator, which signs itself in, only where the file names the address."""
     path: KeyPath = ("microsoft", "redirect_uri")
     parts, port = urlsplit(config.microsoft.redirect_uri), config.server.port
     leads_to = parts.port or 80
@@ -89,25 +89,25 @@ def _redirect(config: Config, report: Report) -> Iterator[Doubt]:
 # --- Credentials -----------------------------------------------------------------------------------------------------
 
 
-def _credentials(config: Config) -> Iterator[Doubt]:
-    yield from _of_client_id(config)
-    yield from _of_client_secret(config)
-    yield from _of_developer_token(config)
+def _credentials(config: Config) -> Iterator[KeyWarning]:
+    yield from _client_id(config)
+    yield from _client_secret(config)
+    yield from _developer_token(config)
     if config.microsoft.refresh_token.get_secret_value().startswith("eyJ"):
         yield ("microsoft", "refresh_token"), "looks like an access token, which lasts an hour: paste the refresh token"
-    yield from _of_endpoints(config)
+    yield from _endpoints(config)
 
 
-def _of_client_id(config: Config) -> Iterator[Doubt]:
+def _client_id(config: Config) -> Iterator[KeyWarning]:
     microsoft, path = config.microsoft, ("microsoft", "client_id")
-    is_microsofts = microsoft.environment == "production" and microsoft.endpoints.authority is None
+    is_microsoft = microsoft.environment == "production" and microsoft.endpoints.authority is None
     if microsoft.tenant == microsoft.client_id:
         yield path, "equals microsoft.tenant: the Application (client) ID is wanted, not the Directory (tenant) ID"
-    elif is_microsofts and not _GUID.fullmatch(microsoft.client_id):
+    elif is_microsoft and not _GUID.fullmatch(microsoft.client_id):
         yield path, _NO_CLIENT_ID
 
 
-def _of_client_secret(config: Config) -> Iterator[Doubt]:
+def _client_secret(config: Config) -> Iterator[KeyWarning]:
     secret = config.microsoft.client_secret.get_secret_value()
     path = ("microsoft", "client_secret")
     if _GUID.fullmatch(secret):
@@ -118,7 +118,7 @@ def _of_client_secret(config: Config) -> Iterator[Doubt]:
         yield path, "has a blank in it, which no client secret has: paste it again"
 
 
-def _of_developer_token(config: Config) -> Iterator[Doubt]:
+def _developer_token(config: Config) -> Iterator[KeyWarning]:
     token, path = config.microsoft.developer_token.get_secret_value(), ("microsoft", "developer_token")
     sandbox = token.upper() == SANDBOX_DEVELOPER_TOKEN
     if config.microsoft.environment == "production" and sandbox:
@@ -135,21 +135,21 @@ def _of_developer_token(config: Config) -> Iterator[Doubt]:
         yield path, "has a blank in it, which no developer token has: paste it again"
 
 
-def _of_endpoints(config: Config) -> Iterator[Doubt]:
+def _endpoints(config: Config) -> Iterator[KeyWarning]:
     other = "sandbox" if config.microsoft.environment == "production" else "production"
     for name, address in config.microsoft.endpoints.given().items():
         host = urlsplit(address).hostname or ""
-        is_microsofts = host.endswith(".bingads.microsoft.com")
-        if is_microsofts and (".sandbox." in host) != (config.microsoft.environment == "sandbox"):
+        is_microsoft = host.endswith(".bingads.microsoft.com")
+        if is_microsoft and (".sandbox." in host) != (config.microsoft.environment == "sandbox"):
             yield ("microsoft", "endpoints", name), f"is an address of {other}, and microsoft.environment is not"
 
 
 # --- Ids -------------------------------------------------------------------------------------------------------------
 
 
-def _ids(config: Config) -> Iterator[Doubt]:
+def _ids(config: Config) -> Iterator[KeyWarning]:
     for name, account in config.accounts.items():
-        yield from _of_account(name, account)
+        yield from _account(name, account)
     for (one, first), (other, second) in combinations(config.accounts.items(), 2):
         if first.account_id == second.customer_id or first.customer_id == second.account_id:
             yield (
@@ -160,7 +160,7 @@ def _ids(config: Config) -> Iterator[Doubt]:
             yield ("accounts", other, "account_id"), f"is the same ad account as {one}, though of another customer"
 
 
-def _of_account(name: str, account: AccountSection) -> Iterator[Doubt]:
+def _account(name: str, account: AccountSection) -> Iterator[KeyWarning]:
     if account.account_id and account.account_id == account.customer_id:
         yield ("accounts", name, "account_id"), "is the same as customer_id: cid= and aid= are two different numbers"
     for key in ("customer_id", "account_id"):

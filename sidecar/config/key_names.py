@@ -1,4 +1,4 @@
-"""Which keys exist, and which of them somebody may have meant."""
+"""Lists every key of the configuration, and suggests one for an unknown key."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -6,14 +6,14 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from sidecar.config.report import KeyPath, dotted
+from sidecar.config.problems import KeyPath, dotted
 from sidecar.config.secret_files import SECRETS
 from sidecar.config.sections import Config
 from sidecar.core.did_you_mean import did_you_mean
 
 
 def _keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key of `model`, sections before what they hold; `*` stands for a name that the user chooses."""
+    """Every key of `model`, a section before its keys; `*` is a name that the user chooses."""
     for key, field in model.model_fields.items():
         here = (*path, key)
         yield here
@@ -33,11 +33,11 @@ def _section_of(mapping: object) -> type[BaseModel] | None:
 
 
 KEYS = tuple(_keys(Config))
-"""Every key there is, in the order of the example file."""
+"""Every key, in the order of the example file."""
 
 
-def nearest(path: KeyPath) -> str | None:
-    """The known key that the unknown one at `path` was probably meant to be: beside it, or of its name elsewhere."""
+def suggest_key(path: KeyPath) -> str | None:
+    """The key that was probably meant by the unknown one at `path`: a similar one beside it, or its name elsewhere."""
     *around, name = path
     section = tuple(
         "*" if index == 1 and around[0] in ("accounts", "events") else step for index, step in enumerate(around)

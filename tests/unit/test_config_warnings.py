@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config import examine
+from sidecar.config import load_with_warnings
 
 SECRET = "test-Secret~of.the_application"
 CLIENT_ID = "0a1b2c3d-1234-4abc-9def-0123456789ab"
@@ -29,7 +29,7 @@ def warned(folder: Path, text: str, **environ: str) -> list[str]:
     """The warnings about a file that holds `text`; none of them repeats a secret."""
     file = folder / "config.yaml"
     file.write_text(text, encoding="utf-8")
-    found = [warning.text("config.yaml") for warning in examine(file, environ).warnings]
+    found = [warning.text("config.yaml") for warning in load_with_warnings(file, environ).warnings]
     assert "test-" not in "".join(found)
     return found
 
@@ -144,7 +144,7 @@ def test_secret_file_with_a_byte_order_mark_is_read_without_it_and_told(tmp_path
     assert told.startswith(
         f"config.yaml:{number}: microsoft.{key}_file: warning: the file begins with a byte order mark"
     )
-    config = examine(tmp_path / "config.yaml", {}).config
+    config = load_with_warnings(tmp_path / "config.yaml", {}).config
     assert getattr(config.microsoft, key).get_secret_value() == "0123ABCDEF"
 
 

@@ -1,7 +1,7 @@
-"""How a text of the file becomes a value: the types that the sections are made of.
+"""The types of the sections' values, each read from a text of the file.
 
-Each reader takes text and says what it wants in a ValueError that does not repeat what it was given. Values that are
-no text come from code, not from the file, and are left to pydantic's own check of the type.
+A ValueError describes the expected form and does not repeat the text. Values that are no text come from code, not from
+the file; pydantic checks their type.
 """
 
 import re
@@ -19,14 +19,14 @@ from sidecar.core.intake.countries import country
 LARGEST_VALUE = Decimal(999_999_999_999)
 
 
-def _reader(read: Callable[[str], Any]) -> BeforeValidator:
+def _from_text(read: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
 # --- Numbers ---------------------------------------------------------------------------------------------------------
 
 
-def whole(least: int, most: int) -> BeforeValidator:
+def integer_between(least: int, most: int) -> BeforeValidator:
     """A whole number between `least` and `most`, both included."""
 
     def read(text: str) -> int:
@@ -34,27 +34,27 @@ def whole(least: int, most: int) -> BeforeValidator:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return int(text)
 
-    return _reader(read)
+    return _from_text(read)
 
 
-def span(least: str, most: str) -> AfterValidator:
+def duration_between(least: str, most: str) -> AfterValidator:
     """A duration not shorter than `least` and not longer than `most`, both written as in the file."""
     return _between(least, most, seconds_of)
 
 
-def in_steps(unit: str) -> AfterValidator:
-    """A duration that is a multiple of `unit`, such as 1m: what is finer would be cut off."""
+def multiple_of(unit: str) -> AfterValidator:
+    """A duration that is a multiple of `unit`, such as 1m: anything finer would be cut off."""
     step = seconds_of(unit)
 
     def check(value: float) -> float:
         if value % step:
-            raise ValueError(f"must be a multiple of {unit}: it is kept no finer")
+            raise ValueError(f"must be a multiple of {unit}: it is stored no finer")
         return value
 
     return AfterValidator(check)
 
 
-def room(least: str, most: str) -> AfterValidator:
+def size_between(least: str, most: str) -> AfterValidator:
     """A size of at least `least` and at most `most`, both written as in the file."""
     return _between(least, most, bytes_of)
 
@@ -79,20 +79,20 @@ def _money(text: str) -> Decimal:
 
 
 def _number(value: Decimal) -> int | float:
-    """As YAML and JSON write it. With at most 15 digits a float shows exactly what was read."""
+    """The number as YAML and JSON write it. With at most 15 digits a float shows exactly what was read."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _truth(text: str) -> bool:
+def _boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError("must be true or false")
     return text == "true"
 
 
-Seconds = Annotated[float, _reader(seconds_of), PlainSerializer(duration_text, return_type=str)]
-Bytes = Annotated[int, _reader(bytes_of), PlainSerializer(size_text, return_type=str)]
-Amount = Annotated[Decimal, _reader(_money), PlainSerializer(_number)]
-Truth = Annotated[bool, _reader(_truth)]
+Seconds = Annotated[float, _from_text(seconds_of), PlainSerializer(duration_text, return_type=str)]
+Bytes = Annotated[int, _from_text(bytes_of), PlainSerializer(size_text, return_type=str)]
+Amount = Annotated[Decimal, _from_text(_money), PlainSerializer(_number)]
+Boolean = Annotated[bool, _from_text(_boolean)]
 
 
 # --- Texts -----------------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def text(most: int) -> AfterValidator:
 
 def _one_line(value: str) -> str:
     if value.rstrip("\r") != value:
-        raise ValueError("ends with a carriage return: it comes from a file with line ends of Windows")
+        raise ValueError("ends with a carriage return: it comes from a file with Windows line ends")
     if any(category(character) == "Cf" for character in value):
         raise ValueError("has an invisible character in it (a byte order mark, say): write it again by hand")
     if not value.isprintable():
@@ -146,30 +146,30 @@ def _clean(secret: SecretStr) -> SecretStr:
     return secret
 
 
-LEAST_OF_A_KEY = 16
-_GOOD_KEY = f"have at least {LEAST_OF_A_KEY} characters: openssl rand -base64 32 makes a good one"
+MIN_KEY_CHARACTERS = 16
+_GOOD_KEY = f"have at least {MIN_KEY_CHARACTERS} characters: openssl rand -base64 32 makes a good one"
 
 
-def _hard(secret: SecretStr) -> SecretStr:
-    if 0 < len(secret.get_secret_value()) < LEAST_OF_A_KEY:
+def _encryption_key(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value()) < MIN_KEY_CHARACTERS:
         raise ValueError(f"must be empty or {_GOOD_KEY}")
     return secret
 
 
-def _key(secret: SecretStr) -> SecretStr:
+def _api_key(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
         raise ValueError("must be visible ASCII characters without blanks: it travels in the Authorization header")
-    if len(secret.get_secret_value()) < LEAST_OF_A_KEY:
+    if len(secret.get_secret_value()) < MIN_KEY_CHARACTERS:
         raise ValueError(f"must {_GOOD_KEY}")
     return secret
 
 
 _Hidden = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(value) if isinstance(value, str) else value)]
 
-Line = Annotated[str, AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[str, text(100)]
 Currency = Annotated[str, _code(CURRENCIES, "an ISO 4217 code, such as USD")]
 Country = Annotated[str, AfterValidator(_country)]
 Secret = Annotated[_Hidden, AfterValidator(_clean), PlainSerializer(_masked, return_type=str)]
-EncryptionKey = Annotated[Secret, AfterValidator(_hard)]
-ApiKey = Annotated[Secret, AfterValidator(_key)]
+EncryptionKey = Annotated[Secret, AfterValidator(_encryption_key)]
+ApiKey = Annotated[Secret, AfterValidator(_api_key)]
