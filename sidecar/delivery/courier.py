@@ -5,11 +5,13 @@ how much may be on its way `core.in_flight`'s, which second a row gets `core.bat
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from sidecar import loops
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
 from sidecar.core.attribution import WaitForClick
 from sidecar.core.batch import (
@@ -32,7 +34,7 @@ from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.delivery.gates import Gates, GoalGate
 from sidecar.delivery.settler import Sent, Settler
 from sidecar.ports.delivery import Claim, Deferral
-from sidecar.ports.errors import NotConnected, StorageUnavailable
+from sidecar.ports.errors import NotConnected
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import Platform
 from sidecar.telemetry import Telemetry
@@ -379,25 +381,14 @@ class Courier:
 
     async def _guarded(self, where: str, work: Awaitable[T]) -> T | None:
         """One odd batch must not become a crash: it stays claimed, and its lease brings it back."""
-        try:
-            return await work
-        except NotConnected:
-            pass  # the gates are told by whoever found out, and open when it is over
-        except StorageUnavailable as error:
-            self.telemetry.trouble_raised(error.code, detail=str(error))
-        except Exception as error:
-            self.telemetry.loop_failed(f"{where} {self.account}", error)
+        with loops.reported(self.telemetry, f"{where} {self.account}"), contextlib.suppress(NotConnected):
+            return await work  # without a connection the gates are closed already, and open when there is one
         await self._sleep(IDLE_SECONDS)
         return None
 
     async def _sleep(self, seconds: float) -> None:
         """Until something wakes this courier, at most `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-        self._wake.clear()
+        await loops.wait_for_wake(self._wake, seconds)
 
 
 def _ripe_at(goal: _Goal, entries: Sequence[Entry], rules: DeliveryRules) -> int:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
+from sidecar import loops
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.attribution import GoalTraits
 from sidecar.core.entry import Reason
@@ -36,7 +37,7 @@ from sidecar.core.pace import THROTTLE_MILLIS
 from sidecar.core.waiting import Waiting, told
 from sidecar.delivery.account_state import GoalHold
 from sidecar.delivery.gates import Gates
-from sidecar.ports.errors import NotConnected, StorageUnavailable
+from sidecar.ports.errors import NotConnected
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import GoalPlatform
 from sidecar.ports.upkeep import Goals
@@ -192,23 +193,23 @@ class GoalCatalogue:
         self.read_soon()
 
     async def _load(self) -> None:
-        try:
+        with loops.reported(self.telemetry, "goals"):  # without them the first reading starts from nothing
             self._catalogues |= {catalogue.account: catalogue for catalogue in await self.store.load()}
-        except Exception as error:  # the edge of a loop: without what was kept the first reading starts anew
-            self.telemetry.loop_failed("goals", error)
 
     async def _watch(self, account: str) -> None:
         state = self._states[account]
-        while True:
-            seconds = GLANCE_MILLIS / 1000
-            try:
-                await self._turn(account, state)
-                seconds = (self._look_at(account, state) - self.now()) / 1000
-            except StorageUnavailable as error:
-                self.telemetry.trouble_raised(error.code, detail=str(error))
-            except Exception as error:  # the edge of a loop: an odd answer must not stop the service
-                self.telemetry.loop_failed(f"goals {account}", error)
-            await _sleep(state, max(LEAST_SECONDS, seconds))
+
+        async def turn() -> float:
+            await self._turn(account, state)
+            return max(LEAST_SECONDS, (self._look_at(account, state) - self.now()) / 1000)
+
+        await loops.run_forever(
+            turn,
+            wake=state.bell,
+            reporter=self.telemetry,
+            where=f"goals {account}",
+            retry_seconds=GLANCE_MILLIS / 1000,
+        )
 
     async def _turn(self, account: str, state: _Account) -> None:
         if account not in self.accounts():
@@ -501,16 +502,6 @@ class GoalCatalogue:
             if isinstance(answer, RefusedBatch | Lost) and id(answer) not in failures:  # one may stand for many goals
                 failures[id(answer)] = await self._failure(account, answer)
         return [failures[id(each)] if isinstance(each, RefusedBatch | Lost) else each for each in answers]
-
-
-async def _sleep(state: _Account, seconds: float) -> None:
-    """Until something wakes this account's loop, so long at most."""
-    try:
-        async with asyncio.timeout(seconds):
-            await state.bell.wait()
-    except TimeoutError:
-        pass
-    state.bell.clear()
 
 
 def _hint(one: Mapped) -> str | None:

@@ -4,12 +4,12 @@ Asking Microsoft is for `oauth`, keeping the refresh token for the store.
 """
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sidecar import loops
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import Grant
 from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, pause_seconds
@@ -231,10 +231,7 @@ class TokenSource:
 
     async def _until_due(self) -> None:
         while (seconds := self._due_at() - _loop_time()) > 0:
-            self._bell.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(seconds, self._seconds_to_tell())):
-                    await self._bell.wait()
+            await loops.wait_for_wake(self._bell, min(seconds, self._seconds_to_tell()))
             self._tell()
 
     def _due_at(self) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from sidecar import loops
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.journal import Journal, JournalEntry
 from sidecar.ports.queries import UnstoredItems
@@ -97,9 +98,7 @@ class Recorder:
         """Write what was told into `journal`, and traces to `unstored`, until `stop`; then the rest, and return."""
         while not self._stop.is_set():
             await self.flush(journal, unstored)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_SECONDS):
-                    await self._stop.wait()
+            await loops.wait_for(self._stop, FLUSH_SECONDS)
         self._gather(last=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_FLUSH_SECONDS):

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from sidecar import loops
 from sidecar.core.erasure import Erasure, Found, Phase, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.erasure import Erasures, Retracts
@@ -39,16 +40,14 @@ class Eraser:
         self._bell.set()
 
     async def run(self) -> None:
-        """Erase, for ever. Nothing but cancellation ends it."""
-        while True:
-            is_idle = False
-            try:
-                is_idle = not await self.round()
-            except StorageUnavailable as error:
-                self.telemetry.trouble_raised(error.code, detail=str(error))
-            except Exception as error:  # the edge of a loop: an odd row must not stop the service
-                self.telemetry.loop_failed("eraser", error)
-            await self._sleep(None if is_idle else self.wait_seconds)
+        """Erase until cancelled."""
+
+        async def step() -> float | None:
+            return self.wait_seconds if await self.round() else None
+
+        await loops.run_forever(
+            step, wake=self._bell, reporter=self.telemetry, where="eraser", retry_seconds=self.wait_seconds
+        )
 
     async def round(self) -> bool:
         """Bring every erasure as far as it gets now; whether one is not done."""
@@ -130,12 +129,3 @@ class Eraser:
         for account, visitor_id in visitors:
             while await self.erasures.forget_clicks(job, account, visitor_id):
                 pass
-
-    async def _sleep(self, seconds: float | None) -> None:
-        """Until a new erasure comes, so long at most."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._bell.wait()
-        except TimeoutError:
-            pass
-        self._bell.clear()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sidecar import loops
 from sidecar.core.clock import SteadyClock, told
 from sidecar.core.entry import LongestWaits
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
@@ -144,14 +145,6 @@ class Housekeeping:
 
     async def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while not self._stopping.is_set():
-            try:
+            with loops.reported(self.telemetry, f"housekeeping {name}"):
                 await work()
-            except StorageUnavailable as error:
-                self.telemetry.trouble_raised(error.code, detail=str(error))
-            except Exception as error:
-                self.telemetry.loop_failed(f"keeper {name}", error)
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
+            await loops.wait_for(self._stopping, seconds)
