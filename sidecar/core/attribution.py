@@ -112,8 +112,8 @@ def _has_use_for_hashes(entry: Entry, goal: GoalTraits) -> bool:
 
 
 def with_choice(entry: Entry, choice: SendConversion, seen: Click | None = None) -> Entry:
-    """The entry as it will be frozen and sent; `seen` is the click that was looked at for it."""
-    entry = entry._replace(looked_at=seen.clicked_at if seen else None, clicked_at=None)
+    """The entry as it will be frozen and sent; `seen` is the click that was evaluated for it."""
+    entry = entry._replace(evaluated=seen.clicked_at if seen else None, clicked_at=None)
     match choice:
         case SendConversion(click=Click() as click):
             return entry._replace(msclkid=click.msclkid, clicked_at=click.clicked_at)

@@ -107,8 +107,8 @@ class Entry(NamedTuple):
     """The number of the conversion that it adjusts; negative for one that was uploaded elsewhere."""
     adjusted_at: UnixSeconds | None = None
     """The time of the adjustment itself, as it is sent."""
-    looked_at: UnixSeconds | None = None
-    """When the click happened that was looked at when it was decided, chosen or not; None where there was none."""
+    evaluated: UnixSeconds | None = None
+    """When the click happened that attribution evaluated, chosen or not; None where there was none."""
 
     def sent_as(self, goal: str | None, sent_time: UnixSeconds | None) -> "Entry":
         """The entry with this goal and second; a fifth of what `_replace` costs, and every row on its way needs it."""
@@ -129,7 +129,7 @@ class Entry(NamedTuple):
 
 _GOAL = Entry._fields.index("goal")
 _ATTEMPT = Entry._fields.index("attempt")
-assert (Entry._fields[_GOAL + 1], Entry._fields[-1]) == ("sent_time", "looked_at")
+assert (Entry._fields[_GOAL + 1], Entry._fields[-1]) == ("sent_time", "evaluated")
 
 
 # --- What Microsoft said ---------------------------------------------------------------------------------------------

@@ -341,7 +341,7 @@ class Courier:
             Deferral(
                 entry.seq,
                 WaitForClick(Reason.NOT_YET, max(millis(second), UnixMillis(now + LEAST_WAIT))),
-                entry.looked_at,
+                entry.evaluated,
             )
             for entry, second in next_seconds(left, used)
         ]

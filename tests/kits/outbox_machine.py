@@ -350,7 +350,7 @@ class OutboxMachine(RuleBasedStateMachine):
             self._claim(entries[0].lane.account, entries)
         elif entries:
             open_ = [entry for entry in entries if entry.goal is None and entry.visitor_id is not None]
-            self._set_aside([Deferral(entry.seq, Skip(Reason.NO_CLICK), entry.looked_at) for entry in open_])
+            self._set_aside([Deferral(entry.seq, Skip(Reason.NO_CLICK), entry.evaluated) for entry in open_])
 
     def _is_as_read(self, entry: Entry) -> bool:
         """Only the courier itself claims, and only rows that died are replaced: neither comes between."""

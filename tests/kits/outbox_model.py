@@ -191,12 +191,12 @@ class Model:
         own = [click for click in theirs if row.shown_click in (None, click[2])]
         return (max(own)[2], max(own)[0]) if own else None
 
-    def is_overtaken(self, row: Row, looked_at: int | None) -> bool:
+    def is_overtaken(self, row: Row, evaluated: int | None) -> bool:
         """Whether a later click of its visitor came in than the one that was looked at."""
         if row.visitor_id is None or row.msclkid is not None or not row.is_found_by_clicks:
             return False
         seen = self.seen(replace(row, click=None))
-        return seen is not None and seen[1] > (-1 if looked_at is None else looked_at)
+        return seen is not None and seen[1] > (-1 if evaluated is None else evaluated)
 
     def defer(self, deferrals: Sequence[Deferral], now: int) -> dict[int, State]:
         """Which due rows wait or end for want of a click."""
@@ -241,7 +241,7 @@ class Model:
     def takes(self, entry: Entry) -> bool:
         """Whether a claim gets this row, as it was read."""
         row = self.rows.get(entry.seq)
-        return row is not None and row.is_free and not (row.goal is None and self.is_overtaken(row, entry.looked_at))
+        return row is not None and row.is_free and not (row.goal is None and self.is_overtaken(row, entry.evaluated))
 
     def take(self, claim: Claim, entries: Sequence[tuple[Entry, int | None]], until: int) -> None:
         """These go out in a new batch, frozen as they are given, each with its identity."""

@@ -153,9 +153,9 @@ async def test_click_is_open_again_once_a_row_was_released(outbox: Outbox) -> No
     assert [(one.msclkid, one.visitor_id) for one in await due(outbox)] == [(None, "v-1")]
 
 
-@pytest.mark.parametrize(("looked_at", "taken"), [(None, False), (7_201, False), (7_200, True)])
+@pytest.mark.parametrize(("evaluated", "taken"), [(None, False), (7_201, False), (7_200, True)])
 async def test_row_whose_visitor_clicked_since_it_was_decided_is_not_claimed(
-    house: House, outbox: Outbox, looked_at: int | None, taken: bool
+    house: House, outbox: Outbox, evaluated: int | None, taken: bool
 ) -> None:
     """The later click is the right one: it stays due, and is decided anew."""
     await put(outbox, conversion(msclkid=None, visitor_id="v-1", email_sha256="a" * 64))
@@ -163,8 +163,8 @@ async def test_row_whose_visitor_clicked_since_it_was_decided_is_not_claimed(
     clicked_at = UnixSeconds(seconds(NOW) - 7_200)
     click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=clicked_at)
     await house.clicks.capture([Captured(click, NOW)])
-    seen = None if looked_at is None else UnixSeconds(seconds(NOW) - looked_at)
-    claim_ = await claim(outbox, [entry._replace(looked_at=seen)])
+    seen = None if evaluated is None else UnixSeconds(seconds(NOW) - evaluated)
+    claim_ = await claim(outbox, [entry._replace(evaluated=seen)])
     assert (claim_ is not None) is taken
     assert len(await due(outbox)) == (not taken)
 

@@ -35,7 +35,7 @@ NEW_HALF = """
     VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?) RETURNING id"""
 
 _WANTED = """
-    WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, looked_at, received_at, value, currency,
+    WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, evaluated, received_at, value, currency,
         adjusted_at)
     AS (VALUES """
 _WANTED_COLUMNS = 12
@@ -49,7 +49,7 @@ _TAKE = """)
         AND NOT (entries.visitor IS NOT NULL AND entries.goal IS NULL AND entries.msclkid IS NULL AND EXISTS (
             SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.visitor_id = entries.visitor_id
                 AND c.clicked_at <= entries.time
-                AND c.clicked_at > coalesce(wanted.looked_at, -1)))"""
+                AND c.clicked_at > coalesce(wanted.evaluated, -1)))"""
 
 # Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, rows that were replaced
 # since they were looked at, and rows whose visitor got a later click since they were decided. This one takes only what
@@ -193,7 +193,7 @@ def take(
     batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now, ids)).fetchone()[0]
     wanted = [
         (
-            *(batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.looked_at),
+            *(batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.evaluated),
             *(e.received_at, e.value, e.currency, e.adjusted_at),
         )
         for e, identity in zip(entries, identities, strict=True)

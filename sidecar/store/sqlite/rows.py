@@ -14,7 +14,7 @@ ENTRY_COLUMNS = """
     seq, time, received_at, due_at, value, currency, nullif(coalesce(click, msclkid), ''), visitor_id, email_sha256,
     phone_sha256, external_credit, external_model, order_id, attempt, refusals, retries, maybe_sent, goal, sent_time,
     clicked_at, type, original, adjusted_at"""
-"""In the order of Entry's fields, but for the lane, which is known, and `looked_at`, which is never stored."""
+"""In the order of Entry's fields, but for the lane, which is known, and `evaluated`, which is never stored."""
 
 RECORD_COLUMNS = """
     e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency,
