@@ -17,7 +17,7 @@ from bench.bodies import Bodies
 from bench.processes import EVENTS, GOAL
 from bench.store import ACCOUNT, NOW, RULES, opened
 from sidecar.api.answers import ItemResult, result_text, summary
-from sidecar.api.fresh import FreshRows
+from sidecar.api.new_rows import NewRows
 from sidecar.api.row_json import Rows
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.instant import UnixMillis
@@ -82,8 +82,8 @@ async def take_in(outbox: SqliteOutbox, bodies: Bodies, steps: Steps) -> None:
 
 def answer(items: Sequence[ItemResult]) -> bytes:
     """What is answered to one array."""
-    fresh = FreshRows(ROWS.of_one_answer())
-    return summary(items).with_results(result_text(place, item, fresh) for place, item in enumerate(items))
+    new_rows = NewRows(ROWS.of_one_answer())
+    return summary(items).with_results(result_text(place, item, new_rows) for place, item in enumerate(items))
 
 
 async def send_off(outbox: SqliteOutbox, steps: Steps) -> None:

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, NamedTuple, assert_never
 
-from sidecar.api.fresh import FreshRows
 from sidecar.api.http.problem import CONFLICT, INVALID, BulkErrors, HttpProblem, errors_of, invalid
 from sidecar.api.http.reply import Json, text
+from sidecar.api.new_rows import NewRows
 from sidecar.api.row_json import Rows, number
 from sidecar.core.conversion import Conversion, KeySource, plain_decimal
 from sidecar.core.difference import FieldDifference, Shown, words
@@ -129,19 +129,12 @@ def minimal_result(index: int, item: ItemResult, rows: Rows, errors: BulkErrors 
             return result(index, item, rows, errors)
 
 
-def result_text(index: int, item: ItemResult, fresh: FreshRows, errors: BulkErrors | None = None) -> str:
+def result_text(index: int, item: ItemResult, new_rows: NewRows, errors: BulkErrors | None = None) -> str:
     """The same as JSON text."""
-    if (members := fresh_members(item, fresh)) is not None:
-        return f'{{"index":{index},"status":202,{members}}}'
-    return text(result(index, item, fresh.rows, errors))
-
-
-def fresh_members(item: ItemResult, fresh: FreshRows) -> str | None:
-    """The members of a 202 answer as JSON text, without the braces; None where the row is not plainly new and due."""
-    if not isinstance(item.verdict, Stored) or (members := fresh.members(item.verdict.record)) is None:
-        return None
-    warnings = text(_shown(item.warnings)) if item.warnings else "[]"
-    return f'{members},"warnings":{warnings}'
+    if isinstance(item.verdict, Stored) and (members := new_rows.members(item.verdict.record)) is not None:
+        warnings = text(_shown(item.warnings)) if item.warnings else "[]"
+        return f'{{"index":{index},"status":202,{members},"warnings":{warnings}}}'
+    return text(result(index, item, new_rows.rows, errors))
 
 
 class Summary(NamedTuple):

@@ -4,7 +4,7 @@ The conversions of a request go to the outbox together, and nothing is answered 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar, assert_never
 
@@ -14,7 +14,6 @@ from sidecar.api.answers import (
     HttpAnswer,
     ItemResult,
     answer,
-    fresh_members,
     judged,
     minimal,
     minimal_result,
@@ -23,10 +22,10 @@ from sidecar.api.answers import (
     validation,
     why_not_stored,
 )
-from sidecar.api.fresh import FreshRows, Kept
 from sidecar.api.http.problem import BulkErrors, HttpProblem
 from sidecar.api.http.reply import json_reply, reply, text
 from sidecar.api.http.request_id import REQUEST_ID
+from sidecar.api.new_rows import NewRows
 from sidecar.api.request.admission import Reservation
 from sidecar.api.request.items import BulkRequest, Single, orders_of, refused_by_code
 from sidecar.api.request.prefer import APPLIED, HEADER, wants_minimal
@@ -60,8 +59,6 @@ class Collect:
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
     taking: RequestReader
-    _kept: Kept = field(default_factory=dict, init=False)
-    """What answers of before knew about new rows."""
 
     async def conversions(self, request: web.Request) -> web.Response:
         """Store what can be stored, and answer once it is on disk."""
@@ -187,8 +184,8 @@ class Collect:
         if short:
             results = await self.taking.each(pairs, lambda one: text(minimal_result(*one, rows, errors)))
             return reply(whole.with_results(results), whole.status, APPLIED)
-        fresh = FreshRows(rows, self._kept)
-        results = await self.taking.each(pairs, lambda one: result_text(*one, fresh, errors))
+        new_rows = NewRows(rows)
+        results = await self.taking.each(pairs, lambda one: result_text(*one, new_rows, errors))
         return reply(whole.with_results(results), whole.status)
 
     def _tell_refused(self, items: Sequence[ItemResult], came: Single | BulkRequest) -> None:
@@ -196,8 +193,6 @@ class Collect:
             self.telemetry.refused(code, len(places), orders_of(came, places))
 
     def _alone(self, item: ItemResult, came: Single) -> web.Response:
-        if (members := fresh_members(item, FreshRows(self.rows, self._kept))) is not None:
-            return reply(f"{{{members}}}".encode(), 202)
         return self._replied(answer(item, self.rows), item, came)
 
     def _alone_minimal(self, item: ItemResult, came: Single) -> web.Response:

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from api_kit import MSCLKID, NOW, RULES, Api, OpenApi
 
-from sidecar.api.row_json import Rows
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
-from sidecar.core.record import Record
 from sidecar.ports.journal import JournalQuery
 from sidecar.store.sqlite.journal import SqliteJournal
 
@@ -28,23 +26,6 @@ async def test_stored_conversion_is_answered_202_with_its_row(api: Api, conversi
     assert answer.json["matched_by"] == ["msclkid"]
     assert (api.pending, api.world.commits, api.world.woken) == (1, [1], [{"default": 1}])
     assert "Idempotent-Replayed" not in answer.headers
-
-
-async def test_what_rows_share_is_worded_once_for_all_requests(
-    api: Api, conversion: Json, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worded: list[str] = []
-    show = Rows.show
-
-    def shown(rows: Rows, record: Record) -> Json:
-        worded.append(record.id)
-        return show(rows, record)
-
-    monkeypatch.setattr(Rows, "show", shown)
-    for number in range(3):
-        assert (await api.post({**conversion, "order_id": f"A-{number}"})).json["id"] == f"conv_{number + 1}"
-    await api.post([{**conversion, "order_id": f"B-{number}"} for number in range(3)])
-    assert worded == ["conv_1"]
 
 
 async def test_warnings_come_with_the_row(api: Api) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -10,8 +9,8 @@ from hypothesis import strategies as st
 from test_api_rows import GOALS, NOW, PENDING, ROWS
 
 from sidecar.api.answers import ItemResult, result, result_text, summary
-from sidecar.api.fresh import MOST_SHARED, FreshRows, Kept
 from sidecar.api.http.reply import text
+from sidecar.api.new_rows import NewRows
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
@@ -56,45 +55,23 @@ WARNINGS = [(), (Warning_("email_unusable", "user.email", 'has no "@"'),)]
 
 GOALS_OVER_TIME = [{**GOALS, ("other", "Käufe"): 'Kauf "neu"'}, {**GOALS, ("default", "purchase"): "Renamed"}, {}]
 
-KEPT: Kept = {}
-"""Over all examples, as the service keeps it over all answers, whatever becomes of accounts and goals meanwhile."""
-
 
 @given(record=RECORDS, held=st.sampled_from(HOLDS), goals=st.sampled_from(GOALS_OVER_TIME), many=st.booleans())
 def test_text_says_what_the_row_says_in_the_same_order(
     record: Record, held: HeldReason | None, goals: dict[tuple[str, str], str], many: bool
 ) -> None:
     rows = Rows(lambda account, event: goals.get((account, event)), lambda record: held, lambda: NOW)
-    members = FreshRows(rows.of_one_answer() if many else rows, KEPT).members(record)
+    members = NewRows(rows.of_one_answer() if many else rows).members(record)
     assert members is not None
     written = json.loads(f"{{{members}}}")
     assert written == json.loads(text(rows.show(record)))
     assert list(written) == list(rows.show(record))
 
 
-def test_what_is_remembered_is_told_of_its_own_time() -> None:
-    """An account is closed, or opens, between two looks at it: what is kept must be what the row was looked up by."""
-    kept: Kept = {}
-    for first, second in permutations(HOLDS, 2):
-        looks = iter([first, second, second])
-        FreshRows(Rows(ROWS.goal_of, lambda record, looks=looks: next(looks), ROWS.now), kept).members(PENDING)
-        for held in (first, second):
-            rows = Rows(ROWS.goal_of, lambda record, held=held: held, ROWS.now)
-            assert json.loads(f"{{{FreshRows(rows, kept).members(PENDING)}}}") == json.loads(text(rows.show(PENDING)))
-        kept.clear()
-
-
-def test_ever_new_kinds_of_rows_do_not_fill_the_memory() -> None:
-    kept: Kept = {}
-    for number in range(3 * MOST_SHARED + 1):
-        FreshRows(ROWS, kept).members(PENDING._replace(currency=f"X{number}"))
-        assert 0 < len(kept) <= MOST_SHARED
-
-
 @pytest.mark.parametrize("warnings", WARNINGS, ids=["plain", "with a warning"])
 def test_result_is_the_same_by_either_way(warnings: tuple[Warning_, ...]) -> None:
     item = ItemResult(Stored(PENDING), warnings)
-    written = json.loads(result_text(3, item, FreshRows(ROWS)))
+    written = json.loads(result_text(3, item, NewRows(ROWS)))
     assert written == json.loads(text(result(3, item, ROWS)))
     assert written["warnings"] == [asdict(warning) for warning in warnings]
 
@@ -113,10 +90,10 @@ OTHERS = [
 
 @pytest.mark.parametrize("record", OTHERS, ids=lambda record: f"{record.kind} {record.state} {record.reason}")
 def test_any_other_row_is_left_to_the_long_way(record: Record) -> None:
-    assert FreshRows(ROWS).members(record) is None
+    assert NewRows(ROWS).members(record) is None
     for verdict in (Stored(record), Replayed(record)):
         item = ItemResult(verdict, ())
-        assert json.loads(result_text(0, item, FreshRows(ROWS))) == json.loads(text(result(0, item, ROWS)))
+        assert json.loads(result_text(0, item, NewRows(ROWS))) == json.loads(text(result(0, item, ROWS)))
 
 
 def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
@@ -126,19 +103,17 @@ def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
         asked.append(record.event)
         return None
 
-    fresh = FreshRows(Rows(ROWS.goal_of, held, ROWS.now).of_one_answer())
+    new_rows = NewRows(Rows(ROWS.goal_of, held, ROWS.now).of_one_answer())
     for seq in range(5):
-        fresh.members(PENDING._replace(seq=seq))
-        fresh.rows.show(PENDING._replace(seq=seq))
-        fresh.rows.show(PENDING._replace(seq=seq, claimed=True))
+        new_rows.members(PENDING._replace(seq=seq))
+        new_rows.rows.show(PENDING._replace(seq=seq))
+        new_rows.rows.show(PENDING._replace(seq=seq, claimed=True))
     assert asked == ["purchase", "purchase"]  # once for rows that are claimed, once for those that are not
 
 
 def test_whole_answer_is_json() -> None:
     items = [ItemResult(Stored(PENDING), ()), ItemResult(Replayed(PENDING), ())]
-    whole = json.loads(
-        summary(items).with_results(result_text(n, item, FreshRows(ROWS)) for n, item in enumerate(items))
-    )
+    whole = json.loads(summary(items).with_results(result_text(n, item, NewRows(ROWS)) for n, item in enumerate(items)))
     assert {name: whole[name] for name in ("accepted", "replayed", "skipped", "rejected")} == {
         "accepted": 1, "replayed": 1, "skipped": 0, "rejected": 0,
     }  # fmt: skip
