@@ -143,7 +143,7 @@ def test_a_user_of_another_tenant_is_told_to_sign_in_as_another() -> None:
 CONNECT = (Path(__file__).parents[2] / "docs" / "connect.md").read_text()
 GROUPS = {
     "**Sign in again**": {RECONNECT},
-    "**Mend the application or the configuration.**": {MEND, CONFIGURATION},
+    "**Fix the application or the configuration.**": {MEND, CONFIGURATION},
     "**Wait.**": {WAIT},
 }
 
