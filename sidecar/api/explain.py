@@ -15,7 +15,8 @@ from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
-from sidecar.core.goal import Mapped, MappingState, window_text
+from sidecar.core.goals.mapping import Mapped, MappingState
+from sidecar.core.goals.plan import window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.receipt import Advice, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short

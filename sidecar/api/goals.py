@@ -12,20 +12,11 @@ from sidecar.api.request.body import BodyLimits, check, object_in, read_body
 from sidecar.api.request.query import read, text
 from sidecar.api.row_json import goal_words, number
 from sidecar.core.did_you_mean import did_you_mean
-from sidecar.core.goal import (
-    NAME_TAKEN,
-    Blocked,
-    Created,
-    Exists,
-    Goal,
-    GoalRule,
-    Mapped,
-    MappingState,
-    Missing,
-    NotCreated,
-    Revenue,
-    window_text,
-)
+from sidecar.core.goals.creation import Created, Exists, NotCreated
+from sidecar.core.goals.goal import Goal, Revenue
+from sidecar.core.goals.mapping import Mapped, MappingState
+from sidecar.core.goals.plan import NAME_TAKEN, Blocked, Missing, window_text
+from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.intake.fields import one_of, string
 from sidecar.core.intake.json_object import Shape

@@ -13,7 +13,7 @@ from aiohttp import web
 from sidecar.api.http.problem import unavailable
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.request.admission import admission_of
-from sidecar.core.goal import GOAL_TROUBLES
+from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable

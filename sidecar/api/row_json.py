@@ -12,7 +12,7 @@ from typing import assert_never
 from sidecar.api.http.reply import Json
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Fault, Reason, State
-from sidecar.core.goal import Mapped
+from sidecar.core.goals.mapping import Mapped
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.record import Record
 from sidecar.microsoft import faults

@@ -13,7 +13,7 @@ from sidecar.core.attribution import AttributionRules, Chosen, ClickVerdict, See
 from sidecar.core.conversion import Kind
 from sidecar.core.corrections import corrections, is_taken_back, with_corrections
 from sidecar.core.entry import Reason, State
-from sidecar.core.goal import Mapped, MappingState
+from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.history import Attempted, Done, Past, Released, Replaced
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, text_of_millis
 from sidecar.core.record import Record

@@ -1,6 +1,6 @@
 """The catalogue of goals: reads what goals each account has, and keeps back what Microsoft would drop in silence.
 
-A loop of its own for each account, so that a slow one holds up no other. What a goal's state means is `core.goal`'s
+A loop of its own for each account, so that a slow one holds up no other. What a goal's state means is `core.goals`'
 matter. A reading that fails raises its trouble and stops nothing: what was read last goes on to count.
 """
 
@@ -13,25 +13,11 @@ from sidecar import loops
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.attribution import GoalTraits
 from sidecar.core.entry import Reason
-from sidecar.core.goal import (
-    GOAL_TROUBLES,
-    Catalogue,
-    Creation,
-    Exists,
-    Goal,
-    GoalRule,
-    Mapped,
-    MappingState,
-    NewGoal,
-    Others,
-    Plan,
-    chosen,
-    goal_rules,
-    mapping,
-    named,
-    plan,
-    remembered,
-)
+from sidecar.core.goals.creation import Creation, Exists, NewGoal
+from sidecar.core.goals.goal import Catalogue, Goal, find_goal, remembered
+from sidecar.core.goals.mapping import GOAL_TROUBLES, Mapped, MappingState, OtherGoals, mapping
+from sidecar.core.goals.plan import Plan, plan
+from sidecar.core.goals.rule import GoalRule, goal_rules
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.pace import THROTTLE_MILLIS
 from sidecar.core.waiting import Waiting, told
@@ -369,7 +355,7 @@ class GoalCatalogue:
         goals = catalogue.goals if catalogue else None
         return mapping(rule, goals, self.now(), self.rules().settle_millis, self._others(account))
 
-    def _others(self, account: str) -> Others:
+    def _others(self, account: str) -> OtherGoals:
         """The goals of the other accounts of the same customer, as far as they were read."""
         known = {name: self._known(name) for name in self._siblings(account)}
         return {name: catalogue.goals for name, catalogue in known.items() if catalogue is not None}
@@ -437,7 +423,7 @@ class GoalCatalogue:
     def traits(self, account: str, goal: str) -> GoalTraits:
         """What is known of a goal that conversions of the account are for."""
         catalogue = self._known(account) if account in self.accounts() else None
-        found = named(goal, catalogue.goals) if catalogue else None
+        found = find_goal(goal, catalogue.goals) if catalogue else None
         return GoalTraits(found.window_seconds, found.enhanced) if found else GoalTraits()
 
     def of(self, account: str) -> AccountGoals:
@@ -478,14 +464,14 @@ class GoalCatalogue:
         planned = await self.plan(account)
         if isinstance(planned, Failure):
             return planned
-        new = chosen(planned.plan, names)
+        new = planned.plan.goals_to_create(names)
         if not new:
             return Applied(())
         answers = await self._create(account, new)
         again = await self.read(account)
         goals = () if isinstance(again, Failure) else again.goals
         made = tuple(
-            CreatedGoal(one.name, named(one.name, goals), said) for one, said in zip(new, answers, strict=True)
+            CreatedGoal(one.name, find_goal(one.name, goals), said) for one, said in zip(new, answers, strict=True)
         )
         for one in made:
             if one.goal is not None and not isinstance(one.answer, Exists):

@@ -14,7 +14,8 @@ from typing import Any
 from sidecar.core.answer import Lost, RefusedBatch
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Fault
-from sidecar.core.goal import OFFLINE, Created, Creation, Exists, Goal, NewGoal, NotCreated, Revenue
+from sidecar.core.goals.creation import Created, Creation, Exists, NewGoal, NotCreated
+from sidecar.core.goals.goal import OFFLINE, Goal, Revenue
 from sidecar.microsoft.reply import Error, HttpReply
 from sidecar.microsoft.wire import refusal, refusal_in
 

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
 from sidecar.core.entry import Entry
-from sidecar.core.goal import Creation, Goal, NewGoal, NotCreated
+from sidecar.core.goals.creation import Creation, NewGoal, NotCreated
+from sidecar.core.goals.goal import Goal
 from sidecar.microsoft import goals, properties
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.diagnosis import BLAMES_TOKEN, AccountIds, Answers, diagnosed

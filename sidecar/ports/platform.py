@@ -5,7 +5,8 @@ from typing import Protocol
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch
 from sidecar.core.entry import Entry
-from sidecar.core.goal import Creation, Goal, NewGoal
+from sidecar.core.goals.creation import Creation, NewGoal
+from sidecar.core.goals.goal import Goal
 from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.core.entry import LongestWaits, State
-from sidecar.core.goal import Catalogue
+from sidecar.core.goals.goal import Catalogue
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with

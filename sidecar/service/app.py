@@ -14,7 +14,7 @@ from pathlib import Path
 from sidecar import __version__
 from sidecar.config import Config, ConfigError, changes, load_with_warnings
 from sidecar.core.clock import SteadyClock
-from sidecar.core.goal import GOAL_TROUBLES
+from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.ports.errors import StorageBroken, StorageUnavailable
 from sidecar.service.http import CannotListen, served

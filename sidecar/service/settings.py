@@ -13,7 +13,8 @@ from sidecar.config import RELOADABLE, Config, EventSection
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import LongestWaits
-from sidecar.core.goal import GoalRule, NewGoal, goal_rules, new_goal
+from sidecar.core.goals.creation import NewGoal, new_goal
+from sidecar.core.goals.rule import GoalRule, goal_rules
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.delivery.courier import DeliveryRules

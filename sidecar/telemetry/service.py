@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sidecar.core.goal import GOAL_TROUBLES
+from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import failure, names

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.entry import Lane, Reason
-from sidecar.core.goal import GOAL_TROUBLES
+from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting import told
 from sidecar.delivery.gates import Gates

@@ -29,7 +29,7 @@ from sidecar.api.routes import make_app
 from sidecar.config import parse
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import State
-from sidecar.core.goal import Blocked
+from sidecar.core.goals.plan import Blocked
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import conversion as intake
 from sidecar.core.intake import user

@@ -10,7 +10,8 @@ from delivery_kit import DAY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.api.row_json import HeldReason
 from sidecar.core.attribution import GoalTraits
-from sidecar.core.goal import Blocked, NotCreated, Plan
+from sidecar.core.goals.creation import NotCreated
+from sidecar.core.goals.plan import Blocked, Plan
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.emulator.properties import AUTO_TAGGING, put_property

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from store_kit import NOW, SqliteHouse, later
 
-from sidecar.core.goal import Catalogue, Goal, Revenue
+from sidecar.core.goals.goal import Catalogue, Goal, Revenue
 from sidecar.ports.upkeep import Goals
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.outbox import SqliteOutbox

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.config import Config, parse
-from sidecar.core.goal import plan
+from sidecar.core.goals.plan import plan
 from sidecar.core.instant import UnixMillis
 from sidecar.service.settings import Settings
 

@@ -6,23 +6,11 @@ import pytest
 
 from sidecar.config import parse
 from sidecar.core.entry import Reason
-from sidecar.core.goal import (
-    GOAL_TROUBLES,
-    Blocked,
-    Catalogue,
-    Goal,
-    GoalDifference,
-    GoalRule,
-    Mapped,
-    MappingState,
-    Revenue,
-    chosen,
-    mapping,
-    new_goal,
-    plan,
-    remembered,
-    window_text,
-)
+from sidecar.core.goals.creation import new_goal
+from sidecar.core.goals.goal import Catalogue, Goal, Revenue, remembered
+from sidecar.core.goals.mapping import GOAL_TROUBLES, Mapped, MappingState, mapping
+from sidecar.core.goals.plan import Blocked, GoalDifference, plan, window_text
+from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.diagnosis import AccountIds
 from sidecar.service.settings import Settings
@@ -262,8 +250,8 @@ def test_differences_name_their_event() -> None:
 
 def test_only_what_was_chosen_is_created() -> None:
     found = plan({"a": RULE, "b": GoalRule(name="Other")}, [], NOW)
-    assert [goal.name for goal in chosen(found, None)] == ["Closed deal", "Other"]
-    assert [goal.name for goal in chosen(found, {"Other", "Nothing"})] == ["Other"]
+    assert [goal.name for goal in found.goals_to_create(None)] == ["Closed deal", "Other"]
+    assert [goal.name for goal in found.goals_to_create({"Other", "Nothing"})] == ["Other"]
 
 
 @pytest.mark.parametrize(

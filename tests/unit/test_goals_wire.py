@@ -25,7 +25,8 @@ from openapi_client.models.campaign.url_goal import UrlGoal
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Fault
-from sidecar.core.goal import Created, Exists, Goal, NewGoal, NotCreated, Revenue
+from sidecar.core.goals.creation import Created, Exists, NewGoal, NotCreated
+from sidecar.core.goals.goal import Goal, Revenue
 from sidecar.microsoft import properties
 from sidecar.microsoft.goals import ADDITIONAL, TYPES, decode_goals, decode_new, encode_new, encode_query
 from sidecar.microsoft.reply import HttpReply

@@ -9,7 +9,8 @@ from client_kit import ENTRY, Recorder, client_of, microsoft
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken
 from sidecar.core.entry import Delivered
-from sidecar.core.goal import Created, Creation, Exists, GoalRule, NotCreated, new_goal
+from sidecar.core.goals.creation import Created, Creation, Exists, NotCreated, new_goal
+from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.account_state import AccountStates
 from sidecar.microsoft.diagnosis import AccountIds

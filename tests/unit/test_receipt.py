@@ -24,7 +24,8 @@ from sidecar.core.attempts import BatchFacts, RequestFacts
 from sidecar.core.attribution import SeenClick
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Fault, Hold, Lane, Reason, Requeue, State, next_step
-from sidecar.core.goal import Goal, Mapped, MappingState
+from sidecar.core.goals.goal import Goal
+from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.history import Attempted, Done, Replaced, read_history
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
 from sidecar.core.receipt import Trace

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
-from sidecar.core.goal import MappingState
+from sidecar.core.goals.mapping import MappingState
 from sidecar.core.instant import EPOCH
 from sidecar.delivery.stakes import held_by
 from sidecar.telemetry import Standing

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.goal import Catalogue, Goal, Revenue
+from sidecar.core.goals.goal import Catalogue, Goal, Revenue
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
 
