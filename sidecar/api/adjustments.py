@@ -99,7 +99,7 @@ class AdjustmentCalls:
         def leave(pair: tuple[object, Told]) -> None:
             item, told_ = pair
             if (why := why_not_stored(told_.verdict)) is not None:
-                self.telemetry.not_stored(item, *why, request_id, Kind.ADJUSTMENT)
+                self.telemetry.intake.not_stored(item, *why, request_id, Kind.ADJUSTMENT)
 
         given = [came.item] if isinstance(came, Single) else came.items
         await in_turns(list(zip(given, items, strict=True)), leave)
@@ -107,17 +107,17 @@ class AdjustmentCalls:
     def _tell(self, items: Sequence[Told]) -> None:
         stored = [item.verdict.record for item in items if isinstance(item.verdict, Stored)]
         for record in stored:
-            self.telemetry.adjusted(record)
+            self.telemetry.intake.adjusted(record)
         if waiting := Counter(record.account for record in stored if record.state is State.PENDING):
             self.stored(waiting)
         if skipped := sum(isinstance(item.verdict, OriginalNotSent) for item in items):
-            self.telemetry.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
+            self.telemetry.intake.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
 
     def _tell_refused(self, items: Sequence[Told], came: Single | BulkRequest) -> None:
         problems = (_problem(item, self.rows) for item in items)
         codes = (None if problem is None else problem.reason for problem in problems)
         for code, places in refused_by_code(codes).items():
-            self.telemetry.refused(code, len(places), orders_of(came, places))
+            self.telemetry.intake.refused(code, len(places), orders_of(came, places))
 
     async def _together(self, items: Sequence[Told], allowance: Allowance) -> web.Response:
         errors = BulkErrors(allowance)

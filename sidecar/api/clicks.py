@@ -61,7 +61,7 @@ class ClickCalls:
         captures = [Captured(reading.click, now) for reading in readings if isinstance(reading, Clicked)]
         if captures:
             woken = await self.clicks.capture(captures)
-            self.telemetry.captured(len(captures), sum(woken.values()))
+            self.telemetry.intake.captured(len(captures), sum(woken.values()))
             if woken:
                 self.due(woken)
 
@@ -71,7 +71,7 @@ class ClickCalls:
         for reading in readings:
             if isinstance(reading, RejectedClick):
                 rejected += 1
-                self.telemetry.refused(reading.problems[0].code, 1)
+                self.telemetry.intake.refused(reading.problems[0].code, 1)
         status = 202 if not rejected else 422 if rejected == len(readings) else 207
         counts = {"captured": captured, "not_captured": len(readings) - captured - rejected, "rejected": rejected}
         errors = BulkErrors(allowance)

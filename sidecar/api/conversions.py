@@ -74,7 +74,7 @@ class Collect:
                 self._tell_refused(kept, came)
                 return await self._together(kept, allowance, short=short)
         finally:
-            self.telemetry.answered(perf_counter() - started)
+            self.telemetry.intake.answered(perf_counter() - started)
 
     async def validate(self, request: web.Request) -> web.Response:
         """Say what would become of it, and keep nothing; of an array as `results`, in order."""
@@ -123,7 +123,7 @@ class Collect:
         def leave(pair: tuple[object, ItemResult]) -> None:
             item, judged_ = pair
             if (why := why_not_stored(judged_.verdict)) is not None:
-                self.telemetry.not_stored(item, *why, request_id)
+                self.telemetry.intake.not_stored(item, *why, request_id)
 
         given = [came.item] if isinstance(came, Single) else came.items
         await in_turns(list(zip(given, items, strict=True)), leave)
@@ -146,7 +146,7 @@ class Collect:
         if stored:
             self._tell_stored(stored)
         for (reason, _), n in skipped.items():
-            self.telemetry.skipped(reason, n)
+            self.telemetry.intake.skipped(reason, n)
         self._tell_matches(stored, skipped)
         return all_stored
 
@@ -158,7 +158,7 @@ class Collect:
             _count(of_events, (event, matched_by), n)
         self.stored(of_accounts)
         for (event, matched_by), n in of_events.items():
-            self.telemetry.received(event, matched_by, n)
+            self.telemetry.intake.received(event, matched_by, n)
 
     def _tell_matches(self, stored: Mapping[_KindOfRow, int], skipped: Mapping[tuple[str, str], int]) -> None:
         """What came in can be matched by this or that, or by nothing; consent that was denied says nothing of it.
@@ -176,7 +176,7 @@ class Collect:
         for goal, matched_by, n in matches:
             _count(goals.setdefault(goal, {}), matched_by, n)
         for goal, came in goals.items():
-            self.telemetry.match_seen(goal, came)
+            self.telemetry.intake.matches.seen(goal, came)
 
     async def _together(self, items: Sequence[ItemResult], allowance: Allowance, *, short: bool) -> web.Response:
         whole, rows, pairs = summary(items), self.rows.of_one_answer(), list(enumerate(items))
@@ -190,7 +190,7 @@ class Collect:
 
     def _tell_refused(self, items: Sequence[ItemResult], came: Single | BulkRequest) -> None:
         for code, places in refused_by_code(_refusal(item) for item in items).items():
-            self.telemetry.refused(code, len(places), orders_of(came, places))
+            self.telemetry.intake.refused(code, len(places), orders_of(came, places))
 
     def _alone(self, item: ItemResult, came: Single) -> web.Response:
         return self._replied(answer(item, self.rows), item, came)

@@ -56,7 +56,7 @@ class Operate:
         wish = read_wish(await read_body(request))
         done = await self._walk(wish)
         if done.matched and not wish.dry_run:
-            self.telemetry.replayed(done.matched, wish.query.state)
+            self.telemetry.delivery.replayed(done.matched, wish.query.state)
         number = {"matched" if wish.dry_run else "replayed": done.matched}
         cursor = None if done.next_seq is None else parameters.to_cursor(done.next_seq)
         return json_reply({**number, "too_old": done.too_old, "dry_run": wish.dry_run, "next_cursor": cursor})
@@ -65,13 +65,13 @@ class Operate:
         """Make one row due again."""
         before, record = await self._move(request, self.outbox.replay, why_not_replayed)
         self.stored({record.account: 1})
-        self.telemetry.replayed(1, before.state, record)
+        self.telemetry.delivery.replayed(1, before.state, record)
         return json_reply({"replayed": 1, "dry_run": False, "conversion": self.rows.show(record)})
 
     async def discard(self, request: web.Request) -> web.Response:
         """End one row that was never sent, or that waits for another account at Microsoft to come back."""
         _, record = await self._move(request, self._discard, why_not_discarded)
-        self.telemetry.discarded(record)
+        self.telemetry.delivery.discarded(record)
         return json_reply(self.rows.show(record))
 
     async def _discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:

@@ -151,7 +151,9 @@ async def serving(
     await runner.setup()
     try:
         assert runner.server is not None
-        door = ConnectionFactory(runner.server, parts.door, parts.telemetry.call_refused, parts.new_id, app[ADMISSION])
+        door = ConnectionFactory(
+            runner.server, parts.door, parts.telemetry.intake.call_refused, parts.new_id, app[ADMISSION]
+        )
         listener = await listen(door, host, port)
         try:
             yield listener.sockets[0].getsockname()[:2]

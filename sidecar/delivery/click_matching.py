@@ -54,14 +54,14 @@ class ClickMatcher:
         """These go out: tell of those that only a click of their visitor lets Microsoft match."""
         found = sum(_by_visitor_alone(entry) and entry.clicked_at is not None for entry in entries)
         if found:
-            self.telemetry.match_seen(goal, {("msclkid",): found})
+            self.telemetry.intake.matches.seen(goal, {("msclkid",): found})
 
     def _tell(self, goal: str, deferrals: Sequence[Deferral], moved: Mapping[int, State]) -> None:
         skipped = Counter(aside.choice.reason for aside in deferrals if moved.get(aside.seq) is State.SKIPPED)
         for reason, rows in skipped.items():
-            self.telemetry.settled(goal, "skipped", reason.value, n=rows)
+            self.telemetry.delivery.settled(goal, "skipped", reason.value, n=rows)
         if skipped[Reason.NO_CLICK]:
-            self.telemetry.match_seen(goal, {(): skipped[Reason.NO_CLICK]})
+            self.telemetry.intake.matches.seen(goal, {(): skipped[Reason.NO_CLICK]})
 
 
 def _by_visitor_alone(entry: Entry) -> bool:

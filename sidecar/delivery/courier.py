@@ -274,7 +274,7 @@ class Courier:
 
     async def _end_too_old(self) -> None:
         while ended := await self.outbox.expire(self.now(), EXPIRE_ROWS):
-            self.telemetry.rows_expired(ended)
+            self.telemetry.delivery.rows_expired(ended)
 
     async def _claim_new(self, rules: DeliveryRules) -> Claim | None:
         """A new batch of the goal whose turn it is."""
@@ -364,7 +364,7 @@ class Courier:
         sent = Sent.now(self.now())
         answer: Answer
         if self._still_goes(claim) and self.gates.lets_out(self.account, sent.at):
-            self.telemetry.batch_sent(self.account, claim.batch_id, len(claim.entries), resend=claim.resend)
+            self.telemetry.delivery.batch_sent(self.account, claim.batch_id, len(claim.entries), resend=claim.resend)
             try:
                 answer = await self.platform.upload(self.account, claim.entries)
             except NotConnected as error:
@@ -381,7 +381,7 @@ class Courier:
 
     async def _guarded(self, where: str, work: Awaitable[T]) -> T | None:
         """One odd batch must not become a crash: it stays claimed, and its lease brings it back."""
-        with loops.reported(self.telemetry, f"{where} {self.account}"), contextlib.suppress(NotConnected):
+        with loops.reported(self.telemetry.service, f"{where} {self.account}"), contextlib.suppress(NotConnected):
             return await work  # without a connection the gates are closed already, and open when there is one
         await self._sleep(IDLE_SECONDS)
         return None

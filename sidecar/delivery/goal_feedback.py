@@ -49,7 +49,7 @@ class GoalFeedback:
         self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
         lanes = list({entry.lane for entry in entries})
         waiting = await self.outbox.waiting(lanes) if is_named else _waiting(frozen)
-        self.telemetry.trouble_raised(
+        self.telemetry.service.trouble_raised(
             hold.reason.value,
             account=account,
             subject=goal,
@@ -60,7 +60,7 @@ class GoalFeedback:
 
     def _clear(self, account: str, goal: str | None, codes: Sequence[Reason]) -> None:
         for code in codes:
-            self.telemetry.trouble_cleared(code.value, account=account, subject=goal)
+            self.telemetry.service.trouble_cleared(code.value, account=account, subject=goal)
 
 
 def _waiting(entries: Sequence[Entry]) -> Waiting:

@@ -38,7 +38,7 @@ class AccountPauses:
             since = self.gates.paused_since(account)
             if since is not None:
                 detail = f"since {text_of_millis(since)}"
-                self.telemetry.trouble_raised(TROUBLE, account=account, subject=account, detail=detail)
+                self.telemetry.service.trouble_raised(TROUBLE, account=account, subject=account, detail=detail)
 
     async def pause(self, account: str) -> UnixMillis:
         """Let nothing more of the account out; what is on its way finishes. Since when it is paused."""
@@ -56,4 +56,4 @@ class AccountPauses:
         async with self._turn:
             await self.store.remove(account)
             self.gates.resume(account)
-            self.telemetry.trouble_cleared(TROUBLE, account=account, subject=account)
+            self.telemetry.service.trouble_cleared(TROUBLE, account=account, subject=account)

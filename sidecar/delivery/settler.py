@@ -88,8 +88,8 @@ class Settler:
             case Taken():
                 await self._taken(claim, answer, sent, seconds)
             case RefusedBatch():
-                self.telemetry.reached(claim.account)
-                self.telemetry.batch_refused(
+                self.telemetry.service.reached(claim.account)
+                self.telemetry.delivery.batch_refused(
                     claim.account,
                     claim.batch_id,
                     rows=len(claim.entries),
@@ -114,7 +114,7 @@ class Settler:
             except StorageUnavailable as error:
                 if error.code == "stopping":
                     raise
-                self.telemetry.trouble_raised(error.code, detail=str(error))
+                self.telemetry.service.trouble_raised(error.code, detail=str(error))
                 await asyncio.sleep(DISK_SECONDS)
 
     async def _postpone(
@@ -167,7 +167,7 @@ class Settler:
 
     def _tell_settled(self, claim: Claim, steps: Mapping[int, Step], tracking_id: str | None, seconds: float) -> None:
         dead = sum(isinstance(step, Settled) for step in steps.values())
-        self.telemetry.batch_settled(
+        self.telemetry.delivery.batch_settled(
             claim.account,
             claim.batch_id,
             rows=len(claim.entries),
@@ -179,7 +179,7 @@ class Settler:
             kind=claim.kind,
         )
         for goal, rows in Counter(entry.goal for entry in claim.entries if entry.seq not in steps).items():
-            self.telemetry.settled(goal, "delivered", n=rows, kind=claim.kind)
+            self.telemetry.delivery.settled(goal, "delivered", n=rows, kind=claim.kind)
 
     def _tell_troubles(self, account: str, outcomes: Iterable[Outcome | None], tracking_id: str | None) -> None:
         """One trouble for each error that was a reason to come again, or that is our own mistake."""
@@ -191,7 +191,7 @@ class Settler:
                 case Dead(fault=fault, ours=True):
                     found["request_malformed", fault.error] = fault.message
         for (trouble, error), message in found.items():
-            self.telemetry.trouble_raised(
+            self.telemetry.service.trouble_raised(
                 trouble, account=account, subject=error, detail=message, tracking_id=tracking_id
             )
 
@@ -199,7 +199,7 @@ class Settler:
         dead = [entry for entry in claim.entries if isinstance(steps.get(entry.seq), Settled)]
         if dead:
             rows = [_dead_row(claim.account, entry, steps[entry.seq]) for entry in dead]
-            self.telemetry.rows_died(rows, claim.batch_id)
+            self.telemetry.delivery.rows_died(rows, claim.batch_id)
 
     # --- Microsoft refused the batch ---------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class Settler:
         now = self.now()
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
         self._raise(claim.account, answer)
-        self.telemetry.throttled(claim.account, wait / 1000)
+        self.telemetry.delivery.throttled(claim.account, wait / 1000)
         if self.gates.accounts[claim.account].history.slow_down(sent.left_at, _monotonic()):
             self.platform.throttled(claim.account)
         for account in self.platform.sharing(claim.account):
@@ -261,7 +261,7 @@ class Settler:
         elif answer.hold is not None:
             await self._write(claim, [answer.hold] * rows, self._note(answer))
         elif rows > 1:
-            self.telemetry.batch_halved(claim.account, claim.batch_id, rows)
+            self.telemetry.delivery.batch_halved(claim.account, claim.batch_id, rows)
             await self._retry_until_stored(
                 self.outbox.halve, claim, self._note(answer), self.now(), maybe_sent=answer.maybe_applied
             )
@@ -275,7 +275,9 @@ class Settler:
         troubled = is_troubled(claim.root_rows, claim.root_poisoned + (entry.refusals == 0))
         step = after_refusal(entry, answer.faults[0], now, self.chance(), others_accepted and not troubled)
         if troubled:
-            self.telemetry.trouble_raised("batch_refused", account=claim.account, detail=answer.faults[0].message)
+            self.telemetry.service.trouble_raised(
+                "batch_refused", account=claim.account, detail=answer.faults[0].message
+            )
             self.gates.close_account(claim.account, Reason.ACCOUNT_PAUSED, now, UnixMillis(now + PROBE_MILLIS))
         if isinstance(step, Requeue):
             self._tell_alone(claim.account, step, answer)
@@ -294,14 +296,14 @@ class Settler:
         """A row that would be dead by now, if only another were taken, waits with growing pauses."""
         fault = answer.faults[0]
         if step.refusals >= POISON_AFTER:
-            self.telemetry.trouble_raised(
+            self.telemetry.service.trouble_raised(
                 "poison", account=account, subject=fault.error, detail=fault.message, tracking_id=answer.tracking_id
             )
 
     # --- no answer ---------------------------------------------------------------------------------------------------
 
     async def _lost(self, claim: Claim, answer: Lost, sent: Sent, seconds: float) -> None:
-        self.telemetry.batch_lost(
+        self.telemetry.delivery.batch_lost(
             claim.account,
             claim.batch_id,
             rows=len(claim.entries),
@@ -312,7 +314,7 @@ class Settler:
             kind=claim.kind,
         )
         if self.gates.connected:
-            self.telemetry.not_reached(claim.account, answer.trouble, answer.why)
+            self.telemetry.service.not_reached(claim.account, answer.trouble, answer.why)
         note = Note("lost" if answer.sent else "not sent", answer.tracking_id, answer.why, at=self.now())
         if answer.sent or self.gates.connected:
             await self._back_off(claim, note, sent, maybe_sent=answer.sent)
@@ -339,7 +341,7 @@ class Settler:
         if self.gates.open_account(account, sent.at):
             health.window = health.window.clean()
             self.platform.clean_answer(account)
-            self.telemetry.account_well(account)
+            self.telemetry.service.account_well(account)
 
     def _note(self, answer: RefusedBatch) -> Note:
         fault = answer.faults[0]
@@ -350,7 +352,9 @@ class Settler:
         fault = answer.faults[0]
         words = fault.message or fault.error
         detail = f"{words}; {answer.lead}" if answer.lead else words
-        self.telemetry.trouble_raised(answer.trouble, account=account, detail=detail, tracking_id=answer.tracking_id)
+        self.telemetry.service.trouble_raised(
+            answer.trouble, account=account, detail=detail, tracking_id=answer.tracking_id
+        )
 
 
 _REFUSED = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}

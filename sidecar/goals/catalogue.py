@@ -179,7 +179,7 @@ class GoalCatalogue:
         self.read_soon()
 
     async def _load(self) -> None:
-        with loops.reported(self.telemetry, "goals"):  # without them the first reading starts from nothing
+        with loops.reported(self.telemetry.service, "goals"):  # without them the first reading starts from nothing
             self._catalogues |= {catalogue.account: catalogue for catalogue in await self.store.load()}
 
     async def _watch(self, account: str) -> None:
@@ -192,7 +192,7 @@ class GoalCatalogue:
         await loops.run_forever(
             turn,
             wake=state.bell,
-            reporter=self.telemetry,
+            reporter=self.telemetry.service,
             where=f"goals {account}",
             retry_seconds=GLANCE_MILLIS / 1000,
         )
@@ -256,7 +256,7 @@ class GoalCatalogue:
         catalogue = self._catalogues[account] = replace(
             catalogue, auto_tagging=catalogue.auto_tagging if tagging is None else tagging
         )
-        self.telemetry.goals_read(account, len(catalogue.goals))
+        self.telemetry.service.goals_read(account, len(catalogue.goals))
         await self._tell(account, self._mapped(account))
         await self.store.save(catalogue)
         return catalogue
@@ -303,7 +303,9 @@ class GoalCatalogue:
             state.raised = failure.trouble
             detail = f"reading its goals: {failure.detail}"
             tracking_id = failure.tracking_id
-            self.telemetry.trouble_raised(failure.trouble, account=account, detail=detail, tracking_id=tracking_id)
+            self.telemetry.service.trouble_raised(
+                failure.trouble, account=account, detail=detail, tracking_id=tracking_id
+            )
         self._judge(account)
         if self.platform.identity(account) == identity:
             self.gates.reading_ended(account)
@@ -312,7 +314,7 @@ class GoalCatalogue:
     def _clear_raised(self, account: str, state: _Account) -> None:
         """What kept the reading before from succeeding is over, unless uploads are kept from it too."""
         if state.raised is not None and self.gates.closed_until(account, self.now()) <= self.now():
-            self.telemetry.trouble_cleared(state.raised, account=account)
+            self.telemetry.service.trouble_cleared(state.raised, account=account)
             state.raised = None
 
     async def _failure(self, account: str, answer: RefusedBatch | Lost) -> Failure:
@@ -331,7 +333,7 @@ class GoalCatalogue:
     async def _throttle(self, account: str, answer: RefusedBatch) -> None:
         now = self.now()
         wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
-        self.telemetry.throttled(account, wait / 1000)
+        self.telemetry.delivery.throttled(account, wait / 1000)
         self.platform.throttled(account)
         for each in self.platform.sharing(account):
             self.gates.close_account(each, Reason.THROTTLED, now, UnixMillis(now + wait))
@@ -388,13 +390,13 @@ class GoalCatalogue:
                 wanted[one.state.value, goal] = _hint(one), told(waiting) if waiting else None
         for standing in self.telemetry.board.standing(*GOAL_TROUBLES, account=account):
             if (standing.code, standing.subject) not in wanted and not self._is_answered(account, standing, mapped):
-                self.telemetry.trouble_cleared(standing.code, account=account, subject=standing.subject)
+                self.telemetry.service.trouble_cleared(standing.code, account=account, subject=standing.subject)
         for (code, subject), (hint, rows) in wanted.items():
-            self.telemetry.trouble_raised(code, account=account, subject=subject, detail=hint, waiting=rows)
+            self.telemetry.service.trouble_raised(code, account=account, subject=subject, detail=hint, waiting=rows)
         if catalogue.auto_tagging is False:
-            self.telemetry.trouble_raised("auto_tagging_off", account=account)
+            self.telemetry.service.trouble_raised("auto_tagging_off", account=account)
         elif catalogue.auto_tagging is True:
-            self.telemetry.trouble_cleared("auto_tagging_off", account=account)
+            self.telemetry.service.trouble_cleared("auto_tagging_off", account=account)
 
     def _is_answered(self, account: str, standing: Standing, mapped: Collection[str]) -> bool:
         """Whether the trouble is what Microsoft answered to rows of a goal that the catalogue has nothing against.
@@ -475,7 +477,7 @@ class GoalCatalogue:
         )
         for one in made:
             if one.goal is not None and not isinstance(one.answer, Exists):
-                self.telemetry.goal_created(account, one.name)
+                self.telemetry.service.goal_created(account, one.name)
         return Applied(made)
 
     async def _create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | Failure]:

@@ -52,7 +52,7 @@ async def serve(path: Path, config: Config, doubts: Sequence[str] = ()) -> int:
     telemetry = Telemetry(steady.now, level=config.logging.level, form=config.logging.format)
     telemetry.hide(*Settings(config).secrets())
     for doubt in doubts:
-        telemetry.configuration_doubted(doubt)
+        telemetry.service.configuration_doubted(doubt)
     try:
         with telemetry.library_logs():
             async with contextlib.AsyncExitStack() as stack:
@@ -117,7 +117,7 @@ class Service:
     def _leave_as_it_is(self, error: BaseException) -> None:
         """End at once with 1: closing the outbox in order would write to a file that can no longer be trusted."""
         path = self.parts.settings.config.storage.path
-        self.parts.telemetry.trouble_raised("storage_broken", detail=f"{path}: {error}")
+        self.parts.telemetry.service.trouble_raised("storage_broken", detail=f"{path}: {error}")
         self.parts.telemetry.close()
         os._exit(1)
 
@@ -133,14 +133,14 @@ class Service:
         await self._prepare(parts.settings)
         spare_the_collector()
         async with served(parts, self.clock) as url:
-            parts.telemetry.started(__version__, url, parts.settings.config.microsoft.environment)
+            parts.telemetry.service.started(__version__, url, parts.settings.config.microsoft.environment)
             await self._stopping.wait()
-            parts.telemetry.stopping(self._why)
+            parts.telemetry.service.stopping(self._why)
             parts.flusher.stop()  # beside the last requests, so that both grace times run together
         await flushing
         for task in endless:
             task.cancel()
-        parts.telemetry.stopped()
+        parts.telemetry.service.stopped()
         parts.telemetry.stop()
         await telling
         parts.outbox.committer.stop()
@@ -192,10 +192,10 @@ class Service:
             reloadable, restart = changes(settings.config, config)
             await self._prepare(settings.with_reloaded(config))
         except (ConfigError, StorageUnavailable) as error:
-            telemetry.reload_failed(str(error))
+            telemetry.service.reload_failed(str(error))
         except Exception as error:  # the edge of a loop: a failed reload must not stop the service
-            telemetry.reload_failed(type(error).__name__)
-            telemetry.loop_failed("reload", error)
+            telemetry.service.reload_failed(type(error).__name__)
+            telemetry.service.loop_failed("reload", error)
         else:
             settings.config = settings.with_reloaded(config).config
             self._forget_what_left()
@@ -204,16 +204,16 @@ class Service:
             self.parts.gates.retry_now()
             told = f"changed: {', '.join(reloadable) or 'nothing'}"
             told = f"{told}; only after a restart: {', '.join(restart)}" if restart else told
-            telemetry.reloaded(told, await self._left_waiting())
+            telemetry.service.reloaded(told, await self._left_waiting())
             for doubt in loaded.warnings:
-                telemetry.configuration_doubted(doubt.text(str(self.path)))
+                telemetry.service.configuration_doubted(doubt.text(str(self.path)))
 
     async def _left_waiting(self) -> Sequence[Standing]:
         """The rows that wait for what the configuration no longer has."""
         try:
             return await self.parts.waiting.look_at_unmapped()
         except Exception as error:  # the configuration is in force whatever is found
-            self.parts.telemetry.loop_failed("reload", error)
+            self.parts.telemetry.service.loop_failed("reload", error)
             return ()
 
     def _forget_what_left(self) -> None:
@@ -222,8 +222,8 @@ class Service:
         goals, accounts = settings.goals_of_accounts(), set(settings.config.accounts)
         named = {goal for _, goal in goals}
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
-        telemetry.serves(accounts)
-        telemetry.forget_shares_but(named)
+        telemetry.board.serves(accounts)
+        telemetry.intake.matches.retain(named)
         self.parts.gates.forget_but(accounts, goals)
         for standing in telemetry.board.standing():
             of_goals = GOAL_TROUBLES | {"low_match_rate"}
@@ -233,4 +233,4 @@ class Service:
             goal_left = standing.code in of_goals and not is_named
             account_left = standing.account is not None and standing.account not in accounts
             if goal_left or (account_left and standing.code != UNMAPPED):
-                telemetry.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)
+                telemetry.service.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)

@@ -80,8 +80,8 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
             max_pending=config.storage.max_pending,
             doubt=clock.doubt,
             stake=parts.stakes.of,
-            shares=lambda: parts.telemetry.shares,
-            signed_in_until=lambda: parts.telemetry.signed_in_until,
+            shares=lambda: parts.telemetry.intake.matches.shares,
+            signed_in_until=lambda: parts.telemetry.service.signed_in_until,
         ),
         rules=settings.intake,
         capture=settings.capture,
@@ -108,7 +108,7 @@ def _receipts(parts: Components, clock: Runtime) -> Explain:
 
 
 def _traces(parts: Components) -> TracesOfOrders:
-    return TracesOfOrders(parts.telemetry.traces, parts.unstored)
+    return TracesOfOrders(parts.telemetry.intake.traces, parts.unstored)
 
 
 def _held(parts: Components, record: Record, now: UnixMillis) -> HeldReason | None:

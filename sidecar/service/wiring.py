@@ -91,8 +91,8 @@ async def open_parts(
 
     Raises OutboxRefused, UnusableRoots, UnusableProxy.
     """
-    telemetry.serves(settings.config.accounts)
-    telemetry.goal_of = settings.goal_of
+    telemetry.board.serves(settings.config.accounts)
+    telemetry.delivery.goal_of = settings.goal_of
     outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
     gates = Gates()
     steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)
@@ -130,7 +130,7 @@ async def open_parts(
     catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
     flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
     shares = SqliteShares(outbox.committer, outbox.reader)
-    telemetry.remember_shares(await shares.load())
+    telemetry.intake.matches.restore(await shares.load())
     erasures = SqliteErasures(outbox.committer, outbox.reader)
     waiting = WaitingWatch(
         outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts, settings.identities
@@ -178,7 +178,7 @@ def _outbox(
         max_pending=storage.max_pending,
         min_free_bytes=storage.min_free_disk,
         settle_millis=int(config.adjustments.settle * 1000),
-        on_group=telemetry.committed,
+        on_group=telemetry.intake.committed,
     )
 
 
@@ -312,15 +312,15 @@ def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection],
     def tell(connection: Connection) -> None:
         gates.connect(connection.connected)
         while raised and raised[-1] != connection.trouble:
-            telemetry.trouble_cleared(raised.pop())
+            telemetry.service.trouble_cleared(raised.pop())
         if connection.trouble is not None:
             raised[:] = [connection.trouble]
             detail = detail_of(connection.trouble, connection.message or "")
-            telemetry.trouble_raised(connection.trouble, detail=detail)
+            telemetry.service.trouble_raised(connection.trouble, detail=detail)
         elif connection.expires_at is not None:
-            telemetry.token_refreshed(connection.expires_at)
+            telemetry.service.token_refreshed(connection.expires_at)
         if not connection.connected:
-            telemetry.token_lost()
+            telemetry.service.token_lost()
 
     return tell
 
@@ -328,9 +328,9 @@ def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection],
 def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
     def tell(finished: FinishedSignIn) -> None:
         if finished.setback is None:
-            telemetry.signed_in()
+            telemetry.service.signed_in()
             gates.retry_now()  # as another user, perhaps, whom Microsoft lets do what the one before could not
         else:
-            telemetry.sign_in_failed(finished.setback.trouble, finished.setback.detail)
+            telemetry.service.sign_in_failed(finished.setback.trouble, finished.setback.detail)
 
     return tell

@@ -1,7 +1,7 @@
-"""What happened, told once: a log line, an entry of the journal, a metric, a standing trouble."""
+"""What happened, recorded once: a log line, an entry of the journal, a metric, a standing trouble."""
 
 from sidecar.telemetry.board import Board, Standing
-from sidecar.telemetry.conversions import DeadRow
+from sidecar.telemetry.delivery import DeadRow
 from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.service import OF_GOALS_AND_ROWS

@@ -7,7 +7,8 @@ from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import failure, names
-from sidecar.telemetry.board import Standing
+from sidecar.telemetry.board import Board, Standing
+from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
 
@@ -59,8 +60,17 @@ OF_ONE_ANSWER = frozenset(("developer_token_invalid", "wrong_account"))
 FADE_MILLIS = 3_600_000
 
 
-class ServiceEvents(Recorder):
+class ServiceEvents:
     """What happens to the service. None of these functions raises, blocks or awaits."""
+
+    def __init__(self, recorder: Recorder, metrics: Metrics, board: Board) -> None:
+        self.recorder = recorder
+        self.board = board
+        self.signed_in_until: UnixMillis | None = None
+        """When the access token expires; None where there is none."""
+        self.is_stopping = False
+        self._metrics = metrics
+        metrics.token_expires_seconds.set_function(self._token_seconds)
 
     # --- Troubles ----------------------------------------------------------------------------------------------------
 
@@ -86,14 +96,14 @@ class ServiceEvents(Recorder):
         if code in OF_ONE_ANSWER:
             for former in self.board.standing(*OF_ONE_ANSWER - {code}, account=account):
                 self._clear(former)
-        detail = None if detail is None else self._redactor.text(detail)
+        detail = None if detail is None else self.recorder.redactor.text(detail)
         raised = self.board.raise_(
-            code, self._clock(), account=account, subject=subject, detail=detail, waiting=waiting
+            code, self.recorder.clock(), account=account, subject=subject, detail=detail, waiting=waiting
         )
         if raised is not None:
             level = names.WARNING if code in PASSING | ADVICE else None
             fix = raised.trouble.solution
-            self._tell(
+            self.recorder.record(
                 names.TROUBLE_RAISED,
                 raised.message,
                 level=level,
@@ -133,11 +143,15 @@ class ServiceEvents(Recorder):
             return
         self.board.clear(standing.code, account=standing.account, subject=standing.subject)
         message = f"Resolved: {standing.headline}"
-        self._tell(names.TROUBLE_CLEARED, message, account=standing.account, error=standing.code, count=standing.count)
+        self.recorder.record(
+            names.TROUBLE_CLEARED, message, account=standing.account, error=standing.code, count=standing.count
+        )
 
-    def _clear_faded(self) -> None:
+    @harmless
+    def clear_faded(self) -> None:
+        """End the troubles whose end nothing shows, once they were not seen for an hour."""
         for standing in self.board.standing(*NOBODY_ENDS):
-            if self._clock() - standing.seen_at >= FADE_MILLIS:
+            if self.recorder.clock() - standing.seen_at >= FADE_MILLIS:
                 self._clear(standing)
 
     # --- Sign-in -----------------------------------------------------------------------------------------------------
@@ -145,86 +159,95 @@ class ServiceEvents(Recorder):
     @harmless
     def signed_in(self) -> None:
         """Someone connected the sidecar."""
-        self._tell(names.SIGNED_IN, "connected to Microsoft Advertising")
+        self.recorder.record(names.SIGNED_IN, "connected to Microsoft Advertising")
 
     @harmless
     def sign_in_failed(self, code: str, error: str) -> None:
         """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` what was said of it."""
         trouble = CATALOGUE[code]
-        self._tell(names.SIGN_IN_FAILED, f"{trouble.title} ({error})", error=code, fix=trouble.solution)
+        self.recorder.record(names.SIGN_IN_FAILED, f"{trouble.title} ({error})", error=code, fix=trouble.solution)
 
     @harmless
     def token_refreshed(self, expires_at: UnixMillis) -> None:
         """There is a new access token: what stood in its way is over."""
-        self._token_expires_at = expires_at
-        self._tell(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
+        self.signed_in_until = expires_at
+        self.recorder.record(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
         for standing in self.board.standing(*SIGN_IN):
             self._clear(standing)
 
     @harmless
     def token_lost(self) -> None:
         """There is no access token any more, however long the last one would have been good for."""
-        self._token_expires_at = None
+        self.signed_in_until = None
+
+    def _token_seconds(self) -> float:
+        until = self.signed_in_until
+        return 0.0 if until is None else max(0.0, (until - self.recorder.clock()) / 1000)
 
     # --- Goals -------------------------------------------------------------------------------------------------------
 
     @harmless
     def goals_read(self, account: str, goals: int) -> None:
         """The account's goals were read."""
-        self._tell(names.GOALS_READ, f"{goals} goal{'' if goals == 1 else 's'} read", account=account, count=goals)
+        self.recorder.record(
+            names.GOALS_READ, f"{goals} goal{'' if goals == 1 else 's'} read", account=account, count=goals
+        )
 
     @harmless
     def goal_created(self, account: str, goal: str) -> None:
         """Someone had this goal created."""
-        self._tell(names.GOAL_CREATED, f"goal created: {goal}", account=account)
+        self.recorder.record(names.GOAL_CREATED, f"goal created: {goal}", account=account)
 
     # --- Start, stop, loops ------------------------------------------------------------------------------------------
 
     @harmless
     def started(self, version: str, url: str, environment: str) -> None:
         """The sidecar serves at `url`."""
-        self.metrics.build_info.labels(version).set(1)
+        self._metrics.build_info.labels(version).set(1)
         message = f"msads-sidecar {version} serves at {url} (microsoft.environment: {environment})"
-        self._tell(names.STARTED, message, also={"version": version, "url": url, "environment": environment})
+        self.recorder.record(names.STARTED, message, also={"version": version, "url": url, "environment": environment})
 
     @harmless
     def stopping(self, why: str) -> None:
         """No more conversions are taken. Whoever follows the journal sees this as the last."""
-        self._tell(names.STOPPING, f"stopping: {why}")
-        self._ending = True  # an open watch would hold up the end of the HTTP server
+        self.recorder.record(names.STOPPING, f"stopping: {why}")
+        self.is_stopping = True
 
     @harmless
     def stopped(self) -> None:
         """All that was in hand is finished."""
-        self._tell(names.STOPPED, "stopped")
+        self.recorder.record(names.STOPPED, "stopped")
 
     @harmless
     def reloaded(self, what: str, left: Sequence[Standing] = ()) -> None:
         """The configuration was read again; `what` changed, and rows of what `left` wait for its return."""
         waiting = f"; rows wait: {'; '.join(standing.message for standing in left)}" if left else ""
-        self._tell(names.RELOADED, f"configuration reloaded: {what}{waiting}")
+        self.recorder.record(names.RELOADED, f"configuration reloaded: {what}{waiting}")
 
     @harmless
     def reload_failed(self, error: str) -> None:
         """The configuration could not be read; the old one stays. `error` repeats nothing of the file's values."""
         message = "the configuration was not reloaded, the old one stays in force"
         said = "; ".join(error.splitlines())
-        self._tell(names.RELOAD_FAILED, message, error=said, fix="Mend the file and send SIGHUP again.")
+        self.recorder.record(names.RELOAD_FAILED, message, error=said, fix="Mend the file and send SIGHUP again.")
 
     @harmless
     def configuration_doubted(self, warning: str) -> None:
         """Something in the configuration is probably a mistake; `warning` has its line and key, and no value."""
-        self._tell(names.CONFIGURATION_DOUBTED, warning)
+        self.recorder.record(names.CONFIGURATION_DOUBTED, warning)
 
     @harmless
     def loop_failed(self, where: str, error: BaseException) -> None:
         """Something unexpected at the edge of a loop; told once while it keeps happening."""
         words = failure.words(error)
         raised = self.board.raise_(
-            "loop_failed", self._clock(), subject=f"{where}, {type(error).__name__}", detail=self._redactor.text(words)
+            "loop_failed",
+            self.recorder.clock(),
+            subject=f"{where}, {type(error).__name__}",
+            detail=self.recorder.redactor.text(words),
         )
         if raised is not None:
-            self._tell(
+            self.recorder.record(
                 names.LOOP_FAILED,
                 f"{raised.trouble.title}: {where}",
                 error=words,
@@ -238,7 +261,7 @@ class ServiceEvents(Recorder):
     def outbox_seen(self, counts: Counts, backlog: Backlog) -> None:
         """What is in the outbox just now."""
         for state, rows in asdict(counts).items():
-            self.metrics.outbox_rows.labels(state).set(rows)
+            self._metrics.outbox_rows.labels(state).set(rows)
         due_at = backlog.oldest_due_at
-        waited = 0.0 if due_at is None else max(0.0, (self._clock() - due_at) / 1000)
-        self.metrics.outbox_oldest_due_seconds.set(waited)
+        waited = 0.0 if due_at is None else max(0.0, (self.recorder.clock() - due_at) / 1000)
+        self._metrics.outbox_oldest_due_seconds.set(waited)

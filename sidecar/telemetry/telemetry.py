@@ -1,44 +1,99 @@
-"""The one object that is told what happened; flusher, api and keeper receive it."""
+"""What happened, in three parts: `intake`, `delivery` and `service`; each event is one function of its part."""
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Callable
 
-from sidecar.telemetry import names
-from sidecar.telemetry.conversions import ConversionEvents
-from sidecar.telemetry.matching import MatchEvents
+from sidecar import loops
+from sidecar.core.instant import UnixMillis
+from sidecar.ports.journal import Journal
+from sidecar.ports.queries import UnstoredItems
+from sidecar.telemetry import failure, names
+from sidecar.telemetry.board import Board
+from sidecar.telemetry.delivery import DeliveryEvents
+from sidecar.telemetry.intake import IntakeEvents
+from sidecar.telemetry.libraries import led_into
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.recorder import Recorder
+from sidecar.telemetry.service import ServiceEvents
 
-_GATHERED = {
-    names.SKIPPED.name: (names.SKIPPED, "not stored, by rule"),
-    names.REFUSED.name: (names.REFUSED, "refused"),
-    names.TRACES_DROPPED.name: (names.TRACES_DROPPED, "traces of orders that were not stored were left out"),
-    names.CALL_REFUSED.name: (names.CALL_REFUSED, "refused, which brought no conversion"),
-    names.LOOKUP_MISSED.name: (names.LOOKUP_MISSED, "looked up what is not there"),
-}
+FLUSH_SECONDS = 0.5
+"""How often facts are written to the journal: one fsync for all that came meanwhile."""
+
+LAST_FLUSH_SECONDS = 2.0
 
 
-class Telemetry(ConversionEvents, MatchEvents):
-    """Everything that tells what happened. Its functions never raise, block or await.
+class Telemetry:
+    """Records what happens. No function of a part raises, blocks or awaits.
 
     `clock` gives Unix milliseconds; lines go to the descriptor `fd` in the `form` json or console. Facts wait in memory
     until `run(journal)`, which belongs into the app's TaskGroup and ends after `stop()`; call that before the committer
     is stopped. `board`, `metrics` and `followers` are there to be read.
     """
 
-    def _before_flush(self, *, last: bool) -> None:
-        for name, code, count in self._gathering.take(None if last else self._clock()):
-            known, words = _GATHERED[name]
-            orders = self._refused_orders.pop(code, []) if known is names.REFUSED else []
-            message = f"{count} {words}: {code}{_named(orders, count)}"
-            self._tell(known, message, error=code, count=count, also={"order_ids": orders} if orders else None)
-        self._clear_faded()
+    def __init__(
+        self, clock: Callable[[], UnixMillis], *, level: str = names.INFO, form: str = "json", fd: int = 1
+    ) -> None:
+        self.board = Board()
+        self.metrics = Metrics()
+        self._recorder = Recorder(clock, level, form, fd)
+        self.followers = self._recorder.followers
+        self.delivery = DeliveryEvents(self._recorder, self.metrics)
+        self.service = ServiceEvents(self._recorder, self.metrics, self.board)
+        self.intake = IntakeEvents(self._recorder, self.metrics, self.delivery, self.service)
+        self._stop = asyncio.Event()
 
-    def _storage_wrote(self) -> None:
-        # While storage fails there is at least that trouble to be written, so this comes as soon as it works again.
-        self.trouble_cleared("storage_failed")
+    def hide(self, *secrets: str) -> None:
+        """Mask these values wherever they occur from now on."""
+        self._recorder.redactor.hide(secrets)
 
+    def cleaned(self, text: str) -> str:
+        """Return a text of others as it may be stored and shown: persons and secrets masked, on one line."""
+        return self._recorder.redactor.text(text)
 
-def _named(orders: Sequence[str], count: int) -> str:
-    """Some order ids in brackets, at the end: an erasure cuts them off there."""
-    if not orders:
-        return ""
-    more = f" and {count - len(orders)} more" if count > len(orders) else ""
-    return f" ({'order' if count == 1 else 'orders'} {', '.join(orders)}{more})"
+    def configure(self, level: str, form: str) -> None:
+        """Change what goes to stdout and how; what the journal stores stays the same."""
+        self._recorder.lines.configure(level, form)
+
+    def library_logs(self) -> contextlib.AbstractContextManager[None]:
+        """While this lasts the warnings of libraries are lines like all others, their secrets masked."""
+        return led_into(self._library)
+
+    async def run(self, journal: Journal, unstored: UnstoredItems | None = None) -> None:
+        """Write facts into `journal` and traces to `unstored` until `stop`; then write the rest, and return."""
+        while not self._stop.is_set():
+            await self.flush(journal, unstored)
+            await loops.wait_for(self._stop, FLUSH_SECONDS)
+        self.intake.report_counted(last=True)
+        self.service.clear_faded()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_FLUSH_SECONDS):
+                await self._write(journal, unstored)
+        self.followers.close()
+
+    async def flush(self, journal: Journal, unstored: UnstoredItems | None = None) -> None:
+        """Write the facts recorded so far."""
+        self.intake.report_counted()
+        self.service.clear_faded()
+        await self._write(journal, unstored)
+        if self.service.is_stopping:  # an open watch would hold up the end of the HTTP server
+            self.followers.close()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Write the last lines to stdout, for one second at most."""
+        self._recorder.lines.close()
+
+    async def _write(self, journal: Journal, unstored: UnstoredItems | None) -> None:
+        if await self._recorder.flush(journal):
+            # While storage fails there is at least that trouble to be written, so this comes once it works again.
+            self.service.trouble_cleared("storage_failed")
+        if unstored is not None:
+            await self.intake.write_traces(unstored)
+
+    def _library(self, level: str, logger: str, message: str, error: BaseException | None) -> None:
+        facts = {} if error is None else {"error": failure.words(error), "traceback": failure.place(error)}
+        self._recorder.log(names.LIBRARY, message, level=level, logger=logger, **facts)

@@ -46,7 +46,7 @@ class Eraser:
             return self.wait_seconds if await self.round() else None
 
         await loops.run_forever(
-            step, wake=self._bell, reporter=self.telemetry, where="eraser", retry_seconds=self.wait_seconds
+            step, wake=self._bell, reporter=self.telemetry.service, where="eraser", retry_seconds=self.wait_seconds
         )
 
     async def round(self) -> bool:
@@ -56,7 +56,7 @@ class Eraser:
             try:
                 left |= not await self.advance(number)
             except StorageUnavailable as error:  # what has no room now must not hold up the others
-                self.telemetry.trouble_raised(error.code, detail=str(error))
+                self.telemetry.service.trouble_raised(error.code, detail=str(error))
                 left = True
         return left
 
@@ -81,7 +81,7 @@ class Eraser:
                 if not await self.erasures.vacuum():
                     return False
                 await self.erasures.finish(job, self.now())
-                self.telemetry.erased(job)
+                self.telemetry.delivery.erased(job)
             case Phase.DONE:
                 pass
         return True
@@ -113,7 +113,7 @@ class Eraser:
         retracts = await self._retract(job, found.delivered)
         if job.subject in (Subject.EMAIL, Subject.PHONE):
             await self._forget_clicks(job, found.visitors)
-        self.telemetry.rows_erased(await self.erasures.redact(job, found, retracts, self.now()))
+        self.telemetry.delivery.rows_erased(await self.erasures.redact(job, found, retracts, self.now()))
 
     async def _retract(self, job: Erasure, delivered: Sequence[int]) -> Sequence[int]:
         """The rows that carry the retracts."""

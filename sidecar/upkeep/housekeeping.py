@@ -95,13 +95,13 @@ class Housekeeping:
     async def expire(self) -> None:
         """End every waiting row that is older than Microsoft takes, also those of closed goals and accounts."""
         while not self._stopping.is_set() and (ended := await self.outbox.expire(self.now(), SLICE_ROWS)):
-            self.telemetry.rows_expired(ended)
+            self.telemetry.delivery.rows_expired(ended)
 
     async def keep_shares(self) -> None:
         """Write down by what conversions could be matched, if that has moved."""
-        if self.telemetry.shares_changed:
-            self.telemetry.shares_changed = False
-            await self.shares.save(self.telemetry.shares)
+        if self.telemetry.intake.matches.changed:
+            self.telemetry.intake.matches.changed = False
+            await self.shares.save(self.telemetry.intake.matches.shares)
 
     async def prune(self) -> None:
         """Forget settled rows, clicks and journal entries that are older than they are kept."""
@@ -139,12 +139,12 @@ class Housekeeping:
 
     def _tell(self, code: str, stands: bool, detail: str) -> None:
         if stands:
-            self.telemetry.trouble_raised(code, detail=detail)
+            self.telemetry.service.trouble_raised(code, detail=detail)
         else:
-            self.telemetry.trouble_cleared(code)
+            self.telemetry.service.trouble_cleared(code)
 
     async def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while not self._stopping.is_set():
-            with loops.reported(self.telemetry, f"housekeeping {name}"):
+            with loops.reported(self.telemetry.service, f"housekeeping {name}"):
                 await work()
             await loops.wait_for(self._stopping, seconds)

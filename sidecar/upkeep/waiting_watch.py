@@ -49,11 +49,11 @@ class WaitingWatch:
             waiting = await self.outbox.at_stake(lanes)
             if waiting.rows:
                 wanted.add((account, event))
-                self.telemetry.trouble_raised(UNMAPPED, account=account, subject=event, waiting=told(waiting))
+                self.telemetry.service.trouble_raised(UNMAPPED, account=account, subject=event, waiting=told(waiting))
         for account, ids in self.identities().items():
             for former, waiting in (await self.outbox.waiting_elsewhere(account, ids)).items():
                 wanted.add((account, former))
-                self.telemetry.trouble_raised(
+                self.telemetry.service.trouble_raised(
                     UNMAPPED,
                     account=account,
                     subject=former,
@@ -62,7 +62,7 @@ class WaitingWatch:
                 )
         for standing in board.standing(UNMAPPED):
             if (standing.account, standing.subject) not in wanted:
-                self.telemetry.trouble_cleared(UNMAPPED, account=standing.account, subject=standing.subject)
+                self.telemetry.service.trouble_cleared(UNMAPPED, account=standing.account, subject=standing.subject)
         return board.standing(UNMAPPED)
 
     def _left(self) -> dict[tuple[str, str], list[Lane]]:
@@ -85,7 +85,7 @@ class WaitingWatch:
         """Any trouble of the whole account will do: it names the cause more exactly."""
         standing = self.telemetry.board.standing(account=account)
         if not any(one.code not in OF_GOALS_AND_ROWS or one.code == "paused_by_operator" for one in standing):
-            self.telemetry.trouble_raised(code, account=account)
+            self.telemetry.service.trouble_raised(code, account=account)
 
     async def _look_at_retried(self) -> None:
         """Rows that are tried again, with pauses of up to six hours: a trouble that is not repeated ends before."""
@@ -93,7 +93,9 @@ class WaitingWatch:
             if found.account in self.accounts():
                 code = _trouble_of(found)
                 subject = found.goal if code in GOAL_TROUBLES else found.fault.error
-                self.telemetry.trouble_raised(code, account=found.account, subject=subject, detail=found.fault.message)
+                self.telemetry.service.trouble_raised(
+                    code, account=found.account, subject=subject, detail=found.fault.message
+                )
 
 
 def _trouble_of(found: Retried) -> str:

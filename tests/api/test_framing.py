@@ -162,7 +162,7 @@ async def test_connection_whose_answer_nobody_reads_is_ended(open_api: OpenApi) 
     writer.write(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
     async with asyncio.timeout(10):
-        while "too_slow_reader" not in [code for _, code, _ in api.telemetry._gathering.take()]:
+        while "too_slow_reader" not in [code for _, code, _ in api.telemetry.intake._aggregator.take()]:
             await asyncio.sleep(0.01)
     came = b""
     with contextlib.suppress(ConnectionError):

@@ -129,7 +129,7 @@ def test_what_is_at_stake_is_said_first() -> None:
 async def test_each_check_is_asked_for_the_stake_of_its_own_troubles(open_api: OpenApi) -> None:
     api = await open_api()
     for code in ("goal_not_found", "throttled", "unreachable"):
-        api.telemetry.trouble_raised(code, account="default")
+        api.telemetry.service.trouble_raised(code, account="default")
     api.world.at_stake = lambda troubles: f"{len(troubles)} wait"
     checks = (await api.get("/healthz")).json["checks"]
     said = {name: check["message"].partition(".")[0] for name, check in checks.items() if " wait" in check["message"]}
@@ -200,7 +200,7 @@ async def test_pending_is_exact_right_after_every_202(api: Api, conversion: dict
 
 async def test_degraded_is_200_and_down_is_503(open_api: OpenApi) -> None:
     api = await open_api(min_free_bytes=GIB)
-    api.telemetry.trouble_raised("unreachable", account="default")
+    api.telemetry.service.trouble_raised("unreachable", account="default")
     answer = await api.get("/healthz")
     assert (answer.status, answer.json["status"]) == (200, "degraded")
     api.world.free_bytes = 0

@@ -42,7 +42,7 @@ class Service:
     async def tell(self, *batches: int) -> None:
         """Let the journal keep one fact per batch number."""
         for number in batches:
-            self.telemetry.batch_halved("main", number, 10)
+            self.telemetry.delivery.batch_halved("main", number, 10)
         await self.telemetry.flush(self.journal)
 
     async def get(self, query: str = "", **headers: str) -> ClientResponse:
@@ -72,7 +72,7 @@ async def service(
         journal = SqliteJournal(outbox.committer, read)
         telemetry = Telemetry(lambda: UnixMillis(next(clock)), level="error", fd=2)
         app = web.Application(middlewares=[with_problems])
-        traces = TracesOfOrders(telemetry.traces, SqliteUnstored(outbox.committer, read))
+        traces = TracesOfOrders(telemetry.intake.traces, SqliteUnstored(outbox.committer, read))
         page = LogsPage(journal, telemetry.followers, heartbeat_seconds=0.05, traces=traces)
         app.router.add_get("/logs", page.get)
         app.router.add_get("/metrics", MetricsPage(outbox, telemetry).get)
@@ -139,7 +139,7 @@ async def test_without_limit_a_page_has_a_hundred(service: Service) -> None:
 )
 async def test_filters_narrow(service: Service, query: str, count: int) -> None:
     await service.tell(1, 2)
-    service.telemetry.batch_lost("other", 3, rows=1, why="reset", tracking_id=None, seconds=1)
+    service.telemetry.delivery.batch_lost("other", 3, rows=1, why="reset", tracking_id=None, seconds=1)
     await service.telemetry.flush(service.journal)
     assert len(await service.items(query)) == count
 
@@ -279,7 +279,7 @@ async def test_watch_shows_only_what_fits_the_filter(service: Service) -> None:
     response = await service.get("?follow=1&level=warning")
     await response.content.readline()
     await service.tell(2)
-    service.telemetry.batch_lost("main", 3, rows=1, why="reset", tracking_id=None, seconds=1)
+    service.telemetry.delivery.batch_lost("main", 3, rows=1, why="reset", tracking_id=None, seconds=1)
     await service.telemetry.flush(service.journal)
     assert await batches(response, 1) == [3]
 
@@ -329,7 +329,7 @@ async def test_watchers_are_limited_and_a_place_is_free_again_when_one_leaves(se
 async def test_watch_ends_when_the_service_stops(service: Service) -> None:
     response = await service.get("?follow=1")
     await response.content.readline()
-    service.telemetry.stopping("SIGTERM")
+    service.telemetry.service.stopping("SIGTERM")
     await service.telemetry.flush(service.journal)
     event = await next_event(response)
     assert json.loads(event["data"])["name"] == "stopping"
@@ -340,7 +340,7 @@ async def test_watch_ends_when_the_service_stops(service: Service) -> None:
 
 
 async def test_metrics_are_what_a_scraper_expects(service: Service) -> None:
-    service.telemetry.received("purchase", ("email",), 2)
+    service.telemetry.intake.received("purchase", ("email",), 2)
     response = await service.client.get("/metrics")
     assert response.status == 200
     assert response.headers["Content-Type"].startswith("text/plain; version=")
@@ -364,12 +364,12 @@ async def test_scraper_that_asks_for_openmetrics_gets_it(service: Service) -> No
 def not_stored(service: Service, order_id: str = "R-1", codes: Sequence[str] = ("too_old",), **given: Any) -> None:
     item = {"order_id": order_id, "event": "purchase", "account": "main", **given}
     what = What.SKIPPED if codes == ("consent_denied",) else What.REFUSED
-    service.telemetry.not_stored(item, what, codes, "request-1")
+    service.telemetry.intake.not_stored(item, what, codes, "request-1")
 
 
 async def test_facts_about_an_order_have_what_was_not_stored_of_it_among_them(service: Service) -> None:
     not_stored(service, codes=("consent_denied",))
-    service.telemetry.rows_died(
+    service.telemetry.delivery.rows_died(
         [DeadRow(conversion_id="conv_1", account="main", trouble="poison", error="X", order_id="R-1")]
     )
     not_stored(service)
@@ -409,7 +409,7 @@ async def test_filters_hold_for_what_was_not_stored_too(service: Service, query:
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
 async def test_pages_about_an_order_lose_no_fact_and_end(service: Service, limit: int) -> None:
     for number in range(6):
-        service.telemetry.rows_died(
+        service.telemetry.delivery.rows_died(
             [DeadRow(conversion_id=f"conv_{number}", account="main", trouble="poison", error="X", order_id="R-1")]
         )
         not_stored(service, event=f"event_{number}")

@@ -356,7 +356,7 @@ POST, GET = "POST", "GET"
 async def test_real_answers_are_as_described(service: Service, method: str, path: str, body: Any, code: int) -> None:
     assert (await service.call(POST, "/v1/conversions", ONE))[0] == 202
     assert (await service.call(POST, "/v1/erasures", {"visitor_id": "v-1"}))[0] == 202
-    service.parts.telemetry.batch_halved("default", 1, 10)
+    service.parts.telemetry.delivery.batch_halved("default", 1, 10)
     await service.parts.telemetry.flush(service.parts.journal)
     answered, content_type, text = await service.call(method, path, body)
     assert answered == code, text

@@ -72,13 +72,13 @@ async def test_traces_are_found_once_they_are_on_disk_and_hold_no_person(api: Ap
     store = SqliteUnstored(api.outbox.committer, api.outbox.reader)
     bad = {**conversion, "value": "12", "user": PERSON, "visitor_id": "v-81f0"}
     await api.post(bad)
-    assert await api.telemetry.traces.flush(store) == 0
+    assert await api.telemetry.intake.traces.flush(store) == 0
     api.world.now = UnixMillis(NOW + 60_000)
     await api.post(bad)
     for _ in range(2):  # half of it on disk, then all of it
         [one] = (await told(api))["not_stored"]
         assert (one["times"], one["first_at"], one["at"]) == (2, "2026-11-23T14:30:45Z", "2026-11-23T14:31:45Z")
-        await api.telemetry.traces.flush(store)
+        await api.telemetry.intake.traces.flush(store)
     files = b"".join(path.read_bytes() for path in api.folder.glob("outbox.db*"))
     for secret in (b"anna@example.com", b"5551234", b"v-81f0", MSCLKID.encode(), b"ORDER-1"):
         assert secret not in files

@@ -200,7 +200,7 @@ async def _api(
         outbox = await stack.enter_async_context(_outbox(folder, world, max_pending))
         more.setdefault("capture", lambda: CaptureRules(world.rules.accounts, world.rules.consent))
         rows = Rows(world.goal_of, lambda record: world.held(record), lambda: world.now)
-        traces = TracesOfOrders(telemetry.traces, SqliteUnstored(outbox.committer, outbox.reader))
+        traces = TracesOfOrders(telemetry.intake.traces, SqliteUnstored(outbox.committer, outbox.reader))
         explain = Explain(outbox, Receipts(SqliteTraces(outbox.reader), rows, lambda: world.now), traces)
         erasures = SqliteErasures(outbox.committer, outbox.reader)
         erasing = ErasureCalls(erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)

@@ -35,13 +35,13 @@ async def test_table_stays_small(shares: SqliteShares) -> None:
 async def test_after_a_restart_a_share_goes_on_and_a_low_one_is_a_trouble_still(shares: SqliteShares) -> None:
     await shares.save({"Sale": GOOD, "Lead": LOW})
     with closing(Telemetry(lambda: UnixMillis(0), fd=os.open(os.devnull, os.O_WRONLY))) as telemetry:
-        telemetry.remember_shares(await shares.load())
+        telemetry.intake.matches.restore(await shares.load())
         (standing,) = telemetry.board.standing()
         assert (standing.code, standing.subject) == ("low_match_rate", "Lead")
         assert standing.message.startswith("Low match rate: Lead (5 %: of the last 200 conversions 10 can be matched")
-        assert not telemetry.shares_changed
-        telemetry.match_seen("Sale", {("msclkid",): 1})
-        assert telemetry.shares["Sale"] == GOOD.plus(("msclkid",))
-        assert telemetry.shares_changed
-        telemetry.forget_shares_but({"Sale"})
-        assert list(telemetry.shares) == ["Sale"]
+        assert not telemetry.intake.matches.changed
+        telemetry.intake.matches.seen("Sale", {("msclkid",): 1})
+        assert telemetry.intake.matches.shares["Sale"] == GOOD.plus(("msclkid",))
+        assert telemetry.intake.matches.changed
+        telemetry.intake.matches.retain({"Sale"})
+        assert list(telemetry.intake.matches.shares) == ["Sale"]

@@ -2,8 +2,9 @@
 
 import pytest
 
+from sidecar.telemetry.aggregator import MAX_CODES, WINDOW_MILLIS, Aggregator
 from sidecar.telemetry.board import Board
-from sidecar.telemetry.gather import MAX_CODES, WINDOW_MILLIS, Aggregator
+from sidecar.telemetry.names import REFUSED
 from sidecar.troubles import CATALOGUE
 
 
@@ -82,26 +83,26 @@ def test_trouble_that_is_not_in_the_catalogue_is_a_mistake_of_ours() -> None:
 
 
 def test_equal_facts_are_one_after_the_window() -> None:
-    gathering = Aggregator()
-    gathering.add("refused", "unknown_event", 1, 0)
-    gathering.add("refused", "unknown_event", 2, WINDOW_MILLIS - 1)
-    gathering.add("refused", "too_old", 1, WINDOW_MILLIS - 1)
-    assert list(gathering.take(WINDOW_MILLIS - 1)) == []
-    assert list(gathering.take(WINDOW_MILLIS)) == [("refused", "unknown_event", 3)]
-    assert list(gathering.take(None)) == [("refused", "too_old", 1)]
-    assert list(gathering.take(None)) == []
+    aggregator = Aggregator()
+    aggregator.add(REFUSED, "unknown_event", 1, 0)
+    aggregator.add(REFUSED, "unknown_event", 2, WINDOW_MILLIS - 1)
+    aggregator.add(REFUSED, "too_old", 1, WINDOW_MILLIS - 1)
+    assert list(aggregator.take(WINDOW_MILLIS - 1)) == []
+    assert list(aggregator.take(WINDOW_MILLIS)) == [(REFUSED, "unknown_event", 3)]
+    assert list(aggregator.take(None)) == [(REFUSED, "too_old", 1)]
+    assert list(aggregator.take(None)) == []
 
 
 def test_clock_that_was_set_back_does_not_hold_gathered_facts() -> None:
-    gathering = Aggregator()
-    gathering.add("refused", "too_old", 1, 1_000_000)
-    assert list(gathering.take(10)) == [("refused", "too_old", 1)]
+    aggregator = Aggregator()
+    aggregator.add(REFUSED, "too_old", 1, 1_000_000)
+    assert list(aggregator.take(10)) == [(REFUSED, "too_old", 1)]
 
 
 def test_endless_codes_do_not_fill_memory() -> None:
-    gathering = Aggregator()
+    aggregator = Aggregator()
     for number in range(MAX_CODES + 50):
-        gathering.add("refused", f"code_{number}", 1, 0)
-    counts = {code: count for _, code, count in gathering.take(None)}
+        aggregator.add(REFUSED, f"code_{number}", 1, 0)
+    counts = {code: count for _, code, count in aggregator.take(None)}
     assert len(counts) == MAX_CODES + 1
     assert counts["other"] == 50

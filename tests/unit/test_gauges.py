@@ -44,15 +44,15 @@ def token_expires(watched: Watched) -> None:
 
 
 def token_is_lost(watched: Watched) -> None:
-    watched.telemetry.token_lost()
+    watched.telemetry.service.token_lost()
 
 
 def outbox_is_empty(watched: Watched) -> None:
-    watched.telemetry.outbox_seen(Counts(), Backlog(None, None))
+    watched.telemetry.service.outbox_seen(Counts(), Backlog(None, None))
 
 
 def nothing_is_due(watched: Watched) -> None:
-    watched.telemetry.outbox_seen(Counts(pending=3), Backlog(UnixMillis(watched.now + HOUR), None))
+    watched.telemetry.service.outbox_seen(Counts(pending=3), Backlog(UnixMillis(watched.now + HOUR), None))
 
 
 STATES = ("pending", "delivered", "skipped", "dead", "canceled")
@@ -80,15 +80,15 @@ def test_gauge_shows_that_its_source_is_gone(
     watched: Watched, name: str, goes: Callable[[Watched], None], left: dict[str, float]
 ) -> None:
     telemetry = watched.telemetry
-    telemetry.started("0.1.0", "http://127.0.0.1:8077", "emulator")
-    telemetry.token_refreshed(UnixMillis(NOW + HOUR))
-    telemetry.outbox_seen(Counts(1, 2, 3, 4, 5), Backlog(UnixMillis(NOW - HOUR), None))
+    telemetry.service.started("0.1.0", "http://127.0.0.1:8077", "emulator")
+    telemetry.service.token_refreshed(UnixMillis(NOW + HOUR))
+    telemetry.service.outbox_seen(Counts(1, 2, 3, 4, 5), Backlog(UnixMillis(NOW - HOUR), None))
     assert all(watched.shown(name).values())
     goes(watched)
     assert watched.shown(name) == left
 
 
 def test_new_token_shows_again(watched: Watched) -> None:
-    watched.telemetry.token_lost()
-    watched.telemetry.token_refreshed(UnixMillis(NOW + HOUR))
+    watched.telemetry.service.token_lost()
+    watched.telemetry.service.token_refreshed(UnixMillis(NOW + HOUR))
     assert watched.shown("sidecar_token_expires_seconds") == {"": 3_600}

@@ -24,9 +24,9 @@ from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import open_outbox
 from sidecar.telemetry import DeadRow, Telemetry
-from sidecar.telemetry.conversions import TOLD_ROWS
+from sidecar.telemetry.delivery import TOLD_ROWS
 from sidecar.telemetry.followers import Followers
-from sidecar.telemetry.keeping import MAX_WAITING, Flushed, JournalBuffer
+from sidecar.telemetry.journal_buffer import MAX_WAITING, Flushed, JournalBuffer
 from sidecar.telemetry.service import FADE_MILLIS, NOBODY_ENDS, OF_GOALS_AND_ROWS, PASSING, SIGN_IN
 from sidecar.troubles import CATALOGUE
 
@@ -114,7 +114,7 @@ def dead_row(number: int, *, trouble: str = "row_refused", message: str | None =
 
 
 async def test_batch_is_a_line_an_entry_and_metrics_in_the_same_words(told: Told) -> None:
-    told.telemetry.batch_settled(
+    told.telemetry.delivery.batch_settled(
         "main", 7, rows=10, delivered=8, retried=1, dead=1, tracking_id="3f1c-test", seconds=0.5
     )
     (entry,) = await told.kept()
@@ -130,9 +130,9 @@ async def test_batch_is_a_line_an_entry_and_metrics_in_the_same_words(told: Told
 
 
 async def test_received_rows_are_counted_but_never_kept(told: Told) -> None:
-    told.telemetry.received("purchase", ("msclkid", "email"), 3)
-    told.telemetry.received("lead", ("email",))
-    told.telemetry.received("lead")
+    told.telemetry.intake.received("purchase", ("msclkid", "email"), 3)
+    told.telemetry.intake.received("lead", ("email",))
+    told.telemetry.intake.received("lead")
     assert await told.kept() == []
     assert told.metric("conversions_received_total", event="purchase") == 3
     assert told.metric("conversions_received_total", event="lead") == 2
@@ -142,8 +142,8 @@ async def test_received_rows_are_counted_but_never_kept(told: Told) -> None:
 
 
 async def test_commits_and_answers_are_metrics_alone(told: Told) -> None:
-    told.telemetry.committed(128, 0.004)
-    told.telemetry.answered(0.006)
+    told.telemetry.intake.committed(128, 0.004)
+    told.telemetry.intake.answered(0.006)
     assert told.metric("commit_rows_sum") == 128
     assert told.metric("commit_seconds_count") == 1
     assert told.metric("intake_seconds_sum") == 0.006
@@ -153,9 +153,9 @@ async def test_commits_and_answers_are_metrics_alone(told: Told) -> None:
 
 async def test_refusals_are_gathered_per_code_and_ten_seconds(told: Told) -> None:
     for _ in range(500):
-        told.telemetry.refused("unknown_event")
-    told.telemetry.refused("too_old", 2)
-    told.telemetry.skipped("consent_denied", 4)
+        told.telemetry.intake.refused("unknown_event")
+    told.telemetry.intake.refused("too_old", 2)
+    told.telemetry.intake.skipped("consent_denied", 4)
     assert await told.kept() == []
     told.clock.now += 10_000
     entries = await told.kept()
@@ -170,9 +170,9 @@ async def test_refusals_are_gathered_per_code_and_ten_seconds(told: Told) -> Non
 
 
 async def test_refused_items_name_up_to_five_orders_of_each_code(told: Told) -> None:
-    told.telemetry.refused("too_old", 1, ["R-1"])
-    told.telemetry.refused("unknown_event", 4, ["A", "A", " B ", "x" * 5_000])
-    told.telemetry.refused("unknown_event", 5, ["C", "canary@example.com", "D", "E"])
+    told.telemetry.intake.refused("too_old", 1, ["R-1"])
+    told.telemetry.intake.refused("unknown_event", 4, ["A", "A", " B ", "x" * 5_000])
+    told.telemetry.intake.refused("unknown_event", 5, ["C", "canary@example.com", "D", "E"])
     told.clock.now += 10_000
     one, many = await told.kept()
     assert (one.level, one.message) == ("warning", "1 refused: too_old (order R-1)")
@@ -183,8 +183,8 @@ async def test_refused_items_name_up_to_five_orders_of_each_code(told: Told) -> 
 
 
 async def test_calls_that_brought_nothing_are_no_warning(told: Told) -> None:
-    told.telemetry.call_refused("not_found")
-    told.telemetry.call_refused("no_such_conversion")
+    told.telemetry.intake.call_refused("not_found")
+    told.telemetry.intake.call_refused("no_such_conversion")
     told.clock.now += 10_000
     (kept,) = await told.kept()
     assert (kept.name, kept.level, kept.error) == ("call_refused", "info", "not_found")
@@ -195,11 +195,11 @@ async def test_calls_that_brought_nothing_are_no_warning(told: Told) -> None:
 
 
 async def test_one_is_spoken_of_as_one(told: Told) -> None:
-    told.telemetry.batch_sent("main", 7, 1)
-    told.telemetry.batch_lost("main", 7, rows=1, why="reset", tracking_id=None, seconds=1.0)
-    told.telemetry.replayed(1, State.DEAD)
-    told.telemetry.goals_read("main", 1)
-    told.telemetry.batch_sent("main", 8, 2)
+    told.telemetry.delivery.batch_sent("main", 7, 1)
+    told.telemetry.delivery.batch_lost("main", 7, rows=1, why="reset", tracking_id=None, seconds=1.0)
+    told.telemetry.delivery.replayed(1, State.DEAD)
+    told.telemetry.service.goals_read("main", 1)
+    told.telemetry.delivery.batch_sent("main", 8, 2)
     messages = [line["message"] for line in told.lines()]
     assert messages == [
         "batch 7 sent: 1 row",
@@ -211,14 +211,14 @@ async def test_one_is_spoken_of_as_one(told: Told) -> None:
 
 
 async def test_trouble_that_is_over_is_resolved(told: Told) -> None:
-    told.telemetry.trouble_raised("goal_paused", account="main", subject="Sale", waiting="2 rows wait")
-    told.telemetry.trouble_cleared("goal_paused", account="main", subject="Sale")
+    told.telemetry.service.trouble_raised("goal_paused", account="main", subject="Sale", waiting="2 rows wait")
+    told.telemetry.service.trouble_cleared("goal_paused", account="main", subject="Sale")
     assert (await told.kept())[-1].message == "Resolved: Conversion goal is paused: Sale"
 
 
 async def test_refused_batch_names_the_error_and_the_remedy(told: Told) -> None:
     answer = RefusedBatch(Verdict.ACCOUNT, (Fault("InvalidCredentials", 105, "bad"),), "developer_token_invalid", "t-1")
-    told.telemetry.batch_refused("main", 3, rows=5, answer=answer, seconds=1.0)
+    told.telemetry.delivery.batch_refused("main", 3, rows=5, answer=answer, seconds=1.0)
     (entry,) = await told.kept()
     assert (entry.name, entry.level, entry.error, entry.tracking_id) == (
         "batch_refused",
@@ -231,7 +231,7 @@ async def test_refused_batch_names_the_error_and_the_remedy(told: Told) -> None:
 
 
 async def test_lost_answer_says_that_the_same_bytes_go_again(told: Told) -> None:
-    told.telemetry.batch_lost("main", 3, rows=5, why="connection reset", tracking_id=None, seconds=60.0)
+    told.telemetry.delivery.batch_lost("main", 3, rows=5, why="connection reset", tracking_id=None, seconds=60.0)
     (entry,) = await told.kept()
     assert (entry.name, entry.error) == ("batch_lost", "connection reset")
     assert "the same bytes go again" in entry.message
@@ -239,7 +239,7 @@ async def test_lost_answer_says_that_the_same_bytes_go_again(told: Told) -> None
 
 
 async def test_few_dead_rows_are_told_one_by_one(told: Told) -> None:
-    told.telemetry.rows_died([dead_row(1, message="currency XXX"), dead_row(2, trouble="poison")], batch_id=9)
+    told.telemetry.delivery.rows_died([dead_row(1, message="currency XXX"), dead_row(2, trouble="poison")], batch_id=9)
     first, second = await told.kept()
     assert (first.conversion_id, first.order_id, first.batch_id) == ("conv_1", "ORDER-1", 9)
     assert first.message == "conv_1 will not be counted: currency XXX"
@@ -251,7 +251,7 @@ async def test_few_dead_rows_are_told_one_by_one(told: Told) -> None:
 
 
 async def test_of_many_dead_rows_the_first_are_told_and_the_rest_counted(told: Told) -> None:
-    told.telemetry.rows_died([dead_row(number) for number in range(1000)], batch_id=9)
+    told.telemetry.delivery.rows_died([dead_row(number) for number in range(1000)], batch_id=9)
     entries = await told.kept()
     assert len(entries) == TOLD_ROWS + 1
     assert entries[-1].count == 1000 - TOLD_ROWS
@@ -268,23 +268,23 @@ def never_sent(**given: Any) -> Record:
 
 ENDED: list[tuple[Callable[[Telemetry], None], str, dict[str, str]]] = [
     (
-        lambda told: told.discarded(never_sent(reason="discarded")),
+        lambda told: told.delivery.discarded(never_sent(reason="discarded")),
         "conversions",
         {"state": "canceled", "reason": "discarded"},
     ),
     (
-        lambda told: told.rows_expired([never_sent(state=State.DEAD, reason="too_old")]),
+        lambda told: told.delivery.rows_expired([never_sent(state=State.DEAD, reason="too_old")]),
         "conversions",
         {"state": "dead", "reason": "too_old"},
     ),
     (
-        lambda told: told.rows_erased({("main", "lead", None): 1}),
+        lambda told: told.delivery.rows_erased({("main", "lead", None): 1}),
         "conversions",
         {"state": "skipped", "reason": "erased"},
     ),
     *(
         (
-            lambda told: told.adjusted(
+            lambda told: told.intake.adjusted(
                 never_sent(kind=Kind.ADJUSTMENT, type=AdjustmentType.RETRACT, reason="retracted", original=1)
             ),
             kind,
@@ -299,16 +299,16 @@ ENDED: list[tuple[Callable[[Telemetry], None], str, dict[str, str]]] = [
 async def test_row_that_ends_before_it_was_claimed_counts_for_the_goal_it_is_mapped_to(
     told: Told, ends: Callable[[Telemetry], None], kind: str, labels: dict[str, str]
 ) -> None:
-    told.telemetry.goal_of = lambda account, event: f"Goal of {account}/{event}"
+    told.telemetry.delivery.goal_of = lambda account, event: f"Goal of {account}/{event}"
     ends(told.telemetry)
     assert told.metric(f"{kind}_settled_total", goal="Goal of main/lead", **labels) == 1
     assert told.metric(f"{kind}_settled_total", goal="", **labels) is None
 
 
 async def test_row_that_was_claimed_counts_for_the_goal_that_was_frozen(told: Told) -> None:
-    told.telemetry.goal_of = lambda account, event: "Mapped Since"
-    told.telemetry.rows_expired([never_sent(state=State.DEAD, reason="too_old", goal="Frozen")])
-    told.telemetry.rows_erased({("main", "lead", "Frozen"): 1})
+    told.telemetry.delivery.goal_of = lambda account, event: "Mapped Since"
+    told.telemetry.delivery.rows_expired([never_sent(state=State.DEAD, reason="too_old", goal="Frozen")])
+    told.telemetry.delivery.rows_erased({("main", "lead", "Frozen"): 1})
     assert told.metric("conversions_settled_total", goal="Frozen", state="dead", reason="too_old") == 1
     assert told.metric("conversions_settled_total", goal="Frozen", state="skipped", reason="erased") == 1
 
@@ -318,10 +318,10 @@ async def test_row_that_was_claimed_counts_for_the_goal_that_was_frozen(told: To
 
 async def test_trouble_is_told_once_while_it_stands_and_again_after_it_was_over(told: Told) -> None:
     for _ in range(100):
-        told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead", detail="5606")
-    told.telemetry.trouble_cleared("goal_not_found", account="main", subject="Sidecar Lead")
-    told.telemetry.trouble_cleared("goal_not_found", account="main", subject="Sidecar Lead")
-    told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
+        told.telemetry.service.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead", detail="5606")
+    told.telemetry.service.trouble_cleared("goal_not_found", account="main", subject="Sidecar Lead")
+    told.telemetry.service.trouble_cleared("goal_not_found", account="main", subject="Sidecar Lead")
+    told.telemetry.service.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
     entries = await told.kept()
     assert [e.name for e in entries] == ["trouble_raised", "trouble_cleared", "trouble_raised"]
     assert (entries[0].error, entries[0].fix) == ("goal_not_found", CATALOGUE["goal_not_found"].solution)
@@ -332,16 +332,16 @@ async def test_trouble_is_told_once_while_it_stands_and_again_after_it_was_over(
 
 @pytest.mark.parametrize(("code", "level"), [("throttled", "warning"), ("developer_token_invalid", "error")])
 async def test_trouble_that_passes_by_itself_is_a_warning(told: Told, code: str, level: str) -> None:
-    told.telemetry.trouble_raised(code)
+    told.telemetry.service.trouble_raised(code)
     (entry,) = await told.kept()
     assert entry.level == level
 
 
 async def test_clean_answer_ends_the_troubles_of_its_account_but_not_those_of_goals(told: Told) -> None:
-    told.telemetry.trouble_raised("unreachable", account="main")
-    told.telemetry.trouble_raised("unreachable", account="other")
-    told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
-    told.telemetry.account_well("main")
+    told.telemetry.service.trouble_raised("unreachable", account="main")
+    told.telemetry.service.trouble_raised("unreachable", account="other")
+    told.telemetry.service.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
+    told.telemetry.service.account_well("main")
     assert [(s.code, s.account) for s in told.telemetry.board.standing()] == [
         ("unreachable", "other"),
         ("goal_not_found", "main"),
@@ -354,7 +354,7 @@ async def test_of_the_explanations_of_one_answer_the_last_one_stands(told: Told)
         ("developer_token_invalid", "other"),
         ("wrong_account", "main"),
     ):
-        told.telemetry.trouble_raised(code, account=account)
+        told.telemetry.service.trouble_raised(code, account=account)
     standing = {(one.code, one.account) for one in told.telemetry.board.standing()}
     assert standing == {("developer_token_invalid", "other"), ("wrong_account", "main")}
 
@@ -365,20 +365,20 @@ async def test_on_the_way_to_microsoft_only_the_newest_trouble_stands_and_an_ans
     def standing() -> list[tuple[str, str | None]]:
         return [(one.code, one.account) for one in telemetry.board.standing()]
 
-    telemetry.trouble_raised("proxy_login", detail="the sign-in's own")
-    telemetry.not_reached("main", "name_not_found", "no such name")
-    telemetry.not_reached("other", "name_not_found", "no such name")
-    telemetry.not_reached("main", "unreachable", "no connection")
+    telemetry.service.trouble_raised("proxy_login", detail="the sign-in's own")
+    telemetry.service.not_reached("main", "name_not_found", "no such name")
+    telemetry.service.not_reached("other", "name_not_found", "no such name")
+    telemetry.service.not_reached("main", "unreachable", "no connection")
     assert standing() == [("proxy_login", None), ("name_not_found", "other"), ("unreachable", "main")]
-    telemetry.not_reached("main", "tls_failed", "not trusted")
-    telemetry.reached("main")
+    telemetry.service.not_reached("main", "tls_failed", "not trusted")
+    telemetry.service.reached("main")
     assert standing() == [("proxy_login", None), ("name_not_found", "other")]
 
 
 async def test_new_token_ends_the_troubles_of_the_sign_in(told: Told) -> None:
-    told.telemetry.trouble_raised("client_secret_expired")
-    told.telemetry.trouble_raised("unreachable", account="main")
-    told.telemetry.token_refreshed(UnixMillis(NOW + 3_600_000))
+    told.telemetry.service.trouble_raised("client_secret_expired")
+    told.telemetry.service.trouble_raised("unreachable", account="main")
+    told.telemetry.service.token_refreshed(UnixMillis(NOW + 3_600_000))
     assert [s.code for s in told.telemetry.board.standing()] == ["unreachable"]
     assert told.metric("token_expires_seconds") == 3600
     told.clock.now += 3_601_000
@@ -386,8 +386,8 @@ async def test_new_token_ends_the_troubles_of_the_sign_in(told: Told) -> None:
 
 
 async def test_trouble_whose_end_nobody_sees_is_over_after_an_hour_of_silence(told: Told) -> None:
-    told.telemetry.trouble_raised("row_retried", account="main", subject="InternalError")
-    told.telemetry.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
+    told.telemetry.service.trouble_raised("row_retried", account="main", subject="InternalError")
+    told.telemetry.service.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
     told.clock.now += FADE_MILLIS - 1
     await told.kept()
     assert told.telemetry.board.stands("row_retried", account="main", subject="InternalError")
@@ -397,13 +397,13 @@ async def test_trouble_whose_end_nobody_sees_is_over_after_an_hour_of_silence(to
 
 
 async def test_storage_that_writes_again_ends_its_own_trouble(told: Told) -> None:
-    told.telemetry.trouble_raised("storage_failed", detail="disk I/O error")
+    told.telemetry.service.trouble_raised("storage_failed", detail="disk I/O error")
     assert [e.name for e in await told.kept()] == ["trouble_raised"]
     assert [e.name for e in await told.kept()] == ["trouble_raised", "trouble_cleared"]
 
 
 async def test_stopping_is_no_trouble(told: Told) -> None:
-    told.telemetry.trouble_raised("stopping")
+    told.telemetry.service.trouble_raised("stopping")
     assert told.lines() == []
 
 
@@ -416,13 +416,13 @@ def test_every_trouble_that_is_named_here_is_in_the_catalogue(codes: frozenset[s
 
 
 async def test_life_of_the_service_is_kept(told: Told) -> None:
-    told.telemetry.started("0.1.0", "http://127.0.0.1:8077", "emulator")
-    told.telemetry.signed_in()
-    told.telemetry.sign_in_failed("scope_missing", "AADSTS65001")
-    told.telemetry.reloaded("events")
-    told.telemetry.reload_failed("config.yaml:3: unknown key")
-    told.telemetry.stopping("SIGTERM")
-    told.telemetry.stopped()
+    told.telemetry.service.started("0.1.0", "http://127.0.0.1:8077", "emulator")
+    told.telemetry.service.signed_in()
+    told.telemetry.service.sign_in_failed("scope_missing", "AADSTS65001")
+    told.telemetry.service.reloaded("events")
+    told.telemetry.service.reload_failed("config.yaml:3: unknown key")
+    told.telemetry.service.stopping("SIGTERM")
+    told.telemetry.service.stopped()
     names = ["started", "signed_in", "sign_in_failed", "reloaded", "reload_failed", "stopping", "stopped"]
     assert [e.name for e in await told.kept()] == names
     assert told.metric("build_info", version="0.1.0") == 1
@@ -434,7 +434,7 @@ async def test_failed_loop_is_told_once_with_its_place_and_without_its_values(to
             local_secret = "test-local-canary"
             raise ValueError("no room for canary@example.com")
         except ValueError as error:
-            told.telemetry.loop_failed("deliver main", error)
+            told.telemetry.service.loop_failed("deliver main", error)
     del local_secret
     (entry,) = await told.kept()
     assert (entry.name, entry.error) == ("loop_failed", "ValueError: no room for ***")
@@ -450,18 +450,18 @@ async def test_errors_inside_a_group_and_causes_are_named(told: Told) -> None:
         except KeyError as inner:
             raise ExceptionGroup("many", [OSError("outer")]) from inner
     except ExceptionGroup as error:
-        told.telemetry.loop_failed("deliver", error)
+        told.telemetry.service.loop_failed("deliver", error)
     (entry,) = await told.kept()
     assert "OSError: outer" in (entry.error or "")
     assert "KeyError: 'inner'" in (entry.error or "")
 
 
 async def test_gauges_show_the_outbox_as_it_was_seen(told: Told) -> None:
-    told.telemetry.outbox_seen(Counts(pending=3, dead=1), Backlog(UnixMillis(NOW - 5_000), None))
+    told.telemetry.service.outbox_seen(Counts(pending=3, dead=1), Backlog(UnixMillis(NOW - 5_000), None))
     assert told.metric("outbox_rows", state="pending") == 3
     assert told.metric("outbox_rows", state="canceled") == 0
     assert told.metric("outbox_oldest_due_seconds") == 5
-    told.telemetry.outbox_seen(Counts(), Backlog(None, None))
+    told.telemetry.service.outbox_seen(Counts(), Backlog(None, None))
     assert told.metric("outbox_oldest_due_seconds") == 0
 
 
@@ -469,16 +469,16 @@ async def test_gauges_show_the_outbox_as_it_was_seen(told: Told) -> None:
 
 
 async def test_what_cannot_be_told_never_reaches_the_caller(told: Told) -> None:
-    told.telemetry.rows_died([dead_row(1, trouble="nonsense")])
-    told.telemetry.trouble_raised("nonsense")
+    told.telemetry.delivery.rows_died([dead_row(1, trouble="nonsense")])
+    told.telemetry.service.trouble_raised("nonsense")
     assert await told.kept() == []
     names = [line["name"] for line in told.lines()]
     assert names == ["telemetry_failed", "telemetry_failed"]
 
 
 async def test_run_writes_everything_before_it_ends(told: Told) -> None:
-    told.telemetry.stopping("SIGTERM")
-    told.telemetry.refused("too_old")
+    told.telemetry.service.stopping("SIGTERM")
+    told.telemetry.intake.refused("too_old")
     told.telemetry.stop()
     await told.telemetry.run(told.journal)
     page = await told.journal.read(JournalQuery())
@@ -489,7 +489,7 @@ async def test_facts_wait_while_storage_cannot_write_and_the_lost_ones_are_count
     writer = told.journal.committer.database
     await writer.call(lambda db: db.execute("PRAGMA query_only = ON"))
     for _ in range(MAX_WAITING + 2):
-        told.telemetry.signed_in()
+        told.telemetry.service.signed_in()
     await told.telemetry.flush(told.journal)
     await writer.call(lambda db: db.execute("PRAGMA query_only = OFF"))
     await told.telemetry.flush(told.journal)
@@ -516,9 +516,9 @@ NASTY = "a\r\nb\x1b[31mc\u2028d\u2029e\x85f\x00g\ud800h"
 
 @pytest.mark.parametrize("told", [{"form": "json"}, {"form": "console"}], indirect=True)
 async def test_one_fact_is_one_line_whatever_is_in_it(told: Told) -> None:
-    told.telemetry.rows_died([dead_row(1, message=NASTY)])
-    told.telemetry.batch_lost(NASTY, 1, rows=1, why=NASTY, tracking_id=NASTY, seconds=1)
-    told.telemetry.received(NASTY)
+    told.telemetry.delivery.rows_died([dead_row(1, message=NASTY)])
+    told.telemetry.delivery.batch_lost(NASTY, 1, rows=1, why=NASTY, tracking_id=NASTY, seconds=1)
+    told.telemetry.intake.received(NASTY)
     assert len(await told.kept()) == 2
     text = told.text()
     assert len(text.splitlines()) == 3
@@ -527,18 +527,18 @@ async def test_one_fact_is_one_line_whatever_is_in_it(told: Told) -> None:
 
 @pytest.mark.parametrize("told", [{"level": "warning"}], indirect=True)
 async def test_level_hides_lines_but_keeps_the_journal(told: Told) -> None:
-    told.telemetry.signed_in()
-    told.telemetry.batch_halved("main", 1, 10)
-    told.telemetry.trouble_raised("throttled")
+    told.telemetry.service.signed_in()
+    told.telemetry.delivery.batch_halved("main", 1, 10)
+    told.telemetry.service.trouble_raised("throttled")
     assert len(await told.kept()) == 3
     told.telemetry.configure("info", "json")
-    told.telemetry.signed_in()
+    told.telemetry.service.signed_in()
     assert [line["name"] for line in told.lines()] == ["trouble_raised", "signed_in"]
 
 
 @pytest.mark.parametrize("told", [{"form": "console"}], indirect=True)
 async def test_console_lines_are_for_people(told: Told) -> None:
-    told.telemetry.signed_in()
+    told.telemetry.service.signed_in()
     (line,) = told.text().splitlines()
     assert "connected to Microsoft Advertising" in line
     assert not line.startswith("{")
@@ -563,13 +563,13 @@ CANARIES = {
 async def test_no_canary_is_ever_told_at_any_level(told: Told, canary: str) -> None:
     told.telemetry.hide("test-client-secret", "test-developer-token", "test-api-key")
     text = f"something with {canary} inside"
-    told.telemetry.rows_died([dead_row(1, message=text)])
-    told.telemetry.trouble_raised("unreachable", account="main", detail=text)
-    told.telemetry.batch_lost("main", 1, rows=1, why=text, tracking_id=None, seconds=1)
-    told.telemetry.sign_in_failed("scope_missing", text)
-    told.telemetry.reload_failed(text)
-    told.telemetry.loop_failed("deliver", ValueError(text))
-    told.telemetry.rows_died([dead_row(1, trouble=text)])
+    told.telemetry.delivery.rows_died([dead_row(1, message=text)])
+    told.telemetry.service.trouble_raised("unreachable", account="main", detail=text)
+    told.telemetry.delivery.batch_lost("main", 1, rows=1, why=text, tracking_id=None, seconds=1)
+    told.telemetry.service.sign_in_failed("scope_missing", text)
+    told.telemetry.service.reload_failed(text)
+    told.telemetry.service.loop_failed("deliver", ValueError(text))
+    told.telemetry.delivery.rows_died([dead_row(1, trouble=text)])
     with told.telemetry.library_logs():
         for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
             logging.getLogger("msal.test").log(level, "body: %s", text, exc_info=ValueError(text))
@@ -608,7 +608,7 @@ async def test_library_record_that_cannot_be_formatted_breaks_nothing(told: Told
 async def test_stdout_that_nobody_reads_stalls_neither_telling_nor_the_end(told: Told) -> None:
     started = time.monotonic()
     for number in range(3_000):
-        told.telemetry.batch_sent("main", number, 1_000)
+        told.telemetry.delivery.batch_sent("main", number, 1_000)
     told.telemetry.close()
     assert time.monotonic() - started < 10
     assert len(await told.kept()) == 0

@@ -81,7 +81,7 @@ class ErrorMiddleware:
             case HttpProblem():
                 return self._refused(error, request)
             case StorageUnavailable():
-                self.telemetry.trouble_raised(error.code, detail=str(error))
+                self.telemetry.service.trouble_raised(error.code, detail=str(error))
                 return self._refused(unavailable(error), request)
             case web.HTTPException():
                 if error.status < 400:
@@ -111,14 +111,14 @@ class ErrorMiddleware:
         """Only what brought items may have lost some; a probe that hears "not ready" every second has lost nothing."""
         if (request.method, request.path) in BRINGS_ITEMS:
             if not problem.is_told:
-                self.telemetry.refused(problem.reason)
+                self.telemetry.intake.refused(problem.reason)
         elif request.path != READYZ:
-            self.telemetry.call_refused(problem.reason)
+            self.telemetry.intake.call_refused(problem.reason)
         return problem.reply()
 
     def _failed(self, request: web.Request, error: Exception) -> web.Response:
         resource = request.match_info.route.resource
-        self.telemetry.loop_failed(f"{request.method} {resource.canonical if resource else '?'}", error)
+        self.telemetry.service.loop_failed(f"{request.method} {resource.canonical if resource else '?'}", error)
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer was sent already") from error
         return internal().reply()

@@ -1,27 +1,21 @@
-"""One function per event in the life of a conversion: received, refused, sent in a batch, settled, dead."""
+"""What happens to stored rows: sent in a batch, settled, dead, replayed, erased. One function per event."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.answer import RefusedBatch
-from sidecar.core.conversion import AdjustmentType, Kind
+from sidecar.core.conversion import Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import Erasure, RowsOf, erasure_id
 from sidecar.core.record import Record
-from sidecar.core.unstored import What, unstored
 from sidecar.telemetry import names
+from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
 
 TOLD_ROWS = 20
 """Dead rows of one batch that are told one by one; the rest is counted."""
-
-NAMED_ORDERS = 5
-"""Order ids that are named beside refusals of one code within ten seconds."""
-
-ORDER_CHARACTERS = 64
-"""What is shown of one of them: that of a refused item may be of any length."""
 
 OPERATIONS = {Kind.CONVERSION: "conversions", Kind.ADJUSTMENT: "adjustments"}
 """The label of uploads of each kind of rows."""
@@ -48,85 +42,22 @@ class DeadRow:
         return _DEAD_REASONS.get(self.trouble, self.error)
 
 
-class ConversionEvents(Recorder):
-    """What happens to conversions. None of these functions raises, blocks or awaits."""
+class DeliveryEvents:
+    """What happens to rows on their way out. None of these functions raises, blocks or awaits."""
 
-    # --- Intake ------------------------------------------------------------------------------------------------------
+    def __init__(self, recorder: Recorder, metrics: Metrics) -> None:
+        self.recorder = recorder
+        self.goal_of: Callable[[str, str], str | None] = lambda account, event: None
+        """The goal that an account's event is mapped to now; None where one of them left the configuration."""
+        self._metrics = metrics
 
-    @harmless
-    def received(self, event: str, matched_by: Sequence[str] = (), n: int = 1) -> None:
-        """`n` new conversions of `event` are on disk; `matched_by` names their identifiers, the strongest first."""
-        self.metrics.conversions_received.labels(event).inc(n)
-        if matched_by:
-            self.metrics.match.labels(matched_by[0]).inc(n)
-        self._tell(names.RECEIVED, "conversions received", count=n, also={"event": event})
-
-    @harmless
-    def adjusted(self, record: Record) -> None:
-        """A new adjustment is on disk; where it ended at once, it ended without a call to Microsoft."""
-        self.metrics.adjustments_received.labels(record.event, record.type or "").inc()
-        if record.state is State.CANCELED:
-            goal = self._goal(record)
-            self.settled(goal, record.state.value, record.reason, kind=Kind.ADJUSTMENT)
-            if record.type is AdjustmentType.RETRACT:
-                self.settled(goal, State.CANCELED.value, record.reason)
-        self._tell(names.ADJUSTED, f"{record.id}: {record.type} of {record.conversion_id or 'a conversion'}", count=1)
-
-    @harmless
-    def skipped(self, reason: str, n: int = 1, kind: Kind = Kind.CONVERSION) -> None:
-        """`n` items were not stored, by rule: consent_denied, no_identifier; of adjustments original_not_sent."""
-        self.settled(None, State.SKIPPED.value, reason, n, kind)
-        self._gathering.add(names.SKIPPED.name, reason, n, self._clock())
-
-    @harmless
-    def refused(self, code: str, n: int = 1, orders: Sequence[str] = ()) -> None:
-        """`n` items, or requests that brought items, were refused for the problem `code`; `orders` are order ids."""
-        self._gathering.add(names.REFUSED.name, code, n, self._clock())
-        named = self._refused_orders.setdefault(code, [])
-        for order in orders[:NAMED_ORDERS]:
-            shown = self._redactor.identifier(order.strip()[:ORDER_CHARACTERS])
-            if len(named) < NAMED_ORDERS and shown not in named:
-                named.append(shown)
-
-    @harmless
-    def call_refused(self, code: str) -> None:
-        """A call that brought no items was refused for the problem `code`: nothing was lost."""
-        name = names.LOOKUP_MISSED if code.startswith("no_such_") else names.CALL_REFUSED
-        self._gathering.add(name.name, code, 1, self._clock())
-
-    @harmless
-    def not_stored(
-        self, item: object, what: What, codes: Sequence[str], request_id: str, kind: Kind = Kind.CONVERSION
-    ) -> None:
-        """An item of a request was not stored: its order's trace says why. Nothing is told without an order id."""
-        trace = unstored(item, what, codes, self._clock(), request_id, kind)
-        if trace is not None:
-            self.traces.put(trace)
-
-    @harmless
-    def captured(self, n: int, woken: int) -> None:
-        """`n` clicks of visitors are on disk, and `woken` conversions are due again with them."""
-        self.metrics.clicks_captured.inc(n)
-        self._tell(names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
-
-    @harmless
-    def answered(self, seconds: float) -> None:
-        """A request that brought conversions took this long."""
-        self.metrics.intake_seconds.observe(seconds)
-
-    @harmless
-    def committed(self, rows: int, seconds: float) -> None:
-        """One transaction of intake is fsynced; fits `Committer.on_group`."""
-        self.metrics.commit_rows.observe(rows)
-        self.metrics.commit_seconds.observe(seconds)
-
-    # --- Delivery ----------------------------------------------------------------------------------------------------
+    # --- Batches -----------------------------------------------------------------------------------------------------
 
     @harmless
     def batch_sent(self, account: str, batch_id: int, rows: int, *, resend: bool = False) -> None:
         """A batch leaves; `resend` says that the same bytes went before."""
         message = f"batch {batch_id} {'goes again' if resend else 'sent'}: {_rows(rows)}"
-        self._tell(names.BATCH_SENT, message, account=account, batch_id=batch_id, count=rows)
+        self.recorder.record(names.BATCH_SENT, message, account=account, batch_id=batch_id, count=rows)
 
     @harmless
     def batch_settled(
@@ -144,7 +75,7 @@ class ConversionEvents(Recorder):
     ) -> None:
         """Microsoft read the batch, and its rows are written down; `retried` counts held ones too."""
         self._uploaded(kind, "taken", rows, seconds)
-        self._tell(
+        self.recorder.record(
             names.BATCH_SETTLED,
             f"batch {batch_id}: {delivered} of {rows} delivered, {retried} to be sent again, {dead} dead",
             account=account,
@@ -168,7 +99,7 @@ class ConversionEvents(Recorder):
         """Microsoft took nothing of the batch."""
         self._uploaded(kind, answer.verdict.value, rows, seconds)
         fault = answer.faults[0]
-        self._tell(
+        self.recorder.record(
             names.BATCH_REFUSED,
             f"batch {batch_id} of {_rows(rows)} refused: {fault.message or fault.error}",
             account=account,
@@ -199,7 +130,7 @@ class ConversionEvents(Recorder):
             message = f"no answer to batch {batch_id} of {_rows(rows)}; the same bytes go again"
         else:
             message = f"batch {batch_id} of {_rows(rows)} could not be sent; it is tried again"
-        self._tell(
+        self.recorder.record(
             names.BATCH_LOST,
             message,
             account=account,
@@ -214,7 +145,7 @@ class ConversionEvents(Recorder):
     def batch_halved(self, account: str, batch_id: int, rows: int) -> None:
         """A refused batch becomes two."""
         message = f"batch {batch_id} of {_rows(rows)} was cut in two, to find the row that spoils it"
-        self._tell(names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
+        self.recorder.record(names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
 
     @harmless
     def settled(
@@ -226,7 +157,10 @@ class ConversionEvents(Recorder):
         kind: Kind = Kind.CONVERSION,
     ) -> None:
         """`n` rows of `goal` reached a final state: the metric only, the rows tell the rest."""
-        metrics = {Kind.CONVERSION: self.metrics.conversions_settled, Kind.ADJUSTMENT: self.metrics.adjustments_settled}
+        metrics = {
+            Kind.CONVERSION: self._metrics.conversions_settled,
+            Kind.ADJUSTMENT: self._metrics.adjustments_settled,
+        }
         metrics[kind].labels(goal or "", state, reason or "").inc(n)
 
     @harmless
@@ -238,12 +172,14 @@ class ConversionEvents(Recorder):
             self._row_died(row, batch_id)
         if len(rows) > TOLD_ROWS:
             message = f"{_rows(len(rows) - TOLD_ROWS, 'more row')} died with them: list them with state=dead"
-            self._tell(names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - TOLD_ROWS)
+            self.recorder.record(
+                names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - TOLD_ROWS
+            )
 
     @harmless
     def rows_expired(self, records: Sequence[Record]) -> None:
         """Rows got too old before they could be sent."""
-        self.rows_died([_expired(record, self._goal(record)) for record in records])
+        self.rows_died([_expired(record, self.goal(record)) for record in records])
 
     # --- An operator -------------------------------------------------------------------------------------------------
 
@@ -251,20 +187,20 @@ class ConversionEvents(Recorder):
     def replayed(self, n: int, state: State, record: Record | None = None) -> None:
         """`n` rows of that state are due again; `record` is the one that was asked for by its id."""
         if record is None:
-            self._tell(
+            self.recorder.record(
                 names.REPLAYED, f"{_rows(n, f'{state} conversion')} {'is' if n == 1 else 'are'} due again", count=n
             )
             return
         message = f"{record.id} was {state} and is due again"
         facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
-        self._tell(names.REPLAYED, message, count=n, **facts)
+        self.recorder.record(names.REPLAYED, message, count=n, **facts)
 
     @harmless
     def discarded(self, record: Record) -> None:
         """A row ended without being sent, as an operator wants it."""
-        self.settled(self._goal(record), State.CANCELED.value, record.reason)
+        self.settled(self.goal(record), State.CANCELED.value, record.reason)
         facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
-        self._tell(names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
+        self.recorder.record(names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
 
     @harmless
     def rows_erased(self, ended: Mapping[RowsOf, int]) -> None:
@@ -279,20 +215,22 @@ class ConversionEvents(Recorder):
             f"{erasure_id(job.id)} by {job.subject} is done: {job.conversions} conversions, {job.clicks} clicks, "
             f"{job.log_entries} log entries"
         )
-        self._tell(names.ERASED, message, count=job.conversions)
+        self.recorder.record(names.ERASED, message, count=job.conversions)
 
     @harmless
     def throttled(self, account: str, seconds: float) -> None:
         """Microsoft asked for a slower pace; the account waits this long."""
-        self.metrics.throttled.inc()
-        self._tell(names.THROTTLED, f"Microsoft asks to wait {seconds:g} s", account=account, also={"seconds": seconds})
+        self._metrics.throttled.inc()
+        self.recorder.record(
+            names.THROTTLED, f"Microsoft asks to wait {seconds:g} s", account=account, also={"seconds": seconds}
+        )
 
-    def _goal(self, record: Record) -> str | None:
+    def goal(self, record: Record) -> str | None:
         """The goal of a row: of one that was never sent, the one that it would go to now."""
         return record.goal or self.goal_of(record.account, record.event)
 
     def _row_died(self, row: DeadRow, batch_id: int | None) -> None:
-        self._tell(
+        self.recorder.record(
             names.ROW_DIED,
             f"{row.conversion_id} will not be counted: {row.message or CATALOGUE[row.trouble].title}",
             account=row.account,
@@ -305,9 +243,9 @@ class ConversionEvents(Recorder):
         )
 
     def _uploaded(self, kind: Kind, result: str, rows: int, seconds: float) -> None:
-        self.metrics.upload_requests.labels(OPERATIONS[kind], result).inc()
-        self.metrics.upload_rows.observe(rows)
-        self.metrics.upload_seconds.observe(seconds)
+        self._metrics.upload_requests.labels(OPERATIONS[kind], result).inc()
+        self._metrics.upload_rows.observe(rows)
+        self._metrics.upload_seconds.observe(seconds)
 
 
 def _expired(record: Record, goal: str | None) -> DeadRow:

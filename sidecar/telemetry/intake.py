@@ -1,0 +1,140 @@
+"""What happens to requests and their items: stored, skipped, refused. One function per event."""
+
+from collections.abc import Sequence
+
+from sidecar.core.conversion import AdjustmentType, Kind
+from sidecar.core.entry import State
+from sidecar.core.record import Record
+from sidecar.core.unstored import What, unstored
+from sidecar.ports.queries import UnstoredItems
+from sidecar.telemetry import names
+from sidecar.telemetry.aggregator import Aggregator
+from sidecar.telemetry.delivery import DeliveryEvents
+from sidecar.telemetry.match_shares import MatchShares
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.recorder import Recorder, harmless
+from sidecar.telemetry.service import ServiceEvents
+from sidecar.telemetry.trace_buffer import TraceBuffer
+
+NAMED_ORDERS = 5
+"""Order ids that are named beside refusals of one code within ten seconds."""
+
+ORDER_CHARACTERS = 64
+"""What is shown of one of them: that of a refused item may be of any length."""
+
+_COUNTED = {
+    names.SKIPPED: "not stored, by rule",
+    names.REFUSED: "refused",
+    names.TRACES_DROPPED: "traces of orders that were not stored were left out",
+    names.CALL_REFUSED: "refused, which brought no conversion",
+    names.LOOKUP_MISSED: "looked up what is not there",
+}
+"""Events that are counted for ten seconds and recorded as one, with the words behind their number."""
+
+
+class IntakeEvents:
+    """What happens at the API. None of these functions raises, blocks or awaits."""
+
+    def __init__(self, recorder: Recorder, metrics: Metrics, delivery: DeliveryEvents, service: ServiceEvents) -> None:
+        self.recorder = recorder
+        self.matches = MatchShares(recorder, metrics, service)
+        self.traces = TraceBuffer()
+        self._metrics = metrics
+        self._delivery = delivery
+        self._aggregator = Aggregator()
+        self._refused_orders: dict[str, list[str]] = {}
+        """By code, some order ids of refused items that are not yet recorded; as bounded as the codes counted."""
+
+    @harmless
+    def received(self, event: str, matched_by: Sequence[str] = (), n: int = 1) -> None:
+        """`n` new conversions of `event` are on disk; `matched_by` names their identifiers, the strongest first."""
+        self._metrics.conversions_received.labels(event).inc(n)
+        if matched_by:
+            self._metrics.match.labels(matched_by[0]).inc(n)
+        self.recorder.record(names.RECEIVED, "conversions received", count=n, also={"event": event})
+
+    @harmless
+    def adjusted(self, record: Record) -> None:
+        """A new adjustment is on disk; where it ended at once, it ended without a call to Microsoft."""
+        self._metrics.adjustments_received.labels(record.event, record.type or "").inc()
+        if record.state is State.CANCELED:
+            goal = self._delivery.goal(record)
+            self._delivery.settled(goal, record.state.value, record.reason, kind=Kind.ADJUSTMENT)
+            if record.type is AdjustmentType.RETRACT:
+                self._delivery.settled(goal, State.CANCELED.value, record.reason)
+        message = f"{record.id}: {record.type} of {record.conversion_id or 'a conversion'}"
+        self.recorder.record(names.ADJUSTED, message, count=1)
+
+    @harmless
+    def skipped(self, reason: str, n: int = 1, kind: Kind = Kind.CONVERSION) -> None:
+        """`n` items were not stored, by rule: consent_denied, no_identifier; of adjustments original_not_sent."""
+        self._delivery.settled(None, State.SKIPPED.value, reason, n, kind)
+        self._aggregator.add(names.SKIPPED, reason, n, self.recorder.clock())
+
+    @harmless
+    def refused(self, code: str, n: int = 1, orders: Sequence[str] = ()) -> None:
+        """`n` items, or requests that brought items, were refused for the problem `code`; `orders` are order ids."""
+        self._aggregator.add(names.REFUSED, code, n, self.recorder.clock())
+        named = self._refused_orders.setdefault(code, [])
+        for order in orders[:NAMED_ORDERS]:
+            shown = self.recorder.redactor.identifier(order.strip()[:ORDER_CHARACTERS])
+            if len(named) < NAMED_ORDERS and shown not in named:
+                named.append(shown)
+
+    @harmless
+    def call_refused(self, code: str) -> None:
+        """A call that brought no items was refused for the problem `code`: nothing was lost."""
+        name = names.LOOKUP_MISSED if code.startswith("no_such_") else names.CALL_REFUSED
+        self._aggregator.add(name, code, 1, self.recorder.clock())
+
+    @harmless
+    def not_stored(
+        self, item: object, what: What, codes: Sequence[str], request_id: str, kind: Kind = Kind.CONVERSION
+    ) -> None:
+        """An item of a request was not stored: its order's trace says why. Without an order id there is no trace."""
+        trace = unstored(item, what, codes, self.recorder.clock(), request_id, kind)
+        if trace is not None:
+            self.traces.put(trace)
+
+    @harmless
+    def captured(self, n: int, woken: int) -> None:
+        """`n` clicks of visitors are on disk, and `woken` conversions are due again with them."""
+        self._metrics.clicks_captured.inc(n)
+        self.recorder.record(names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
+
+    @harmless
+    def answered(self, seconds: float) -> None:
+        """A request that brought conversions took this long."""
+        self._metrics.intake_seconds.observe(seconds)
+
+    @harmless
+    def committed(self, rows: int, seconds: float) -> None:
+        """One transaction of intake is fsynced; fits `Committer.on_group`."""
+        self._metrics.commit_rows.observe(rows)
+        self._metrics.commit_seconds.observe(seconds)
+
+    @harmless
+    def report_counted(self, *, last: bool = False) -> None:
+        """Record what was counted for ten seconds; all of it if this is the `last` time."""
+        for name, code, count in self._aggregator.take(None if last else self.recorder.clock()):
+            orders = self._refused_orders.pop(code, []) if name is names.REFUSED else []
+            message = f"{count} {_COUNTED[name]}: {code}{_named(orders, count)}"
+            also = {"order_ids": orders} if orders else None
+            self.recorder.record(name, message, error=code, count=count, also=also)
+
+    async def write_traces(self, store: UnstoredItems) -> None:
+        """Write the traces that wait, and count those that found no room."""
+        try:
+            if dropped := await self.traces.flush(store):
+                now = self.recorder.clock()
+                self._aggregator.add(names.TRACES_DROPPED, "more came than can be kept", dropped, now)
+        except Exception as error:
+            self.recorder.failed("traces", error)
+
+
+def _named(orders: Sequence[str], count: int) -> str:
+    """Some order ids in brackets, at the end: an erasure cuts them off there."""
+    if not orders:
+        return ""
+    more = f" and {count - len(orders)} more" if count > len(orders) else ""
+    return f" ({'order' if count == 1 else 'orders'} {', '.join(orders)}{more})"
