@@ -3,23 +3,40 @@
 import asyncio
 import contextlib
 import shutil
+import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+import pytest
 
 from sidecar.core.batch import as_sent, with_goals
-from sidecar.core.conversion import Conversion
+from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Entry, Fault
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports.delivery import Claim, Note
+from sidecar.core.unstored import Unstored, What, unstored
+from sidecar.ports.delivery import Claim, MatchShares, Note
 from sidecar.ports.erasure import Erasures
-from sidecar.ports.intake import Arrival, Clicks, PutResult
+from sidecar.ports.intake import Arrival, Captured, Clicks, PutResult
+from sidecar.ports.journal import Journal
 from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Traces, UnstoredItems
+from sidecar.ports.upkeep import Goals, Pauses, Secrets
+from sidecar.store.sqlite import erasing, reading, visitors
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.erasing import SqliteErasures
+from sidecar.store.sqlite.goals import SqliteGoals
+from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.pauses import SqlitePauses
+from sidecar.store.sqlite.secrets import SqliteSecrets
+from sidecar.store.sqlite.shares import SqliteShares
+from sidecar.store.sqlite.tracing import SqliteTraces
+from sidecar.store.sqlite.unstored import SqliteUnstored
 
 NOW = UnixMillis(1_795_000_000_000)
 SECOND = 1_000
@@ -123,57 +140,139 @@ def when(second: UnixSeconds) -> UnixMillis:
     return millis(second)
 
 
-class House(Protocol):
-    """A place where an outbox lives; a second store joins the suite by having one."""
+def captured(
+    msclkid: str = CLICK, ago: int = 7_200, visitor_id: str = "v-1", account: str = "main", at: UnixMillis = NOW
+) -> Captured:
+    """A click of so many seconds ago."""
+    clicked_at = UnixSeconds(seconds(NOW) - ago)
+    return Captured(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), at)
 
-    @property
-    def clicks(self) -> Clicks:
-        """The clicks beside the outbox that is open."""
 
-    @property
-    def erasures(self) -> Erasures:
-        """The erasures beside it."""
+def trace(order_id: str = "R-1", at: UnixMillis = NOW, event: str = "purchase") -> Unstored:
+    """The trace of a refused item."""
+    made = unstored({"order_id": order_id, "event": event}, What.REFUSED, ("too_old", "odd"), at, "request-1")
+    assert made is not None
+    return made
 
+
+@dataclass(frozen=True)
+class Store:
+    """The ports of an open store."""
+
+    outbox: Outbox
+    clicks: Clicks
+    goals: Goals
+    journal: Journal
+    pauses: Pauses
+    secrets: Secrets
+    traces: Traces
+    erasures: Erasures
+    unstored: UnstoredItems
+    shares: MatchShares
+
+
+class House(ABC):
+    """A place where a store lives, with everything that it gives; a second store joins the suite by having one."""
+
+    store: Store | None = None
+
+    @abstractmethod
     async def open(self, now: UnixMillis = NOW, **limits: int) -> Outbox:
-        """The outbox, with what was in it, and LANES; `limits` are `max_pending` and `min_free_bytes`."""
+        """Open the store with what was in it, and LANES; `limits` are `max_pending` and `min_free_bytes`."""
 
+    @abstractmethod
     async def crash(self) -> None:
         """End its process without a word: what was not written down is gone."""
 
+    @abstractmethod
     async def close(self) -> None:
         """End it in order, when it is open."""
 
+    @abstractmethod
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table as they are stored, by their first column; also after it was closed."""
 
-class SqliteHouse:
-    """An outbox in a file, with its committer running."""
+    @abstractmethod
+    def use_small_slices(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let lists and erasures read a few rows at a time, so that few rows take many slices."""
+
+    @abstractmethod
+    def give_all_visitors_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As if their ids had been chosen for that."""
+
+    @property
+    def opened(self) -> Store:
+        assert self.store is not None, "open the house first"
+        return self.store
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.opened.outbox
+
+    @property
+    def clicks(self) -> Clicks:
+        return self.opened.clicks
+
+    @property
+    def goals(self) -> Goals:
+        return self.opened.goals
+
+    @property
+    def journal(self) -> Journal:
+        return self.opened.journal
+
+    @property
+    def pauses(self) -> Pauses:
+        return self.opened.pauses
+
+    @property
+    def secrets(self) -> Secrets:
+        return self.opened.secrets
+
+    @property
+    def traces(self) -> Traces:
+        return self.opened.traces
+
+    @property
+    def erasures(self) -> Erasures:
+        return self.opened.erasures
+
+    @property
+    def unstored(self) -> UnstoredItems:
+        return self.opened.unstored
+
+    @property
+    def shares(self) -> MatchShares:
+        return self.opened.shares
+
+
+class SqliteHouse(House):
+    """A store in a file, with its committer running."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._opened = 0
         self._stack = contextlib.AsyncExitStack()
-        self.outbox: SqliteOutbox | None = None
         self._running: asyncio.Task[None] | None = None
-
-    @property
-    def clicks(self) -> SqliteClicks:
-        assert self.outbox is not None
-        return SqliteClicks(self.outbox.committer, self.outbox.reader)
-
-    @property
-    def erasures(self) -> SqliteErasures:
-        assert self.outbox is not None
-        return SqliteErasures(self.outbox.committer, self.outbox.reader)
 
     @property
     def path(self) -> Path:
         return self._folder / str(self._opened) / "outbox.db"
 
+    @property
+    def outbox(self) -> SqliteOutbox:
+        """With the committer and the reader that SQLite's own tests look at."""
+        outbox = self.opened.outbox
+        assert isinstance(outbox, SqliteOutbox)
+        return outbox
+
     async def open(self, now: UnixMillis = NOW, **limits: int) -> SqliteOutbox:
         opening = open_outbox(self.path, "emulator", now, **{"max_pending": 100_000, **limits})
-        self.outbox = await self._stack.enter_async_context(opening)
-        self._running = asyncio.create_task(self.outbox.committer.run())
-        await self.outbox.open_lanes(LANES)
-        return self.outbox
+        outbox = await self._stack.enter_async_context(opening)
+        self.store = _store_of(outbox, now)
+        self._running = asyncio.create_task(outbox.committer.run())
+        await outbox.open_lanes(LANES)
+        return outbox
 
     async def crash(self) -> None:
         """The files as they lie there are what the next process finds: a copy, since this process goes on."""
@@ -185,11 +284,40 @@ class SqliteHouse:
         await self.close()
 
     async def close(self) -> None:
-        if self.outbox is not None and self._running is not None:
+        if self.store is not None and self._running is not None:
             self.outbox.committer.stop()
             await self._running
             await self._stack.aclose()
-            self.outbox = None
+            self.store = None
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY 1")]
+
+    def use_small_slices(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reading, "SCAN_ROWS", 2)
+        for name, rows in {"SCAN_ROWS": 7, "SLICE_ROWS": 2, "JOURNAL_ROWS": 2}.items():
+            monkeypatch.setattr(erasing, name, rows)
+
+    def give_all_visitors_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
+
+
+def _store_of(outbox: SqliteOutbox, now: UnixMillis) -> Store:
+    committer, reader = outbox.committer, outbox.reader
+    return Store(
+        outbox,
+        SqliteClicks(committer, reader),
+        SqliteGoals(committer, reader),
+        SqliteJournal(committer, reader),
+        SqlitePauses(committer, reader),
+        SqliteSecrets(committer, reader, lambda: now),
+        SqliteTraces(reader),
+        SqliteErasures(committer, reader),
+        SqliteUnstored(committer, reader),
+        SqliteShares(committer, reader),
+    )
 
 
 HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}

@@ -13,7 +13,9 @@ from sidecar.ports.delivery import Note
 from sidecar.ports.intake import Adjusting
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Retried
-from sidecar.store.sqlite.reading import STAKE_ROWS
+
+STAKE_ROWS = 1_000
+"""At most as many rows are counted, over all lanes of a question."""
 
 FAULT = Fault("InternalError", 0, "Try again.")
 

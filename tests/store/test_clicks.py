@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from store_kit import (
@@ -13,6 +12,7 @@ from store_kit import (
     NOW,
     TAKEN,
     House,
+    captured,
     claim,
     claimed,
     conversion,
@@ -27,16 +27,13 @@ from store_kit import (
 )
 
 from sidecar.core.attribution import Skip, WaitForClick
-from sidecar.core.conversion import Click, Conversion, visitor_hash
+from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Captured, Clicks, Replayed, Stored
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts
-from sidecar.store.sqlite import visitors
-from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.outbox import open_outbox
 
 OTHER = "0" * 32
 MOMENT = UnixSeconds(seconds(NOW) - 3_600)
@@ -46,14 +43,6 @@ MOMENT = UnixSeconds(seconds(NOW) - 3_600)
 @pytest.fixture
 async def clicks(house: House, outbox: Outbox) -> AsyncIterator[Clicks]:
     yield house.clicks
-
-
-def captured(
-    msclkid: str = CLICK, ago: int = 7_200, visitor_id: str = "v-1", account: str = "main", at: UnixMillis = NOW
-) -> Captured:
-    """A click of so many seconds ago."""
-    clicked_at = UnixSeconds(seconds(NOW) - ago)
-    return Captured(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), at)
 
 
 def visit(order_id: str = "ORDER-1", **given: object):  # type: ignore[no-untyped-def]
@@ -381,7 +370,7 @@ async def test_visitors_with_one_hash_keep_no_row_of_each_other_waiting(
     house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The id itself is compared wherever a visitor's click is looked for."""
-    monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
+    house.give_all_visitors_one_hash(monkeypatch)
     visitor = {"msclkid": None, "email_sha256": "a" * 64}
     first, second = await seqs_of(
         outbox, conversion("A", visitor_id="v-1", **visitor), conversion("B", visitor_id="v-1", **visitor)
@@ -398,7 +387,7 @@ async def test_visitors_with_one_hash_keep_no_row_of_each_other_waiting(
 async def test_visitor_whose_hash_another_shares_finds_and_is_woken_by_clicks_of_its_own(
     house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
+    house.give_all_visitors_one_hash(monkeypatch)
     (seq,) = await seqs_of(outbox, visit())
     await outbox.defer([waiting(seq)], NOW)
     assert await house.clicks.capture([captured(OTHER, 3_700, "v-2")]) == {}
@@ -414,17 +403,3 @@ async def test_row_with_a_click_of_its_own_is_set_aside_whatever_its_visitor_cli
     (seq,) = await seqs_of(outbox, visit(msclkid=CLICK))
     settling = Deferral(seq, WaitForClick(Reason.CLICK_SETTLING, later(MINUTE)), UnixSeconds(seconds(NOW) - 7_200))
     assert await outbox.defer([settling], NOW) == {seq: State.PENDING}
-
-
-async def test_visitors_lie_under_a_hash_that_this_outbox_alone_knows(tmp_path: Path) -> None:
-    """Else a pair of ids with one hash could be made outside: 2^32 attempts."""
-    numbers = set()
-    for name in ("one.db", "other.db"):
-        async with open_outbox(tmp_path / name, "emulator", NOW) as outbox:
-            running = asyncio.create_task(outbox.committer.run())
-            await SqliteClicks(outbox.committer, outbox.reader).capture([captured(CLICK)])
-            numbers.add(await outbox.reader.call(lambda db: db.execute("SELECT visitor FROM clicks").fetchone()[0]))
-            running.cancel()
-            await asyncio.wait([running])
-    assert len(numbers) == 2
-    assert visitor_hash("main", "v-1", b"") not in numbers

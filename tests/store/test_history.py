@@ -1,8 +1,6 @@
-"""The history of a row in SQLite: every attempt that did not deliver it, and what it was before it was replaced."""
+"""The history of a row: every attempt that did not deliver it, and what it was before it was replaced."""
 
 import json
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 from store_kit import (
@@ -11,7 +9,7 @@ from store_kit import (
     NOW,
     REFUSED,
     TAKEN,
-    SqliteHouse,
+    House,
     claimed,
     conversion,
     later,
@@ -31,35 +29,33 @@ async def refused(outbox: Outbox, step: Requeue | Settled) -> int:
     return taken.batch_id
 
 
-def history(house: SqliteHouse) -> list[dict[str, Any]]:
-    with sqlite3.connect(house.path) as db:
-        (text,) = db.execute("SELECT history FROM entries WHERE seq = 1").fetchone()
-    kept: list[dict[str, Any]] = json.loads(text or "[]")
-    return kept
+async def history(house: House) -> list[dict[str, Any]]:
+    """That of row 1, as it is stored."""
+    row = (await house.rows("entries"))[0]
+    stored: list[dict[str, Any]] = json.loads(row["history"] or "[]")
+    return stored
 
 
-async def test_attempts_that_did_not_deliver_are_kept_in_order(tmp_path: Path) -> None:
-    house = SqliteHouse(tmp_path)
+async def test_attempts_that_did_not_deliver_are_kept_in_order(house: House) -> None:
     outbox = await house.open()
     await put(outbox, conversion())
     first = await refused(outbox, Requeue(NOW, Reason.RETRYING, REFUSED))
     second = await refused(outbox, Settled(State.DEAD, REFUSED.error, REFUSED))
     await house.close()
-    assert history(house) == [
+    assert await history(house) == [
         {"attempt": 1, "batch_id": first, "at": later(MINUTE), **ATTEMPT},
         {"attempt": 2, "batch_id": second, "at": later(MINUTE), **ATTEMPT},
     ]
 
 
-async def test_replay_and_discard_are_kept_with_what_the_row_was_before(tmp_path: Path) -> None:
-    house = SqliteHouse(tmp_path)
+async def test_replay_and_discard_are_kept_with_what_the_row_was_before(house: House) -> None:
     outbox = await house.open()
     await put(outbox, conversion())
     await refused(outbox, Settled(State.DEAD, REFUSED.error, REFUSED))
     await outbox.replay(1, later(HOUR))
     await outbox.discard(1, later(2 * HOUR))
     await house.close()
-    _, replayed, discarded = history(house)
+    _, replayed, discarded = await history(house)
     assert replayed == {
         "replayed_at": later(HOUR),
         "state": "dead",
@@ -72,24 +68,22 @@ async def test_replay_and_discard_are_kept_with_what_the_row_was_before(tmp_path
     assert (discarded["discarded_at"], discarded["state"], discarded["reason"]) == (later(2 * HOUR), "pending", None)
 
 
-async def test_delivery_at_the_first_attempt_writes_no_history(tmp_path: Path) -> None:
-    house = SqliteHouse(tmp_path)
+async def test_delivery_at_the_first_attempt_writes_no_history(house: House) -> None:
     outbox = await house.open()
     await put(outbox, conversion())
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
     await house.close()
-    assert history(house) == []
+    assert await history(house) == []
 
 
-async def test_replaced_row_keeps_its_attempts_and_what_it_was(tmp_path: Path) -> None:
+async def test_replaced_row_keeps_its_attempts_and_what_it_was(house: House) -> None:
     """A row that is `dead` or `skipped` is replaced: the same id, history kept."""
-    house = SqliteHouse(tmp_path)
     outbox = await house.open()
     await put(outbox, conversion(value="12.50"))
     await refused(outbox, Settled(State.DEAD, REFUSED.error, REFUSED))
     await put(outbox, conversion(value="1"), at=later(HOUR))
     await house.close()
-    attempt, replaced = history(house)
+    attempt, replaced = await history(house)
     assert attempt["attempt"] == 1
     assert replaced == {
         "replaced_at": later(HOUR),
@@ -102,13 +96,12 @@ async def test_replaced_row_keeps_its_attempts_and_what_it_was(tmp_path: Path) -
     }
 
 
-async def test_history_of_a_row_that_is_retried_for_months_stays_short(tmp_path: Path) -> None:
-    house = SqliteHouse(tmp_path)
+async def test_history_of_a_row_that_is_retried_for_months_stays_short(house: House) -> None:
     outbox = await house.open()
     await put(outbox, conversion())
     for _ in range(60):
         await refused(outbox, Requeue(NOW, Reason.RETRYING, REFUSED))
     await house.close()
-    kept = history(house)
+    kept = await history(house)
     assert [each["attempt"] for each in kept] == [*range(1, 50), 60]
     assert (kept[-1]["times"], kept[-1]["since"], kept[-1]["at"]) == (11, later(MINUTE), later(MINUTE))

@@ -1,18 +1,12 @@
-"""The journal in SQLite: what was kept is found again, newest first, at a bounded cost."""
+"""The journal: what was stored is found again, newest first, at a bounded cost."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from store_kit import House
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery
-from sidecar.store.sqlite import journal as module
-from sidecar.store.sqlite.database import reader
-from sidecar.store.sqlite.journal import PRUNE_ROWS, STRETCH_ROWS, SqliteJournal
-from sidecar.store.sqlite.outbox import open_outbox
+from sidecar.ports.journal import Journal, JournalEntry, JournalPage, JournalQuery
 
 NOW = UnixMillis(1_790_000_000_000)
 
@@ -42,16 +36,12 @@ def messages(page: JournalPage) -> list[str]:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
-    path = tmp_path / "outbox.db"
-    async with open_outbox(path, "emulator", NOW) as outbox, reader(path) as read:
-        writing = asyncio.create_task(outbox.committer.run())
-        yield SqliteJournal(outbox.committer, read)
-        outbox.committer.stop()
-        await writing
+async def journal(house: House) -> Journal:
+    await house.open()
+    return house.journal
 
 
-async def test_entry_comes_back_as_it_was_with_and_without_its_optional_fields(journal: SqliteJournal) -> None:
+async def test_entry_comes_back_as_it_was_with_and_without_its_optional_fields(journal: Journal) -> None:
     kept = await journal.append([FULL, entry(1)])
     assert [one.seq for one in kept] == [1, 2]
     page = await journal.read(JournalQuery())
@@ -60,20 +50,20 @@ async def test_entry_comes_back_as_it_was_with_and_without_its_optional_fields(j
     assert [one.entry for one in page.items] == [entry(1), FULL]
 
 
-async def test_numbers_go_on_after_everything_was_pruned(journal: SqliteJournal) -> None:
+async def test_numbers_go_on_after_everything_was_pruned(journal: Journal) -> None:
     await journal.append([entry(number) for number in range(3)])
     assert await journal.prune(UnixMillis(NOW + 1_000), 10**9) == 3
     (kept,) = await journal.append([entry(4)])
     assert kept.seq == 4
 
 
-async def test_empty_journal_is_an_empty_page(journal: SqliteJournal) -> None:
+async def test_empty_journal_is_an_empty_page(journal: Journal) -> None:
     assert await journal.read(JournalQuery()) == JournalPage((), None)
     assert await journal.read_on(JournalQuery(), 0) == JournalPage((), None)
     assert await journal.prune(NOW, 10**9) == 0
 
 
-async def test_pages_join_without_gap_or_repeat(journal: SqliteJournal) -> None:
+async def test_pages_join_without_gap_or_repeat(journal: Journal) -> None:
     await journal.append([entry(number) for number in range(25)])
     seen: list[str] = []
     cursor: int | None = None
@@ -86,7 +76,7 @@ async def test_pages_join_without_gap_or_repeat(journal: SqliteJournal) -> None:
     assert seen == [f"fact {number}" for number in reversed(range(25))]
 
 
-async def test_page_that_ends_exactly_at_the_end_has_no_cursor(journal: SqliteJournal) -> None:
+async def test_page_that_ends_exactly_at_the_end_has_no_cursor(journal: Journal) -> None:
     await journal.append([entry(number) for number in range(10)])
     assert (await journal.read(JournalQuery(limit=10))).next_seq is None
 
@@ -107,7 +97,7 @@ async def test_page_that_ends_exactly_at_the_end_has_no_cursor(journal: SqliteJo
         (JournalQuery(account="main", name="started"), set()),
     ],
 )
-async def test_every_filter_narrows(journal: SqliteJournal, query: JournalQuery, found: set[int]) -> None:
+async def test_every_filter_narrows(journal: Journal, query: JournalQuery, found: set[int]) -> None:
     entries = [
         entry(0),
         replace(FULL, time=UnixMillis(NOW + 1), message="fact 1"),
@@ -120,7 +110,7 @@ async def test_every_filter_narrows(journal: SqliteJournal, query: JournalQuery,
     assert set(messages(await journal.read_on(query, 0))) == expected
 
 
-async def test_reading_on_goes_forward_from_a_number(journal: SqliteJournal) -> None:
+async def test_reading_on_goes_forward_from_a_number(journal: Journal) -> None:
     await journal.append([entry(number) for number in range(25)])
     first = await journal.read_on(JournalQuery(limit=10), 5)
     assert messages(first) == [f"fact {number}" for number in range(5, 15)]
@@ -132,7 +122,7 @@ async def test_reading_on_goes_forward_from_a_number(journal: SqliteJournal) -> 
     assert await journal.read_on(JournalQuery(limit=10), 10**9) == JournalPage((), None)
 
 
-async def test_rare_entry_is_found_beyond_several_stretches(journal: SqliteJournal) -> None:
+async def test_rare_entry_is_found_beyond_several_stretches(journal: Journal) -> None:
     journal = replace(journal, stretch_rows=10, max_stretches=3)
     await journal.append([entry(0, order_id="ORDER-1"), *(entry(number) for number in range(1, 50))])
     query = JournalQuery(order_id="ORDER-1")
@@ -146,7 +136,7 @@ async def test_rare_entry_is_found_beyond_several_stretches(journal: SqliteJourn
     assert forward == JournalPage((), 10)
 
 
-async def test_reading_ends_at_a_stretch_that_is_older_than_since(journal: SqliteJournal) -> None:
+async def test_reading_ends_at_a_stretch_that_is_older_than_since(journal: Journal) -> None:
     journal = replace(journal, stretch_rows=10)
     await journal.append([entry(number) for number in range(100)])
     page = await journal.read(JournalQuery(since=UnixMillis(NOW + 95)))
@@ -154,15 +144,7 @@ async def test_reading_ends_at_a_stretch_that_is_older_than_since(journal: Sqlit
     assert page.next_seq is None
 
 
-async def test_old_entries_are_pruned_in_slices_and_young_ones_stay(journal: SqliteJournal) -> None:
-    await journal.append([entry(number) for number in range(PRUNE_ROWS + 100)])
-    before = UnixMillis(NOW + PRUNE_ROWS + 50)
-    assert [await journal.prune(before, 10**9) for _ in range(3)] == [PRUNE_ROWS, 50, 0]
-    page = await journal.read(JournalQuery(limit=1000))
-    assert len(page.items) == 50
-
-
-async def test_journal_beyond_its_size_loses_its_oldest(journal: SqliteJournal) -> None:
+async def test_journal_beyond_its_size_loses_its_oldest(journal: Journal) -> None:
     await journal.append([entry(number, message="x" * 940, name="batch") for number in range(300)])
     room_for_100 = 100 * (60 + 5 + 940)
     while await journal.prune(UnixMillis(0), room_for_100):
@@ -170,16 +152,3 @@ async def test_journal_beyond_its_size_loses_its_oldest(journal: SqliteJournal) 
     page = await journal.read(JournalQuery(limit=1000))
     assert len(page.items) == 100
     assert page.items[0].seq == 300
-
-
-async def test_a_page_costs_a_bounded_number_of_rows_whatever_is_asked(journal: SqliteJournal) -> None:
-    """Every statement that looks for entries walks the numbers of one stretch."""
-    given = dict.fromkeys(
-        ("bottom", "top", "level", "name", "account", "order_id", "conversion_id", "since", "until", "limit"), 1
-    )
-    for statement in (module._NEWEST_FIRST, module._OLDEST_FIRST):
-        plan = await journal.reader.call(
-            lambda db, statement=statement: db.execute(f"EXPLAIN QUERY PLAN {statement}", given).fetchall()
-        )
-        assert [row[3] for row in plan] == ["SEARCH journal USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]
-    assert STRETCH_ROWS <= 20_000

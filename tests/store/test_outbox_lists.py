@@ -11,6 +11,7 @@ from store_kit import (
     NOW,
     REFUSED,
     TAKEN,
+    House,
     conversion,
     later,
     orders,
@@ -20,7 +21,6 @@ from store_kit import (
 from sidecar.core.entry import Settled, State
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Page, Query
-from sidecar.store.sqlite import reading
 
 
 def numbers(page: Page) -> list[int]:
@@ -146,14 +146,14 @@ async def test_filters_narrow_the_list_of_a_rare_state_too(outbox: Outbox, query
 @pytest.mark.parametrize("state", [None, State.PENDING, State.SKIPPED])
 @pytest.mark.parametrize("limit", [1, 2, 100])
 async def test_list_since_a_time_has_rows_that_were_replaced_since_however_old_their_number(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, limit: int, state: State | None
+    house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, limit: int, state: State | None
 ) -> None:
     """A walk ends where rows get older than wanted; what was replaced lies further down."""
     await settled(outbox, [State.DEAD, State.SKIPPED, State.DEAD, State.DEAD, *[State.SKIPPED] * 5])
     again = [conversion(f"ORDER-{number}", value="5") for number in (0, 1, 3)]
     await put(outbox, *again, at=later(HOUR))
     await put(outbox, conversion("NEW-1"), conversion("NEW-2", event="lead"), at=later(HOUR))
-    monkeypatch.setattr(reading, "SCAN_ROWS", 2)
+    house.use_small_slices(monkeypatch)
     wanted = {None: [11, 10, 4, 2, 1], State.PENDING: [11, 10, 4, 2, 1], State.SKIPPED: []}[state]
     assert await walked(outbox, Query(since=later(HOUR), state=state, limit=limit)) == wanted
     of_event = Query(since=later(HOUR), state=state, event="purchase", limit=limit)

@@ -1,10 +1,7 @@
 """What is noted of the requests that carried a batch: one line each, gathered where a batch goes again for long."""
 
-import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
 from store_kit import (
     DAY,
     LOST,
@@ -13,7 +10,7 @@ from store_kit import (
     POISONED,
     REFUSED,
     TAKEN,
-    SqliteHouse,
+    House,
     claimed,
     conversion,
     later,
@@ -29,45 +26,38 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.receipt import Trace
 from sidecar.ports.delivery import Note
 from sidecar.ports.outbox import Outbox
-from sidecar.store.sqlite import requests
-from sidecar.store.sqlite.outbox import SqliteOutbox
-from sidecar.store.sqlite.tracing import SqliteTraces
+
+OWN_LINES = 50
+"""As many requests of a batch are stored one by one; later ones are gathered by their answer."""
 
 THROTTLED = Note("refused: throttled", "tracking-0", "CallRateExceeded", 117, "Too many calls.")
 
 
-@pytest.fixture
-async def open_house(tmp_path: Path) -> SqliteHouse:
-    return SqliteHouse(tmp_path)
-
-
-async def trace_of(outbox: SqliteOutbox, seq: int = 1) -> Trace:
-    trace = await SqliteTraces(outbox.reader).of(seq)
+async def trace_of(house: House, seq: int = 1) -> Trace:
+    trace = await house.traces.of(seq)
     assert trace is not None
     return trace
 
 
-async def attempts_of(outbox: SqliteOutbox, seq: int = 1) -> list[Attempt]:
-    trace = await trace_of(outbox, seq)
+async def attempts_of(house: House, seq: int = 1) -> list[Attempt]:
+    trace = await trace_of(house, seq)
     return list(attempts(trace.record, trace.past, trace.batches))
 
 
-def lines(house: SqliteHouse) -> int:
-    with sqlite3.connect(house.path) as db:
-        count: int = db.execute("SELECT count(*) FROM requests").fetchone()[0]
-        return count
+async def lines(house: House) -> int:
+    return len(await house.rows("requests"))
 
 
-async def test_each_request_of_a_batch_is_kept_with_its_time_and_answer(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_each_request_of_a_batch_is_kept_with_its_time_and_answer(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, *orders(3))
     throttled = replace(THROTTLED, at=later(1_000))
     await outbox.postpone(await claimed(outbox), later(MINUTE), throttled, maybe_sent=False)
     lost = replace(LOST, at=later(MINUTE + 500))
     await outbox.postpone(await retaken(outbox, later(MINUTE)), later(2 * MINUTE), lost, maybe_sent=True)
     await outbox.settle(await retaken(outbox, later(3 * MINUTE)), {}, TAKEN, later(3 * MINUTE + 70))
-    first, second, third = await attempts_of(outbox, 2)
-    await open_house.close()
+    first, second, third = await attempts_of(house, 2)
+    await house.close()
     assert (first.number, first.batch_id, first.rows, first.sent_at, first.answered_at) == (1, 1, 3, NOW, later(1_000))
     assert (first.tracking_id, first.error, first.error_code) == ("tracking-0", "CallRateExceeded", 117)
     assert (first.message, first.answer[:31]) == ("Too many calls.", "Microsoft asked to wait 59 s: C")
@@ -77,44 +67,43 @@ async def test_each_request_of_a_batch_is_kept_with_its_time_and_answer(open_hou
     assert (third.tracking_id, third.answer) == ("tracking-1", "Microsoft took it")
 
 
-async def test_batch_that_is_taken_at_once_leaves_no_line(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_batch_that_is_taken_at_once_leaves_no_line(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, *orders(3))
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
-    assert lines(open_house) == 0
-    assert [one.number for one in await attempts_of(outbox)] == [1]
-    await open_house.close()
+    assert await lines(house) == 0
+    assert [one.number for one in await attempts_of(house)] == [1]
+    await house.close()
 
 
-async def test_request_whose_lease_passed_is_kept_without_an_answer(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_request_whose_lease_passed_is_kept_without_an_answer(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion())
     await claimed(outbox)
     await outbox.settle(await retaken(outbox, later(2 * MINUTE)), {}, TAKEN, later(3 * MINUTE))
-    first, second = await attempts_of(outbox)
-    await open_house.close()
+    first, second = await attempts_of(house)
+    await house.close()
     assert (first.number, first.sent_at, first.answered_at) == (1, NOW, None)
     assert first.answer.startswith("no answer came before")
     assert (second.number, second.sent_at) == (2, later(2 * MINUTE))
 
 
-async def test_request_that_a_crash_cut_off_is_kept_once_and_before_it_goes_again(open_house: SqliteHouse) -> None:
-    await put(await open_house.open(), conversion())
-    assert open_house.outbox is not None
-    await claimed(open_house.outbox)
-    await open_house.crash()
-    outbox = await open_house.open(later(MINUTE))
-    [cut_off] = await attempts_of(outbox)
+async def test_request_that_a_crash_cut_off_is_kept_once_and_before_it_goes_again(house: House) -> None:
+    await put(await house.open(), conversion())
+    await claimed(house.outbox)
+    await house.crash()
+    outbox = await house.open(later(MINUTE))
+    [cut_off] = await attempts_of(house)
     await outbox.settle(await retaken(outbox, later(2 * MINUTE)), {}, TAKEN, later(3 * MINUTE))
-    first, second = await attempts_of(outbox)
-    await open_house.close()
+    first, second = await attempts_of(house)
+    await house.close()
     assert cut_off.answer.startswith("no answer came before")
     assert (first.number, first.sent_at, first.answer) == (1, NOW, cut_off.answer)
     assert (second.number, second.answer) == (2, "Microsoft took it")
 
 
-async def test_row_in_a_half_of_a_half_has_the_requests_of_both_and_its_own(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_row_in_a_half_of_a_half_has_the_requests_of_both_and_its_own(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, *orders(4))
     await outbox.halve(await claimed(outbox), replace(POISONED, at=NOW), NOW)
     first_half = await retaken(outbox, later(1))
@@ -123,22 +112,22 @@ async def test_row_in_a_half_of_a_half_has_the_requests_of_both_and_its_own(open
     await outbox.settle(second_half, {}, TAKEN, later(4))
     for at in (5, 6):
         await outbox.settle(await retaken(outbox, later(at)), {}, TAKEN, later(at))
-    of_rows = {seq: [(one.number, one.batch_id, one.rows) for one in await attempts_of(outbox, seq)] for seq in (1, 4)}
-    assert all(one.times == 1 for one in await attempts_of(outbox, 1))
-    await open_house.close()
+    of_rows = {seq: [(one.number, one.batch_id, one.rows) for one in await attempts_of(house, seq)] for seq in (1, 4)}
+    assert all(one.times == 1 for one in await attempts_of(house, 1))
+    await house.close()
     assert of_rows == {1: [(1, 1, 4), (2, 2, 2), (3, 4, 1)], 4: [(1, 1, 4), (2, 3, 2)]}
 
 
-async def test_attempts_go_on_counting_over_batches(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_attempts_go_on_counting_over_batches(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion())
     await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=False)
     again = Requeue(NOW, Reason.RETRYING, REFUSED)
     await outbox.settle(await retaken(outbox, later(1)), {1: again}, TAKEN, later(2))
     await outbox.postpone(await claimed(outbox, later(3)), later(3), LOST, maybe_sent=False)
     await outbox.settle(await retaken(outbox, later(4)), {}, TAKEN, later(5))
-    found = [(one.number, one.batch_id, one.sent_at) for one in await attempts_of(outbox)]
-    await open_house.close()
+    found = [(one.number, one.batch_id, one.sent_at) for one in await attempts_of(house)]
+    await house.close()
     assert found == [(1, 1, NOW), (2, 1, later(1)), (3, 2, later(3)), (4, 2, later(4))]
 
 
@@ -154,13 +143,13 @@ async def postponed(outbox: Outbox, times: int, *notes: Note) -> UnixMillis:
     return now
 
 
-async def test_batch_that_goes_again_for_months_has_few_lines_and_all_its_requests(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_batch_that_goes_again_for_months_has_few_lines_and_all_its_requests(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, *orders(2))
     last = await postponed(outbox, 300, THROTTLED, LOST, LOST)
-    found = await attempts_of(outbox)
-    assert lines(open_house) == requests.TOLD_APART + 1
-    await open_house.close()
+    found = await attempts_of(house)
+    assert await lines(house) == OWN_LINES + 1
+    await house.close()
     assert sum(one.times for one in found) == 301
     *_, lost, throttled, taken = found
     assert (lost.number, lost.times, lost.answered_at) == (50, 168, later(500, later(299 * MINUTE)))
@@ -168,27 +157,27 @@ async def test_batch_that_goes_again_for_months_has_few_lines_and_all_its_reques
     assert (taken.number, taken.sent_at, taken.answer) == (301, last, "Microsoft took it")
 
 
-async def test_requests_are_forgotten_with_their_batches(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_requests_are_forgotten_with_their_batches(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion())
     await postponed(outbox, 3, LOST)
-    assert lines(open_house) == 3
+    assert await lines(house) == 3
     await outbox.prune(later(DAY), 0, 100)
-    assert lines(open_house) == 0
-    await open_house.close()
+    assert await lines(house) == 0
+    await house.close()
 
 
-async def test_words_that_may_quote_a_person_go_with_an_erasure(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_words_that_may_quote_a_person_go_with_an_erasure(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, *orders(2))
     await outbox.halve(await claimed(outbox), THROTTLED, NOW)
     await outbox.postpone(await retaken(outbox, later(1)), later(1), THROTTLED, maybe_sent=False)
     for at in (2, 3):
         await outbox.settle(await retaken(outbox, later(at)), {}, TAKEN, later(at))
-    job = await open_house.erasures.add(ErasureRequest(Subject.ORDER, "ORDER-0", retract=False), later(4))
-    await open_house.erasures.redact(job, await open_house.erasures.find(job), (), later(4))
-    found = await attempts_of(outbox)
-    await open_house.close()
+    job = await house.erasures.add(ErasureRequest(Subject.ORDER, "ORDER-0", retract=False), later(4))
+    await house.erasures.redact(job, await house.erasures.find(job), (), later(4))
+    found = await attempts_of(house)
+    await house.close()
     assert [(one.error, one.message) for one in found[:2]] == [("CallRateExceeded", None)] * 2
 
 
@@ -196,12 +185,12 @@ def test_no_answer_is_an_answer_of_its_own() -> None:
     assert UNANSWERED not in {THROTTLED.answer, LOST.answer, POISONED.answer, TAKEN.answer}
 
 
-async def test_row_that_leaves_a_refused_batch_for_another_goal_keeps_its_requests(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_row_that_leaves_a_refused_batch_for_another_goal_keeps_its_requests(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion())
     await outbox.postpone(await claimed(outbox), NOW, THROTTLED, maybe_sent=False)
     assert await outbox.release_astray("main", {"purchase": "Elsewhere", "lead": "Elsewhere"}, later(1)) == 1
     await outbox.settle(await claimed(outbox, later(2)), {}, TAKEN, later(3))
-    found = [(one.number, one.batch_id, one.error) for one in await attempts_of(outbox)]
-    await open_house.close()
+    found = [(one.number, one.batch_id, one.error) for one in await attempts_of(house)]
+    await house.close()
     assert found == [(1, 1, "CallRateExceeded"), (2, 2, None)]

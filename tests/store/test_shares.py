@@ -4,22 +4,26 @@ import os
 from contextlib import closing
 
 import pytest
+from store_kit import House
 
 from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
-from sidecar.store.sqlite.outbox import SqliteOutbox
-from sidecar.store.sqlite.shares import MAX_GOALS, SqliteShares
+from sidecar.ports.delivery import MatchShares
 from sidecar.telemetry import Telemetry
 
 GOOD, LOW = Share(412, 359, 247, 186, 41), Share(200, 10, 10)
 
 
+MOST_GOALS = 500
+
+
 @pytest.fixture
-def shares(outbox: SqliteOutbox) -> SqliteShares:
-    return SqliteShares(outbox.committer, outbox.reader)
+async def shares(house: House) -> MatchShares:
+    await house.open()
+    return house.shares
 
 
-async def test_shares_are_kept_as_a_whole(shares: SqliteShares) -> None:
+async def test_shares_are_kept_as_a_whole(shares: MatchShares) -> None:
     assert await shares.load() == {}
     await shares.save({"Sale": GOOD, "Lead": LOW})
     assert await shares.load() == {"Sale": GOOD, "Lead": LOW}
@@ -27,12 +31,12 @@ async def test_shares_are_kept_as_a_whole(shares: SqliteShares) -> None:
     assert await shares.load() == {"Sale": LOW}
 
 
-async def test_table_stays_small(shares: SqliteShares) -> None:
-    await shares.save({f"Goal {number}": GOOD for number in range(MAX_GOALS + 50)})
-    assert len(await shares.load()) == MAX_GOALS
+async def test_table_stays_small(shares: MatchShares) -> None:
+    await shares.save({f"Goal {number}": GOOD for number in range(MOST_GOALS + 50)})
+    assert len(await shares.load()) == MOST_GOALS
 
 
-async def test_after_a_restart_a_share_goes_on_and_a_low_one_is_a_trouble_still(shares: SqliteShares) -> None:
+async def test_after_a_restart_a_share_goes_on_and_a_low_one_is_a_trouble_still(shares: MatchShares) -> None:
     await shares.save({"Sale": GOOD, "Lead": LOW})
     with closing(Telemetry(lambda: UnixMillis(0), fd=os.open(os.devnull, os.O_WRONLY))) as telemetry:
         telemetry.intake.matches.restore(await shares.load())

@@ -1,8 +1,5 @@
 """What is stored of one row for its receipt: bounded, and all of one instant."""
 
-from pathlib import Path
-
-import pytest
 from store_kit import (
     CLICK,
     HOUR,
@@ -10,7 +7,7 @@ from store_kit import (
     NOW,
     REFUSED,
     TAKEN,
-    SqliteHouse,
+    House,
     claimed,
     conversion,
     later,
@@ -23,9 +20,9 @@ from sidecar.core.history import Attempted, Done, Replaced
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.core.receipt import Trace
 from sidecar.ports.intake import Captured
-from sidecar.store.sqlite import tracing
-from sidecar.store.sqlite.outbox import SqliteOutbox
-from sidecar.store.sqlite.tracing import SqliteTraces
+
+CLICKS_BEFORE, CLICKS_AFTER, COUNTED_CLICKS = 50, 10, 1_000
+"""At most as many clicks are shown before and after the conversion, and counted."""
 
 HAPPENED = UnixSeconds(seconds(NOW) - 3_600)
 
@@ -35,19 +32,14 @@ def click(number: int, at: int) -> Captured:
     return Captured(one, NOW)
 
 
-async def traced(outbox: SqliteOutbox, seq: int = 1) -> Trace:
-    trace = await SqliteTraces(outbox.reader).of(seq)
+async def traced(house: House, seq: int = 1) -> Trace:
+    trace = await house.traces.of(seq)
     assert trace is not None
     return trace
 
 
-@pytest.fixture
-async def open_house(tmp_path: Path) -> SqliteHouse:
-    return SqliteHouse(tmp_path)
-
-
-async def test_trace_has_request_attempts_batches_and_what_was_done(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_trace_has_request_attempts_batches_and_what_was_done(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion())
     first = await claimed(outbox)
     assert await outbox.settle(first, {1: Requeue(NOW, Reason.RETRYING, REFUSED)}, TAKEN, later(MINUTE))
@@ -56,8 +48,8 @@ async def test_trace_has_request_attempts_batches_and_what_was_done(open_house: 
     await outbox.replay(1, later(HOUR))
     third = await claimed(outbox, later(HOUR))
     assert await outbox.settle(third, {}, TAKEN, later(2 * HOUR))
-    trace = await traced(outbox)
-    await open_house.close()
+    trace = await traced(house)
+    await house.close()
     assert (trace.request_id, trace.named_msclkid) == ("request-1", CLICK)
     assert (trace.is_frozen, trace.is_erased) == (True, False)
     assert [type(past) for past in trace.past] == [Attempted, Attempted, Done]
@@ -66,49 +58,49 @@ async def test_trace_has_request_attempts_batches_and_what_was_done(open_house: 
     assert (trace.record.state, trace.record.attempt) == (State.DELIVERED, 3)
 
 
-async def test_trace_of_a_replaced_row_has_what_it_was(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_trace_of_a_replaced_row_has_what_it_was(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion())
     taken = await claimed(outbox)
     assert await outbox.settle(taken, {1: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, later(MINUTE))
     await put(outbox, conversion(value="5"), at=later(HOUR))
-    trace = await traced(outbox)
-    await open_house.close()
+    trace = await traced(house)
+    await house.close()
     replaced = trace.past[-1]
     assert isinstance(replaced, Replaced)
     assert (replaced.received_at, replaced.request_id, replaced.value) == (NOW, "request-1", "99.99")
     assert not trace.is_frozen
 
 
-async def test_clicks_are_the_newest_before_and_the_first_after_whatever_their_number(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_clicks_are_the_newest_before_and_the_first_after_whatever_their_number(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion(visitor_id="v-1", msclkid=None))
-    await open_house.clicks.capture([click(n, HAPPENED - 400 + n) for n in range(800)])
-    await open_house.clicks.capture([click(n, HAPPENED - 5_000 - n) for n in range(1_000, 1_500)])
-    trace = await traced(outbox)
-    await open_house.close()
+    await house.clicks.capture([click(n, HAPPENED - 400 + n) for n in range(800)])
+    await house.clicks.capture([click(n, HAPPENED - 5_000 - n) for n in range(1_000, 1_500)])
+    trace = await traced(house)
+    await house.close()
     times = [one.clicked_at - HAPPENED for one in trace.clicks]
-    assert times == [*range(0, -tracing.CLICKS_BEFORE, -1), *range(1, tracing.CLICKS_AFTER + 1)]
-    assert (trace.known_clicks, trace.more_clicks) == (tracing.COUNTED_CLICKS, True)
+    assert times == [*range(0, -CLICKS_BEFORE, -1), *range(1, CLICKS_AFTER + 1)]
+    assert (trace.known_clicks, trace.more_clicks) == (COUNTED_CLICKS, True)
 
 
-async def test_own_click_is_among_the_clicks_wherever_it_lies_and_once(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_own_click_is_among_the_clicks_wherever_it_lies_and_once(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion(visitor_id="v-1", msclkid=f"{777:032x}"))
-    await open_house.clicks.capture([click(n, HAPPENED + n) for n in range(1, 100)])
-    await open_house.clicks.capture([click(777, HAPPENED + 50_000)])
-    far = await traced(outbox)
-    await open_house.clicks.capture([click(777, HAPPENED + 1)])
-    near = await traced(outbox)
-    await open_house.close()
-    assert [one.clicked_at - HAPPENED for one in far.clicks] == [*range(1, tracing.CLICKS_AFTER + 1), 50_000]
+    await house.clicks.capture([click(n, HAPPENED + n) for n in range(1, 100)])
+    await house.clicks.capture([click(777, HAPPENED + 50_000)])
+    far = await traced(house)
+    await house.clicks.capture([click(777, HAPPENED + 1)])
+    near = await traced(house)
+    await house.close()
+    assert [one.clicked_at - HAPPENED for one in far.clicks] == [*range(1, CLICKS_AFTER + 1), 50_000]
     assert sum(one.msclkid == f"{777:032x}" for one in near.clicks) == 1
 
 
-async def test_row_without_visitor_has_no_clicks_and_an_unknown_one_no_trace(open_house: SqliteHouse) -> None:
-    outbox = await open_house.open()
+async def test_row_without_visitor_has_no_clicks_and_an_unknown_one_no_trace(house: House) -> None:
+    outbox = await house.open()
     await put(outbox, conversion())
-    trace = await traced(outbox)
+    trace = await traced(house)
     assert (trace.clicks, trace.known_clicks, trace.batches) == ((), 0, {})
-    assert await SqliteTraces(outbox.reader).of(99) is None
-    await open_house.close()
+    assert await house.traces.of(99) is None
+    await house.close()
