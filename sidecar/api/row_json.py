@@ -15,7 +15,7 @@ from sidecar.core.entry import Fault, Reason, State
 from sidecar.core.goals.mapping import Mapped
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.record import Record
-from sidecar.microsoft import faults
+from sidecar.microsoft import error_codes
 from sidecar.troubles import CATALOGUE, Trouble
 
 _TROUBLES: Mapping[str, str] = {
@@ -210,7 +210,7 @@ def _trouble_of_error(record: Record) -> Trouble | None:
     """What the last answer to a waiting row stands for; None where it has no error."""
     if record.error is None:
         return None
-    code = faults.known(Fault(record.error, record.error_code))
+    code = error_codes.find_code(Fault(record.error, record.error_code))
     return CATALOGUE[code.trouble if code else "row_retried"]
 
 
@@ -219,7 +219,7 @@ def _trouble_of_ended(record: Record) -> Trouble | None:
     trouble = _trouble(record.reason)
     if trouble is not None or record.state is not State.DEAD or record.reason is None:
         return trouble
-    code = faults.known(Fault(record.reason, record.error_code))
+    code = error_codes.find_code(Fault(record.reason, record.error_code))
     return CATALOGUE[code.trouble if code else _REFUSED[record.kind]]
 
 

@@ -1,6 +1,6 @@
 """Connecting to Microsoft in a browser, and the small JSON API that `sidecar connect` does it with in a terminal.
 
-Shows what `microsoft.connector` does; who may call is for the guard. No page or answer ever holds a code or a token.
+Shows what `microsoft.sign_in_flow` does; who may call is for the guard. No page or answer ever holds a code or a token.
 """
 
 import base64
@@ -18,8 +18,8 @@ from sidecar.api.request.body import parse_body, read_body
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.problem import Problem
-from sidecar.microsoft.connector import Connector, FinishedSignIn, UnknownSignIn
-from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed
+from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure
+from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow, UnknownSignIn
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
@@ -29,7 +29,7 @@ RETRY_SECONDS = 60
 _PASTE = "must be the whole address that the browser ended at, from http to the last character, with code and state"
 
 
-def routes(connector: Connector) -> list[web.RouteDef]:
+def routes(connector: SignInFlow) -> list[web.RouteDef]:
     """What the app mounts. GET /oauth/callback alone is exempt from keys and browser rules; its state guards it."""
     handlers = _Handlers(connector)
     return [
@@ -42,7 +42,7 @@ def routes(connector: Connector) -> list[web.RouteDef]:
 
 
 class _Handlers:
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: SignInFlow) -> None:
         self._connector = connector
 
     async def go(self, _: web.Request) -> web.Response:
@@ -102,22 +102,22 @@ async def _answered(work: Callable[[], Awaitable[web.Response]], failed: _Failur
     except UnknownSignIn as error:
         return failed(400, "Sign-in expired", f"{str(error).capitalize()}.", "Start again at /connect.")
     except SignInFailed as error:
-        trouble = CATALOGUE[error.setback.trouble]
-        return failed(_status(error.setback), trouble.title, f"{error}. {trouble.cause}", trouble.solution)
+        trouble = CATALOGUE[error.failure.trouble]
+        return failed(_status(error.failure), trouble.title, f"{error}. {trouble.cause}", trouble.solution)
     except StorageUnavailable as error:
         return failed(503, "The sign-in could not be stored", f"{error}.", "Start again at /connect in a moment.")
 
 
-def _status(setback: Setback) -> int:
-    match setback.remedy:
+def _status(failure: SignInFailure) -> int:
+    match failure.remedy:
         case Remedy.RECONNECT:
             return 400
-        case Remedy.MEND | Remedy.CONFIGURATION:
+        case Remedy.FIX | Remedy.CONFIGURATION:
             return 502
         case Remedy.WAIT:
             return 503
         case _:
-            assert_never(setback.remedy)
+            assert_never(failure.remedy)
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def _query_of(body: object) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(url.strip()).query))
 
 
-def _connection(connector: Connector) -> dict[str, Any]:
+def _connection(connector: SignInFlow) -> dict[str, Any]:
     connection = connector.connection
     return {
         "connected": connection.connected,
@@ -153,8 +153,8 @@ def _trouble(code: str | None, message: str | None) -> dict[str, str] | None:
 def _last(finished: FinishedSignIn | None) -> dict[str, Any] | None:
     if finished is None:
         return None
-    setback = finished.setback
-    trouble = _trouble(setback.trouble, setback.message) if setback else None
+    failure = finished.failure
+    trouble = _trouble(failure.trouble, failure.message) if failure else None
     return {"at": text_of_millis(finished.at), "trouble": trouble}
 
 

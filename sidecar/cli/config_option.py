@@ -9,7 +9,7 @@ import click
 
 from sidecar.config import Config, ConfigError, LoadedConfig, load_with_warnings, locate
 from sidecar.microsoft.endpoints import endpoints_of
-from sidecar.microsoft.proxies import Proxies, UnusableProxy
+from sidecar.microsoft.proxy_settings import ProxySettings, UnusableProxy
 
 config_option = click.option(
     "--config",
@@ -52,10 +52,10 @@ def _proxy_problem(config: Config) -> str | None:
     if microsoft.environment == "emulator" and not given:
         return None  # it runs in the sidecar's own process
     endpoints = endpoints_of(microsoft.environment, microsoft.tenant, given)
-    proxies = Proxies.of(os.environ)
+    proxies = ProxySettings.of(os.environ)
     try:
         for address in (endpoints.campaign, endpoints.authority):
-            proxies.of_url(address)
+            proxies.for_url(address)
     except UnusableProxy as error:
         return str(error)
     return None

@@ -10,7 +10,7 @@ import click
 from sidecar.cli.config_option import config_option, exit_with, load_checked_config
 from sidecar.config import LoadedConfig
 from sidecar.core.start_errors import cannot_open
-from sidecar.microsoft.proxies import UnusableProxy
+from sidecar.microsoft.proxy_settings import UnusableProxy
 from sidecar.ports.errors import OutboxRefused, StorageUnavailable
 from sidecar.store.sqlite.database import owned
 from sidecar.troubles import CATALOGUE

@@ -1,6 +1,6 @@
-"""One request to Microsoft's REST API over HTTPS: headers, limits, and whether any of it left when no answer came.
+"""Sends one request to Microsoft's REST API over HTTPS, and reports whether any of it was sent when no answer arrived.
 
-Knows nothing of pace, tokens or repeats; leaves what an answer means to `wire`, and why there was none to `no_answer`.
+Pace, tokens and repeats are decided elsewhere. `wire` reads an answer; `connection_errors` explains a missing one.
 """
 
 import os
@@ -19,8 +19,8 @@ from sidecar.core.answer import Answer, Lost
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis
-from sidecar.microsoft.no_answer import NoAnswer, of_upload
-from sidecar.microsoft.proxies import Proxies, Proxy, is_loopback
+from sidecar.microsoft.connection_errors import ConnectionFailure, explain_upload_error
+from sidecar.microsoft.proxy_settings import Proxy, ProxySettings, is_loopback
 from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.wire import decode, encode
 
@@ -33,7 +33,7 @@ APPLY_ADJUSTMENTS = "/CampaignManagement/v13/OfflineConversionAdjustments/Apply"
 """https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments"""
 
 ANSWER_BYTES = 8 * 1024 * 1024
-"""A thousand rows with several errors each take about 1 MiB; counted after inflation."""
+"""The limit of an answer, after decompression; a thousand rows with several errors each take about 1 MiB."""
 
 CONNECT_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
@@ -41,7 +41,7 @@ _CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who asks, and for which account. An empty id is not sent: "None" and "" are ids too, for Microsoft."""
+    """The tokens, and the ids of the account. An empty id is not sent: Microsoft would read "" as an id."""
 
     access_token: str = field(repr=False)
     developer_token: str = field(repr=False)
@@ -49,7 +49,7 @@ class Credentials:
     account_id: str = ""
 
     def headers(self) -> dict[str, str]:
-        """https://learn.microsoft.com/advertising/guides/get-started, in the names of its REST pivot."""
+        """The headers of https://learn.microsoft.com/advertising/guides/get-started, as its REST pivot names them."""
         named = {
             "Authorization": f"Bearer {self.access_token}",
             "DeveloperToken": self.developer_token,
@@ -60,10 +60,9 @@ class Credentials:
 
 
 class _Body(aiohttp.BytesPayload):
-    """What is posted. `begun` says whether aiohttp came so far as to write any of it.
+    """The body of a request. `begun` is True once aiohttp has started to write it.
 
-    That is the one sure sign: which exceptions come before a connection stands is aiohttp's matter, and a time limit or
-    a proxy may strike at any moment.
+    Exceptions alone do not show this: a time limit or a proxy may end the request before or after.
     """
 
     begun = False
@@ -82,20 +81,20 @@ class Client:
         base: str,
         request_timeout: Callable[[], float],
         proxy: Proxy | None = None,
-        heard: Callable[[UnixMillis], None] = lambda at: None,
+        on_server_time: Callable[[UnixMillis], None] = lambda at: None,
     ) -> None:
         self._session = session
         self._proxy = proxy
         self._base = base.rstrip("/")
         self._request_timeout = request_timeout
-        self._heard = heard
+        self._on_server_time = on_server_time
 
     async def apply(self, credentials: Credentials, entries: Sequence[Entry]) -> Answer:
-        """Upload these claimed entries, at most 1,000 of one account and one kind."""
+        """Uploads claimed entries, at most 1,000 of one account and one kind."""
         try:
             body = encode(entries)
-        except Exception as error:  # an odd row: whatever it is, nothing of the batch has left
-            return _lost(of_upload(error, 0, begun=False, proxied=False), sent=False)
+        except Exception as error:  # an odd row: nothing of the batch was sent
+            return _lost(explain_upload_error(error, 0, begun=False, proxied=False), sent=False)
 
         def read(reply: HttpReply) -> Answer:
             return decode(reply.status, reply.headers, reply.body, len(entries))
@@ -104,18 +103,18 @@ class Client:
         return await self.ask(path, credentials, body, read)
 
     async def ask(self, path: str, credentials: Credentials, body: bytes, decode: Callable[[HttpReply], T]) -> T | Lost:
-        """What `decode` makes of the answer to `body`; Lost when there is none."""
+        """Posts `body` and decodes the answer with `decode`; Lost when there is none."""
         reply = await self.post(path, credentials, body)
         if isinstance(reply, Lost):
             return reply
         if (at := reply.answered_at) is not None:
-            self._heard(at)
+            self._on_server_time(at)
         return decode(reply)
 
     async def post(self, path: str, credentials: Credentials, body: bytes) -> HttpReply | Lost:
-        """Send `body`, JSON, to `path` and wait for the whole answer, whatever its status. Nothing is repeated.
+        """Sends `body`, JSON, to `path` and waits for the whole answer, of any status. Nothing is repeated.
 
-        A redirect is handed back as it is: the token in the headers is meant for one host.
+        A redirect is returned, not followed: the token in the headers is meant for one host.
         """
         seconds = self._request_timeout()
         limits = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_SECONDS))
@@ -135,7 +134,7 @@ class Client:
         except Exception as error:
             if payload.begun and not isinstance(error, aiohttp.ClientError | OSError):
                 raise
-            why = of_upload(error, seconds, begun=payload.begun, proxied=proxy is not None)
+            why = explain_upload_error(error, seconds, begun=payload.begun, proxied=proxy is not None)
             return _lost(why, sent=payload.begun)
 
 
@@ -144,17 +143,15 @@ async def open_client(
     base: str,
     tls: ssl.SSLContext,
     request_timeout: Callable[[], float],
-    heard: Callable[[UnixMillis], None] = lambda at: None,
-    proxies: Proxies | None = None,
+    on_server_time: Callable[[UnixMillis], None] = lambda at: None,
+    proxies: ProxySettings | None = None,
 ) -> AsyncIterator[Client]:
-    """A client that trusts `tls`; `request_timeout` gives seconds, asked before each request.
+    """A client that trusts `tls`; `request_timeout` gives seconds and is called before each request.
 
-    `heard` is told Microsoft's time whenever an answer has it. `proxies` are those of the environment where none are
-    given.
-
-    Raises ValueError for a plain `http://` address that is not this machine's own, UnusableProxy.
+    `on_server_time` gets Microsoft's time from each answer that has it. `proxies` default to those of the environment.
+    Raises UnusableProxy, and ValueError for a plain `http://` address of another machine.
     """
-    proxy = (Proxies.of(os.environ) if proxies is None else proxies).of_url(base)
+    proxy = (ProxySettings.of(os.environ) if proxies is None else proxies).for_url(base)
     if not is_loopback(urlsplit(base).hostname or "") and urlsplit(base).scheme != "https":
         raise ValueError(f"{base} is not https: access tokens travel encrypted, or not at all")
     headers = {
@@ -164,16 +161,16 @@ async def open_client(
         "User-Agent": f"msads-sidecar/{__version__}",
     }
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls, limit=0),  # the flusher's window limits what is in flight
+        connector=aiohttp.TCPConnector(ssl=tls, limit=0),  # the flusher limits the requests in flight
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
-        trust_env=False,  # no ~/.netrc, which would take the place of our token; proxies come from `proxies`
+        trust_env=False,  # no ~/.netrc, which would replace our token; proxies come from `proxies`
     ) as session:
-        yield Client(session, base, request_timeout, proxy, heard)
+        yield Client(session, base, request_timeout, proxy, on_server_time)
 
 
 async def _receive(response: aiohttp.ClientResponse, seconds: float) -> HttpReply | Lost:
-    """The answer with its whole body; Lost when that breaks off or is too large."""
+    """The answer with its whole body; Lost when the body breaks off or is too large."""
     reply = HttpReply(response.status, response.headers, b"")
     body = bytearray()
     try:
@@ -183,9 +180,9 @@ async def _receive(response: aiohttp.ClientResponse, seconds: float) -> HttpRepl
                 response.close()
                 return Lost(f"the answer is larger than {ANSWER_BYTES // 1024 // 1024} MiB", reply.tracking_id)
     except (aiohttp.ClientError, OSError) as error:
-        return _lost(of_upload(error, seconds, begun=True, proxied=False), reply.tracking_id)
+        return _lost(explain_upload_error(error, seconds, begun=True, proxied=False), reply.tracking_id)
     return HttpReply(response.status, response.headers, bytes(body))
 
 
-def _lost(found: NoAnswer, tracking_id: str | None = None, *, sent: bool = True) -> Lost:
+def _lost(found: ConnectionFailure, tracking_id: str | None = None, *, sent: bool = True) -> Lost:
     return Lost(found.why, tracking_id, sent, found.trouble or "unreachable")

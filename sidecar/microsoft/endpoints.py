@@ -1,4 +1,4 @@
-"""Where Microsoft Advertising answers, per environment; whether anything is there is for the client to find."""
+"""The addresses of Microsoft Advertising, per environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ _LOGIN = "https://login.microsoftonline.com"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Bases without trailing slash; paths such as `/CampaignManagement/v13` follow them."""
+    """Base addresses without trailing slash, before paths such as `/CampaignManagement/v13`."""
 
     campaign: str
     customer: str
     authority: str
     """An MSAL authority: the login host and the tenant."""
     scope: str
-    """Without `offline_access`, which MSAL adds itself."""
+    """The permission to ask for, without `offline_access`, which MSAL adds."""
 
 
 _CAMPAIGN = {
@@ -40,10 +40,10 @@ sign in at the same host: https://learn.microsoft.com/advertising/guides/sandbox
 
 
 def endpoints_of(environment: str, tenant: str, overrides: Mapping[str, str]) -> Endpoints:
-    """The endpoints of `production`, `sandbox` or `emulator`, with those in `overrides` put in their place.
+    """The endpoints of `production`, `sandbox` or `emulator`, replaced by those in `overrides`.
 
-    `overrides` has any of the keys `campaign`, `customer` and `authority`. An emulator lives where it was started, so
-    for it all three are needed; KeyError names the first that is missing. `tenant` completes Microsoft's authority.
+    `overrides` has any of the keys `campaign`, `customer` and `authority`. The emulator has no fixed address and needs
+    all three; KeyError names the first that is missing. `tenant` completes Microsoft's authority.
     """
     if environment == "emulator":
         known = dict(overrides)

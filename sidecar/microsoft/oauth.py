@@ -1,7 +1,7 @@
-"""Microsoft's sign-in through MSAL: where to send the browser, code to tokens, refresh token to tokens.
+"""Microsoft's sign-in through MSAL: the address for the browser, and tokens for a code or a refresh token.
 
-MSAL blocks, so each call runs in a daemon thread, one at a time. When to refresh is for `tokens`, what an error means
-for `sign_in_errors`.
+MSAL blocks, so each call runs in a daemon thread, one at a time. `tokens` decides when to refresh, `sign_in_errors`
+classifies errors.
 """
 
 import asyncio
@@ -15,27 +15,26 @@ from typing import Any, TypeVar
 
 import msal  # type: ignore[import-untyped]
 
-from sidecar.microsoft.proxies import Proxies
-from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, setback_of, unavailable
+from sidecar.microsoft.proxy_settings import ProxySettings
+from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, classify, unavailable
 from sidecar.microsoft.sign_in_transport import CALL_SECONDS, Transport
 from sidecar.troubles import CATALOGUE
 
 T = TypeVar("T")
 
-# MSAL would have the browser POST the code across sites; a GET passes our browser rules, and a one-time state and PKCE
-# guard it.
+# MSAL advises a cross-site POST of the code; a GET passes our browser rules, and a one-time state and PKCE protect it.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module="msal")
 
 DEADLINE_SECONDS = 20.0
-"""After this a call is given up: name resolution, for one, heeds no other limit. Its thread ends when it ends."""
+"""The limit of a call, for name resolution too, which has no limit of its own. Its thread may outlive it."""
 
 _DEFAULT_LIFE_SECONDS = 3600.0
-_LONGEST_LIFE_SECONDS = 86_400.0
+_MAX_LIFE_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The Azure application, as registered, and where it signs in."""
+    """The Azure application, as registered, and the authority where it signs in."""
 
     authority: str
     """`https://host/tenant`, as in `endpoints`, where the scope is, too."""
@@ -48,35 +47,35 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What Microsoft gave: an access token, and mostly a new refresh token."""
+    """The tokens of a successful call: an access token, and mostly a new refresh token."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     life_seconds: float
     user: str | None = field(default=None, repr=False)
-    """Who signed in, for the page that tells them so; neither stored nor logged."""
+    """The user name, for the page after the sign-in; neither stored nor logged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """A sign-in that was begun: `url` is for the browser, `flow` (PKCE verifier, nonce) stays with us."""
+class AuthorizationRequest:
+    """A started sign-in: `url` is for the browser, `flow` (PKCE verifier, nonce) stays here."""
 
     url: str = field(repr=False)
     state: str = field(repr=False)
     flow: dict[str, Any] = field(repr=False)
 
 
-class SignIn:
-    """One Azure application at Microsoft's sign-in. Every failure is a SignInFailed."""
+class OAuthClient:
+    """Calls Microsoft's sign-in for one Azure application. Every failure raises SignInFailed."""
 
     def __init__(
         self,
         application: Application,
         tls: ssl.SSLContext,
         call_seconds: float = CALL_SECONDS,
-        proxies: Proxies | None = None,
+        proxies: ProxySettings | None = None,
     ) -> None:
-        """`proxies` are those of the environment where none are given."""
+        """`proxies` default to those of the environment."""
         self._application = application
         self._proxies = proxies
         self._tls = tls
@@ -84,55 +83,55 @@ class SignIn:
         self._msal: Any = None
         self._one_at_a_time = asyncio.Lock()
 
-    async def begin(self) -> Consent:
-        """A new sign-in with its own state and PKCE verifier. Reads Microsoft's discovery document at first."""
+    async def begin(self) -> AuthorizationRequest:
+        """Starts a sign-in with its own state and PKCE verifier. The first call reads the discovery document."""
         scopes, redirect_uri = [self._application.scope], self._application.redirect_uri
         flow = await self._ask(
             lambda app: app.initiate_auth_code_flow(scopes, redirect_uri=redirect_uri, prompt="select_account")
         )
-        return Consent(flow["auth_uri"], flow["state"], flow)
+        return AuthorizationRequest(flow["auth_uri"], flow["state"], flow)
 
-    async def finish(self, consent: Consent, answer: Mapping[str, str]) -> Grant:
-        """The grant for the query that the browser brought back; a sign-in without a refresh token is a failure."""
-        flow = dict(consent.flow)  # MSAL takes things out of it
-        # For a cache of accounts, which we do not have; a damaged one would make MSAL stumble.
-        told = {name: value for name, value in answer.items() if name != "client_info"}
-        given = await self._ask(lambda app: app.acquire_token_by_auth_code_flow(flow, told))
+    async def finish(self, request: AuthorizationRequest, answer: Mapping[str, str]) -> Grant:
+        """The grant for the query of the callback; one without a refresh token raises SignInFailed."""
+        flow = dict(request.flow)  # MSAL removes members
+        # `client_info` is for a cache of accounts, which is off; a damaged one would make MSAL raise.
+        query = {name: value for name, value in answer.items() if name != "client_info"}
+        given = await self._ask(lambda app: app.acquire_token_by_auth_code_flow(flow, query))
         grant = _grant(given)
         if grant.refresh_token is None:
             raise SignInFailed(_scope_missing("Microsoft gave no refresh token (offline_access)"))
         return grant
 
     async def refresh(self, refresh_token: str) -> Grant:
-        """A new access token; the grant's refresh token, where there is one, takes the place of the given one."""
+        """A grant with a new access token; its refresh token, if any, replaces the given one."""
         scopes = [self._application.scope]
         return _grant(await self._ask(lambda app: app.acquire_token_by_refresh_token(refresh_token, scopes)))
 
     async def _ask(self, question: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """MSAL's answer to a question put to its application object.
+        """MSAL's answer to `question`, which calls its application object.
 
-        A failure, or a caller that was cancelled, leaves no object behind: the next call makes a new one, because the
-        old one would answer an equal request from memory for a minute, mended or not.
+        After a failure or a cancellation the next call makes a new object: for a minute the old one would answer an
+        equal request from memory, even when the cause is fixed.
         """
         async with self._one_at_a_time:
             application, self._msal = self._msal, None
             application, answer = await _in_daemon_thread(lambda: self._exchange(application, question))
-            if isinstance(answer, Setback):
+            if isinstance(answer, SignInFailure):
                 raise SignInFailed(answer)
             self._msal = application
             return answer
 
     def _exchange(
         self, application: Any, question: Callable[[Any], dict[str, Any]]
-    ) -> tuple[Any, dict[str, Any] | Setback]:
-        """Runs in the thread. Returns failures instead of raising: a traceback would carry tokens in its frames."""
+    ) -> tuple[Any, dict[str, Any] | SignInFailure]:
+        """Runs in the thread. Returns failures instead of raising: a traceback would hold tokens in its frames."""
         try:
             application = application or self._new_application()
             answer = question(application)
-            return application, setback_of(answer) if "error" in answer else answer
-        except SignInFailed as failure:
-            return None, failure.setback
-        except Exception as error:  # MSAL raises whatever its parsing meets; the text may quote the answer
+            return application, classify(answer) if "error" in answer else answer
+        except SignInFailed as error:
+            return None, error.failure
+        except Exception as error:  # MSAL raises any error of its parsing; the text may quote the answer
             return None, unavailable(f"its answer could not be used ({type(error).__name__})")
 
     def _new_application(self) -> Any:
@@ -143,7 +142,7 @@ class SignIn:
         arguments: dict[str, Any] = {
             "authority": ours.authority,
             "http_client": Transport(self._tls, self._call_seconds, self._proxies),
-            "instance_discovery": False,  # Microsoft's own hosts need none, others are the operator's choice
+            "instance_discovery": False,  # Microsoft's hosts need none, others are the operator's choice
             "token_cache": _NoCache(),
         }
         if ours.client_secret:
@@ -152,7 +151,7 @@ class SignIn:
 
 
 class _NoCache(msal.TokenCache):  # type: ignore[misc]
-    """Keeps nothing: tokens live in `tokens` alone, and MSAL's cache would log the sign-in's code at DEBUG."""
+    """Stores nothing: `tokens` holds the tokens, and MSAL's cache would log the sign-in's code at DEBUG."""
 
     def add(self, event: Any, now: Any = None) -> None:
         pass
@@ -161,7 +160,7 @@ class _NoCache(msal.TokenCache):  # type: ignore[misc]
 async def _in_daemon_thread(work: Callable[[], T]) -> T:
     """The result of `work()`, run beside the event loop; SignInFailed when it takes too long.
 
-    A daemon thread: one that hangs must not keep the process from exiting, as an executor's would.
+    A hanging daemon thread does not prevent the process from exiting; one of an executor would.
     """
     result: concurrent.futures.Future[T] = concurrent.futures.Future()
 
@@ -186,7 +185,7 @@ def _grant(answer: Mapping[str, Any]) -> Grant:
     if not isinstance(access_token, str) or not access_token:
         raise SignInFailed(unavailable("its answer holds no access token"))
     if isinstance(scope, str) and scope and "msads.manage" not in scope:
-        raise SignInFailed(_scope_missing("the sign-in does not carry msads.manage"))
+        raise SignInFailed(_scope_missing("the sign-in does not include msads.manage"))
     refresh_token = answer.get("refresh_token")
     return Grant(
         access_token,
@@ -197,9 +196,9 @@ def _grant(answer: Mapping[str, Any]) -> Grant:
 
 
 def _life_seconds(value: object) -> float:
-    """`expires_in`, a number or its text, of a day at most; an hour, Microsoft's usual, when there is none."""
+    """`expires_in`, a number or its text, at most a day; the usual hour when there is none."""
     try:
-        return min(max(1.0, float(str(value)[:32])), _LONGEST_LIFE_SECONDS)
+        return min(max(1.0, float(str(value)[:32])), _MAX_LIFE_SECONDS)
     except ValueError:
         return _DEFAULT_LIFE_SECONDS
 
@@ -209,10 +208,10 @@ def _user(claims: object) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _no_client_id() -> Setback:
+def _no_client_id() -> SignInFailure:
     title = CATALOGUE["app_registration"].title
-    return Setback(Remedy.MEND, "app_registration", f"{title}: microsoft.client_id is empty (docs/connect.md)")
+    return SignInFailure(Remedy.FIX, "app_registration", f"{title}: microsoft.client_id is empty (docs/connect.md)")
 
 
-def _scope_missing(why: str) -> Setback:
-    return Setback(Remedy.RECONNECT, "scope_missing", f"{CATALOGUE['scope_missing'].title}: {why}")
+def _scope_missing(why: str) -> SignInFailure:
+    return SignInFailure(Remedy.RECONNECT, "scope_missing", f"{CATALOGUE['scope_missing'].title}: {why}")

@@ -8,9 +8,10 @@ from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
 from sidecar.core.entry import Entry
 from sidecar.core.goals.creation import Creation, NewGoal, NotCreated
 from sidecar.core.goals.goal import Goal
-from sidecar.microsoft import goals, properties
+from sidecar.microsoft import account_properties, goals
+from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.client import Client, Credentials
-from sidecar.microsoft.diagnosis import BLAMES_TOKEN, AccountIds, Answers, diagnosed
+from sidecar.microsoft.invalid_credentials import BLAMES_TOKEN, CredentialsHistory, diagnose
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.tokens import AccessToken, TokenSource
@@ -28,7 +29,7 @@ class MicrosoftAdvertising:
     pacer: Pacer
     developer_token: str
     accounts: Callable[[], Mapping[str, AccountIds]]
-    _answers: Answers = field(default_factory=Answers)
+    _answers: CredentialsHistory = field(default_factory=CredentialsHistory)
 
     def knows(self, account: str) -> bool:
         return account in self.accounts()
@@ -49,7 +50,9 @@ class MicrosoftAdvertising:
         return await self._asked(account, goals.QUERY, goals.encode_query(), goals.decode_goals)
 
     async def auto_tagging(self, account: str) -> bool | RefusedBatch | Lost | None:
-        return await self._asked(account, properties.QUERY, properties.encode_query(), properties.decode_auto_tagging)
+        return await self._asked(
+            account, account_properties.QUERY, account_properties.encode_query(), account_properties.decode_auto_tagging
+        )
 
     async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | RefusedBatch | Lost]:
         made: list[Creation | RefusedBatch | Lost] = []
@@ -101,15 +104,15 @@ class MicrosoftAdvertising:
         if isinstance(answer, RefusedBatch) and answer.verdict in (Verdict.TOKEN, Verdict.ACCOUNT):
             return self._with_cause(answer, account, accounts)  # type: ignore[return-value]
         if not isinstance(answer, Lost) and not (isinstance(answer, RefusedBatch) and answer.verdict is Verdict.SERVER):
-            self._answers.let_in(accounts[account])
+            self._answers.accepted(accounts[account])
         return answer
 
     def _with_cause(self, answer: RefusedBatch, account: str, accounts: Mapping[str, AccountIds]) -> RefusedBatch:
         """The refusal with the most likely of its causes: a 105 may be about the token, the ids or the user."""
         if answer.trouble != BLAMES_TOKEN:
             return answer
-        self._answers.keep_out(accounts[account])
-        found = diagnosed(account, accounts, self._answers)
+        self._answers.rejected(accounts[account])
+        found = diagnose(account, accounts, self._answers)
         return replace(answer, trouble=found.trouble, lead=found.lead)
 
     async def _repeated(self, account: str, ids: AccountIds, call: Callable[[Credentials], Awaitable[T]]) -> T:

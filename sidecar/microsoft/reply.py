@@ -14,7 +14,7 @@ from typing import Any
 
 from sidecar.core.entry import Fault
 from sidecar.core.instant import UnixMillis
-from sidecar.microsoft.faults import symbol_of
+from sidecar.microsoft.error_codes import symbol_of
 
 RETRY_AFTER_LEAST_SECONDS = 1.0
 RETRY_AFTER_MOST_SECONDS = 900.0

@@ -1,6 +1,6 @@
-"""What every error of Microsoft's sign-in means, and who must do what. No I/O; texts here are our own words only.
+"""Classifies the errors of Microsoft's sign-in: the trouble, and who can fix it. No I/O, no text of Microsoft's.
 
-Knows the errors; leaves trying again to `tokens` and asking Microsoft to `oauth`.
+`tokens` tries again, `oauth` calls Microsoft.
 """
 
 import re
@@ -8,36 +8,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from sidecar.microsoft.sign_in_codes import LONG_PAUSE_SECONDS, Remedy, SignInCode, code_of
+from sidecar.microsoft.sign_in_error_codes import LONG_PAUSE_SECONDS, Remedy, SignInCode, code_of
 from sidecar.troubles import CATALOGUE
 
 __all__ = [
     "LONG_PAUSE_SECONDS",
     "Remedy",
-    "Setback",
     "SignInFailed",
+    "SignInFailure",
+    "classify",
     "detail_of",
-    "of_sign_in",
+    "of_interactive",
     "pause_seconds",
-    "setback_of",
     "unavailable",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Setback:
-    """Why there is no token, or no sign-in. `message` is for people and holds nothing that Microsoft wrote."""
+class SignInFailure:
+    """Why there is no token, or no sign-in. `message` holds no text of Microsoft's."""
 
     remedy: Remedy
     trouble: str
     """A key of the catalogue in `sidecar.troubles`."""
     message: str
-    again_seconds: float | None = None
-    """How long to wait at least before asking again, where the remedy's usual pace would be wrong."""
+    retry_seconds: float | None = None
+    """The least wait before the next try, where the remedy's usual wait would be wrong."""
 
     @property
     def detail(self) -> str:
-        """The message without the title of its trouble, for where the trouble brings that itself."""
+        """The message without the title of its trouble, where that is shown beside it."""
         return detail_of(self.trouble, self.message)
 
 
@@ -48,21 +48,21 @@ def detail_of(trouble: str | None, message: str) -> str:
     return message if rest == message else re.sub(r"^ \((.*?)\)", r"\1", rest).removeprefix(": ")
 
 
-def of_sign_in(setback: Setback) -> Setback:
-    """What went wrong while a person signed in: words about a stored sign-in, or about waiting, would mislead."""
-    if setback.trouble not in ("token_refresh_failed", "sign_in_unavailable"):
-        return setback
-    said = setback.message if setback.remedy is Remedy.WAIT else setback.detail
-    message = f"{CATALOGUE['sign_in_unsuccessful'].title}: {said}"
-    return replace(setback, trouble="sign_in_unsuccessful", message=message)
+def of_interactive(failure: SignInFailure) -> SignInFailure:
+    """The failure as the trouble of a sign-in in a browser, where a text about the stored sign-in would mislead."""
+    if failure.trouble not in ("token_refresh_failed", "sign_in_unavailable"):
+        return failure
+    detail = failure.message if failure.remedy is Remedy.WAIT else failure.detail
+    message = f"{CATALOGUE['sign_in_unsuccessful'].title}: {detail}"
+    return replace(failure, trouble="sign_in_unsuccessful", message=message)
 
 
 class SignInFailed(Exception):
-    """Microsoft gave no token. The text never holds a token, secret, code or user name."""
+    """Microsoft gave no token. The text holds no token, secret, code or user name."""
 
-    def __init__(self, setback: Setback) -> None:
-        super().__init__(setback.message)
-        self.setback = setback
+    def __init__(self, failure: SignInFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 LEAST_PAUSE_SECONDS = 1.0
@@ -70,43 +70,43 @@ FIRST_PAUSE_SECONDS = 30.0
 PAUSE_SECONDS = 60.0
 
 
-def pause_seconds(setback: Setback, failures: int) -> float:
+def pause_seconds(failure: SignInFailure, failures: int) -> float:
     """How long to wait after the `failures`-th failure in a row (from 1) before asking Microsoft again.
 
-    What passes by itself mostly does so within seconds: the pause doubles from one of them to a minute, as between
-    uploads. What a person has to mend is looked at twice a minute at first, then once.
+    An outage mostly ends within seconds: the pause doubles from one second to a minute, as between uploads. What a
+    person must fix is tried after 30 seconds first, then once a minute.
     """
-    match setback.remedy:
+    match failure.remedy:
         case Remedy.RECONNECT:
             usual = LONG_PAUSE_SECONDS
         case Remedy.WAIT:
             usual = min(PAUSE_SECONDS, LEAST_PAUSE_SECONDS * 2 ** min(max(failures - 1, 0), 16))
-        case Remedy.MEND | Remedy.CONFIGURATION:
+        case Remedy.FIX | Remedy.CONFIGURATION:
             usual = FIRST_PAUSE_SECONDS if failures <= 1 else PAUSE_SECONDS
         case _:
-            assert_never(setback.remedy)
-    return max(usual, setback.again_seconds or 0.0)
+            assert_never(failure.remedy)
+    return max(usual, failure.retry_seconds or 0.0)
 
 
-def setback_of(answer: Mapping[str, object]) -> Setback:
-    """Sort an error answer: of the token endpoint, of the discovery document, or of a redirect back to us.
+def classify(answer: Mapping[str, object]) -> SignInFailure:
+    """The failure in an error answer: of the token endpoint, of the discovery document, or of the callback.
 
-    The first AADSTS number that is known decides: one `error` serves many causes, `invalid_grant` even "wait". Only
-    without one do `error` and `suberror`, as Microsoft asks, since numbers may be added at any time.
+    The first known AADSTS number decides, since one `error` has many causes: `invalid_grant` can even mean "wait".
+    Without a known number `error` and `suberror` decide, as Microsoft asks, since it adds numbers at any time.
     https://learn.microsoft.com/entra/identity-platform/reference-error-codes
     """
     error, suberror = _name(answer.get("error")), _name(answer.get("suberror"))
     numbers = _numbers(answer)
     code = next((code for number in numbers if (code := code_of(number, error))), None) or _by_name(error, suberror)
-    return Setback(code.remedy, code.trouble, _message(code, error, numbers), code.again_seconds)
+    return SignInFailure(code.remedy, code.trouble, _message(code, error, numbers), code.retry_seconds)
 
 
-def unavailable(why: str, again_seconds: float | None = None, trouble: str = "sign_in_unavailable") -> Setback:
-    """The setback when the sign-in service gave no usable answer; `why` is in our own words.
+def unavailable(why: str, retry_seconds: float | None = None, trouble: str = "sign_in_unavailable") -> SignInFailure:
+    """The failure when the sign-in service gave no usable answer; `why` must not quote the answer.
 
-    It is tried again soon whatever the `trouble`: a network that people mend takes effect without a restart.
+    The next try is soon with any `trouble`, so that a repaired network needs no restart.
     """
-    return Setback(Remedy.WAIT, trouble, f"{CATALOGUE[trouble].title}: {why}", again_seconds)
+    return SignInFailure(Remedy.WAIT, trouble, f"{CATALOGUE[trouble].title}: {why}", retry_seconds)
 
 
 # --- The tables ------------------------------------------------------------------------------------------------------
@@ -118,8 +118,8 @@ _REMEDIES = {
     "consent_required": Remedy.RECONNECT,
     "login_required": Remedy.RECONNECT,
     "access_denied": Remedy.RECONNECT,
-    "invalid_client": Remedy.MEND,
-    "unauthorized_client": Remedy.MEND,
+    "invalid_client": Remedy.FIX,
+    "unauthorized_client": Remedy.FIX,
     "invalid_scope": Remedy.CONFIGURATION,
     "invalid_request": Remedy.CONFIGURATION,
     "invalid_resource": Remedy.CONFIGURATION,
@@ -129,7 +129,7 @@ _REMEDIES = {
     "temporarily_unavailable": Remedy.WAIT,
     "server_error": Remedy.WAIT,
 }
-"""An `error` that is not here may pass by itself: it is tried again, and the message names it."""
+"""An `error` that is missing here may pass by itself: it is tried again, and the message names it."""
 
 _TROUBLES = {
     "consent_required": "scope_missing",
@@ -159,17 +159,17 @@ def _by_name(error: str, suberror: str) -> SignInCode:
 
 def _message(code: SignInCode, error: str, numbers: tuple[int, ...]) -> str:
     codes = "".join(f", AADSTS{number}" for number in numbers)
-    words = f": {code.text}" if code.text else ""
-    return f"{CATALOGUE[code.trouble].title} ({error or 'no error named'}{codes}){words}"
+    text = f": {code.text}" if code.text else ""
+    return f"{CATALOGUE[code.trouble].title} ({error or 'no error named'}{codes}){text}"
 
 
 def _name(value: object) -> str:
-    """An error's name; anything that does not look like one is dropped, lest a token hides in it."""
+    """The name of an error; a text of another form is dropped, since it may hold a token."""
     return value if isinstance(value, str) and re.fullmatch(r"[a-z][a-z_]{1,40}", value) else ""
 
 
 def _numbers(answer: Mapping[str, object]) -> tuple[int, ...]:
-    """The AADSTS numbers, from `error_codes`, or from the description of a redirect, which has only that."""
+    """The AADSTS numbers of `error_codes`, or of the description, the only source in a callback."""
     codes = answer.get("error_codes")
     if isinstance(codes, list) and codes:
         found = [code for code in codes if isinstance(code, int) and 9999 < code < 1_000_000_000]

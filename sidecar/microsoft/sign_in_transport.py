@@ -1,6 +1,6 @@
-"""The HTTP client given to MSAL: our TLS context, time limits, no redirects, small answers, nothing logged or kept.
+"""The HTTP client of MSAL: our TLS context, time limits, no redirects, small answers, nothing logged or stored.
 
-Knows HTTP and nothing of OAuth, but for this: what MSAL could not read never reaches it, because MSAL would log it.
+An answer that MSAL could not read never reaches it, because MSAL would log it.
 """
 
 import json
@@ -14,15 +14,15 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from sidecar.microsoft.no_answer import of_sign_in
-from sidecar.microsoft.proxies import Proxies
-from sidecar.microsoft.sign_in_errors import LONG_PAUSE_SECONDS, SignInFailed, setback_of, unavailable
+from sidecar.microsoft.connection_errors import explain_sign_in_error
+from sidecar.microsoft.proxy_settings import ProxySettings
+from sidecar.microsoft.sign_in_errors import LONG_PAUSE_SECONDS, SignInFailed, classify, unavailable
 
 CALL_SECONDS = 5.0
 """Limit for connecting, and again for each wait on an answer."""
 
 ANSWER_SECONDS = 15.0
-"""Limit for a whole answer, however slowly it drips."""
+"""Limit for a whole answer that arrives slowly."""
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -39,9 +39,11 @@ class TransportReply:
 class Transport:
     """`http_client` of an MSAL application, for one thread at a time. Raises SignInFailed for every unusable answer."""
 
-    def __init__(self, tls: ssl.SSLContext, call_seconds: float = CALL_SECONDS, proxies: Proxies | None = None) -> None:
-        """`proxies` are those of the environment where none are given."""
-        self._proxies = Proxies.of(os.environ) if proxies is None else proxies
+    def __init__(
+        self, tls: ssl.SSLContext, call_seconds: float = CALL_SECONDS, proxies: ProxySettings | None = None
+    ) -> None:
+        """`proxies` default to those of the environment."""
+        self._proxies = ProxySettings.of(os.environ) if proxies is None else proxies
         self._call_seconds = call_seconds
         self._session = requests.Session()
         self._session.trust_env = False  # no ~/.netrc, no REQUESTS_CA_BUNDLE; proxies come from `proxies`
@@ -54,7 +56,7 @@ class Transport:
         """GET a discovery document; SignInFailed also when it is refused."""
         reply = self._call("GET", url, params=params, headers=headers)
         if reply.status_code >= 400:
-            raise SignInFailed(setback_of(json.loads(reply.text)))
+            raise SignInFailed(classify(json.loads(reply.text)))
         return reply
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> TransportReply:
@@ -62,18 +64,18 @@ class Transport:
         return self._call("POST", url, params=params, data=data, headers=headers)
 
     def close(self) -> None:
-        """Give connections back."""
+        """Closes the connections."""
         self._session.close()
 
     def _call(self, method: str, url: str, **arguments: Any) -> TransportReply:
-        proxy = self._proxies.of_url(url)
+        proxy = self._proxies.for_url(url)
         named = {} if proxy is None else {"https": proxy.address}
         try:
             return self._exchange(method, url, proxies=named, **arguments)
         except requests.RequestException as error:
-            found = of_sign_in(error, proxied=proxy is not None)
-            setback = unavailable(found.why, trouble=found.trouble or "sign_in_unavailable")
-        raise SignInFailed(setback)  # outside of `except`: requests' errors carry the request, and its form, with them
+            found = explain_sign_in_error(error, proxied=proxy is not None)
+            failure = unavailable(found.why, trouble=found.trouble or "sign_in_unavailable")
+        raise SignInFailed(failure)  # outside of `except`: the error of requests holds the request and its form
 
     def _exchange(self, method: str, url: str, **arguments: Any) -> TransportReply:
         until = time.monotonic() + ANSWER_SECONDS
@@ -88,9 +90,9 @@ class Transport:
 
 
 class _TlsAdapter(HTTPAdapter):
-    """Verifies with the given context only; requests would add its own bundle of roots to it."""
+    """Verifies with the given context only; requests would add its own roots."""
 
-    def __init__(self, tls: ssl.SSLContext, proxies: Proxies) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxies: ProxySettings) -> None:
         self._tls = tls
         self._proxies = proxies
         super().__init__()
@@ -102,7 +104,7 @@ class _TlsAdapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._tls, proxy_ssl_context=self._tls)
 
     def proxy_headers(self, proxy: Any) -> dict[str, str]:
-        """User and password as their bytes are; requests knows Latin-1 only."""
+        """User and password as the given bytes; requests would encode them as Latin-1."""
         return self._proxies.headers
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:

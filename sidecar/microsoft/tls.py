@@ -1,4 +1,4 @@
-"""Whom we trust: the system's root certificates, and those that the operator or the emulator adds. One context for all.
+"""The one TLS context of all clients: the system's root certificates, and those of the operator or the emulator.
 
 https://docs.python.org/3/library/ssl.html#ssl.create_default_context
 """
@@ -11,7 +11,7 @@ from sidecar.system import small_files
 
 
 class UnusableRoots(Exception):
-    """Added root certificates that cannot be read; the message says which, and what is wanted."""
+    """Added root certificates that cannot be read; the message names them and the expected form."""
 
 
 def context(ca_bundle: Path | None, extra_ca_pem: str | None = None) -> ssl.SSLContext:

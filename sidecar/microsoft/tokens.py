@@ -12,7 +12,7 @@ from typing import Protocol
 from sidecar import loops
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import Grant
-from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, pause_seconds
+from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, pause_seconds
 from sidecar.ports.errors import LostKey, NotConnected, StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
@@ -116,7 +116,7 @@ class TokenSource:
         self._refresh_token: str | None = None
         self._loaded = False
         self._held: CachedToken | None = None
-        self._setback: Setback | None = None
+        self._failure: SignInFailure | None = None
         self._failures = 0
         self._retry_at = -math.inf
         self._retry_at_wall: UnixMillis | None = None
@@ -137,7 +137,7 @@ class TokenSource:
         self._use()
         if self._is_good():
             return self._given()
-        if self._setback is None:
+        if self._failure is None:
             self._bell.set()
             await self._attempt_over.wait()
         return self._given()
@@ -159,7 +159,7 @@ class TokenSource:
         try:
             await self._keep(grant, _loop_time(), self._sign_ins)
         except StorageUnavailable as error:
-            self._settle(Setback(Remedy.WAIT, error.code, str(error)))
+            self._settle(SignInFailure(Remedy.WAIT, error.code, str(error)))
             raise
         finally:
             self._announce()
@@ -168,25 +168,25 @@ class TokenSource:
         """Refresh whenever it is time, for ever. Nothing but cancellation ends it."""
         while True:
             sign_ins = self._sign_ins
-            setback = await self._attempt(sign_ins)
+            failure = await self._attempt(sign_ins)
             if sign_ins == self._sign_ins:  # else a sign-in overtook the attempt, and its outcome means nothing
-                self._settle(setback)
+                self._settle(failure)
                 self._announce()
             await self._until_due()
 
     # --- One attempt -------------------------------------------------------------------------------------------------
 
-    async def _attempt(self, sign_ins: int) -> Setback | None:
+    async def _attempt(self, sign_ins: int) -> SignInFailure | None:
         try:
             await self._ask_microsoft(sign_ins)
-        except SignInFailed as failure:
-            return failure.setback
+        except SignInFailed as error:
+            return error.failure
         except LostKey as error:
             return _stuck(str(error))
         except StorageUnavailable as error:
-            return Setback(Remedy.WAIT, error.code, str(error))
+            return SignInFailure(Remedy.WAIT, error.code, str(error))
         except Exception as error:  # the edge of the loop: an odd answer must not stop the service
-            return Setback(Remedy.WAIT, "loop_failed", f"refreshing the token failed: {type(error).__name__}")
+            return SignInFailure(Remedy.WAIT, "loop_failed", f"refreshing the token failed: {type(error).__name__}")
         return None
 
     async def _ask_microsoft(self, sign_ins: int) -> None:
@@ -210,14 +210,14 @@ class TokenSource:
                 self._refresh_token = grant.refresh_token
                 await self._store.save(grant.refresh_token)
             self._held = held(grant, asked_at, self._now(), self._chance())
-            self._setback, self._failures, self._used = None, 0, False
+            self._failure, self._failures, self._used = None, 0, False
 
-    def _settle(self, setback: Setback | None) -> None:
-        if setback is None:
+    def _settle(self, failure: SignInFailure | None) -> None:
+        if failure is None:
             return
-        self._setback = setback
+        self._failure = failure
         self._failures += 1
-        pause = pause_seconds(setback, self._failures)
+        pause = pause_seconds(failure, self._failures)
         self._retry_at = _loop_time() + pause
         self._retry_at_wall = UnixMillis(self._now() + int(pause * 1000)) if math.isfinite(pause) else None
 
@@ -235,14 +235,14 @@ class TokenSource:
             self._tell()
 
     def _due_at(self) -> float:
-        if self._setback is not None:
+        if self._failure is not None:
             return self._retry_at
         if self._held is None:
             return -math.inf
         return self._held.refresh_at if self._used else self._held.idle_refresh_at
 
     def _seconds_to_tell(self) -> float:
-        """Until a token that outlives a setback has expired: then `connected` changes without any attempt."""
+        """Until a token that outlives a failure has expired: then `connected` changes without any attempt."""
         left = self._held.good_until - _loop_time() if self._held is not None else 0.0
         return min(left, _GLANCE_SECONDS) if left > 0 else _GLANCE_SECONDS
 
@@ -258,7 +258,7 @@ class TokenSource:
 
     def _given(self) -> AccessToken:
         """The token; after an attempt also one that lives but a moment, for Microsoft to judge."""
-        if self._held is not None and (self._setback is None or self._is_good()):
+        if self._held is not None and (self._failure is None or self._is_good()):
             return self._held.token
         self._tell()
         code, message = self._connection.trouble or "not_connected", self._connection.message
@@ -271,22 +271,22 @@ class TokenSource:
             self._on_change(connection)
 
     def _look(self) -> Connection:
-        was, setback = self._connection, self._setback
-        connected = self._is_good() or (setback is None and (self._held is not None or was.connected))
-        changed = was.connected != connected or (was.since is None and setback is not None)
+        was, failure = self._connection, self._failure
+        connected = self._is_good() or (failure is None and (self._held is not None or was.connected))
+        changed = was.connected != connected or (was.since is None and failure is not None)
         return Connection(
             connected,
-            setback.trouble if setback else None,
-            setback.message if setback else None,
+            failure.trouble if failure else None,
+            failure.message if failure else None,
             self._now() if changed else was.since,
             self._held.token.expires_at if self._held else None,
-            self._retry_at_wall if setback else None,
+            self._retry_at_wall if failure else None,
         )
 
 
-def _stuck(why: str) -> Setback:
+def _stuck(why: str) -> SignInFailure:
     """Only a sign-in or a restart can end this: it is never tried again by itself."""
-    return Setback(Remedy.RECONNECT, "not_connected", f"{CATALOGUE['not_connected'].title}: {why}", math.inf)
+    return SignInFailure(Remedy.RECONNECT, "not_connected", f"{CATALOGUE['not_connected'].title}: {why}", math.inf)
 
 
 def _loop_time() -> float:

@@ -14,7 +14,7 @@ from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Dead, Delivered, Entry, Fault, Hold, Reason, Retry
 from sidecar.core.instant import text_of_seconds
-from sidecar.microsoft.faults import concerns_request, concerns_row, known, row_outcome, ruling
+from sidecar.microsoft.error_codes import classify_refusal, concerns_request, concerns_row, find_code, row_outcome
 from sidecar.microsoft.reply import Error, HttpReply
 
 # --- What is sent ----------------------------------------------------------------------------------------------------
@@ -169,12 +169,12 @@ def _refusal(
 ) -> RefusedBatch:
     """The refusal that `faults` amount to; the order in which Microsoft lists them changes nothing."""
     ordered = sorted(faults, key=lambda fault: _decisiveness(fault, reply.status))
-    ruled, outcome = ruling(ordered[0], reply.status), row_outcome(ordered[0])
-    doubtful = maybe_applied or ruled.verdict is Verdict.SERVER
+    classified, outcome = classify_refusal(ordered[0], reply.status), row_outcome(ordered[0])
+    doubtful = maybe_applied or classified.verdict is Verdict.SERVER
     return RefusedBatch(
-        ruled.verdict,
+        classified.verdict,
         tuple(ordered),
-        ruled.trouble,
+        classified.trouble,
         reply.tracking_id,
         reply.retry_after_seconds,
         maybe_applied=doubtful,
@@ -215,7 +215,7 @@ _DECISIVE = (Verdict.TOKEN, Verdict.ACCOUNT, Verdict.THROTTLED, Verdict.POISON, 
 
 def _decisiveness(fault: Fault, status: int) -> tuple[bool, int, int, str, str]:
     """Smallest decides; a known code before an unknown one."""
-    return (known(fault) is None, _DECISIVE.index(ruling(fault, status).verdict), *_identity(fault))
+    return (find_code(fault) is None, _DECISIVE.index(classify_refusal(fault, status).verdict), *_identity(fault))
 
 
 def _identity(fault: Fault) -> tuple[int, str, str]:

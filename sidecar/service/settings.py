@@ -20,7 +20,7 @@ from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.delivery.courier import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.goals.catalogue import CatalogueRules
-from sidecar.microsoft.diagnosis import AccountIds
+from sidecar.microsoft.account_ids import AccountIds
 from sidecar.upkeep.housekeeping import HousekeepingRules
 
 LEASE_MARGIN_SECONDS = 30.0

@@ -22,13 +22,13 @@ from sidecar.delivery.stakes import Stakes
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.microsoft.client import open_client
-from sidecar.microsoft.connector import Connector, FinishedSignIn
 from sidecar.microsoft.endpoints import Endpoints, endpoints_of
-from sidecar.microsoft.oauth import Application, SignIn
+from sidecar.microsoft.oauth import Application, OAuthClient
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
-from sidecar.microsoft.proxies import Proxies
+from sidecar.microsoft.proxy_settings import ProxySettings
 from sidecar.microsoft.sign_in_errors import detail_of
+from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.ports.errors import OutboxRefused
@@ -71,7 +71,7 @@ class Components:
     journal: SqliteJournal
     unstored: SqliteUnstored
     tokens: TokenSource
-    connector: Connector
+    connector: SignInFlow
     flusher: Flusher
     housekeeping: Housekeeping
     waiting: WaitingWatch
@@ -101,8 +101,8 @@ async def open_parts(
     endpoints = _endpoints(settings.config, emulator)
     ca_bundle = settings.config.microsoft.ca_bundle
     tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
-    proxies = Proxies.of(os.environ)
-    sign_in = SignIn(_application(settings.config, endpoints), tls, proxies=proxies)
+    proxies = ProxySettings.of(os.environ)
+    sign_in = OAuthClient(_application(settings.config, endpoints), tls, proxies=proxies)
     tokens = TokenSource(
         sign_in,
         _token_store(settings.config, outbox, clock),
@@ -146,7 +146,7 @@ async def open_parts(
         journal,
         unstored,
         tokens,
-        Connector(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
+        SignInFlow(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
         Housekeeping(
             outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, shares, unstored
@@ -327,10 +327,10 @@ def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection],
 
 def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
     def tell(finished: FinishedSignIn) -> None:
-        if finished.setback is None:
+        if finished.failure is None:
             telemetry.service.signed_in()
             gates.retry_now()  # as another user, perhaps, whom Microsoft lets do what the one before could not
         else:
-            telemetry.service.sign_in_failed(finished.setback.trouble, finished.setback.detail)
+            telemetry.service.sign_in_failed(finished.failure.trouble, finished.failure.detail)
 
     return tell

@@ -11,7 +11,7 @@ from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting import told
 from sidecar.delivery.gates import Gates
-from sidecar.microsoft import faults
+from sidecar.microsoft import error_codes
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Retried
 from sidecar.telemetry import OF_GOALS_AND_ROWS, Standing, Telemetry
@@ -102,5 +102,5 @@ def _trouble_of(found: Retried) -> str:
     """The trouble that would be raised if Microsoft gave the row's last answer once more."""
     if found.is_refused:
         return "poison"
-    code = faults.known(found.fault)
-    return code.trouble if code and code.meaning is not faults.Meaning.SERVER else "row_retried"
+    code = error_codes.find_code(found.fault)
+    return code.trouble if code and code.meaning is not error_codes.Meaning.SERVER else "row_retried"

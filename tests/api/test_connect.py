@@ -20,8 +20,8 @@ from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.emulator.faults import Match, OAuthError, Rule, Status
-from sidecar.microsoft.connector import MAX_PENDING, Connector, FinishedSignIn, PendingSignIns, UnknownSignIn
-from sidecar.microsoft.oauth import Application, Consent, SignIn
+from sidecar.microsoft.oauth import Application, AuthorizationRequest, OAuthClient
+from sidecar.microsoft.sign_in_flow import MAX_PENDING, FinishedSignIn, PendingSignIns, SignInFlow, UnknownSignIn
 from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.telemetry import Telemetry
@@ -54,7 +54,7 @@ class House:
     emulator: Emulator
     store: Store
     tokens: TokenSource
-    connector: Connector
+    connector: SignInFlow
     sidecar: TestClient[web.Request, web.Application]
     finished: list[FinishedSignIn] = field(default_factory=list)
 
@@ -89,11 +89,11 @@ class House:
 async def house() -> AsyncIterator[House]:
     async with Emulator(EmulatorOptions(client_id="test-client", client_secret="test-secret"), lambda: NOW) as emulator:
         application = Application(emulator.authority, "test-client", CALLBACK, SCOPE, "test-secret")
-        sign_in = SignIn(application, ssl.create_default_context(cadata=emulator.ca_pem))
+        sign_in = OAuthClient(application, ssl.create_default_context(cadata=emulator.ca_pem))
         store = Store()
         tokens = TokenSource(sign_in, store, now=lambda: NOW, chance=lambda: 0.5)
         finished: list[FinishedSignIn] = []
-        connector = Connector(sign_in, tokens, now=lambda: NOW, on_finished=finished.append)
+        connector = SignInFlow(sign_in, tokens, now=lambda: NOW, on_finished=finished.append)
         edge = ErrorMiddleware(Guard.of(["127.0.0.1"], []), Telemetry(lambda: NOW), lambda: "test-request")
         app = web.Application(middlewares=[edge.middleware()])
         app.add_routes(connect.routes(connector))
@@ -135,7 +135,7 @@ async def test_signing_in_connects_and_delivery_can_go_on_at_once(house: House) 
     token = await house.tokens.access_token()
     assert token.value.startswith("test-access-")
     assert house.store.token is not None
-    assert [finished.setback for finished in house.finished] == [None]
+    assert [finished.failure for finished in house.finished] == [None]
 
 
 async def test_the_page_shows_neither_code_nor_token_and_loads_nothing(house: House) -> None:
@@ -195,9 +195,9 @@ async def test_a_denied_permission_is_told_in_plain_words_with_a_way_to_try_agai
     assert "accept the permission" in page
     assert "<a href='/connect'>Try again</a>" in page
     assert "<b>" not in page
-    setback = house.finished[0].setback
-    assert setback is not None
-    assert setback.trouble == "scope_missing"
+    failure = house.finished[0].failure
+    assert failure is not None
+    assert failure.trouble == "scope_missing"
 
 
 async def test_nothing_of_a_hostile_answer_is_written_into_the_page(house: House) -> None:
@@ -349,8 +349,8 @@ async def test_terminal_is_told_that_microsoft_is_away(house: House) -> None:
 # --- Pending sign-ins ------------------------------------------------------------------------------------------------
 
 
-def consent(n: int) -> Consent:
-    return Consent(f"https://localhost/{n}", f"state-{n}", {})
+def consent(n: int) -> AuthorizationRequest:
+    return AuthorizationRequest(f"https://localhost/{n}", f"state-{n}", {})
 
 
 def test_a_sign_in_can_be_finished_for_ten_minutes_and_no_longer() -> None:

@@ -25,7 +25,7 @@ accounts: {{default: {{customer_id: 100000001, account_id: 200000001}}}}
 """
 
 
-class SignIn:
+class OAuthClient:
     """A running sidecar that is not connected, its emulator, and a browser."""
 
     def __init__(self, service: Service, emulator: str, ca: Path) -> None:
@@ -46,7 +46,7 @@ class SignIn:
 
 
 @pytest.fixture(scope="module")
-def sign_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignIn]:
+def sign_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OAuthClient]:
     folder = tmp_path_factory.mktemp("sign-in")
     with process("emulator", "--port", "0", "--ca-out", "ca.pem", "--goal", "Sidecar Lead", folder=folder) as emulator:
         printed = yaml.safe_load(read_until("docs/emulator.md", emulator.stdout).split("\n\n")[1])
@@ -54,10 +54,10 @@ def sign_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignIn]:
         service = Service(folder)
         service.settings = SETTINGS.format(port=service.port, endpoints=endpoints, ca=folder / "ca.pem")
         with service.running():
-            yield SignIn(service, endpoints["campaign"], folder / "ca.pem")
+            yield OAuthClient(service, endpoints["campaign"], folder / "ca.pem")
 
 
-def test_browser_comes_back_by_itself(sign_in: SignIn) -> None:
+def test_browser_comes_back_by_itself(sign_in: OAuthClient) -> None:
     """Prints the URL, waits for the callback."""
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
         told = read_until("Waiting.", run.stdout)
@@ -69,7 +69,7 @@ def test_browser_comes_back_by_itself(sign_in: SignIn) -> None:
     assert ": delivered" in shown.stdout
 
 
-def test_json_is_the_connection_as_the_api_prints_it(sign_in: SignIn) -> None:
+def test_json_is_the_connection_as_the_api_prints_it(sign_in: OAuthClient) -> None:
     with process("connect", "--json", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
         told = read_until("Waiting.", run.stderr)
         assert requests.get(sign_in.return_address(told), timeout=10).status_code == 200
@@ -78,7 +78,7 @@ def test_json_is_the_connection_as_the_api_prints_it(sign_in: SignIn) -> None:
     assert json.loads(out)["connected"] is True
 
 
-def test_pasted_address_does_as_well_after_a_wrong_one(sign_in: SignIn) -> None:
+def test_pasted_address_does_as_well_after_a_wrong_one(sign_in: OAuthClient) -> None:
     """... or a pasted redirect URL."""
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder, stdin=subprocess.PIPE) as run:
         told = read_until("Waiting.", run.stdout)
@@ -91,7 +91,7 @@ def test_pasted_address_does_as_well_after_a_wrong_one(sign_in: SignIn) -> None:
     assert err.count("That is not it") == 1
 
 
-def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: SignIn) -> None:
+def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: OAuthClient) -> None:
     """Longer than the 4,096 characters that a terminal takes as one line."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
@@ -112,7 +112,7 @@ def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: SignIn
     assert b"Connected." in shown
 
 
-def test_refused_consent_is_told_with_what_to_do(sign_in: SignIn) -> None:
+def test_refused_consent_is_told_with_what_to_do(sign_in: OAuthClient) -> None:
     sign_in.refuse_consent()
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
         told = read_until("Waiting.", run.stdout)
@@ -123,7 +123,7 @@ def test_refused_consent_is_told_with_what_to_do(sign_in: SignIn) -> None:
     assert "What to do: " in err
 
 
-def test_sign_in_that_was_never_begun_is_refused(sign_in: SignIn) -> None:
+def test_sign_in_that_was_never_begun_is_refused(sign_in: OAuthClient) -> None:
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder, stdin=subprocess.PIPE) as run:
         told = read_until("Waiting.", run.stdout)
         assert run.stdin is not None
@@ -134,7 +134,7 @@ def test_sign_in_that_was_never_begun_is_refused(sign_in: SignIn) -> None:
     assert "Sign-in expired" in err
 
 
-def test_interrupted_wait_ends_quietly(sign_in: SignIn) -> None:
+def test_interrupted_wait_ends_quietly(sign_in: OAuthClient) -> None:
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
         read_until("Waiting.", run.stdout)
         code, _, err = ended(run, signal.SIGINT)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.emulator.codes import BY_NUMBER, BY_SYMBOL
-from sidecar.microsoft.faults import TABLE
+from sidecar.microsoft.error_codes import TABLE
 
 MADE_UP = 56_900
 NOT_LISTED = {119: "InvalidAccountId"}

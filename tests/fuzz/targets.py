@@ -27,9 +27,9 @@ from sidecar.core.intake import conversion as intake
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.intake.json_text import BadBody, parse
 from sidecar.core.problem import Problem, Warning_
-from sidecar.microsoft import goals, properties, wire
+from sidecar.microsoft import account_properties, goals, wire
 from sidecar.microsoft.reply import RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS, HttpReply
-from sidecar.microsoft.sign_in_errors import setback_of
+from sidecar.microsoft.sign_in_errors import classify
 from sidecar.troubles import CATALOGUE
 
 SEEDS = Path(__file__).with_name("seeds")
@@ -151,7 +151,7 @@ def goal_answers(text: bytes) -> None:
             _check_number(goal.window_seconds or 0)
     made = goals.decode_new(reply, size)
     assert not isinstance(made, tuple) or len(made) == size
-    properties.decode_auto_tagging(reply)
+    account_properties.decode_auto_tagging(reply)
 
 
 def sign_in_answers(text: bytes) -> None:
@@ -159,9 +159,9 @@ def sign_in_answers(text: bytes) -> None:
     with contextlib.suppress(ValueError, RecursionError):
         given = json.loads(text)
         if isinstance(given, dict):
-            setback = setback_of(given)
-            assert setback.trouble in CATALOGUE
-            _check_storable(setback.message)
+            failure = classify(given)
+            assert failure.trouble in CATALOGUE
+            _check_storable(failure.message)
 
 
 # --- What the operator writes ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sidecar.core.instant import UnixMillis
 from sidecar.emulator.tls import make_certificate, server_context
-from sidecar.microsoft.oauth import Application, Grant, SignIn
+from sidecar.microsoft.oauth import Application, Grant, OAuthClient
 from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.ports.errors import StorageUnavailable
 
@@ -46,11 +46,11 @@ class Double:
     def authority(self) -> str:
         return f"https://localhost:{self.port}/common"
 
-    def sign_in(self, *, secret: str = "", tls: ssl.SSLContext | None = None, call_seconds: float = 5.0) -> SignIn:
+    def sign_in(self, *, secret: str = "", tls: ssl.SSLContext | None = None, call_seconds: float = 5.0) -> OAuthClient:
         """The code under test, pointed here."""
         callback = "http://localhost:8077/oauth/callback"
         application = Application(self.authority, "test-client", callback, SCOPE, secret)
-        return SignIn(application, tls or trusting(), call_seconds)
+        return OAuthClient(application, tls or trusting(), call_seconds)
 
     async def discover(self, _: web.Request) -> web.Response:
         self.discoveries += 1
@@ -182,7 +182,7 @@ async def running(source: TokenSource) -> AsyncIterator[TokenSource]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def source_of(sign_in: SignIn, store: Store, clock: Clock, watch: Watch | None = None) -> TokenSource:
+def source_of(sign_in: OAuthClient, store: Store, clock: Clock, watch: Watch | None = None) -> TokenSource:
     return TokenSource(sign_in, store, now=clock.now, chance=lambda: 0.5, on_change=watch or Watch())
 
 

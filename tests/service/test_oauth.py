@@ -43,7 +43,7 @@ from sidecar.emulator.faults import (
     RevokeRefreshTokens,
     Rule,
 )
-from sidecar.microsoft.oauth import Application, Grant, SignIn
+from sidecar.microsoft.oauth import Application, Grant, OAuthClient
 from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed
 from sidecar.microsoft.tokens import AccessToken, Connection, TokenSource, held
 from sidecar.ports.errors import NotConnected, StorageUnavailable
@@ -171,30 +171,30 @@ ODD_ANSWERS = [
         None,
     ),
     (lambda: refused("invalid_grant", 50173), Remedy.RECONNECT, "password changed", None),
-    (lambda: refused("invalid_client", 7000222, 401), Remedy.MEND, "secret has expired", None),
+    (lambda: refused("invalid_client", 7000222, 401), Remedy.FIX, "secret has expired", None),
 ]
 
 
 @pytest.mark.parametrize(("answer", "remedy", "words", "again"), ODD_ANSWERS)
-async def test_every_odd_answer_is_a_setback_that_repeats_nothing_of_it(  # type: ignore[no-untyped-def]
+async def test_every_odd_answer_is_a_failure_that_repeats_nothing_of_it(  # type: ignore[no-untyped-def]
     microsoft: Double, caplog: pytest.LogCaptureFixture, answer, remedy: Remedy, words: str, again: float | None
 ) -> None:
     caplog.set_level(logging.DEBUG)
     microsoft.script = always(answer)
-    with pytest.raises(SignInFailed) as failure:
+    with pytest.raises(SignInFailed) as caught:
         await microsoft.sign_in().refresh("test-refresh-1")
-    setback = failure.value.setback
-    assert (setback.remedy, setback.again_seconds) == (remedy, again)
-    assert words in setback.message
-    assert "canary" not in setback.message + caplog.text
+    failure = caught.value.failure
+    assert (failure.remedy, failure.retry_seconds) == (remedy, again)
+    assert words in failure.message
+    assert "canary" not in failure.message + caplog.text
 
 
 async def test_a_tenant_that_does_not_exist_is_told_by_the_discovery_document(microsoft: Double) -> None:
     microsoft.discovery = refused("invalid_tenant", 90002)
-    with pytest.raises(SignInFailed) as failure:
+    with pytest.raises(SignInFailed) as caught:
         await microsoft.sign_in().begin()
-    assert failure.value.setback.trouble == "app_registration"
-    assert "microsoft.tenant" in failure.value.setback.message
+    assert caught.value.failure.trouble == "app_registration"
+    assert "microsoft.tenant" in caught.value.failure.message
 
 
 @pytest.mark.promise("C11")
@@ -252,14 +252,14 @@ async def test_roots_of_the_given_context_are_not_added_to(microsoft: Double) ->
 
 
 async def test_nobody_listening_is_a_setback_that_waits(unused_tcp_port: int) -> None:
-    sign_in = SignIn(Application(f"https://localhost:{unused_tcp_port}/common", "test-client", "", ""), trusting())
-    with pytest.raises(SignInFailed, match="no connection") as failure:
+    sign_in = OAuthClient(Application(f"https://localhost:{unused_tcp_port}/common", "test-client", "", ""), trusting())
+    with pytest.raises(SignInFailed, match="no connection") as caught:
         await sign_in.refresh("test-refresh-1")
-    assert failure.value.setback.trouble == "sign_in_unavailable"
+    assert caught.value.failure.trouble == "sign_in_unavailable"
 
 
 async def test_an_application_without_client_id_names_the_key_and_asks_nobody(microsoft: Double) -> None:
-    sign_in = SignIn(Application(microsoft.authority, "", "", ""), trusting())
+    sign_in = OAuthClient(Application(microsoft.authority, "", "", ""), trusting())
     with pytest.raises(SignInFailed, match=r"microsoft\.client_id"):
         await sign_in.begin()
     assert microsoft.discoveries == 0
@@ -292,11 +292,11 @@ def test_a_hanging_call_does_not_keep_the_process_from_exiting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         program = textwrap.dedent(f"""
             import asyncio, ssl
-            from sidecar.microsoft.oauth import Application, SignIn
+            from sidecar.microsoft.oauth import Application, OAuthClient
 
             async def main():
                 application = Application("https://127.0.0.1:{silent.getsockname()[1]}/common", "test-client", "", "")
-                sign_in = SignIn(application, ssl.create_default_context(), call_seconds=300)
+                sign_in = OAuthClient(application, ssl.create_default_context(), call_seconds=300)
                 asking = asyncio.create_task(sign_in.refresh("test-refresh-1"))
                 await asyncio.get_running_loop().run_in_executor(None, input)
                 asking.cancel()
@@ -680,7 +680,7 @@ class Memory:
 def emulated(emulator: Emulator, memory: Memory, clock: Clock, watch: Watch) -> TokenSource:
     """A sidecar's token source as the app makes it, seeded with the emulator's well-known token."""
     application = Application(emulator.authority, "test-client", "http://localhost:8077/oauth/callback", SCOPE)
-    sign_in = SignIn(application, ssl.create_default_context(cadata=emulator.ca_pem), call_seconds=0.5)
+    sign_in = OAuthClient(application, ssl.create_default_context(cadata=emulator.ca_pem), call_seconds=0.5)
     tokens = SealedTokens(memory, Vault("test-passphrase-of-the-vault"), SEED_REFRESH_TOKEN)
     return TokenSource(sign_in, tokens, now=clock.now, chance=lambda: 0.5, on_change=watch)
 
@@ -746,14 +746,14 @@ async def test_no_token_or_secret_is_in_any_log_or_error_at_any_level(
         consent = await sign_in.begin()
         await sign_in.finish(consent, {"code": "test-code-canary", "state": consent.state})
         microsoft.script = always(lambda: refused("invalid_grant", 50173))
-        with pytest.raises(SignInFailed) as failure:
+        with pytest.raises(SignInFailed) as caught:
             await sign_in.finish(consent, {"code": "test-code-canary", "state": consent.state})
         microsoft.script = always(truncated)
         rejected = await source.access_token()
         with pytest.raises(NotConnected) as missing:
             await source.refresh(rejected.value)
-    told = f"{caplog.text} {failure.value!r} {missing.value!r} {watch.seen} {rejected!r} {consent!r}"
+    told = f"{caplog.text} {caught.value!r} {missing.value!r} {watch.seen} {rejected!r} {consent!r}"
     assert "urllib3" in caplog.text, "the logs were on"
     for canary in ("test-access", "test-refresh", "test-secret", "test-code", "canary", consent.flow["code_verifier"]):
         assert canary not in told
-    assert failure.value.__context__ is None
+    assert caught.value.__context__ is None

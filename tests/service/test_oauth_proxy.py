@@ -8,9 +8,9 @@ from proxy_double import proxy
 from sign_in_double import CERTIFICATE, SCOPE, Clock, Double, Store, Watch, double, running, source_of, trusting
 
 from sidecar.emulator.tls import make_certificate, server_context
-from sidecar.microsoft.oauth import Application, SignIn
-from sidecar.microsoft.proxies import Proxies
-from sidecar.microsoft.sign_in_errors import Remedy, Setback, SignInFailed, of_sign_in
+from sidecar.microsoft.oauth import Application, OAuthClient
+from sidecar.microsoft.proxy_settings import ProxySettings
+from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, of_interactive
 from sidecar.troubles import CATALOGUE
 
 HOST = "login.example"
@@ -22,24 +22,24 @@ async def microsoft():  # type: ignore[no-untyped-def]
         yield it
 
 
-def sign_in(proxies: Proxies | None, host: str = HOST, tls: ssl.SSLContext | None = None) -> SignIn:
+def sign_in(proxies: ProxySettings | None, host: str = HOST, tls: ssl.SSLContext | None = None) -> OAuthClient:
     """As the double's own, but for the host: one that only a proxy leads to."""
     application = Application(f"https://{host}/common", "test-client", "http://localhost:8077/oauth/callback", SCOPE)
-    return SignIn(application, tls or trusting(), 0.5, proxies)
+    return OAuthClient(application, tls or trusting(), 0.5, proxies)
 
 
-async def failed(asked: SignIn) -> Setback:
-    with pytest.raises(SignInFailed) as failure:
+async def failed(asked: OAuthClient) -> SignInFailure:
+    with pytest.raises(SignInFailed) as caught:
         await asked.refresh("test-refresh-1")
-    setback = failure.value.setback
-    assert "test-" not in setback.message
-    assert setback.remedy is Remedy.WAIT
-    assert setback.message.startswith(CATALOGUE[setback.trouble].title)
-    return setback
+    failure = caught.value.failure
+    assert "test-" not in failure.message
+    assert failure.remedy is Remedy.WAIT
+    assert failure.message.startswith(CATALOGUE[failure.trouble].title)
+    return failure
 
 
-def through(port: int, login: str = "", scheme: str = "") -> Proxies:
-    return Proxies.of({"HTTPS_PROXY": f"{scheme}{login}localhost:{port}"})
+def through(port: int, login: str = "", scheme: str = "") -> ProxySettings:
+    return ProxySettings.of({"HTTPS_PROXY": f"{scheme}{login}localhost:{port}"})
 
 
 # --- Through a proxy that works --------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ async def test_sign_in_goes_through_the_proxy_that_uploads_take(
 
 async def test_this_machine_is_asked_directly(microsoft: Double) -> None:
     application = Application(microsoft.authority, "test-client", "", SCOPE)
-    asked = SignIn(application, trusting(), proxies=Proxies.of({"ALL_PROXY": "socks5://proxy.example"}))
+    asked = OAuthClient(application, trusting(), proxies=ProxySettings.of({"ALL_PROXY": "socks5://proxy.example"}))
     assert (await asked.refresh("test-refresh-1")).access_token == "test-access-2"
 
 
@@ -82,16 +82,16 @@ async def test_a_proxy_that_does_not_lead_there_is_told_apart_from_microsoft(
     said: bytes, trouble: str, words: str
 ) -> None:
     async with proxy(says=said) as between:
-        setback = await failed(sign_in(through(between.port)))
-    assert setback.trouble == trouble
-    assert words in setback.message
-    assert of_sign_in(setback) == setback, "whoever signs in hears the same"
+        failure = await failed(sign_in(through(between.port)))
+    assert failure.trouble == trouble
+    assert words in failure.message
+    assert of_interactive(failure) == failure, "whoever signs in hears the same"
 
 
 async def test_a_proxy_out_of_reach_is_told(unused_tcp_port: int) -> None:
-    setback = await failed(sign_in(through(unused_tcp_port)))
-    assert setback.trouble == "proxy_unusable"
-    assert "cannot be reached" in setback.message
+    failure = await failed(sign_in(through(unused_tcp_port)))
+    assert failure.trouble == "proxy_unusable"
+    assert "cannot be reached" in failure.message
 
 
 async def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,26 +99,26 @@ async def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    setback = await failed(sign_in(Proxies()))
-    assert setback.trouble == "name_not_found"
-    assert "host was not found (DNS): Name or service not known" in setback.message
-    setback = await failed(sign_in(Proxies.of({"HTTPS_PROXY": "proxy.example:3128"})))
-    assert setback.trouble == "proxy_unusable"
-    assert "the name of the proxy was not found (DNS)" in setback.message
+    failure = await failed(sign_in(ProxySettings()))
+    assert failure.trouble == "name_not_found"
+    assert "host was not found (DNS): Name or service not known" in failure.message
+    failure = await failed(sign_in(ProxySettings.of({"HTTPS_PROXY": "proxy.example:3128"})))
+    assert failure.trouble == "proxy_unusable"
+    assert "the name of the proxy was not found (DNS)" in failure.message
 
 
 async def test_a_refused_certificate_is_told_with_openssls_reason(microsoft: Double) -> None:
     others = ssl.create_default_context(cadata=make_certificate(["localhost"]).ca_pem)
-    setback = await failed(sign_in(Proxies(), f"localhost:{microsoft.port}", others))
-    assert setback.trouble == "tls_failed"
-    assert "certificate is not trusted; see microsoft.ca_bundle: " in setback.message
-    assert setback.message.rsplit(": ", 1)[1], "the reason"
+    failure = await failed(sign_in(ProxySettings(), f"localhost:{microsoft.port}", others))
+    assert failure.trouble == "tls_failed"
+    assert "certificate is not trusted; see microsoft.ca_bundle: " in failure.message
+    assert failure.message.rsplit(": ", 1)[1], "the reason"
 
 
 async def test_what_speaks_no_tls_is_told(microsoft: Double) -> None:
     async with proxy(says=b"HTTP/1.1 400 Bad Request\r\n\r\n") as plain:
-        setback = await failed(sign_in(Proxies(), f"localhost:{plain.port}"))
-    assert setback.trouble in ("tls_failed", "sign_in_unavailable")
+        failure = await failed(sign_in(ProxySettings(), f"localhost:{plain.port}"))
+    assert failure.trouble in ("tls_failed", "sign_in_unavailable")
 
 
 async def test_another_trouble_on_the_way_takes_the_place_of_the_one_before(microsoft: Double) -> None:

@@ -12,7 +12,7 @@ from sidecar.core.goals.mapping import GOAL_TROUBLES, Mapped, MappingState, mapp
 from sidecar.core.goals.plan import Blocked, GoalDifference, plan, window_text
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
-from sidecar.microsoft.diagnosis import AccountIds
+from sidecar.microsoft.account_ids import AccountIds
 from sidecar.service.settings import Settings
 from sidecar.troubles import CATALOGUE
 

@@ -27,7 +27,7 @@ from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Fault
 from sidecar.core.goals.creation import Created, Exists, NewGoal, NotCreated
 from sidecar.core.goals.goal import Goal, Revenue
-from sidecar.microsoft import properties
+from sidecar.microsoft import account_properties
 from sidecar.microsoft.goals import ADDITIONAL, TYPES, decode_goals, decode_new, encode_new, encode_query
 from sidecar.microsoft.reply import HttpReply
 
@@ -141,7 +141,7 @@ def test_goals_that_are_missing_beside_errors_are_a_failed_reading(body: object)
 def test_what_is_no_list_of_goals_is_a_lost_answer(odd: object) -> None:
     """Nothing must pass for "there are no goals": that would hold every row."""
     assert isinstance(decode_goals(reply(odd)), Lost)
-    assert isinstance(properties.decode_auto_tagging(reply(odd)), Lost)
+    assert isinstance(account_properties.decode_auto_tagging(reply(odd)), Lost)
     assert isinstance(decode_new(reply(odd), 1), Lost)
 
 
@@ -180,7 +180,7 @@ def test_no_member_of_a_goal_is_too_odd(value: object) -> None:
 )
 def test_refusals_mean_what_they_mean_for_uploads(status: int, code: int, verdict: Verdict, trouble: str) -> None:
     body = {"TrackingId": "test", "Errors": [{"Code": code, "Message": "No."}]}
-    for refused in (decode_goals(reply(body, status)), properties.decode_auto_tagging(reply(body, status))):
+    for refused in (decode_goals(reply(body, status)), account_properties.decode_auto_tagging(reply(body, status))):
         assert isinstance(refused, RefusedBatch)
         assert (refused.verdict, refused.trouble) == (verdict, trouble)
 
@@ -275,7 +275,7 @@ def test_missing_ids_without_a_reason_are_a_lost_answer() -> None:
 
 def test_properties_that_are_missing_beside_errors_are_a_failed_reading() -> None:
     body = {"AccountProperties": None, "PartialErrors": [{"Code": 106, "ErrorCode": "UserIsNotAuthorized"}]}
-    answer = properties.decode_auto_tagging(reply(body))
+    answer = account_properties.decode_auto_tagging(reply(body))
     assert isinstance(answer, RefusedBatch)
     assert (answer.verdict, answer.trouble) == (Verdict.ACCOUNT, "not_authorized")
 
@@ -290,7 +290,7 @@ def test_ids_may_be_numbers_and_what_is_not_answered_was_not_created() -> None:
 
 
 def test_the_sdk_reads_which_property_we_ask_for() -> None:
-    asked = GetAccountPropertiesRequest.from_dict(json.loads(properties.encode_query()))
+    asked = GetAccountPropertiesRequest.from_dict(json.loads(account_properties.encode_query()))
     assert asked is not None
     assert list(asked.account_property_names) == ["MSCLKIDAutoTaggingEnabled"]
 
@@ -301,14 +301,14 @@ def test_the_sdk_reads_which_property_we_ask_for() -> None:
 )
 def test_auto_tagging_is_a_text_in_any_case(value: object, is_on: bool | None) -> None:
     body = {"AccountProperties": [None, {"Name": "Other"}, {"Name": "MSCLKIDAutoTaggingEnabled", "Value": value}]}
-    assert properties.decode_auto_tagging(reply(body)) is is_on
+    assert account_properties.decode_auto_tagging(reply(body)) is is_on
 
 
 def test_auto_tagging_that_the_sdk_writes_is_read() -> None:
     named = AccountProperty(Name="MSCLKIDAutoTaggingEnabled", Value="false")
     answer = GetAccountPropertiesResponse(AccountProperties=[named], PartialErrors=[])
-    assert properties.decode_auto_tagging(reply(written(answer))) is False
+    assert account_properties.decode_auto_tagging(reply(written(answer))) is False
 
 
 def test_account_that_says_nothing_of_auto_tagging() -> None:
-    assert properties.decode_auto_tagging(reply({"AccountProperties": []})) is None
+    assert account_properties.decode_auto_tagging(reply({"AccountProperties": []})) is None

@@ -13,7 +13,7 @@ from sidecar.core.goals.creation import Created, Creation, Exists, NotCreated, n
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.account_state import AccountStates
-from sidecar.microsoft.diagnosis import AccountIds
+from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.tokens import AccessToken

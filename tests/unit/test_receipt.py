@@ -30,8 +30,8 @@ from sidecar.core.history import Attempted, Done, Replaced, read_history
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
 from sidecar.core.receipt import Trace
 from sidecar.core.record import Record
-from sidecar.microsoft import faults
-from sidecar.microsoft.faults import TABLE
+from sidecar.microsoft import error_codes
+from sidecar.microsoft.error_codes import TABLE
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "explain"
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
@@ -331,7 +331,7 @@ def test_history_that_is_not_understood_is_left_out() -> None:
 NUMBERED = {
     f"{code.number}_{code.symbols[0]}": Fault(code.symbols[0], code.number)
     for code in TABLE
-    if code.number in faults.UNKNOWN_OFFLINE
+    if code.number in error_codes.UNKNOWN_OFFLINE
 }
 UNNUMBERED = [
     "NotEligibleForEnhancedConversions",
@@ -347,7 +347,7 @@ CODES = NUMBERED | {symbol: Fault(symbol) for symbol in UNNUMBERED}
 
 def refused(fault: Fault) -> tuple[Record, HeldReason | None]:
     """A row after Microsoft answered it with that code at its first attempt, and what that closed."""
-    outcome = faults.row_outcome(fault)
+    outcome = error_codes.row_outcome(fault)
     entry = Entry(seq=17, lane=Lane(1, "default", "purchase"), time=RECORD.time, received_at=RECORD.received_at)
     answered_at = UnixMillis(NOW - MINUTE + 412)
     step = next_step(entry, outcome, answered_at, 0.0)
@@ -379,4 +379,4 @@ def test_each_code_of_microsofts_is_explained_as_its_sample_shows(name: str) -> 
 def test_there_is_a_sample_for_each_code_and_no_other() -> None:
     assert {path.stem for path in SAMPLES.glob("*.txt")} == CODES.keys()
     assert {fault.error_code for fault in CODES.values()} == {None, *range(5600, 5628)}
-    assert all(faults.known(fault) for fault in CODES.values())
+    assert all(error_codes.find_code(fault) for fault in CODES.values())

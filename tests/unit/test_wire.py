@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.entry import Dead, Delivered, Entry, Hold, Lane, Retry
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.microsoft.faults import TABLE
+from sidecar.microsoft.error_codes import TABLE
 from sidecar.microsoft.wire import decode, encode
 
 CLICK = Entry(

@@ -41,7 +41,7 @@ from sidecar.core.answer import Answer, RefusedBatch, Taken, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Dead, Delivered, Entry, Lane
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.microsoft.faults import TABLE, row_outcome
+from sidecar.microsoft.error_codes import TABLE, row_outcome
 from sidecar.microsoft.wire import decode, encode
 
 SIZE = 6

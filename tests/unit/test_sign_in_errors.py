@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.microsoft.sign_in_codes import CODES
-from sidecar.microsoft.sign_in_errors import Remedy, Setback, of_sign_in, pause_seconds, setback_of, unavailable
+from sidecar.microsoft.sign_in_error_codes import CODES
+from sidecar.microsoft.sign_in_errors import Remedy, SignInFailure, classify, of_interactive, pause_seconds, unavailable
 from sidecar.troubles import CATALOGUE
 
-RECONNECT, MEND, WAIT, CONFIGURATION = Remedy.RECONNECT, Remedy.MEND, Remedy.WAIT, Remedy.CONFIGURATION
+RECONNECT, FIX, WAIT, CONFIGURATION = Remedy.RECONNECT, Remedy.FIX, Remedy.WAIT, Remedy.CONFIGURATION
 
 # AADSTS numbers with the `error` that Microsoft sends beside them, by remedy and trouble: as its reference-error-codes
 # page has it, and where that names no `error`, as others have reported.
@@ -50,10 +50,10 @@ TABLE = [
             "65004:access_denied 90008:invalid_grant 90094:consent_required 90095:consent_required "
             "650052:invalid_client 650052:invalid_resource 500011:invalid_resource",
         ),
-        (MEND, "client_secret_invalid", "7000215:invalid_client 7000218:invalid_client 700025:invalid_client"),
-        (MEND, "client_secret_expired", "7000222:invalid_client"),
+        (FIX, "client_secret_invalid", "7000215:invalid_client 7000218:invalid_client 700025:invalid_client"),
+        (FIX, "client_secret_expired", "7000222:invalid_client"),
         (
-            MEND,
+            FIX,
             "app_registration",
             "700011:unauthorized_client 700016:unauthorized_client 70001:unauthorized_client "
             "7000112:unauthorized_client",
@@ -81,8 +81,8 @@ TABLE = [
 BY_NAME_ALONE = [
     ("login_required", RECONNECT, "token_refresh_failed"),
     ("access_denied", RECONNECT, "scope_missing"),
-    ("invalid_client", MEND, "client_secret_invalid"),
-    ("unauthorized_client", MEND, "app_registration"),
+    ("invalid_client", FIX, "client_secret_invalid"),
+    ("unauthorized_client", FIX, "app_registration"),
     ("invalid_resource", CONFIGURATION, "scope_missing"),
     ("unsupported_grant_type", CONFIGURATION, "app_registration"),
     ("unsupported_response_type", CONFIGURATION, "app_registration"),
@@ -99,17 +99,17 @@ def answer(number: int | None, error: str | None, **more: object) -> dict[str, o
 def test_each_known_error_has_its_remedy_and_trouble(
     number: int, error: str | None, remedy: Remedy, trouble: str
 ) -> None:
-    setback = setback_of(answer(number, error))
-    assert (setback.remedy, setback.trouble) == (remedy, trouble)
-    assert f"AADSTS{number}" in setback.message
-    assert "): " in setback.message, "each number of the table has words of its own"
+    failure = classify(answer(number, error))
+    assert (failure.remedy, failure.trouble) == (remedy, trouble)
+    assert f"AADSTS{number}" in failure.message
+    assert "): " in failure.message, "each number of the table has words of its own"
 
 
 @pytest.mark.parametrize(("error", "remedy", "trouble"), BY_NAME_ALONE)
 def test_an_error_without_a_number_is_sorted_by_its_name(error: str, remedy: Remedy, trouble: str) -> None:
-    setback = setback_of({"error": error})
-    assert (setback.remedy, setback.trouble) == (remedy, trouble)
-    assert error in setback.message
+    failure = classify({"error": error})
+    assert (failure.remedy, failure.trouble) == (remedy, trouble)
+    assert error in failure.message
 
 
 @pytest.mark.parametrize("error", ["invalid_grant", "invalid_client", "invalid_request", "server_error", None])
@@ -117,25 +117,25 @@ def test_an_error_without_a_number_is_sorted_by_its_name(error: str, remedy: Rem
 def test_the_number_decides_before_the_error(number: int, error: str | None) -> None:
     """One `error` serves many causes: `invalid_grant` also means "wait" (50196)."""
     [decided] = {(row[2], row[3]) for row in TABLE if row[0] == number}
-    setback = setback_of(answer(number, error))
-    assert (setback.remedy, setback.trouble) == decided
+    failure = classify(answer(number, error))
+    assert (failure.remedy, failure.trouble) == decided
 
 
 def test_a_number_that_is_not_known_leaves_the_decision_to_the_next_and_at_last_to_the_error() -> None:
     both = {"error": "invalid_grant", "error_codes": [70002, 50196]}
-    assert setback_of(both).remedy is WAIT
-    assert setback_of(answer(70002, "invalid_client")).trouble == "client_secret_invalid"
+    assert classify(both).remedy is WAIT
+    assert classify(answer(70002, "invalid_client")).trouble == "client_secret_invalid"
 
 
 @pytest.mark.parametrize("number", [50105, 53000, 53003, 50057])
 def test_what_only_an_administrator_can_allow_is_not_told_as_sign_in_again(number: int) -> None:
-    setback = of_sign_in(setback_of(answer(number, "invalid_grant")))
-    assert "administrator" in setback.message
-    assert "administrator" in CATALOGUE[setback.trouble].solution
+    failure = of_interactive(classify(answer(number, "invalid_grant")))
+    assert "administrator" in failure.message
+    assert "administrator" in CATALOGUE[failure.trouble].solution
 
 
 def test_a_user_of_another_tenant_is_told_to_sign_in_as_another() -> None:
-    assert "sign in as another user" in setback_of(answer(50020, "invalid_grant")).message
+    assert "sign in as another user" in classify(answer(50020, "invalid_grant")).message
 
 
 # --- The three tables of docs/connect.md -----------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_a_user_of_another_tenant_is_told_to_sign_in_as_another() -> None:
 CONNECT = (Path(__file__).parents[2] / "docs" / "connect.md").read_text()
 GROUPS = {
     "**Sign in again**": {RECONNECT},
-    "**Fix the application or the configuration.**": {MEND, CONFIGURATION},
+    "**Fix the application or the configuration.**": {FIX, CONFIGURATION},
     "**Wait.**": {WAIT},
 }
 
@@ -166,15 +166,15 @@ def test_the_tables_of_the_page_have_each_number_in_the_group_of_its_remedy() ->
 
 
 def test_suberror_consent_required_means_that_consent_is_missing() -> None:
-    setback = setback_of(answer(None, "invalid_grant", suberror="consent_required"))
-    assert (setback.remedy, setback.trouble) == (RECONNECT, "scope_missing")
+    failure = classify(answer(None, "invalid_grant", suberror="consent_required"))
+    assert (failure.remedy, failure.trouble) == (RECONNECT, "scope_missing")
 
 
 def test_number_is_read_from_the_description_of_a_redirect() -> None:
     redirect = {"error": "access_denied", "error_description": "AADSTS65004: User declined. Trace ID: 70008"}
-    setback = setback_of(redirect)
-    assert "AADSTS65004" in setback.message
-    assert "declined" in setback.message
+    failure = classify(redirect)
+    assert "AADSTS65004" in failure.message
+    assert "declined" in failure.message
 
 
 def test_every_trouble_is_in_the_catalogue() -> None:
@@ -190,59 +190,59 @@ def test_every_trouble_is_in_the_catalogue() -> None:
     )
 )
 def test_any_answer_is_sorted_without_an_error(given_answer: dict[str, object]) -> None:
-    setback = setback_of(given_answer)
-    assert setback.trouble in CATALOGUE
+    failure = classify(given_answer)
+    assert failure.trouble in CATALOGUE
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1))
 def test_nothing_that_microsoft_wrote_is_repeated_but_names_and_numbers(text: str) -> None:
     canary = f"Test-Canary-{text}"
-    setback = setback_of(
+    failure = classify(
         {"error": canary, "suberror": canary, "error_description": canary, "error_codes": [canary], "claims": canary}
     )
-    assert "Test-Canary" not in setback.message
+    assert "Test-Canary" not in failure.message
 
 
 # --- When it is tried again ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("setback", "failures", "seconds"),
+    ("failure", "failures", "seconds"),
     [
-        (setback_of({"error": "invalid_grant"}), 1, 900),
-        (setback_of({"error": "invalid_grant"}), 7, 900),
-        (setback_of({"error": "invalid_client"}), 1, 30),
-        (setback_of({"error": "invalid_client"}), 2, 60),
-        (setback_of({"error": "invalid_scope"}), 1, 30),
-        (setback_of({"error": "server_error"}), 1, 1),
-        (setback_of({"error": "server_error"}), 99, 60),
+        (classify({"error": "invalid_grant"}), 1, 900),
+        (classify({"error": "invalid_grant"}), 7, 900),
+        (classify({"error": "invalid_client"}), 1, 30),
+        (classify({"error": "invalid_client"}), 2, 60),
+        (classify({"error": "invalid_scope"}), 1, 30),
+        (classify({"error": "server_error"}), 1, 1),
+        (classify({"error": "server_error"}), 99, 60),
         *((unavailable("it answered HTTP 503"), failures, 2 ** (failures - 1)) for failures in range(1, 7)),
         (unavailable("it answered HTTP 503"), 7, 60),
         (unavailable("it answered HTTP 503"), 100_000, 60),
         (unavailable("it answered HTTP 429", 10.0), 2, 10),
         (unavailable("it answered HTTP 429", 10.0), 6, 32),  # it asks for less than we wait by now
         (unavailable("it answered HTTP 429", 300.0), 2, 300),
-        (setback_of(answer(50196, "invalid_grant")), 1, 900),
-        (Setback(RECONNECT, "not_connected", "nobody has signed in", math.inf), 1, math.inf),
+        (classify(answer(50196, "invalid_grant")), 1, 900),
+        (SignInFailure(RECONNECT, "not_connected", "nobody has signed in", math.inf), 1, math.inf),
     ],
 )
 def test_pause_doubles_from_a_second_to_a_minute_and_is_15_min_where_a_person_must_sign_in(
-    setback: Setback, failures: int, seconds: float
+    failure: SignInFailure, failures: int, seconds: float
 ) -> None:
-    assert pause_seconds(setback, failures) == seconds
+    assert pause_seconds(failure, failures) == seconds
 
 
 def test_detail_is_the_message_without_the_title_of_its_trouble() -> None:
-    setback = setback_of({"error": "invalid_client", "error_codes": [7000215]})
-    assert setback.message.startswith("Client secret invalid (invalid_client, AADSTS7000215): the secret is wrong")
-    assert setback.detail.startswith("invalid_client, AADSTS7000215: the secret is wrong")
+    failure = classify({"error": "invalid_client", "error_codes": [7000215]})
+    assert failure.message.startswith("Client secret invalid (invalid_client, AADSTS7000215): the secret is wrong")
+    assert failure.detail.startswith("invalid_client, AADSTS7000215: the secret is wrong")
     assert unavailable("it did not answer in time").detail == "it did not answer in time"
 
 
 def test_sign_in_that_fails_is_not_told_as_a_stored_one_that_ended() -> None:
-    told = of_sign_in(setback_of({"error": "invalid_grant", "error_codes": [54005]}))
+    told = of_interactive(classify({"error": "invalid_grant", "error_codes": [54005]}))
     assert (told.trouble, told.remedy) == ("sign_in_unsuccessful", Remedy.RECONNECT)
     assert told.message.startswith("Sign-in did not succeed: invalid_grant, AADSTS54005: the sign-in's code was used")
-    declined = setback_of({"error": "access_denied"})
-    assert of_sign_in(declined) == declined
+    declined = classify({"error": "access_denied"})
+    assert of_interactive(declined) == declined

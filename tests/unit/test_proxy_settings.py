@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.microsoft.proxies import Proxies, Proxy, UnusableProxy
+from sidecar.microsoft.proxy_settings import Proxy, ProxySettings, UnusableProxy
 
 MICROSOFT = "https://campaign.api.bingads.microsoft.com"
 
@@ -42,7 +42,7 @@ def basic(text: str | bytes) -> str:
 )
 def test_a_proxy_is_read_however_it_is_written(value: str, address: str, authorization: str | None) -> None:
     for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        assert Proxies.of({variable: value}).of_url(MICROSOFT) == Proxy(address, authorization)
+        assert ProxySettings.of({variable: value}).for_url(MICROSOFT) == Proxy(address, authorization)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_proxy_is_read_however_it_is_written(value: str, address: str, authori
 def test_what_cannot_be_used_is_refused_in_words_that_repeat_nothing_of_it(value: str, words: str) -> None:
     for variable in ("HTTPS_PROXY", "all_proxy"):
         with pytest.raises(UnusableProxy) as refused:
-            Proxies.of({variable: value}).of_url(MICROSOFT)
+            ProxySettings.of({variable: value}).for_url(MICROSOFT)
         assert words in str(refused.value)
         assert str(refused.value).startswith(f"{variable} in the environment")
         assert "test" not in str(refused.value)
@@ -94,7 +94,7 @@ def test_what_cannot_be_used_is_refused_in_words_that_repeat_nothing_of_it(value
 def test_the_narrower_variable_goes_first_and_lower_case_before_upper(
     environ: dict[str, str], address: str | None
 ) -> None:
-    found = Proxies.of(environ).of_url(MICROSOFT)
+    found = ProxySettings.of(environ).for_url(MICROSOFT)
     assert (found and found.address) == address
 
 
@@ -102,7 +102,7 @@ def test_the_narrower_variable_goes_first_and_lower_case_before_upper(
     "url", ["https://localhost:8443/x", "https://127.0.0.1", "https://127.3.2.1:1", "https://[::1]"]
 )
 def test_this_machine_is_never_asked_for_through_a_proxy_even_one_that_cannot_be_used(url: str) -> None:
-    assert Proxies.of({"ALL_PROXY": "socks5://proxy:1080"}).of_url(url) is None
+    assert ProxySettings.of({"ALL_PROXY": "socks5://proxy:1080"}).for_url(url) is None
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_this_machine_is_never_asked_for_through_a_proxy_even_one_that_cannot_be
 )
 def test_no_proxy_names_hosts_domains_ports_addresses_and_ranges(without: str, url: str, direct: bool) -> None:
     for variable in ("NO_PROXY", "no_proxy"):
-        assert (Proxies.of({"HTTPS_PROXY": "proxy:3128", variable: without}).of_url(url) is None) is direct
+        assert (ProxySettings.of({"HTTPS_PROXY": "proxy:3128", variable: without}).for_url(url) is None) is direct
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_text_is_read_or_refused(value: str, without: str) -> None:
-    proxies = Proxies.of({"HTTPS_PROXY": value, "NO_PROXY": without})
+    proxies = ProxySettings.of({"HTTPS_PROXY": value, "NO_PROXY": without})
     try:
-        found = proxies.of_url(MICROSOFT)
+        found = proxies.for_url(MICROSOFT)
     except UnusableProxy as error:
         assert len(value) < 5 or value.strip() not in str(error).removeprefix("HTTPS_PROXY in the environment ")
     else:
@@ -156,6 +156,6 @@ def test_any_text_is_read_or_refused(value: str, without: str) -> None:
 
 
 def test_credentials_are_not_shown() -> None:
-    proxies = Proxies.of({"HTTPS_PROXY": "http://user:test-password@proxy:1"})
-    assert "test-password" not in f"{proxies!r} {proxies.of_url(MICROSOFT)!r}"
-    assert basic("user:test-password") not in f"{proxies.of_url(MICROSOFT)!r}"
+    proxies = ProxySettings.of({"HTTPS_PROXY": "http://user:test-password@proxy:1"})
+    assert "test-password" not in f"{proxies!r} {proxies.for_url(MICROSOFT)!r}"
+    assert basic("user:test-password") not in f"{proxies.for_url(MICROSOFT)!r}"

@@ -18,8 +18,8 @@ from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixSeconds
 from sidecar.emulator.tls import make_certificate, server_context
 from sidecar.microsoft.client import Client, Credentials, open_client
-from sidecar.microsoft.no_answer import of_upload
-from sidecar.microsoft.proxies import Proxies
+from sidecar.microsoft.connection_errors import explain_upload_error
+from sidecar.microsoft.proxy_settings import ProxySettings
 from sidecar.troubles import CATALOGUE
 
 HOST = "campaign.example"
@@ -28,20 +28,20 @@ TRUSTING = ssl.create_default_context(cadata=CERTIFICATE.ca_pem)
 TRUSTS_OTHERS = ssl.create_default_context(cadata=make_certificate([HOST]).ca_pem)
 
 
-def through(port: int, scheme: str = "http", login: str = "") -> Proxies:
-    return Proxies.of({"HTTPS_PROXY": f"{scheme}://{login}localhost:{port}"})
+def through(port: int, scheme: str = "http", login: str = "") -> ProxySettings:
+    return ProxySettings.of({"HTTPS_PROXY": f"{scheme}://{login}localhost:{port}"})
 
 
 async def upload(
     base: str,
-    proxies: Proxies | None = None,
+    proxies: ProxySettings | None = None,
     *,
     tls: ssl.SSLContext = TRUSTING,
     seconds: float = 5,
     credentials: Credentials = CREDENTIALS,
     entry: Entry = ENTRY,
 ) -> object:
-    async with open_client(base, tls, lambda: seconds, proxies=proxies or Proxies()) as client:
+    async with open_client(base, tls, lambda: seconds, proxies=proxies or ProxySettings()) as client:
         return await client.apply(credentials, [entry])
 
 
@@ -109,8 +109,8 @@ async def test_hosts_of_no_proxy_and_this_machine_are_reached_directly(closed_po
     recorder = Recorder(clean)
     async with tls_server(recorder) as port:
         assert isinstance(await upload(f"https://localhost:{port}", through(closed_port)), Taken)
-    around = Proxies.of({"ALL_PROXY": f"localhost:{closed_port}", "NO_PROXY": HOST})
-    assert around.of_url(f"https://{HOST}") is None
+    around = ProxySettings.of({"ALL_PROXY": f"localhost:{closed_port}", "NO_PROXY": HOST})
+    assert around.for_url(f"https://{HOST}") is None
 
 
 # --- Before anything left --------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class NoNames(AbstractResolver):
     ],
 )
 async def test_a_name_that_is_not_found_is_a_trouble_of_its_own(proxies: str | None, trouble: str, words: str) -> None:
-    found = Proxies.of({"HTTPS_PROXY": proxies or ""}).of_url(f"https://{HOST}")
+    found = ProxySettings.of({"HTTPS_PROXY": proxies or ""}).for_url(f"https://{HOST}")
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=NoNames())) as session:
         answer = await Client(session, f"https://{HOST}", lambda: 5, found).apply(CREDENTIALS, [ENTRY])
     unsent(answer, trouble, words)
@@ -263,7 +263,7 @@ def test_each_exception_of_aiohttp_has_words_and_a_trouble_of_the_catalogue(begu
         for name, value in (("_os_error", OSError(111, "x")), ("status", 500), ("_certificate_error", ValueError())):
             with contextlib.suppress(AttributeError):
                 setattr(error, name, value)
-        found = of_upload(error, 5, begun=begun, proxied=proxied)  # type: ignore[arg-type]
+        found = explain_upload_error(error, 5, begun=begun, proxied=proxied)  # type: ignore[arg-type]
         assert found.why
         assert found.trouble is None or found.trouble in CATALOGUE
         assert not begun or found.trouble is None

@@ -1,4 +1,4 @@
-"""Account properties on the wire: of all that there are, whether auto-tagging is on. Pure and total, as `wire` is.
+"""Encodes and decodes the query for account properties: only whether auto-tagging is on. Never raises, like `wire`.
 
 https://learn.microsoft.com/advertising/campaign-management-service/getaccountproperties
 """
@@ -12,7 +12,7 @@ from sidecar.microsoft.wire import refusal, refusal_in
 QUERY = "/CampaignManagement/v13/AccountProperties/Query"
 
 AUTO_TAGGING = "MSCLKIDAutoTaggingEnabled"
-"""Whether Microsoft adds `msclkid` to landing addresses: without it no click id ever reaches the site."""
+"""Whether Microsoft adds `msclkid` to landing addresses: without it no click id reaches the site."""
 
 
 def encode_query() -> bytes:
@@ -21,7 +21,7 @@ def encode_query() -> bytes:
 
 
 def decode_auto_tagging(reply: HttpReply) -> bool | RefusedBatch | Lost | None:
-    """Whether auto-tagging is on; None where the answer does not say. The value is a text, in whatever case."""
+    """Whether auto-tagging is on; None where the answer leaves it out. The value is a text in any case."""
     if (refused := refusal(reply)) is not None:
         return refused
     listed = (reply.document or {}).get("AccountProperties", "")

@@ -1,6 +1,6 @@
-"""Why there was no answer, in plain words, and the trouble that it is: one wording for uploads and the sign-in.
+"""Explains in plain words why no answer arrived, with one wording for uploads and the sign-in.
 
-The errors' own texts stay out: some quote addresses, headers, and what was sent.
+The texts of exceptions are left out: some quote addresses, headers, and what was sent.
 """
 
 import os
@@ -15,8 +15,8 @@ import requests
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """What went wrong. `trouble` is a key of the catalogue; None where only time, or the network, is to blame."""
+class ConnectionFailure:
+    """Why no answer arrived. `trouble` is a key of the catalogue; None where it may pass by itself."""
 
     why: str
     trouble: str | None = None
@@ -34,41 +34,40 @@ _PROXY_ODD = "the proxy broke off, or does not speak HTTP"
 _PROXY_SLOW = "the proxy made no connection in time"
 
 
-def of_upload(error: Exception, seconds: float, *, begun: bool, proxied: bool) -> NoAnswer:
-    """Why an upload that may take `seconds` has no answer; `begun`: some of it has left, `proxied`: through a proxy.
+def explain_upload_error(error: Exception, seconds: float, *, begun: bool, proxied: bool) -> ConnectionFailure:
+    """Why an upload with a limit of `seconds` has no answer; `begun`: some of it was sent, `proxied`: through a proxy.
 
     https://docs.aiohttp.org/en/stable/client_reference.html#hierarchy-of-exceptions
     """
-    if not begun and (found := _before_it_left(error, proxied)) is not None:
+    if not begun and (found := _before_sending(error, proxied)) is not None:
         return found
     reason = next((text for kind, text in _REASONS if isinstance(error, kind)), type(error).__name__)
-    return NoAnswer(reason.format(seconds=seconds))
+    return ConnectionFailure(reason.format(seconds=seconds))
 
 
-def _before_it_left(error: Exception, proxied: bool) -> NoAnswer | None:
+def _before_sending(error: Exception, proxied: bool) -> ConnectionFailure | None:
     match error:
         case aiohttp.ClientHttpProxyError(status=status):
             return _refused_by_proxy(status)
         case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
-            return NoAnswer(_with(_CERTIFICATE, getattr(cause, "verify_message", None)), TLS)
+            return ConnectionFailure(_with_detail(_CERTIFICATE, getattr(cause, "verify_message", None)), TLS)
         case aiohttp.ClientSSLError(os_error=cause):
-            return NoAnswer(_with(_HANDSHAKE, _words(cause)), TLS)
+            return ConnectionFailure(_with_detail(_HANDSHAKE, _system_reason(cause)), TLS)
         case aiohttp.ClientConnectorDNSError(os_error=cause):
-            return NoAnswer(_with(_PROXY_NAME if proxied else _NAME, _words(cause)), PROXY if proxied else DNS)
+            return _name_not_found(cause, proxied)
         case aiohttp.ClientConnectorError(os_error=cause):
-            return NoAnswer(
-                _with(_PROXY_AWAY if proxied else "no connection", _words(cause)), PROXY if proxied else None
-            )
+            reason = _PROXY_AWAY if proxied else "no connection"
+            return ConnectionFailure(_with_detail(reason, _system_reason(cause)), PROXY if proxied else None)
         case TimeoutError():
-            return NoAnswer(_PROXY_SLOW if proxied else "no connection in time", PROXY if proxied else None)
+            return ConnectionFailure(_PROXY_SLOW if proxied else "no connection in time", PROXY if proxied else None)
         case aiohttp.InvalidURL():
-            return NoAnswer("Microsoft's address cannot be used; see microsoft.endpoints")
+            return ConnectionFailure("Microsoft's address cannot be used; see microsoft.endpoints")
         case aiohttp.ClientError() | OSError() if proxied:
-            return NoAnswer(_PROXY_ODD, PROXY)
+            return ConnectionFailure(_PROXY_ODD, PROXY)
         case aiohttp.ClientError() | OSError():
             return None
         case _:
-            return NoAnswer(f"the request could not be written ({type(error).__name__})", "loop_failed")
+            return ConnectionFailure(f"the request could not be written ({type(error).__name__})", "loop_failed")
 
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
@@ -78,13 +77,13 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectionError, "the connection was closed before the answer"),
     (OSError, "the connection was closed before the answer"),
 )
-"""Once some of it has left. The first that fits."""
+"""The reasons after some of it was sent; the first that fits."""
 
 
-def of_sign_in(error: requests.RequestException, *, proxied: bool) -> NoAnswer:
-    """Why the sign-in service gave no answer; `proxied`: it was asked through a proxy.
+def explain_sign_in_error(error: requests.RequestException, *, proxied: bool) -> ConnectionFailure:
+    """Why the sign-in service gave no answer; `proxied`: through a proxy.
 
-    What requests raises wraps what urllib3 and the system raised.
+    The exceptions of requests wrap those of urllib3 and of the system.
     """
     causes = list(_causes(error))
     statuses = (re.search(r"Tunnel connection failed: (\d{3})", str(cause)) for cause in causes)
@@ -94,39 +93,39 @@ def of_sign_in(error: requests.RequestException, *, proxied: bool) -> NoAnswer:
     return found or _of_requests(error, proxied)
 
 
-def _of_system(cause: BaseException, proxied: bool) -> NoAnswer | None:
+def _of_system(cause: BaseException, proxied: bool) -> ConnectionFailure | None:
     match cause:
         case ssl.SSLCertVerificationError():
-            return NoAnswer(_with(_CERTIFICATE, cause.verify_message), TLS)
+            return ConnectionFailure(_with_detail(_CERTIFICATE, cause.verify_message), TLS)
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():  # closed, perhaps long after the handshake
             return None
         case ssl.SSLError():
-            return NoAnswer(_with(_HANDSHAKE, _words(cause)), TLS)
+            return ConnectionFailure(_with_detail(_HANDSHAKE, _system_reason(cause)), TLS)
         case socket.gaierror():
-            return NoAnswer(_with(_PROXY_NAME if proxied else _NAME, _words(cause)), PROXY if proxied else DNS)
+            return _name_not_found(cause, proxied)
         case _:
             return None
 
 
-def _of_requests(error: requests.RequestException, proxied: bool) -> NoAnswer:
-    """The kinds that say enough by themselves."""
+def _of_requests(error: requests.RequestException, proxied: bool) -> ConnectionFailure:
+    """The reason by the kind of exception alone."""
     match error:
         case requests.ConnectTimeout() if proxied:
-            return NoAnswer(_PROXY_SLOW, PROXY)
+            return ConnectionFailure(_PROXY_SLOW, PROXY)
         case requests.exceptions.ProxyError():
-            return NoAnswer(_PROXY_AWAY, PROXY)
+            return ConnectionFailure(_PROXY_AWAY, PROXY)
         case requests.Timeout():
-            return NoAnswer("it did not answer in time")
-        case requests.ConnectionError() if proxied:  # on which side of the proxy, nobody says
-            return NoAnswer("the connection through the proxy broke off before an answer", PROXY)
+            return ConnectionFailure("it did not answer in time")
+        case requests.ConnectionError() if proxied:  # on either side of the proxy
+            return ConnectionFailure("the connection through the proxy broke off before an answer", PROXY)
         case requests.ConnectionError():
-            return NoAnswer("no connection could be made, or it was closed before an answer")
+            return ConnectionFailure("no connection could be made, or it was closed before an answer")
         case _:
-            return NoAnswer(f"the request failed ({type(error).__name__})")
+            return ConnectionFailure(f"the request failed ({type(error).__name__})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it came from, each once."""
+    """The error and its causes, each once."""
     left: list[object] = [error]
     seen: set[int] = set()
     while left:
@@ -138,16 +137,21 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             left.append(one.__context__)
 
 
-def _refused_by_proxy(status: int) -> NoAnswer:
-    return NoAnswer(f"{_PROXY_REFUSED}: HTTP {status}", PROXY_LOGIN if status == 407 else PROXY)
+def _name_not_found(cause: OSError, proxied: bool) -> ConnectionFailure:
+    reason, trouble = (_PROXY_NAME, PROXY) if proxied else (_NAME, DNS)
+    return ConnectionFailure(_with_detail(reason, _system_reason(cause)), trouble)
 
 
-def _with(reason: str, detail: str | None) -> str:
+def _refused_by_proxy(status: int) -> ConnectionFailure:
+    return ConnectionFailure(f"{_PROXY_REFUSED}: HTTP {status}", PROXY_LOGIN if status == 407 else PROXY)
+
+
+def _with_detail(reason: str, detail: str | None) -> str:
     return f"{reason}: {detail}" if detail else reason
 
 
-def _words(cause: OSError) -> str | None:
-    """What OpenSSL or the operating system says in its own words, such as "Connection refused"."""
+def _system_reason(cause: OSError) -> str | None:
+    """The reason in the words of OpenSSL or the operating system, such as "Connection refused"."""
     if isinstance(cause, ssl.SSLError):
         return cause.reason
     return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror

@@ -4,7 +4,15 @@ import pytest
 
 from sidecar.core.answer import Verdict
 from sidecar.core.entry import Dead, Fault, Hold, Reason, Retry
-from sidecar.microsoft.faults import TABLE, concerns_request, concerns_row, known, row_outcome, ruling, symbol_of
+from sidecar.microsoft.error_codes import (
+    TABLE,
+    classify_refusal,
+    concerns_request,
+    concerns_row,
+    find_code,
+    row_outcome,
+    symbol_of,
+)
 from sidecar.troubles import CATALOGUE
 
 # number, symbol, what becomes of a row it stands at, what a request refused with it calls for, the trouble.
@@ -117,15 +125,15 @@ def becomes(outcome: Dead | Hold | Retry) -> str:
 @pytest.mark.parametrize(("number", "symbol", "row", "verdict", "trouble"), ROWS, ids=[row[1] for row in ROWS])
 def test_each_code_has_its_class_by_symbol(number: str, symbol: str, row: str, verdict: str, trouble: str) -> None:
     fault = Fault(symbol)
-    ruled = ruling(fault, 400)
-    assert (becomes(row_outcome(fault)), ruled.verdict, ruled.trouble) == (row, Verdict(verdict), trouble)
+    classified = classify_refusal(fault, 400)
+    assert (becomes(row_outcome(fault)), classified.verdict, classified.trouble) == (row, Verdict(verdict), trouble)
 
 
 @pytest.mark.parametrize(("number", "symbol", "row", "verdict", "trouble"), NUMBERED, ids=[row[0] for row in NUMBERED])
 def test_each_code_has_its_class_by_number(number: str, symbol: str, row: str, verdict: str, trouble: str) -> None:
     fault = Fault("NeverHeardOf", int(number))
-    ruled = ruling(fault, 500)
-    assert (becomes(row_outcome(fault)), ruled.verdict, ruled.trouble) == (row, Verdict(verdict), trouble)
+    classified = classify_refusal(fault, 500)
+    assert (becomes(row_outcome(fault)), classified.verdict, classified.trouble) == (row, Verdict(verdict), trouble)
     assert symbol_of(int(number)) == symbol
 
 
@@ -145,13 +153,15 @@ def test_no_symbol_and_no_number_stands_twice() -> None:
 
 def test_every_trouble_is_in_the_catalogue() -> None:
     statuses = (200, 302, 400, 401, 403, 404, 408, 413, 422, 429, 500, 503)
-    troubles = {code.trouble for code in TABLE} | {ruling(Fault("Unheard"), status).trouble for status in statuses}
+    troubles = {code.trouble for code in TABLE} | {
+        classify_refusal(Fault("Unheard"), status).trouble for status in statuses
+    }
     assert troubles <= CATALOGUE.keys()
 
 
 @pytest.mark.parametrize(("symbol", "number"), OF_THE_REPORT.items())
 def test_the_reports_spelling_means_the_same(symbol: str, number: int) -> None:
-    assert known(Fault(symbol)) is known(Fault("", number))
+    assert find_code(Fault(symbol)) is find_code(Fault("", number))
 
 
 def test_the_symbol_counts_before_the_number() -> None:
@@ -192,28 +202,28 @@ def test_an_unknown_row_error_is_retried_and_never_kills(number: int | None) -> 
     ],
 )
 def test_an_unknown_request_error_is_judged_by_its_status(status: int, verdict: Verdict, trouble: str) -> None:
-    ruled = ruling(Fault("SomethingNew", 9999), status)
-    assert (ruled.verdict, ruled.trouble) == (verdict, trouble)
+    classified = classify_refusal(Fault("SomethingNew", 9999), status)
+    assert (classified.verdict, classified.trouble) == (verdict, trouble)
 
 
 @pytest.mark.parametrize("number", [101, 104, 107, 110, 118, 199])
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
 def test_an_unknown_common_code_pauses_the_account_whatever_the_status(number: int, status: int) -> None:
-    assert ruling(Fault("SomethingNew", number), status).verdict is Verdict.ACCOUNT
+    assert classify_refusal(Fault("SomethingNew", number), status).verdict is Verdict.ACCOUNT
 
 
 @pytest.mark.parametrize("status", [200, 400, 500, 503])
 def test_an_unknown_code_of_offline_conversions_is_some_row_whatever_the_status(status: int) -> None:
-    assert ruling(Fault("SomethingNew", 5630), status).verdict is Verdict.POISON
-    assert ruling(Fault("SomethingNew", 5630), 429).verdict is Verdict.THROTTLED
+    assert classify_refusal(Fault("SomethingNew", 5630), status).verdict is Verdict.POISON
+    assert classify_refusal(Fault("SomethingNew", 5630), 429).verdict is Verdict.THROTTLED
 
 
 def test_too_many_requests_is_a_throttle_even_with_an_unknown_common_code() -> None:
-    assert ruling(Fault("SomethingNew", 118), 429).verdict is Verdict.THROTTLED
+    assert classify_refusal(Fault("SomethingNew", 118), 429).verdict is Verdict.THROTTLED
 
 
 def test_each_known_code_concerns_either_rows_or_the_request() -> None:
     for code in TABLE:
         fault = Fault(code.symbols[0])
         assert concerns_row(fault) is not concerns_request(fault)
-        assert concerns_row(fault) is (ruling(fault, 400).verdict is Verdict.POISON)
+        assert concerns_row(fault) is (classify_refusal(fault, 400).verdict is Verdict.POISON)

@@ -1,8 +1,7 @@
-"""Which proxy leads to an address: the one place that reads HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+"""Chooses the proxy for an address, from HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
-Uploads and the sign-in are given what it found, and read nothing of the environment themselves. HTTP_PROXY is for plain
-http, which never leaves this machine here. What the variables mean is as curl has it:
-https://curl.se/docs/manpage.html#ENVIRONMENT
+Only this module reads these variables; uploads and the sign-in get its result. HTTP_PROXY is ignored: plain http never
+leaves this machine. The variables mean what they mean to curl: https://curl.se/docs/manpage.html#ENVIRONMENT
 """
 
 import base64
@@ -16,12 +15,12 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class UnusableProxy(Exception):
-    """A proxy that cannot be used. The text names the variable and what is wanted, and repeats nothing of its value."""
+    """A proxy that cannot be used. The text names the variable and the expected form, without the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where to ask for a way out."""
+    """A proxy's address and credentials."""
 
     address: str
     """`http://host:port` or `https://host:port`, without user and password."""
@@ -30,13 +29,13 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the proxy is told beside the address."""
+        """The headers for the proxy itself."""
         return {} if self.authorization is None else {"Proxy-Authorization": self.authorization}
 
 
 @dataclass(frozen=True, slots=True)
-class Proxies:
-    """The proxies of one environment. Whether they can be used is looked at where one is needed."""
+class ProxySettings:
+    """The proxy variables of an environment; they are validated only when a proxy is needed."""
 
     variable: str = ""
     value: str = field(default="", repr=False)
@@ -44,15 +43,15 @@ class Proxies:
     """The entries of NO_PROXY."""
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> "Proxies":
-        """What `environ` says: lower case goes before upper case, HTTPS_PROXY before ALL_PROXY; empty means not set."""
+    def of(cls, environ: Mapping[str, str]) -> "ProxySettings":
+        """The settings in `environ`: lower case before upper case, HTTPS_PROXY before ALL_PROXY; empty means unset."""
         named = _first(environ, "HTTPS_PROXY") or _first(environ, "ALL_PROXY")
         without = _first(environ, "NO_PROXY")
         entries = re.split(r"[,\s]+", without[1]) if without else []
         return cls(*(named or ("", "")), without=tuple(filter(None, entries)))
 
-    def of_url(self, url: str) -> Proxy | None:
-        """The proxy for this `https://` address, None where none is to be asked: never for this machine itself.
+    def for_url(self, url: str) -> Proxy | None:
+        """The proxy for this `https://` address; None for a direct connection, always for this machine.
 
         Raises UnusableProxy.
         """
@@ -62,13 +61,13 @@ class Proxies:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the proxy is told, whatever is asked for through it. Raises UnusableProxy."""
+        """The headers for the proxy, the same for every address. Raises UnusableProxy."""
         return _read(self.variable, self.value).headers if self.value else {}
 
     def _is_direct(self, url: SplitResult) -> bool:
         host = (url.hostname or "").removesuffix(".")
         port = url.port or _PORTS.get(url.scheme, 0)
-        return is_loopback(host) or any(_names(entry.lower(), host, port) for entry in self.without)
+        return is_loopback(host) or any(_matches(entry.lower(), host, port) for entry in self.without)
 
 
 def is_loopback(host: str) -> bool:
@@ -80,7 +79,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _first(environ: Mapping[str, str], name: str) -> tuple[str, str] | None:
-    """The variable in lower or upper case that says something, and what."""
+    """The variable that is set, in lower or upper case, and its value."""
     given = ((written, environ.get(written, "").strip()) for written in (name.lower(), name))
     return next(((written, value) for written, value in given if value), None)
 
@@ -88,8 +87,8 @@ def _first(environ: Mapping[str, str], name: str) -> tuple[str, str] | None:
 # --- NO_PROXY --------------------------------------------------------------------------------------------------------
 
 
-def _names(entry: str, host: str, port: int) -> bool:
-    """Whether an entry of NO_PROXY is about this host: `*`, a domain or address (with its port or not), a range."""
+def _matches(entry: str, host: str, port: int) -> bool:
+    """Whether an entry of NO_PROXY matches this host: `*`, a domain or address (with or without port), a range."""
     if entry == "*":
         return True
     if "/" in entry:
@@ -141,7 +140,7 @@ def _read(variable: str, value: str) -> Proxy:
 
 
 def _mistakes(url: str) -> Iterator[str]:
-    """What is wrong with it, the plainest first; never the value, which may hold a password."""
+    """The problems of a proxy's address, the clearest first, without the address: it may hold a password."""
     scheme = url.split("://")[0].lower()
     if re.fullmatch(r"[a-z0-9+.-]+", scheme) and scheme not in _PORTS:
         yield f"{scheme}:// is not supported, only http:// and https:// proxies that take CONNECT are"
@@ -160,12 +159,12 @@ def _mistakes(url: str) -> Iterator[str]:
 
 
 def _ascii(host: str) -> str:
-    """The host in the form of DNS; ValueError when it has none."""
+    """The host in its ASCII form. Raises ValueError when it has none."""
     return host if host.isascii() else host.encode("idna").decode()
 
 
 def _authorization(parts: SplitResult) -> str | None:
-    """https://www.rfc-editor.org/rfc/rfc7617, with the very bytes that %XX stands for."""
+    """https://www.rfc-editor.org/rfc/rfc7617, with the bytes that %XX encodes."""
     if parts.username is None:
         return None
     user, password = unquote_to_bytes(parts.username), unquote_to_bytes(parts.password or "")

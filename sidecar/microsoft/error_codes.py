@@ -25,12 +25,12 @@ class Meaning(Enum):
     SERVER = auto()  # Microsoft's own trouble: time helps
 
 
-OF_A_ROW = frozenset({Meaning.ROW, Meaning.OURS, Meaning.CLOCK, Meaning.GOAL_NOT_FOUND, Meaning.GOAL_SETTLING})
+ROW_MEANINGS = frozenset({Meaning.ROW, Meaning.OURS, Meaning.CLOCK, Meaning.GOAL_NOT_FOUND, Meaning.GOAL_SETTLING})
 """Meanings that concern single rows; the others concern the request that carried them."""
 
 
 @dataclass(frozen=True, slots=True)
-class FaultCode:
+class ErrorCode:
     """One line of the table. Microsoft spells some symbols differently in its reports, and numbers not all of them."""
 
     number: int | None
@@ -40,27 +40,27 @@ class FaultCode:
     """A key of the catalogue in `sidecar.troubles`."""
 
 
-def _code(number: int | None, symbols: str, meaning: Meaning, trouble: str) -> FaultCode:
-    return FaultCode(number, tuple(symbols.split()), meaning, trouble)
+def _code(number: int | None, symbols: str, meaning: Meaning, trouble: str) -> ErrorCode:
+    return ErrorCode(number, tuple(symbols.split()), meaning, trouble)
 
 
-def _row(number: int | None, symbols: str, trouble: str = "row_refused") -> FaultCode:
+def _row(number: int | None, symbols: str, trouble: str = "row_refused") -> ErrorCode:
     return _code(number, symbols, Meaning.ROW, trouble)
 
 
-def _ours(number: int | None, symbols: str) -> FaultCode:
+def _ours(number: int | None, symbols: str) -> ErrorCode:
     return _code(number, symbols, Meaning.OURS, "request_malformed")
 
 
-def _account(number: int | None, symbols: str, trouble: str) -> FaultCode:
+def _account(number: int | None, symbols: str, trouble: str) -> ErrorCode:
     return _code(number, symbols, Meaning.ACCOUNT, trouble)
 
 
-def _throttled(number: int | None, symbols: str) -> FaultCode:
+def _throttled(number: int | None, symbols: str) -> ErrorCode:
     return _code(number, symbols, Meaning.THROTTLED, "throttled")
 
 
-def _server(number: int | None, symbols: str, trouble: str = "unreachable") -> FaultCode:
+def _server(number: int | None, symbols: str, trouble: str = "unreachable") -> ErrorCode:
     return _code(number, symbols, Meaning.SERVER, trouble)
 
 
@@ -170,7 +170,7 @@ UNKNOWN_OFFLINE = range(5600, 5700)
 """The codes of offline conversions are about rows, so an unknown one is too, whatever HTTP status comes with it."""
 
 
-def known(fault: Fault) -> FaultCode | None:
+def find_code(fault: Fault) -> ErrorCode | None:
     """The line of the table for `fault`: by its symbol, else by its number; None where it has none."""
     by_symbol = _BY_SYMBOL.get(fault.error.casefold())
     return by_symbol or (None if fault.error_code is None else _BY_NUMBER.get(fault.error_code))
@@ -184,14 +184,14 @@ def symbol_of(number: int) -> str | None:
 
 def concerns_row(fault: Fault) -> bool:
     """Whether `fault` is known to speak of single rows; an unknown one may or may not."""
-    code = known(fault)
-    return code is not None and code.meaning in OF_A_ROW
+    code = find_code(fault)
+    return code is not None and code.meaning in ROW_MEANINGS
 
 
 def concerns_request(fault: Fault) -> bool:
     """Whether `fault` is known to speak of the request as a whole, wherever it stands."""
-    code = known(fault)
-    return code is not None and code.meaning not in OF_A_ROW
+    code = find_code(fault)
+    return code is not None and code.meaning not in ROW_MEANINGS
 
 
 def row_outcome(fault: Fault) -> Dead | Hold | Retry:
@@ -199,7 +199,7 @@ def row_outcome(fault: Fault) -> Dead | Hold | Retry:
 
     A row never pays for a trouble of the account or of Microsoft, and an unknown error may pass: both are retried.
     """
-    code = known(fault)
+    code = find_code(fault)
     if code is None:
         return Retry(fault, known=False)
     match code.meaning:
@@ -218,45 +218,45 @@ def row_outcome(fault: Fault) -> Dead | Hold | Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Classification:
     """What a request's refusal calls for, and the trouble to raise: with TOKEN only if a fresh token does not help."""
 
     verdict: Verdict
     trouble: str
 
 
-def ruling(fault: Fault, status: int) -> Ruling:
+def classify_refusal(fault: Fault, status: int) -> Classification:
     """What `fault` means where it refused a whole request, answered with HTTP `status`: the code first."""
-    code = known(fault)
+    code = find_code(fault)
     if code is None:
-        return _ruling_of_unknown(fault, status)
+        return _classify_unknown(fault, status)
     match code.meaning:
         case Meaning.TOKEN:
-            return Ruling(Verdict.TOKEN, code.trouble)
+            return Classification(Verdict.TOKEN, code.trouble)
         case Meaning.ACCOUNT:
-            return Ruling(Verdict.ACCOUNT, code.trouble)
+            return Classification(Verdict.ACCOUNT, code.trouble)
         case Meaning.THROTTLED:
-            return Ruling(Verdict.THROTTLED, code.trouble)
+            return Classification(Verdict.THROTTLED, code.trouble)
         case Meaning.SERVER:
-            return Ruling(Verdict.SERVER, code.trouble)
+            return Classification(Verdict.SERVER, code.trouble)
         case Meaning.ROW | Meaning.OURS | Meaning.CLOCK | Meaning.GOAL_NOT_FOUND | Meaning.GOAL_SETTLING:
-            return Ruling(Verdict.POISON, "poison")
+            return Classification(Verdict.POISON, "poison")
         case _:
             assert_never(code.meaning)
 
 
-def _ruling_of_unknown(fault: Fault, status: int) -> Ruling:
+def _classify_unknown(fault: Fault, status: int) -> Classification:
     """429 is plain whatever the code says; beyond it the range of a code says more than the status."""
     if status == 429:
-        return ruling_of_status(status)
+        return classify_status(status)
     if fault.error_code in UNKNOWN_COMMON:
-        return Ruling(Verdict.ACCOUNT, "request_malformed")
+        return Classification(Verdict.ACCOUNT, "request_malformed")
     if fault.error_code in UNKNOWN_OFFLINE:
-        return Ruling(Verdict.POISON, "poison")
-    return ruling_of_status(status)
+        return Classification(Verdict.POISON, "poison")
+    return classify_status(status)
 
 
-def ruling_of_status(status: int) -> Ruling:
+def classify_status(status: int) -> Classification:
     """What an HTTP status means by itself. Microsoft maps no error to a status in public.
 
     401 gets one fresh token first, as Microsoft's .NET SDK does (RestServiceClient.cs); the account pauses if that
@@ -265,18 +265,18 @@ def ruling_of_status(status: int) -> Ruling:
     """
     match status:
         case 401:
-            return Ruling(Verdict.TOKEN, "developer_token_invalid")
+            return Classification(Verdict.TOKEN, "developer_token_invalid")
         case 403:
-            return Ruling(Verdict.ACCOUNT, "not_authorized")
+            return Classification(Verdict.ACCOUNT, "not_authorized")
         case 429:
-            return Ruling(Verdict.THROTTLED, "throttled")
+            return Classification(Verdict.THROTTLED, "throttled")
         case 400 | 413 | 422:
-            return Ruling(Verdict.POISON, "poison")
+            return Classification(Verdict.POISON, "poison")
         case 408:
-            return Ruling(Verdict.SERVER, "unreachable")
+            return Classification(Verdict.SERVER, "unreachable")
         case _ if status >= 500:
-            return Ruling(Verdict.SERVER, "unreachable")
+            return Classification(Verdict.SERVER, "unreachable")
         case _ if 200 <= status < 300:
-            return Ruling(Verdict.POISON, "poison")
+            return Classification(Verdict.POISON, "poison")
         case _:
-            return Ruling(Verdict.ACCOUNT, "request_malformed")
+            return Classification(Verdict.ACCOUNT, "request_malformed")

@@ -1,4 +1,4 @@
-"""The AADSTS numbers of Microsoft's sign-in: who can end each one, and in our words why. A table and nothing else.
+"""The AADSTS numbers of Microsoft's sign-in as one table: who can fix each, and why it happens.
 
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes#aadsts-error-codes
 """
@@ -8,30 +8,30 @@ from enum import StrEnum
 
 
 class Remedy(StrEnum):
-    """Who can end a setback."""
+    """What ends a failure."""
 
     RECONNECT = "reconnect"  # a person signs in again
-    MEND = "mend"  # a person mends the application registration; the sign-in itself stays valid
-    WAIT = "wait"  # Microsoft, or the network, gets well by itself
+    FIX = "fix"  # a person fixes the application registration; the sign-in itself stays valid
+    WAIT = "wait"  # Microsoft or the network recovers by itself
     CONFIGURATION = "configuration"  # what we ask for is wrong: our configuration, or this program
 
 
 LONG_PAUSE_SECONDS = 900.0
-"""For what only a person can end by signing in: that wakes us at once, asking more often would not help."""
+"""The wait for a person's sign-in, which ends it at once; trying more often would not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInCode:
-    """What one number means. `trouble` is a key of the catalogue in `sidecar.troubles`."""
+    """The meaning of one number. `trouble` is a key of the catalogue in `sidecar.troubles`."""
 
     remedy: Remedy
     trouble: str
     text: str
-    again_seconds: float | None = None
-    """How long to wait at least before asking again, where the remedy's usual pace would be wrong."""
+    retry_seconds: float | None = None
+    """The least wait before the next try, where the remedy's usual wait would be wrong."""
 
 
-def _again(text: str) -> SignInCode:
+def _sign_in(text: str) -> SignInCode:
     return SignInCode(Remedy.RECONNECT, "token_refresh_failed", text)
 
 
@@ -44,25 +44,25 @@ def _consent(text: str) -> SignInCode:
 
 
 def _secret(text: str, trouble: str = "client_secret_invalid") -> SignInCode:
-    return SignInCode(Remedy.MEND, trouble, text)
+    return SignInCode(Remedy.FIX, trouble, text)
 
 
 def _application(text: str) -> SignInCode:
-    return SignInCode(Remedy.MEND, "app_registration", text)
+    return SignInCode(Remedy.FIX, "app_registration", text)
 
 
 def _configuration(text: str, trouble: str = "app_registration") -> SignInCode:
     return SignInCode(Remedy.CONFIGURATION, trouble, text)
 
 
-def _wait(text: str, again_seconds: float | None = None) -> SignInCode:
-    return SignInCode(Remedy.WAIT, "sign_in_unavailable", text, again_seconds)
+def _wait(text: str, retry_seconds: float | None = None) -> SignInCode:
+    return SignInCode(Remedy.WAIT, "sign_in_unavailable", text, retry_seconds)
 
 
-_EXPIRED = _again("the sign-in expired, or was unused for 90 days")
-_CHANGED = _again("the session is no longer valid, often after a password change")
-_MFA = _again("an extra sign-in step (MFA) is asked for: sign in again and complete it")
-_ANOTHER = _again(
+_EXPIRED = _sign_in("the sign-in expired, or was unused for 90 days")
+_CHANGED = _sign_in("the session is no longer valid, often after a password change")
+_MFA = _sign_in("an extra sign-in step (MFA) is asked for: sign in again and complete it")
+_ANOTHER = _sign_in(
     "the user does not belong to this tenant: sign in as another user, set microsoft.tenant to the user's own, or have "
     "an administrator add the user as a guest"
 )
@@ -85,13 +85,15 @@ _BUSY = _wait("Microsoft's sign-in service is busy; nothing to do but wait")
 
 CODES = {
     # Sign in again
-    70000: _again("the sign-in is no longer valid, or does not carry the permission"),
+    70000: _sign_in("the sign-in is no longer valid, or does not carry the permission"),
     70008: _EXPIRED,
     700082: _EXPIRED,
     50089: _EXPIRED,
-    50173: _again("the password changed or the sign-in was revoked"),
-    70043: _again("a sign-in frequency policy ended it; an administrator can exempt the application"),
-    700084: _again("the redirect URI is registered as single-page application: register it as Web, then sign in again"),
+    50173: _sign_in("the password changed or the sign-in was revoked"),
+    70043: _sign_in("a sign-in frequency policy ended it; an administrator can exempt the application"),
+    700084: _sign_in(
+        "the redirect URI is registered as single-page application: register it as Web, then sign in again"
+    ),
     50132: _CHANGED,
     50133: _CHANGED,
     50072: _MFA,
@@ -101,18 +103,18 @@ CODES = {
     50079: _MFA,
     50158: _MFA,
     53004: _MFA,
-    50055: _again("the user's password has expired: change it, then sign in again"),
-    50144: _again("the user's domain password has expired: change it, then sign in again"),
-    50135: _again("the user's password must be changed first, because of a risk: change it, then sign in again"),
-    50034: _again("the user is unknown in this tenant: check microsoft.tenant, or sign in as another user"),
+    50055: _sign_in("the user's password has expired: change it, then sign in again"),
+    50144: _sign_in("the user's domain password has expired: change it, then sign in again"),
+    50135: _sign_in("the user's password must be changed first, because of a risk: change it, then sign in again"),
+    50034: _sign_in("the user is unknown in this tenant: check microsoft.tenant, or sign in as another user"),
     16000: _ANOTHER,
     50020: _ANOTHER,
     51004: _ANOTHER,
     90072: _ANOTHER,
-    500208: _again(
+    500208: _sign_in(
         "the application does not take this kind of account (personal, or of work or school): sign in as another user"
     ),
-    54005: _again("the sign-in's code was used already: start again at /connect"),
+    54005: _sign_in("the sign-in's code was used already: start again at /connect"),
     # An administrator first
     50057: _blocked("the user is disabled: an administrator must enable it, or sign in as another user"),
     50053: _blocked("the user is locked after failed sign-ins: wait a while, or an administrator unblocks the user"),
@@ -176,15 +178,15 @@ CODES = {
 }
 
 CODES_OF_INVALID_GRANT = {
-    9002313: _again("the stored sign-in is damaged: Microsoft cannot read its refresh token"),
+    9002313: _sign_in("the stored sign-in is damaged: Microsoft cannot read its refresh token"),
 }
-"""A number that says something else beside `invalid_grant`: not the request is malformed, what it carries is.
+"""Numbers with another meaning beside `invalid_grant`: the refresh token is malformed, not the request.
 
 Seen by others: https://github.com/AzureAD/microsoft-authentication-library-for-android/issues/558
 """
 
 
 def code_of(number: int, error: str) -> SignInCode | None:
-    """What `number` means beside the OAuth error `error`; None where it is not in the table."""
+    """The meaning of `number` beside the OAuth error `error`; None where the table lacks it."""
     found = CODES_OF_INVALID_GRANT.get(number) if error == "invalid_grant" else None
     return found or CODES.get(number)

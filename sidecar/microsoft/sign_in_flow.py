@@ -1,0 +1,125 @@
+"""Starts and finishes sign-ins in a browser: one-time states, and the grant for the token source.
+
+The pages of the sign-in are in `sidecar.api.sign_in`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sidecar.core.instant import UnixMillis
+from sidecar.microsoft.oauth import AuthorizationRequest, OAuthClient
+from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, classify, of_interactive
+from sidecar.microsoft.tokens import Connection, TokenSource
+from sidecar.ports.errors import StorageUnavailable
+
+SIGN_IN_SECONDS = 600.0
+MAX_PENDING = 100
+"""Beyond it the oldest is dropped: abandoned sign-ins must not block a new one."""
+
+
+class UnknownSignIn(Exception):
+    """The callback matches no open sign-in."""
+
+    def __init__(self) -> None:
+        super().__init__("this sign-in is unknown here, was used already, or was begun more than 10 minutes ago")
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSignIn:
+    """The address for the browser, and until when its callback is accepted."""
+
+    url: str
+    expires_at: UnixMillis
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedSignIn:
+    """The outcome of the last sign-in: `failure` is None when it succeeded."""
+
+    at: UnixMillis
+    failure: SignInFailure | None
+
+
+class PendingSignIns:
+    """Started sign-ins by their state; each can be taken once, within ten minutes. Times are loop seconds."""
+
+    def __init__(self) -> None:
+        self._by_state: dict[str, tuple[float, AuthorizationRequest]] = {}
+
+    def put(self, request: AuthorizationRequest, at: float) -> None:
+        """Stores a sign-in that was started at `at`."""
+        while len(self._by_state) >= MAX_PENDING:
+            del self._by_state[next(iter(self._by_state))]
+        self._by_state[request.state] = (at + SIGN_IN_SECONDS, request)
+
+    def take(self, state: str, at: float) -> AuthorizationRequest:
+        """Removes and returns the sign-in of that state. Raises UnknownSignIn when there is none."""
+        until, request = self._by_state.pop(state, (0.0, None))
+        if request is None or at >= until:
+            raise UnknownSignIn
+        return request
+
+
+class SignInFlow:
+    """Starts and finishes sign-ins; `on_finished` gets the outcome of each."""
+
+    def __init__(
+        self,
+        sign_in: OAuthClient,
+        tokens: TokenSource,
+        *,
+        now: Callable[[], UnixMillis],
+        on_finished: Callable[[FinishedSignIn], None] = lambda _: None,
+    ) -> None:
+        self._sign_in = sign_in
+        self._tokens = tokens
+        self._now = now
+        self._on_finished = on_finished
+        self._pending = PendingSignIns()
+        self.last: FinishedSignIn | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """Whether we are connected now."""
+        return self._tokens.connection
+
+    async def begin(self) -> StartedSignIn:
+        """Starts a sign-in. Raises SignInFailed when Microsoft is unavailable or the application is misconfigured."""
+        try:
+            request = await self._sign_in.begin()
+        except SignInFailed as error:
+            raise SignInFailed(of_interactive(error.failure)) from None
+        self._pending.put(request, asyncio.get_running_loop().time())
+        return StartedSignIn(request.url, UnixMillis(self._now() + int(SIGN_IN_SECONDS * 1000)))
+
+    async def finish(self, answer: Mapping[str, str]) -> str | None:
+        """Connects with the query of the callback; returns the user name, where Microsoft gives it.
+
+        Raises UnknownSignIn, SignInFailed, or StorageUnavailable when the sign-in could not be stored.
+        """
+        if not answer.keys() & {"code", "error"}:
+            raise UnknownSignIn
+        request = self._pending.take(answer.get("state", ""), asyncio.get_running_loop().time())
+        try:
+            user = await self._connect(request, answer)
+        except SignInFailed as error:
+            failure = of_interactive(error.failure)
+            self._finished(failure)
+            raise SignInFailed(failure) from None
+        except StorageUnavailable as error:
+            self._finished(SignInFailure(Remedy.WAIT, error.code, str(error)))
+            raise
+        self._finished(None)
+        return user
+
+    async def _connect(self, request: AuthorizationRequest, answer: Mapping[str, str]) -> str | None:
+        if "error" in answer:
+            raise SignInFailed(classify(answer))
+        grant = await self._sign_in.finish(request, answer)
+        await self._tokens.signed_in(grant)
+        return grant.user
+
+    def _finished(self, failure: SignInFailure | None) -> None:
+        self.last = FinishedSignIn(self._now(), failure)
+        self._on_finished(self.last)
