@@ -116,6 +116,9 @@ class Earlier:
     """Whether a request with it ever left, or was about to."""
     adjusted_at: UnixSeconds
     received_at: UnixMillis = EPOCH
+    content: str = ""
+    """See `Adjustment.content`; empty where it was erased."""
+    reason: str | None = None
 
     @property
     def waits(self) -> bool:

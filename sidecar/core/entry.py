@@ -119,6 +119,11 @@ class Entry(NamedTuple):
         return Entry._make((*self[:_ATTEMPT], self.attempt + 1, *self[_ATTEMPT + 1 : -1], None))
 
     @property
+    def conversion_seq(self) -> int:
+        """The number of the conversion that it is or adjusts."""
+        return self.seq if self.original is None else self.original
+
+    @property
     def keeps_frozen(self) -> bool:
         """Whether what was frozen must not change, even if every request that carried it was definitely refused.
 

@@ -56,6 +56,11 @@ class Record(NamedTuple):
         return public_id(self.kind, self.seq)
 
     @property
+    def conversion_seq(self) -> int:
+        """The number of the conversion that it is or adjusts."""
+        return self.seq if self.original is None else self.original
+
+    @property
     def conversion_id(self) -> str | None:
         """The id of the conversion that it adjusts; None for a conversion, and where ours is not the original."""
         ours = self.original is not None and self.original > 0

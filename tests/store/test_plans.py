@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from sidecar.store.sqlite import (
-    adjusting,
+    adjustment_rows,
     clicks,
     counting,
     delivery,
@@ -18,7 +18,6 @@ from sidecar.store.sqlite import (
     pauses,
     pruning,
     reading,
-    releasing,
     replaying,
     requests,
     secrets,
@@ -30,7 +29,7 @@ from sidecar.store.sqlite.many import BulkStatement
 
 MODULES = (
     *(
-        adjusting,
+        adjustment_rows,
         clicks,
         counting,
         delivery,
@@ -41,7 +40,6 @@ MODULES = (
         pauses,
         pruning,
         reading,
-        releasing,
         replaying,
     ),
     *(requests, secrets, shares, tracing, unstored),
@@ -70,7 +68,7 @@ BOUNDED = {
     "pruning.PRUNE_BATCHES": "SCAN batches",
     "pruning.PRUNE_REQUESTS": "SCAN batches",
     # The first row that it finds is enough, and the index holds those that wait and no others.
-    "releasing.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
+    "adjustment_rows.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
 }
 
 LIST_OF_VALUES = re.compile(r"(MATERIALIZE|CO-ROUTINE) wanted|SCAN \d+ CONSTANT ROWS|SCAN CONSTANT ROW")
@@ -150,13 +148,12 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "delivery.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "delivery.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
-        "adjusting.OF_ORDER": "SEARCH e USING INDEX entries_key (key_hash=?)",
-        "adjusting.KNOWN_KEY": "SEARCH entries USING INDEX entries_key (key_hash=?)",
-        "adjusting.KNOWN_CONTENT": "SEARCH e USING INDEX entries_original (original=?)",
-        "releasing.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
-        "releasing.WAITING": "SEARCH w USING INDEX entries_awaiting (original=?)",
-        "releasing.EARLIER": "SEARCH e USING INDEX entries_original (original=?)",
-        "releasing.OF_BATCH": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
+        "adjustment_rows.OF_ORDER": "SEARCH e USING INDEX entries_key (key_hash=?)",
+        "adjustment_rows.UNDER_KEY": "SEARCH entries USING INDEX entries_key (key_hash=?)",
+        "adjustment_rows.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
+        "adjustment_rows.WAITING": "SEARCH w USING INDEX entries_awaiting (original=?)",
+        "adjustment_rows.EARLIER": "SEARCH e USING INDEX entries_original (original=?)",
+        "adjustment_rows.OF_BATCH": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
         "reading.ADJUSTMENTS": "SEARCH e USING INDEX entries_original (original=?)",
         "clicks.SET_ASIDE": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
         "clicks.SEEN": "SEARCH clicks USING INDEX clicks_visitor (visitor=? AND clicked_at<?)",

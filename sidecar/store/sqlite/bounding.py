@@ -13,7 +13,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.pace import THROTTLE_MOST_MILLIS
 from sidecar.core.retry import ROW_CAP_MILLIS
 from sidecar.ports.delivery import refusal
-from sidecar.store.sqlite import releasing
+from sidecar.store.sqlite import adjustment_rows
 
 SOON_MILLIS = 2_000
 """So much comes right by itself."""
@@ -123,6 +123,6 @@ def bound_batches(db: sqlite3.Connection, now: UnixMillis) -> None:
 
 def _bring_back(db: sqlite3.Connection, seq: int, original: int | None, now: UnixMillis, waits: LongestWaits) -> None:
     if original is not None and db.execute(WAIT_AGAIN, {"seq": seq, "now": now}).rowcount:
-        releasing.after_seqs(db, [original], now, waits.adjustment_millis)
+        adjustment_rows.release(db, [original], now, waits.adjustment_millis)
     else:
         db.execute(BRING_BACK, {"seq": seq, "now": now})

@@ -15,7 +15,7 @@ from sidecar.core.entry import Entry, Lane, Requeue, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.record import Record
 from sidecar.ports.delivery import Claim, Note
-from sidecar.store.sqlite import releasing, requests
+from sidecar.store.sqlite import adjustment_rows, requests
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.many import BulkStatement
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
@@ -241,7 +241,7 @@ def retake(
     """
     while row := open_batch(db, account, now, held, ids):
         batch_id, token, answer, leased, root, created_at, sent_to = row
-        releasing.before_resend(db, batch_id, now, settle_millis)
+        adjustment_rows.release(db, adjustment_rows.of_batch(db, batch_id), now, settle_millis)
         if answer is None and token > 0:
             requests.note_unanswered(db, batch_id, token)
         sent_to = ids if sent_to is None else sent_to
@@ -289,7 +289,7 @@ def settle(
         changes.update(_settle_exceptions(db, claim, exceptions, note, now))
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
     count(db, changes)
-    releasing.after_entries(db, claim.entries, now, settle_millis)
+    adjustment_rows.release(db, (entry.conversion_seq for entry in claim.entries), now, settle_millis)
     return True
 
 
@@ -357,7 +357,7 @@ def expire(db: sqlite3.Connection, now: UnixMillis, limit: int, settle_millis: i
     ended = [row[0] for row in db.execute(END_TOO_OLD, (now, found))]
     count(db, {State.PENDING: -len(ended), State.DEAD: len(ended)})
     records = [record_of(row) for row in db.execute(RECORDS, (json.dumps(ended),))] if ended else []
-    releasing.after_records(db, records, now, settle_millis)
+    adjustment_rows.release(db, (record.conversion_seq for record in records), now, settle_millis)
     return records
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from sidecar.core.entry import State
 from sidecar.core.erasure import Erasure, ErasureRequest, Found, Phase, RowsOf, Subject
 from sidecar.core.instant import UnixMillis
-from sidecar.store.sqlite import releasing, unstored
+from sidecar.store.sqlite import adjustment_rows, unstored
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
@@ -32,9 +32,6 @@ JOURNAL_ROWS = 1_000
 
 VACUUM_BYTES = 64 * 2**20
 """Up to this size the file is written anew at the end, which takes about a second; see `vacuum`."""
-
-ERASED_CONTENT = ""
-"""In place of the digest of what the caller gave: whatever comes under the key of an erased row, is that row."""
 
 _COLUMNS = """
     id, subject, needle, retract, phase, after_seq, last_seq, requested_at, finished_at, conversions, skipped,
@@ -295,7 +292,7 @@ def redact(
     over = [row[0] for row in rows]
     ended = len(over)
     count(db, {State.PENDING: -ended, State.SKIPPED: ended})
-    releasing.after_seqs(db, over, now, settle_millis=0)  # nothing of what waited for them will be sent
+    adjustment_rows.release(db, over, now, adjustment_delay_millis=0)  # nothing of what waited for them will be sent
     waiting = _seqs(db, UNSETTLED, json.dumps([*every, *retracts])) | _seqs(db, ADJUSTED_YET, json.dumps(every))
     if job.retract:
         waiting |= _seqs(db, DELIVERED, json.dumps(own)) - set(found.delivered)

@@ -13,7 +13,7 @@ from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting import Waiting
 from sidecar.ports.delivery import OpenBatches, refusal
-from sidecar.store.sqlite import releasing
+from sidecar.store.sqlite import adjustment_rows
 
 COUNTED_ROWS = 10_000
 """Where counting what waits for a goal is given up."""
@@ -112,7 +112,7 @@ def release_astray(
     if rows:
         db.execute(RELEASE, {"now": now, "seqs": json.dumps([row[0] for row in rows])})
         _close_empty(db, sorted({row[1] for row in rows}), now)
-        releasing.after_seqs(db, [row[2] for row in rows], now, settle_millis)
+        adjustment_rows.release(db, (row[2] for row in rows), now, settle_millis)
     return len(rows)
 
 

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from sidecar.core import repeats
 from sidecar.core.conversion import Conversion, ExternalAttribution
 from sidecar.core.difference import StoredContent, of_conversions
 from sidecar.core.entry import State
+from sidecar.core.instant import UnixSeconds
 from sidecar.core.record import Record
+from sidecar.core.repeats import Repeat
 from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sqlite.counting import count
-from sidecar.store.sqlite.erasing import ERASED_CONTENT
 from sidecar.store.sqlite.many import BulkStatement
 from sidecar.store.sqlite.rows import INSERT_COLUMNS, RECORD_COLUMNS, Draft, insert_values, new_record, record_of
 from sidecar.store.sqlite.visitors import hasher
@@ -58,14 +60,12 @@ LATE_CLICKS = """
         END AS clicked_at
     FROM json_each(?) AS wanted WHERE clicked_at > wanted.value ->> 3"""
 
-_REPLACEABLE = frozenset((State.DEAD, State.SKIPPED))
-
 
 class _Known(NamedTuple):
     """What a key already stands for; made for each row that comes in."""
 
     content: str
-    time: int | None
+    time: UnixSeconds | None
     record: Record
     conversion: Conversion | None = None
     """Of a row that came in with this very group."""
@@ -118,11 +118,14 @@ def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival]) -> list[P
 
 def _known_result(db: sqlite3.Connection, draft: Draft, row: _Known) -> Replayed | Conflict | None:
     """What a draft is beside the row that has its key; None when it takes that one's place."""
-    if _same(draft, row):
-        return Replayed(row.record)
-    if row.record.state in _REPLACEABLE:
-        return None
-    return Conflict(row.record, of_conversions(_stored_content(db, row), draft.conversion))
+    time = draft.conversion.time if draft.conversion.time_given else None
+    match repeats.of_conversion(draft.content, time, row.content, row.time, row.record.state):
+        case Repeat.SAME:
+            return Replayed(row.record)
+        case Repeat.REPLACES:
+            return None
+        case Repeat.CONFLICT:
+            return Conflict(row.record, of_conversions(_stored_content(db, row), draft.conversion))
 
 
 def _stored_content(db: sqlite3.Connection, row: _Known) -> StoredContent:
@@ -200,15 +203,6 @@ class _Group:
             given_time = draft.conversion.time if draft.conversion.time_given else None
             self._known[draft.key.digest] = _Known(draft.content, given_time, record, draft.conversion)
         return Stored(record)
-
-
-def _same(draft: Draft, known: _Known) -> bool:
-    """Whether two reports of one key say the same; an absent time agrees with any, and so does an erased row."""
-    if known.content == ERASED_CONTENT:
-        return True
-    conversion = draft.conversion
-    times_agree = not conversion.time_given or known.time is None or conversion.time == known.time
-    return times_agree and draft.content == known.content
 
 
 def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str | None, _Known]:

@@ -17,7 +17,9 @@ from sidecar.ports.errors import OutboxRefused, StorageUnavailable
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
 from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
-from sidecar.store.sqlite import adjusting, bounding, clicks, delivery, fixed, pruning, reading, replaying
+from sidecar.store.adjustments import AdjustmentWriter
+from sidecar.store.sqlite import bounding, clicks, delivery, fixed, pruning, reading, replaying
+from sidecar.store.sqlite.adjustment_rows import SqliteAdjustmentRows
 from sidecar.store.sqlite.clicks import NOBODY, Woken
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import counts
@@ -297,9 +299,9 @@ class SqliteOutbox:
         return results
 
     def _adjust(self, db: sqlite3.Connection, item: Adjusting) -> AdjustResult:
-        writing = adjusting.AdjustmentWriter(db, tuple(self._lanes.values()), item, self._settle_millis)
-        result = writing.write()
-        self._lanes_opened = self._lanes_opened or writing.opened_lane
+        rows = SqliteAdjustmentRows(db, tuple(self._lanes.values()))
+        result = AdjustmentWriter(rows, item, self._settle_millis).write()
+        self._lanes_opened = self._lanes_opened or rows.opened_lane
         return result
 
     def _probe(self, db: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from sidecar.core.entry import Lane, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
-from sidecar.store.sqlite import reading, releasing
+from sidecar.store.sqlite import adjustment_rows, reading
 from sidecar.store.sqlite.counting import count, counts
 from sidecar.store.sqlite.fixed import BOUND_TO
 
@@ -97,7 +97,7 @@ def discard(
     if db.execute(DISCARD, {"seq": seq, "now": now, "ids": ids}).rowcount == 0:
         return Unmoved(before)
     count(db, {before.state: -1, State.CANCELED: 1})
-    releasing.after_records(db, [before], now, settle_millis)
+    adjustment_rows.release(db, [before.conversion_seq], now, settle_millis)
     return _moved(db, seq)
 
 
@@ -172,7 +172,7 @@ def _replay(db: sqlite3.Connection, seqs: Sequence[int], state: State, now: Unix
         raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
     moved = db.execute(REPLAY, {"seqs": json.dumps(seqs), "now": now}).rowcount
     count(db, {state: -moved, State.PENDING: moved})
-    releasing.after_replay(db, seqs, now)
+    adjustment_rows.release_replayed(db, seqs, now)
 
 
 def _oldest(now: UnixMillis) -> int:

@@ -1,0 +1,200 @@
+"""The rows of SQLite as `store.adjustments` needs them; nothing here decides what becomes of an adjustment."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sidecar.core.adjustment import Earlier, Original
+from sidecar.core.conversion import AdjustmentType, Key
+from sidecar.core.entry import Lane, Reason, State
+from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.record import Record
+from sidecar.core.repeats import KeyedAdjustment
+from sidecar.store import adjustments
+from sidecar.store.adjustments import NewAdjustment, WaitingAdjustment
+from sidecar.store.sqlite import reading
+from sidecar.store.sqlite.counting import count
+
+# The conversions of some keys: an order id under every account and event it may be of.
+OF_ORDER = """
+    SELECT e.seq FROM json_each(?) AS wanted
+    JOIN entries e ON e.key_hash = wanted.value ->> 0 AND e.key_digest = wanted.value ->> 1"""
+
+UNDER_KEY = "SELECT seq, content, state FROM entries WHERE key_hash = ? AND key_digest = ? ORDER BY seq"
+
+# How far a conversion has come. One whose lease has passed without an answer may have been sent, too.
+ORIGINAL = """
+    SELECT e.state, e.reason, e.time, e.sent_time, e.settled_at, e.currency,
+        e.maybe_sent OR (e.claimed AND coalesce(b.leased, 0)), e.content = '' OR e.reason IS 'erased',
+        coalesce(e.replaced_at, 0)
+    FROM entries e LEFT JOIN batches b ON b.id = e.batch_id WHERE e.seq = ?"""
+
+# The adjustments of a conversion, in the order of their receipt.
+EARLIER = """
+    SELECT e.seq, e.type, e.state, e.maybe_sent OR (e.claimed AND coalesce(b.leased, 0)), e.attempt > 0, e.adjusted_at,
+        e.received_at, e.content, e.reason
+    FROM entries e LEFT JOIN batches b ON b.id = e.batch_id WHERE e.original = ? ORDER BY e.seq"""
+
+# Whether any adjustment waits at all: mostly none does, and then settling costs nothing more.
+ANY_WAITING = "SELECT EXISTS (SELECT 1 FROM entries WHERE reason = 'awaiting_original')"
+
+# Those that wait for one of these conversions, or for another adjustment of it.
+WAITING = """
+    SELECT w.seq, w.original, w.adjusted_at, w.time
+    FROM json_each(?) AS wanted JOIN entries w INDEXED BY entries_awaiting ON w.original = wanted.value
+    WHERE w.reason = 'awaiting_original' AND w.state = 'pending'"""
+
+# The conversions that are in a batch, and those whose adjustments are.
+OF_BATCH = "SELECT coalesce(original, seq) FROM entries WHERE batch_id = ? AND claimed = 1"
+
+LANE = "SELECT id FROM lanes WHERE account = ? AND event = ? AND kind = 'adjustment'"
+NEW_LANE = "INSERT INTO lanes (account, event, kind) VALUES (?, ?, 'adjustment') RETURNING id"
+
+_COLUMNS = NewAdjustment._fields[2:]  # account and event are the lane's
+INSERT = f"""
+    INSERT INTO entries (lane, state, reason, {", ".join(_COLUMNS)})
+    VALUES (?, 'pending', 'awaiting_original', {", ".join("?" * len(_COLUMNS))})
+    RETURNING seq"""  # noqa: S608 - constants only
+
+DUE = """
+    UPDATE entries
+    SET reason = CASE WHEN :due_at > :now THEN 'not_yet' END, due_at = :due_at, adjusted_at = :adjusted_at
+    WHERE seq = :seq"""
+
+# From now on it names its conversion exactly as that was sent, regardless of later changes to the mapping.
+COPY_IDENTITY = """
+    UPDATE entries
+    SET goal = o.goal, sent_time = o.sent_time, click = coalesce(o.click, o.msclkid, ''),
+        email_sha256 = o.email_sha256, phone_sha256 = o.phone_sha256
+    FROM entries AS o WHERE entries.seq = :seq AND o.seq = :original"""
+
+# The conversion is changed in place, waiting or ended: nothing of it is at Microsoft.
+RESTATE = """
+    UPDATE entries SET value = o.value, currency = o.currency
+    FROM entries AS o WHERE entries.seq = :original AND o.seq = :seq"""
+
+STATE = "SELECT state FROM entries WHERE seq = ?"
+RETRACT = """
+    UPDATE entries SET state = 'canceled', reason = 'retracted', claimed = 0, settled_at = ?
+    WHERE seq = ? AND state IN ('pending', 'skipped', 'dead')"""
+
+# Ended without having been sent; out of its batch, should it be in one that waits to go again.
+END = """
+    UPDATE entries SET state = ?, reason = ?, claimed = 0, settled_at = ?
+    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'"""
+
+# The last adjustment of each of these conversions, if it ended because the conversion had not been sent.
+REVIVE = """
+    UPDATE entries SET state = 'pending', reason = 'awaiting_original', settled_at = NULL
+    FROM json_each(?) AS wanted
+    WHERE entries.seq = (SELECT max(a.seq) FROM entries a WHERE a.original = wanted.value)
+        AND state = 'skipped' AND reason = 'original_not_sent'
+        AND received_at >= (SELECT o.received_at FROM entries o WHERE o.seq = wanted.value)"""
+
+
+@dataclass(slots=True)
+class SqliteAdjustmentRows:
+    """Implements `AdjustmentRows` inside the caller's transaction; `lanes` are those that are known."""
+
+    db: sqlite3.Connection
+    lanes: Sequence[Lane] = ()
+    opened_lane: bool = False
+    """Whether the first adjustment of an account's event made a lane for them."""
+
+    def record(self, seq: int) -> Record | None:
+        return reading.get(self.db, seq)
+
+    def of_order(self, order_id: str, event: str | None) -> list[int]:
+        lanes = {(lane.account, lane.event) for lane in self.lanes if event in (None, lane.event)}
+        return [row[0] for row in self.db.execute(OF_ORDER, (reading.order_keys(order_id, lanes),))]
+
+    def under_key(self, key: Key) -> Sequence[KeyedAdjustment]:
+        rows = self.db.execute(UNDER_KEY, (key.hash, key.digest))
+        return [KeyedAdjustment(seq, content, State(state)) for seq, content, state in rows]
+
+    def original(self, seq: int) -> Original | None:
+        row = self.db.execute(ORIGINAL, (seq,)).fetchone()
+        return row and Original(
+            state=State(row[0]),
+            reason=row[1],
+            time=row[2],
+            sent_time=row[3],
+            settled_at=row[4],
+            currency=row[5],
+            possibly_sent=bool(row[6]),
+            is_erased=bool(row[7]),
+            replaced_at=row[8],
+        )
+
+    def earlier(self, original: int) -> list[Earlier]:
+        return [
+            Earlier(
+                seq=row[0],
+                type=AdjustmentType(row[1]),
+                state=State(row[2]),
+                possibly_sent=bool(row[3]),
+                was_claimed=bool(row[4]),
+                adjusted_at=row[5],
+                received_at=row[6],
+                content=row[7],
+                reason=row[8],
+            )
+            for row in self.db.execute(EARLIER, (original,))
+        ]
+
+    def waiting(self, originals: Iterable[int]) -> Sequence[WaitingAdjustment]:
+        if not self.db.execute(ANY_WAITING).fetchone()[0]:
+            return ()
+        rows = self.db.execute(WAITING, (json.dumps(list(set(originals))),)).fetchall()
+        return [WaitingAdjustment._make(row) for row in rows]
+
+    def add(self, new: NewAdjustment) -> int:
+        account, event, *values = new
+        seq: int = self.db.execute(INSERT, (self._lane(account, event), *values)).fetchone()[0]
+        count(self.db, {State.PENDING: 1})
+        return seq
+
+    def _lane(self, account: str, event: str) -> int:
+        row = self.db.execute(LANE, (account, event)).fetchone()
+        if row is None:
+            self.opened_lane = True
+            row = self.db.execute(NEW_LANE, (account, event)).fetchone()
+        return int(row[0])
+
+    def send(self, seq: int, original: int, due_at: UnixMillis, adjusted_at: UnixSeconds, now: UnixMillis) -> None:
+        given = {"seq": seq, "original": original, "due_at": due_at, "adjusted_at": adjusted_at, "now": now}
+        self.db.execute(DUE, given)
+        if original > 0:
+            self.db.execute(COPY_IDENTITY, given)
+
+    def restate(self, original: int, seq: int) -> None:
+        self.db.execute(RESTATE, {"seq": seq, "original": original})
+
+    def retract(self, original: int, now: UnixMillis) -> None:
+        before = State(self.db.execute(STATE, (original,)).fetchone()[0])
+        retracted = self.db.execute(RETRACT, (now, original)).rowcount
+        count(self.db, {before: -retracted, State.CANCELED: retracted})
+
+    def end(self, seqs: Sequence[int], state: State, reason: Reason, now: UnixMillis) -> None:
+        ended = self.db.execute(END, (state.value, reason.value, now, json.dumps(seqs))).rowcount
+        count(self.db, {State.PENDING: -ended, state: ended})
+
+    def revive(self, conversions: Sequence[int]) -> None:
+        revived = self.db.execute(REVIVE, (json.dumps(conversions),)).rowcount
+        count(self.db, {State.SKIPPED: -revived, State.PENDING: revived})
+
+
+def release(db: sqlite3.Connection, originals: Iterable[int], now: UnixMillis, adjustment_delay_millis: int) -> None:
+    """Carry out what waited for these conversions, which were settled or ended."""
+    adjustments.release(SqliteAdjustmentRows(db), originals, now, adjustment_delay_millis)
+
+
+def release_replayed(db: sqlite3.Connection, conversions: Sequence[int], now: UnixMillis) -> None:
+    """Let what was wanted of these conversions, which are due again, wait for them again or be carried out."""
+    adjustments.release_replayed(SqliteAdjustmentRows(db), conversions, now)
+
+
+def of_batch(db: sqlite3.Connection, batch_id: int) -> Iterator[int]:
+    """The conversions that are in a batch, and those whose adjustments are; asked only when iterated."""
+    yield from [row[0] for row in db.execute(OF_BATCH, (batch_id,))]
