@@ -164,7 +164,7 @@ class Delivery(Protocol):
         """Make two batches of one, both due now, `maybe_sent` as for `postpone`. False when the claim has passed."""
 
 
-class MatchShares(Protocol):
+class StoredMatchShares(Protocol):
     """What each goal's last conversions could be matched by, over restarts."""
 
     async def load(self) -> Mapping[str, Share]:

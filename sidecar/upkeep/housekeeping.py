@@ -12,7 +12,7 @@ from sidecar.core.clock import SteadyClock, told
 from sidecar.core.entry import LongestWaits
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
 from sidecar.core.unstored import KEPT_MILLIS
-from sidecar.ports.delivery import MatchShares
+from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
@@ -61,7 +61,7 @@ class Housekeeping:
     clock: SteadyClock
     look: Callable[[], Awaitable[object]]
     """Looks whether rows wait that no trouble tells of."""
-    shares: MatchShares
+    shares: StoredMatchShares
     unstored: UnstoredItems | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH

@@ -19,7 +19,7 @@ from sidecar.core.entry import Entry, Fault
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
 from sidecar.core.unstored import Unstored, What, unstored
-from sidecar.ports.delivery import Claim, MatchShares, Note
+from sidecar.ports.delivery import Claim, Note, StoredMatchShares
 from sidecar.ports.erasure import Erasures
 from sidecar.ports.intake import Arrival, Captured, Clicks, PutResult
 from sidecar.ports.journal import Journal
@@ -168,7 +168,7 @@ class Store:
     traces: Traces
     erasures: Erasures
     unstored: UnstoredItems
-    shares: MatchShares
+    shares: StoredMatchShares
 
 
 class House(ABC):
@@ -242,7 +242,7 @@ class House(ABC):
         return self.opened.unstored
 
     @property
-    def shares(self) -> MatchShares:
+    def shares(self) -> StoredMatchShares:
         return self.opened.shares
 
 

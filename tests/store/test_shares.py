@@ -8,7 +8,7 @@ from store_kit import House
 
 from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
-from sidecar.ports.delivery import MatchShares
+from sidecar.ports.delivery import StoredMatchShares
 from sidecar.telemetry import Telemetry
 
 GOOD, LOW = Share(412, 359, 247, 186, 41), Share(200, 10, 10)
@@ -18,12 +18,12 @@ MOST_GOALS = 500
 
 
 @pytest.fixture
-async def shares(house: House) -> MatchShares:
+async def shares(house: House) -> StoredMatchShares:
     await house.open()
     return house.shares
 
 
-async def test_shares_are_kept_as_a_whole(shares: MatchShares) -> None:
+async def test_shares_are_kept_as_a_whole(shares: StoredMatchShares) -> None:
     assert await shares.load() == {}
     await shares.save({"Sale": GOOD, "Lead": LOW})
     assert await shares.load() == {"Sale": GOOD, "Lead": LOW}
@@ -31,12 +31,12 @@ async def test_shares_are_kept_as_a_whole(shares: MatchShares) -> None:
     assert await shares.load() == {"Sale": LOW}
 
 
-async def test_table_stays_small(shares: MatchShares) -> None:
+async def test_table_stays_small(shares: StoredMatchShares) -> None:
     await shares.save({f"Goal {number}": GOOD for number in range(MOST_GOALS + 50)})
     assert len(await shares.load()) == MOST_GOALS
 
 
-async def test_after_a_restart_a_share_goes_on_and_a_low_one_is_a_trouble_still(shares: MatchShares) -> None:
+async def test_after_a_restart_a_share_goes_on_and_a_low_one_is_a_trouble_still(shares: StoredMatchShares) -> None:
     await shares.save({"Sale": GOOD, "Lead": LOW})
     with closing(Telemetry(lambda: UnixMillis(0), fd=os.open(os.devnull, os.O_WRONLY))) as telemetry:
         telemetry.intake.matches.restore(await shares.load())
