@@ -3,7 +3,7 @@
 How clicks are stored and looked up is left to the store, what is written down to `click_matcher`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
@@ -62,6 +62,41 @@ class Skip:
 
 
 Choice = SendConversion | WaitForClick | Skip
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """A due entry that does not go out now, and the time of the click that was evaluated for it, if there was one."""
+
+    seq: int
+    choice: WaitForClick | Skip
+    clicked_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """Due entries after their clicks were chosen: those that go out now, with their click, and the others."""
+
+    ready: list[Entry]
+    deferrals: list[Deferral]
+
+
+def attribute(
+    entries: Sequence[Entry], clicks: Mapping[int, Click], goal: GoalTraits, rules: AttributionRules, now: UnixMillis
+) -> Attributed:
+    """What becomes of each of `entries`, all for one goal; `clicks` has, by seq, the click found for an entry."""
+    found = Attributed([], [])
+    for entry in entries:
+        if not needs_choice(entry, goal):
+            found.ready.append(entry)
+            continue
+        click = clicks.get(entry.seq)
+        match decide(entry, click, goal, rules, now):
+            case SendConversion() as choice:
+                found.ready.append(with_choice(entry, choice, click))
+            case choice:
+                found.deferrals.append(Deferral(entry.seq, choice, click.clicked_at if click else None))
+    return found
 
 
 def needs_choice(entry: Entry, goal: GoalTraits) -> bool:

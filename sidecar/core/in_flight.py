@@ -79,9 +79,9 @@ class InFlight:
         resends = [request for request in self._requests.values() if request.resend]
         return len(resends) < max(1, window.limit // 2) and all(request.is_slow(now) for request in resends)
 
-    def takes(self, turn: Turn, window: Window, now: float, *, alone: bool) -> bool:
-        """Whether a new batch of `turn` may leave; unless it is `alone` the last place is kept for the others."""
+    def takes(self, turn: Turn, window: Window, now: float, *, is_only: bool) -> bool:
+        """Whether a new batch of `turn` may leave; unless it is the only one the last place is kept for the others."""
         mine = [request for request in self._requests.values() if request.turn == turn]
         if self._silent_until.get(turn, now) > now or any(request.is_slow(now) for request in mine):
             return False
-        return alone or not mine or len(self._requests) < window.limit - 1
+        return is_only or not mine or len(self._requests) < window.limit - 1

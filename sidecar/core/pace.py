@@ -89,6 +89,11 @@ class RequestHistory:
     accepted_at: int = 0
     """When a row was last accepted, in Unix milliseconds."""
 
+    def window_within(self, limit: int) -> Window:
+        """How many requests may be on their way, where `limit` is the most that is configured now."""
+        self.window = Window(limit, min(limit, self.window.size))
+        return self.window
+
     def slow_down(self, started_at: float, now: float) -> bool:
         """One request at a time again. Whether this is news: not when the request left before the last setback."""
         self.window = self.window.faulted()

@@ -27,7 +27,7 @@ from sidecar.core.entry import (
     next_step,
 )
 from sidecar.core.instant import UnixMillis
-from sidecar.core.pace import THROTTLE_MILLIS, Window
+from sidecar.core.pace import THROTTLE_MILLIS
 from sidecar.core.record import public_id
 from sidecar.core.retry import backoff_millis
 from sidecar.delivery.gates import PROBE_MILLIS, Gates
@@ -73,12 +73,6 @@ class Settler:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     chance: Callable[[], float]
-
-    def window(self, account: str, limit: int) -> Window:
-        """How many requests of the account may be on their way now."""
-        health = self.gates.accounts[account].history
-        health.window = Window(limit, min(health.window.size, limit))
-        return health.window
 
     async def settle(self, claim: Claim, answer: Answer, sent: Sent) -> None:
         """Write down what became of `claim`, whose request left at `sent`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.core.answer import Verdict
-from sidecar.core.attribution import Skip, WaitForClick
+from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, State, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
@@ -36,15 +36,6 @@ class Claim:
     def kind(self) -> Kind:
         """What its entries are: a batch holds one kind."""
         return self.entries[0].lane.kind
-
-
-@dataclass(frozen=True, slots=True)
-class Deferral:
-    """A due entry that does not go out now, and the time of the click that was looked at for it, if there was one."""
-
-    seq: int
-    choice: WaitForClick | Skip
-    clicked_at: UnixSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)

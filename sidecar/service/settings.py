@@ -17,7 +17,7 @@ from sidecar.core.goals.creation import NewGoal, new_goal
 from sidecar.core.goals.rule import GoalRule, goal_rules
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
-from sidecar.delivery.courier import DeliveryRules
+from sidecar.core.schedule import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.goals.catalogue import CatalogueRules
 from sidecar.microsoft.account_ids import AccountIds

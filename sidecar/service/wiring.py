@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,18 @@ from sidecar.config import Config
 from sidecar.core.clock import SteadyClock
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
+from sidecar.delivery.claims import Claims
 from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.delivery.courier import Courier
 from sidecar.delivery.flusher import Flusher
 from sidecar.delivery.gates import Gates
 from sidecar.delivery.goal_feedback import GoalFeedback
 from sidecar.delivery.pauses import AccountPauses
+from sidecar.delivery.sender import Sender
 from sidecar.delivery.settler import Settler
 from sidecar.delivery.stakes import Stakes
+from sidecar.delivery.timestamps import UniqueTimestamps
+from sidecar.delivery.timetable import Timetable
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.microsoft.client import open_client
@@ -204,20 +208,25 @@ def _flusher(
 
     click_matcher = ClickMatcher(outbox, clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
 
+    sender = Sender(platform, gates, settler, telemetry, clock.now)
+
     def courier(account: str) -> Courier:
-        return Courier(
+        def goals() -> Mapping[str, str]:
+            return settings.goals(account)
+
+        claims = Claims(
             account,
             outbox,
             platform,
-            gates,
             click_matcher,
-            settler,
+            UniqueTimestamps(outbox, clock.now),
             telemetry,
             clock.now,
-            settings.delivery,
-            lambda: settings.goals(account),
+            goals,
             lambda goal: catalogue.drops(account, goal),
         )
+        timetable = Timetable(account, outbox, platform, gates, clock.now, settings.delivery, goals)
+        return Courier(account, timetable, platform, gates, claims, sender, telemetry, clock.now)
 
     return Flusher(courier, DELIVERY_GRACE_SECONDS)
 

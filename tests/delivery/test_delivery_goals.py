@@ -74,7 +74,6 @@ async def test_probe_of_a_closed_goal_is_one_row_also_where_the_first_one_waits_
 
     async def wait_long(platform: MicrosoftAdvertising, account: str) -> None:
         await permit(platform, account)
-        rig.parts.flusher._couriers["main"]._look = None  # as if it had got too old
         at = UnixMillis(rig.clock() - 45 * MINUTE)
         another = rig.order(event="lead", msclkid=None, visitor_id="v-2", time=seconds(at))
         await rig.put([Arrival(another, at, "request-1")])

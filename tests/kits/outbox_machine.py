@@ -21,12 +21,12 @@ from outbox_model import Model, entry_known, entry_shown, known, shown
 from store_kit import DAY, GOALS, HOUR, LANES, LOST, MINUTE, NOW, REFUSED, SECOND, TAKEN, House, conversion
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign, Target
-from sidecar.core.attribution import SendConversion, Skip, WaitForClick, with_choice
+from sidecar.core.attribution import Deferral, SendConversion, Skip, WaitForClick, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind
 from sidecar.core.entry import Entry, Reason, Requeue, Settled, State, Step
 from sidecar.core.erasure import ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.ports.delivery import Claim, Deferral, Note
+from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Adjusting, Arrival, Captured
 from sidecar.ports.outbox import Outbox

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sidecar.core.attribution import Skip
+from sidecar.core.attribution import Deferral, Skip
 from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind, plain_decimal
 from sidecar.core.entry import Entry, Reason, Requeue, Settled, State, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
-from sidecar.ports.delivery import Claim, Deferral
+from sidecar.ports.delivery import Claim
 from sidecar.ports.intake import Captured, Conflict, Replayed, Stored
 from sidecar.ports.queries import Backlog, Counts, Query
 from sidecar.ports.upkeep import ReplayQuery

@@ -27,13 +27,13 @@ from store_kit import (
 )
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
-from sidecar.core.attribution import SendConversion, Skip, with_choice
+from sidecar.core.attribution import Deferral, SendConversion, Skip, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Kind
 from sidecar.core.difference import FieldDifference
 from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.core.record import Record
-from sidecar.ports.delivery import Deferral, Note
+from sidecar.ports.delivery import Note
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import (
     Adjusting,

@@ -21,10 +21,10 @@ from store_kit import (
 )
 from test_adjusting import adjusted
 
-from sidecar.core.attribution import WaitForClick
+from sidecar.core.attribution import Deferral, WaitForClick
 from sidecar.core.entry import LongestWaits, Reason, Requeue
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports.delivery import Deferral, Note
+from sidecar.ports.delivery import Note
 from sidecar.ports.outbox import Outbox
 
 AHEAD = later(30 * DAY)

@@ -26,11 +26,10 @@ from store_kit import (
     seqs_of,
 )
 
-from sidecar.core.attribution import Skip, WaitForClick
+from sidecar.core.attribution import Deferral, Skip, WaitForClick
 from sidecar.core.conversion import Click, Conversion
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Captured, Clicks, Replayed, Stored
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts

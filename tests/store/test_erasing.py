@@ -26,11 +26,10 @@ from store_kit import (
     seqs_of,
 )
 
-from sidecar.core.attribution import Skip
+from sidecar.core.attribution import Deferral, Skip
 from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.core.erasure import ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Replayed
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.outbox import Outbox

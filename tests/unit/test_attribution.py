@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from sidecar.core.attribution import (
     AttributionRules,
     Choice,
+    Deferral,
     GoalTraits,
     SendConversion,
     Skip,
     WaitForClick,
+    attribute,
     decide,
     needs_choice,
     with_choice,
@@ -223,3 +225,20 @@ def test_waits_are_for_the_future_alone() -> None:
             seen = None if clicked_ago is None else click(clicked_ago)
             choice = decide(entry(0, received_ago), seen, ANY, RULES, NOW)
             assert not isinstance(choice, WaitForClick) or choice.due_at > NOW
+
+
+# --- all entries of a goal ------------------------------------------------------------------------------------------
+
+
+def test_due_entries_are_parted_into_those_that_go_and_those_that_wait_or_end() -> None:
+    plain = entry(visitor_id=None, msclkid=OWN)
+    waits, ends = entry()._replace(seq=2), entry(received_ago=HOUR)._replace(seq=3)
+    clicked, settling = entry()._replace(seq=4), entry(60)._replace(seq=5)
+    clicks = {4: click(3 * HOUR), 5: click(600)}
+    found = attribute([plain, waits, ends, clicked, settling], clicks, ANY, RULES, NOW)
+    assert found.ready == [plain, with_choice(clicked, SendConversion(clicks[4]), clicks[4])]
+    assert found.deferrals == [
+        Deferral(2, WaitForClick(Reason.AWAITING_CLICK, at(-HOUR))),
+        Deferral(3, Skip(Reason.NO_CLICK)),
+        Deferral(5, WaitForClick(Reason.CLICK_SETTLING, at(600 - HOUR)), clicks[5].clicked_at),
+    ]

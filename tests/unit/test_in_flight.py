@@ -41,19 +41,19 @@ def test_last_place_is_kept_for_another_goal() -> None:
     in_flight = InFlight()
     for _ in range(3):
         sent(in_flight, A)
-    assert not in_flight.takes(A, WIDE, NOW, alone=False)
-    assert in_flight.takes(A, WIDE, NOW, alone=True)
-    assert in_flight.takes(B, WIDE, NOW, alone=False)
+    assert not in_flight.takes(A, WIDE, NOW, is_only=False)
+    assert in_flight.takes(A, WIDE, NOW, is_only=True)
+    assert in_flight.takes(B, WIDE, NOW, is_only=False)
 
 
 def test_goal_without_an_answer_sends_nothing_new_until_it_gets_one_or_a_minute_has_passed() -> None:
     in_flight = InFlight()
     in_flight.finished(sent(in_flight), NOW, answered=False)
-    assert not in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS - 1, alone=False)
-    assert in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS, alone=False)
-    assert in_flight.takes(B, WIDE, NOW, alone=False)
+    assert not in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS - 1, is_only=False)
+    assert in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS, is_only=False)
+    assert in_flight.takes(B, WIDE, NOW, is_only=False)
     in_flight.finished(sent(in_flight, resend=True), NOW, answered=True)
-    assert in_flight.takes(A, WIDE, NOW, alone=False)
+    assert in_flight.takes(A, WIDE, NOW, is_only=False)
 
 
 def test_batch_that_goes_again_in_vain_does_not_silence_its_goal_anew() -> None:
@@ -62,51 +62,51 @@ def test_batch_that_goes_again_in_vain_does_not_silence_its_goal_anew() -> None:
     in_flight.finished(sent(in_flight), NOW, answered=False)
     for seconds in range(1, 60):
         in_flight.finished(sent(in_flight, at=NOW + seconds, resend=True), NOW + seconds, answered=False)
-    assert not in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS - 1, alone=False)
-    assert in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS, alone=False)
+    assert not in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS - 1, is_only=False)
+    assert in_flight.takes(A, WIDE, NOW + SILENCE_SECONDS, is_only=False)
 
 
 def test_goal_is_not_waited_for_when_no_batch_is_left() -> None:
     in_flight = InFlight()
     in_flight.finished(sent(in_flight), NOW, answered=False)
     in_flight.expects_nothing()
-    assert in_flight.takes(A, WIDE, NOW, alone=False)
+    assert in_flight.takes(A, WIDE, NOW, is_only=False)
 
 
 def test_goal_with_a_slow_request_sends_nothing_new() -> None:
     in_flight = InFlight()
     sent(in_flight)
-    assert not in_flight.takes(A, WIDE, NOW + PATIENCE_SECONDS, alone=True)
+    assert not in_flight.takes(A, WIDE, NOW + PATIENCE_SECONDS, is_only=True)
 
 
 def test_adjustments_without_an_answer_keep_no_conversion_of_their_goal_waiting() -> None:
     in_flight = InFlight()
     in_flight.finished(sent(in_flight, ADJUSTMENTS), NOW, answered=False)
-    assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW, alone=False)
-    assert in_flight.takes(A, WIDE, NOW, alone=False)
+    assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW, is_only=False)
+    assert in_flight.takes(A, WIDE, NOW, is_only=False)
 
 
 def test_conversion_that_is_answered_says_nothing_of_the_adjustments_of_its_goal() -> None:
     in_flight = InFlight()
     in_flight.finished(sent(in_flight, ADJUSTMENTS), NOW, answered=False)
     in_flight.finished(sent(in_flight, A), NOW, answered=True)
-    assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW + SILENCE_SECONDS - 1, alone=False)
+    assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW + SILENCE_SECONDS - 1, is_only=False)
 
 
 def test_slow_adjustments_keep_no_conversion_of_their_goal_waiting() -> None:
     in_flight = InFlight()
     sent(in_flight, ADJUSTMENTS)
     late = NOW + PATIENCE_SECONDS
-    assert in_flight.takes(A, WIDE, late, alone=False)
-    assert not in_flight.takes(ADJUSTMENTS, WIDE, late, alone=False)
+    assert in_flight.takes(A, WIDE, late, is_only=False)
+    assert not in_flight.takes(ADJUSTMENTS, WIDE, late, is_only=False)
 
 
 def test_last_place_is_kept_for_conversions_beside_adjustments_of_the_same_goal() -> None:
     in_flight = InFlight()
     for _ in range(3):
         sent(in_flight, ADJUSTMENTS)
-    assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW, alone=False)
-    assert in_flight.takes(A, WIDE, NOW, alone=False)
+    assert not in_flight.takes(ADJUSTMENTS, WIDE, NOW, is_only=False)
+    assert in_flight.takes(A, WIDE, NOW, is_only=False)
 
 
 def test_one_batch_goes_again_at_a_time_and_slow_ones_take_half_the_room_at_most() -> None:
@@ -126,7 +126,7 @@ def test_never_more_than_the_limit_and_never_stuck(moves: list[Move], limit: int
     window = Window(limit, 1)
     for turn, answered, pause in moves:
         now += pause
-        if in_flight.has_room(window, now) and in_flight.takes(turn, window, now, alone=False):
+        if in_flight.has_room(window, now) and in_flight.takes(turn, window, now, is_only=False):
             away.append(sent(in_flight, turn, now))
         elif away:
             in_flight.finished(away.pop(0), now, answered=answered)
@@ -135,4 +135,4 @@ def test_never_more_than_the_limit_and_never_stuck(moves: list[Move], limit: int
         in_flight.finished(number, now, answered=False)
     later = now + SILENCE_SECONDS
     assert in_flight.has_room(window, later)
-    assert in_flight.takes(A, window, later, alone=False)
+    assert in_flight.takes(A, window, later, is_only=False)

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.attribution import Skip, WaitForClick
+from sidecar.core.attribution import Deferral, Skip, WaitForClick
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Entry, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
-from sidecar.ports.delivery import Deferral
 from sidecar.ports.intake import Captured, ClickPage
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import replace
 from pathlib import Path
 
+from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, LongestWaits, State, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
-from sidecar.ports.delivery import Claim, Deferral, Note, OpenBatches
+from sidecar.ports.delivery import Claim, Note, OpenBatches
 from sidecar.ports.errors import OutboxRefused, StorageUnavailable
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
 from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried

@@ -1,0 +1,67 @@
+"""Where an account stands, as `core.schedule` wants to see it: read from memory, no row is touched."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sidecar.core.entry import Lane
+from sidecar.core.in_flight import Turn
+from sidecar.core.instant import UnixMillis
+from sidecar.core.schedule import DeliveryRules, GoalQueue, Schedule, has_room, ready_goals
+from sidecar.delivery.account_state import AccountState
+from sidecar.delivery.gates import Gates, GoalGate
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """One account's; `rules` and `goals` (event to its goal there) are asked each time."""
+
+    account: str
+    outbox: Outbox
+    platform: Platform
+    gates: Gates
+    now: Callable[[], UnixMillis]
+    rules: Callable[[], DeliveryRules]
+    goals: Callable[[], Mapping[str, str]]
+
+    @property
+    def state(self) -> AccountState:
+        """What is known of the account."""
+        return self.gates.accounts[self.account]
+
+    def schedule(self) -> Schedule:
+        """What may go now, as far as memory has it."""
+        rules, state = self.rules(), self.state
+        return Schedule(
+            is_open=self.platform.knows(self.account) and self.gates.lets_out(self.account, self.now()),
+            in_flight=state.in_flight,
+            window=state.history.window_within(rules.max_in_flight),
+            goals=self._queues(rules.batch_size),
+            turns=state.turns,
+            resent_last=state.resent_last,
+            batch_size=rules.batch_size,
+        )
+
+    def _queues(self, batch_size: int) -> list[GoalQueue]:
+        lanes: defaultdict[Turn, list[Lane]] = defaultdict(list)
+        mapped, now = self.goals(), self.now()
+        for lane in self.outbox.lanes:
+            if lane.account == self.account and lane.event in mapped:
+                lanes[mapped[lane.event], lane.kind].append(lane)
+        sizes = {GoalGate.OPEN: batch_size, GoalGate.PROBE: 1, GoalGate.CLOSED: 0}
+        return [
+            GoalQueue(goal, kind, tuple(lanes[goal, kind]), sizes[self.gates.goal(self.account, goal, now)])
+            for goal, kind in lanes
+        ]
+
+    def may_resend(self, monotonic: float) -> bool:
+        """Whether a batch may go again now, if there is one."""
+        schedule = self.schedule()
+        return has_room(schedule, monotonic) and schedule.in_flight.takes_resend(schedule.window, monotonic)
+
+    def may_send(self, goal: GoalQueue, monotonic: float) -> bool:
+        """Whether a new batch of the goal may still go as it was planned."""
+        schedule = self.schedule()
+        return has_room(schedule, monotonic) and goal in ready_goals(schedule, monotonic)
