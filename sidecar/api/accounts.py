@@ -16,18 +16,11 @@ from sidecar.delivery.pauses import AccountPauses
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
+class AccountCalls:
     """Answers with the account as it stands then; `known` are the configured ones."""
 
     pausing: AccountPauses
     known: Callable[[], Collection[str]]
-
-    def routes(self) -> list[web.RouteDef]:
-        """What the app mounts."""
-        return [
-            web.post("/v1/accounts/{name}/pause", self.pause),
-            web.post("/v1/accounts/{name}/resume", self.resume),
-        ]
 
     async def pause(self, request: web.Request) -> web.Response:
         """Nothing of it is sent from now on; conversions are taken and kept."""

@@ -45,11 +45,7 @@ class AdjustmentCalls:
     traces: TracesOfOrders | None = None
     """Of orders that were not stored."""
 
-    def routes(self) -> list[web.RouteDef]:
-        """What the app mounts."""
-        return [web.post("/v1/adjustments", self.adjust), web.get("/v1/adjustments/{id}", self.one)]
-
-    async def adjust(self, request: web.Request) -> web.Response:
+    async def add(self, request: web.Request) -> web.Response:
         """Carry out or store what can be, and answer once it is on disk."""
         with self.taking.room(request) as room:
             rules, allowance = self.rules(), Allowance()
@@ -66,7 +62,7 @@ class AdjustmentCalls:
                 return _alone(items[0], self.rows, earlier)
             return await self._together(items, allowance)
 
-    async def one(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.Response:
         """The adjustment of that id."""
         seq = seq_of(Kind.ADJUSTMENT, request.match_info["id"])
         record = None if seq is None else await self.outbox.get(seq)

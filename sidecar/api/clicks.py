@@ -45,7 +45,7 @@ class ClickCalls:
                 return _alone(readings[0])
             return await self._together(readings, allowance)
 
-    async def of_visitor(self, request: web.Request) -> web.Response:
+    async def find(self, request: web.Request) -> web.Response:
         """What is kept of a visitor, the last click first: in one account, or in all that are configured."""
         found = parameters.read(request.query.items(), _READERS)
         if "visitor_id" not in found:

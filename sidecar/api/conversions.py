@@ -49,7 +49,7 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collect:
+class ConversionCalls:
     """Takes conversions in. `rules` is asked anew for each request; `stored` is told how many rows of which account."""
 
     outbox: Outbox
@@ -60,7 +60,7 @@ class Collect:
     stored: Callable[[Mapping[str, int]], None]
     taking: RequestReader
 
-    async def conversions(self, request: web.Request) -> web.Response:
+    async def add(self, request: web.Request) -> web.Response:
         """Store what can be stored, and answer once it is on disk."""
         started = perf_counter()
         try:

@@ -36,11 +36,7 @@ class ErasureCalls:
     added: Callable[[], None]
     default_country: Callable[[], str | None]
 
-    def routes(self) -> list[web.RouteDef]:
-        """What the app mounts."""
-        return [web.post("/v1/erasures", self.erase), web.get("/v1/erasures/{id}", self.one)]
-
-    async def erase(self, request: web.Request) -> web.Response:
+    async def add(self, request: web.Request) -> web.Response:
         """Keep what is wanted; it is carried out behind all other work."""
         body = await read_body(request)
         findings = Findings()
@@ -50,7 +46,7 @@ class ErasureCalls:
         warnings = {"warnings": [asdict(warning) for warning in findings.warnings]} if findings.warnings else {}
         return json_reply({**show(job), **warnings}, 202)
 
-    async def one(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.Response:
         """How far an erasure is."""
         number = erasure_number(request.match_info["id"])
         job = None if number is None else await self.erasures.get(number)

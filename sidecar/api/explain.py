@@ -107,20 +107,13 @@ def _advice(trouble: Trouble | None, record: Record) -> Advice | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Explain:
+class ExplainCalls:
     """Answers with receipts."""
 
     outbox: Outbox
     receipts: Receipts
     traces: TracesOfOrders | None = None
     """Of orders that were not stored."""
-
-    def routes(self) -> list[web.RouteDef]:
-        """What the app mounts."""
-        return [
-            web.get("/v1/conversions/{id}/explain", self.conversion),
-            web.get("/v1/orders/{order_id}/explain", self.order),
-        ]
 
     async def conversion(self, request: web.Request) -> web.Response:
         """The receipt of the row of that id."""

@@ -30,7 +30,7 @@ _UNREAD = "The goals of this account were not read yet."
 
 
 @dataclass(frozen=True, slots=True)
-class GoalsPage:
+class GoalCalls:
     """Answers about goals; `accounts` and `settle_millis` are asked anew for each request."""
 
     catalogue: GoalCatalogue

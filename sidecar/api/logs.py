@@ -29,7 +29,7 @@ _STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no
 
 
 @dataclass(frozen=True, slots=True)
-class LogsPage:
+class LogCalls:
     """Reads from the journal; watchers get what comes from `followers`."""
 
     journal: Journal

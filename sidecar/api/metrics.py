@@ -10,7 +10,7 @@ from sidecar.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
-class MetricsPage:
+class MetricsCalls:
     """What a Prometheus scraper reads. Costs no scan of the outbox."""
 
     outbox: Outbox

@@ -32,7 +32,7 @@ _Move = Callable[[int, UnixMillis], Awaitable[Moved | Unmoved | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operate:
+class OperatorCalls:
     """Moves rows. `stored` is told how many rows of which account want to be delivered."""
 
     outbox: Outbox
@@ -42,14 +42,6 @@ class Operate:
     stored: Callable[[Mapping[str, int]], None]
     identity: Callable[[str], str | None] = lambda account: None
     """Which account it is at Microsoft now; None where it left the configuration."""
-
-    def routes(self) -> list[web.RouteDef]:
-        """What the app mounts."""
-        return [
-            web.post("/v1/replay", self.replay),
-            web.post("/v1/conversions/{id}/replay", self.replay_one),
-            web.post("/v1/conversions/{id}/discard", self.discard),
-        ]
 
     async def replay(self, request: web.Request) -> web.Response:
         """Make due again what fits, slice by slice; or only say how many there are."""

@@ -29,32 +29,22 @@ RETRY_SECONDS = 60
 _PASTE = "must be the whole address that the browser ended at, from http to the last character, with code and state"
 
 
-def routes(connector: SignInFlow) -> list[web.RouteDef]:
-    """What the app mounts. GET /oauth/callback alone is exempt from keys and browser rules; its state guards it."""
-    handlers = _Handlers(connector)
-    return [
-        web.get("/connect", handlers.go, allow_head=False),
-        web.get("/oauth/callback", handlers.returned, allow_head=False),
-        web.post("/connect", handlers.begin),
-        web.post("/oauth/callback", handlers.pasted),
-        web.get("/v1/connection", handlers.connection),
-    ]
+class SignInCalls:
+    """The handlers of the sign-in, for a browser and for a terminal."""
 
-
-class _Handlers:
     def __init__(self, connector: SignInFlow) -> None:
         self._connector = connector
 
-    async def go(self, _: web.Request) -> web.Response:
+    async def redirect(self, _: web.Request) -> web.Response:
         """302 to Microsoft's sign-in, or a page that says why not."""
 
-        async def redirect() -> web.Response:
-            begun = await self._connector.begin()
-            return web.Response(status=302, headers={**_PRIVATE, "Location": begun.url})
+        async def begun() -> web.Response:
+            started = await self._connector.begin()
+            return web.Response(status=302, headers={**_PRIVATE, "Location": started.url})
 
-        return await _answered(redirect, _error_page)
+        return await _answered(begun, _error_page)
 
-    async def returned(self, request: web.Request) -> web.Response:
+    async def callback(self, request: web.Request) -> web.Response:
         """Microsoft sent the browser back: connect, and say so."""
 
         async def connect() -> web.Response:
@@ -72,7 +62,7 @@ class _Handlers:
 
         return await _answered(begun, _problem)
 
-    async def pasted(self, request: web.Request) -> web.Response:
+    async def finish(self, request: web.Request) -> web.Response:
         """For a terminal: the address that the browser ended at, {"redirect_url"}; answers as GET /v1/connection."""
         try:
             query = _query_of(parse_body(await read_body(request)))

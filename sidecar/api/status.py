@@ -20,13 +20,13 @@ from sidecar.ports.queries import Query
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusCalls:
     """Answers with rows."""
 
     outbox: Outbox
     rows: Rows
 
-    async def one(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.Response:
         """The row of that id, with its adjustments."""
         id_ = request.match_info["id"]
         seq = seq_of(Kind.CONVERSION, id_)
@@ -37,7 +37,7 @@ class Status:
         adjustments = await self.outbox.adjustments(record.seq)
         return json_reply({**self.rows.show(record), "adjustments": [self.rows.show(each) for each in adjustments]})
 
-    async def many(self, request: web.Request) -> web.Response:
+    async def find(self, request: web.Request) -> web.Response:
         """Rows, newest first. A page may be short while its cursor says that there is more to look through."""
         query = read_query(request.query.items())
         async with admission_of(request).page(query.limit):

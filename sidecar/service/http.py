@@ -5,21 +5,20 @@ import shutil
 from collections.abc import AsyncIterator
 
 import click
-from aiohttp import web
 
 from sidecar import __version__
-from sidecar.api import sign_in as connect
-from sidecar.api.accounts import Accounts
+from sidecar.api.accounts import AccountCalls
+from sidecar.api.application import ApiParts, make_app, serving
 from sidecar.api.erasures import ErasureCalls
-from sidecar.api.explain import Explain, Receipts
-from sidecar.api.goals import GoalsPage
+from sidecar.api.explain import ExplainCalls, Receipts
+from sidecar.api.goals import GoalCalls
 from sidecar.api.health import Sources
 from sidecar.api.http.guard import Guard
-from sidecar.api.logs import LogsPage
-from sidecar.api.metrics import MetricsPage
+from sidecar.api.logs import LogCalls
+from sidecar.api.metrics import MetricsCalls
 from sidecar.api.request.body import BodyLimits
-from sidecar.api.routes import ApiParts, make_app, serving
 from sidecar.api.row_json import HeldReason, Rows, elsewhere
+from sidecar.api.sign_in import SignInCalls
 from sidecar.config import Config, is_loopback
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
@@ -91,20 +90,34 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         now=clock.now,
         new_id=lambda: f"{int(clock.chance() * 2**64):016x}",  # only to find a request by: it guards nothing
         bodies=BodyLimits(max_bytes=config.server.max_body),
-        routes=_routes(parts, clock),
         identity=lambda account: settings.identities().get(account),
         traces=_traces(parts),
+        explain=_explain(parts, clock),
+        erasures=ErasureCalls(parts.erasures, clock.now, parts.eraser.wake, lambda: settings.intake().default_country),
+        accounts=AccountCalls(parts.pausing, lambda: settings.config.accounts),
+        goals=_goals(parts),
+        sign_in=SignInCalls(parts.connector),
+        logs=LogCalls(parts.journal, parts.telemetry.followers, traces=_traces(parts)),
+        metrics=MetricsCalls(parts.outbox, parts.telemetry),
     )
 
 
-def _receipts(parts: Components, clock: Runtime) -> Explain:
-    settings = parts.settings
+def _explain(parts: Components, clock: Runtime) -> ExplainCalls:
+    settings, catalogue = parts.settings, parts.catalogue
     rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
-
     traces = SqliteTraces(parts.outbox.reader)
-    catalogue, rules = parts.catalogue, settings.attribution
-    receipts = Receipts(traces, rows, clock.now, catalogue.of_event, rules, catalogue.of_goal)
-    return Explain(parts.outbox, receipts, _traces(parts))
+    receipts = Receipts(traces, rows, clock.now, catalogue.of_event, settings.attribution, catalogue.of_goal)
+    return ExplainCalls(parts.outbox, receipts, _traces(parts))
+
+
+def _goals(parts: Components) -> GoalCalls:
+    settings = parts.settings
+    return GoalCalls(
+        parts.catalogue,
+        lambda: tuple(settings.config.accounts),
+        lambda: settings.catalogue().settle_millis,
+        BodyLimits(max_bytes=settings.config.server.max_body),
+    )
 
 
 def _traces(parts: Components) -> TracesOfOrders:
@@ -133,41 +146,6 @@ def _held(parts: Components, record: Record, now: UnixMillis) -> HeldReason | No
     standing = parts.telemetry.board.standing(account=record.account)
     trouble = next((one.code for one in standing if one.subject is None and one.code not in OF_GOALS_AND_ROWS), None)
     return HeldReason(reason or Reason.RETRYING, trouble)
-
-
-def _routes(parts: Components, clock: Runtime) -> list[web.RouteDef]:
-    logs = LogsPage(parts.journal, parts.telemetry.followers, traces=_traces(parts))
-    metrics = MetricsPage(parts.outbox, parts.telemetry)
-    accounts = Accounts(parts.pausing, lambda: parts.settings.config.accounts)
-    return [
-        web.get("/logs", logs.get),
-        web.get("/metrics", metrics.get),
-        *accounts.routes(),
-        *_goal_routes(parts),
-        *_erasure_calls(parts, clock).routes(),
-        *_receipts(parts, clock).routes(),
-        *connect.routes(parts.connector),
-    ]
-
-
-def _goal_routes(parts: Components) -> list[web.RouteDef]:
-    settings = parts.settings
-    goals = GoalsPage(
-        parts.catalogue,
-        lambda: tuple(settings.config.accounts),
-        lambda: settings.catalogue().settle_millis,
-        BodyLimits(max_bytes=settings.config.server.max_body),
-    )
-    return [
-        web.get("/v1/goals", goals.get),
-        web.post("/v1/goals/plan", goals.plan),
-        web.post("/v1/goals/apply", goals.apply),
-    ]
-
-
-def _erasure_calls(parts: Components, clock: Runtime) -> ErasureCalls:
-    eraser, settings = parts.eraser, parts.settings
-    return ErasureCalls(parts.erasures, clock.now, eraser.wake, lambda: settings.intake().default_country)
 
 
 def _listened_on(host: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from sidecar.api.http.problem import HttpProblem
 from sidecar.api.request.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, admission_of, weight_of
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
+from sidecar.api.routes import access_of
 from sidecar.telemetry import Telemetry
 
 LARGE = 2 * 2**20
@@ -214,7 +215,7 @@ async def test_answer_finds_no_room_where_bodies_take_it_all() -> None:
 def test_large_answer_without_room_says_whether_something_may_have_been_stored(method: str, said: str) -> None:
     admission = Admission(budget_bytes=LARGE)
     telemetry = Telemetry(lambda: NOW, level="error")
-    edge = ErrorMiddleware(Guard.of(["localhost"], []), telemetry, lambda: "r-1", admission)
+    edge = ErrorMiddleware(Guard.of(["localhost"], []), telemetry, lambda: "r-1", access_of, admission=admission)
     large = web.Response(body=b"x" * LARGE)
     with pytest.raises(HttpProblem) as refused:
         edge._fitting(make_mocked_request(method, "/v1/conversions"), large)

@@ -13,10 +13,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from api_kit import NOT_SERVED
 
 from sidecar.api import sign_in as connect
 from sidecar.api.http.guard import Guard
 from sidecar.api.http.middleware import ErrorMiddleware
+from sidecar.api.routes import Calls, access_of, mounted
+from sidecar.api.sign_in import SignInCalls
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.emulator.faults import Match, OAuthError, Rule, Status
@@ -94,9 +97,10 @@ async def house() -> AsyncIterator[House]:
         tokens = TokenSource(sign_in, store, now=lambda: NOW, chance=lambda: 0.5)
         finished: list[FinishedSignIn] = []
         connector = SignInFlow(sign_in, tokens, now=lambda: NOW, on_finished=finished.append)
-        edge = ErrorMiddleware(Guard.of(["127.0.0.1"], []), Telemetry(lambda: NOW), lambda: "test-request")
+        calls = Calls(**dict.fromkeys(Calls.__slots__, NOT_SERVED) | {"sign_in": SignInCalls(connector)})
+        edge = ErrorMiddleware(Guard.of(["127.0.0.1"], []), Telemetry(lambda: NOW), lambda: "test-request", access_of)
         app = web.Application(middlewares=[edge.middleware()])
-        app.add_routes(connect.routes(connector))
+        app.add_routes(mounted(calls))
         keeping = asyncio.create_task(tokens.run())
         async with TestClient(TestServer(app)) as client:
             yield House(emulator, store, tokens, connector, client, finished)

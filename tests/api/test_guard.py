@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 
 from sidecar.api.http.guard import Guard
 from sidecar.api.http.problem import HttpProblem
+from sidecar.api.routes import ROUTES, access_of
 
 HOSTS = ("127.0.0.1", "localhost", "::1", "sidecar.example")
 OPEN = Guard.of(HOSTS, ())
@@ -18,7 +19,7 @@ def status(guard: Guard, method: str = "POST", path: str = "/v1/conversions", **
     """200 where the guard lets the request go on."""
     given = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
     try:
-        guard.check(method, path, given)
+        guard.check(method, access_of(path), given)
     except HttpProblem as problem:
         return problem.kind.status
     return 200
@@ -144,14 +145,14 @@ def test_each_value_of_a_repeated_header_is_looked_at(name: str) -> None:
     for values in (["x", own], [own, "x"]):
         headers = CIMultiDict([("Host", "localhost"), *((name, value) for value in values)])
         with pytest.raises(HttpProblem) as refused:
-            OPEN.check("GET", "/logs", headers)
+            OPEN.check("GET", access_of("/logs"), headers)
         assert refused.value.kind.status == 403
-    OPEN.check("GET", "/logs", CIMultiDict([("Host", "localhost"), (name, own), (name, own)]))
+    OPEN.check("GET", access_of("/logs"), CIMultiDict([("Host", "localhost"), (name, own), (name, own)]))
 
 
 def test_two_host_headers_name_no_host() -> None:
     with pytest.raises(HttpProblem) as refused:
-        OPEN.check("GET", "/logs", CIMultiDict([("Host", "localhost"), ("Host", "evil.example")]))
+        OPEN.check("GET", access_of("/logs"), CIMultiDict([("Host", "localhost"), ("Host", "evil.example")]))
     assert refused.value.kind.status == 421
 
 
@@ -163,6 +164,11 @@ def test_return_from_microsoft_is_exempt_from_all_rules(guard: Guard) -> None:
 def test_host_is_judged_before_the_browser_and_the_browser_before_the_key() -> None:
     assert status(OPEN, Host="evil.example", Origin="http://evil.example") == 421
     assert status(KEYED, "GET", "/connect", Sec_Fetch_Site="cross-site") == 403
+
+
+def test_both_methods_of_a_path_declare_the_same_access() -> None:
+    """The guard looks it up by path, so that a wrong method is refused like a right one."""
+    assert len({(route.path, route.access) for route in ROUTES}) == len({route.path for route in ROUTES})
 
 
 # --- Keys ------------------------------------------------------------------------------------------------------------

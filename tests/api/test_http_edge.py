@@ -13,10 +13,8 @@ from api_kit import Api, OpenApi
 
 import sidecar
 from sidecar.api.http.connection import DoorLimits
-from sidecar.api.logs import LogsPage
 from sidecar.api.request.body import BodyLimits
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.store.sqlite.journal import SqliteJournal
 
 
 async def fails(request: web.Request) -> web.Response:
@@ -96,13 +94,7 @@ ALWAYS = {
 
 
 async def test_every_answer_is_kept_from_pages_and_their_caches(open_api: OpenApi, conversion: dict[str, Any]) -> None:
-    logs = []
-
-    async def follow(request: web.Request) -> web.StreamResponse:
-        return await logs[0].get(request)
-
-    api = await open_api(routes=[*ROUTES, web.get("/logs", follow)], bodies=BodyLimits(max_bytes=9_000))
-    logs.append(LogsPage(SqliteJournal(api.outbox.committer, api.outbox.reader), api.telemetry.followers))
+    api = await open_api(routes=ROUTES, bodies=BodyLimits(max_bytes=9_000))
     followed = asyncio.create_task(api.get("/logs?follow=1"))
     answers = [
         await api.post(conversion),

@@ -13,8 +13,8 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from sidecar.api.http.problem import HttpProblem
-from sidecar.api.logs import LogsPage
-from sidecar.api.metrics import MetricsPage
+from sidecar.api.logs import LogCalls
+from sidecar.api.metrics import MetricsCalls
 from sidecar.api.request.query import to_cursor
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What
@@ -73,9 +73,9 @@ async def service(
         telemetry = Telemetry(lambda: UnixMillis(next(clock)), level="error", fd=2)
         app = web.Application(middlewares=[with_problems])
         traces = TracesOfOrders(telemetry.intake.traces, SqliteUnstored(outbox.committer, read))
-        page = LogsPage(journal, telemetry.followers, heartbeat_seconds=0.05, traces=traces)
+        page = LogCalls(journal, telemetry.followers, heartbeat_seconds=0.05, traces=traces)
         app.router.add_get("/logs", page.get)
-        app.router.add_get("/metrics", MetricsPage(outbox, telemetry).get)
+        app.router.add_get("/metrics", MetricsCalls(outbox, telemetry).get)
         yield Service(telemetry, journal, await aiohttp_client(app))
         telemetry.followers.close()
         telemetry.close()
@@ -264,7 +264,7 @@ async def test_fact_that_comes_while_the_page_is_read_comes_once(
             await service.tell(7)
             return await super().read(query)
 
-    page = LogsPage(Late(service.journal.committer, service.journal.reader), service.telemetry.followers)
+    page = LogCalls(Late(service.journal.committer, service.journal.reader), service.telemetry.followers)
     app = web.Application(middlewares=[with_problems])
     app.router.add_get("/logs", page.get)
     client = await aiohttp_client(app)

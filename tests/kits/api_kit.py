@@ -13,14 +13,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from sidecar.api.application import ApiParts, make_app, serving
 from sidecar.api.erasures import ErasureCalls
-from sidecar.api.explain import Explain, Receipts
+from sidecar.api.explain import ExplainCalls, Receipts
 from sidecar.api.health import Sources
 from sidecar.api.http.connection import DoorLimits
 from sidecar.api.http.guard import Guard
+from sidecar.api.logs import LogCalls
+from sidecar.api.metrics import MetricsCalls
 from sidecar.api.request.body import BodyLimits
-from sidecar.api.routes import ApiParts, make_app, serving
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
@@ -28,6 +31,7 @@ from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.record import Record
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.erasing import SqliteErasures
+from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
 from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.store.sqlite.unstored import SqliteUnstored
@@ -35,6 +39,19 @@ from sidecar.telemetry import Standing, Telemetry, TracesOfOrders
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
 MSCLKID = "f894f652ea334e739002f7167ab8f8e3"
+
+
+class _NotServed:
+    """Stands for a group of calls that needs more than an outbox: each of them answers 404."""
+
+    def __getattr__(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def not_found(request: web.Request) -> web.StreamResponse:
+            raise web.HTTPNotFound
+
+        return not_found
+
+
+NOT_SERVED: Any = _NotServed()
 
 RULES = Rules(
     events={
@@ -188,6 +205,7 @@ async def _api(
     min_free_bytes: int = 0,
     bodies: BodyLimits | None = None,
     door: DoorLimits | None = None,
+    routes: Sequence[web.RouteDef] = (),
     **more: Any,
 ) -> AsyncIterator[Api]:
     world = World()
@@ -201,10 +219,10 @@ async def _api(
         more.setdefault("capture", lambda: CaptureRules(world.rules.accounts, world.rules.consent))
         rows = Rows(world.goal_of, lambda record: world.held(record), lambda: world.now)
         traces = TracesOfOrders(telemetry.intake.traces, SqliteUnstored(outbox.committer, outbox.reader))
-        explain = Explain(outbox, Receipts(SqliteTraces(outbox.reader), rows, lambda: world.now), traces)
+        explain = ExplainCalls(outbox, Receipts(SqliteTraces(outbox.reader), rows, lambda: world.now), traces)
         erasures = SqliteErasures(outbox.committer, outbox.reader)
         erasing = ErasureCalls(erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)
-        more.setdefault("routes", [*explain.routes(), *erasing.routes()])
+        journal = SqliteJournal(outbox.committer, outbox.reader)
         parts = ApiParts(
             outbox=outbox,
             clicks=SqliteClicks(outbox.committer, outbox.reader),
@@ -230,9 +248,18 @@ async def _api(
             bodies=bodies or BodyLimits(),
             door=door or DoorLimits(),
             traces=traces,
+            explain=explain,
+            erasures=erasing,
+            accounts=NOT_SERVED,
+            goals=NOT_SERVED,
+            sign_in=NOT_SERVED,
+            logs=LogCalls(journal, telemetry.followers),
+            metrics=MetricsCalls(outbox, telemetry),
             **more,
         )
-        host, port = await stack.enter_async_context(serving(make_app(parts), parts, "127.0.0.1", 0))
+        app = make_app(parts)
+        app.add_routes(routes)
+        host, port = await stack.enter_async_context(serving(app, parts, "127.0.0.1", 0))
         client = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
         yield Api(world, folder, outbox, telemetry, host, port, client)
         failures = telemetry.board.standing("loop_failed")

@@ -19,7 +19,7 @@ import month_model as model
 from delivery_kit import Clock, Rig
 from month_history import Click, History, Refund, Sale
 
-from sidecar.api.routes import make_app, serving
+from sidecar.api.application import make_app, serving
 from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.gates import GoalGate

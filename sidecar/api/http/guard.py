@@ -1,6 +1,6 @@
-"""Who may call: no web page where no key is asked for, and nobody without a key where one is.
+"""Who may call: without keys no web page of another site, with keys only callers that have one.
 
-Looks at nothing but method, path and headers, in the order Host, browser rules, key; raises an HttpProblem.
+Looks at method, headers and what the path declares, in the order Host, browser rules, key; raises an HttpProblem.
 """
 
 import base64
@@ -9,20 +9,30 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Self
 
 from sidecar.api.http.problem import CROSS_SITE, NO_KEY, UNKNOWN_HOST, HttpProblem
 from sidecar.core.intake.web_pages import Headers, calls_one_of, hosts, is_foreign
 
-_CALLBACK = ("GET", "/oauth/callback")
-"""Cross-site by nature: Microsoft sends the browser back. Its one-time state guards it."""
 
-_PROBES = frozenset(("/livez", "/readyz"))
-_FOR_EVERY_PAGE = _PROBES | {"/msclkid.js"}
-"""What tells nothing that a page of another site may not ask for."""
+class Access(Enum):
+    """Who may call a path. Keys are required when some are configured; without keys, Host and browser rules hold."""
 
-_PAGES = frozenset(("/connect",))
-"""Opened in a browser, where only HTTP Basic can carry a key, and where opening it changes something."""
+    KEY = auto()
+    """A key, as a bearer token; without keys no page of another site."""
+    BROWSER = auto()
+    """The same, but the key may come by HTTP Basic, the only way of a browser.
+
+    Pages of other sites are refused with keys too: opening it changes something, and browsers repeat a Basic key.
+    """
+    ANY_PAGE = auto()
+    """A key; without keys any page may read it, since it shows nothing of this sidecar."""
+    PROBE = auto()
+    """Needs no key, and any page may read it."""
+    STATE = auto()
+    """A GET is guarded by its one-time state alone: Microsoft sends the browser here, from its own site."""
+
 
 _READING = frozenset(("GET", "HEAD"))
 
@@ -39,37 +49,36 @@ class Guard:
         """For these host names or addresses, and these keys; no keys means that none is asked for."""
         return cls(hosts(allowed_hosts), tuple(_digest(key) for key in keys))
 
-    def check(self, method: str, path: str, headers: Headers) -> None:
-        """Return if the request may go on."""
-        if (method, path) == _CALLBACK:
+    def check(self, method: str, access: Access, headers: Headers) -> None:
+        """Return if the request may continue; `access` is what its path declares."""
+        if access is Access.STATE and method == "GET":
             return
         if self.key_digests:
-            self._check_with_keys(path, headers)
+            self._check_with_keys(access, headers)
         else:
-            self._check_without_keys(method, path, headers)
+            self._check_without_keys(method, access, headers)
 
-    def _check_with_keys(self, path: str, headers: Headers) -> None:
-        if path in _PROBES:
+    def _check_with_keys(self, access: Access, headers: Headers) -> None:
+        if access is Access.PROBE:
             return
-        if path in _PAGES:  # a browser repeats its Basic key for any page that sends it here
+        if access is Access.BROWSER:
             _refuse_foreign_page(headers)
-        self._check_key(path, headers)
+        self._check_key(headers, basic=access is Access.BROWSER)
 
-    def _check_without_keys(self, method: str, path: str, headers: Headers) -> None:
+    def _check_without_keys(self, method: str, access: Access, headers: Headers) -> None:
         if not calls_one_of(self.allowed_hosts, headers):
             names = " or ".join(sorted(self.allowed_hosts))
             raise HttpProblem(UNKNOWN_HOST, f"Call it as {names}, or add the name to allowed_hosts.")
-        if path not in _FOR_EVERY_PAGE or method not in _READING:
+        if access not in (Access.PROBE, Access.ANY_PAGE) or method not in _READING:
             _refuse_foreign_page(headers)
 
-    def _check_key(self, path: str, headers: Headers) -> None:
-        key = _key_in(headers.get("Authorization", ""), basic=path in _PAGES)
-        given = _digest(key)
+    def _check_key(self, headers: Headers, *, basic: bool) -> None:
+        given = _digest(_key_in(headers.get("Authorization", ""), basic=basic))
         fits = False
-        for digest in self.key_digests:  # all of them, whichever one fits
+        for digest in self.key_digests:  # every one, so that the time tells nothing
             fits |= hmac.compare_digest(given, digest)
         if not fits:
-            challenge = 'Basic realm="sidecar", charset="UTF-8"' if path in _PAGES else "Bearer"
+            challenge = 'Basic realm="sidecar", charset="UTF-8"' if basic else "Bearer"
             raise HttpProblem(
                 NO_KEY,
                 "Send one of server.api_keys as `Authorization: Bearer KEY`.",
@@ -102,5 +111,5 @@ def _password(encoded: str) -> str:
 
 
 def _digest(key: str) -> bytes:
-    """Equally long whatever the key, so that comparing tells nothing of its length."""
+    """Equally long for all keys, so that the time of a comparison does not depend on the length."""
     return hashlib.sha256(key.encode(errors="surrogateescape")).digest()

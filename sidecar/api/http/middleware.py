@@ -1,25 +1,22 @@
 """What surrounds every request: an id, the guard, and an answer for whatever went wrong. One middleware does it all."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler, Middleware
 
 from sidecar.api.http.framing import check_framing
-from sidecar.api.http.guard import Guard
+from sidecar.api.http.guard import Access, Guard
 from sidecar.api.http.problem import HttpProblem, internal, invalid, of_http_error, unavailable
 from sidecar.api.http.reply import ALWAYS
 from sidecar.api.http.request_id import HEADER, REQUEST_ID, request_id
 from sidecar.api.request.admission import SMALL_BYTES, Admission, size_of
-from sidecar.api.request.turns import PROBES
 from sidecar.core.problem import Problem
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.telemetry import Telemetry
 
 READYZ = "/readyz"
-
-BRINGS_ITEMS = frozenset(("POST", f"/v1/{name}") for name in ("conversions", "adjustments", "clicks"))
 
 MOST_PARAMETERS = 20
 TOO_MANY_PARAMETERS = Problem("", "too_many_parameters", f"the query has more than {MOST_PARAMETERS} parameters")
@@ -35,6 +32,10 @@ class ErrorMiddleware:
     guard: Guard
     telemetry: Telemetry
     new_id: Callable[[], str]
+    access_of: Callable[[str], Access]
+    """Who may call a path."""
+    bring_items: Collection[tuple[str, str]] = ()
+    """Method and path of the calls that bring conversions, clicks or adjustments."""
     admission: Admission = field(default_factory=Admission)
     idle_seconds: float = 15.0
     """How long a kept connection may be idle."""
@@ -47,8 +48,9 @@ class ErrorMiddleware:
             request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
             try:
                 check_framing(request)
-                self.guard.check(request.method, request.path, request.headers)
-                await self._admit(request)
+                access = self.access_of(request.path)
+                self.guard.check(request.method, access, request.headers)
+                await self._admit(request, access)
                 return self._fitting(request, await handler(request))
             except Exception as error:
                 answer = self._answer_to(error, request)
@@ -60,13 +62,14 @@ class ErrorMiddleware:
 
         return edge
 
-    async def _admit(self, request: web.Request) -> None:
+    async def _admit(self, request: web.Request, access: Access) -> None:
         """Wait for the request's turn; HttpProblem where it would cost more than any good one."""
         if request.rel_url.raw_query_string.count("&") >= MOST_PARAMETERS and request.match_info.http_exception is None:
             raise invalid([TOO_MANY_PARAMETERS])
-        await self.admission.lanes.turn(request)
-        if request.method != "POST" and request.path not in PROBES:
-            self.admission.check_answers()
+        if access is not Access.PROBE:  # a probe needs no turn
+            await self.admission.lanes.turn(request)
+            if request.method != "POST":
+                self.admission.check_answers()
 
     def _fitting(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         """The response, if there is room for it until the other side has read it."""
@@ -109,7 +112,7 @@ class ErrorMiddleware:
 
     def _refused(self, problem: HttpProblem, request: web.Request) -> web.Response:
         """Only what brought items may have lost some; a probe that hears "not ready" every second has lost nothing."""
-        if (request.method, request.path) in BRINGS_ITEMS:
+        if (request.method, request.path) in self.bring_items:
             if not problem.is_told:
                 self.telemetry.intake.refused(problem.reason)
         elif request.path != READYZ:

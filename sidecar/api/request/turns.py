@@ -20,8 +20,6 @@ CHEAP_BYTES = 4 * 1024
 TURN_ITEMS = 50
 """After so many items the loop gets a turn: a thousand in one go would hold up everybody else's answers."""
 
-PROBES = frozenset(("/livez", "/readyz"))
-
 
 @dataclass(slots=True)
 class TurnQueue:
@@ -48,15 +46,13 @@ class TurnQueue:
 
 @dataclass(slots=True)
 class Lanes:
-    """A lane for single conversions, one for all the rest, so that neither waits for the other; probes need none."""
+    """A lane for single conversions, one for all the rest, so that neither waits for the other."""
 
     cheap: TurnQueue = field(default_factory=TurnQueue)
     dear: TurnQueue = field(default_factory=TurnQueue)
 
     async def turn(self, request: web.Request) -> None:
         """Return when the request may begin."""
-        if request.path in PROBES:
-            return
         is_cheap = request.method == "POST" and 0 < (request.content_length or 0) <= CHEAP_BYTES
         await (self.cheap if is_cheap else self.dear).turn()
 

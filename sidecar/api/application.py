@@ -1,0 +1,166 @@
+"""The HTTP application: built of its parts, served at an address."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from sidecar.api.accounts import AccountCalls
+from sidecar.api.adjustments import AdjustmentCalls
+from sidecar.api.clicks import ClickCalls
+from sidecar.api.conversions import ConversionCalls
+from sidecar.api.erasures import ErasureCalls
+from sidecar.api.explain import ExplainCalls
+from sidecar.api.goals import GoalCalls
+from sidecar.api.health import HealthCalls, Sources
+from sidecar.api.http.connection import ConnectionFactory, DoorLimits
+from sidecar.api.http.guard import Guard
+from sidecar.api.http.middleware import ErrorMiddleware
+from sidecar.api.logs import LogCalls
+from sidecar.api.metrics import MetricsCalls
+from sidecar.api.operate import OperatorCalls
+from sidecar.api.request.admission import ADMISSION
+from sidecar.api.request.body import BodyLimits
+from sidecar.api.request.reader import RequestReader
+from sidecar.api.routes import BRING_ITEMS, Calls, access_of, mounted
+from sidecar.api.row_json import HeldReason, Rows
+from sidecar.api.sign_in import SignInCalls
+from sidecar.api.status import StatusCalls
+from sidecar.core.instant import UnixMillis
+from sidecar.core.intake.click import CaptureRules
+from sidecar.core.intake.conversion import Rules
+from sidecar.core.record import Record
+from sidecar.ports.intake import Clicks
+from sidecar.ports.outbox import Outbox
+from sidecar.system.listening import listen
+from sidecar.telemetry import Telemetry, TracesOfOrders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiParts:
+    """What the application is built of. Callables are called for each request, so that a reload needs no restart."""
+
+    outbox: Outbox
+    clicks: Clicks
+    telemetry: Telemetry
+    guard: Guard
+    health: Sources
+    rules: Callable[[], Rules]
+    capture: Callable[[], CaptureRules]
+    goal_of: Callable[[str, str], str | None]
+    """The goal that an account's event is mapped to now; None when one of them left the configuration."""
+    held: Callable[[Record], HeldReason | None]
+    """Why a row's account or goal cannot take it now; None when it can."""
+    stored: Callable[[Mapping[str, int]], None]
+    """Called with the number of rows of each account that are on disk and due."""
+    now: Callable[[], UnixMillis]
+    new_id: Callable[[], str]
+    """Makes the id of a request that brings none: visible ASCII, no two alike."""
+    bodies: BodyLimits = field(default_factory=BodyLimits)
+    door: DoorLimits = field(default_factory=DoorLimits)
+    identity: Callable[[str], str | None] = lambda account: None
+    """The account's ids at Microsoft now; None where it left the configuration."""
+    traces: TracesOfOrders | None = None
+    """Of orders that were not stored."""
+    explain: ExplainCalls
+    erasures: ErasureCalls
+    accounts: AccountCalls
+    goals: GoalCalls
+    sign_in: SignInCalls
+    logs: LogCalls
+    metrics: MetricsCalls
+
+
+def make_app(parts: ApiParts) -> web.Application:
+    """The application, ready to be served."""
+    reader = RequestReader.of(parts.bodies, parts.health.doubt)
+    middleware = ErrorMiddleware(
+        parts.guard,
+        parts.telemetry,
+        parts.new_id,
+        access_of,
+        BRING_ITEMS,
+        reader.admission,
+        idle_seconds=parts.door.idle_seconds,
+    )
+    app = web.Application(middlewares=[middleware.middleware()], client_max_size=parts.bodies.max_bytes)
+    app[ADMISSION] = reader.admission
+    app.on_response_prepare.append(middleware.marks())
+    app.add_routes(mounted(_calls(parts, reader)))
+    return app
+
+
+def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
+    rows = Rows(parts.goal_of, parts.held, parts.now)
+    return Calls(
+        conversions=ConversionCalls(
+            outbox=parts.outbox,
+            rules=parts.rules,
+            rows=rows,
+            telemetry=parts.telemetry,
+            now=parts.now,
+            stored=parts.stored,
+            taking=reader,
+        ),
+        status=StatusCalls(parts.outbox, rows),
+        operator=OperatorCalls(
+            outbox=parts.outbox,
+            rows=rows,
+            telemetry=parts.telemetry,
+            now=parts.now,
+            stored=parts.stored,
+            identity=parts.identity,
+        ),
+        explain=parts.explain,
+        clicks=ClickCalls(
+            clicks=parts.clicks,
+            rules=parts.capture,
+            telemetry=parts.telemetry,
+            now=parts.now,
+            due=parts.stored,
+            taking=reader,
+        ),
+        adjustments=AdjustmentCalls(
+            outbox=parts.outbox,
+            rules=parts.rules,
+            rows=rows,
+            telemetry=parts.telemetry,
+            now=parts.now,
+            stored=parts.stored,
+            taking=reader,
+            traces=parts.traces,
+        ),
+        erasures=parts.erasures,
+        accounts=parts.accounts,
+        goals=parts.goals,
+        sign_in=parts.sign_in,
+        logs=parts.logs,
+        metrics=parts.metrics,
+        health=HealthCalls(parts.outbox, parts.health),
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: web.Application, parts: ApiParts, host: str, port: int, *, shutdown_seconds: float = 5.0
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve at `host` and `port` (0: any free one) for as long as the context is open; gives the address.
+
+    At its end no new connection is accepted. Requests in hand have up to `shutdown_seconds` to be answered.
+    OSError when the address is not available.
+    """
+    runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=shutdown_seconds, access_log=None)
+    await runner.setup()
+    try:
+        assert runner.server is not None
+        connections = ConnectionFactory(
+            runner.server, parts.door, parts.telemetry.intake.call_refused, parts.new_id, app[ADMISSION]
+        )
+        listener = await listen(connections, host, port)
+        try:
+            yield listener.sockets[0].getsockname()[:2]
+        finally:
+            listener.close()
+    finally:
+        await runner.cleanup()
