@@ -13,14 +13,13 @@ from aiohttp import web
 from sidecar.api.http.problem import unavailable
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.request.admission import admission_of
-from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import Standing
-from sidecar.troubles import CATALOGUE
+from sidecar.troubles import CATALOGUE, HealthCheck, Severity
 
 PROBE_SECONDS = 1.0
 """How long one probe of the outbox answers for: whoever asks more often costs no more writes."""
@@ -43,38 +42,13 @@ class Level(StrEnum):
 _SEVERITY = {level: place for place, level in enumerate(Level)}
 
 _WELL = {
-    "storage": "The outbox can be written.",
-    "token": "Nothing is wrong with the sign-in.",
-    "delivery": "Nothing holds delivery up.",
-    "goals": "Nothing is wrong with the goals.",
-    "clock": "Nothing is wrong with this machine's clock.",
+    HealthCheck.STORAGE: "The outbox can be written.",
+    HealthCheck.TOKEN: "Nothing is wrong with the sign-in.",
+    HealthCheck.DELIVERY: "Nothing holds delivery up.",
+    HealthCheck.GOALS: "Nothing is wrong with the goals.",
+    HealthCheck.CLOCK: "Nothing is wrong with this machine's clock.",
 }
-
-_CHECKS: Mapping[str, str] = {
-    "storage_failed": "storage",
-    "outbox_growing": "storage",
-    "not_connected": "token",
-    "token_refresh_failed": "token",
-    "sign_in_blocked": "token",
-    "sign_in_unavailable": "token",
-    "client_secret_expired": "token",
-    "client_secret_invalid": "token",
-    "app_registration": "token",
-    "scope_missing": "token",
-    **dict.fromkeys(GOAL_TROUBLES, "goals"),
-    "low_match_rate": "goals",
-    "auto_tagging_off": "goals",
-    "clock_skew": "clock",
-    "clock_jumped": "clock",
-    "disk_nearly_full": "disk",
-}
-"""Where a trouble belongs; every other one is of delivery."""
-
-_NETWORK = frozenset({"name_not_found", "tls_failed", "proxy_unusable", "proxy_login"})
-"""Of delivery where an account met them; the sign-in, which is no account's, meets them too."""
-
-_ADVICE = frozenset({"low_match_rate"})
-"""Worth a look, and nothing that stands in the way: a shop with few visitors from ads need not be unwell for ever."""
+"""What a check says while no trouble stands; that of the disk says how much is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +83,7 @@ class Vitals:
 
 def judge(vitals: Vitals) -> Json:
     """The health page; its status is that of the worst check."""
-    checks = {
-        "storage": _storage(vitals),
-        **{name: _of_troubles(name, vitals) for name in ("token", "delivery", "goals", "clock")},
-        "disk": _disk(vitals.free_bytes, vitals.min_free_bytes),
-    }
+    checks = {check: _check(check, vitals) for check in HealthCheck}
     return {
         "status": max((check.status for check in checks.values()), key=_SEVERITY.__getitem__),
         "version": vitals.version,
@@ -123,12 +93,13 @@ def judge(vitals: Vitals) -> Json:
     }
 
 
-def _storage(vitals: Vitals) -> Check:
-    failure = vitals.failure
-    if failure is None:
-        return _of_troubles("storage", vitals)
-    trouble = CATALOGUE.get(failure.code)
-    return Check(Level.DOWN, f"No conversion can be stored: {failure}.", trouble.solution if trouble else None)
+def _check(check: HealthCheck, vitals: Vitals) -> Check:
+    if check is HealthCheck.DISK:
+        return _disk(vitals.free_bytes, vitals.min_free_bytes)
+    if check is HealthCheck.STORAGE and (failure := vitals.failure) is not None:
+        trouble = CATALOGUE.get(failure.code)
+        return Check(Level.DOWN, f"No conversion can be stored: {failure}.", trouble.solution if trouble else None)
+    return _of_troubles(check, vitals)
 
 
 def _disk(free: int, reserve: int) -> Check:
@@ -140,18 +111,18 @@ def _disk(free: int, reserve: int) -> Check:
     return Check(level, message, CATALOGUE["disk_nearly_full"].solution)
 
 
-def _of_troubles(name: str, vitals: Vitals) -> Check:
+def _of_troubles(name: HealthCheck, vitals: Vitals) -> Check:
     """Degraded while any trouble of that check stands: what is stored already waits, and goes out later."""
-    ours = _of_check(name, vitals.troubles)
-    shares = _shares(vitals.shares) if name == "goals" else ""
+    ours = [trouble for trouble in vitals.troubles if trouble.check is name]
+    shares = _shares(vitals.shares) if name is HealthCheck.GOALS else ""
     if not ours:
-        signed_in = _signed_in(vitals) if name == "token" else None
+        signed_in = _signed_in(vitals) if name is HealthCheck.TOKEN else None
         return Check(Level.OK, signed_in or f"{_WELL[name]}{shares}")
     at_stake = vitals.stakes.get(name)
     messages = [trouble.headline if at_stake else trouble.message for trouble in ours[:_TOLD_TROUBLES]]
     if len(ours) > _TOLD_TROUBLES:
         messages.append(f"and {len(ours) - _TOLD_TROUBLES} more: see /logs")
-    level = Level.OK if all(trouble.code in _ADVICE for trouble in ours) else Level.DEGRADED
+    level = Level.OK if all(one.trouble.severity is Severity.ADVICE for one in ours) else Level.DEGRADED
     said = "; ".join(messages)
     return Check(level, f"{f'{at_stake}. {said}' if at_stake else said}{f'.{shares}' if shares else ''}", _fixes(ours))
 
@@ -174,22 +145,12 @@ def _shares(shares: Mapping[str, Share]) -> str:
     return f"{said} Of {len(seen) - _TOLD_SHARES} more goals more can be." if len(seen) > _TOLD_SHARES else said
 
 
-def _of_check(name: str, standing: Sequence[Standing]) -> list[Standing]:
-    return [trouble for trouble in standing if _check_of(trouble) == name]
-
-
 def _fixes(standing: Sequence[Standing]) -> str:
     """What to do about all of them; where they differ, each fix behind the title of its trouble."""
     troubles = {trouble.code: trouble.trouble for trouble in standing}
     if len(troubles) == 1:
         return standing[0].trouble.solution
     return " ".join(f"{trouble.title}: {trouble.solution}" for trouble in troubles.values())
-
-
-def _check_of(standing: Standing) -> str:
-    if standing.code in _NETWORK:
-        return "token" if standing.account is None else "delivery"
-    return _CHECKS.get(standing.code, "delivery")
 
 
 def _outbox(vitals: Vitals) -> Json:
@@ -303,6 +264,7 @@ class HealthCalls:
             stakes={
                 name: said
                 for name in _WELL
-                if (ours := _of_check(name, troubles)) and (said := await sources.stake(ours)) is not None
+                if (ours := [trouble for trouble in troubles if trouble.check is name])
+                and (said := await sources.stake(ours)) is not None
             },
         )

@@ -4,7 +4,7 @@ Reasons that belong to an account or goal are not stored in rows; they are laid 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import assert_never
@@ -16,32 +16,7 @@ from sidecar.core.goals.mapping import Mapped
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.record import Record
 from sidecar.microsoft import error_codes
-from sidecar.troubles import CATALOGUE, Trouble
-
-_TROUBLES: Mapping[str, str] = {
-    Reason.NOT_CONNECTED: "not_connected",
-    Reason.THROTTLED: "throttled",
-    Reason.GOAL_NOT_FOUND: "goal_not_found",
-    Reason.GOAL_PAUSED: "goal_paused",
-    Reason.GOAL_SETTLING: "goal_settling",
-    Reason.RETRYING: "row_retried",
-    Reason.AWAITING_CLICK: "awaiting_click",
-    Reason.CLICK_SETTLING: "click_settling",
-    Reason.NO_CLICK: "no_click",
-    Reason.OUTSIDE_WINDOW: "outside_window",
-    Reason.GOAL_NOT_ENHANCED: "goal_not_enhanced",
-    Reason.AWAITING_ORIGINAL: "awaiting_original",
-    Reason.ORIGINAL_NOT_SENT: "original_not_sent",
-    Reason.TOO_OLD: "conversion_too_old",
-    Reason.POISON: "poison",
-    Reason.UNMAPPED: "unmapped",
-    Reason.ACCOUNT_PAUSED: "account_paused",
-    Reason.ERASED: "erased",
-}
-"""The trouble whose words explain a reason; reasons that pass by themselves have none."""
-
-_REFUSED: Mapping[Kind, str] = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}
-"""The trouble behind a row that Microsoft refused for a reason of its own."""
+from sidecar.troubles import BY_REASON, CATALOGUE, REFUSED, Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +122,7 @@ def words_of(record: Record, trouble: Trouble | None) -> str | None:
         case State.PENDING:
             comes_from_it = trouble == _trouble_of_error(record)
         case State.DEAD:
-            comes_from_it = record.reason == Reason.POISON or record.reason not in _TROUBLES
+            comes_from_it = record.reason == Reason.POISON or record.reason not in BY_REASON
         case State.DELIVERED | State.SKIPPED | State.CANCELED:
             comes_from_it = False
         case _:
@@ -203,7 +178,7 @@ def _instant(at: UnixMillis | None) -> str | None:
 
 def _trouble_of_pending(record: Record, reason: str | None) -> Trouble | None:
     """Of a row that goes again, the trouble that Microsoft's code stands for, where it is known."""
-    return (_trouble_of_error(record) if reason == Reason.RETRYING else None) or _trouble(reason)
+    return (_trouble_of_error(record) if reason == Reason.RETRYING else None) or BY_REASON.get(reason or "")
 
 
 def _trouble_of_error(record: Record) -> Trouble | None:
@@ -216,16 +191,11 @@ def _trouble_of_error(record: Record) -> Trouble | None:
 
 def _trouble_of_ended(record: Record) -> Trouble | None:
     """Where Microsoft refused the row, the trouble that its code stands for."""
-    trouble = _trouble(record.reason)
+    trouble = BY_REASON.get(record.reason or "")
     if trouble is not None or record.state is not State.DEAD or record.reason is None:
         return trouble
     code = error_codes.find_code(Fault(record.reason, record.error_code))
-    return CATALOGUE[code.trouble if code else _REFUSED[record.kind]]
-
-
-def _trouble(reason: str | None) -> Trouble | None:
-    code = _TROUBLES.get(reason or "")
-    return CATALOGUE[code] if code else None
+    return CATALOGUE[code.trouble] if code else REFUSED[record.kind]
 
 
 def goal_words(mapped: Mapped, trouble: Trouble) -> str:

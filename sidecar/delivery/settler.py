@@ -11,7 +11,6 @@ from typing import NamedTuple, ParamSpec, Self, TypeVar, assert_never
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
 from sidecar.core.batch import is_troubled
-from sidecar.core.conversion import Kind
 from sidecar.core.entry import (
     POISON_AFTER,
     Dead,
@@ -37,6 +36,7 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import Platform
 from sidecar.telemetry import DeadRow, Telemetry
+from sidecar.troubles import BY_REASON, REFUSED
 
 EXPIRED_TIMES = 3
 """Fresh tokens that were refused as expired, one after another, before a person is asked to look."""
@@ -351,16 +351,12 @@ class Settler:
         )
 
 
-_REFUSED = {Kind.CONVERSION: "row_refused", Kind.ADJUSTMENT: "adjustment_refused"}
-_TROUBLES = {Reason.TOO_OLD.value: "conversion_too_old", Reason.POISON.value: "poison"}
-
-
 def _dead_row(account: str, entry: Entry, step: Step) -> DeadRow:
     reason, fault = step.reason or "", step.fault
     return DeadRow(
         conversion_id=public_id(entry.lane.kind, entry.seq),
         account=account,
-        trouble=_TROUBLES.get(reason) or _REFUSED[entry.lane.kind],
+        trouble=BY_REASON.get(reason, REFUSED[entry.lane.kind]).code,
         error=fault.error if fault else reason,
         message=fault.message if fault and reason != Reason.TOO_OLD else None,
         order_id=entry.order_id,

@@ -4,12 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.entry import Lane
-from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.waiting import stake
 from sidecar.delivery.gates import Gates
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Standing
-from sidecar.troubles import WAITS_FOR
+from sidecar.troubles import Scope
 
 GoalOf = Callable[[str, str], str | None]
 """The goal of an account's event; None where one of them left the configuration."""
@@ -32,24 +31,26 @@ class Stakes:
         if not lanes:
             return None
         waiting = await self.outbox.at_stake(sorted(lanes, key=lambda lane: lane.id))
-        causes = [self._cause(trouble) for trouble in holding if trouble.code in WAITS_FOR]
+        causes = [cause for trouble in holding if (cause := self._cause(trouble)) is not None]
         return stake(waiting, causes) if waiting.rows else None
 
-    def _cause(self, trouble: Standing) -> str:
-        if trouble.code == "unmapped" and trouble.account not in self.accounts():
-            return f"the account {trouble.account} is not configured any more"
-        words = WAITS_FOR[trouble.code]
-        return words.replace("{subject}", trouble.subject or "").replace("{account}", trouble.account or "")
+    def _cause(self, standing: Standing) -> str | None:
+        if standing.trouble.scope is Scope.EVENT and standing.account not in self.accounts():
+            return f"the account {standing.account} is not configured any more"
+        words = standing.trouble.waits_for
+        return words and words.replace("{subject}", standing.subject or "").replace("{account}", standing.account or "")
 
 
-def held_by(trouble: Standing, lanes: Sequence[Lane], goal_of: GoalOf) -> list[Lane]:
-    """The lanes whose rows wait for the end of a trouble; none where it holds up single rows, or none at all."""
-    if trouble.code not in WAITS_FOR:
+def held_by(standing: Standing, lanes: Sequence[Lane], goal_of: GoalOf) -> list[Lane]:
+    """Return the lanes whose rows wait for the end of a trouble; none if it holds up single rows, or none at all."""
+    if standing.trouble.waits_for is None:
         return []
-    ours = [lane for lane in lanes if trouble.account in (None, lane.account)]
-    if trouble.code == "unmapped":
-        return [lane for lane in ours if lane.event == trouble.subject and goal_of(lane.account, lane.event) is None]
+    ours = [lane for lane in lanes if standing.account in (None, lane.account)]
     goals = [(lane, goal_of(lane.account, lane.event)) for lane in ours]
-    if trouble.code in GOAL_TROUBLES:
-        return [lane for lane, goal in goals if goal == trouble.subject]
-    return [lane for lane, goal in goals if goal is not None]
+    match standing.trouble.scope:
+        case Scope.EVENT:
+            return [lane for lane, goal in goals if lane.event == standing.subject and goal is None]
+        case Scope.GOAL:
+            return [lane for lane, goal in goals if goal == standing.subject]
+        case _:
+            return [lane for lane, goal in goals if goal is not None]

@@ -15,7 +15,7 @@ from sidecar.core.attribution import GoalTraits
 from sidecar.core.entry import Reason
 from sidecar.core.goals.creation import Creation, Exists, NewGoal
 from sidecar.core.goals.goal import Catalogue, Goal, find_goal, remembered
-from sidecar.core.goals.mapping import GOAL_TROUBLES, Mapped, MappingState, OtherGoals, mapping
+from sidecar.core.goals.mapping import Mapped, MappingState, OtherGoals, mapping
 from sidecar.core.goals.plan import Plan, plan
 from sidecar.core.goals.rule import GoalRule, goal_rules
 from sidecar.core.instant import UnixMillis, text_of_millis
@@ -28,6 +28,7 @@ from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import GoalPlatform
 from sidecar.ports.upkeep import Goals
 from sidecar.telemetry import Standing, Telemetry
+from sidecar.troubles import Scope
 
 RETRY_MILLIS = 60_000
 """After a reading that failed; doubling up to `goals.refresh`."""
@@ -386,9 +387,11 @@ class GoalCatalogue:
         wanted: dict[tuple[str, str], tuple[str | None, str | None]] = {}
         for goal, one in mapped.items():
             waiting = await self._at_stake(account, goal) if one.holds is not None else None
-            if one.state in GOAL_TROUBLES and (goal in meant or (waiting and waiting.rows)):
+            if one.state.is_trouble and (goal in meant or (waiting and waiting.rows)):
                 wanted[one.state.value, goal] = _hint(one), told(waiting) if waiting else None
-        for standing in self.telemetry.board.standing(*GOAL_TROUBLES, account=account):
+        for standing in self.telemetry.board.standing(account=account):
+            if standing.trouble.scope is not Scope.GOAL:
+                continue
             if (standing.code, standing.subject) not in wanted and not self._is_answered(account, standing, mapped):
                 self.telemetry.service.trouble_cleared(standing.code, account=account, subject=standing.subject)
         for (code, subject), (hint, rows) in wanted.items():

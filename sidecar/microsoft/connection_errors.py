@@ -22,7 +22,10 @@ class ConnectionFailure:
     trouble: str | None = None
 
 
-DNS, TLS, PROXY, PROXY_LOGIN = "name_not_found", "tls_failed", "proxy_unusable", "proxy_login"
+DNS = "name_not_found"
+TLS = "tls_failed"
+PROXY = "proxy_unusable"
+PROXY_LOGIN = "proxy_login"
 
 _NAME = "the name of Microsoft's host was not found (DNS)"
 _PROXY_NAME = "the name of the proxy was not found (DNS)"

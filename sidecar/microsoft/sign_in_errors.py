@@ -50,11 +50,11 @@ def detail_of(trouble: str | None, message: str) -> str:
 
 def of_interactive(failure: SignInFailure) -> SignInFailure:
     """The failure as the trouble of a sign-in in a browser, where a text about the stored sign-in would mislead."""
-    if failure.trouble not in ("token_refresh_failed", "sign_in_unavailable"):
+    trouble = CATALOGUE[failure.trouble].while_signing_in
+    if trouble is None:
         return failure
     detail = failure.message if failure.remedy is Remedy.WAIT else failure.detail
-    message = f"{CATALOGUE['sign_in_unsuccessful'].title}: {detail}"
-    return replace(failure, trouble="sign_in_unsuccessful", message=message)
+    return replace(failure, trouble=trouble, message=f"{CATALOGUE[trouble].title}: {detail}")
 
 
 class SignInFailed(Exception):
@@ -112,49 +112,29 @@ def unavailable(why: str, retry_seconds: float | None = None, trouble: str = "si
 # --- The tables ------------------------------------------------------------------------------------------------------
 
 
-_REMEDIES = {
-    "invalid_grant": Remedy.RECONNECT,
-    "interaction_required": Remedy.RECONNECT,
-    "consent_required": Remedy.RECONNECT,
-    "login_required": Remedy.RECONNECT,
-    "access_denied": Remedy.RECONNECT,
-    "invalid_client": Remedy.FIX,
-    "unauthorized_client": Remedy.FIX,
-    "invalid_scope": Remedy.CONFIGURATION,
-    "invalid_request": Remedy.CONFIGURATION,
-    "invalid_resource": Remedy.CONFIGURATION,
-    "invalid_tenant": Remedy.CONFIGURATION,
-    "unsupported_grant_type": Remedy.CONFIGURATION,
-    "unsupported_response_type": Remedy.CONFIGURATION,
-    "temporarily_unavailable": Remedy.WAIT,
-    "server_error": Remedy.WAIT,
-}
-"""An `error` that is missing here may pass by itself: it is tried again, and the message names it."""
-
-_TROUBLES = {
-    "consent_required": "scope_missing",
-    "access_denied": "scope_missing",
-    "invalid_client": "client_secret_invalid",
-    "unauthorized_client": "app_registration",
-    "invalid_scope": "scope_missing",
-    "invalid_resource": "scope_missing",
-    "invalid_request": "app_registration",
-    "invalid_tenant": "app_registration",
-    "unsupported_grant_type": "app_registration",
-    "unsupported_response_type": "app_registration",
+_BY_NAME = {
+    "invalid_grant": SignInCode(Remedy.RECONNECT, "token_refresh_failed", ""),
+    "interaction_required": SignInCode(Remedy.RECONNECT, "token_refresh_failed", ""),
+    "login_required": SignInCode(Remedy.RECONNECT, "token_refresh_failed", ""),
+    "consent_required": SignInCode(Remedy.RECONNECT, "scope_missing", ""),
+    "access_denied": SignInCode(Remedy.RECONNECT, "scope_missing", ""),
+    "invalid_client": SignInCode(Remedy.FIX, "client_secret_invalid", ""),
+    "unauthorized_client": SignInCode(Remedy.FIX, "app_registration", ""),
+    "invalid_scope": SignInCode(Remedy.CONFIGURATION, "scope_missing", ""),
+    "invalid_resource": SignInCode(Remedy.CONFIGURATION, "scope_missing", ""),
+    "invalid_request": SignInCode(Remedy.CONFIGURATION, "app_registration", ""),
+    "invalid_tenant": SignInCode(Remedy.CONFIGURATION, "app_registration", ""),
+    "unsupported_grant_type": SignInCode(Remedy.CONFIGURATION, "app_registration", ""),
+    "unsupported_response_type": SignInCode(Remedy.CONFIGURATION, "app_registration", ""),
 }
 
-
-def _remedy(error: str) -> Remedy:
-    return _REMEDIES.get(error, Remedy.WAIT)
+_MAY_PASS = SignInCode(Remedy.WAIT, "sign_in_unavailable", "")
+"""Every other `error`, as `temporarily_unavailable`, may pass by itself; the next try is soon."""
 
 
 def _by_name(error: str, suberror: str) -> SignInCode:
-    remedy = _remedy(error)
-    if suberror == "consent_required":
-        return SignInCode(remedy, "scope_missing", "")
-    otherwise = "token_refresh_failed" if remedy is Remedy.RECONNECT else "sign_in_unavailable"
-    return SignInCode(remedy, _TROUBLES.get(error, otherwise), "")
+    code = _BY_NAME.get(error, _MAY_PASS)
+    return replace(code, trouble="scope_missing") if suberror == "consent_required" else code
 
 
 def _message(code: SignInCode, error: str, numbers: tuple[int, ...]) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from sidecar import __version__
 from sidecar.config import Config, ConfigError, changes, load_with_warnings
 from sidecar.core.clock import SteadyClock
-from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.ports.errors import StorageBroken, StorageUnavailable
 from sidecar.service.http import CannotListen, served
@@ -22,7 +21,6 @@ from sidecar.service.runtime import Runtime, chance, elapsed, now
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, open_parts
 from sidecar.telemetry import Standing, Telemetry
-from sidecar.upkeep.waiting_watch import UNMAPPED
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -220,17 +218,8 @@ class Service:
         """Goals and accounts that nothing names any more are no trouble any more."""
         settings, telemetry = self.parts.settings, self.parts.telemetry
         goals, accounts = settings.goals_of_accounts(), set(settings.config.accounts)
-        named = {goal for _, goal in goals}
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
         telemetry.board.serves(accounts)
-        telemetry.intake.matches.retain(named)
+        telemetry.intake.matches.retain({goal for _, goal in goals})
         self.parts.gates.forget_but(accounts, goals)
-        for standing in telemetry.board.standing():
-            of_goals = GOAL_TROUBLES | {"low_match_rate"}
-            is_named = (standing.account, standing.subject) in goals or (
-                standing.account is None and standing.subject in named
-            )
-            goal_left = standing.code in of_goals and not is_named
-            account_left = standing.account is not None and standing.account not in accounts
-            if goal_left or (account_left and standing.code != UNMAPPED):
-                telemetry.service.trouble_cleared(standing.code, account=standing.account, subject=standing.subject)
+        telemetry.service.configuration_changed(accounts, goals)

@@ -30,7 +30,7 @@ from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components
 from sidecar.store.sqlite.tracing import SqliteTraces
-from sidecar.telemetry import OF_GOALS_AND_ROWS, TracesOfOrders
+from sidecar.telemetry import TracesOfOrders
 
 GRACE_SECONDS = 4.0
 """How long requests that were read already may take at a stop."""
@@ -144,7 +144,7 @@ def _held(parts: Components, record: Record, now: UnixMillis) -> HeldReason | No
     if reason is None and not goes_again and (waits_for_reading or parts.gates.lets_out(record.account, now)):
         return None
     standing = parts.telemetry.board.standing(account=record.account)
-    trouble = next((one.code for one in standing if one.subject is None and one.code not in OF_GOALS_AND_ROWS), None)
+    trouble = next((one.code for one in standing if one.subject is None and one.trouble.stops_account), None)
     return HeldReason(reason or Reason.RETRYING, trouble)
 
 

@@ -4,12 +4,10 @@ from sidecar.telemetry.board import Board, Standing
 from sidecar.telemetry.delivery import DeadRow
 from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
 from sidecar.telemetry.metrics import Metrics
-from sidecar.telemetry.service import OF_GOALS_AND_ROWS
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.telemetry.trace_buffer import TracesOfOrders
 
 __all__ = [
-    "OF_GOALS_AND_ROWS",
     "Board",
     "DeadRow",
     "Follower",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sidecar.core.instant import UnixMillis
-from sidecar.troubles import CATALOGUE, Trouble
+from sidecar.troubles import CATALOGUE, HealthCheck, Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,11 @@ class Standing:
     def trouble(self) -> Trouble:
         """Its cause and remedy."""
         return CATALOGUE[self.code]
+
+    @property
+    def check(self) -> HealthCheck:
+        """The health check that it degrades."""
+        return self.trouble.check_of(self.account)
 
     @property
     def message(self) -> str:

@@ -20,8 +20,6 @@ TOLD_ROWS = 20
 OPERATIONS = {Kind.CONVERSION: "conversions", Kind.ADJUSTMENT: "adjustments"}
 """The label of uploads of each kind of rows."""
 
-_DEAD_REASONS = {"conversion_too_old": "too_old", "poison": "poison"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadRow:
@@ -39,7 +37,7 @@ class DeadRow:
     @property
     def reason(self) -> str:
         """The row's reason, as its state shows it."""
-        return _DEAD_REASONS.get(self.trouble, self.error)
+        return CATALOGUE[self.trouble].explains or self.error
 
 
 class DeliveryEvents:

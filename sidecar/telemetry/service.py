@@ -1,63 +1,18 @@
 """One function per event of the service itself: troubles, sign-ins, start and stop, and what loops stumble over."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import asdict
 
-from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import Board, Standing
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recorder import Recorder, harmless
-from sidecar.troubles import CATALOGUE
-
-PASSING = frozenset(
-    (
-        *("throttled", "unreachable", "sign_in_unavailable", "name_not_found", "goal_settling", "row_retried"),
-        *("low_match_rate", "paused_by_operator"),
-    )
-)
-"""Troubles that usually end without anybody, that hold nothing up, or that somebody wants: warnings, not errors."""
-
-ADVICE = frozenset(("goal_not_enhanced", "auto_tagging_off"))
-"""Troubles beside which delivery goes on: warnings too."""
-
-SIGN_IN = frozenset(
-    (
-        "not_connected",
-        "token_refresh_failed",
-        "sign_in_blocked",
-        "sign_in_unavailable",
-        "client_secret_expired",
-        "client_secret_invalid",
-        "app_registration",
-        "scope_missing",
-    )
-)
-"""Troubles that are over once there is a new access token."""
-
-NETWORK = frozenset(("name_not_found", "tls_failed", "proxy_unusable", "proxy_login"))
-"""Troubles on the way to Microsoft, of the sign-in and of uploads alike: over once anything was answered."""
-
-OF_GOALS_AND_ROWS = GOAL_TROUBLES | {
-    "auto_tagging_off",
-    "paused_by_operator",
-    "row_refused",
-    "row_retried",
-    "poison",
-    "conversion_too_old",
-    "clock_skew",
-}
-"""Troubles that an answer to another batch of the account says nothing about."""
-
-NOBODY_ENDS = frozenset(("row_refused", "row_retried", "poison", "conversion_too_old", "clock_skew", "loop_failed"))
-"""Troubles whose end nobody can see: over when they were not seen for an hour."""
-
-OF_ONE_ANSWER = frozenset(("developer_token_invalid", "wrong_account"))
-"""Explanations of one answer, 105: that of the last one stands, since more is known by then."""
+from sidecar.troubles import CATALOGUE, End, Scope, Severity, Symptom
 
 FADE_MILLIS = 3_600_000
+"""Without being seen for this long a trouble that ends with `End.TIME` is over."""
 
 
 class ServiceEvents:
@@ -85,74 +40,95 @@ class ServiceEvents:
         waiting: str | None = None,
         tracking_id: str | None = None,
     ) -> None:
-        """A trouble of the catalogue stands; `subject` is its goal or the like, `detail` what was said of it.
+        """Raise a trouble of the catalogue; `subject` is its goal or the like, `detail` a message about it.
 
-        `waiting` says what waits for its end.
-
-        Told once; while it stands, repeats only count. `stopping`, which storage may answer, is no trouble.
+        `waiting` says what waits for its end. Recorded once; while it stands, repeats are only counted. `stopping`,
+        which storage may answer, is no trouble.
         """
         if code == "stopping":
             return
-        if code in OF_ONE_ANSWER:
-            for former in self.board.standing(*OF_ONE_ANSWER - {code}, account=account):
-                self._clear(former)
+        if (known := CATALOGUE.get(code)) is not None:
+            self._clear_symptom(known.symptom, account, but=code)
         detail = None if detail is None else self.recorder.redactor.text(detail)
         raised = self.board.raise_(
             code, self.recorder.clock(), account=account, subject=subject, detail=detail, waiting=waiting
         )
         if raised is not None:
-            level = names.WARNING if code in PASSING | ADVICE else None
-            fix = raised.trouble.solution
             self.recorder.record(
                 names.TROUBLE_RAISED,
                 raised.message,
-                level=level,
+                level=names.ERROR if raised.trouble.severity is Severity.ERROR else names.WARNING,
                 account=account,
                 error=code,
-                fix=fix,
+                fix=raised.trouble.solution,
                 tracking_id=tracking_id,
             )
 
     @harmless
     def trouble_cleared(self, code: str, *, account: str | None = None, subject: str | None = None) -> None:
-        """It is over; nothing is told if it did not stand."""
+        """The trouble is over; nothing is recorded if it did not stand."""
         self._clear(self.board.stands(code, account=account, subject=subject))
 
     @harmless
     def account_well(self, account: str) -> None:
-        """Microsoft read a batch of the account: whatever kept its requests from being read is over."""
-        for standing in self.board.standing(account=account):
-            if standing.code not in OF_GOALS_AND_ROWS:
-                self._clear(standing)
+        """Microsoft read a batch of the account: what kept its requests from being read is over."""
+        self._clear_ended(End.ANSWER, account)
 
     @harmless
     def not_reached(self, account: str, code: str, detail: str) -> None:
-        """A request of the account had no answer, by `code`; what kept those before from theirs is found out anew."""
-        for standing in self.board.standing(*(NETWORK | {"unreachable"}) - {code}, account=account):
-            self._clear(standing)
+        """A request of the account had no answer, by `code`; what explained those before is over."""
+        self._clear_symptom(Symptom.NO_ANSWER, account, but=code)
         self.trouble_raised(code, account=account, detail=detail)
 
     @harmless
     def reached(self, account: str) -> None:
-        """Microsoft answered a request of the account, whatever it said: the way there is free."""
-        for standing in self.board.standing(*NETWORK, account=account):
-            self._clear(standing)
+        """Microsoft answered a request of the account, with any answer: the way there is free."""
+        self._clear_ended(End.CONNECTION, account)
+
+    @harmless
+    def configuration_changed(self, accounts: Container[str], goals: Collection[tuple[str, str]]) -> None:
+        """Clear the troubles of accounts and goals that are no longer configured; `goals` are pairs with an account."""
+        names_of_goals = {goal for _, goal in goals}
+        for standing in self.board.standing():
+            account, subject, trouble = standing.account, standing.subject, standing.trouble
+            is_goal_left = trouble.scope is Scope.GOAL and (
+                subject not in names_of_goals if account is None else (account, subject) not in goals
+            )
+            is_account_left = account is not None and account not in accounts
+            if is_goal_left or (is_account_left and End.CONFIGURATION not in trouble.ends):
+                self._clear(standing)
+
+    @harmless
+    def clear_faded(self) -> None:
+        """Clear the troubles that end with time."""
+        for standing in self.board.standing():
+            if End.TIME in standing.trouble.ends and self.recorder.clock() - standing.seen_at >= FADE_MILLIS:
+                self._clear(standing)
+
+    def _clear_ended(self, by: End, account: str | None = None) -> None:
+        for standing in self.board.standing(account=account):
+            if by in standing.trouble.ends:
+                self._clear(standing)
+
+    def _clear_symptom(self, symptom: Symptom | None, account: str | None, *, but: str) -> None:
+        """Clear the other explanations of a symptom: only the newest stands."""
+        if symptom is None or account is None:
+            return
+        for standing in self.board.standing(account=account):
+            if standing.trouble.symptom is symptom and standing.code != but:
+                self._clear(standing)
 
     def _clear(self, standing: Standing | None) -> None:
         if standing is None:
             return
         self.board.clear(standing.code, account=standing.account, subject=standing.subject)
-        message = f"Resolved: {standing.headline}"
         self.recorder.record(
-            names.TROUBLE_CLEARED, message, account=standing.account, error=standing.code, count=standing.count
+            names.TROUBLE_CLEARED,
+            f"Resolved: {standing.headline}",
+            account=standing.account,
+            error=standing.code,
+            count=standing.count,
         )
-
-    @harmless
-    def clear_faded(self) -> None:
-        """End the troubles whose end nothing shows, once they were not seen for an hour."""
-        for standing in self.board.standing(*NOBODY_ENDS):
-            if self.recorder.clock() - standing.seen_at >= FADE_MILLIS:
-                self._clear(standing)
 
     # --- Sign-in -----------------------------------------------------------------------------------------------------
 
@@ -172,8 +148,7 @@ class ServiceEvents:
         """There is a new access token: what stood in its way is over."""
         self.signed_in_until = expires_at
         self.recorder.record(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
-        for standing in self.board.standing(*SIGN_IN):
-            self._clear(standing)
+        self._clear_ended(End.TOKEN)
 
     @harmless
     def token_lost(self) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.entry import Lane, Reason
-from sidecar.core.goals.mapping import GOAL_TROUBLES
 from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting import told
 from sidecar.delivery.gates import Gates
 from sidecar.microsoft import error_codes
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Retried
-from sidecar.telemetry import OF_GOALS_AND_ROWS, Standing, Telemetry
+from sidecar.telemetry import Standing, Telemetry
+from sidecar.troubles import CATALOGUE, Scope
 
 UNMAPPED = "unmapped"
 
@@ -84,7 +84,7 @@ class WaitingWatch:
     def _raise_unless_told(self, code: str, account: str) -> None:
         """Any trouble of the whole account will do: it names the cause more exactly."""
         standing = self.telemetry.board.standing(account=account)
-        if not any(one.code not in OF_GOALS_AND_ROWS or one.code == "paused_by_operator" for one in standing):
+        if not any(one.trouble.stops_account for one in standing):
             self.telemetry.service.trouble_raised(code, account=account)
 
     async def _look_at_retried(self) -> None:
@@ -92,7 +92,7 @@ class WaitingWatch:
         for found in await self.outbox.retried(self.outbox.lanes, self.now()):
             if found.account in self.accounts():
                 code = _trouble_of(found)
-                subject = found.goal if code in GOAL_TROUBLES else found.fault.error
+                subject = found.goal if CATALOGUE[code].scope is Scope.GOAL else found.fault.error
                 self.telemetry.service.trouble_raised(
                     code, account=found.account, subject=subject, detail=found.fault.message
                 )

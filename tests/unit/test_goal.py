@@ -8,7 +8,7 @@ from sidecar.config import parse
 from sidecar.core.entry import Reason
 from sidecar.core.goals.creation import new_goal
 from sidecar.core.goals.goal import Catalogue, Goal, Revenue, remembered
-from sidecar.core.goals.mapping import GOAL_TROUBLES, Mapped, MappingState, mapping
+from sidecar.core.goals.mapping import Mapped, MappingState, mapping
 from sidecar.core.goals.plan import Blocked, GoalDifference, plan, window_text
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
@@ -85,8 +85,9 @@ def test_young_goal_says_when_it_is_old_enough() -> None:
 
 
 def test_states_are_the_codes_of_troubles_and_their_reasons_are_reasons_of_rows() -> None:
-    assert {"goal_not_found", "goal_paused", "goal_wrong_type", "goal_settling", "goal_not_enhanced"} == GOAL_TROUBLES
-    assert CATALOGUE.keys() >= GOAL_TROUBLES
+    troubles = {state.value for state in MappingState if state.is_trouble}
+    assert troubles == {"goal_not_found", "goal_paused", "goal_wrong_type", "goal_settling", "goal_not_enhanced"}
+    assert troubles <= CATALOGUE.keys()
     assert mapping(RULE, [replace(GOAL, type="Url")], NOW, SETTLE).holds is Reason.GOAL_NOT_FOUND
 
 

@@ -22,6 +22,11 @@ class MappingState(StrEnum):
     SETTLING = "goal_settling"
     NOT_ENHANCED = "goal_not_enhanced"  # takes conversions, but only by click id
 
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a trouble has this code."""
+        return self is not MappingState.OK and self is not MappingState.UNKNOWN
+
 
 _HOLDS: Mapping[MappingState, Reason] = {
     MappingState.NOT_FOUND: Reason.GOAL_NOT_FOUND,
@@ -29,10 +34,6 @@ _HOLDS: Mapping[MappingState, Reason] = {
     MappingState.PAUSED: Reason.GOAL_PAUSED,
     MappingState.SETTLING: Reason.GOAL_SETTLING,
 }
-
-
-GOAL_TROUBLES = frozenset(state.value for state in MappingState) - {MappingState.OK, MappingState.UNKNOWN}
-"""The codes of the troubles that a goal can have."""
 
 
 @dataclass(frozen=True, slots=True)

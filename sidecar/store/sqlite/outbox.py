@@ -33,11 +33,9 @@ from sidecar.store.sqlite.soundness import (
     examined,
     last_commit,
 )
+from sidecar.troubles import CATALOGUE, Scope
 
 OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)"
-
-_FULL = frozenset(("outbox_growing", "disk_nearly_full"))
-"""What keeps new rows out, and says nothing against those that are there."""
 
 Incoming = Arrival | Captured | Adjusting
 Outcome = AdjustResult | Woken
@@ -137,7 +135,7 @@ class SqliteOutbox:
             results = await self.committer.put(arrivals)
             return [result for result in results if isinstance(result, PutResult)]
         except StorageUnavailable as error:
-            known = await self._known(arrivals) if error.code in _FULL else None
+            known = await self._known(arrivals) if _keeps_out_new_rows(error) else None
             if known is None:
                 raise
             return known
@@ -319,6 +317,12 @@ class SqliteOutbox:
         if self._lanes_opened:
             self._lanes_opened = False
             self._know_lanes(delivery.load_lanes(db))
+
+
+def _keeps_out_new_rows(error: StorageUnavailable) -> bool:
+    """Whether there is no room for new rows, while what is stored already can be read."""
+    trouble = CATALOGUE.get(error.code)
+    return trouble is not None and trouble.scope is Scope.INTAKE
 
 
 @contextlib.asynccontextmanager
