@@ -38,13 +38,14 @@ async def plain(path: Path, rows: int) -> None:
             seq += 1
             user = order["user"]
             hashes = [hashlib.sha256(user[name].encode()).hexdigest() for name in ("email", "phone")]
-            key = (hash(order["order_id"]), *hashes, order["order_id"])
-            said = (NOW // 1000, 1, str(order["value"]), order["currency"], order["msclkid"], *hashes)
-            values.append((seq, 1, "pending", None, *key, *said, None, None, None, "bench", NOW, NOW, None, None))
+            key = (hash(order["order_id"]), *hashes)
+            computed = (seq, 1, "pending", None, *key, 1, str(order["value"]), None, None, "bench", NOW, NOW, None)
+            given = (NOW // 1000, order["order_id"], order["currency"], order["msclkid"], None, *hashes, None)
+            values.append((*computed, *given))
         db.execute("BEGIN")
         db.executemany(INSERT, values)
         db.execute("COMMIT")
-        json.dumps([{"id": row[0], "state": row[2], "order_id": row[7]} for row in values])
+        json.dumps([{"id": row[0], "state": row[2], "order_id": row[16]} for row in values])
     db.close()
 
 

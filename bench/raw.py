@@ -14,14 +14,14 @@ from bench.store import NOW, RULES, opened
 from sidecar.core.intake.conversion import Accepted, read
 from sidecar.core.intake.json_text import parse
 from sidecar.ports.intake import Arrival
-from sidecar.store.sqlite.rows import INSERT_COLUMNS, Draft, insert_values
+from sidecar.store.sqlite.rows import INSERT_COLUMNS, new_row
 
 ROWS = 40_000
 
 INSERT = f"INSERT INTO entries ({', '.join(INSERT_COLUMNS)}) VALUES ({', '.join('?' * len(INSERT_COLUMNS))})"
 
 
-def groups(size: int) -> list[list[list[Any]]]:
+def groups(size: int) -> list[list[tuple[Any, ...]]]:
     """Rows as they lie in the table, made beforehand."""
     bodies, seq, made = Bodies(size), 0, []
     for _ in range(ROWS // size):
@@ -30,7 +30,8 @@ def groups(size: int) -> list[list[list[Any]]]:
             reading = read(item, now=NOW, rules=RULES)
             assert isinstance(reading, Accepted)
             seq += 1
-            group.append(insert_values(Draft.of(Arrival(reading.conversion, NOW, "bench")), seq, 1))
+            conversion = reading.conversion
+            group.append(new_row(Arrival(conversion, NOW, "bench"), conversion.key(), conversion.content(), seq, 1))
         made.append(group)
     return made
 

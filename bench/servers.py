@@ -14,7 +14,7 @@ from aiohttp import web
 from sidecar.core.conversion import Key, KeySource
 from sidecar.ports.intake import Arrival, PutResult, Stored
 from sidecar.store.sqlite.outbox import SqliteOutbox
-from sidecar.store.sqlite.rows import Draft, insert_values, new_record
+from sidecar.store.sqlite.rows import new_row, record_of_new
 
 ANSWER = b'{"state": "pending"}'
 NO_KEY = Key(KeySource.NONE, None, None)
@@ -43,8 +43,8 @@ def bare() -> None:
 
 async def _put(_: SqliteOutbox, arrivals: Sequence[Arrival]) -> list[PutResult]:
     """What the store would answer for rows that are all new."""
-    drafts = (Draft(arrival, arrival.conversion, NO_KEY, "") for arrival in arrivals)
-    return [Stored(new_record(draft.conversion, insert_values(draft, next(_numbers), 1))) for draft in drafts]
+    rows = (new_row(arrival, NO_KEY, "", next(_numbers), 1) for arrival in arrivals)
+    return [Stored(record_of_new(row, arrival.conversion)) for row, arrival in zip(rows, arrivals, strict=True)]
 
 
 def unstored() -> None:

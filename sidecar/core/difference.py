@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, plain_decimal
-from sidecar.core.instant import UnixSeconds, text_of_seconds
+from sidecar.core.instant import text_of_seconds
 
 Shown = Decimal | str | None
 """A value as it may be repeated to the caller."""
@@ -30,66 +30,29 @@ class FieldDifference:
         return f"{self.field} was {_text(self.stored)} and now is {_text(self.given)}"
 
 
-class StoredContent(NamedTuple):
-    """What a row has kept of what its caller gave: value and currency may be the event's, or those of an adjustment."""
+def of_conversions(stored: Conversion, content: str, given: Conversion) -> tuple[FieldDifference, ...]:
+    """The fields in which a repeat differs from the conversion that is stored under its key; at least one.
 
-    content: str
-    """The digest of what was given."""
-    time: UnixSeconds
-    time_given: bool
-    value: Decimal | None
-    currency: str | None
-    msclkid: str | None
-    visitor_id: str | None
-    email_sha256: str | None
-    phone_sha256: str | None
-    external_attribution: ExternalAttribution | None
-
-    @classmethod
-    def of(cls, given: Conversion, content: str) -> Self:
-        """What a row of `given` will have kept; `content` is the digest."""
-        return cls(
-            content,
-            given.time,
-            given.time_given,
-            given.value,
-            given.currency,
-            given.msclkid,
-            given.visitor_id,
-            given.email_sha256,
-            given.phone_sha256,
-            given.external_attribution,
-        )
-
-
-def of_conversions(stored: StoredContent, given: Conversion) -> tuple[FieldDifference, ...]:
-    """The fields in which a repeat differs from the row that has its key; at least one."""
-    found = tuple(_differing(_as_given(stored, given), given))
+    Value and currency of `stored` may be the event's, or those of an adjustment; `content` is the digest of what its
+    caller gave.
+    """
+    found = tuple(_differing(_as_given(stored, content, given), given))
     # What was given then is not known where an adjustment has changed it since: it was another value.
     return found or (FieldDifference("value", stored.value, given.given_value),)
 
 
-def _as_given(stored: StoredContent, given: Conversion) -> Conversion:
-    """The stored conversion as its caller gave it: the digest tells which of its values were defaults."""
-    whole = given._replace(
-        time=stored.time,
-        time_given=stored.time_given,
-        msclkid=stored.msclkid,
-        visitor_id=stored.visitor_id,
-        email_sha256=stored.email_sha256,
-        phone_sha256=stored.phone_sha256,
-        external_attribution=stored.external_attribution,
-    )
+def _as_given(stored: Conversion, content: str, given: Conversion) -> Conversion:
+    """The stored conversion as its caller gave it: the digest shows which of its values were defaults."""
     possible = [
-        whole._replace(given_value=value, given_currency=currency)
+        stored._replace(given_value=value, given_currency=currency)
         for value, currency in product((stored.value, None), (stored.currency, None))
     ]
     # Where an adjustment has changed them since, what they come to with the defaults is compared.
-    changed = whole._replace(
+    changed = stored._replace(
         given_value=given.given_value if given.value == stored.value else stored.value,
         given_currency=given.given_currency if given.currency == stored.currency else stored.currency,
     )
-    return next((each for each in possible if each.content() == stored.content), changed)
+    return next((each for each in possible if each.content() == content), changed)
 
 
 def _differing(stored: Conversion, given: Conversion) -> Iterator[FieldDifference]:

@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 from intake_kit import accepted
 
-from sidecar.core.conversion import AdjustmentType
+from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.difference import (
     AdjustmentContent,
     FieldDifference,
-    StoredContent,
     of_adjustments,
     of_conversions,
     words,
 )
 
 
-def stored(**given: Any) -> StoredContent:
+def stored(**given: Any) -> tuple[Conversion, str]:
+    """The conversion as its row holds it, which knows no more what was a default; and the digest of what was given."""
     conversion = accepted(**given)
-    return StoredContent.of(conversion, conversion.content())
+    return conversion._replace(given_value=None, given_currency=None), conversion.content()
 
 
 @pytest.mark.parametrize(
@@ -44,26 +44,27 @@ def stored(**given: Any) -> StoredContent:
 def test_only_fields_that_the_callers_gave_otherwise_differ(
     before: dict[str, Any], now: dict[str, Any], found: list[FieldDifference]
 ) -> None:
-    assert list(of_conversions(stored(**before), accepted(**now))) == found
+    assert list(of_conversions(*stored(**before), accepted(**now))) == found
 
 
 def test_default_that_the_event_gave_is_no_value_of_the_callers() -> None:
     """A signup has a value and a currency of its own."""
-    by_default = stored(event="signup")
+    by_default, content = stored(event="signup")
     assert (by_default.value, by_default.currency) == (Decimal("2.50"), "EUR")
-    (found,) = of_conversions(by_default, accepted(event="signup", value=2.5))
+    (found,) = of_conversions(by_default, content, accepted(event="signup", value=2.5))
     assert found == FieldDifference("value", None, Decimal("2.500"))
 
 
 def test_value_that_was_restated_since_is_the_one_that_is_shown() -> None:
-    restated = stored(value=99.99)._replace(value=Decimal("79.99"))
+    conversion, content = stored(value=99.99)
+    restated = conversion._replace(value=Decimal("79.99"))
     for given in (79.99, 5):
-        (found,) = of_conversions(restated, accepted(value=given))
+        (found,) = of_conversions(restated, content, accepted(value=given))
         assert (found.field, found.stored) == ("value", Decimal("79.99"))
 
 
 def test_differences_are_told_in_words_without_any_identifier() -> None:
-    found = of_conversions(stored(value=1.5), accepted(currency="EUR", visitor_id="v-1"))
+    found = of_conversions(*stored(value=1.5), accepted(currency="EUR", visitor_id="v-1"))
     assert (
         words(found) == "value was 1.5 and now is absent; currency was absent and now is EUR; visitor_id is another one"
     )

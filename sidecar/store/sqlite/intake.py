@@ -1,14 +1,13 @@
-"""Writing what came in: look the keys up, tell new from known, insert all that is new in one statement."""
+"""Stores a group of conversions: looks their keys up, obeys `core.repeats`, inserts what is new in one statement."""
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sidecar.core import repeats
-from sidecar.core.conversion import Conversion, ExternalAttribution
-from sidecar.core.difference import StoredContent, of_conversions
+from sidecar.core.conversion import Conversion, Key
+from sidecar.core.difference import of_conversions
 from sidecar.core.entry import State
 from sidecar.core.instant import UnixSeconds
 from sidecar.core.record import Record
@@ -16,7 +15,15 @@ from sidecar.core.repeats import Repeat
 from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.many import BulkStatement
-from sidecar.store.sqlite.rows import INSERT_COLUMNS, RECORD_COLUMNS, Draft, insert_values, new_record, record_of
+from sidecar.store.sqlite.rows import (
+    INSERT_COLUMNS,
+    RECORD_COLUMNS,
+    STORED_COLUMNS,
+    new_row,
+    record_of,
+    record_of_new,
+    stored_conversion,
+)
 from sidecar.store.sqlite.visitors import hasher
 
 # The rows that have one of these key hashes, with what must agree for the same key and the same content.
@@ -43,11 +50,8 @@ REPLACE = f"""
             'value', value, 'currency', currency))
     WHERE seq = ?"""  # noqa: S608 - constants only
 
-# What a row has kept of what its caller gave, for the words of a conflict.
-GIVEN = """
-    SELECT content, time, time_given, value, currency, msclkid, visitor_id, email_sha256, phone_sha256, external_credit,
-        external_model
-    FROM entries WHERE seq = ?"""
+# What a row holds of the conversion that its caller gave, for the words of a conflict.
+GIVEN = f"SELECT content, {STORED_COLUMNS} FROM entries WHERE seq = ?"  # noqa: S608 - constants only
 
 # Of conversions that name their visitor and time: the click that each ought to follow, and does not. That is its own
 # click where it brings one, else the visitor's first one if there is none before it.
@@ -62,31 +66,30 @@ LATE_CLICKS = """
 
 
 class _Known(NamedTuple):
-    """What a key already stands for; made for each row that comes in."""
+    """The row that has a key; made for each row that comes in."""
 
     content: str
     time: UnixSeconds | None
+    """None where the caller gave none."""
     record: Record
-    conversion: Conversion | None = None
-    """Of a row that came in with this very group."""
 
 
 def write_arrivals(
     db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int]
 ) -> list[PutResult]:
     """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores."""
-    drafts = [Draft.of(arrival) for arrival in arrivals]
-    group = _Group(db, lanes, _known_keys(db, drafts), _last_seq(db))
-    results: list[PutResult] = [group.put(draft) for draft in drafts]
+    keys = [arrival.conversion.key() for arrival in arrivals]
+    group = _Group(db, lanes, _known_rows(db, keys), _last_seq(db))
+    results: list[PutResult] = [group.put(arrival, key) for arrival, key in zip(arrivals, keys, strict=True)]
     group.write()
-    return _with_late_clicks(db, drafts, results)
+    return _with_late_clicks(db, arrivals, results)
 
 
-def _with_late_clicks(db: sqlite3.Connection, drafts: Sequence[Draft], results: list[PutResult]) -> list[PutResult]:
+def _with_late_clicks(db: sqlite3.Connection, arrivals: Sequence[Arrival], results: list[PutResult]) -> list[PutResult]:
     """The results, with the click of each new row that lies before it: one statement, and none without visitors."""
     named = [
         (place, each, each.visitor_id)
-        for place, (_, each, *_) in enumerate(drafts)
+        for place, (each, *_) in enumerate(arrivals)
         if each.visitor_id is not None and each.time_given and isinstance(results[place], Stored)
     ]
     if not named:
@@ -105,46 +108,26 @@ def _with_late_clicks(db: sqlite3.Connection, drafts: Sequence[Draft], results: 
 
 def known_results(db: sqlite3.Connection, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
     """Replayed or Conflict for each of `arrivals`, without writing; None when one of them would have to be written."""
-    drafts = [Draft.of(arrival) for arrival in arrivals]
-    known = _known_keys(db, drafts)
+    keys = [arrival.conversion.key() for arrival in arrivals]
+    rows = _known_rows(db, keys)
     found: list[PutResult] = []
-    for draft in drafts:
-        row = known.get(draft.key.digest)
-        if row is None or (result := _known_result(db, draft, row)) is None:
+    for arrival, key in zip(arrivals, keys, strict=True):
+        known = rows.get(key.digest)
+        repeat = known and _repeat(arrival.conversion, arrival.conversion.content(), known)
+        if known is None or repeat is Repeat.REPLACES:
             return None
-        found.append(result)
+        found.append(Replayed(known.record) if repeat is Repeat.SAME else _conflict(db, arrival.conversion, known))
     return found
 
 
-def _known_result(db: sqlite3.Connection, draft: Draft, row: _Known) -> Replayed | Conflict | None:
-    """What a draft is beside the row that has its key; None when it takes that one's place."""
-    time = draft.conversion.time if draft.conversion.time_given else None
-    match repeats.of_conversion(draft.content, time, row.content, row.time, row.record.state):
-        case Repeat.SAME:
-            return Replayed(row.record)
-        case Repeat.REPLACES:
-            return None
-        case Repeat.CONFLICT:
-            return Conflict(row.record, of_conversions(_stored_content(db, row), draft.conversion))
+def _repeat(conversion: Conversion, content: str, known: _Known) -> Repeat:
+    time = conversion.time if conversion.time_given else None
+    return repeats.of_conversion(content, time, known.content, known.time, known.record.state)
 
 
-def _stored_content(db: sqlite3.Connection, row: _Known) -> StoredContent:
-    given = row.conversion
-    if given is not None:
-        return StoredContent.of(given, row.content)
-    kept = db.execute(GIVEN, (row.record.seq,)).fetchone()
-    return StoredContent(
-        content=kept[0],
-        time=kept[1],
-        time_given=bool(kept[2]),
-        value=None if kept[3] is None else Decimal(kept[3]),
-        currency=kept[4],
-        msclkid=kept[5],
-        visitor_id=kept[6],
-        email_sha256=kept[7],
-        phone_sha256=kept[8],
-        external_attribution=None if kept[9] is None else ExternalAttribution(Decimal(kept[9]), kept[10]),
-    )
+def _conflict(db: sqlite3.Connection, conversion: Conversion, known: _Known) -> Conflict:
+    content, *stored = db.execute(GIVEN, (known.record.seq,)).fetchone()
+    return Conflict(known.record, of_conversions(stored_conversion(stored, conversion), content, conversion))
 
 
 class _Group:
@@ -161,60 +144,65 @@ class _Group:
         self._lanes = lanes
         self._known = known
         self._last_seq = last_seq
-        self._new: list[list[Any]] = []
+        self._new: list[tuple[Any, ...]] = []
         self._hashed: Callable[[str, str], int] | None = None
         """Made for the first conversion that names a visitor."""
 
-    def put(self, draft: Draft) -> PutResult:
-        known = self._known.get(draft.key.digest)
+    def put(self, arrival: Arrival, key: Key) -> PutResult:
+        content = arrival.conversion.content()
+        known = self._known.get(key.digest)
         if known is None:
-            return self._store(draft)
-        return _known_result(self._db, draft, known) or self._replace(draft, known.record)
+            self._last_seq += 1
+            row = self._row(arrival, key, content, self._last_seq)
+            self._new.append(row)
+            return self._stored(arrival.conversion, key, content, record_of_new(row, arrival.conversion))
+        match _repeat(arrival.conversion, content, known):
+            case Repeat.SAME:
+                return Replayed(known.record)
+            case Repeat.REPLACES:
+                return self._replace(arrival, key, content, known.record)
+            case Repeat.CONFLICT:
+                self.write()  # the row may be one of this group
+                return _conflict(self._db, arrival.conversion, known)
 
     def write(self) -> None:
+        """Insert the new rows so far."""
         if self._new:
             INSERT.execute(self._db, self._new)
             count(self._db, {State.PENDING: len(self._new)})
+            self._new.clear()
 
-    def _store(self, draft: Draft) -> Stored:
-        self._last_seq += 1
-        values = insert_values(draft, self._last_seq, self._lane(draft), self._visitor(draft.conversion))
-        self._new.append(values)
-        return self._remember(draft, new_record(draft.conversion, values))
-
-    def _replace(self, draft: Draft, old: Record) -> Stored:
-        values = insert_values(draft, old.seq, self._lane(draft), self._visitor(draft.conversion))
-        now = draft.arrival.received_at
-        self._db.execute(REPLACE, (*values[1:], now, now, old.seq))
+    def _replace(self, arrival: Arrival, key: Key, content: str, old: Record) -> Stored:
+        row = self._row(arrival, key, content, old.seq)
+        now = arrival.received_at
+        self._db.execute(REPLACE, (*row[1:], now, now, old.seq))
         count(self._db, {old.state: -1, State.PENDING: 1})
-        return self._remember(draft, new_record(draft.conversion, values, attempt=old.attempt))
+        return self._stored(arrival.conversion, key, content, record_of_new(row, arrival.conversion, old.attempt))
 
-    def _lane(self, draft: Draft) -> int:
-        return self._lanes[draft.conversion.account, draft.conversion.event]
+    def _row(self, arrival: Arrival, key: Key, content: str, seq: int) -> tuple[Any, ...]:
+        conversion = arrival.conversion
+        lane = self._lanes[conversion.account, conversion.event]
+        visitor = None
+        if conversion.visitor_id is not None:
+            self._hashed = self._hashed or hasher(self._db)
+            visitor = self._hashed(conversion.account, conversion.visitor_id)
+        return new_row(arrival, key, content, seq, lane, visitor)
 
-    def _visitor(self, conversion: Conversion) -> int | None:
-        if conversion.visitor_id is None:
-            return None
-        self._hashed = self._hashed or hasher(self._db)
-        return self._hashed(conversion.account, conversion.visitor_id)
-
-    def _remember(self, draft: Draft, record: Record) -> Stored:
-        if draft.key.digest is not None:
-            given_time = draft.conversion.time if draft.conversion.time_given else None
-            self._known[draft.key.digest] = _Known(draft.content, given_time, record, draft.conversion)
+    def _stored(self, conversion: Conversion, key: Key, content: str, record: Record) -> Stored:
+        if key.digest is not None:
+            self._known[key.digest] = _Known(content, conversion.time if conversion.time_given else None, record)
         return Stored(record)
 
 
-def _known_keys(db: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str | None, _Known]:
-    """By digest; nothing is known of None, which is no key."""
-    hashes = {draft.key.hash for draft in drafts} - {None}
+def _known_rows(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[str | None, _Known]:
+    """By digest the rows that have one of these keys; there is none of None, which is no key."""
+    hashes = {key.hash for key in keys} - {None}
     rows = db.execute(FIND_KEYS, (json.dumps(list(hashes)),)) if hashes else ()
-    return {row[0]: _known(row) for row in rows}
-
-
-def _known(row: Sequence[Any]) -> _Known:
-    record = record_of(row[3:])
-    return _Known(content=row[1], time=record.time if row[2] else None, record=record)
+    found: dict[str | None, _Known] = {}
+    for digest, content, time_given, *columns in rows:
+        record = record_of(columns)
+        found[digest] = _Known(content, record.time if time_given else None, record)
+    return found
 
 
 def _last_seq(db: sqlite3.Connection) -> int:

@@ -1,49 +1,125 @@
-"""Columns to values and back: an Entry for the flusher, a Record for the API, a conversion for the insert."""
+"""Columns to values and back: a new row from a conversion, an Entry for delivery, a Record for the API.
+
+A field of `Conversion`, `Entry` or `Record` is the column of its name; what differs from that is declared here, once.
+"""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sidecar.core.conversion import AdjustmentType, Conversion, Key, Kind, plain_decimal
+from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, Key, Kind, plain_decimal
 from sidecar.core.entry import Entry, Lane, Reason, State
-from sidecar.core.instant import millis
+from sidecar.core.instant import UnixMillis, millis
 from sidecar.core.record import Record
 from sidecar.ports.intake import Arrival
 
-ENTRY_COLUMNS = """
-    seq, time, received_at, due_at, value, currency, nullif(coalesce(click, msclkid), ''), visitor_id, email_sha256,
-    phone_sha256, external_credit, external_model, order_id, attempt, refusals, retries, maybe_sent, goal, sent_time,
-    clicked_at, type, original, adjusted_at"""
-"""In the order of Entry's fields, but for the lane, which is known, and `evaluated`, which is never stored."""
+# --- A row that comes in ---------------------------------------------------------------------------------------------
 
-RECORD_COLUMNS = """
-    e.seq, l.kind, e.state, e.reason, l.account, l.event, e.goal, e.order_id, e.time, e.value, e.currency,
-    nullif(coalesce(e.click, e.msclkid), ''), e.email_sha256, e.phone_sha256, e.attempt, e.received_at,
-    iif(e.claimed, b.due_at, e.due_at), e.claimed, b.sent_at, e.settled_at, e.batch_id, e.error, e.error_code,
-    b.tracking_id, e.message, e.meta, coalesce(e.claimed AND b.leased, 0), e.visitor_id, e.type, e.original,
-    CASE WHEN e.state = 'pending' AND e.goal IS NOT NULL THEN CASE
-        WHEN e.original > 0 THEN (
-            SELECT ob.sent_to FROM entries o JOIN batches ob ON ob.id = o.batch_id WHERE o.seq = e.original)
-        WHEN e.maybe_sent OR e.claimed AND b.leased THEN b.sent_to END END"""
-"""In the order of Record's fields."""
+_CONVERTED = frozenset(("time_given", "value", "external_attribution"))
+"""Fields of a conversion that its row has in another form: see `_Computed`."""
 
-RECORD_TABLES = "entries e JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"
+_IN_OTHER_COLUMNS = frozenset(("account", "event", "goal", "idempotency_key", "given_value", "given_currency"))
+"""Fields that are in the row's lane, key or content."""
 
-INSERT_COLUMNS = (
-    "seq", "lane", "state", "reason", "key_hash", "key_digest", "content", "order_id", "time", "time_given", "value",
-    "currency", "msclkid", "email_sha256", "phone_sha256", "external_credit", "external_model", "meta", "request_id",
-    "received_at", "due_at", "visitor_id", "visitor",
-)  # fmt: skip
-"""What intake writes of a row; the rest of the table starts at its defaults."""
+_AS_GIVEN = tuple(name for name in Conversion._fields if name not in _CONVERTED | _IN_OTHER_COLUMNS)
+"""Fields of a conversion that its row has as they are."""
 
-_SEQ, _REASON, _VALUE, _RECEIVED_AT, _DUE_AT = map(
-    INSERT_COLUMNS.index, ("seq", "reason", "value", "received_at", "due_at")
-)
 
-_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
-_STATES: Mapping[str, State] = {state.value: state for state in State}
+class _Computed(NamedTuple):
+    """The other columns of a new row; the rest of the table starts at its defaults."""
+
+    seq: int
+    lane: int
+    state: str
+    reason: str | None
+    key_hash: int | None
+    key_digest: str | None
+    content: str
+    time_given: int
+    value: str | None
+    external_credit: str | None
+    external_model: str | None
+    request_id: str
+    received_at: UnixMillis
+    due_at: UnixMillis
+    visitor: int | None
+
+
+INSERT_COLUMNS = (*_Computed._fields, *_AS_GIVEN)
+"""What intake writes of a row, in the order of `new_row`."""
+
+_as_given = itemgetter(*map(Conversion._fields.index, _AS_GIVEN))
 
 _PENDING, _NOT_YET = State.PENDING.value, Reason.NOT_YET.value  # looked up in an enum they cost more than a digest
+
+
+def new_row(
+    arrival: Arrival, key: Key, content: str, seq: int, lane: int, visitor: int | None = None
+) -> tuple[Any, ...]:
+    """The values of INSERT_COLUMNS; `visitor` is the hash of the one that the conversion names."""
+    conversion, received_at, request_id = arrival
+    external = conversion.external_attribution
+    due_at = max(received_at, millis(conversion.time))
+    computed = _Computed(
+        seq=seq,
+        lane=lane,
+        state=_PENDING,
+        reason=_NOT_YET if due_at > received_at else None,
+        key_hash=key.hash,
+        key_digest=key.digest,
+        content=content,
+        time_given=int(conversion.time_given),
+        value=None if conversion.value is None else plain_decimal(conversion.value),
+        external_credit=plain_decimal(external.credit) if external else None,
+        external_model=external.model if external else None,
+        request_id=request_id,
+        received_at=received_at,
+        due_at=due_at,
+        visitor=visitor,
+    )
+    return (*computed, *_as_given(conversion))
+
+
+_AT_FIRST: Mapping[str, object] = {"kind": Kind.CONVERSION, "state": State.PENDING, "claimed": False, "leased": False}
+_KNOWN_OF_NEW = (*INSERT_COLUMNS, "account", "event", "attempt", *_AT_FIRST, None)
+_PLACES: Mapping[str | None, int] = {name: place for place, name in enumerate(_KNOWN_OF_NEW)}
+_record_of_new = itemgetter(*(_PLACES.get(name, _PLACES[None]) for name in Record._fields))
+
+
+def record_of_new(row: tuple[Any, ...], conversion: Conversion, attempt: int = 0) -> Record:
+    """The record of a `row` of INSERT_COLUMNS that was just written; its other fields are None."""
+    known = (*row, conversion.account, conversion.event, attempt, *_AT_FIRST.values(), None)
+    return Record._make(_record_of_new(known))
+
+
+STORED_COLUMNS = ", ".join(("time_given", "value", "external_credit", "external_model", *_AS_GIVEN))
+"""What a row holds of its conversion."""
+
+
+def stored_conversion(row: Sequence[Any], given: Conversion) -> Conversion:
+    """The conversion in a row of STORED_COLUMNS; what no row holds is that of `given`, which has the same key."""
+    time_given, value, credit, model, *stored = row
+    return given._replace(
+        time_given=bool(time_given),
+        value=None if value is None else Decimal(value),
+        external_attribution=None if credit is None else ExternalAttribution(Decimal(credit), model),
+        **dict(zip(_AS_GIVEN, stored, strict=True)),
+    )
+
+
+# --- A row on its way ------------------------------------------------------------------------------------------------
+
+_SHOWN_CLICK = "nullif(coalesce({0}click, {0}msclkid), '')"
+"""What was chosen by the claim, else what the caller gave."""
+
+_NOT_SELECTED = ("lane", "evaluated")
+"""Fields of an entry that are no column: its lane is known, and what was evaluated is never stored."""
+assert (Entry._fields[1], Entry._fields[-1]) == _NOT_SELECTED
+
+_ENTRY_SQL = {"msclkid": _SHOWN_CLICK.format("")}
+ENTRY_COLUMNS = ", ".join(_ENTRY_SQL.get(name, name) for name in Entry._fields if name not in _NOT_SELECTED)
 
 
 def entry_of(row: Sequence[Any], lane: Lane) -> Entry:
@@ -52,85 +128,33 @@ def entry_of(row: Sequence[Any], lane: Lane) -> Entry:
     return entry if entry.type is None else entry._replace(type=AdjustmentType(entry.type))
 
 
+# --- A row as it is shown --------------------------------------------------------------------------------------------
+
+_RECORD_SQL = {
+    "kind": "l.kind",
+    "account": "l.account",
+    "event": "l.event",
+    "msclkid": _SHOWN_CLICK.format("e."),
+    "due_at": "iif(e.claimed, b.due_at, e.due_at)",
+    "sent_at": "b.sent_at",
+    "tracking_id": "b.tracking_id",
+    "leased": "coalesce(e.claimed AND b.leased, 0)",
+    "bound_to": """CASE WHEN e.state = 'pending' AND e.goal IS NOT NULL THEN CASE
+        WHEN e.original > 0 THEN (
+            SELECT ob.sent_to FROM entries o JOIN batches ob ON ob.id = o.batch_id WHERE o.seq = e.original)
+        WHEN e.maybe_sent OR e.claimed AND b.leased THEN b.sent_to END END""",
+}
+"""Fields of a record that are not a column of the row itself."""
+
+RECORD_COLUMNS = ", ".join(_RECORD_SQL.get(name, f"e.{name}") for name in Record._fields)
+
+RECORD_TABLES = "entries e JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"
+
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
+_STATES: Mapping[str, State] = {state.value: state for state in State}
+
+
 def record_of(row: sqlite3.Row | Sequence[Any]) -> Record:
     """The record in a row of RECORD_COLUMNS."""
     record = Record._make((row[0], _KINDS[row[1]], _STATES[row[2]], *row[3:]))
     return record if record.type is None else record._replace(type=AdjustmentType(record.type))
-
-
-class Draft(NamedTuple):
-    """An arrival on its way into the table, with its key and content: each is a hash, computed once."""
-
-    arrival: Arrival
-    conversion: Conversion
-    key: Key
-    content: str
-
-    @classmethod
-    def of(cls, arrival: Arrival) -> Self:
-        return cls(arrival, arrival.conversion, arrival.conversion.key(), arrival.conversion.content())
-
-
-def insert_values(draft: Draft, seq: int, lane: int, visitor: int | None = None) -> list[Any]:
-    """The values of INSERT_COLUMNS for a new row; `visitor` is the hash of the one that it names."""
-    conversion, received_at = draft.conversion, draft.arrival.received_at
-    external = conversion.external_attribution
-    due_at = max(received_at, millis(conversion.time))
-    return [
-        seq,
-        lane,
-        _PENDING,
-        _NOT_YET if due_at > received_at else None,
-        draft.key.hash,
-        draft.key.digest,
-        draft.content,
-        conversion.order_id,
-        conversion.time,
-        int(conversion.time_given),
-        None if conversion.value is None else plain_decimal(conversion.value),
-        conversion.currency,
-        conversion.msclkid,
-        conversion.email_sha256,
-        conversion.phone_sha256,
-        plain_decimal(external.credit) if external else None,
-        external.model if external else None,
-        conversion.meta,
-        draft.arrival.request_id,
-        received_at,
-        due_at,
-        conversion.visitor_id,
-        visitor,
-    ]
-
-
-def new_record(conversion: Conversion, values: Sequence[Any], *, attempt: int = 0) -> Record:
-    """The record of a row that was just written from `values` (INSERT_COLUMNS)."""
-    return Record(
-        values[_SEQ],
-        Kind.CONVERSION,
-        State.PENDING,
-        values[_REASON],
-        conversion.account,
-        conversion.event,
-        None,
-        conversion.order_id,
-        conversion.time,
-        values[_VALUE],
-        conversion.currency,
-        conversion.msclkid,
-        conversion.email_sha256,
-        conversion.phone_sha256,
-        attempt,
-        values[_RECEIVED_AT],
-        values[_DUE_AT],
-        False,
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
-        conversion.meta,
-        visitor_id=conversion.visitor_id,
-    )
