@@ -1,4 +1,4 @@
-"""The stand-in for Microsoft Advertising: sign-in, uploads, goals and reports over HTTPS, for tries and tests.
+"""The stand-in for Microsoft Advertising: sign-in, uploads, goals and reports over HTTPS, for first steps and tests.
 
 It imports nothing of `sidecar.microsoft`, so that the two cannot share a mistake.
 """

@@ -1,4 +1,4 @@
-"""Who may call: the headers every API call needs, and how often a customer may call.
+"""Admits API calls: checks the required headers, and the calls per minute of each customer.
 
 https://learn.microsoft.com/advertising/guides/services-protocol#throttling
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from sidecar.emulator import tokens
-from sidecar.emulator.errors import Refused
-from sidecar.emulator.exchange import MINUTE_MS, Call
+from sidecar.emulator.call import MINUTE_MS, Call
+from sidecar.emulator.error_bodies import Refused
 from sidecar.emulator.options import EmulatorOptions
 
 _ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
@@ -19,7 +19,7 @@ _ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf a call of Campaign Management comes."""
+    """The account of a call to Campaign Management."""
 
     customer_id: str
     account_id: str
@@ -27,13 +27,13 @@ class Caller:
 
 @dataclass(slots=True)
 class SlidingMinute:
-    """How many calls each customer made in the last 60 seconds. A refused call does not count."""
+    """Counts the calls of each customer in the last 60 seconds. A refused call does not count."""
 
     limit: int
     _calls: dict[str, deque[int]] = field(default_factory=dict)
 
     def admit(self, customer_id: str, at: int) -> bool:
-        """Count one call at `at` (Unix ms), or say that it is one too many."""
+        """Counts one call at `at` (Unix ms); False when it exceeds the limit."""
         calls = self._calls.setdefault(customer_id, deque())
         while calls and calls[0] <= at - MINUTE_MS:
             calls.popleft()
@@ -42,13 +42,13 @@ class SlidingMinute:
         calls.append(at)
         return True
 
-    def forget(self) -> None:
-        """Start anew."""
+    def clear(self) -> None:
+        """Forgets all calls."""
         self._calls.clear()
 
 
 def admit_user(db: Connection, call: Call, options: EmulatorOptions) -> None:
-    """Check access and developer token; Refused with 105, 109 or 3101."""
+    """Checks access and developer token. Raises Refused with 105, 109 or 3101."""
     scheme, _, token = call.headers.get("Authorization", "").partition(" ")
     found = tokens.find_access_token(db, token) if scheme == "Bearer" else None
     if found is None:
@@ -63,7 +63,7 @@ def admit_user(db: Connection, call: Call, options: EmulatorOptions) -> None:
 
 
 def admit_caller(db: Connection, call: Call, options: EmulatorOptions, pace: SlidingMinute) -> Caller:
-    """Check every header of Campaign Management, then the pace; Refused with the fitting code."""
+    """Checks every header of Campaign Management, then the pace. Raises Refused."""
     admit_user(db, call, options)
     caller = _caller(call.headers)
     _check_account(caller, options.accounts)
@@ -87,7 +87,7 @@ def _caller(headers: Mapping[str, str]) -> Caller:
 
 
 def _check_account(caller: Caller, accounts: tuple[tuple[str, str], ...]) -> None:
-    """Swapped ids are answered 105, as users report."""
+    """Raises Refused for an unknown account; 105 for swapped ids, as users report."""
     if not accounts or (caller.customer_id, caller.account_id) in accounts:
         return
     if (caller.account_id, caller.customer_id) in accounts:

@@ -1,5 +1,6 @@
-"""The calls under `/_emulator/`: read the ledger, script faults, change goals. For tests only: no key
-is asked for, but what a foreign web page asks is refused.
+"""The calls under `/_emulator/`: read the ledger, script faults, change goals.
+
+For tests only: they need no key, but calls from foreign web pages are refused.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,16 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sidecar.emulator import ledger, tokens
 from sidecar.emulator.admission import SlidingMinute
+from sidecar.emulator.call import DAY_MS
 from sidecar.emulator.clicks import add_click
-from sidecar.emulator.errors import Refused
-from sidecar.emulator.exchange import DAY_MS
-from sidecar.emulator.faults import Rule, Script, Standing
+from sidecar.emulator.error_bodies import Refused
+from sidecar.emulator.faults import ActiveRule, Rule, Script
 from sidecar.emulator.goal_rules import DEFAULTS, read_goal
 from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, put_mapped_goals, replace_goal
-from sidecar.emulator.mistakes import mistakes, near
 from sidecar.emulator.options import Clock, EmulatorOptions
-from sidecar.emulator.pages import HEADERS, PageGuard
-from sidecar.emulator.state import State, forget
+from sidecar.emulator.page_guard import HEADERS, PageGuard
+from sidecar.emulator.state import State, clear
+from sidecar.emulator.validation_errors import explain, suggestion
 
 MAX_PAGE = 10_000
 
@@ -35,13 +36,13 @@ _BodyT = TypeVar("_BodyT", bound=BaseModel)
 
 
 class ResetBody(_Body):
-    """What to forget."""
+    """What to clear."""
 
     ledger_only: bool = False
 
 
 class GoalBody(_Body):
-    """A goal to add, or what to change of one. `goal` has Microsoft's names; instants are Unix milliseconds."""
+    """A goal to add, or the changes of one. `goal` has Microsoft's names; instants are Unix milliseconds."""
 
     goal: dict[str, Any] = Field(default_factory=dict)
     created_at: int | None = None
@@ -50,7 +51,7 @@ class GoalBody(_Body):
 
 
 class ClickBody(_Body):
-    """A click to know."""
+    """A click to register."""
 
     msclkid: str
     account_id: str
@@ -59,7 +60,7 @@ class ClickBody(_Body):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Every control call."""
+    """Handles the control calls."""
 
     options: EmulatorOptions
     state: State
@@ -67,10 +68,10 @@ class Control:
     pace: SlidingMinute
     clock: Clock
     operations: Sequence[str]
-    """What a rule may name."""
+    """The operations that a rule may name."""
 
     def routes(self) -> list[web.RouteDef]:
-        """All of them, ready to be served."""
+        """The routes of all calls, behind the guard against web pages."""
         guard = PageGuard.of(self.options)
         return [web.RouteDef(one.method, one.path, _guarded(guard, one.handler), one.kwargs) for one in self._calls()]
 
@@ -92,7 +93,7 @@ class Control:
         ]
 
     async def summary(self, request: web.Request) -> Any:
-        """How much there is of everything."""
+        """The totals of the ledger."""
         return await self.state.transact(ledger.summary)
 
     async def ledger(self, request: web.Request) -> Any:
@@ -104,11 +105,11 @@ class Control:
         )
 
     async def reset(self, request: web.Request) -> Any:
-        """Forget the ledger, faults and pace, and unless `ledger_only` sign-ins, goals, properties and clicks."""
+        """Clears ledger, faults and pace, and unless `ledger_only` sign-ins, goals, properties and clicks."""
         body = await _read(request, ResetBody)
         self.script.clear()
-        self.pace.forget()
-        await self.state.transact(lambda db: forget(db, ledger_only=body.ledger_only))
+        self.pace.clear()
+        await self.state.transact(lambda db: clear(db, ledger_only=body.ledger_only))
         await self.state.transact(lambda db: put_mapped_goals(db, self.options.goals, self.clock()))
         return {}
 
@@ -117,11 +118,11 @@ class Control:
         return {"items": [_goal(goal) for goal in await self.state.transact(all_goals)]}
 
     async def add_goal(self, request: web.Request) -> Any:
-        """A goal for one account, or for every one, with any age."""
+        """Adds a goal for one account, or for every one, with any age."""
         given = await _read(request, GoalBody)
         body = DEFAULTS | {"GoalCategory": "Other"} | (read_goal(given.goal) or {})
         if not body.get("Name"):
-            raise Mistaken(["goal.Name: is needed"])
+            raise InvalidCall(["goal.Name: is needed"])
         created_at = self.clock() - 30 * DAY_MS if given.created_at is None else given.created_at
         return {
             "id": await self.state.transact(
@@ -130,55 +131,57 @@ class Control:
         }
 
     async def change_goal(self, request: web.Request) -> Any:
-        """Other members, or another age."""
+        """Changes members of a goal, or its age."""
         given = await _read(request, GoalBody)
         found = {goal.id: goal for goal in await self.state.transact(all_goals)}.get(int(request.match_info["id"]))
         if found is None:
-            raise Mistaken(["there is no goal of that id"], status=404)
+            raise InvalidCall(["there is no goal of that id"], status=404)
         created_at = found.created_at if given.created_at is None else given.created_at
         changed = replace(found, body=found.body | (read_goal(given.goal) or {}), created_at=created_at)
         await self.state.transact(lambda db: replace_goal(db, changed))
         return _goal(changed)
 
     async def add_click(self, request: web.Request) -> Any:
-        """From now on conversions of this click are held against its time and account."""
+        """Registers a click: its conversions are checked against its time and account from now on."""
         click = await _read(request, ClickBody)
         await self.state.transact(lambda db: add_click(db, click.msclkid, click.account_id, click.clicked_at))
         return {}
 
     async def faults(self, request: web.Request) -> Any:
-        """Every rule and how far it has got."""
-        return {"items": [_standing(standing) for standing in self.script.standing]}
+        """Every rule, with how often it matched and fired."""
+        return {"items": [_active_rule(active) for active in self.script.active]}
 
     async def add_fault(self, request: web.Request) -> Any:
-        """A rule from now on."""
+        """Adds a rule."""
         rule = await _read(request, Rule)
         if rule.match.operation not in (None, *self.operations):
-            raise ValueError(f"match.operation: is not known; {near(rule.match.operation or '', self.operations)}")
-        return _standing(self.script.add(rule))
+            raise ValueError(
+                f"match.operation: is not known; {suggestion(rule.match.operation or '', self.operations)}"
+            )
+        return _active_rule(self.script.add(rule))
 
     async def clear_faults(self, request: web.Request) -> Any:
-        """Forget all rules."""
+        """Removes all rules."""
         self.script.clear()
         return {}
 
     async def remove_fault(self, request: web.Request) -> Any:
-        """Forget one rule."""
+        """Removes one rule."""
         if not self.script.remove(int(request.match_info["id"])):
-            raise Mistaken(["there is no rule of that id"], status=404)
+            raise InvalidCall(["there is no rule of that id"], status=404)
         return {}
 
     async def expire_tokens(self, request: web.Request) -> Any:
-        """Let every access token end now."""
+        """Expires every access token."""
         return {"expired": await self.state.transact(lambda db: tokens.expire_access_tokens(db, self.clock()))}
 
     async def revoke_tokens(self, request: web.Request) -> Any:
-        """Revoke every refresh token but the seed."""
+        """Revokes every refresh token but the seed."""
         return {"revoked": await self.state.transact(tokens.revoke_refresh_tokens)}
 
 
 def _guarded(guard: PageGuard, handler: Callable[..., Any]) -> _Handler:
-    """`handler` for those whom the guard lets in."""
+    """`handler` behind the guard."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         refusal = guard.refusal(request.headers)
@@ -193,12 +196,12 @@ def _guarded(guard: PageGuard, handler: Callable[..., Any]) -> _Handler:
 
 
 def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
-    """`work` with its result as JSON, and what is wrong with the request as 400 or 422."""
+    """A handler that answers the result of `work` as JSON, and problems of the request as 400 or 422."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             return web.json_response(await work(request))
-        except Mistaken as error:
+        except InvalidCall as error:
             return web.json_response({"errors": error.texts}, status=error.status)
         except Refused as refused:
             return web.json_response({"errors": [refused.detail or refused.code.message]}, status=422)
@@ -210,8 +213,8 @@ def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
     return handle
 
 
-class Mistaken(Exception):
-    """The call is not as it must be; `texts` has a sentence for each mistake."""
+class InvalidCall(Exception):
+    """The call is invalid; `texts` has a sentence for each problem."""
 
     def __init__(self, texts: list[str], status: int = 422) -> None:
         super().__init__(*texts)
@@ -220,10 +223,10 @@ class Mistaken(Exception):
 
 
 def _number(request: web.Request, name: str, default: int) -> int:
-    """A parameter of the query that counts something."""
+    """A whole number from the query."""
     text = request.query.get(name, str(default))
     if not (text.isascii() and text.isdigit()):
-        raise Mistaken([f"{name}: must be a whole number"], status=400)
+        raise InvalidCall([f"{name}: must be a whole number"], status=400)
     return int(text)
 
 
@@ -231,7 +234,7 @@ async def _read(request: web.Request, model: type[_BodyT]) -> _BodyT:
     try:
         return model.model_validate_json(await request.read() or b"{}")
     except ValidationError as error:
-        raise Mistaken(mistakes(error, model)) from None
+        raise InvalidCall(explain(error, model)) from None
 
 
 def _goal(goal: StoredGoal) -> dict[str, Any]:
@@ -244,6 +247,6 @@ def _goal(goal: StoredGoal) -> dict[str, Any]:
     }
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
-    rule = standing.rule.model_dump(mode="json")
-    return {"id": standing.id, "matched": standing.matched, "fired": standing.fired, "rule": rule}
+def _active_rule(active: ActiveRule) -> dict[str, Any]:
+    rule = active.rule.model_dump(mode="json")
+    return {"id": active.id, "matched": active.matched, "fired": active.fired, "rule": rule}

@@ -1,4 +1,4 @@
-"""The currency codes of ISO 4217 that are in use. Microsoft takes fewer, but prints no list for conversions."""
+"""The currency codes of ISO 4217 that are in use. Microsoft accepts fewer, but publishes no list for conversions."""
 
 _ISO_4217 = """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP

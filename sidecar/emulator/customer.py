@@ -1,4 +1,4 @@
-"""Customer Management: who the signed-in user is, and which accounts that user can reach.
+"""Customer Management: the signed-in user, and the accounts of that user.
 
 https://learn.microsoft.com/advertising/customer-management-service/getuser
 https://learn.microsoft.com/advertising/customer-management-service/searchaccounts
@@ -10,11 +10,11 @@ from sqlite3 import Connection
 from typing import Any
 
 from sidecar.emulator.admission import admit_user
-from sidecar.emulator.errors import FaultShape, Refused
-from sidecar.emulator.exchange import Answer, Call, answer_json
+from sidecar.emulator.call import Answer, Call, answer_json
+from sidecar.emulator.error_bodies import FaultShape, Refused
+from sidecar.emulator.json_rows import read_object
 from sidecar.emulator.options import ACCOUNT_ID, CUSTOMER_ID, EmulatorOptions
-from sidecar.emulator.rows import read_object
-from sidecar.emulator.shapes import read_list, read_long, read_number, read_text
+from sidecar.emulator.row_fields import read_list, read_long, read_number, read_text
 from sidecar.emulator.tokens import USER_ID, USER_NAME
 
 MAX_PAGE_SIZE = 1_000
@@ -31,7 +31,7 @@ class Customer:
     options: EmulatorOptions
 
     def query_user(self, db: Connection, call: Call) -> Answer:
-        """`POST User/Query`: no user id means the caller; nobody else is known."""
+        """`POST User/Query`: no user id means the caller; any other id is refused."""
         admit_user(db, call, self.options)
         if read_long(read_object(call.body), "UserId") not in (None, USER_ID):
             raise Refused("UserIsNotAuthorized", FaultShape.CUSTOMER)
@@ -78,7 +78,7 @@ def _is_met(field: str, value: str, customer_id: str, account_id: str) -> bool:
 
 
 def _page(fields: Mapping[str, Any], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The wanted page. A size that is left out is 0, so that nothing comes back."""
+    """The requested page. A missing size is 0, which gives an empty page."""
     page = fields.get("PageInfo")
     if not isinstance(page, dict):
         raise Refused("NullParameter", FaultShape.CUSTOMER, "PageInfo is needed")

@@ -1,6 +1,6 @@
-"""Scripted faults: which request something happens to, and what.
+"""Scripted faults: rules that match requests, and what happens to those.
 
-The wording of a rule is the JSON that the control API takes; it is documented in docs/emulator.md.
+A rule has the form of the control API's JSON, which docs/emulator.md documents.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sidecar.emulator.codes import BY_NUMBER, BY_SYMBOL
-from sidecar.emulator.errors import FaultShape
-from sidecar.emulator.exchange import BatchError, Call
+from sidecar.emulator.call import BatchError, Call
+from sidecar.emulator.error_bodies import FaultShape
+from sidecar.emulator.error_codes import BY_NUMBER, BY_SYMBOL
 
 
 class _Model(BaseModel):
@@ -21,13 +21,13 @@ class _Model(BaseModel):
 
 
 class Match(_Model):
-    """Which requests a rule is about; what is absent matches all."""
+    """The requests that a rule matches; an absent member matches all."""
 
     operation: str | None = None
     """Such as `OfflineConversions/Apply`, `ConversionGoals`, `token` or `authorize`."""
     account: str | None = None
     goal: str | None = None
-    """A goal's name that occurs in the body."""
+    """The name of a goal in the body."""
 
 
 class Status(_Model):
@@ -40,7 +40,7 @@ class Status(_Model):
     retry_after: str | int | None = None
     """The header as it is sent: seconds or a date."""
     applied: bool = False
-    """Whether the request is carried out before it is answered like this."""
+    """Whether the request is applied before this answer."""
 
 
 class FaultCode(_Model):
@@ -54,7 +54,7 @@ class FaultCode(_Model):
     status: int | None = Field(default=None, ge=400, le=599)
     shape: FaultShape = FaultShape.AD_API
     wrapped: bool = False
-    """Whether the body stands inside `{"ApplicationFault": ...}`."""
+    """Whether the body is inside `{"ApplicationFault": ...}`."""
     retry_after: str | int | None = None
 
     @model_validator(mode="after")
@@ -64,13 +64,13 @@ class FaultCode(_Model):
 
     @property
     def http_status(self) -> int:
-        """The status as asked for, else as listed, else 400."""
-        listed = BY_SYMBOL.get(named(self)[1])
+        """The status of the rule, else of Microsoft's list, else 400."""
+        listed = BY_SYMBOL.get(resolve_code(self)[1])
         return self.status or (listed.status if listed else 400)
 
 
 class PartialErrors(_Model):
-    """Errors for some rows, which are not applied; without a choice for all rows."""
+    """Errors for some rows, which are not applied; for all rows if none are chosen."""
 
     type: Literal["partial_errors"]
     indexes: tuple[int, ...] | None = None
@@ -83,7 +83,7 @@ class PartialErrors(_Model):
     repeat: int = Field(default=1, ge=1, le=100)
     """How many errors each such row gets."""
     order: Literal["ascending", "descending"] = "ascending"
-    """How the errors are ordered in the answer."""
+    """The order of the errors in the answer."""
 
     @model_validator(mode="after")
     def _named(self) -> "PartialErrors":
@@ -91,14 +91,14 @@ class PartialErrors(_Model):
         return self
 
     def errors_of(self, index: int, goal: str) -> list[BatchError]:
-        """The errors that the rule wants for the row at `index`, which names that goal."""
+        """The scripted errors of the row at `index`, which names that goal."""
         if not self._is_chosen(index, goal):
             return []
-        number, symbol, message = named(self)
+        number, symbol, message = resolve_code(self)
         return [BatchError(index, number, symbol, message)] * self.repeat
 
     def in_order(self, errors: list[BatchError]) -> list[BatchError]:
-        """All errors as they stand in the answer."""
+        """All errors in the order of the answer."""
         return errors[::-1] if self.order == "descending" else errors
 
     def _is_chosen(self, index: int, goal: str) -> bool:
@@ -110,14 +110,14 @@ class PartialErrors(_Model):
 
 
 class Slow(_Model):
-    """The answer comes late, or as soon as the rule is removed; other rules and the real answer still follow."""
+    """The answer is delayed until the time is up or the rule is removed; other rules still apply."""
 
     type: Literal["slow"]
     seconds: float = Field(ge=0, le=3_600)
 
 
 class Hang(_Model):
-    """No answer ever comes, and nothing is applied."""
+    """There is no answer, and nothing is applied."""
 
     type: Literal["hang"]
 
@@ -144,19 +144,19 @@ class Malformed(_Model):
 
 
 class ExpireTokens(_Model):
-    """Every access token ends before the request is looked at; other rules and the real answer still follow."""
+    """Every access token expires before the request is read; other rules still apply."""
 
     type: Literal["expire_tokens"]
 
 
 class RevokeRefreshTokens(_Model):
-    """Every refresh token but the seed is revoked before the request is looked at."""
+    """Every refresh token but the seed is revoked before the request is read."""
 
     type: Literal["revoke_refresh_tokens"]
 
 
 class OAuthError(_Model):
-    """The sign-in fails with an AADSTS number; on `authorize` the browser comes back with it."""
+    """The sign-in fails with an AADSTS number; on `authorize` the callback has it."""
 
     type: Literal["oauth_error"]
     aadsts: int
@@ -165,10 +165,10 @@ class OAuthError(_Model):
 
 
 Preparation = Slow | ExpireTokens | RevokeRefreshTokens
-"""Happens before the request, which then takes its usual way."""
+"""Happens before the request, which is then handled as usual."""
 
 Ending = Status | FaultCode | PartialErrors | Hang | ResetBefore | ResetAfter | Malformed | OAuthError
-"""Decides what becomes of the request."""
+"""Replaces or changes the answer."""
 
 
 class Rule(_Model):
@@ -178,51 +178,51 @@ class Rule(_Model):
     times: int | None = Field(default=1, ge=1)
     """How often it happens; null for ever."""
     after: int = Field(default=0, ge=0)
-    """How many matching requests pass before."""
+    """How many matching requests are left alone first."""
     probability: float = Field(default=1.0, gt=0, le=1)
     seed: int = 0
-    """Decides, with the number of the matching request, where `probability` strikes: the same each time."""
+    """Decides, with the number of the matching request, which requests `probability` selects; repeatable."""
     action: Annotated[Preparation | Ending, Field(discriminator="type")]
 
 
 @dataclass(slots=True)
-class Standing:
-    """A rule and how far it has got."""
+class ActiveRule:
+    """A rule, with how often it matched and fired."""
 
     id: int
     rule: Rule
     matched: int = 0
     fired: int = 0
     removed: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
-    """Set when the rule is forgotten; whoever waits because of it goes on."""
+    """Set when the rule is removed, which ends the waits that it caused."""
 
     def fires(self, call: Call) -> bool:
-        """Whether it happens to this request; counts the request."""
+        """Counts the request; True when the rule applies to it."""
         if not matches(self.rule.match, call) or self.is_spent:
             return False
         self.matched += 1
-        if self.matched <= self.rule.after or not _strikes(self.rule, self.matched):
+        if self.matched <= self.rule.after or not _is_selected(self.rule, self.matched):
             return False
         self.fired += 1
         return True
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has happened as often as it should."""
+        """Whether it fired as often as `times` allows."""
         return self.rule.times is not None and self.fired >= self.rule.times
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to happen to one request."""
+    """The faults of one request."""
 
     preparations: tuple[tuple[Preparation, asyncio.Event], ...] = ()
-    """Each with what is set once its rule is removed."""
+    """Each with the event that is set once its rule is removed."""
     ending: Ending | None = None
 
     @property
     def name(self) -> str | None:
-        """What the ledger calls it."""
+        """The name in the ledger."""
         actions = (*(preparation for preparation, _ in self.preparations), self.ending)
         kinds = [action.type for action in actions if action is not None]
         return " ".join(kinds) or None
@@ -232,45 +232,45 @@ class Plan:
 class Script:
     """All rules in the order in which they were added."""
 
-    standing: list[Standing] = field(default_factory=list)
+    active: list[ActiveRule] = field(default_factory=list)
     _last_id: int = 0
 
-    def add(self, rule: Rule) -> Standing:
-        """A rule from now on."""
+    def add(self, rule: Rule) -> ActiveRule:
+        """Adds a rule."""
         self._last_id += 1
-        self.standing.append(Standing(self._last_id, rule))
-        return self.standing[-1]
+        self.active.append(ActiveRule(self._last_id, rule))
+        return self.active[-1]
 
     def remove(self, rule_id: int) -> bool:
-        """Forget a rule; False when there is none of that id."""
-        for standing in self.standing:
-            if standing.id == rule_id:
-                self.standing.remove(standing)
-                standing.removed.set()
+        """Removes a rule; False when there is none of that id."""
+        for active in self.active:
+            if active.id == rule_id:
+                self.active.remove(active)
+                active.removed.set()
                 return True
         return False
 
     def clear(self) -> None:
-        """Forget all rules."""
-        forgotten, self.standing = self.standing, []
-        for standing in forgotten:
-            standing.removed.set()
+        """Removes all rules."""
+        removed, self.active = self.active, []
+        for active in removed:
+            active.removed.set()
 
     def plan(self, call: Call) -> Plan:
-        """What happens to this request: every preparation, and the first ending, whose rule fires."""
+        """The faults of this request: every preparation, and the first ending, whose rules fire."""
         preparations: list[tuple[Preparation, asyncio.Event]] = []
-        for standing in self.standing:
-            action = standing.rule.action
-            if not standing.fires(call):
+        for active in self.active:
+            action = active.rule.action
+            if not active.fires(call):
                 continue
             if not isinstance(action, Slow | ExpireTokens | RevokeRefreshTokens):
                 return Plan(tuple(preparations), action)
-            preparations.append((action, standing.removed))
+            preparations.append((action, active.removed))
         return Plan(tuple(preparations))
 
 
 def matches(match: Match, call: Call) -> bool:
-    """Whether the request is one that the rule is about."""
+    """Whether the rule matches the request."""
     if match.operation not in (None, call.operation):
         return False
     if match.account not in (None, call.headers.get("CustomerAccountId")):
@@ -278,8 +278,8 @@ def matches(match: Match, call: Call) -> bool:
     return match.goal is None or _names_goal(call.body, match.goal)
 
 
-def named(action: FaultCode | PartialErrors) -> tuple[int, str, str]:
-    """Number, symbol and message, from Microsoft's list as far as the rule leaves them open."""
+def resolve_code(action: FaultCode | PartialErrors) -> tuple[int, str, str]:
+    """Number, symbol and message, from Microsoft's list where the rule leaves them out."""
     listed = BY_SYMBOL.get(action.symbol or "")
     if listed is None and action.symbol is None and action.code is not None:
         listed = BY_NUMBER.get(action.code)
@@ -293,7 +293,7 @@ def _names_goal(body: bytes, goal: str) -> bool:
     return any(json.dumps(goal, ensure_ascii=ascii_only).encode() in body for ascii_only in (True, False))
 
 
-def _strikes(rule: Rule, number: int) -> bool:
+def _is_selected(rule: Rule, number: int) -> bool:
     digest = hashlib.blake2b(f"{rule.seed}:{number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < rule.probability * 2**64
 

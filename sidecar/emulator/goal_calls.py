@@ -11,14 +11,14 @@ from sqlite3 import Connection
 from typing import Any
 
 from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
-from sidecar.emulator.errors import FaultShape, Refused, batch_error, batch_error_body
-from sidecar.emulator.exchange import Answer, Call, Tally, answer_json
+from sidecar.emulator.call import Answer, Call, Tally, answer_json
+from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, batch_error_body
 from sidecar.emulator.goal_rules import DEFAULTS, GOAL_TYPE, TYPES, goal_errors, read_goal
 from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, replace_goal, visible_goals
+from sidecar.emulator.json_rows import read_object
 from sidecar.emulator.options import EmulatorOptions
 from sidecar.emulator.properties import AUTO_TAGGING, put_property
-from sidecar.emulator.rows import read_object
-from sidecar.emulator.shapes import read_flags, read_list, read_long
+from sidecar.emulator.row_fields import read_flags, read_list, read_long
 
 MAX_GOALS = 100
 
@@ -55,7 +55,7 @@ _NOT_FOR_OFFLINE = (
 
 @dataclass(frozen=True, slots=True)
 class GoalCalls:
-    """The three calls about goals."""
+    """The three calls for goals."""
 
     options: EmulatorOptions
     pace: SlidingMinute
@@ -73,7 +73,7 @@ class GoalCalls:
         return _answer({"ConversionGoalIds": ids}, wrong)
 
     def update(self, db: Connection, call: Call) -> Answer:
-        """`PUT ConversionGoals`: members that are left out stay as they are."""
+        """`PUT ConversionGoals`: missing members are unchanged."""
         caller = admit_caller(db, call, self.options, self.pace)
         there = {str(goal.id): goal for goal in visible_goals(db, caller)}
         seen: set[str] = set()
@@ -140,7 +140,7 @@ class GoalCalls:
 
 
 def shown(goal: StoredGoal, asked: Sequence[str]) -> dict[str, Any]:
-    """The goal as Microsoft returns it: some members only when they were asked for."""
+    """The goal as Microsoft returns it: some members only when the request names them."""
     body = {"Id": str(goal.id), **goal.body, **dict.fromkeys(_NOT_FOR_OFFLINE)}
     return {name: None if name in _ADDITIONAL and name not in asked else member for name, member in body.items()}
 

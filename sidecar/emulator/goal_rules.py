@@ -1,4 +1,4 @@
-"""What is wrong with a goal that someone wants to add or change. Pure: JSON members in, a complete goal or errors out.
+"""Validates a goal to add or change. Pure: JSON members in, a complete goal or errors out.
 
 https://learn.microsoft.com/advertising/campaign-management-service/conversiongoal
 """
@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sidecar.emulator.currencies import CURRENCIES
-from sidecar.emulator.errors import Refused
-from sidecar.emulator.shapes import read_flag, read_number, read_text
+from sidecar.emulator.error_bodies import Refused
+from sidecar.emulator.row_fields import read_flag, read_number, read_text
 
 GOAL_TYPE = "OfflineConversion"
 
 MAX_WINDOW_MINUTES = 129_600
 MAX_NAME_LENGTH = 100
 
-TYPES = (GOAL_TYPE, "OfflineConversionGoal")  # the documentation says both
+TYPES = (GOAL_TYPE, "OfflineConversionGoal")  # the documentation has both
 _CATEGORIES = (
     "AddToCart",
     "BeginCheckout",
@@ -50,7 +50,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def read_goal(value: object) -> dict[str, Any] | None:
-    """The members of a goal that were given, None for `null`; Refused when one is not of its type."""
+    """The given members of a goal, None for `null`. Raises Refused when one has a wrong type."""
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -65,7 +65,7 @@ def read_goal(value: object) -> dict[str, Any] | None:
 
 
 def goal_errors(goal: Mapping[str, Any], *, enhanced_terms_accepted: bool) -> Iterator[str]:
-    """Every symbol that applies to the complete goal, except for what depends on other goals."""
+    """Every symbol that applies to the complete goal, except those that depend on other goals."""
     if goal["Type"] not in TYPES:
         yield "ConversionGoalTypeNotMatched"
     if not goal.get("Name"):
@@ -111,7 +111,7 @@ def _integer(fields: Mapping[str, Any], name: str) -> int | None:
 
 
 def _revenue(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The whole of it: a revenue that is given replaces the former one."""
+    """The complete revenue, which replaces the former one."""
     value = fields.get("Revenue")
     if value is None:
         return None

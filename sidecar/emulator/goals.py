@@ -1,4 +1,4 @@
-"""The conversion goals of an account: what is kept of them, and which of them take conversions.
+"""Stores the conversion goals, and finds those that accept conversions.
 
 https://learn.microsoft.com/advertising/campaign-management-service/offlineconversiongoal
 """
@@ -10,10 +10,10 @@ from sqlite3 import Connection
 from typing import Any
 
 from sidecar.emulator.admission import Caller
-from sidecar.emulator.checks import Goal
-from sidecar.emulator.exchange import DAY_MS
+from sidecar.emulator.call import DAY_MS
 from sidecar.emulator.goal_rules import DEFAULTS, GOAL_TYPE
 from sidecar.emulator.options import MappedGoal
+from sidecar.emulator.row_checks import Goal
 
 _MAPPED_GOAL_AGE_MS = 30 * DAY_MS
 
@@ -30,11 +30,11 @@ class StoredGoal:
 
     @property
     def type(self) -> str:
-        """By its short name; a goal of another type than offline takes no uploads."""
+        """The short name of its type; only an offline goal accepts uploads."""
         return str(self.body.get("Type", GOAL_TYPE)).removesuffix("Goal")
 
     def is_visible_to(self, caller: Caller) -> bool:
-        """A goal of scope Customer serves all accounts of its customer."""
+        """Whether the account sees it; a goal of scope Customer is for all accounts of its customer."""
         if self.customer_id not in ("", caller.customer_id):
             return False
         return self.account_id in ("", caller.account_id) or self.body.get("Scope") == "Customer"
@@ -52,13 +52,13 @@ def visible_goals(db: Connection, caller: Caller) -> list[StoredGoal]:
 
 
 def usable_goals(db: Connection, caller: Caller) -> dict[str, Goal]:
-    """The caller's goals by exact name, as the checks want them."""
+    """The caller's goals by exact name, for the row checks."""
     offline = (goal for goal in visible_goals(db, caller) if goal.type == GOAL_TYPE)
     return {goal.body["Name"]: _for_checks(goal) for goal in offline}
 
 
 def insert_goal(db: Connection, customer_id: str, account_id: str, body: dict[str, Any], created_at: int) -> int:
-    """Keep a new goal; its id."""
+    """Stores a new goal and returns its id."""
     statement = "INSERT INTO goals (customer_id, account_id, body, created_at) VALUES (?, ?, ?, ?)"
     goal_id = db.execute(statement, (customer_id, account_id, json.dumps(body), created_at)).lastrowid
     assert goal_id is not None
@@ -66,13 +66,13 @@ def insert_goal(db: Connection, customer_id: str, account_id: str, body: dict[st
 
 
 def replace_goal(db: Connection, goal: StoredGoal) -> None:
-    """Keep the goal as it is now."""
+    """Stores the changed goal."""
     row = (json.dumps(goal.body), goal.created_at, goal.id)
     db.execute("UPDATE goals SET body = ?, created_at = ? WHERE id = ?", row)
 
 
 def put_mapped_goals(db: Connection, goals: Iterable[MappedGoal], now: int) -> None:
-    """Make sure that each mapped goal exists; one that is there already stays as it is, whatever became of it."""
+    """Adds each mapped goal that is missing; existing ones are unchanged."""
     there = {goal.body["Name"] for goal in all_goals(db)}
     for goal in goals:
         if goal.name not in there:

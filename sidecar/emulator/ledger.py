@@ -1,6 +1,6 @@
-"""Everything that arrived: which conversion and adjustment, how often, and whether a repeat was the very same bytes.
+"""Records every conversion and adjustment: how often it arrived, and whether each repeat had the same bytes.
 
-A thousand rows go in with one statement each way: many small ones would fight the event loop for every row.
+A thousand rows take one statement: with many small ones the event loop would delay each row.
 """
 
 import hashlib
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
-from sidecar.emulator.exchange import DAY_MS, Answer, Call
+from sidecar.emulator.call import DAY_MS, Answer, Call
 
 
 @dataclass(frozen=True, slots=True)
-class KeptConversion:
-    """An accepted conversion. `unattributed` is why it will not count, None when it will."""
+class StoredConversion:
+    """An accepted conversion. `unattributed` is the reason why it does not count; None if it counts."""
 
     identity: str
     wide_identity: str
@@ -26,8 +26,8 @@ class KeptConversion:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAdjustment:
-    """An accepted adjustment, and both identities of the conversion it is about."""
+class StoredAdjustment:
+    """An accepted adjustment, and both keys of its conversion."""
 
     identity: str
     original: str
@@ -48,7 +48,7 @@ _PUT_CONVERSIONS = """
         seen = seen + 1, changed = changed + (raw <> excluded.raw), last_seen_at = excluded.last_seen_at
 """
 
-# An adjustment that found no original may find it when it comes again.
+# An adjustment without an original may find it when it is repeated.
 _PUT_ADJUSTMENTS = """
     INSERT INTO adjustments
         (identity, original, goal_id, raw, unattributed, account_id, first_seen_at, last_seen_at)
@@ -59,7 +59,7 @@ _PUT_ADJUSTMENTS = """
         unattributed = iif(unattributed IS NULL, NULL, excluded.unattributed)
 """
 
-_CARRIED_OUT = """
+_APPLIED = """
     SELECT identity FROM adjustments
     WHERE unattributed IS NULL AND identity IN (SELECT value FROM json_each(?))
 """
@@ -94,45 +94,45 @@ _Verdicts = Counter[tuple[int, str]]
 """Rows by goal id and reason."""
 
 
-def keep_conversions(db: Connection, at: int, account_id: str, kept: Sequence[KeptConversion]) -> None:
-    """Keep the rows of one request; one that is there already is counted and otherwise ignored."""
+def store_conversions(db: Connection, at: int, account_id: str, rows: Sequence[StoredConversion]) -> None:
+    """Stores the rows of one request; a repeat is only counted."""
     newest = db.execute("SELECT coalesce(max(seq), 0) FROM conversions").fetchone()[0]
-    items = [[row.identity, row.wide_identity, row.goal_id, row.raw, row.unattributed] for row in kept]
+    items = [[row.identity, row.wide_identity, row.goal_id, row.raw, row.unattributed] for row in rows]
     db.execute(_PUT_CONVERSIONS, (json.dumps(items), account_id, at))
-    verdicts = _Verdicts((row.goal_id, _DUPLICATE) for row in kept)
+    verdicts = _Verdicts((row.goal_id, _DUPLICATE) for row in rows)
     for goal_id, reason, count in db.execute(_NEW_CONVERSIONS, (newest,)).fetchall():
         verdicts[goal_id, reason] += count
         verdicts[goal_id, _DUPLICATE] -= count
-    _judge(db, at, account_id, verdicts)
+    _count_verdicts(db, at, account_id, verdicts)
 
 
-def keep_adjustments(db: Connection, at: int, account_id: str, kept: Sequence[KeptAdjustment]) -> None:
-    """Keep the rows of one request and carry them out on their originals, in order."""
-    carried_out = {row[0] for row in db.execute(_CARRIED_OUT, (_json_list(row.identity for row in kept),))}
-    originals = {row[0]: row[1:] for row in db.execute(_ORIGINALS, (_json_list(row.original for row in kept),))}
+def store_adjustments(db: Connection, at: int, account_id: str, rows: Sequence[StoredAdjustment]) -> None:
+    """Stores the rows of one request and applies them to their originals, in order."""
+    applied = {row[0] for row in db.execute(_APPLIED, (_json_list(row.identity for row in rows),))}
+    originals = {row[0]: row[1:] for row in db.execute(_ORIGINALS, (_json_list(row.original for row in rows),))}
     verdicts, items, changes = _Verdicts(), [], {}
-    for row in kept:
-        is_repeat = row.identity in carried_out
+    for row in rows:
+        is_repeat = row.identity in applied
         reason = None if is_repeat else _adjustment_problem(row, originals.get(row.original))
         verdicts[row.goal_id, _DUPLICATE if is_repeat else reason or _SUCCESS] += 1
         if not is_repeat and reason is None:
-            carried_out.add(row.identity)
+            applied.add(row.identity)
             originals[row.original] = (row.original_wide, row.type)
             changes[row.original] = [row.original, row.type, row.value, row.currency]
         items.append([row.identity, row.original, row.goal_id, row.raw, reason])
     db.execute(_PUT_ADJUSTMENTS, (json.dumps(items), account_id, at))
     db.execute(_ADJUST, (json.dumps(list(changes.values())),))
-    _judge(db, at, account_id, verdicts)
+    _count_verdicts(db, at, account_id, verdicts)
 
 
-def _adjustment_problem(row: KeptAdjustment, original: tuple[str, str | None] | None) -> str | None:
-    """Why the adjustment comes to nothing; it was accepted all the same."""
+def _adjustment_problem(row: StoredAdjustment, original: tuple[str, str | None] | None) -> str | None:
+    """Why an accepted adjustment has no effect; None if it has."""
     if original is None or original[0] != row.original_wide:
         return "AdjustmentOriginalNotFound"
     return "ConversionAlreadyRetracted" if original[1] == "Retract" else None
 
 
-def _judge(db: Connection, at: int, account_id: str, verdicts: _Verdicts) -> None:
+def _count_verdicts(db: Connection, at: int, account_id: str, verdicts: _Verdicts) -> None:
     day = at // DAY_MS * DAY_MS
     rows = [(goal_id, account_id, day, reason, count) for (goal_id, reason), count in verdicts.items() if count]
     db.executemany(_PUT_VERDICT, rows)
@@ -142,8 +142,8 @@ def _json_list(items: Iterable[str]) -> str:
     return json.dumps(list(items))
 
 
-def keep_request(db: Connection, call: Call, answer: Answer, fault: str | None) -> None:
-    """Keep that a request came and what it was told. A status of 0 says that there was no answer."""
+def store_request(db: Connection, call: Call, answer: Answer, fault: str | None) -> None:
+    """Stores a request and its answer. A status of 0 means that there was no answer."""
     db.execute(
         "INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -174,7 +174,7 @@ def page(db: Connection, table: str, account_id: str | None, after: int, limit: 
 
 
 def summary(db: Connection) -> dict[str, Any]:
-    """How much there is of everything."""
+    """The totals of requests, conversions and adjustments."""
     return {
         "requests": _row(db, "SELECT count(*) AS total FROM requests")["total"],
         "conversions": _row(db, _ROW_COUNTS.format("conversions")),
@@ -189,7 +189,7 @@ def _row(db: Connection, statement: str) -> dict[str, Any]:
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
-    """The entry, and beside the exact text of a row its fields."""
+    """The entry, with the fields of a row beside its exact text."""
     if "raw" in entry:
         entry["row"] = json.loads(entry["raw"])
     return entry

@@ -1,4 +1,4 @@
-"""The sign-in: discovery, consent page and token endpoint of Microsoft Entra, as far as the code flow needs them.
+"""The sign-in: discovery, consent page and token endpoint of Microsoft Entra, as the code flow needs them.
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 """
@@ -12,9 +12,9 @@ from sqlite3 import Connection
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from sidecar.emulator import tokens
-from sidecar.emulator.aadsts import SignInRefused, description, error_answer, sign_in_error
-from sidecar.emulator.exchange import Answer, Call, answer_json
+from sidecar.emulator.call import Answer, Call, answer_json
 from sidecar.emulator.options import EmulatorOptions
+from sidecar.emulator.sign_in_errors import SignInRefused, description, error_answer, sign_in_error
 from sidecar.emulator.tokens import Grant
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
@@ -22,7 +22,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 @dataclass(frozen=True, slots=True)
 class OAuth:
-    """The three calls of the sign-in."""
+    """The calls of the sign-in."""
 
     options: EmulatorOptions
 
@@ -83,7 +83,7 @@ class OAuth:
             return error_answer(refused.reason, call.at)
 
     def _page_problem(self, asked: Mapping[str, str]) -> int | None:
-        """What cannot be told to the application, because it is not certain who that is."""
+        """A problem for the page: a redirect is unsafe while the application is not certain."""
         if not asked.get("client_id") or not asked.get("redirect_uri"):
             return 900144
         if self.options.client_id and asked["client_id"] != self.options.client_id:

@@ -8,11 +8,11 @@ from sqlite3 import Connection
 from typing import Any
 
 from sidecar.emulator.admission import SlidingMinute, admit_caller
-from sidecar.emulator.errors import FaultShape, Refused
-from sidecar.emulator.exchange import Answer, Call, answer_json
+from sidecar.emulator.call import Answer, Call, answer_json
+from sidecar.emulator.error_bodies import FaultShape, Refused
+from sidecar.emulator.json_rows import read_object
 from sidecar.emulator.options import EmulatorOptions
-from sidecar.emulator.rows import read_object
-from sidecar.emulator.shapes import read_list, read_text
+from sidecar.emulator.row_fields import read_list, read_text
 
 AUTO_TAGGING = "MSCLKIDAutoTaggingEnabled"
 
@@ -29,7 +29,7 @@ _FLAGS = tuple(name for name, value in _DEFAULTS.items() if value is not None)
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """The two calls about account properties."""
+    """The two calls for account properties."""
 
     options: EmulatorOptions
     pace: SlidingMinute
@@ -55,7 +55,7 @@ class Properties:
 
 
 def put_property(db: Connection, account_id: str, name: str, value: str) -> None:
-    """Give a property of an account a value."""
+    """Sets a property of an account."""
     db.execute("INSERT OR REPLACE INTO properties VALUES (?, ?, ?)", (account_id, name, value))
 
 

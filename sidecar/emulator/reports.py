@@ -1,4 +1,4 @@
-"""GetOfflineConversionReportByGoalIds: what became of the accepted rows, per goal and upload day.
+"""GetOfflineConversionReportByGoalIds: attributed and unattributed rows, per goal and upload day.
 
 https://learn.microsoft.com/advertising/campaign-management-service/getofflineconversionreportbygoalids
 """
@@ -11,12 +11,12 @@ from sqlite3 import Connection
 from typing import Any
 
 from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
-from sidecar.emulator.errors import FaultShape, Refused, batch_error, batch_error_body
-from sidecar.emulator.exchange import DAY_MS, Answer, Call, answer_json
+from sidecar.emulator.call import DAY_MS, Answer, Call, answer_json
+from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, batch_error_body
 from sidecar.emulator.goals import StoredGoal, visible_goals
+from sidecar.emulator.json_rows import read_object
 from sidecar.emulator.options import EmulatorOptions
-from sidecar.emulator.rows import read_object
-from sidecar.emulator.shapes import TICKS_PER_MS, read_flags, read_list, read_long, read_time
+from sidecar.emulator.row_fields import TICKS_PER_MS, read_flags, read_list, read_long, read_time
 
 MAX_GOALS = 20
 MAX_RANGE_MS = 7 * DAY_MS

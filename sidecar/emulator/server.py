@@ -1,4 +1,4 @@
-"""The emulator as a whole: one HTTPS port that serves the sign-in and both APIs, for as long as the context lasts."""
+"""The emulator: one HTTPS port for the sign-in and both APIs, open as long as its context."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -9,10 +9,9 @@ from typing import Any, Self
 from aiohttp import web
 
 from sidecar.emulator.admission import SlidingMinute
+from sidecar.emulator.call import Operation
 from sidecar.emulator.control import Control
 from sidecar.emulator.customer import Customer
-from sidecar.emulator.door import Door
-from sidecar.emulator.exchange import Operation
 from sidecar.emulator.faults import Script
 from sidecar.emulator.goal_calls import GoalCalls
 from sidecar.emulator.goals import put_mapped_goals
@@ -21,6 +20,7 @@ from sidecar.emulator.oauth import OAuth
 from sidecar.emulator.options import Clock, EmulatorOptions, MappedGoal
 from sidecar.emulator.properties import Properties
 from sidecar.emulator.reports import Reports
+from sidecar.emulator.request_handler import RequestHandler
 from sidecar.emulator.state import State, open_state
 from sidecar.emulator.tls import certificate, server_context
 from sidecar.emulator.uploads import Uploads
@@ -55,17 +55,17 @@ class Emulator:
 
     @property
     def authority(self) -> str:
-        """What MSAL takes as authority."""
+        """The authority for MSAL."""
         return f"{self.url}/common"
 
     @property
     def campaign(self) -> str:
-        """What stands before `/CampaignManagement/v13`."""
+        """The base address of `/CampaignManagement/v13`."""
         return self.url
 
     @property
     def customer(self) -> str:
-        """What stands before `/CustomerManagement/v13`."""
+        """The base address of `/CustomerManagement/v13`."""
         return self.url
 
     async def ledger(
@@ -75,7 +75,7 @@ class Emulator:
         return await self._state().transact(lambda db: page(db, table, account, after, limit))
 
     async def add_goals(self, goals: Sequence[MappedGoal]) -> None:
-        """Have these goals too, old enough to take conversions; those that are there already stay as they are."""
+        """Adds goals that are old enough for conversions; existing ones are unchanged."""
         await self._state().transact(lambda db: put_mapped_goals(db, goals, self.clock()))
 
     async def summary(self) -> dict[str, Any]:
@@ -109,50 +109,50 @@ class Emulator:
         return self._opened
 
     def _application(self, state: State) -> web.Application:
-        door = Door(state, self.script, self.clock)
-        app = web.Application(client_max_size=_MAX_BODY, middlewares=[door.turning_away_the_late()])
+        requests = RequestHandler(state, self.script, self.clock)
+        app = web.Application(client_max_size=_MAX_BODY, middlewares=[requests.refuse_after_stop()])
         pace = SlidingMinute(self.options.requests_per_minute)
-        app.add_routes([*_sign_in(door, self.options), *_apis(door, self.options, pace)])
+        app.add_routes([*_sign_in(requests, self.options), *_apis(requests, self.options, pace)])
         if self.options.control:
-            app.add_routes(Control(self.options, state, self.script, pace, self.clock, door.operations).routes())
+            app.add_routes(Control(self.options, state, self.script, pace, self.clock, requests.operations).routes())
 
         async def stop(_: web.Application) -> None:
-            door.stopping.set()
+            requests.stopping.set()
 
         app.on_shutdown.append(stop)
         return app
 
 
 def _site(runner: web.AppRunner, host: str, port: int, tls: SSLContext) -> web.BaseSite:
-    """Where it listens; `::` takes IPv4 too."""
+    """The socket to listen on; `::` accepts IPv4 too."""
     if takes_both(host):
         return web.SockSite(runner, dual_stack(port), ssl_context=tls)
     return web.TCPSite(runner, host, port, ssl_context=tls)
 
 
-def _sign_in(door: Door, options: EmulatorOptions) -> list[web.RouteDef]:
+def _sign_in(requests: RequestHandler, options: EmulatorOptions) -> list[web.RouteDef]:
     oauth = OAuth(options)
     return [
-        web.get("/{tenant}/v2.0/.well-known/openid-configuration", door.handler("discovery", oauth.discover)),
-        web.get("/{tenant}/discovery/v2.0/keys", door.handler("keys", oauth.keys)),
-        web.get("/{tenant}/oauth2/v2.0/authorize", door.handler("authorize", oauth.authorize)),
-        web.post("/{tenant}/oauth2/v2.0/token", door.handler("token", oauth.token)),
+        web.get("/{tenant}/v2.0/.well-known/openid-configuration", requests.handler("discovery", oauth.discover)),
+        web.get("/{tenant}/discovery/v2.0/keys", requests.handler("keys", oauth.keys)),
+        web.get("/{tenant}/oauth2/v2.0/authorize", requests.handler("authorize", oauth.authorize)),
+        web.post("/{tenant}/oauth2/v2.0/token", requests.handler("token", oauth.token)),
     ]
 
 
-def _apis(door: Door, options: EmulatorOptions, pace: SlidingMinute) -> list[web.RouteDef]:
+def _apis(requests: RequestHandler, options: EmulatorOptions, pace: SlidingMinute) -> list[web.RouteDef]:
     """Each operation under its path, which is also its name in ledger and fault rules."""
     uploads, goals = Uploads(options, pace), GoalCalls(options, pace)
     properties, customer = Properties(options, pace), Customer(options)
 
     def post(prefix: str, path: str, work: Operation) -> web.RouteDef:
-        return web.post(f"{prefix}/{path}", door.handler(path, work))
+        return web.post(f"{prefix}/{path}", requests.handler(path, work))
 
     return [
         post(_CAMPAIGN, "OfflineConversions/Apply", uploads.apply_conversions),
         post(_CAMPAIGN, "OfflineConversionAdjustments/Apply", uploads.apply_adjustments),
         post(_CAMPAIGN, "ConversionGoals", goals.add),
-        web.put(f"{_CAMPAIGN}/ConversionGoals", door.handler("ConversionGoals/Update", goals.update)),
+        web.put(f"{_CAMPAIGN}/ConversionGoals", requests.handler("ConversionGoals/Update", goals.update)),
         post(_CAMPAIGN, "ConversionGoals/QueryByIds", goals.query),
         post(_CAMPAIGN, "AccountProperties/Query", properties.query),
         post(_CAMPAIGN, "AccountProperties/Set", properties.put),

@@ -1,4 +1,4 @@
-"""The emulator's memory: one SQLite connection, in a file or not. Knows nothing of what the tables mean."""
+"""The emulator's database: one SQLite connection, to a file or in memory."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ _LEDGER = ("requests", "conversions", "adjustments", "verdicts")
 
 
 class State(aiosqlite.Connection):
-    """A connection on a thread of its own, which does one whole transaction after another."""
+    """A connection with its own thread, which runs one transaction after another."""
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The result of `work(connection)`, run on the connection's thread inside one transaction."""
@@ -29,7 +29,7 @@ class State(aiosqlite.Connection):
 
 @contextlib.asynccontextmanager
 async def open_state(path: Path | None) -> AsyncIterator[State]:
-    """The state in `path`, made when it is missing with mode 0600; None keeps it in memory only."""
+    """The state in `path`, which is created with mode 0600 if missing; None holds it in memory."""
     if path is not None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -41,8 +41,8 @@ async def open_state(path: Path | None) -> AsyncIterator[State]:
         yield state
 
 
-def forget(db: sqlite3.Connection, *, ledger_only: bool) -> None:
-    """Empty the ledger, and unless `ledger_only` sign-ins, goals, properties and clicks as well."""
+def clear(db: sqlite3.Connection, *, ledger_only: bool) -> None:
+    """Clears the ledger, and unless `ledger_only` sign-ins, goals, properties and clicks as well."""
     for table in _LEDGER if ledger_only else (*_LEDGER, *_EVERYTHING_BUT_GOALS, "goals"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the tuples above
 

@@ -1,6 +1,6 @@
-"""A certificate authority and a server certificate, made on the spot.
+"""Makes a certificate authority and a server certificate.
 
-The dates are fixed, so that a test's clock and the real one agree that the certificate is valid.
+The dates are fixed, so that the certificate is valid by a test's clock and by the real one.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _NOT_AFTER = datetime(2049, 12, 31, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a server needs, as PEM text, and the authority that clients must trust."""
+    """The certificate and key of a server as PEM text, and the authority that clients must trust."""
 
     ca_pem: str
     server_pem: str
@@ -36,11 +36,11 @@ class Certificate:
 
 
 def certificate(db: Connection, host_names: Sequence[str]) -> Certificate:
-    """The certificate kept in the state, or a new one when there is none for exactly these names."""
+    """The stored certificate, or a new one when there is none for exactly these names."""
     wanted = json.dumps(sorted(host_names))
-    kept = dict(db.execute("SELECT name, value FROM facts WHERE name LIKE 'tls_%'").fetchall())
-    if kept.get("tls_names") == wanted:
-        return Certificate(kept["tls_ca"], kept["tls_server"], kept["tls_key"])
+    stored = dict(db.execute("SELECT name, value FROM facts WHERE name LIKE 'tls_%'").fetchall())
+    if stored.get("tls_names") == wanted:
+        return Certificate(stored["tls_ca"], stored["tls_server"], stored["tls_key"])
     made = make_certificate(host_names)
     facts = {"tls_names": wanted, "tls_ca": made.ca_pem, "tls_server": made.server_pem, "tls_key": made.key_pem}
     db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
@@ -48,7 +48,7 @@ def certificate(db: Connection, host_names: Sequence[str]) -> Certificate:
 
 
 def make_certificate(host_names: Sequence[str]) -> Certificate:
-    """A new authority, whose key is forgotten at once, and a server certificate for the given names and addresses."""
+    """A new authority, whose key is not stored, and a server certificate for the given names and addresses."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _authority(ca_key)
     server_key = ec.generate_private_key(ec.SECP256R1())
@@ -60,7 +60,7 @@ def make_certificate(host_names: Sequence[str]) -> Certificate:
 
 
 def server_context(made: Certificate) -> ssl.SSLContext:
-    """The TLS side of the server. Python reads a key from a file only: it lies there, 0600, for this moment."""
+    """The TLS side of the server. Python reads a key from a file only: a temporary one with mode 0600."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     handle, path = tempfile.mkstemp(suffix=".pem")
     with contextlib.ExitStack() as stack:

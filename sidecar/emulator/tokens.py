@@ -1,4 +1,4 @@
-"""What the sign-in hands out: codes, access and refresh tokens, and the id token that names the user."""
+"""Issues and stores codes, access and refresh tokens, and the id token of the user."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from sidecar.emulator.exchange import DAY_MS, MINUTE_MS, Call
+from sidecar.emulator.call import DAY_MS, MINUTE_MS, Call
 from sidecar.emulator.options import SEED_REFRESH_TOKEN
 
 CODE_LIFETIME_MS = 5 * MINUTE_MS
@@ -33,7 +33,7 @@ _USER_SCOPES = frozenset(("openid", "profile", "offline_access", "email"))
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who may do what: the application and the scopes it was granted."""
+    """The application and its granted scopes."""
 
     client_id: str
     scope: str
@@ -53,7 +53,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A refresh token as it is remembered."""
+    """A stored refresh token."""
 
     grant: Grant
     used_at: int
@@ -61,7 +61,7 @@ class RefreshToken:
 
 
 def is_known_scope(scope: str) -> bool:
-    """Whether each name in `scope` exists, be it one that the API no longer takes."""
+    """Whether each name in `scope` exists, also one that the API no longer accepts."""
     return bool(scope.split()) and all(name in _AD_SCOPES | _USER_SCOPES for name in scope.split())
 
 
@@ -71,7 +71,7 @@ def can_manage(scope: str) -> bool:
 
 
 def issue_code(db: Connection, grant: Grant, redirect_uri: str, challenge: str | None, at: int) -> str:
-    """A new authorization code, good once and for five minutes."""
+    """Issues an authorization code, valid once and for five minutes."""
     code = f"test-code-{secrets.token_urlsafe(24)}"
     row = (code, grant.client_id, redirect_uri, grant.scope, grant.nonce, challenge, at + CODE_LIFETIME_MS)
     db.execute("INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, 0)", row)
@@ -79,7 +79,7 @@ def issue_code(db: Connection, grant: Grant, redirect_uri: str, challenge: str |
 
 
 def find_code(db: Connection, code: str) -> Code | None:
-    """The code as it was issued."""
+    """The issued code."""
     row = db.execute(
         "SELECT client_id, scope, nonce, redirect_uri, challenge, expires_at, redeemed FROM codes WHERE code = ?",
         (code,),
@@ -88,12 +88,12 @@ def find_code(db: Connection, code: str) -> Code | None:
 
 
 def redeem_code(db: Connection, code: str) -> None:
-    """Use the code up."""
+    """Marks the code as redeemed."""
     db.execute("UPDATE codes SET redeemed = 1 WHERE code = ?", (code,))
 
 
 def issue_access_token(db: Connection, scope: str, at: int, lifetime_seconds: int) -> str:
-    """A new access token. Ones that expired long ago are forgotten."""
+    """Issues an access token, and deletes those that expired long ago."""
     token = f"test-access-{secrets.token_urlsafe(48)}"
     db.execute("DELETE FROM access_tokens WHERE expires_at < ?", (at - 7 * DAY_MS,))
     db.execute("INSERT INTO access_tokens VALUES (?, ?, ?)", (token, scope, at + lifetime_seconds * 1000))
@@ -101,20 +101,20 @@ def issue_access_token(db: Connection, scope: str, at: int, lifetime_seconds: in
 
 
 def find_access_token(db: Connection, token: str) -> tuple[str, int] | None:
-    """Scope and end of an access token."""
+    """Scope and expiry of an access token."""
     row = db.execute("SELECT scope, expires_at FROM access_tokens WHERE token = ?", (token,)).fetchone()
     return None if row is None else (row[0], row[1])
 
 
 def issue_refresh_token(db: Connection, grant: Grant, at: int) -> str:
-    """A new refresh token."""
+    """Issues a refresh token."""
     token = f"test-refresh-{secrets.token_urlsafe(48)}"
     db.execute("INSERT INTO refresh_tokens VALUES (?, ?, ?, ?, 0)", (token, grant.client_id, grant.scope, at))
     return token
 
 
 def find_refresh_token(db: Connection, token: str, client_id: str, scope: str, at: int) -> RefreshToken | None:
-    """The refresh token; the seed is always there, for any client and scope."""
+    """The refresh token; the seed always exists, for any client and scope."""
     if token == SEED_REFRESH_TOKEN:
         return RefreshToken(Grant(client_id, scope or _SEED_SCOPE), at, revoked=False)
     row = db.execute(
@@ -124,22 +124,22 @@ def find_refresh_token(db: Connection, token: str, client_id: str, scope: str, a
 
 
 def use_refresh_token(db: Connection, token: str, at: int, *, revoke: bool) -> None:
-    """Note that the token was used, which keeps it alive, unless it may be used only once."""
+    """Records the use of the token, which extends its life, or revokes it."""
     db.execute("UPDATE refresh_tokens SET used_at = ?, revoked = ? WHERE token = ?", (at, int(revoke), token))
 
 
 def expire_access_tokens(db: Connection, at: int) -> int:
-    """Let every access token end now; how many there were."""
+    """Expires every access token and returns their number."""
     return db.execute("UPDATE access_tokens SET expires_at = ? WHERE expires_at > ?", (at, at)).rowcount
 
 
 def revoke_refresh_tokens(db: Connection) -> int:
-    """Revoke every refresh token but the seed; how many there were."""
+    """Revokes every refresh token but the seed and returns their number."""
     return db.execute("UPDATE refresh_tokens SET revoked = 1 WHERE revoked = 0").rowcount
 
 
 def id_token(call: Call, grant: Grant, lifetime_seconds: int) -> str:
-    """Who signed in, as a JWT without signature: over TLS from the issuer itself clients do not check it."""
+    """The user as a JWT without signature, which clients do not check over TLS from the issuer itself."""
     now = call.at // 1000
     claims: dict[str, object] = {
         "aud": grant.client_id,
@@ -160,21 +160,20 @@ def id_token(call: Call, grant: Grant, lifetime_seconds: int) -> str:
 
 
 def client_info() -> str:
-    """What MSAL files the user's tokens under."""
+    """The key under which MSAL caches the user's tokens."""
     return _base64(json.dumps({"uid": _OBJECT_ID, "utid": _TENANT_ID}))
 
 
 def issuer(call: Call) -> str:
-    """The issuer of the tenant that the caller named."""
+    """The issuer of the caller's tenant."""
     return f"{call.base_url}/{call.tenant}/v2.0"
 
 
 def narrowed(granted: str, asked: Sequence[str]) -> str | None:
-    """The asked scopes if all of them were granted (none asked means all), else None."""
-    held = granted.split()
+    """The requested scopes if all of them were granted (none means all), else None."""
     if not asked:
         return granted
-    return " ".join(asked) if set(asked) <= set(held) | _USER_SCOPES else None
+    return " ".join(asked) if set(asked) <= set(granted.split()) | _USER_SCOPES else None
 
 
 def _base64(text: str) -> str:

@@ -1,4 +1,4 @@
-"""ApplyOfflineConversions and ApplyOfflineConversionAdjustments: check every row, keep the good ones.
+"""ApplyOfflineConversions and ApplyOfflineConversionAdjustments: check every row, store the valid ones.
 
 https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions
 https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments
@@ -8,17 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from sidecar.emulator import identity, ledger
+from sidecar.emulator import ledger, row_identity
 from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
-from sidecar.emulator.checks import World, adjustment_errors, conversion_errors
+from sidecar.emulator.call import Answer, BatchError, Call, Tally, answer_json
 from sidecar.emulator.clicks import find_clicks
-from sidecar.emulator.errors import FaultShape, Refused, batch_error, batch_error_body
-from sidecar.emulator.exchange import Answer, BatchError, Call, Tally, answer_json
+from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, batch_error_body
 from sidecar.emulator.goals import usable_goals
-from sidecar.emulator.ledger import KeptAdjustment, KeptConversion
+from sidecar.emulator.json_rows import Row, read_rows
+from sidecar.emulator.ledger import StoredAdjustment, StoredConversion
 from sidecar.emulator.options import EmulatorOptions
-from sidecar.emulator.rows import Row, read_rows
-from sidecar.emulator.shapes import Adjustment, Conversion, read_adjustment, read_conversion
+from sidecar.emulator.row_checks import CheckContext, adjustment_errors, conversion_errors
+from sidecar.emulator.row_fields import Adjustment, Conversion, read_adjustment, read_conversion
 
 MAX_ROWS = 1_000
 
@@ -35,14 +35,14 @@ class Uploads:
         caller = admit_caller(db, call, self.options, self.pace)
         rows = _limited(read_rows(call.body, "OfflineConversions"))
         read = [read_conversion(row.value) for row in rows]
-        world = _world(db, call, caller, (row.click_id for row in read if row and row.click_id))
-        errors = [_errors(call, index, row, conversion_errors(row, world)) for index, row in enumerate(read)]
-        kept = [
-            _kept_conversion(row, fields, world)
+        context = _context(db, call, caller, (row.click_id for row in read if row and row.click_id))
+        errors = [_errors(call, index, row, conversion_errors(row, context)) for index, row in enumerate(read)]
+        stored = [
+            _stored_conversion(row, fields, context)
             for row, fields, wrong in zip(rows, read, errors, strict=True)
             if fields and not wrong
         ]
-        ledger.keep_conversions(db, call.at, caller.account_id, kept)
+        ledger.store_conversions(db, call.at, caller.account_id, stored)
         return _answer(call, errors)
 
     def apply_adjustments(self, db: Connection, call: Call) -> Answer:
@@ -50,17 +50,17 @@ class Uploads:
         caller = admit_caller(db, call, self.options, self.pace)
         rows = _limited(read_rows(call.body, "OfflineConversionAdjustments"))
         read = [read_adjustment(row.value) for row in rows]
-        world = _world(db, call, caller, ())
+        context = _context(db, call, caller, ())
         errors = [
-            _errors(call, index, row.original if row else None, adjustment_errors(row, world))
+            _errors(call, index, row.original if row else None, adjustment_errors(row, context))
             for index, row in enumerate(read)
         ]
-        kept = [
-            _kept_adjustment(row, fields, world)
+        stored = [
+            _stored_adjustment(row, fields, context)
             for row, fields, wrong in zip(rows, read, errors, strict=True)
             if fields and not wrong
         ]
-        ledger.keep_adjustments(db, call.at, caller.account_id, kept)
+        ledger.store_adjustments(db, call.at, caller.account_id, stored)
         return _answer(call, errors)
 
 
@@ -72,34 +72,34 @@ def _limited(rows: list[Row] | None) -> list[Row]:
     return rows
 
 
-def _world(db: Connection, call: Call, caller: Caller, click_ids: Iterable[str]) -> World:
-    return World(call.at, caller.account_id, usable_goals(db, caller), find_clicks(db, click_ids))
+def _context(db: Connection, call: Call, caller: Caller, click_ids: Iterable[str]) -> CheckContext:
+    return CheckContext(call.at, caller.account_id, usable_goals(db, caller), find_clicks(db, click_ids))
 
 
 def _errors(call: Call, index: int, row: Conversion | None, symbols: Sequence[str]) -> list[BatchError]:
-    """The row's errors: what a scripted fault wants, else what is really wrong."""
+    """The row's errors: the scripted ones, else those of the checks."""
     name = row.name if row and row.name else ""
     planned = call.planned.errors_of(index, name) if call.planned else []
     return planned or [batch_error(index, symbol) for symbol in symbols]
 
 
-def _kept_conversion(row: Row, fields: Conversion, world: World) -> KeptConversion:
-    click = world.clicks.get(fields.click_id or "")
-    return KeptConversion(
-        identity.narrow(world.account_id, fields),
-        identity.wide(world.account_id, fields),
-        world.goals[fields.name or ""].id,
+def _stored_conversion(row: Row, fields: Conversion, context: CheckContext) -> StoredConversion:
+    click = context.clicks.get(fields.click_id or "")
+    return StoredConversion(
+        row_identity.repeat_key(context.account_id, fields),
+        row_identity.original_key(context.account_id, fields),
+        context.goals[fields.name or ""].id,
         row.raw,
-        "AccountMismatch" if click and click.account_id != world.account_id else None,
+        "AccountMismatch" if click and click.account_id != context.account_id else None,
     )
 
 
-def _kept_adjustment(row: Row, fields: Adjustment, world: World) -> KeptAdjustment:
-    return KeptAdjustment(
-        identity=identity.of_adjustment(world.account_id, fields),
-        original=identity.narrow(world.account_id, fields.original),
-        original_wide=identity.wide(world.account_id, fields.original),
-        goal_id=world.goals[fields.original.name or ""].id,
+def _stored_adjustment(row: Row, fields: Adjustment, context: CheckContext) -> StoredAdjustment:
+    return StoredAdjustment(
+        identity=row_identity.adjustment_key(context.account_id, fields),
+        original=row_identity.repeat_key(context.account_id, fields.original),
+        original_wide=row_identity.original_key(context.account_id, fields.original),
+        goal_id=context.goals[fields.original.name or ""].id,
         raw=row.raw,
         type=fields.type or "",
         value=None if fields.value is None else str(fields.value),

@@ -10,7 +10,7 @@ from delivery_kit import ADJUST, APPLY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.adjustment import Foreign
 from sidecar.core.instant import UnixSeconds
-from sidecar.emulator.faults import Standing
+from sidecar.emulator.faults import ActiveRule
 from sidecar.ports.intake import AlreadyRetracted, Replayed, Stored
 
 PERSON: dict[str, Any] = {"msclkid": None, "email_sha256": "a" * 64, "phone_sha256": "b" * 64}
@@ -37,7 +37,7 @@ async def at_microsoft(rig: Rig) -> list[tuple[str | None, str | None]]:
     ]
 
 
-def upsets(rig: Rig, fault: str, **given: Any) -> Standing:
+def upsets(rig: Rig, fault: str, **given: Any) -> ActiveRule:
     """One upload ends with `fault`; `slow` until all is mended."""
     if fault == "slow":
         return rig.hold(**given)

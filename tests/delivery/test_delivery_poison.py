@@ -8,7 +8,7 @@ from delivery_kit import MINUTE, SECOND, Rig
 from promises import Show
 
 from sidecar.emulator import uploads
-from sidecar.emulator.errors import Refused
+from sidecar.emulator.error_bodies import Refused
 from sidecar.ports.intake import Arrival
 
 

@@ -9,7 +9,7 @@ from sidecar.core.attempts import Attempt, attempts
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What, unstored
 from sidecar.emulator import uploads
-from sidecar.emulator.errors import Refused
+from sidecar.emulator.error_bodies import Refused
 from sidecar.store.sqlite.tracing import SqliteTraces
 
 

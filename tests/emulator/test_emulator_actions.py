@@ -48,7 +48,7 @@ async def test_slow_answer_comes_late_and_is_right(client: Client) -> None:
 async def test_slow_answer_comes_at_once_when_its_rule_is_removed(client: Client, path: str) -> None:
     await script(client, {"type": "slow", "seconds": 3_600})
     held = asyncio.create_task(client.apply(conversion(1)))
-    while not client.emulator.script.standing[0].fired:
+    while not client.emulator.script.active[0].fired:
         await asyncio.sleep(0.01)
     assert not held.done()
     assert (await client.control("DELETE", path)).status < 300

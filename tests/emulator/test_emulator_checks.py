@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from sidecar.emulator.checks import (
+from sidecar.emulator.call import DAY_MS, HOUR_MS, MINUTE_MS
+from sidecar.emulator.row_checks import (
+    CheckContext,
     Click,
     Goal,
-    World,
     adjustment_errors,
     conversion_errors,
 )
-from sidecar.emulator.exchange import DAY_MS, HOUR_MS, MINUTE_MS
-from sidecar.emulator.shapes import TICKS_PER_MS, Adjustment, Conversion, Time
+from sidecar.emulator.row_fields import TICKS_PER_MS, Adjustment, Conversion, Time
 
 NOW = 1_795_176_000_000
 HASH = "c5" * 32
@@ -42,7 +42,7 @@ GOALS = {
         goal("Outside", externally_attributed=True),
     )
 }
-WORLD = World(NOW, "200000001", GOALS, {})
+WORLD = CheckContext(NOW, "200000001", GOALS, {})
 GOOD = Conversion(CLICK, "Purchase", when(NOW - HOUR_MS), None, None, Decimal("249.9"), "EUR", None, None)
 HASHED = replace(GOOD, click_id=None, email=HASH)
 OUTSIDE = replace(GOOD, name="Outside", credit=Decimal("0.5"), model="linear")

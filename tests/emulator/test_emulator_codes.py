@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.emulator.codes import BY_NUMBER, BY_SYMBOL
+from sidecar.emulator.error_codes import BY_NUMBER, BY_SYMBOL
 from sidecar.microsoft.error_codes import TABLE
 
 MADE_UP = 56_900

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sidecar.emulator.exchange import Call
+from sidecar.emulator.call import Call
 from sidecar.emulator.faults import Match, Rule, Script, matches
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.emulator.errors import Refused
-from sidecar.emulator.rows import read_object, read_rows
-from sidecar.emulator.shapes import (
+from sidecar.emulator.error_bodies import Refused
+from sidecar.emulator.json_rows import read_object, read_rows
+from sidecar.emulator.row_fields import (
     TICKS_PER_SECOND,
     Time,
     read_adjustment,

@@ -24,7 +24,7 @@ from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.delivery.courier import Courier
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, MappedGoal
-from sidecar.emulator.faults import Rule, Standing
+from sidecar.emulator.faults import ActiveRule, Rule
 from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
@@ -246,12 +246,12 @@ class Rig:
 
     def fault(
         self, times: int | None = 1, after: int = 0, match: dict[str, str] | None = None, **action: Any
-    ) -> Standing:
+    ) -> ActiveRule:
         """Something goes wrong with uploads: so many times, after so many that pass."""
         rule = {"match": {"operation": APPLY} | (match or {}), "times": times, "after": after, "action": action}
         return self.emulator.script.add(Rule.model_validate(rule))
 
-    def hold(self, times: int = 1, **given: Any) -> Standing:
+    def hold(self, times: int = 1, **given: Any) -> ActiveRule:
         """So many requests arrive, as `fired` counts, and are answered once everything is mended."""
         self.configure(request_timeout=600.0)
         return self.fault(times, type="slow", seconds=600, **given)

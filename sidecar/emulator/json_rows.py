@@ -1,4 +1,4 @@
-"""Reads a request's list of rows: each as a value, and as the exact text it arrived in."""
+"""Reads a request's list of rows: each as a value, and as its exact text."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from sidecar.emulator.errors import FaultShape, Refused
+from sidecar.emulator.error_bodies import FaultShape, Refused
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -18,13 +18,13 @@ class Row:
 
     raw: str
     value: Any
-    """Numbers with a fraction are `Decimal`, so that nothing is lost."""
+    """Numbers with a fraction are `Decimal`, so that no digit is lost."""
 
 
 def read_rows(body: bytes, name: str) -> list[Row] | None:
     """The rows of the list `name` in the object `body`; None when the list is missing or null.
 
-    Refused with 100 for an empty body and 201 for anything that is not such an object.
+    Raises Refused with 100 for an empty body, and with 201 for anything else than such an object.
     """
     text = _text(body)
     try:
@@ -34,7 +34,7 @@ def read_rows(body: bytes, name: str) -> list[Row] | None:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The object that is the whole request; Refused with 100 or 201 when it is none."""
+    """The request as an object. Raises Refused with 100 or 201 when it is none."""
     try:
         value = _DECODER.decode(_text(body))
     except (ValueError, RecursionError) as error:
@@ -58,13 +58,13 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-LONGEST_NUMBER = 400
+MAX_NUMBER_CHARACTERS = 400
 """Characters of a number; the largest double has 309 digits."""
 
 
 def _decimal(text: str) -> Decimal:
-    """A number of at most a double's size, so that an integer can be made of it; one too small for a double is 0."""
-    if len(text) > LONGEST_NUMBER or math.isinf(size := float(text)):
+    """A number within the range of a double, so that it can become an integer; one below that range is 0."""
+    if len(text) > MAX_NUMBER_CHARACTERS or math.isinf(size := float(text)):
         raise ValueError("a number is too large or too long")
     return Decimal(text) if size else Decimal(0)
 
@@ -78,7 +78,7 @@ _DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_whole, parse_consta
 
 @dataclass(slots=True)
 class _Reader:
-    """Walks the outermost object and the wanted list itself, and leaves everything inside to `json`."""
+    """Reads the outermost object and the list itself; `json` reads everything inside."""
 
     text: str
     at: int = 0
@@ -132,7 +132,7 @@ class _Reader:
         return mark == ","
 
     def _skip(self, mark: str) -> bool:
-        """Step over the mark if it comes next."""
+        """Steps over the mark if it is next."""
         is_next = self._next() == mark
         self.at += is_next
         return is_next

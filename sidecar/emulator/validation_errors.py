@@ -1,4 +1,4 @@
-"""What is wrong with the body of a control call, in words of our own: where it is, what was wanted, what is near."""
+"""Explains pydantic's errors in a control call: the place, the expected form, a similar name."""
 
 import difflib
 import re
@@ -21,7 +21,7 @@ _WANTED = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
 }
-"""By pydantic's kind of finding, https://docs.pydantic.dev/latest/errors/validation_errors/"""
+"""By pydantic's error type, https://docs.pydantic.dev/latest/errors/validation_errors/"""
 
 _BOUNDS = {
     "greater_than": ("gt", "must be more than"),
@@ -31,13 +31,13 @@ _BOUNDS = {
 }
 
 
-def mistakes(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """A sentence for each mistake in a body that should have been a `model`: `action.seconds: must be at most 3600`."""
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """A sentence for each error in a body of type `model`: `action.seconds: must be at most 3600`."""
     return list(dict.fromkeys(_text(detail, model) for detail in error.errors(include_url=False)))
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """What is known, and what of it was probably meant."""
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The known names, and the one that was probably meant."""
     names = list(known)
     close = difflib.get_close_matches(name[:100], names, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
@@ -45,22 +45,22 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def _text(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
-    path, fields, unnamed = _followed(detail["loc"], model)
+    path, fields, unnamed = _resolve(detail["loc"], model)
     where = ".".join(path)
     message = _message(detail, fields, unnamed)
     return f"{where}: {message}" if where else message
 
 
 def _place(parsers: str) -> str:
-    """Where reading ended, as the parser's own sentence says it at its end: `… at line 1 column 8`."""
+    """The position at the end of the parser's message: `… at line 1 column 8`."""
     found = re.search(r" at line ([0-9]+) column ([0-9]+)$", parsers)
     return f" from line {found[1]}, column {found[2]} on" if found else ""
 
 
-def _followed(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], Mapping[str, Any], list[str]]:
-    """The path as the body has it, the fields of the object where it ends, and the types that an object there may have.
+def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], Mapping[str, Any], list[str]]:
+    """The path in the body, the fields of the object where it ends, and the possible types of that object.
 
-    Pydantic's own path names the type of an object as a step of its own.
+    In pydantic's own path the type of an object is a step, too.
     """
     path: list[str] = []
     fields: Mapping[str, Any] = model.model_fields
@@ -92,9 +92,9 @@ def _message(detail: Mapping[str, Any], fields: Mapping[str, Any], kinds: list[s
         case "json_invalid":
             return f"the body is not JSON{_place(str(context['error']))}"
         case "extra_forbidden":
-            return f"is not known; {near(str(detail['loc'][-1]), fields)}"
+            return f"is not known; {suggestion(str(detail['loc'][-1]), fields)}"
         case "union_tag_invalid":
-            return f"has a type that is not known; {near(str(context['tag']), kinds)}"
+            return f"has a type that is not known; {suggestion(str(context['tag']), kinds)}"
         case "union_tag_not_found":
             return f"needs a type: {', '.join(kinds)}"
         case "literal_error" | "enum":
@@ -102,7 +102,7 @@ def _message(detail: Mapping[str, Any], fields: Mapping[str, Any], kinds: list[s
         case "value_error":
             return str(context["error"])
         case _ if kind in _BOUNDS:
-            name, words = _BOUNDS[kind]
-            return f"{words} {context[name]:g}"
+            name, text = _BOUNDS[kind]
+            return f"{text} {context[name]:g}"
         case _:
             return _WANTED.get(kind, "cannot be used")

@@ -1,29 +1,29 @@
-"""What makes two rows the same for Microsoft.
+"""The keys by which Microsoft recognises the same row.
 
 https://learn.microsoft.com/advertising/campaign-management-service/offlineconversionunattributedreason
 """
 
 import hashlib
 
-from sidecar.emulator.shapes import Adjustment, Conversion
+from sidecar.emulator.row_fields import Adjustment, Conversion
 
 
-def narrow(account_id: str, row: Conversion) -> str:
+def repeat_key(account_id: str, row: Conversion) -> str:
     """The key by which a repeat is ignored: click id, else the hashes, with name and time."""
     if row.click_id:
         return _digest(account_id, "click", row.click_id, row.name, _ticks(row))
     return _digest(account_id, "hashes", row.email, row.phone, row.name, _ticks(row))
 
 
-def wide(account_id: str, row: Conversion) -> str:
+def original_key(account_id: str, row: Conversion) -> str:
     """The key by which an adjustment finds its conversion: all five fields."""
     return _digest(account_id, row.click_id, row.email, row.phone, row.name, _ticks(row))
 
 
-def of_adjustment(account_id: str, row: Adjustment) -> str:
-    """One adjustment of one conversion at one time; what it says is no part of it."""
+def adjustment_key(account_id: str, row: Adjustment) -> str:
+    """The key of one adjustment of one conversion at one time, without its values."""
     ticks = row.time.ticks if row.time else 0
-    return _digest(wide(account_id, row.original), row.type, str(ticks))
+    return _digest(original_key(account_id, row.original), row.type, str(ticks))
 
 
 def _ticks(row: Conversion) -> str:

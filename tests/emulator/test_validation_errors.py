@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from sidecar.emulator.faults import Rule
-from sidecar.emulator.mistakes import mistakes
+from sidecar.emulator.validation_errors import explain
 
 HANG = {"type": "hang"}
 
@@ -42,7 +42,7 @@ def test_each_mistake_in_a_rule_is_named_where_it_is(body: object, told: list[st
     try:
         Rule.model_validate_json(json.dumps(body))
     except ValidationError as error:
-        found = mistakes(error, Rule)
+        found = explain(error, Rule)
     assert len(found) == len(told)
     for text, wanted in zip(found, told, strict=True):
         beginning, cut, _ = wanted.partition("…")
@@ -53,4 +53,4 @@ def test_each_mistake_in_a_rule_is_named_where_it_is(body: object, told: list[st
 def test_body_that_is_no_json_says_where_and_quotes_no_parser(body: str, column: int) -> None:
     with pytest.raises(ValidationError) as error:
         Rule.model_validate_json(body)
-    assert mistakes(error.value, Rule) == [f"the body is not JSON from line 1, column {column} on"]
+    assert explain(error.value, Rule) == [f"the body is not JSON from line 1, column {column} on"]

@@ -1,4 +1,4 @@
-"""From a row's JSON to typed fields, as strictly as a deserialiser: one malformed value refuses the whole request.
+"""Converts a row's JSON to typed fields as strictly as a deserialiser: one malformed value refuses the request.
 
 https://learn.microsoft.com/advertising/campaign-management-service/offlineconversion
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sidecar.emulator.errors import Refused
+from sidecar.emulator.error_bodies import Refused
 
 TICKS_PER_SECOND = 10_000_000
 """A time has up to seven digits after the second."""
@@ -45,7 +45,7 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """An OfflineConversionAdjustment: what happens, and in `original` the keys of the conversion it happens to."""
+    """An OfflineConversionAdjustment; `original` has the key fields of its conversion."""
 
     type: str | None
     time: Time | None
@@ -55,12 +55,12 @@ class Adjustment:
 
 
 def read_conversion(row: object) -> Conversion | None:
-    """The row's fields, None for `null`; Refused when a value is not of its type."""
+    """The row's fields, None for `null`. Raises Refused when a value has a wrong type."""
     return None if row is None else _conversion(_object(row))
 
 
 def read_adjustment(row: object) -> Adjustment | None:
-    """The row's fields, None for `null`; Refused when a value is not of its type."""
+    """The row's fields, None for `null`. Raises Refused when a value has a wrong type."""
     if row is None:
         return None
     fields = _object(row)

@@ -1,4 +1,4 @@
-"""What is wrong with a conversion or an adjustment, as symbols of Microsoft's list. Pure.
+"""Validates conversions and adjustments; the errors are symbols of Microsoft's list. Pure.
 
 https://learn.microsoft.com/advertising/campaign-management-service/offlineconversion
 https://learn.microsoft.com/advertising/campaign-management-service/offlineconversionadjustment
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sidecar.emulator.call import DAY_MS, HOUR_MS, MINUTE_MS
 from sidecar.emulator.currencies import CURRENCIES
-from sidecar.emulator.exchange import DAY_MS, HOUR_MS, MINUTE_MS
-from sidecar.emulator.shapes import TICKS_PER_MS, Adjustment, Conversion, Time
+from sidecar.emulator.row_fields import TICKS_PER_MS, Adjustment, Conversion, Time
 
 MAX_VALUE = 999_999_999_999
-MAX_MODEL_LENGTH = 100  # there is a limit, but Microsoft does not say which
+MAX_MODEL_LENGTH = 100  # a guess: Microsoft does not publish its limit
 
 _MAX_AGE_MS = 90 * DAY_MS
 _GOAL_SETTLES_MS = 2 * HOUR_MS
@@ -24,7 +24,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What the checks need to know of a goal."""
+    """The settings of a goal that the checks use."""
 
     id: int
     name: str
@@ -38,15 +38,15 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """A click the emulator was told of: where it belongs and when it happened (Unix milliseconds)."""
+    """A registered click: its account, and its time in Unix milliseconds."""
 
     account_id: str
     clicked_at: int
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """What rows are checked against."""
+class CheckContext:
+    """The time, account, goals and clicks that rows are checked against."""
 
     now: int
     account_id: str
@@ -55,35 +55,35 @@ class World:
     clicks: Mapping[str, Click]
 
 
-def conversion_errors(row: Conversion | None, world: World) -> tuple[str, ...]:
+def conversion_errors(row: Conversion | None, context: CheckContext) -> tuple[str, ...]:
     """Every symbol that applies to the conversion; empty when it is accepted."""
-    return ("OfflineConversionIsNull",) if row is None else tuple(_conversion(row, world))
+    return ("OfflineConversionIsNull",) if row is None else tuple(_conversion(row, context))
 
 
-def adjustment_errors(row: Adjustment | None, world: World) -> tuple[str, ...]:
-    """Every symbol that applies to the adjustment; whether its original exists shows in the report only."""
-    return ("OfflineConversionIsNull",) if row is None else tuple(_adjustment(row, world))
+def adjustment_errors(row: Adjustment | None, context: CheckContext) -> tuple[str, ...]:
+    """Every symbol that applies to the adjustment; a missing original shows in the report only."""
+    return ("OfflineConversionIsNull",) if row is None else tuple(_adjustment(row, context))
 
 
-def _conversion(row: Conversion, world: World) -> Iterator[str]:
-    goal = world.goals.get(row.name or "")
-    yield from _name(row.name, goal, world.now)
-    yield from _conversion_time(row.time, world.now)
+def _conversion(row: Conversion, context: CheckContext) -> Iterator[str]:
+    goal = context.goals.get(row.name or "")
+    yield from _name(row.name, goal, context.now)
+    yield from _conversion_time(row.time, context.now)
     yield from _identifiers(row, goal)
     yield from _value(row.value)
     yield from _currency(row.currency)
     if goal is not None:
         yield from _external(row, goal)
-        yield from _click(row, goal, world)
+        yield from _click(row, goal, context)
 
 
-def _adjustment(row: Adjustment, world: World) -> Iterator[str]:
-    goal = world.goals.get(row.original.name or "")
+def _adjustment(row: Adjustment, context: CheckContext) -> Iterator[str]:
+    goal = context.goals.get(row.original.name or "")
     if row.type not in ("Restate", "Retract"):
         yield "OfflineConversionInvalidAdjustmentType"
-    yield from _name(row.original.name, goal, world.now)
-    yield from _conversion_time(row.original.time, world.now)
-    yield from _adjustment_time(row, world.now)
+    yield from _name(row.original.name, goal, context.now)
+    yield from _conversion_time(row.original.time, context.now)
+    yield from _adjustment_time(row, context.now)
     yield from _identifiers(row.original, goal)
     yield from _adjustment_value(row, goal)
 
@@ -161,10 +161,10 @@ def _external(row: Conversion, goal: Goal) -> Iterator[str]:
             yield "ExternalAttributionModelTooLong"
 
 
-def _click(row: Conversion, goal: Goal, world: World) -> Iterator[str]:
-    """Clicks are known only where a test told of them; a click of another account is accepted and not counted."""
-    click = world.clicks.get(row.click_id or "")
-    if click is None or row.time is None or click.account_id != world.account_id:
+def _click(row: Conversion, goal: Goal, context: CheckContext) -> Iterator[str]:
+    """Checks registered clicks only; a click of another account is accepted and not counted."""
+    click = context.clicks.get(row.click_id or "")
+    if click is None or row.time is None or click.account_id != context.account_id:
         return
     after_click_ms = row.time.ticks / TICKS_PER_MS - click.clicked_at
     if after_click_ms < 0:

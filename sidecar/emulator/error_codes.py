@@ -1,4 +1,4 @@
-"""The error codes that the emulator answers with, and some that only scripted faults use.
+"""The error codes of the emulator's answers, and some for scripted faults only.
 
 https://learn.microsoft.com/advertising/guides/operation-error-codes
 """
@@ -17,7 +17,7 @@ class ErrorCode:
 
 
 _ALL = (
-    # Requests. The HTTP status of each is not documented; these are what Microsoft's own clients are ready for.
+    # Requests. The HTTP status of each is not documented; these are the ones that Microsoft's own clients handle.
     ErrorCode(0, "InternalError", "An internal error has occurred.", 500),
     ErrorCode(100, "NullRequest", "The request message is null."),
     ErrorCode(105, "InvalidCredentials", "Authentication failed. The credentials are not valid.", 401),
@@ -107,6 +107,6 @@ _ALL = (
 )
 
 BY_SYMBOL = {code.symbol: code for code in _ALL}
-"""Every code by its symbol, which is what clients should sort by."""
+"""Every code by its symbol, which clients should rely on."""
 
 BY_NUMBER = {code.number: code for code in _ALL}

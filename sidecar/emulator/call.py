@@ -1,4 +1,4 @@
-"""One request and its answer as plain values, so that every operation is a function from one to the other."""
+"""A request and its answer as plain values: every operation is a function from one to the other."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ DAY_MS = 24 * HOUR_MS
 
 @dataclass(frozen=True, slots=True)
 class BatchError:
-    """What is wrong with one row."""
+    """The error of one row."""
 
     index: int
     code: int
@@ -23,13 +23,13 @@ class BatchError:
 
 
 class PlannedErrors(Protocol):
-    """Errors for rows that nothing needs to be wrong with."""
+    """Scripted errors for rows that may be valid."""
 
     def errors_of(self, index: int, goal: str) -> list[BatchError]:
-        """Those of the row at `index`, which names that goal."""
+        """The errors of the row at `index`, which names that goal."""
 
     def in_order(self, errors: list[BatchError]) -> list[BatchError]:
-        """All errors as they stand in the answer."""
+        """All errors in the order of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,12 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     planned: PlannedErrors | None = None
-    """Errors that a scripted fault wants for some of the rows."""
+    """Scripted errors for some of the rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many rows came, were taken, and were refused."""
+    """How many rows were received, accepted and refused."""
 
     rows: int = 0
     taken: int = 0
@@ -62,7 +62,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back. `summary` is for the ledger: `ok`, or the symbol of what is wrong."""
+    """The answer. `summary` is for the ledger: `ok`, or the symbol of the error."""
 
     status: int
     body: bytes

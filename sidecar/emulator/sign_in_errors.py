@@ -1,4 +1,4 @@
-"""Why a sign-in fails, by AADSTS number, and the body Microsoft Entra answers with.
+"""The sign-in errors of Microsoft Entra by AADSTS number, and the body of each.
 
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sidecar.emulator.exchange import Answer, answer_json
+from sidecar.emulator.call import Answer, answer_json
 
 _INVALID_GRANT = "invalid_grant"
 _INTERACTION = "interaction_required"
@@ -19,7 +19,7 @@ _UNAVAILABLE = "temporarily_unavailable"
 
 @dataclass(frozen=True, slots=True)
 class SignInError:
-    """One reason. `error` is what clients should go by; the number is for people."""
+    """One reason. Clients should read `error`; the number is for people."""
 
     number: int
     error: str
@@ -29,7 +29,7 @@ class SignInError:
 
 
 class SignInRefused(Exception):
-    """The token endpoint says no."""
+    """The token endpoint refuses the request."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"AADSTS{number}")
@@ -93,19 +93,19 @@ _BY_NUMBER = {reason.number: reason for reason in _ALL}
 
 
 def sign_in_error(number: int) -> SignInError:
-    """The reason of that number; one that is not in the table is an `invalid_grant`."""
+    """The reason of that number; a number that the table lacks is an `invalid_grant`."""
     return _BY_NUMBER.get(number) or SignInError(number, _INVALID_GRANT, "The sign-in failed.")
 
 
 def description(reason: SignInError, at: int) -> str:
-    """What a person reads: `AADSTS700082: ... Trace ID: ... Correlation ID: ... Timestamp: ...`."""
+    """The text for people: `AADSTS700082: ... Trace ID: ... Correlation ID: ... Timestamp: ...`."""
     trace, correlation = uuid.uuid4(), uuid.uuid4()
     head = f"AADSTS{reason.number}: {reason.message}"
     return f"{head} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {_timestamp(at)}"
 
 
 def error_answer(reason: SignInError, at: int, error: str | None = None, suberror: str | None = None) -> Answer:
-    """The token endpoint's refusal; `error` and `suberror` replace the usual ones, as Entra varies them."""
+    """The token endpoint's refusal; `error` and `suberror` replace the usual ones, which Entra varies."""
     text = description(reason, at)
     body: dict[str, object] = {
         "error": error or reason.error,

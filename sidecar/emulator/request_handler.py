@@ -1,6 +1,6 @@
-"""Where requests come in: it plans their faults, runs the operation in one transaction, notes it down, and answers.
+"""Handles a request: plans its faults, runs the operation in one transaction, records it, answers.
 
-The only place that knows aiohttp's requests on Microsoft's side; every operation is a function of values.
+Only this module knows aiohttp's requests of the two APIs; every operation is a function of values.
 """
 
 import asyncio
@@ -17,10 +17,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from sidecar.emulator import ledger, tokens
-from sidecar.emulator.aadsts import error_answer, sign_in_error
-from sidecar.emulator.codes import ErrorCode
-from sidecar.emulator.errors import Refused, fault_body, refusal
-from sidecar.emulator.exchange import Answer, Call, Operation, answer_json
+from sidecar.emulator.call import Answer, Call, Operation, answer_json
+from sidecar.emulator.error_bodies import Refused, fault_body, refusal
+from sidecar.emulator.error_codes import ErrorCode
 from sidecar.emulator.faults import (
     Ending,
     ExpireTokens,
@@ -37,38 +36,39 @@ from sidecar.emulator.faults import (
     Script,
     Slow,
     Status,
-    named,
+    resolve_code,
 )
 from sidecar.emulator.oauth import redirect_error
 from sidecar.emulator.options import Clock
+from sidecar.emulator.sign_in_errors import error_answer, sign_in_error
 from sidecar.emulator.state import State
 
-_GONE = Answer(0, b"", "no answer")
+_NO_ANSWER = Answer(0, b"", "no answer")
 _HTML = b"<!doctype html><html><title>Bad gateway</title><body>The gateway did not understand.</body></html>"
 
 
 @dataclass(slots=True)
-class Door:
-    """Lets requests in. `stopping` ends those that hang, and turns away those that come later."""
+class RequestHandler:
+    """Runs operations for requests. `stopping` ends requests that hang, and refuses later ones."""
 
     state: State
     script: Script
     clock: Clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     operations: list[str] = field(default_factory=list)
-    """What it has handlers for."""
+    """The operations that have handlers."""
 
-    def turning_away_the_late(self) -> Middleware:
-        """A middleware: a connection that was still shaking hands when the server closed finds no state any more."""
+    def refuse_after_stop(self) -> Middleware:
+        """A middleware that resets requests after the stop, such as those of a late TLS handshake."""
 
         @web.middleware
-        async def turn_away(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
             return _reset(request) if self.stopping.is_set() else await handler(request)
 
-        return turn_away
+        return refuse
 
     def handler(self, operation: str, work: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """An aiohttp handler that answers with `work`, unless a scripted fault wants otherwise."""
+        """An aiohttp handler that answers with `work`, unless a scripted fault replaces it."""
         self.operations.append(operation)
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -116,7 +116,7 @@ class Door:
         return web.Response(status=answer.status or 500, body=answer.body, headers=headers)
 
     async def _pause(self, seconds: float | None, over: asyncio.Event) -> None:
-        """Wait so long, or until it is `over` or the emulator stops."""
+        """Waits until the time is up, `over` is set, or the emulator stops."""
         waits = [asyncio.ensure_future(event.wait()) for event in (over, self.stopping)]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -126,9 +126,9 @@ class Door:
 
 
 def _serve(db: Connection, call: Call, work: Operation, plan: Plan) -> Answer:
-    """Carry the request out, or not, as its plan says, and note it down in the same transaction."""
+    """Answers the request according to its plan, and records it in the same transaction."""
     answer = _answer(db, call, work, plan.ending)
-    ledger.keep_request(db, call, answer, plan.name)
+    ledger.store_request(db, call, answer, plan.name)
     return answer
 
 
@@ -141,11 +141,11 @@ def _answer(db: Connection, call: Call, work: Operation, ending: Ending | None) 
         case ResetAfter():
             return replace(_work(db, call, work), status=0)
         case Hang() | ResetBefore():
-            return _GONE
+            return _NO_ANSWER
         case Malformed(applied=applied):
             return _malformed(ending, _work(db, call, work) if applied else answer_json({"PartialErrors": []}))
         case Status(applied=applied):
-            return _status(ending, _work(db, call, work) if applied else _GONE)
+            return _status(ending, _work(db, call, work) if applied else _NO_ANSWER)
         case FaultCode():
             return _fault(ending, call)
         case OAuthError():
@@ -155,7 +155,7 @@ def _answer(db: Connection, call: Call, work: Operation, ending: Ending | None) 
 
 
 def _work(db: Connection, call: Call, work: Operation) -> Answer:
-    """A refusal undoes whatever the operation had done by then."""
+    """Runs the operation; a refusal undoes its changes."""
     db.execute("SAVEPOINT work")
     try:
         return work(db, call)
@@ -173,7 +173,7 @@ def _status(action: Status, answer: Answer) -> Answer:
 
 
 def _fault(action: FaultCode, call: Call) -> Answer:
-    number, symbol, message = named(action)
+    number, symbol, message = resolve_code(action)
     body: dict[str, object] = fault_body(
         ErrorCode(number, symbol, message), action.shape, call.tracking_id, action.detail
     )
@@ -203,7 +203,7 @@ def _oauth_error(action: OAuthError, call: Call) -> Answer:
 
 
 def _reset(request: web.Request) -> web.Response:
-    """Cut the connection with a TCP reset: lingering 0 seconds drops what is unsent. Nobody reads the response."""
+    """Ends the connection with a TCP reset: lingering 0 seconds drops unsent data. The response is never sent."""
     transport = request.transport
     handle = transport.get_extra_info("socket") if transport is not None else None
     if handle is not None:

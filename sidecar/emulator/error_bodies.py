@@ -1,9 +1,9 @@
-"""The bodies that carry errors: one per refused row, or one for a whole request."""
+"""The JSON of errors: one per refused row, or one for a whole request."""
 
 from enum import Enum
 
-from sidecar.emulator.codes import BY_SYMBOL, ErrorCode
-from sidecar.emulator.exchange import Answer, BatchError, answer_json
+from sidecar.emulator.call import Answer, BatchError, answer_json
+from sidecar.emulator.error_codes import BY_SYMBOL, ErrorCode
 
 
 class FaultShape(Enum):
@@ -45,17 +45,17 @@ def batch_error_body(error: BatchError) -> dict[str, object]:
 
 
 def fault_body(code: ErrorCode, shape: FaultShape, tracking_id: str, detail: str | None = None) -> dict[str, object]:
-    """A refused request. Only `AdApiFaultDetail` says `Detail`; only `ApiFault` leaves out the symbol.
+    """A refused request. Only `AdApiFaultDetail` has `Detail`; only `ApiFault` lacks the symbol.
 
     https://learn.microsoft.com/advertising/campaign-management-service/adapifaultdetail
     """
     head: dict[str, object] = {"TrackingId": tracking_id, "Type": shape.value}
-    named = {"Code": code.number, "ErrorCode": code.symbol, "Message": code.message}
+    resolve_code = {"Code": code.number, "ErrorCode": code.symbol, "Message": code.message}
     match shape:
         case FaultShape.AD_API:
-            return head | {"Errors": [named | {"Detail": detail}]}
+            return head | {"Errors": [resolve_code | {"Detail": detail}]}
         case FaultShape.API:
-            return head | {"BatchErrors": [], "OperationErrors": [named | {"Details": detail}]}
+            return head | {"BatchErrors": [], "OperationErrors": [resolve_code | {"Details": detail}]}
         case FaultShape.CUSTOMER:
             bare = {"Code": code.number, "Details": detail, "Message": code.message}
             return head | {"OperationErrors": [bare]}

@@ -1,4 +1,4 @@
-"""Which requests to the control calls are let in: those of programs, and none that a foreign web page made."""
+"""Guards the control calls: programs may use them, foreign web pages may not."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,32 +11,32 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Of every answer to a control call."""
+"""The headers of every answer to a control call."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageGuard:
-    """The names that the emulator is rightly called by: a page's own name, rebound to this machine, is none of them."""
+    """The allowed host names. A web page's name that resolves to this machine (DNS rebinding) is not among them."""
 
     allowed: frozenset[str]
     domains: tuple[str, ...]
 
     @classmethod
     def of(cls, options: EmulatorOptions) -> Self:
-        """The names of its certificate, `*.example` among them, and the address that it listens on."""
+        """Allows the names of its certificate, wildcards included, and the address that it listens on."""
         names = (*options.host_names, options.host, *EmulatorOptions().host_names)
         wild = tuple(name[1:].lower() for name in names if name.startswith("*."))
         return cls(hosts(name for name in names if not name.startswith("*.")), wild)
 
     def refusal(self, headers: Headers) -> tuple[int, str] | None:
-        """Status and reason where the request may not go on."""
-        if not self._is_called_rightly(headers):
+        """Status and reason of a refusal; None if the request is allowed."""
+        if not self._is_allowed_host(headers):
             return 421, "the Host header is no name of the certificate; add it with --host-name"
         if is_foreign(headers):
             return 403, "calls from web pages are refused"
         return None
 
-    def _is_called_rightly(self, headers: Headers) -> bool:
+    def _is_allowed_host(self, headers: Headers) -> bool:
         if calls_one_of(self.allowed, headers):
             return True
         name = headers.get("Host", "").rpartition(":")[0] or headers.get("Host", "")
