@@ -267,10 +267,12 @@ async def test_throttled_adjustments_wait_as_conversions_do(rig: Rig) -> None:
 
 async def test_expired_token_costs_an_adjustment_nothing(rig: Rig) -> None:
     (seq,) = await delivered(rig)
-    await adjusted(rig, seq, "5")
+    row = await adjusted(rig, seq, "5")
     await rig.expire_tokens()
     rig.pass_time(6 * HOUR)
     await rig.until_pending(0)
+    assert await at_microsoft(rig) == [("Restate", "5")]
+    assert [rig.row(row)[count] for count in ("retries", "refusals", "maybe_sent")] == [0, 0, 0]
     await rig.balance()
 
 

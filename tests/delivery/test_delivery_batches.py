@@ -42,7 +42,7 @@ async def test_lone_row_goes_after_linger_and_not_before(rig: Rig) -> None:
 
 
 async def test_full_batch_goes_at_once(rig: Rig) -> None:
-    rig.configure(linger=30, batch_size=10)
+    rig.configure(linger=300, batch_size=10)
     await rig.post(4)
     await rig.post(6)
     await rig.until_pending(0)
@@ -50,12 +50,12 @@ async def test_full_batch_goes_at_once(rig: Rig) -> None:
 
 
 async def test_full_batch_of_one_goal_does_not_wait_for_the_linger_of_another(rig: Rig) -> None:
-    rig.configure(linger=30, batch_size=10)
+    rig.configure(linger=300, batch_size=10)
     await rig.post(1)
     await rig.post(10, event="lead")
     await rig.until_pending(1)
     assert [request["rows"] for request in await rig.requests()] == [10]
-    rig.pass_time(30_000)
+    rig.pass_time(300_000)
     await rig.until_pending(0)
     await rig.balance()
 
@@ -125,8 +125,10 @@ async def test_retried_rows_fill_at_most_a_tenth_of_a_batch(rig: Rig) -> None:
     await rig.until_requests(before + 2)
     again = {row["seq"] for row in rig.rows("retries > 0 OR attempt > 1")}
     first_two = sorted({row["batch_id"] for row in rig.rows("attempt > 0")})[1:3]
+    assert len(first_two) == 2
     for batch in first_two:
         rows = {row["seq"] for row in rig.rows(f"batch_id = {batch}")}
+        assert len(rows) > 50
         assert len(rows & again) <= 10
     await rig.until_pending(0)
     await rig.balance()

@@ -144,7 +144,7 @@ async def test_row_that_microsoft_did_not_take_may_find_a_better_click(rig: Rig)
 
 async def test_rows_that_wait_make_room_for_those_that_may_go(rig: Rig) -> None:
     """A thousand visitors without a click must not keep a full batch of others from going out."""
-    rig.configure(batch_size=50, linger=5)
+    rig.configure(batch_size=50, linger=300)
     for number in range(120):
         await visit(rig, visitor_id=f"nobody-{number}")
     await rig.post(50)

@@ -610,7 +610,7 @@ async def test_a_sign_in_wins_over_a_refresh_that_is_on_its_way(microsoft: Doubl
             await source.refresh(rejected.value)
         assert microsoft.forms[-1]["refresh_token"] == "test-refresh-signed-in"
         assert store.saves[0] == "test-refresh-signed-in"
-        assert all(connection.trouble is None for connection in watch.seen)
+        assert {connection.trouble for connection in watch.seen} == {None}
 
 
 async def test_a_sign_in_that_cannot_be_stored_is_stored_later(microsoft: Double, clock: Clock) -> None:

@@ -141,26 +141,30 @@ async def test_damage_that_a_reader_meets_ends_the_committer(damaged: Path) -> N
             await running
 
 
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+LONG = "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i + 1 FROM n WHERE goes_on()) SELECT max(i) FROM n"
 
 
 async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it is looking at is broken off: its thread would else hold the stop up for as long as SQLite reads."""
-    begun = threading.Event()
+    """The statement is interrupted: its thread would else delay the stop for as long as SQLite reads."""
+    begun, let_it_end = threading.Event(), threading.Event()
 
-    def endless(db: sqlite3.Connection) -> None:
-        db.create_function("begun", 0, lambda: begun.set() or 0)  # from inside: only a running statement is broken off
-        db.execute(ENDLESS).fetchone()
+    def read_for_long(db: sqlite3.Connection) -> None:
+        db.create_function("begun", 0, lambda: begun.set() or 0)  # from inside: only a running statement is interrupted
+        db.create_function("goes_on", 0, lambda: not let_it_end.is_set())
+        db.execute(LONG).fetchone()
 
     monkeypatch.setattr(outbox_module, "CHECKED_FIRST_BYTES", 0)
-    monkeypatch.setattr(sliced_check, "tables", endless)
+    monkeypatch.setattr(sliced_check, "tables", read_for_long)
     async with opened(tmp_path / "outbox.db") as outbox:
         checking = asyncio.create_task(outbox.check())
         assert await asyncio.to_thread(begun.wait, 30)
-        assert not checking.done()
         checking.cancel()
-        await asyncio.wait([checking], timeout=30)
-        assert checking.cancelled()
+        await asyncio.wait([checking], timeout=10)
+        stopped = checking.done()
+        let_it_end.set()  # also when nothing interrupted it, so that this test ends
+        await asyncio.wait([checking])
+    assert stopped
+    assert checking.cancelled()
 
 
 # --- Indexes of a large file -----------------------------------------------------------------------------------------
