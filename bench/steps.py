@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bench.bodies import Bodies
 from bench.processes import EVENTS, GOAL
 from bench.store import ACCOUNT, NOW, RULES, opened
-from sidecar.api.answers import ItemResult, result_text, summary
+from sidecar.api.conversion_answers import ItemResult, result_text, summary
 from sidecar.api.new_rows import NewRows
 from sidecar.api.row_json import Rows
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds

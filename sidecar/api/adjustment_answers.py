@@ -1,11 +1,11 @@
-"""What became of an adjustment, as its answer says it: alone, or as one of many."""
+"""The answer of an adjustment that came in: alone, or as one of a bulk request."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import assert_never
 
-from sidecar.api.answers import HttpAnswer, shown_differences
+from sidecar.api.answers import HttpAnswer, bulk_result, bulk_status, differences_json, warnings_json
 from sidecar.api.http.problem import (
     ALREADY_RETRACTED,
     AMBIGUOUS,
@@ -14,7 +14,6 @@ from sidecar.api.http.problem import (
     NO_CONVERSION,
     BulkErrors,
     HttpProblem,
-    errors_of,
     invalid,
 )
 from sidecar.api.http.reply import Json
@@ -46,24 +45,24 @@ OVERTAKEN = Warning_(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What became of one item, and what was noted on the way."""
+class AdjustmentResult:
+    """The verdict on one item, with the warnings about it."""
 
     verdict: AdjustResult | RejectedItem
     warnings: tuple[Warning_, ...]
 
 
-def told(readings: Sequence[Reading], results: Sequence[AdjustResult]) -> Iterator[Told]:
+def results_of(readings: Sequence[Reading], results: Sequence[AdjustResult]) -> Iterator[AdjustmentResult]:
     """The verdict of each reading; `results` are those of the well formed ones, in order."""
     decided = iter(results)
     for reading in readings:
         verdict = next(decided) if isinstance(reading, AcceptedAdjustment) else reading
         overtaken = isinstance(verdict, Replayed) and verdict.overtaken
-        yield Told(verdict, (*reading.warnings, OVERTAKEN) if overtaken else reading.warnings)
+        yield AdjustmentResult(verdict, (*reading.warnings, OVERTAKEN) if overtaken else reading.warnings)
 
 
 def why_not_stored(verdict: AdjustResult | RejectedItem) -> tuple[What, Sequence[str]] | None:
-    """What the trace of the item says, by codes too; None where it is on disk."""
+    """What the trace of the item records, with its codes; None where it is on disk."""
     match verdict:
         case Stored() | Replayed():
             return None
@@ -85,9 +84,9 @@ def why_not_stored(verdict: AdjustResult | RejectedItem) -> tuple[What, Sequence
             assert_never(verdict)
 
 
-def answer(item: Told, rows: Rows) -> HttpAnswer | HttpProblem:
+def answer(item: AdjustmentResult, rows: Rows) -> HttpAnswer | HttpProblem:
     """The answer of an item that came alone."""
-    warnings: Json = {"warnings": [asdict(warning) for warning in item.warnings]}
+    warnings: Json = {"warnings": warnings_json(item.warnings)}
     match item.verdict:
         case Stored(record):
             return HttpAnswer(202, {**rows.show(record), **warnings})
@@ -112,26 +111,20 @@ def answer(item: Told, rows: Rows) -> HttpAnswer | HttpProblem:
             assert_never(item.verdict)
 
 
-def result(index: int, item: Told, rows: Rows, errors: BulkErrors) -> Json:
-    """The answer of an item as one of many, whose `errors` are listed together."""
+def result(index: int, item: AdjustmentResult, rows: Rows, errors: BulkErrors) -> Json:
+    """The answer of an item as one of a bulk request, whose `errors` are listed together."""
     if isinstance(item.verdict, RejectedItem):
         return {"index": index, "status": INVALID.status, **errors.of(item.verdict.problems)}
-    match answer(item, rows):
-        case HttpAnswer(status, body):
-            return {"index": index, "status": status, **body}
-        case HttpProblem() as problem:
-            listed = errors_of(problem.errors)
-            return {"index": index, "status": problem.kind.status, **problem.members, "errors": listed}
+    return bulk_result(index, answer(item, rows))
 
 
-def summary(items: Sequence[Told], results: list[Json]) -> HttpAnswer:
-    """The answer to an array: 202 when nothing was refused, 422 when everything was, else 207."""
+def summary(items: Sequence[AdjustmentResult], results: list[Json]) -> HttpAnswer:
+    """A whole bulk answer."""
     kinds = Counter(type(item.verdict) for item in items)
     stored, replayed, skipped = kinds[Stored], kinds[Replayed], kinds[OriginalNotSent]
     rejected = len(items) - stored - replayed - skipped
-    status = 202 if not rejected else 422 if rejected == len(items) else 207
     counts = {"accepted": stored, "replayed": replayed, "skipped": skipped, "rejected": rejected}
-    return HttpAnswer(status, {**counts, "results": results})
+    return HttpAnswer(bulk_status(rejected, len(items)), {**counts, "results": results})
 
 
 def _no_original() -> HttpProblem:
@@ -162,11 +155,11 @@ def _retracted(original: Record) -> HttpProblem:
 
 
 def _conflict(record: Record, differences: Sequence[FieldDifference]) -> HttpProblem:
-    said = f"was used for {record.id}, which says something else: {words(differences)}"
-    message = f"{said}; give another adjustment another key"
+    reason = f"was used for {record.id}, which says something else: {words(differences)}"
+    message = f"{reason}; give another adjustment another key"
     return HttpProblem(
         KEY_OF_ANOTHER,
         f"The Idempotency-Key {message}.",
         errors=[Problem("Idempotency-Key", "conflict", message)],
-        members={"adjustment_id": record.id, "differences": shown_differences(differences)},
+        members={"adjustment_id": record.id, "differences": differences_json(differences)},
     )

@@ -1,4 +1,4 @@
-"""POST /v1/adjustments and GET /v1/adjustments/{id}: refunds and corrections of conversions that came in before."""
+"""POST /v1/adjustments and GET /v1/adjustments/{id}: refunds and corrections of earlier conversions."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sidecar.api.adjustment_answers import Told, answer, result, summary, told, why_not_stored
-from sidecar.api.answers import HttpAnswer
+from sidecar.api.adjustment_answers import AdjustmentResult, answer, result, results_of, summary, why_not_stored
+from sidecar.api.answers import REPLAYED, HttpAnswer
 from sidecar.api.http.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
 from sidecar.api.http.reply import json_reply
 from sidecar.api.http.request_id import REQUEST_ID
-from sidecar.api.request.items import BulkRequest, Single, orders_of, refused_by_code
+from sidecar.api.request.items import Received, SingleRequest, orders_of, refused_by_code
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
@@ -28,12 +28,10 @@ from sidecar.ports.intake import Adjusting, NoOriginal, OriginalNotSent, Replaye
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry, TracesOfOrders
 
-_REPLAYED = {"Idempotent-Replayed": "true"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustmentCalls:
-    """Takes adjustments in. `stored` is told how many rows of which account want to be delivered."""
+    """Stores and shows adjustments. `stored` is called with the number of rows of each account that are due."""
 
     outbox: Outbox
     rules: Callable[[], Rules]
@@ -41,66 +39,69 @@ class AdjustmentCalls:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
-    taking: RequestReader
+    reader: RequestReader
     traces: TracesOfOrders | None = None
     """Of orders that were not stored."""
 
     async def add(self, request: web.Request) -> web.Response:
         """Carry out or store what can be, and answer once it is on disk."""
-        with self.taking.room(request) as room:
+        with self.reader.reserve(request) as reservation:
             rules, allowance = self.rules(), Allowance()
 
             def reading(item: object, key: str | None) -> Reading:
                 return read(item, now=self.now(), rules=rules, idempotency_key=key, allowance=allowance)
 
-            came, readings = await self.taking.read(request, room, reading)
-            items = await self._keep(readings, request[REQUEST_ID])
-            earlier = await self._earlier(came, items)
-            await self._leave_traces(came, items, request[REQUEST_ID])
-            self._tell_refused(items, came)
-            if isinstance(came, Single):
-                return _alone(items[0], self.rows, earlier)
-            return await self._together(items, allowance)
+            received, readings = await self.reader.read(request, reservation, reading)
+            items = await self._store(readings, request[REQUEST_ID])
+            earlier = await self._earlier(received, items)
+            await self._trace(received, items, request[REQUEST_ID])
+            self._tell_refused(items, received)
+            if isinstance(received, SingleRequest):
+                return _single(items[0], self.rows, earlier)
+            return await self._bulk(items, allowance)
 
     async def get(self, request: web.Request) -> web.Response:
         """The adjustment of that id."""
         seq = seq_of(Kind.ADJUSTMENT, request.match_info["id"])
         record = None if seq is None else await self.outbox.get(seq)
         if record is None or record.kind is not Kind.ADJUSTMENT:
-            said = "An id looks like adj_17; GET /v1/conversions/{id} lists those of a conversion."
-            raise HttpProblem(NO_ADJUSTMENT, said)
+            hint = "An id looks like adj_17; GET /v1/conversions/{id} lists those of a conversion."
+            raise HttpProblem(NO_ADJUSTMENT, hint)
         return json_reply(self.rows.show(record))
 
-    async def _keep(self, readings: Sequence[Reading], request_id: str) -> list[Told]:
+    async def _store(self, readings: Sequence[Reading], request_id: str) -> list[AdjustmentResult]:
         """Decide and store the well formed ones in one transaction, which is on disk when this returns."""
         now = self.now()
         wanted = (reading.adjustment for reading in readings if isinstance(reading, AcceptedAdjustment))
         adjustings = [Adjusting(adjustment, now, request_id) for adjustment in wanted]
         results = await self.outbox.adjust(adjustings) if adjustings else []
-        items = list(told(readings, results))
+        items = list(results_of(readings, results))
         self._tell(items)
         return items
 
-    async def _earlier(self, came: Single | BulkRequest, items: Sequence[Told]) -> str:
-        """What became of the order that one adjustment names and nobody knows: it may have come and been refused."""
-        if not isinstance(came, Single) or not isinstance(items[0].verdict, NoOriginal) or self.traces is None:
+    async def _earlier(self, received: Received, items: Sequence[AdjustmentResult]) -> str:
+        """What happened to the order of a single adjustment that has no conversion here: it may have been refused."""
+        if (
+            not isinstance(received, SingleRequest)
+            or not isinstance(items[0].verdict, NoOriginal)
+            or self.traces is None
+        ):
             return ""
-        order_id = came.item.get("order_id") if isinstance(came.item, dict) else None
+        order_id = received.item.get("order_id") if isinstance(received.item, dict) else None
         found = await self.traces.of_order(trimmed(order_id)) if isinstance(order_id, str) else ()
         return all_in_words([one for one in found if one.kind is Kind.CONVERSION])
 
-    async def _leave_traces(self, came: Single | BulkRequest, items: Sequence[Told], request_id: str) -> None:
-        """Note what was not stored, so that whoever looks for its order learns why."""
+    async def _trace(self, received: Received, items: Sequence[AdjustmentResult], request_id: str) -> None:
+        """Record items that were not stored, so that a search for their order shows why."""
 
-        def leave(pair: tuple[object, Told]) -> None:
-            item, told_ = pair
-            if (why := why_not_stored(told_.verdict)) is not None:
+        def trace(pair: tuple[object, AdjustmentResult]) -> None:
+            item, result_ = pair
+            if (why := why_not_stored(result_.verdict)) is not None:
                 self.telemetry.intake.not_stored(item, *why, request_id, Kind.ADJUSTMENT)
 
-        given = [came.item] if isinstance(came, Single) else came.items
-        await in_turns(list(zip(given, items, strict=True)), leave)
+        await in_turns(list(zip(received.items, items, strict=True)), trace)
 
-    def _tell(self, items: Sequence[Told]) -> None:
+    def _tell(self, items: Sequence[AdjustmentResult]) -> None:
         stored = [item.verdict.record for item in items if isinstance(item.verdict, Stored)]
         for record in stored:
             self.telemetry.intake.adjusted(record)
@@ -109,29 +110,29 @@ class AdjustmentCalls:
         if skipped := sum(isinstance(item.verdict, OriginalNotSent) for item in items):
             self.telemetry.intake.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
 
-    def _tell_refused(self, items: Sequence[Told], came: Single | BulkRequest) -> None:
+    def _tell_refused(self, items: Sequence[AdjustmentResult], received: Received) -> None:
         problems = (_problem(item, self.rows) for item in items)
         codes = (None if problem is None else problem.reason for problem in problems)
         for code, places in refused_by_code(codes).items():
-            self.telemetry.intake.refused(code, len(places), orders_of(came, places))
+            self.telemetry.intake.refused(code, len(places), orders_of(received.items, places))
 
-    async def _together(self, items: Sequence[Told], allowance: Allowance) -> web.Response:
+    async def _bulk(self, items: Sequence[AdjustmentResult], allowance: Allowance) -> web.Response:
         errors = BulkErrors(allowance)
-        results = await self.taking.each(list(enumerate(items)), lambda one: result(*one, self.rows, errors))
+        results = await self.reader.each(list(enumerate(items)), lambda one: result(*one, self.rows, errors))
         whole = summary(items, results)
         return json_reply(whole.body, whole.status)
 
 
-def _alone(item: Told, rows: Rows, earlier: str) -> web.Response:
+def _single(item: AdjustmentResult, rows: Rows, earlier: str) -> web.Response:
     match answer(item, rows):
         case HttpAnswer(status, body):
-            return json_reply(body, status, _REPLAYED if isinstance(item.verdict, Replayed) else None)
+            return json_reply(body, status, REPLAYED if isinstance(item.verdict, Replayed) else None)
         case HttpProblem() as problem:
             problem.detail = " ".join(filter(None, (problem.detail, earlier)))
-            problem.is_told = True
+            problem.is_counted = True
             raise problem
 
 
-def _problem(item: Told, rows: Rows) -> HttpProblem | None:
-    said = answer(item, rows)
-    return said if isinstance(said, HttpProblem) else None
+def _problem(item: AdjustmentResult, rows: Rows) -> HttpProblem | None:
+    found = answer(item, rows)
+    return found if isinstance(found, HttpProblem) else None

@@ -74,7 +74,7 @@ class ApiParts:
 
 def make_app(parts: ApiParts) -> web.Application:
     """The application, ready to be served."""
-    reader = RequestReader.of(parts.bodies, parts.health.doubt)
+    reader = RequestReader.of(parts.bodies, parts.health.clock_unsettled)
     middleware = ErrorMiddleware(
         parts.guard,
         parts.telemetry,
@@ -101,7 +101,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
             telemetry=parts.telemetry,
             now=parts.now,
             stored=parts.stored,
-            taking=reader,
+            reader=reader,
         ),
         status=StatusCalls(parts.outbox, rows),
         operator=OperatorCalls(
@@ -119,7 +119,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
             telemetry=parts.telemetry,
             now=parts.now,
             due=parts.stored,
-            taking=reader,
+            reader=reader,
         ),
         adjustments=AdjustmentCalls(
             outbox=parts.outbox,
@@ -128,7 +128,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
             telemetry=parts.telemetry,
             now=parts.now,
             stored=parts.stored,
-            taking=reader,
+            reader=reader,
             traces=parts.traces,
         ),
         erasures=parts.erasures,

@@ -1,23 +1,24 @@
 """POST /v1/clicks keeps the ad clicks of visitors, and wakes the conversions that waited for one; GET shows them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
 from aiohttp import web
 
+from sidecar.api.answers import bulk_status, warnings_json
 from sidecar.api.http.problem import BulkErrors, invalid
 from sidecar.api.http.reply import Json, json_reply, page_reply, text
 from sidecar.api.request import query as parameters
 from sidecar.api.request.admission import admission_of
-from sidecar.api.request.items import Single
+from sidecar.api.request.items import SingleRequest
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.intake import fields
 from sidecar.core.intake.click import Capture, CaptureRules, Clicked, NotCaptured, RejectedClick, read_click
-from sidecar.core.problem import Allowance, Problem, Warning_
+from sidecar.core.problem import Allowance, Problem
 from sidecar.ports.intake import Captured, Clicks
 from sidecar.telemetry import Telemetry
 
@@ -31,19 +32,19 @@ class ClickCalls:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     due: Callable[[Mapping[str, int]], None]
-    taking: RequestReader
+    reader: RequestReader
 
     async def capture(self, request: web.Request) -> web.Response:
         """Keep what can be kept, and answer once it is on disk. A repeat changes nothing, so no key is needed."""
-        with self.taking.room(request) as room:
+        with self.reader.reserve(request) as reservation:
             now = self.now()
             allowance = Allowance()
-            reader = partial(read_click, now=now, rules=self.rules(), allowance=allowance)
-            came, readings = await self.taking.read(request, room, lambda item, _: reader(item))
-            await self._keep(readings, now)
-            if isinstance(came, Single):
-                return _alone(readings[0])
-            return await self._together(readings, allowance)
+            read = partial(read_click, now=now, rules=self.rules(), allowance=allowance)
+            received, readings = await self.reader.read(request, reservation, lambda item, _: read(item))
+            await self._store(readings, now)
+            if isinstance(received, SingleRequest):
+                return _single(readings[0])
+            return await self._bulk(readings, allowance)
 
     async def find(self, request: web.Request) -> web.Response:
         """What is kept of a visitor, the last click first: in one account, or in all that are configured."""
@@ -57,7 +58,7 @@ class ClickCalls:
             cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
             return page_reply(await in_turns(page.clicks, lambda each: text(show(each))), cursor)
 
-    async def _keep(self, readings: Sequence[Capture], now: UnixMillis) -> None:
+    async def _store(self, readings: Sequence[Capture], now: UnixMillis) -> None:
         captures = [Captured(reading.click, now) for reading in readings if isinstance(reading, Clicked)]
         if captures:
             woken = await self.clicks.capture(captures)
@@ -65,17 +66,17 @@ class ClickCalls:
             if woken:
                 self.due(woken)
 
-    async def _together(self, readings: Sequence[Capture], allowance: Allowance) -> web.Response:
+    async def _bulk(self, readings: Sequence[Capture], allowance: Allowance) -> web.Response:
         captured = sum(isinstance(reading, Clicked) for reading in readings)
         rejected = 0
         for reading in readings:
             if isinstance(reading, RejectedClick):
                 rejected += 1
                 self.telemetry.intake.refused(reading.problems[0].code, 1)
-        status = 202 if not rejected else 422 if rejected == len(readings) else 207
+        status = bulk_status(rejected, len(readings))
         counts = {"captured": captured, "not_captured": len(readings) - captured - rejected, "rejected": rejected}
         errors = BulkErrors(allowance)
-        results = await self.taking.each(list(enumerate(readings)), lambda one: _result(*one, errors))
+        results = await self.reader.each(list(enumerate(readings)), lambda one: _result(*one, errors))
         return json_reply({**counts, "results": results}, status)
 
 
@@ -101,7 +102,7 @@ def show(captured: Captured) -> Json:
     }
 
 
-def _alone(reading: Capture) -> web.Response:
+def _single(reading: Capture) -> web.Response:
     if isinstance(reading, RejectedClick):
         raise invalid(reading.problems)
     return json_reply(_answer(reading), 202)
@@ -116,12 +117,8 @@ def _result(index: int, reading: Capture, errors: BulkErrors) -> Json:
 def _answer(reading: Clicked | NotCaptured) -> Json:
     match reading:
         case Clicked(warnings=warnings):
-            return {"captured": True, "reason": None, "warnings": _shown(warnings)}
+            return {"captured": True, "reason": None, "warnings": warnings_json(warnings)}
         case NotCaptured(reason, warnings):
-            return {"captured": False, "reason": reason, "warnings": _shown(warnings)}
+            return {"captured": False, "reason": reason, "warnings": warnings_json(warnings)}
         case _:
             assert_never(reading)
-
-
-def _shown(warnings: Sequence[Warning_]) -> list[Json]:
-    return [asdict(warning) for warning in warnings]

@@ -1,25 +1,23 @@
 """POST /v1/conversions and /v1/validate: from a body to one answer, or to one for each item.
 
-The conversions of a request go to the outbox together, and nothing is answered before they are on disk.
+The conversions of a request are stored together, and nothing is answered before they are on disk.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 from aiohttp import web
 
-from sidecar.api.answers import (
-    HttpAnswer,
+from sidecar.api.answers import REPLAYED, HttpAnswer
+from sidecar.api.conversion_answers import (
     ItemResult,
     answer,
-    judged,
-    minimal,
     minimal_result,
     result_text,
+    results_of,
     summary,
-    validation,
     why_not_stored,
 )
 from sidecar.api.http.problem import BulkErrors, HttpProblem
@@ -27,11 +25,12 @@ from sidecar.api.http.reply import json_reply, reply, text
 from sidecar.api.http.request_id import REQUEST_ID
 from sidecar.api.new_rows import NewRows
 from sidecar.api.request.admission import Reservation
-from sidecar.api.request.items import BulkRequest, Single, orders_of, refused_by_code
+from sidecar.api.request.items import Received, SingleRequest, orders_of, refused_by_code
 from sidecar.api.request.prefer import APPLIED, HEADER, wants_minimal
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
+from sidecar.api.validation import validation
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, read
 from sidecar.core.problem import Allowance
@@ -44,13 +43,10 @@ K = TypeVar("K")
 _KindOfRow = tuple[str, str, tuple[str, ...]]
 """Account, event and what it can be matched by: whatever is told of new rows is told of these."""
 
-_REPLAYED = {"Idempotent-Replayed": "true"}
-_NO_HEADERS: Mapping[str, str] = {}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionCalls:
-    """Takes conversions in. `rules` is asked anew for each request; `stored` is told how many rows of which account."""
+    """Stores and validates conversions. `stored` is called with the number of new rows of each account."""
 
     outbox: Outbox
     rules: Callable[[], Rules]
@@ -58,45 +54,43 @@ class ConversionCalls:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     stored: Callable[[Mapping[str, int]], None]
-    taking: RequestReader
+    reader: RequestReader
 
     async def add(self, request: web.Request) -> web.Response:
         """Store what can be stored, and answer once it is on disk."""
         started = perf_counter()
         try:
-            with self.taking.room(request) as room:
+            with self.reader.reserve(request) as reservation:
                 allowance = Allowance()
-                came, readings = await self._readings(request, room, allowance)
-                kept = await self._keep(came, readings, request[REQUEST_ID])
-                short = HEADER in request.headers and wants_minimal(request.headers.getall(HEADER))
-                if isinstance(came, Single):
-                    return self._alone_minimal(kept[0], came) if short else self._alone(kept[0], came)
-                self._tell_refused(kept, came)
-                return await self._together(kept, allowance, short=short)
+                received, readings = await self._read(request, reservation, allowance)
+                results = await self._store(received, readings, request[REQUEST_ID])
+                minimal = HEADER in request.headers and wants_minimal(request.headers.getall(HEADER))
+                if isinstance(received, SingleRequest):
+                    return self._single(results[0], received, minimal=minimal)
+                self._tell_refused(results, received)
+                return await self._bulk(results, allowance, minimal=minimal)
         finally:
             self.telemetry.intake.answered(perf_counter() - started)
 
     async def validate(self, request: web.Request) -> web.Response:
-        """Say what would become of it, and keep nothing; of an array as `results`, in order."""
-        with self.taking.room(request) as room:
+        """Answer what would be stored, and store nothing; of a bulk request as `results`, in order."""
+        with self.reader.reserve(request) as reservation:
             allowance = Allowance()
-            came, readings = await self._readings(request, room, allowance)
+            received, readings = await self._read(request, reservation, allowance)
             rules, errors = self.rules(), BulkErrors(allowance)
-            if isinstance(came, Single):
-                return json_reply(validation(readings[0], came.item, rules))
-            items = list(zip(range(len(readings)), readings, came.items, strict=True))
+            if isinstance(received, SingleRequest):
+                return json_reply(validation(readings[0], received.item, rules))
+            items = list(zip(range(len(readings)), readings, received.items, strict=True))
 
             def validated(one: tuple[int, Reading, object]) -> str:
                 index, reading, item = one
                 return text({"index": index, **validation(reading, item, rules, errors)})
 
-            return reply(f'{{"results":[{",".join(await self.taking.each(items, validated))}]}}'.encode())
+            return reply(f'{{"results":[{",".join(await self.reader.each(items, validated))}]}}'.encode())
 
-    async def _readings(
-        self, request: web.Request, room: Reservation, allowance: Allowance
-    ) -> tuple[Single | BulkRequest, list[Reading]]:
-        """What came, and what each item of it means."""
-
+    async def _read(
+        self, request: web.Request, reservation: Reservation, allowance: Allowance
+    ) -> tuple[Received, list[Reading]]:
         rules, now = self.rules(), None
 
         def reading(item: object, key: str | None) -> Reading:
@@ -104,29 +98,27 @@ class ConversionCalls:
             now = now or self.now()  # once for all items, when the body is here
             return read(item, now=now, rules=rules, idempotency_key=key, allowance=allowance)
 
-        return await self.taking.read(request, room, reading)
+        return await self.reader.read(request, reservation, reading)
 
-    async def _keep(self, came: Single | BulkRequest, readings: Sequence[Reading], request_id: str) -> list[ItemResult]:
+    async def _store(self, received: Received, readings: Sequence[Reading], request_id: str) -> list[ItemResult]:
         """Store the accepted ones in one transaction, which is on disk when this returns."""
         now = self.now()
         accepted = (reading.conversion for reading in readings if isinstance(reading, Accepted))
         arrivals = [Arrival(conversion, now, request_id) for conversion in accepted]
-        results = await self.outbox.put(arrivals) if arrivals else []
-        items = list(judged(readings, results))
-        if not self._tell(items):
-            await self._leave_traces(came, items, request_id)
-        return items
+        results = list(results_of(readings, await self.outbox.put(arrivals) if arrivals else []))
+        if not self._tell(results):
+            await self._trace(received, results, request_id)
+        return results
 
-    async def _leave_traces(self, came: Single | BulkRequest, items: Sequence[ItemResult], request_id: str) -> None:
-        """Note what was not stored, so that whoever looks for its order learns why."""
+    async def _trace(self, received: Received, results: Sequence[ItemResult], request_id: str) -> None:
+        """Record items that were not stored, so that a search for their order shows why."""
 
-        def leave(pair: tuple[object, ItemResult]) -> None:
-            item, judged_ = pair
-            if (why := why_not_stored(judged_.verdict)) is not None:
+        def trace(pair: tuple[object, ItemResult]) -> None:
+            item, result = pair
+            if (why := why_not_stored(result.verdict)) is not None:
                 self.telemetry.intake.not_stored(item, *why, request_id)
 
-        given = [came.item] if isinstance(came, Single) else came.items
-        await in_turns(list(zip(given, items, strict=True)), leave)
+        await in_turns(list(zip(received.items, results, strict=True)), trace)
 
     def _tell(self, items: Sequence[ItemResult]) -> bool:
         """Tell what came of the items; whether all of them are on disk."""
@@ -178,40 +170,29 @@ class ConversionCalls:
         for goal, came in goals.items():
             self.telemetry.intake.matches.seen(goal, came)
 
-    async def _together(self, items: Sequence[ItemResult], allowance: Allowance, *, short: bool) -> web.Response:
-        whole, rows, pairs = summary(items), self.rows.of_one_answer(), list(enumerate(items))
+    def _tell_refused(self, items: Sequence[ItemResult], received: Received) -> None:
+        for code, places in refused_by_code(_refusal(item) for item in items).items():
+            self.telemetry.intake.refused(code, len(places), orders_of(received.items, places))
+
+    def _single(self, item: ItemResult, received: SingleRequest, *, minimal: bool) -> web.Response:
+        match answer(item, self.rows, minimal=minimal):
+            case HttpAnswer(status, body):
+                replayed = REPLAYED if isinstance(item.verdict, Replayed) else {}
+                return json_reply(body, status, {**(APPLIED if minimal else {}), **replayed})
+            case HttpProblem() as problem:
+                self._tell_refused([item], received)
+                problem.is_counted = True
+                raise problem
+
+    async def _bulk(self, items: Sequence[ItemResult], allowance: Allowance, *, minimal: bool) -> web.Response:
+        whole, rows, numbered = summary(items), self.rows.of_one_answer(), list(enumerate(items))
         errors = BulkErrors(allowance)
-        if short:
-            results = await self.taking.each(pairs, lambda one: text(minimal_result(*one, rows, errors)))
+        if minimal:
+            results = await self.reader.each(numbered, lambda one: text(minimal_result(*one, rows, errors)))
             return reply(whole.with_results(results), whole.status, APPLIED)
         new_rows = NewRows(rows)
-        results = await self.taking.each(pairs, lambda one: result_text(*one, new_rows, errors))
+        results = await self.reader.each(numbered, lambda one: result_text(*one, new_rows, errors))
         return reply(whole.with_results(results), whole.status)
-
-    def _tell_refused(self, items: Sequence[ItemResult], came: Single | BulkRequest) -> None:
-        for code, places in refused_by_code(_refusal(item) for item in items).items():
-            self.telemetry.intake.refused(code, len(places), orders_of(came, places))
-
-    def _alone(self, item: ItemResult, came: Single) -> web.Response:
-        return self._replied(answer(item, self.rows), item, came)
-
-    def _alone_minimal(self, item: ItemResult, came: Single) -> web.Response:
-        return self._replied(minimal(item, self.rows), item, came, APPLIED)
-
-    def _replied(
-        self, said: HttpAnswer | HttpProblem, item: ItemResult, came: Single, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> web.Response:
-        """The response; of an HttpProblem, which is told in full, it is raised."""
-        match said:
-            case HttpAnswer(status, body):
-                replayed = _REPLAYED if isinstance(item.verdict, Replayed) else _NO_HEADERS
-                return json_reply(body, status, {**headers, **replayed})
-            case HttpProblem() as problem:
-                self._tell_refused([item], came)
-                problem.is_told = True
-                raise problem
-            case _:
-                assert_never(said)
 
 
 def _refusal(item: ItemResult) -> str | None:

@@ -181,7 +181,7 @@ class Sources:
     free_bytes: Callable[[], int]
     min_free_bytes: int
     max_pending: int
-    doubt: Callable[[], str | None] = lambda: None
+    clock_unsettled: Callable[[], str | None] = lambda: None
     """Why no time can be told just now; None when it can."""
     stake: Callable[[Sequence[Standing]], Awaitable[str | None]] = _nothing
     """What waits while these troubles stand, in one sentence; None where nothing does."""
@@ -220,8 +220,8 @@ class HealthCalls:
 
     async def failure(self) -> StorageUnavailable | None:
         """Why intake would refuse a conversion now; None when it would not."""
-        if (doubt := self.sources.doubt()) is not None:
-            return StorageUnavailable("clock_jumped", doubt)
+        if (reason := self.sources.clock_unsettled()) is not None:
+            return StorageUnavailable("clock_jumped", reason)
         if self.sources.free_bytes() < self.sources.min_free_bytes:
             return StorageUnavailable("disk_nearly_full", "less than storage.min_free_disk is left")
         if self.outbox.counts.pending >= self.sources.max_pending:

@@ -86,7 +86,7 @@ class SteadyClock:
             self._contradicted = True
 
     @property
-    def doubt(self) -> str | None:
+    def unsettled(self) -> str | None:
         """Why no time can be told, and so none can be judged; None when it can."""
         now = self.now()
         away = self._jump and self._read()[1]

@@ -77,7 +77,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
             free_bytes=lambda: shutil.disk_usage(config.storage.path.parent).free,
             min_free_bytes=config.storage.min_free_disk,
             max_pending=config.storage.max_pending,
-            doubt=clock.doubt,
+            clock_unsettled=clock.clock_unsettled,
             stake=parts.stakes.of,
             shares=lambda: parts.telemetry.intake.matches.shares,
             signed_in_until=lambda: parts.telemetry.service.signed_in_until,

@@ -36,6 +36,6 @@ class Runtime:
     chance: Callable[[], float]
     steady: SteadyClock | None = None
 
-    def doubt(self) -> str | None:
+    def clock_unsettled(self) -> str | None:
         """Why no time can be told just now; None when it can."""
-        return self.steady.doubt if self.steady else None
+        return self.steady.unsettled if self.steady else None

@@ -122,8 +122,8 @@ class Housekeeping:
 
     def _look_at_the_clock(self) -> None:
         self.clock.look()
-        away, doubt = self.clock.away, self.clock.doubt
-        self._tell("clock_jumped", bool(away or doubt), doubt or f"it was set {told(away)}")
+        away, unsettled = self.clock.away, self.clock.unsettled
+        self._tell("clock_jumped", bool(away or unsettled), unsettled or f"it was set {told(away)}")
 
     async def _follow_the_clock(self) -> None:
         """What waits for a time that has become hours away would seem to stand still; at a start nobody knows."""

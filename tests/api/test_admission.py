@@ -27,66 +27,66 @@ LARGE = 2 * 2**20
 
 def test_large_body_beyond_the_budget_is_refused_before_it_is_read() -> None:
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(LARGE), pytest.raises(HttpProblem) as refused, admission.room(LARGE):
+    with admission.reservation(LARGE), pytest.raises(HttpProblem) as refused, admission.reservation(LARGE):
         pass
     assert refused.value.kind.status == 503
     assert refused.value.headers["Retry-After"] == "1"
-    with admission.room(LARGE):
+    with admission.reservation(LARGE):
         pass
 
 
 def test_small_body_needs_no_room() -> None:
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(LARGE), admission.room(SMALL_BYTES):
+    with admission.reservation(LARGE), admission.reservation(SMALL_BYTES):
         pass
 
 
 def test_body_of_unknown_length_takes_room_as_it_grows() -> None:
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(None) as room, admission.room(None) as other:
-        for room_ in (room, other):
-            room_.hold(UNDECLARED_BYTES)
-        room.hold(LARGE // 2)
-        room.hold(LARGE)
+    with admission.reservation(None) as reservation, admission.reservation(None) as other:
+        for one in (reservation, other):
+            one.reserve(UNDECLARED_BYTES)
+        reservation.reserve(LARGE // 2)
+        reservation.reserve(LARGE)
         with pytest.raises(HttpProblem):
-            other.hold(UNDECLARED_BYTES + 1)
-    with admission.room(LARGE):
+            other.reserve(UNDECLARED_BYTES + 1)
+    with admission.reservation(LARGE):
         pass
 
 
 def test_bodies_of_unknown_length_have_little_room_together_and_leave_the_rest_to_others() -> None:
     """Nearly no client sends them, and whoever wants to fill the memory sends nothing else."""
     admission = Admission(budget_bytes=4 * LARGE, undeclared_bytes=LARGE)
-    with admission.room(None) as room, admission.room(None) as other:
-        room.hold(LARGE)
+    with admission.reservation(None) as reservation, admission.reservation(None) as other:
+        reservation.reserve(LARGE)
         with pytest.raises(HttpProblem) as refused:
-            other.hold(UNDECLARED_BYTES + 1)
+            other.reserve(UNDECLARED_BYTES + 1)
         assert "Content-Length" in refused.value.detail
         assert (refused.value.kind.status, refused.value.headers["Retry-After"]) == (503, "1")
-        with admission.room(LARGE), admission.room(LARGE):
+        with admission.reservation(LARGE), admission.reservation(LARGE):
             pass
-    with admission.room(None) as room:
-        room.hold(LARGE)
+    with admission.reservation(None) as reservation:
+        reservation.reserve(LARGE)
 
 
 def test_body_that_found_no_room_gives_none_back() -> None:
     """Else each that is refused would make room for more than there is."""
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(LARGE):
+    with admission.reservation(LARGE):
         for _ in range(2):
-            with admission.room(None) as grown, pytest.raises(HttpProblem):
-                grown.hold(LARGE)
-        with pytest.raises(HttpProblem), admission.room(LARGE):
+            with admission.reservation(None) as grown, pytest.raises(HttpProblem):
+                grown.reserve(LARGE)
+        with pytest.raises(HttpProblem), admission.reservation(LARGE):
             pass
-    with admission.room(LARGE):
+    with admission.reservation(LARGE):
         pass
 
 
 def test_there_is_room_for_the_largest_body_that_may_come() -> None:
     for largest in (2 * 2**20, 100 * 2**20):
-        taking = RequestReader.of(BodyLimits(max_bytes=largest))
-        with taking.admission.room(None) as room, taking.admission.room(largest):
-            room.hold(largest)
+        reader = RequestReader.of(BodyLimits(max_bytes=largest))
+        with reader.admission.reservation(None) as reservation, reader.admission.reservation(largest):
+            reservation.reserve(largest)
 
 
 async def test_large_bodies_are_worked_on_in_turns_and_small_ones_beside_them() -> None:
@@ -107,30 +107,30 @@ async def test_large_bodies_are_worked_on_in_turns_and_small_ones_beside_them() 
 
 def test_requests_that_wait_for_their_answers_are_bounded_and_sent_away_at_different_times() -> None:
     admission = Admission(waiting=1)
-    with admission.room(1) as first, admission.room(1) as second, admission.room(1) as slow:
-        first.arrived()
+    with admission.reservation(1) as first, admission.reservation(1) as second, admission.reservation(1) as slow:
+        first.body_received()
         asked = []
         for _ in range(3):
             with pytest.raises(HttpProblem) as refused:
-                second.arrived()
+                second.body_received()
             asked.append(refused.value.headers["Retry-After"])
         assert len(set(asked)) == 3
         assert refused.value.errors[0].code == "outbox_growing"
-        assert slow.held == 0  # its body is still on its way: it counts for nothing
-    with admission.room(1) as next_one:
-        next_one.arrived()
+        assert slow.reserved == 0  # its body is still on its way: it counts for nothing
+    with admission.reservation(1) as next_one:
+        next_one.body_received()
 
 
 def test_requests_that_were_sent_away_make_no_room_for_more() -> None:
     """Else an overload would let in one more with each that it refuses."""
     admission = Admission(waiting=2)
-    with admission.room(1) as first, admission.room(1) as second:
-        first.arrived()
-        second.arrived()
+    with admission.reservation(1) as first, admission.reservation(1) as second:
+        first.body_received()
+        second.body_received()
         for _ in range(3):
-            with admission.room(1) as refused, pytest.raises(HttpProblem):
-                refused.arrived()
-            with admission.room(1):
+            with admission.reservation(1) as refused, pytest.raises(HttpProblem):
+                refused.body_received()
+            with admission.reservation(1):
                 pass  # one whose body never came
 
 
@@ -194,7 +194,7 @@ async def test_answers_that_are_not_read_leave_no_room_for_more_and_do_for_bodie
             async with admission.page(size):
                 pass
         assert refusal(refused) == 503
-    with admission.room(LARGE):
+    with admission.reservation(LARGE):
         pass
     admission.was_read(held)
     async with admission.page(1):
@@ -203,7 +203,7 @@ async def test_answers_that_are_not_read_leave_no_room_for_more_and_do_for_bodie
 
 async def test_answer_finds_no_room_where_bodies_take_it_all() -> None:
     admission = Admission(budget_bytes=LARGE)
-    with admission.room(LARGE):
+    with admission.reservation(LARGE):
         assert admission.unread(1) == 0
         for outcome_unknown, said in ((True, "repeat the request"), (False, "Ask again")):
             with pytest.raises(HttpProblem) as refused:
@@ -215,10 +215,10 @@ async def test_answer_finds_no_room_where_bodies_take_it_all() -> None:
 def test_large_answer_without_room_says_whether_something_may_have_been_stored(method: str, said: str) -> None:
     admission = Admission(budget_bytes=LARGE)
     telemetry = Telemetry(lambda: NOW, level="error")
-    edge = ErrorMiddleware(Guard.of(["localhost"], []), telemetry, lambda: "r-1", access_of, admission=admission)
+    middleware = ErrorMiddleware(Guard.of(["localhost"], []), telemetry, lambda: "r-1", access_of, admission=admission)
     large = web.Response(body=b"x" * LARGE)
     with pytest.raises(HttpProblem) as refused:
-        edge._fitting(make_mocked_request(method, "/v1/conversions"), large)
+        middleware._fitting(make_mocked_request(method, "/v1/conversions"), large)
     assert said in refused.value.detail
     telemetry.close()
 
@@ -273,7 +273,7 @@ async def test_those_who_ask_and_do_not_read_meet_503_themselves(open_api: OpenA
 
 async def taken(request: web.Request) -> web.Response:
     """How much of the budget is taken, by how many connections."""
-    return web.json_response([admission_of(request)._taken, len(request.protocol._manager.connections)])
+    return web.json_response([admission_of(request)._reserved, len(request.protocol._manager.connections)])
 
 
 async def test_answer_that_is_read_late_gives_its_room_back_once(open_api: OpenApi) -> None:

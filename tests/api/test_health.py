@@ -228,23 +228,23 @@ async def test_full_outbox_is_not_ready(open_api: OpenApi, conversion: dict[str,
 async def test_while_no_time_can_be_told_nothing_is_taken_in(
     api: Api, conversion: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "DOUBT_SECONDS", 0.1)
-    api.world.doubt = "this machine's clock shows a time before 2024"
+    monkeypatch.setattr(taking, "CLOCK_SECONDS", 0.1)
+    api.world.clock_unsettled = "this machine's clock shows a time before 2024"
     answer = await api.post(conversion, f"/v1/{path}")
     assert (answer.status, answer.codes, answer.headers["Retry-After"]) == (503, ["clock_jumped"], "10")
     assert (await api.get("/readyz")).status == 503
     assert (await api.get("/livez")).status == 200
-    api.world.doubt = None
+    api.world.clock_unsettled = None
     assert (await api.post(conversion)).status == 202
 
 
 async def test_request_waits_for_the_time_to_be_told(api: Api, conversion: dict[str, Any]) -> None:
-    api.world.doubt = "this machine's clock was set"
+    api.world.clock_unsettled = "this machine's clock was set"
     posting = asyncio.create_task(api.post(conversion))
-    while api.world.doubted < 3:
+    while api.world.clock_checks < 3:
         await asyncio.sleep(0.001)
     assert not posting.done()
-    api.world.doubt = None
+    api.world.clock_unsettled = None
     assert (await posting).status == 202
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_api_rows import GOALS, NOW, PENDING, ROWS
 
-from sidecar.api.answers import ItemResult, result, result_text, summary
+from sidecar.api.conversion_answers import ItemResult, result, result_text, summary
 from sidecar.api.http.reply import text
 from sidecar.api.new_rows import NewRows
 from sidecar.api.row_json import HeldReason, Rows

@@ -71,9 +71,9 @@ class World:
     rules: Rules = RULES
     held: Callable[[Record], HeldReason | None] = lambda record: None
     free_bytes: int = 10**12
-    doubt: str | None = None
+    clock_unsettled: str | None = None
     """Why no time can be told."""
-    doubted: int = 0
+    clock_checks: int = 0
     """How often that was asked for."""
     at_stake: Callable[[Sequence[Standing]], str | None] = lambda troubles: None
     """What waits while these stand."""
@@ -92,8 +92,8 @@ class World:
         self.erasures += 1
 
     def why_no_time(self) -> str | None:
-        self.doubted += 1
-        return self.doubt
+        self.clock_checks += 1
+        return self.clock_unsettled
 
     async def stake(self, troubles: Sequence[Standing]) -> str | None:
         return self.at_stake(troubles)
@@ -236,7 +236,7 @@ async def _api(
                 free_bytes=lambda: world.free_bytes,
                 min_free_bytes=min_free_bytes,
                 max_pending=max_pending,
-                doubt=world.why_no_time,
+                clock_unsettled=world.why_no_time,
                 stake=world.stake,
             ),
             rules=lambda: world.rules,

@@ -63,7 +63,7 @@ def test_wrong_jump_is_not_followed_while_microsoft_contradicts_it(jump: int) ->
         assert machine.wrong == 0
         machine.clock.heard(machine.microsoft())
     assert machine.clock.away == jump
-    assert machine.clock.doubt is None
+    assert machine.clock.unsettled is None
     machine.jump(-jump)
     assert machine.clock.away == 0
     assert machine.steps == []
@@ -110,7 +110,7 @@ def test_jump_of_years_is_never_followed_without_microsoft(jump: int) -> None:
     machine.jump(jump)
     machine.wait(DAY)
     assert machine.wrong == 0
-    assert machine.clock.doubt is None  # it is certain enough which one is right
+    assert machine.clock.unsettled is None  # it is certain enough which one is right
 
 
 def test_clock_that_is_slewed_is_followed() -> None:
@@ -126,24 +126,24 @@ def test_clock_that_is_slewed_is_followed() -> None:
 
 def test_no_time_is_told_before_a_clock_is_set_and_then_it_is_followed_at_once() -> None:
     machine = Machine(begins=5_000)
-    assert machine.clock.doubt == "this machine's clock shows a time before 2024"
+    assert machine.clock.unsettled == "this machine's clock shows a time before 2024"
     machine.jump(EARLIEST)
     assert machine.clock.now() == EARLIEST + 5_000
-    assert machine.clock.doubt is None
+    assert machine.clock.unsettled is None
     assert machine.steps == [EARLIEST]
 
 
 def test_time_is_in_doubt_after_a_jump_that_may_be_right_until_something_decides() -> None:
     machine = Machine()
     machine.jump(DAY)
-    assert machine.clock.doubt is not None
+    assert machine.clock.unsettled is not None
     assert machine.asked == 1
-    assert "24.0 h ahead" in machine.clock.doubt
+    assert "24.0 h ahead" in machine.clock.unsettled
     machine.clock.heard(machine.microsoft())
-    assert machine.clock.doubt is None
+    assert machine.clock.unsettled is None
     machine.jump(-DAY)
     machine.jump(3 * MINUTE)
-    assert machine.clock.doubt is None  # no time that comes in is refused for so little
+    assert machine.clock.unsettled is None  # no time that comes in is refused for so little
 
 
 @given(st.lists(st.tuples(st.integers(-13 * YEAR, 13 * YEAR), st.integers(0, 10 * MINUTE)), max_size=20))

@@ -10,13 +10,13 @@ import pytest
 from intake_kit import CLICK, NOW, RULES
 
 from sidecar.api import log_query, status
-from sidecar.api.answers import validation
 from sidecar.api.erasures import read_wanted
 from sidecar.api.goals import APPLY, read_asked
 from sidecar.api.http.problem import HttpProblem
 from sidecar.api.http.request_id import request_id
 from sidecar.api.replay_query import read_wish
 from sidecar.api.request import query as parameters
+from sidecar.api.validation import validation
 from sidecar.core.conversion import Kind
 from sidecar.core.erasure import erasure_number
 from sidecar.core.intake import adjustment as adjustment_intake

@@ -113,7 +113,7 @@ class ErrorMiddleware:
     def _refused(self, problem: HttpProblem, request: web.Request) -> web.Response:
         """Only what brought items may have lost some; a probe that hears "not ready" every second has lost nothing."""
         if (request.method, request.path) in self.bring_items:
-            if not problem.is_told:
+            if not problem.is_counted:
                 self.telemetry.intake.refused(problem.reason)
         elif request.path != READYZ:
             self.telemetry.intake.call_refused(problem.reason)

@@ -73,8 +73,8 @@ class HttpProblem(Exception):
         self.headers = dict(headers or {})
         self.close = close
         self.members = members or {}
-        self.is_told = False
-        """Whether telemetry knows of it already, and of whose order it was."""
+        self.is_counted = False
+        """Whether telemetry has counted it already, with its order."""
 
     @property
     def reason(self) -> str:

@@ -68,23 +68,23 @@ class Reservation:
 
     admission: "Admission"
     declared: int = 0
-    held: int = 0
+    reserved: int = 0
     weight: int = 0
     """What it takes once it is taken apart."""
-    came: bool = False
+    received: bool = False
     """Whether its body is here, and it waits for its answer."""
 
     def __enter__(self) -> Self:
-        self.hold(self.declared)
+        self.reserve(self.declared)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.admission.leave(self)
+        self.admission.release(self)
 
-    def arrived(self) -> None:
+    def body_received(self) -> None:
         """The body is here; HttpProblem 503 when too many others wait for their answers already."""
-        self.admission.answer_one_more()
-        self.came = True
+        self.admission.count_waiting()
+        self.received = True
 
     async def begin(self, request: web.Request, body: bytes) -> None:
         """Wait until the body may be taken apart."""
@@ -94,13 +94,13 @@ class Reservation:
             await self.admission.work.take(weight)
             self.weight = weight
 
-    def hold(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """Take as much as a body of `size` bytes needs; HttpProblem 503 when there is no room for it."""
         free = SMALL_BYTES if self.declared else UNDECLARED_BYTES
-        more = size - self.held if size > free else 0
+        more = size - self.reserved if size > free else 0
         if more > 0:
-            self.admission.take(more, declared=self.declared > 0)
-            self.held += more
+            self.admission.reserve(more, declared=self.declared > 0)
+            self.reserved += more
 
 
 _AT_ONCE = contextlib.nullcontext()
@@ -129,7 +129,7 @@ class Admission:
     lanes: Lanes = field(default_factory=Lanes)
     _answers: int = 0
     _pages_waiting: int = 0
-    _taken: int = 0
+    _reserved: int = 0
     _undeclared: int = 0
     _waiting: int = 0
     _refused: int = 0
@@ -140,19 +140,19 @@ class Admission:
         self._turns = asyncio.Semaphore(self.at_once)
         self._pages = asyncio.Semaphore(1)
 
-    def room(self, declared: int | None) -> Reservation:
-        """Room for one body of `declared` bytes, or of a length that will show; entering it is 503 without any."""
+    def reservation(self, declared: int | None) -> Reservation:
+        """Memory for one body of `declared` bytes, or of an unknown length; entering it is 503 when there is none."""
         return Reservation(self, declared or 0)
 
-    def leave(self, room: Reservation) -> None:
-        """Its request is answered."""
-        self._taken -= room.held
-        self._undeclared -= 0 if room.declared else room.held
-        self._waiting -= room.came
-        if room.weight:
-            self.work.give(room.weight)
+    def release(self, reservation: Reservation) -> None:
+        """Return what an answered request had reserved."""
+        self._reserved -= reservation.reserved
+        self._undeclared -= 0 if reservation.declared else reservation.reserved
+        self._waiting -= reservation.received
+        if reservation.weight:
+            self.work.give(reservation.weight)
 
-    def answer_one_more(self) -> None:
+    def count_waiting(self) -> None:
         """Count a request that waits for its answer; HttpProblem when they are too many."""
         if self._waiting >= self.waiting:
             self._refused += 1
@@ -164,15 +164,15 @@ class Admission:
             )
         self._waiting += 1
 
-    def take(self, size: int, *, declared: bool) -> None:
-        """Set `size` bytes aside, of a body that said how large it is or did not; HttpProblem when there is no room."""
+    def reserve(self, size: int, *, declared: bool) -> None:
+        """Reserve `size` bytes of a body whose length was declared or not; HttpProblem when there is no room."""
         if not declared and self._undeclared + size > self.undeclared_bytes:
             said = "Too many large bodies of unknown length are being read. Nothing was stored: send this one again"
             raise HttpProblem(UNAVAILABLE, f"{said}, with a Content-Length.", headers=RETRY, close=True)
-        if self._taken + size > self.budget_bytes:
+        if self._reserved + size > self.budget_bytes:
             said = "Too many large bodies are being read. Nothing was stored: send this one again."
             raise HttpProblem(UNAVAILABLE, said, headers=RETRY, close=True)
-        self._taken += size
+        self._reserved += size
         self._undeclared += 0 if declared else size
 
     def turn(self, size: int) -> contextlib.AbstractAsyncContextManager[None]:
@@ -208,17 +208,17 @@ class Admission:
 
     def check_answers(self, size: int = 0) -> None:
         """HttpProblem 503 when there is no room for an answer of `size` bytes."""
-        if self._answers + size > self.answer_bytes or self._taken + size > self.budget_bytes:
+        if self._answers + size > self.answer_bytes or self._reserved + size > self.budget_bytes:
             raise self._no_answer()
 
     def check_answer(self, size: int, *, outcome_unknown: bool) -> None:
         """HttpProblem 503 when an answer that is made already, of `size` bytes, cannot wait for its reader."""
-        if self._taken + UNREAD_FACTOR * size > self.budget_bytes:
+        if self._reserved + UNREAD_FACTOR * size > self.budget_bytes:
             raise self._no_answer(UNKNOWN_OUTCOME if outcome_unknown else ASK_AGAIN)
 
     def unread(self, size: int) -> int:
         """Count what a socket has not taken of an answer; gives what to hand to `was_read`, 0 without room for it."""
-        if self._taken + size > self.budget_bytes:
+        if self._reserved + size > self.budget_bytes:
             return 0
         self._hold(size)
         return size
@@ -238,7 +238,7 @@ class Admission:
         self._hold(-taken)
 
     def _hold(self, size: int) -> None:
-        self._taken += size
+        self._reserved += size
         self._answers += size
 
     def _no_answer(self, then: str = ASK_AGAIN) -> HttpProblem:

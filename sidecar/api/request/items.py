@@ -1,6 +1,6 @@
 """What a body holds: one item, or a list of up to a thousand. What an item says is left to `intake`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sidecar.api.http.problem import TOO_MANY, HttpProblem, invalid
@@ -13,25 +13,33 @@ KEY_HEADER = "Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
+class SingleRequest:
     """One object, with the key that the header gives it."""
 
     item: object
     key: str | None
 
+    @property
+    def items(self) -> list[object]:
+        """The object, as the only item."""
+        return [self.item]
+
 
 @dataclass(frozen=True, slots=True)
 class BulkRequest:
-    """An array; each item is judged on its own."""
+    """An array of items; each of them is read on its own."""
 
     items: list[object]
 
 
-def read_items(body: bytes, key: str | None) -> Single | BulkRequest:
-    """What is in `body`, whose request has `key` as its Idempotency-Key; HttpProblem if it cannot be judged at all."""
+Received = SingleRequest | BulkRequest
+
+
+def read_items(body: bytes, key: str | None) -> Received:
+    """The items in `body`, whose request has `key` as its Idempotency-Key; HttpProblem when it holds none."""
     match value := parse_body(body):
         case dict():
-            return Single(value, key)
+            return SingleRequest(value, key)
         case list():
             _check_array(value, key)
             return BulkRequest(value)
@@ -52,15 +60,14 @@ def _check_array(items: list[object], key: str | None) -> None:
         raise invalid(problems)
 
 
-def orders_of(came: Single | BulkRequest, places: Iterable[int]) -> list[str]:
-    """The order ids that the items at these places name, whatever else is wrong with them."""
-    items = [came.item] if isinstance(came, Single) else came.items
+def orders_of(items: Sequence[object], places: Iterable[int]) -> list[str]:
+    """The order ids that the items at these places name, be they valid or not."""
     named = (item.get("order_id") for place in places if isinstance(item := items[place], dict))
     return [order for order in named if isinstance(order, str)]
 
 
 def refused_by_code(codes: Iterable[str | None]) -> dict[str, list[int]]:
-    """The places of what was refused, by its code; None stands for what was not."""
+    """The places of the refused items, by their code; None stands for an item that was not refused."""
     places: dict[str, list[int]] = {}
     for place, code in enumerate(codes):
         if code is not None:

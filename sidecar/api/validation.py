@@ -1,0 +1,36 @@
+"""The answer of POST /v1/validate: what would be stored of an item, and everything that is wrong with it."""
+
+from sidecar.api.answers import warnings_json
+from sidecar.api.http.problem import BulkErrors, errors_of
+from sidecar.api.http.reply import Json
+from sidecar.core.conversion import Conversion
+from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, normalized
+from sidecar.core.intake.hashing import Steps
+from sidecar.core.intake.user import steps_of
+
+
+def validation(reading: Reading, item: object, rules: Rules, bulk: BulkErrors | None = None) -> Json:
+    """What would become of `item`, read as `reading`; `bulk` lists the errors of a bulk request."""
+    problems = reading.problems if isinstance(reading, RejectedItem) else ()
+    errors: Json = bulk.of(problems) if bulk and problems else {"errors": errors_of(problems)}
+    warnings = warnings_json(reading.warnings)
+    if isinstance(reading, Skipped):
+        message = "would not be stored, but answered as skipped"
+        warnings.append({"code": reading.reason, "field": "", "message": message})
+    return {
+        "valid": not problems,
+        **errors,
+        "warnings": warnings,
+        "normalized": _normalized(reading.conversion, item, rules) if isinstance(reading, Accepted) else None,
+    }
+
+
+def _normalized(conversion: Conversion, item: object, rules: Rules) -> Json:
+    """What would be stored, and the way there of e-mail and phone: the one answer that shows them, as they came."""
+    user = item.get("user") if isinstance(item, dict) else None
+    steps = {name: _steps(walked) for name, walked in steps_of(user, rules.default_country).items()}
+    return {**normalized(conversion), "steps": steps}
+
+
+def _steps(walked: Steps | None) -> list[Json] | None:
+    return None if walked is None else [{"step": name, "result": result} for name, result in walked]
