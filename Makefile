@@ -1,4 +1,4 @@
-# `make run` and `make test` are all that is needed; both install what they need into .venv.
+# `make run` and `make test` are enough to start; both install their dependencies into .venv.
 
 PYTHON ?= python3
 CONFIG ?= config.example.yaml
@@ -19,37 +19,37 @@ test: .venv/.test
 	$(BIN)/deptry .
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
-faults: .venv/.test ## the long trials, and a line for each promise of docs/reliability.md
+faults: .venv/.test ## the long tests, and a line for each promise of docs/reliability.md
 	SIDECAR_GENERATED_BODIES=10000 $(BIN)/pytest -m "faults or promise" --promises --timeout 3600
 
-fuzz: .venv/.fuzz ## inputs that coverage leads to, FUZZ_SECONDS for each place that reads bytes of others
+fuzz: .venv/.fuzz ## coverage-guided fuzzing, FUZZ_SECONDS for each reader of untrusted bytes
 	for target in $$($(BIN)/python -m tests.fuzz.targets); do \
 		$(BIN)/python tests/fuzz/with_coverage.py $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
 	done
 
 FUZZ_SECONDS ?= 60
 
-audit: .venv/.audit audit-base ## known vulnerabilities of every locked version; STRICT= passes over what nothing is known of
+audit: .venv/.audit audit-base ## known vulnerabilities of every locked version; STRICT= skips packages without advisories
 	$(BIN)/pip-audit $(STRICT) --disable-pip --require-hashes --progress-spinner off \
 		-r requirements/build.txt -r requirements/run.txt -r requirements/test.txt \
 		-r requirements/fuzz.txt -r requirements/audit.txt -r requirements/lock.txt
 
 STRICT ?= --strict
 
-# An official image gets its security fixes by being built again under the same tag, so an older build lacks some.
-audit-base: ## whether the Dockerfile's base image is the newest build of its tag; needs docker and its registry
+# An official image gets security fixes by a new build under the same tag, so an older build lacks some.
+audit-base: ## checks that the base image is the newest build of its tag; needs docker and its registry
 	@pinned=$$(sed -n 's/^ARG BASE=//p' Dockerfile); tag=$${pinned%@*}; \
 	newest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$$tag" 2>/dev/null) || newest=; \
 	if [ -z "$$newest" ]; then \
-		echo "audit-base: no registry could be asked for the newest build of $$tag"; [ -z "$(STRICT)" ]; \
+		echo "audit-base: no registry was reachable for the newest build of $$tag"; [ -z "$(STRICT)" ]; \
 	elif [ "$$tag@$$newest" != "$$pinned" ]; then \
 		echo "audit-base: there is a newer build; set it in the Dockerfile: ARG BASE=$$tag@$$newest"; exit 1; \
 	fi
 
-bench: .venv/.test ## the table of docs/performance.md; BENCH="--quick" in small, BENCH="--json --only intake" and so on
+bench: .venv/.test ## the table of docs/performance.md; BENCH="--quick" for a short run, BENCH="--json --only intake" for a part
 	@$(BIN)/python -m bench $(BENCH)
 
-bench-clicks: .venv/.run ## look-up and claim beside ever more stored clicks; CLICKS=100000 for a short run
+bench-clicks: .venv/.run ## look-up and claim with ever more stored clicks; CLICKS=100000 for a short run
 	$(BIN)/python bench/clicks.py $(CLICKS)
 
 .venv/bin/python:
@@ -57,8 +57,8 @@ bench-clicks: .venv/.run ## look-up and claim beside ever more stored clicks; CL
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# What is built is built with the build.txt of here; in isolation a newer setuptools would be fetched and run. Microsoft's
-# SDK, the outside judge of our wire format, comes as source only.
+# Source packages are built with our build.txt; build isolation would download and run a newer setuptools. Microsoft's
+# SDK, which tests our wire format independently, is published as source only.
 SOURCES := --no-binary msads --no-build-isolation
 
 .venv/.run: .venv/bin/python requirements/build.txt requirements/run.txt pyproject.toml

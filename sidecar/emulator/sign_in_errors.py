@@ -55,7 +55,7 @@ _ALL = (
     SignInError(50132, _INVALID_GRANT, "The session is not valid: the password expired or was changed."),
     SignInError(50133, _INVALID_GRANT, "The session is not valid due to a recent password change."),
     SignInError(50144, _INVALID_GRANT, "The user's password has expired."),
-    SignInError(65001, _INVALID_GRANT, "Nobody has consented to use the application.", suberror="consent_required"),
+    SignInError(65001, _INVALID_GRANT, "No user has consented to use the application.", suberror="consent_required"),
     SignInError(65004, "access_denied", "The user declined to consent to access the app."),
     SignInError(650052, "invalid_resource", "The tenant has no service principal of the application."),
     SignInError(90094, "consent_required", "An administrator has to grant this permission."),

@@ -1,6 +1,6 @@
-"""Microsoft's error codes and what each one means for a row and for a whole request, as one table.
+"""Microsoft's error codes as one table: what each means for a row, and for a whole request.
 
-Knows codes and HTTP statuses; reading them out of an answer is `reply`'s matter, weighing several is `wire`'s.
+A new code is one line here. `reply` reads codes from an answer, and `wire` decides between several.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from sidecar.core.entry import Dead, Fault, Hold, Reason, Retry
 
 
 class Meaning(Enum):
-    """Whom an error concerns, and what helps."""
+    """What an error concerns, and what helps."""
 
-    ROW = auto()  # the row can never be taken
-    OURS = auto()  # the row as we wrote it can never be taken: our mistake, or the configuration's
-    CLOCK = auto()  # the row lies in the future by Microsoft's clock: it can be taken later
+    ROW = auto()  # the row can never be accepted
+    OURS = auto()  # the row as we wrote it can never be accepted: our mistake, or the configuration's
+    CLOCK = auto()  # the row is in the future by Microsoft's clock: it can be accepted later
     GOAL_NOT_FOUND = auto()  # the row's goal does not exist
     GOAL_SETTLING = auto()  # the row's goal is too young
     TOKEN = auto()  # the access token: a fresh one may help
@@ -31,7 +31,7 @@ ROW_MEANINGS = frozenset({Meaning.ROW, Meaning.OURS, Meaning.CLOCK, Meaning.GOAL
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One line of the table. Microsoft spells some symbols differently in its reports, and numbers not all of them."""
+    """One line of the table. Some symbols have another spelling in Microsoft's reports, and some have no number."""
 
     number: int | None
     symbols: tuple[str, ...]
@@ -105,10 +105,10 @@ TABLE = (
     _code(
         None, "AdCenterAuthenticationFault NoCredential InvalidSecurityTicket", Meaning.TOKEN, "token_refresh_failed"
     ),
-    _account(None, "InvalidCustomerId", "wrong_account"),  # of the same fault; the code 1490 is spelled otherwise
+    _account(None, "InvalidCustomerId", "wrong_account"),  # of the same fault; the code 1490 has another spelling
     _account(None, "AdCenterAuthorizationFault", "not_authorized"),
     _server(None, "AdCenterInternalErrorFault AdCenterSystemFault"),
-    # Offline conversions: the same list; the second spellings and the codes without number are those of the report,
+    # Offline conversions: the same list; the second spellings and the codes without number are from the report,
     # https://learn.microsoft.com/advertising/campaign-management-service/dailysummary
     _ours(5600, "OfflineConversionsNullOrEmpty"),
     _ours(
@@ -164,10 +164,10 @@ _BY_SYMBOL = {symbol.casefold(): code for code in TABLE for symbol in code.symbo
 _BY_NUMBER = {code.number: code for code in TABLE if code.number is not None}
 
 UNKNOWN_COMMON = range(100, 200)
-"""The common codes are about credentials, headers and rights, so an unknown one of them is too."""
+"""The range of common codes: they concern credentials, headers and rights, so an unknown one does too."""
 
 UNKNOWN_OFFLINE = range(5600, 5700)
-"""The codes of offline conversions are about rows, so an unknown one is too, whatever HTTP status comes with it."""
+"""The range of offline conversions: these codes concern rows, so an unknown one does too, with any HTTP status."""
 
 
 def find_code(fault: Fault) -> ErrorCode | None:
@@ -177,27 +177,27 @@ def find_code(fault: Fault) -> ErrorCode | None:
 
 
 def symbol_of(number: int) -> str | None:
-    """Microsoft's symbol for a number that came without one."""
+    """Microsoft's symbol for a number; None where the table lacks it."""
     code = _BY_NUMBER.get(number)
     return code.symbols[0] if code else None
 
 
 def concerns_row(fault: Fault) -> bool:
-    """Whether `fault` is known to speak of single rows; an unknown one may or may not."""
+    """Whether `fault` is known to concern single rows; False for an unknown one."""
     code = find_code(fault)
     return code is not None and code.meaning in ROW_MEANINGS
 
 
 def concerns_request(fault: Fault) -> bool:
-    """Whether `fault` is known to speak of the request as a whole, wherever it stands."""
+    """Whether `fault` is known to concern the whole request, wherever the answer has it."""
     code = find_code(fault)
     return code is not None and code.meaning not in ROW_MEANINGS
 
 
 def row_outcome(fault: Fault) -> Dead | Hold | Retry:
-    """What becomes of the row that `fault` was given for.
+    """The outcome of the row that has `fault`.
 
-    A row never pays for a trouble of the account or of Microsoft, and an unknown error may pass: both are retried.
+    Troubles of the account or of Microsoft never end a row, and an unknown error may pass: these rows are retried.
     """
     code = find_code(fault)
     if code is None:
@@ -219,14 +219,14 @@ def row_outcome(fault: Fault) -> Dead | Hold | Retry:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What a request's refusal calls for, and the trouble to raise: with TOKEN only if a fresh token does not help."""
+    """The class of a refusal, and the trouble to raise: with TOKEN only if a fresh token does not help."""
 
     verdict: Verdict
     trouble: str
 
 
 def classify_refusal(fault: Fault, status: int) -> Classification:
-    """What `fault` means where it refused a whole request, answered with HTTP `status`: the code first."""
+    """The class of a request that was refused with `fault` and HTTP `status`; a known code decides first."""
     code = find_code(fault)
     if code is None:
         return _classify_unknown(fault, status)
@@ -246,7 +246,7 @@ def classify_refusal(fault: Fault, status: int) -> Classification:
 
 
 def _classify_unknown(fault: Fault, status: int) -> Classification:
-    """429 is plain whatever the code says; beyond it the range of a code says more than the status."""
+    """429 always means throttled; otherwise the range of the code decides before the status."""
     if status == 429:
         return classify_status(status)
     if fault.error_code in UNKNOWN_COMMON:
@@ -257,11 +257,11 @@ def _classify_unknown(fault: Fault, status: int) -> Classification:
 
 
 def classify_status(status: int) -> Classification:
-    """What an HTTP status means by itself. Microsoft maps no error to a status in public.
+    """The class of a refusal by its HTTP status alone; Microsoft does not publish which error has which status.
 
-    401 gets one fresh token first, as Microsoft's .NET SDK does (RestServiceClient.cs); the account pauses if that
-    does not help. 413 is poison because halves are smaller; a fault inside a 2xx because halving ends, repeating may
-    not. Whatever else, 3xx and 404 included, says that we ask in the wrong place or way, and no row is to blame.
+    401 gets one fresh token first, as in Microsoft's .NET SDK (RestServiceClient.cs); if that fails the account pauses.
+    413 is poison because halves are smaller. So is a fault inside a 2xx: halving ends, repeating may not. Any other
+    status, such as 3xx or 404, means a wrong address or request, and no row causes it.
     """
     match status:
         case 401:

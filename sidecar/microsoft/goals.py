@@ -1,6 +1,6 @@
-"""Conversion goals on the wire: what is asked for, what is to be created, and what Microsoft says of either.
+"""Encodes and decodes the calls that list and create conversion goals.
 
-Pure and total, as `wire` is: any bytes decode to some answer.
+Pure, like `wire`: any bytes decode to an answer.
 https://learn.microsoft.com/advertising/campaign-management-service/getconversiongoalsbyids
 https://learn.microsoft.com/advertising/campaign-management-service/addconversiongoals
 """
@@ -23,13 +23,13 @@ QUERY = "/CampaignManagement/v13/ConversionGoals/QueryByIds"
 ADD = "/CampaignManagement/v13/ConversionGoals"
 
 MAX_GOALS = 100
-"""In one AddConversionGoals."""
+"""The limit of one AddConversionGoals."""
 
 NAME_TAKEN = ("ConversionGoalNameAlreadyExists", 5317)
-"""Names are unique per customer. Not in Microsoft's list of codes, so that the symbol is the surer sign."""
+"""Names are unique per customer. The code is not in Microsoft's list, so the symbol decides too."""
 
 NO_SUCH_GOAL = ("InvalidConversionGoalId", 5314)
-"""Of one goal: it is not there (any more), which leaves the reading of the others whole."""
+"""The error of one goal that does not exist (any more); the others of the answer are complete."""
 
 TYPES = (
     "Url",
@@ -41,18 +41,18 @@ TYPES = (
     "InStoreTransaction",
     "AppDownload",
 )
-"""All of them are read, so that a goal of the wrong type can be told from a missing one.
+"""All types are read, so that a goal of the wrong type is not reported as missing.
 
 https://learn.microsoft.com/advertising/campaign-management-service/conversiongoaltype
 """
 
 ADDITIONAL = ("GoalCategory", "IsEnhancedConversionsEnabled", "IsExternallyAttributed")
-"""Only returned when they are named.
+"""Fields that are returned only when the request names them.
 
 https://learn.microsoft.com/advertising/campaign-management-service/conversiongoaladditionalfield
 """
 
-# --- What is sent ----------------------------------------------------------------------------------------------------
+# --- Requests --------------------------------------------------------------------------------------------------------
 
 
 def encode_query() -> bytes:
@@ -85,19 +85,19 @@ def _new(goal: NewGoal) -> dict[str, Any]:
 
 
 def _revenue(revenue: Revenue) -> dict[str, Any]:
-    """A value has at most 15 digits, which a float writes as they were read."""
+    """The revenue as JSON. A value has at most 15 digits, which a float preserves."""
     value = None if revenue.value is None else float(revenue.value)
     members = {"Type": revenue.type, "Value": value, "CurrencyCode": revenue.currency}
     return {name: member for name, member in members.items() if member is not None}
 
 
-# --- What comes back -------------------------------------------------------------------------------------------------
+# --- Answers ---------------------------------------------------------------------------------------------------------
 
 
 def decode_goals(reply: HttpReply) -> tuple[Goal, ...] | RefusedBatch | Lost:
-    """The goals in the answer to a query; what is not readable as a goal is passed over.
+    """The goals in the answer to a query, without unreadable entries.
 
-    Errors beside them are a failed reading: "no goals" would hold back every row, and what comes back later would count
+    Errors beside them make it a failed reading: with missing goals rows would wait, and those goals would later count
     as new.
     """
     if (refused := refusal(reply)) is not None:
@@ -113,7 +113,7 @@ def decode_goals(reply: HttpReply) -> tuple[Goal, ...] | RefusedBatch | Lost:
 
 
 def decode_new(reply: HttpReply, size: int) -> tuple[Creation, ...] | RefusedBatch | Lost:
-    """What became of each of the `size` goals that were to be created."""
+    """The outcome of each of the `size` goals to be created."""
     if (refused := refusal(reply)) is not None:
         return refused
     ids, errors = (reply.document or {}).get("ConversionGoalIds"), reply.errors("PartialErrors")
@@ -122,11 +122,11 @@ def decode_new(reply: HttpReply, size: int) -> tuple[Creation, ...] | RefusedBat
     given = [_id(id_) for id_ in ids or ()][:size]
     given += [None] * (size - len(given))
     faults = _faults(errors, size)
-    return tuple(_creation(id_, faults.get(place)) for place, id_ in enumerate(given))
+    return tuple(_creation(id_, faults.get(index)) for index, id_ in enumerate(given))
 
 
 def _faults(errors: Sequence[Error], size: int) -> dict[int, Fault]:
-    """The first fault of each place; one that names no place of the request may be of any."""
+    """The first fault of each index; one without an index of the request applies to all."""
     named: dict[int, Fault] = {}
     loose: list[Fault] = []
     for error in errors:
@@ -146,13 +146,13 @@ def _creation(id_: str | None, fault: Fault | None) -> Creation:
 
 
 def _is(code: tuple[str, int], fault: Fault) -> bool:
-    """Whether the fault is that one: known by its symbol alone too, since the number may be missing."""
+    """Whether the fault has that symbol or number, since either may be missing."""
     symbol, number = code
     return fault.error.casefold() == symbol.casefold() or fault.error_code == number
 
 
 def _goal(item: object) -> Goal | None:
-    """One goal; None for nothing, and for something without an id or a name."""
+    """One goal; None for an entry without an id or a name."""
     if not isinstance(item, dict):
         return None
     id_, name = _id(item.get("Id")), _text(item.get("Name"))
@@ -174,7 +174,7 @@ def _goal(item: object) -> Goal | None:
 
 
 def _type(value: object) -> str:
-    """The type by its short name: some pages of Microsoft's write `OfflineConversionGoal` for `OfflineConversion`."""
+    """The short name of the type: some of Microsoft's pages write `OfflineConversionGoal`."""
     return (_text(value) or "Unknown").removesuffix("Goal")
 
 
@@ -188,14 +188,14 @@ def _read_revenue(value: object) -> Revenue | None:
 
 
 def _id(value: object) -> str | None:
-    """A 64-bit id, written as text or as number."""
+    """A 64-bit id, given as text or as number."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     return str(value) if re.fullmatch(r"[0-9]{1,19}", str(value), re.ASCII) else None
 
 
 def _whole(value: object) -> int | None:
-    """A number of minutes; a longer one would fit no column."""
+    """A number of minutes that fits a column."""
     text = _id(value)
     return None if text is None or len(text) > 9 else int(text)
 
@@ -205,8 +205,8 @@ def _flag(value: object) -> bool | None:
 
 
 def _text(value: object) -> str | None:
-    """A text as it is, since names are compared exactly; one that is empty or endless is none.
+    """A text of 1 to 1,000 characters, unchanged, since names are compared exactly.
 
-    But a half of a surrogate, which no column takes, becomes a question mark.
+    Only half of a surrogate pair, which no column accepts, becomes a question mark.
     """
     return value.encode(errors="replace").decode() if isinstance(value, str) and 0 < len(value) <= 1_000 else None

@@ -1,6 +1,6 @@
-"""An answer of Microsoft's REST API as bytes, and what can be read out of it: a document, errors, a tracking id.
+"""An answer of Microsoft's REST API: reads its document, errors and tracking id from the bytes.
 
-Takes whatever comes (HTML, rubbish, nothing) and never raises; what the errors mean is for `faults` and `wire` to say.
+Accepts any bytes (HTML, rubbish, none) and never raises. `error_codes` and `wire` interpret the errors.
 """
 
 import json
@@ -22,7 +22,7 @@ MESSAGE_CHARACTERS = 500
 SYMBOL_CHARACTERS = 100
 
 FAULT_LISTS = ("Errors", "OperationErrors", "BatchErrors", "EditorialErrors")
-"""Where the kinds of faults keep their errors.
+"""The lists of errors in the kinds of faults.
 
 https://learn.microsoft.com/advertising/campaign-management-service/adapifaultdetail and its siblings
 """
@@ -38,7 +38,7 @@ class Error:
 
 @dataclass(frozen=True)
 class HttpReply:
-    """What came back: HTTP status, headers in any case, and the whole body."""
+    """An answer: HTTP status, headers in any case, and the whole body."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,18 +46,18 @@ class HttpReply:
 
     @property
     def ok(self) -> bool:
-        """Whether the status speaks of success."""
+        """Whether the status is a success."""
         return 200 <= self.status < 300
 
     @cached_property
     def document(self) -> dict[str, Any] | None:
         """The body's JSON object, out of its wrapper `ApplicationFault` if it has one; None when there is none.
 
-        The content type is not asked: gateways get it wrong, and the bytes speak for themselves.
+        The content type is ignored: gateways get it wrong.
         """
         try:
             document = json.loads(self.body)
-        except (ValueError, RecursionError):  # not JSON, not UTF-8, a number beyond all limits; nested too deep
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, a huge number; nested too deep
             return None
         if not isinstance(document, dict):
             return None
@@ -66,13 +66,13 @@ class HttpReply:
 
     @property
     def tracking_id(self) -> str | None:
-        """What Microsoft's support looks a call up by: in a header of each answer, in the body of faults."""
+        """The id by which Microsoft's support finds a call: in a header of each answer, in the body of faults."""
         in_body = (self.document or {}).get("TrackingId")
         return _text(self._header("trackingid"), SYMBOL_CHARACTERS) or _text(in_body, SYMBOL_CHARACTERS)
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long `Retry-After` asks to wait, within 1 s and 15 min; a date counts from the answer's own `Date`."""
+        """The wait that `Retry-After` asks for, within 1 s and 15 min; a date counts from the answer's own `Date`."""
         text = (self._header("retry-after") or "").strip()
         if re.fullmatch(r"[0-9]+", text):
             asked = float(text[:9])
@@ -85,21 +85,21 @@ class HttpReply:
 
     @property
     def answered_at(self) -> UnixMillis | None:
-        """When it was answered, by its own `Date`; None where that cannot be read."""
+        """The time of the answer by its own `Date`; None where that cannot be read."""
         date = _date(self._header("date") or "")
         return None if date is None else UnixMillis(int(date.timestamp() * 1000))
 
     @property
     def content_type(self) -> str:
-        """The media type, for telling people what came instead of JSON."""
+        """The media type, for messages about an answer that is not JSON."""
         return (_text(self._header("content-type"), SYMBOL_CHARACTERS) or "no content type").split(";")[0]
 
     def errors(self, *lists: str) -> list[Error]:
-        """The errors in these lists of the document, in their order; nulls stand for nothing."""
+        """The errors in these lists of the document, in their order and without nulls."""
         return [error for name in lists for error in _errors((self.document or {}).get(name))]
 
     def fault(self) -> list[Error]:
-        """The errors of a fault, whatever its kind; empty when the body is no fault, or a fault that names nothing."""
+        """The errors of a fault of any kind; empty when the body is no fault, or a fault without errors."""
         document = self.document or {}
         listed = self.errors(*FAULT_LISTS)
         return listed or ([_error(document)] if _is_bare(document) else [])
@@ -121,7 +121,7 @@ def _is_bare(document: Mapping[str, Any]) -> bool:
 
 
 def _error(item: object) -> Error:
-    """What one entry of a list says. Something that is no object is an error all the same, of nobody knows what."""
+    """The error in one entry of a list. An entry that is no object counts as an unknown error."""
     fields = item if isinstance(item, dict) else {"Message": item}
     given = fields.get("ErrorCode") or (fields.get("Type") if str(fields.get("Type")).startswith("AdCenter") else None)
     number = _whole(given) if fields.get("Code") is None else _whole(fields["Code"])
@@ -132,7 +132,7 @@ def _error(item: object) -> Error:
 
 
 def _message(fields: Mapping[str, Any]) -> str | None:
-    """Microsoft's sentence, with its details; faults spell those in both ways."""
+    """Microsoft's sentence, with its details; faults use either spelling."""
     sentence = _text(fields.get("Message") or fields.get("ErrorMessage"), MESSAGE_CHARACTERS)
     details = _text(fields.get("Details") or fields.get("Detail"), MESSAGE_CHARACTERS)
     if sentence and details:
@@ -149,7 +149,7 @@ def _whole(value: object) -> int | None:
 
 
 def _text(value: object, limit: int) -> str | None:
-    """Text in one line without control characters and halves of surrogates, which no column or log would take."""
+    """One line of text, without control characters and halves of surrogate pairs, which no column or log accepts."""
     if not isinstance(value, str):
         return None
     line = "".join(character if character.isprintable() else " " for character in value[: 2 * limit])

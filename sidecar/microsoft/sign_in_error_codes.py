@@ -138,9 +138,9 @@ CODES = {
     500212: _POLICY,
     500213: _POLICY,
     # Consent
-    65001: _consent("nobody has consented to the permission msads.manage"),
+    65001: _consent("no user has consented to the permission msads.manage"),
     65004: _consent("the permission was declined"),
-    90008: _consent("nobody has consented to the application"),
+    90008: _consent("no user has consented to the application"),
     90094: _ADMIN_CONSENT,
     90095: _ADMIN_CONSENT,
     650052: _NO_SERVICE,

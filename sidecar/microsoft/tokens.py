@@ -1,6 +1,6 @@
-"""The access token everybody sends with: kept fresh by one task, stored before it is used; or the reason it is missing.
+"""The one owner of the access token: one task refreshes it, and stores the refresh token before the token is used.
 
-Asking Microsoft is for `oauth`, keeping the refresh token for the store.
+`oauth` calls Microsoft; the store holds the refresh token.
 """
 
 import asyncio
@@ -17,35 +17,35 @@ from sidecar.ports.errors import LostKey, NotConnected, StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
 WEEK_SECONDS = 7 * 86_400.0
-"""An unused refresh token dies after 90 days; once a week keeps it alive however idle we are.
+"""The refresh interval of an idle service: an unused refresh token expires after 90 days.
 
 https://learn.microsoft.com/entra/identity-platform/refresh-tokens
 """
 
 _MARGIN_SECONDS = 60.0
-_GLANCE_SECONDS = 3600.0
+_MAX_SLEEP_SECONDS = 3600.0
 
 
 class Refresher(Protocol):
-    """Whoever turns a refresh token into a grant."""
+    """Exchanges a refresh token for a grant."""
 
     async def refresh(self, refresh_token: str) -> Grant:
-        """A new grant; SignInFailed when there is none."""
+        """Returns a new grant. Raises SignInFailed when there is none."""
 
 
 class TokenStore(Protocol):
-    """Where the refresh token is kept."""
+    """Stores the refresh token."""
 
     async def load(self) -> str | None:
-        """The newest refresh token, None when there is none; LostKey when it is there and cannot be read."""
+        """The newest refresh token, None when there is none. Raises LostKey when it cannot be decrypted."""
 
     async def save(self, refresh_token: str) -> None:
-        """Keep a refresh token in place of the one before; on disk on return, StorageUnavailable when not."""
+        """Replaces the refresh token, on disk when it returns. Raises StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What goes into `Authorization: Bearer`."""
+    """The token for `Authorization: Bearer`."""
 
     value: str = field(repr=False)
     expires_at: UnixMillis
@@ -53,7 +53,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Whether we can send just now, and if not, why. A trouble beside `connected` is one that the token outlives."""
+    """Whether requests can be sent, and if not, why. With `connected`, the token is valid longer than the trouble."""
 
     connected: bool = False
     trouble: str | None = None
@@ -62,7 +62,7 @@ class Connection:
     """When `connected` last changed; None before the first attempt has ended."""
     expires_at: UnixMillis | None = None
     retry_at: UnixMillis | None = None
-    """When Microsoft is asked again, where time alone may help."""
+    """When the next attempt follows, where time alone may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +72,15 @@ class CachedToken:
     token: AccessToken
     good_until: float
     refresh_at: float
-    """While it is in use."""
+    """When to refresh while it is in use."""
     idle_refresh_at: float
-    """While nobody uses it."""
+    """When to refresh while it is unused."""
 
 
-def held(grant: Grant, asked_at: float, now: UnixMillis, chance: float) -> CachedToken:
-    """When a grant asked for at `asked_at` (loop clock) is to be renewed: after 70 to 80 % of its life, by chance.
+def cached(grant: Grant, asked_at: float, now: UnixMillis, chance: float) -> CachedToken:
+    """The token of a grant that was requested at `asked_at` (loop clock), refreshed after 70 to 80 % of its life.
 
-    Not all at the same point, lest every sidecar of a company asks at once after an outage.
+    The point is random, so that the sidecars of a company do not all ask at once after an outage.
     """
     life = grant.life_seconds
     return CachedToken(
@@ -92,10 +92,10 @@ def held(grant: Grant, asked_at: float, now: UnixMillis, chance: float) -> Cache
 
 
 class TokenSource:
-    """The one owner of tokens. `run` belongs into the caller's TaskGroup; the others may then be called by anybody.
+    """The one owner of tokens. `run` belongs into the caller's TaskGroup; any task may call the other methods.
 
-    All refreshing happens in `run`, so there is one refresh in flight whoever asks, and a caller that is cancelled
-    cancels nothing but its own waiting. `on_change` is told of every new Connection.
+    Only `run` refreshes, so there is never more than one refresh in flight. A cancelled caller cancels only its own
+    wait. `on_change` gets every new Connection.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class TokenSource:
         self._connection = Connection()
         self._refresh_token: str | None = None
         self._loaded = False
-        self._held: CachedToken | None = None
+        self._cached: CachedToken | None = None
         self._failure: SignInFailure | None = None
         self._failures = 0
         self._retry_at = -math.inf
@@ -123,54 +123,54 @@ class TokenSource:
         self._used = False
         self._sign_ins = 0
         self._storing = asyncio.Lock()
-        self._bell = asyncio.Event()
+        self._wake = asyncio.Event()
         self._attempt_over = asyncio.Event()
 
     @property
     def connection(self) -> Connection:
         """The connection as of now."""
-        self._tell()
+        self._publish()
         return self._connection
 
     async def access_token(self) -> AccessToken:
-        """A token that is good for a while; waits for a refresh that is needed. NotConnected when there is none."""
-        self._use()
+        """A valid token; waits for a refresh if one is needed. Raises NotConnected when there is none."""
+        self._mark_used()
         if self._is_good():
-            return self._given()
+            return self._token_or_raise()
         if self._failure is None:
-            self._bell.set()
+            self._wake.set()
             await self._attempt_over.wait()
-        return self._given()
+        return self._token_or_raise()
 
     async def refresh(self, rejected: str) -> AccessToken:
-        """Another token than `rejected`, which Microsoft no longer takes; NotConnected when there is none."""
-        if self._held is not None and self._held.token.value == rejected:
-            self._held = None
+        """Another token than `rejected`, which Microsoft refused. Raises NotConnected when there is none."""
+        if self._cached is not None and self._cached.token.value == rejected:
+            self._cached = None
         return await self.access_token()
 
     async def signed_in(self, grant: Grant) -> None:
-        """Take the grant of a sign-in that just succeeded; delivery can go on when this returns.
+        """Uses the grant of a successful sign-in; delivery can continue when this returns.
 
-        StorageUnavailable when it could not be stored: it is not used yet, and storing is tried again.
+        Raises StorageUnavailable when it could not be stored: it is not used yet, and the next attempt stores it.
         """
         self._sign_ins += 1
         self._failures = 0
         self._refresh_token, self._loaded = grant.refresh_token, True
         try:
-            await self._keep(grant, _loop_time(), self._sign_ins)
+            await self._accept(grant, _loop_time(), self._sign_ins)
         except StorageUnavailable as error:
-            self._settle(SignInFailure(Remedy.WAIT, error.code, str(error)))
+            self._record_failure(SignInFailure(Remedy.WAIT, error.code, str(error)))
             raise
         finally:
             self._announce()
 
     async def run(self) -> None:
-        """Refresh whenever it is time, for ever. Nothing but cancellation ends it."""
+        """Refreshes the token when it is due, until it is cancelled."""
         while True:
             sign_ins = self._sign_ins
             failure = await self._attempt(sign_ins)
-            if sign_ins == self._sign_ins:  # else a sign-in overtook the attempt, and its outcome means nothing
-                self._settle(failure)
+            if sign_ins == self._sign_ins:  # else a sign-in overtook the attempt, and its outcome is obsolete
+                self._record_failure(failure)
                 self._announce()
             await self._until_due()
 
@@ -182,7 +182,7 @@ class TokenSource:
         except SignInFailed as error:
             return error.failure
         except LostKey as error:
-            return _stuck(str(error))
+            return _final(str(error))
         except StorageUnavailable as error:
             return SignInFailure(Remedy.WAIT, error.code, str(error))
         except Exception as error:  # the edge of the loop: an odd answer must not stop the service
@@ -196,23 +196,23 @@ class TokenSource:
                 return
             self._refresh_token, self._loaded = stored, True
         if self._refresh_token is None:
-            raise SignInFailed(_stuck("nobody has signed in yet"))
+            raise SignInFailed(_final("no one has signed in yet"))
         asked_at = _loop_time()
         grant = await self._sign_in.refresh(self._refresh_token)
-        await self._keep(grant, asked_at, sign_ins)
+        await self._accept(grant, asked_at, sign_ins)
 
-    async def _keep(self, grant: Grant, asked_at: float, sign_ins: int) -> None:
-        """Store the refresh token, and only then let the access token be used, unless someone signed in meanwhile."""
+    async def _accept(self, grant: Grant, asked_at: float, sign_ins: int) -> None:
+        """Stores the refresh token, and only then uses the access token, unless a sign-in happened meanwhile."""
         async with self._storing:
             if sign_ins != self._sign_ins:
                 return
             if grant.refresh_token is not None:
                 self._refresh_token = grant.refresh_token
                 await self._store.save(grant.refresh_token)
-            self._held = held(grant, asked_at, self._now(), self._chance())
+            self._cached = cached(grant, asked_at, self._now(), self._chance())
             self._failure, self._failures, self._used = None, 0, False
 
-    def _settle(self, failure: SignInFailure | None) -> None:
+    def _record_failure(self, failure: SignInFailure | None) -> None:
         if failure is None:
             return
         self._failure = failure
@@ -224,68 +224,68 @@ class TokenSource:
     def _announce(self) -> None:
         self._attempt_over.set()
         self._attempt_over = asyncio.Event()
-        self._bell.set()
-        self._tell()
+        self._wake.set()
+        self._publish()
 
-    # --- When next ---------------------------------------------------------------------------------------------------
+    # --- The next attempt --------------------------------------------------------------------------------------------
 
     async def _until_due(self) -> None:
         while (seconds := self._due_at() - _loop_time()) > 0:
-            await loops.wait_for_wake(self._bell, min(seconds, self._seconds_to_tell()))
-            self._tell()
+            await loops.wait_for_wake(self._wake, min(seconds, self._seconds_to_expiry()))
+            self._publish()
 
     def _due_at(self) -> float:
         if self._failure is not None:
             return self._retry_at
-        if self._held is None:
+        if self._cached is None:
             return -math.inf
-        return self._held.refresh_at if self._used else self._held.idle_refresh_at
+        return self._cached.refresh_at if self._used else self._cached.idle_refresh_at
 
-    def _seconds_to_tell(self) -> float:
-        """Until a token that outlives a failure has expired: then `connected` changes without any attempt."""
-        left = self._held.good_until - _loop_time() if self._held is not None else 0.0
-        return min(left, _GLANCE_SECONDS) if left > 0 else _GLANCE_SECONDS
+    def _seconds_to_expiry(self) -> float:
+        """The seconds until the token expires, which changes `connected` without any attempt."""
+        left = self._cached.good_until - _loop_time() if self._cached is not None else 0.0
+        return min(left, _MAX_SLEEP_SECONDS) if left > 0 else _MAX_SLEEP_SECONDS
 
-    # --- What it looks like ------------------------------------------------------------------------------------------
+    # --- The connection ----------------------------------------------------------------------------------------------
 
-    def _use(self) -> None:
+    def _mark_used(self) -> None:
         if not self._used:
             self._used = True
-            self._bell.set()
+            self._wake.set()
 
     def _is_good(self) -> bool:
-        return self._held is not None and _loop_time() < self._held.good_until
+        return self._cached is not None and _loop_time() < self._cached.good_until
 
-    def _given(self) -> AccessToken:
-        """The token; after an attempt also one that lives but a moment, for Microsoft to judge."""
-        if self._held is not None and (self._failure is None or self._is_good()):
-            return self._held.token
-        self._tell()
+    def _token_or_raise(self) -> AccessToken:
+        """The token; after an attempt also one that expires in a moment, since Microsoft may still accept it."""
+        if self._cached is not None and (self._failure is None or self._is_good()):
+            return self._cached.token
+        self._publish()
         code, message = self._connection.trouble or "not_connected", self._connection.message
         raise NotConnected(code, message or CATALOGUE[code].title, self._connection.retry_at)
 
-    def _tell(self) -> None:
-        connection = self._look()
+    def _publish(self) -> None:
+        connection = self._current_connection()
         if connection != self._connection:
             self._connection = connection
             self._on_change(connection)
 
-    def _look(self) -> Connection:
+    def _current_connection(self) -> Connection:
         was, failure = self._connection, self._failure
-        connected = self._is_good() or (failure is None and (self._held is not None or was.connected))
+        connected = self._is_good() or (failure is None and (self._cached is not None or was.connected))
         changed = was.connected != connected or (was.since is None and failure is not None)
         return Connection(
             connected,
             failure.trouble if failure else None,
             failure.message if failure else None,
             self._now() if changed else was.since,
-            self._held.token.expires_at if self._held else None,
+            self._cached.token.expires_at if self._cached else None,
             self._retry_at_wall if failure else None,
         )
 
 
-def _stuck(why: str) -> SignInFailure:
-    """Only a sign-in or a restart can end this: it is never tried again by itself."""
+def _final(why: str) -> SignInFailure:
+    """A failure that only a sign-in or a restart ends: it is never tried again by itself."""
     return SignInFailure(Remedy.RECONNECT, "not_connected", f"{CATALOGUE['not_connected'].title}: {why}", math.inf)
 
 

@@ -1,6 +1,6 @@
-"""Conversions and adjustments on the wire: entries to a request's bytes, an answer's bytes to what became of them.
+"""Encodes conversions and adjustments into a request, and decodes the answer into an outcome of each.
 
-Pure and total: any bytes decode to some answer. What a code means stands in `faults`.
+Pure: any bytes decode to an answer. `error_codes` has the meaning of each code.
 https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions
 https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments
 """
@@ -17,13 +17,13 @@ from sidecar.core.instant import text_of_seconds
 from sidecar.microsoft.error_codes import classify_refusal, concerns_request, concerns_row, find_code, row_outcome
 from sidecar.microsoft.reply import Error, HttpReply
 
-# --- What is sent ----------------------------------------------------------------------------------------------------
+# --- Requests --------------------------------------------------------------------------------------------------------
 
 
 def encode(entries: Sequence[Entry]) -> bytes:
-    """The request's body: the same claimed entries give the same bytes, always. What an entry lacks is left out.
+    """The request's body. The same claimed entries always give the same bytes; missing members are left out.
 
-    Decimals are written digit for digit as the entry has them; a float in between would change some.
+    Decimals are written digit by digit, because a float would change some.
     """
     if entries and entries[0].lane.kind is Kind.ADJUSTMENT:
         return ('{"OfflineConversionAdjustments":[' + ",".join(map(_adjustment, entries)) + "]}").encode("ascii")
@@ -31,9 +31,9 @@ def encode(entries: Sequence[Entry]) -> bytes:
 
 
 def _conversion(entry: Entry) -> str:
-    """One conversion; times are UTC in whole seconds, the form that peers send.
+    """One conversion; times are UTC in whole seconds, as other clients send them.
 
-    A currency goes only beside a value: alone it would relabel the goal's own default value.
+    A currency is sent only with a value: alone it would relabel the goal's own default value.
     """
     assert entry.goal is not None and entry.sent_time is not None, "the claim sets both"
     members = f'{{"ConversionName":{encode_basestring_ascii(entry.goal)}'
@@ -52,8 +52,10 @@ _TYPES = {AdjustmentType.RESTATE: "Restate", AdjustmentType.RETRACT: "Retract"}
 
 
 def _adjustment(entry: Entry) -> str:
-    """One adjustment, which names its conversion as that was sent. A restate always has value and currency: of the
-    latter Microsoft's page says that it is required, and that it may be missing."""
+    """One adjustment, with its conversion's members as they were sent.
+
+    A restate always has value and currency; Microsoft's page calls the currency both required and optional.
+    """
     assert entry.type is not None and entry.adjusted_at is not None, "intake sets both"
     assert entry.goal is not None and entry.sent_time is not None, "the claim sets both"
     members = f'{{"AdjustmentType":"{_TYPES[entry.type]}"'
@@ -76,14 +78,14 @@ def _number(name: str, value: str | None) -> str:
     return "" if value is None else f',"{name}":{value}'
 
 
-# --- What comes back -------------------------------------------------------------------------------------------------
+# --- Answers ---------------------------------------------------------------------------------------------------------
 
 Named = Dead | Hold | Retry
-"""What can become of a row that an answer names."""
+"""The outcomes of a row that an answer names."""
 
 
 def decode(status: int, headers: Mapping[str, str], body: bytes, size: int) -> Answer:
-    """What an answer to a request of `size` rows means. Codes in the body say more than the status. Never raises."""
+    """Decodes the answer to a request of `size` rows. Codes in the body count before the status. Never raises."""
     reply = HttpReply(status, headers, body)
     fault = reply.fault()
     if fault or not reply.ok:
@@ -94,7 +96,7 @@ def decode(status: int, headers: Mapping[str, str], body: bytes, size: int) -> A
 
 
 def refusal(reply: HttpReply) -> RefusedBatch | None:
-    """Why a call that is no upload was refused as a whole; None when it was not."""
+    """The refusal of a call that is no upload; None when it was not refused."""
     fault = reply.fault()
     if reply.ok and not fault:
         return None
@@ -104,15 +106,15 @@ def refusal(reply: HttpReply) -> RefusedBatch | None:
 
 
 def refusal_in(reply: HttpReply, errors: Sequence[Error]) -> RefusedBatch:
-    """The refusal that these errors of an answer amount to that brought nothing else, though its status is good."""
+    """The refusal in an answer with a good status that has these errors and no result."""
     return _refusal(reply, [error.fault for error in errors], {}, maybe_applied=False)
 
 
 def _unreadable(reply: HttpReply) -> str | None:
-    """Why a success does not tell what became of the rows; None when it does.
+    """Why a success does not show the outcome of the rows; None when it does.
 
-    `PartialErrors` may be null or missing. Where something else stands in its place the answer is another's, say a
-    proxy's with a JSON page of its own, and must not pass for "all delivered".
+    `PartialErrors` may be null or missing. Anything else means another sender, such as a proxy with its own JSON page.
+    Such an answer must not count as "all delivered".
     """
     document = reply.document
     if document is None:
@@ -127,36 +129,36 @@ def _unreadable(reply: HttpReply) -> str | None:
 def _taken(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
     """Rows without an error were accepted.
 
-    An error that cannot be given to a row makes the fate of all rows doubtful: any may be meant, or the whole list, and
-    an index beyond the end says that the others may be counted oddly too. Then none counts as accepted and none as
-    refused; halves tell more, and Microsoft ignores a second copy of what it has taken.
+    An error that fits no row makes all rows uncertain: it may concern any row or the whole list, and an index beyond
+    the end makes the others suspect too. Then no row counts as accepted or refused. The batch is halved and sent again;
+    Microsoft ignores a second copy of an accepted row.
     """
-    rows, loose = _by_row(errors, size)
-    if loose:
-        return _refusal(reply, loose, {}, maybe_applied=True)
+    rows, unassigned = _by_row(errors, size)
+    if unassigned:
+        return _refusal(reply, unassigned, {}, maybe_applied=True)
     if rows and len(rows) == size and all(concerns_request(outcome.fault) for outcome in rows.values()):
         return _refusal(reply, [outcome.fault for outcome in rows.values()], {}, maybe_applied=False)
     return Taken(tuple(rows.get(index, Delivered()) for index in range(size)), reply.tracking_id)
 
 
 def _refused(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
-    """The request was refused as a whole. Rows that it names with a known code of rows are decided all the same."""
+    """Decodes a refusal of the whole request. Rows that it names with a known row code are settled all the same."""
     made_up = Fault(f"Http{reply.status}", None, f"HTTP {reply.status} without a readable error")
     faults = [error.fault for error in errors] or [made_up]
     rows, _ = _by_row([error for error in errors if error.index is not None and concerns_row(error.fault)], size)
     answer = _refusal(reply, faults, rows, maybe_applied=reply.ok)
     if answer.verdict is not Verdict.POISON:
         return answer
-    rows = rows or _alone(answer.faults[0], size)
+    rows = rows or _single_row(answer.faults[0], size)
     if rows and len(rows) == size:
         return Taken(tuple(rows[index] for index in range(size)), reply.tracking_id)
     return answer
 
 
-def _alone(fault: Fault, size: int) -> dict[int, Named]:
-    """What a refusal that names no row says of one that stood alone: its goal or its time must be meant.
+def _single_row(fault: Fault, size: int) -> dict[int, Named]:
+    """The outcome of an isolated row whose refusal names no row: the code concerns its goal or its time.
 
-    But that such a row should die takes more than one refusal; `core.entry.after_refusal` counts them.
+    One refusal does not end the row as dead; `core.entry.after_refusal` counts them.
     """
     if size != 1 or not concerns_row(fault):
         return {}
@@ -167,37 +169,37 @@ def _alone(fault: Fault, size: int) -> dict[int, Named]:
 def _refusal(
     reply: HttpReply, faults: Sequence[Fault], rows: Mapping[int, Named], *, maybe_applied: bool
 ) -> RefusedBatch:
-    """The refusal that `faults` amount to; the order in which Microsoft lists them changes nothing."""
+    """The refusal that `faults` amount to, in any order."""
     ordered = sorted(faults, key=lambda fault: _decisiveness(fault, reply.status))
     classified, outcome = classify_refusal(ordered[0], reply.status), row_outcome(ordered[0])
-    doubtful = maybe_applied or classified.verdict is Verdict.SERVER
+    uncertain = maybe_applied or classified.verdict is Verdict.SERVER
     return RefusedBatch(
         classified.verdict,
         tuple(ordered),
         classified.trouble,
         reply.tracking_id,
         reply.retry_after_seconds,
-        maybe_applied=doubtful,
-        rows={} if doubtful else rows,
-        hold=outcome if isinstance(outcome, Hold) and not rows and not doubtful else None,
+        maybe_applied=uncertain,
+        rows={} if uncertain else rows,
+        hold=outcome if isinstance(outcome, Hold) and not rows and not uncertain else None,
     )
 
 
 def _by_row(errors: Sequence[Error], size: int) -> tuple[dict[int, Named], list[Fault]]:
-    """The outcome of each row that is named, and the faults that name none. One row alone is always meant."""
+    """The outcome of each named row, and the faults that name none. In a request of one row all name that row."""
     named: defaultdict[int, list[Named]] = defaultdict(list)
-    loose = []
+    unassigned = []
     for error in errors:
         index = 0 if size == 1 else error.index
         if index is not None and 0 <= index < size:
             named[index].append(row_outcome(error.fault))
         else:
-            loose.append(error.fault)
-    return {index: min(outcomes, key=_gravity) for index, outcomes in named.items()}, loose
+            unassigned.append(error.fault)
+    return {index: min(outcomes, key=_gravity) for index, outcomes in named.items()}, unassigned
 
 
 def _gravity(outcome: Named) -> tuple[int, int, str, str]:
-    """Smallest is gravest: a row with one permanent error can never be taken, whatever else is wrong with it."""
+    """Sorts the gravest outcome first: one permanent error is enough to refuse a row for good."""
     match outcome:
         case Dead(fault=fault, ours=ours):
             return (1 if ours else 0, *_identity(fault))
@@ -210,11 +212,11 @@ def _gravity(outcome: Named) -> tuple[int, int, str, str]:
 
 
 _DECISIVE = (Verdict.TOKEN, Verdict.ACCOUNT, Verdict.THROTTLED, Verdict.POISON, Verdict.SERVER)
-"""What explains a refusal before what: nobody looks at rows behind a closed door, a bad row beats a vague excuse."""
+"""The order in which verdicts explain a refusal: access comes before rows, a bad row before a server error."""
 
 
 def _decisiveness(fault: Fault, status: int) -> tuple[bool, int, int, str, str]:
-    """Smallest decides; a known code before an unknown one."""
+    """Sorts the decisive fault first; a known code before an unknown one."""
     return (find_code(fault) is None, _DECISIVE.index(classify_refusal(fault, status).verdict), *_identity(fault))
 
 

@@ -45,7 +45,7 @@ from sidecar.emulator.faults import (
 )
 from sidecar.microsoft.oauth import Application, Grant, OAuthClient
 from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed
-from sidecar.microsoft.tokens import AccessToken, Connection, TokenSource, held
+from sidecar.microsoft.tokens import AccessToken, Connection, TokenSource, cached
 from sidecar.ports.errors import NotConnected, StorageUnavailable
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
@@ -97,7 +97,7 @@ async def test_life_of_a_token_is_bounded_whatever_is_written(microsoft: Double,
     microsoft.script = always(lambda: web.Response(text=body, content_type="application/json"))
     grant = await microsoft.sign_in().refresh("test-refresh-1")
     assert grant.life_seconds == seconds
-    assert held(grant, 0.0, UnixMillis(0), 0.5).token.expires_at == seconds * 1000
+    assert cached(grant, 0.0, UnixMillis(0), 0.5).token.expires_at == seconds * 1000
 
 
 async def test_scope_is_sent_once_with_what_msal_adds(microsoft: Double) -> None:
@@ -421,7 +421,7 @@ async def test_a_late_rejection_gets_the_token_that_is_there_already(microsoft: 
 def test_refresh_is_due_at_70_to_80_percent_of_its_life(
     life: float, chance: float, refresh_at: float, good_until: float
 ) -> None:
-    times = held(Grant("test-access", None, life), asked_at=1000.0, now=START, chance=chance)
+    times = cached(Grant("test-access", None, life), asked_at=1000.0, now=START, chance=chance)
     assert (times.refresh_at, times.good_until) == pytest.approx((1000 + refresh_at, 1000 + good_until))
     assert times.idle_refresh_at == 1000 + 7 * 86_400
     assert times.token.expires_at == START + life * 1000
@@ -580,7 +580,7 @@ async def test_a_new_sign_in_ends_every_wait(microsoft: Double, clock: Clock, an
 async def test_nobody_signed_in_yet_is_not_connected_and_asks_nobody(microsoft: Double, clock: Clock) -> None:
     watch = Watch()
     async with running(source_of(microsoft.sign_in(), Store(None), clock, watch)) as source:
-        with pytest.raises(NotConnected, match="nobody has signed in yet") as missing:
+        with pytest.raises(NotConnected, match="no one has signed in yet") as missing:
             await source.access_token()
         assert (missing.value.code, missing.value.retry_at) == ("not_connected", None)
         await source.signed_in(new_grant())
