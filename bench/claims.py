@@ -12,13 +12,13 @@ from bench.store import ACCOUNT, NOW, opened
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.delivery import Note
-from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.ports.outbox import Outbox
 
 BATCH = 1_000
 REACH = SEARCH_SECONDS[0]
 
 
-async def claim_and_settle(outbox: SqliteOutbox) -> None:
+async def claim_and_settle(outbox: Outbox) -> None:
     """The courier's way through the store with one full batch."""
     lanes = [lane for lane in outbox.lanes if lane.event == "purchase"]
     entries = await outbox.due(lanes, NOW, BATCH)

@@ -23,9 +23,10 @@ from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.intake import Arrival
-from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.ports.outbox import Outbox
+from sidecar.store.opening import open_store
 from sidecar.store.sqlite.visitors import hasher
+from sidecar.store.store import Store, StoreLimits
 from sidecar.telemetry import Telemetry
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -87,14 +88,14 @@ def fill(path: Path, before: int, clicks: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteOutbox]:
-    """The outbox, with its committer running."""
-    async with open_outbox(path, "emulator", NOW) as outbox:
-        committing = asyncio.create_task(outbox.committer.run())
-        await outbox.open_lanes([(ACCOUNT, EVENT)])
-        yield outbox
-        outbox.committer.stop()
-        await committing
+async def open_running(path: Path) -> AsyncIterator[Store]:
+    """The store at work, with a lane for the event."""
+    async with open_store(path, "emulator", lambda: NOW, StoreLimits()) as store:
+        running = asyncio.create_task(store.run())
+        await store.outbox.open_lanes([(ACCOUNT, EVENT)])
+        yield store
+        store.stop()
+        await running
 
 
 def spread(clicks: int, start: int) -> Iterator[str]:
@@ -104,17 +105,18 @@ def spread(clicks: int, start: int) -> Iterator[str]:
         yield f"v-{number * 7_368_787 % visitors}"
 
 
-async def measure(outbox: SqliteOutbox, clicks: int, batches: int) -> Times:
+async def measure(store: Store, clicks: int, batches: int) -> Times:
     """One batch after another: posted, looked up, claimed, delivered; only look-up and claim are timed."""
-    times = Times()
-    store = SqliteClicks(outbox.committer, outbox.due_reader)
+    times, outbox = Times(), store.outbox
     telemetry = Telemetry(lambda: NOW, level="error")
-    click_matcher = ClickMatcher(outbox, store, telemetry, lambda: NOW, lambda: RULES, lambda account, goal: TRAITS)
+    click_matcher = ClickMatcher(
+        outbox, store.clicks, telemetry, lambda: NOW, lambda: RULES, lambda account, goal: TRAITS
+    )
     for number in range(batches + 1):
         await put(outbox, list(spread(clicks, number)), f"{clicks}-{number}", seconds(NOW) - number * 2 * BATCH)
         entries = await outbox.due(outbox.lanes, NOW, BATCH)
         started = perf_counter()
-        found = await store.seen(entries)
+        found = await store.clicks.seen(entries)
         looked_up = perf_counter()
         assert len(found) == len(entries) == BATCH
         claimed = await claim(outbox, click_matcher)
@@ -127,7 +129,7 @@ async def measure(outbox: SqliteOutbox, clicks: int, batches: int) -> Times:
     return times
 
 
-async def put(outbox: SqliteOutbox, visitors: Sequence[str], name: str, last: int) -> None:
+async def put(outbox: Outbox, visitors: Sequence[str], name: str, last: int) -> None:
     """A conversion of each, in the seconds up to `last`: few visitors buy several times, but never at one time."""
     arrivals = [
         Arrival(_conversion(visitor, f"{name}-{place}", last - place), NOW, "bench")
@@ -150,7 +152,7 @@ def _conversion(visitor: str, order_id: str, time: int) -> Conversion:
     )
 
 
-async def claim(outbox: SqliteOutbox, click_matcher: ClickMatcher) -> Claim:
+async def claim(outbox: Outbox, click_matcher: ClickMatcher) -> Claim:
     """The courier's way from due rows, with another look-up, to a claim that is fsynced."""
     entries = await click_matcher.sendable(ACCOUNT, GOAL, await outbox.due(outbox.lanes, NOW, BATCH))
     candidates = with_goals(entries, {EVENT: GOAL})
@@ -165,14 +167,14 @@ async def claim(outbox: SqliteOutbox, click_matcher: ClickMatcher) -> Claim:
 async def run(folder: Path, sizes: Sequence[int], batches: int) -> None:
     """Grow and measure, and print a line for each size."""
     path = folder / "outbox.db"
-    async with opened(path):
+    async with open_running(path):
         pass  # makes the schema
     print(f"{'stored clicks':>13}  {'look-up of 1,000 visitors':>26}  {'claim of 1,000 rows':>26}")
     before, smallest = 0, None
     for size in sizes:
         await asyncio.to_thread(fill, path, before, size)
-        async with opened(path) as outbox:
-            times = await measure(outbox, size, batches)
+        async with open_running(path) as store:
+            times = await measure(store, size, batches)
         look_up, claimed = min(times.look_ups), min(times.claims)
         smallest = smallest or (look_up, claimed)
         print(f"{size:>13,}  {_shown(look_up, smallest[0])}  {_shown(claimed, smallest[1])}", flush=True)

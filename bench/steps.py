@@ -26,7 +26,7 @@ from sidecar.core.intake.json_text import parse
 from sidecar.microsoft import wire
 from sidecar.ports.delivery import Note
 from sidecar.ports.intake import Arrival
-from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.ports.outbox import Outbox
 
 ARRAY, BATCH = 100, 1_000
 REACH = SEARCH_SECONDS[0]
@@ -64,7 +64,7 @@ class Steps:
         return {name: round(median(took[1:]), 1) for name, took in self.took.items()}
 
 
-async def take_in(outbox: SqliteOutbox, bodies: Bodies, steps: Steps) -> None:
+async def take_in(outbox: Outbox, bodies: Bodies, steps: Steps) -> None:
     """A thousand orders, in arrays of a hundred."""
     came = [bodies.next() for _ in range(BATCH // ARRAY)]
     items = steps.time("parse", lambda: [item for body in came for item in parse(body)])
@@ -86,7 +86,7 @@ def answer(items: Sequence[ItemResult]) -> bytes:
     return summary(items).with_results(result_text(place, item, new_rows) for place, item in enumerate(items))
 
 
-async def send_off(outbox: SqliteOutbox, steps: Steps) -> None:
+async def send_off(outbox: Outbox, steps: Steps) -> None:
     """The same thousand, as one batch."""
     entries = await steps.wait("read what is due", outbox.due(outbox.lanes, NOW, BATCH))
     candidates = steps.time("goal and identity", lambda: with_goals(entries, {"purchase": GOAL}))

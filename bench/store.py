@@ -11,7 +11,9 @@ from pathlib import Path
 from bench.processes import EVENTS
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
 from sidecar.core.intake.conversion import EventRule, Rules
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.ports.outbox import Outbox
+from sidecar.store.opening import open_store
+from sidecar.store.store import Store, StoreLimits
 
 NOW = UnixMillis(time.time_ns() // 1_000_000)
 ACCOUNT = "default"
@@ -32,14 +34,21 @@ INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path, event: str = "purchase", account: str = ACCOUNT) -> AsyncIterator[SqliteOutbox]:
-    """The outbox, with its committer running and a lane for the event."""
-    async with open_outbox(path, "emulator", NOW) as outbox:
-        committing = asyncio.create_task(outbox.committer.run())
-        await outbox.open_lanes([(account, event)])
-        yield outbox
-        outbox.committer.stop()
-        await committing
+async def open_running(path: Path, event: str = "purchase", account: str = ACCOUNT) -> AsyncIterator[Store]:
+    """The store at work, with a lane for the event."""
+    async with open_store(path, "emulator", lambda: NOW, StoreLimits()) as store:
+        running = asyncio.create_task(store.run())
+        await store.outbox.open_lanes([(account, event)])
+        yield store
+        store.stop()
+        await running
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path, event: str = "purchase", account: str = ACCOUNT) -> AsyncIterator[Outbox]:
+    """Its outbox."""
+    async with open_running(path, event, account) as store:
+        yield store.outbox
 
 
 def filled(

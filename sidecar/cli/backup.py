@@ -7,7 +7,7 @@ import click
 
 from sidecar.cli.config_option import config_option, exit_with, load_config
 from sidecar.ports.errors import BackupFailed, OutboxRefused
-from sidecar.store.sqlite.backup import back_up
+from sidecar.store.opening import back_up
 
 
 @click.command()

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 
 from sidecar.cli.config_option import exit_with
 from sidecar.core.start_errors import cannot_listen
-from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal
+from sidecar.emulator import Emulator, EmulatorOptions, MappedGoal, UnusableState
 from sidecar.service.app import run_emulator
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -94,7 +93,7 @@ def emulator(goals: tuple[str, ...], host_names: tuple[str, ...], ca_out: Path |
         raise
     except OSError as error:
         exit_with(1, _reason(error, settings))
-    except (ValueError, sqlite3.Error) as error:
+    except (ValueError, UnusableState) as error:
         exit_with(1, f"the emulator cannot start: {error}")
 
 

@@ -12,7 +12,7 @@ from sidecar.config import LoadedConfig
 from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxy_settings import UnusableProxy
 from sidecar.ports.errors import OutboxRefused, StorageUnavailable
-from sidecar.store.sqlite.database import owned
+from sidecar.store.opening import refuse_if_owned
 from sidecar.troubles import CATALOGUE
 
 
@@ -26,9 +26,8 @@ def run(config_path: Path | None) -> None:
     """
     path, loaded = load_checked_config(config_path)
     os.umask(0o077)
-    try:
-        with owned(loaded.config.storage.path):
-            pass  # an outbox in use is reported before the service is imported, which takes longest
+    try:  # an outbox in use is reported before the service is imported, which takes longest
+        refuse_if_owned(loaded.config.storage.path)
     except OutboxRefused as error:
         exit_with(1, str(error))
     sys.exit(_serve(path, loaded))

@@ -5,5 +5,14 @@ It imports nothing of `sidecar.microsoft`, so that the two cannot share a mistak
 
 from sidecar.emulator.options import ACCOUNT_ID, CUSTOMER_ID, SEED_REFRESH_TOKEN, EmulatorOptions, MappedGoal
 from sidecar.emulator.server import Emulator
+from sidecar.emulator.state import UnusableState
 
-__all__ = ["ACCOUNT_ID", "CUSTOMER_ID", "SEED_REFRESH_TOKEN", "Emulator", "EmulatorOptions", "MappedGoal"]
+__all__ = [
+    "ACCOUNT_ID",
+    "CUSTOMER_ID",
+    "SEED_REFRESH_TOKEN",
+    "Emulator",
+    "EmulatorOptions",
+    "MappedGoal",
+    "UnusableState",
+]

@@ -1,5 +1,6 @@
 """The emulator: one HTTPS port for the sign-in and both APIs, open as long as its context."""
 
+import sqlite3
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from sidecar.emulator.options import Clock, EmulatorOptions, MappedGoal
 from sidecar.emulator.properties import Properties
 from sidecar.emulator.reports import Reports
 from sidecar.emulator.request_handler import RequestHandler
-from sidecar.emulator.state import State, open_state
+from sidecar.emulator.state import State, open_state, unusable
 from sidecar.emulator.tls import certificate, server_context
 from sidecar.emulator.uploads import Uploads
 from sidecar.system.listening import dual_stack, reached_at, takes_both
@@ -83,11 +84,14 @@ class Emulator:
         return await self._state().transact(summary)
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            state = await stack.enter_async_context(open_state(self.options.state_file))
-            await self._start(stack, state)
-            self._opened = state
-            self._resources = stack.pop_all()
+        try:
+            async with AsyncExitStack() as stack:
+                state = await stack.enter_async_context(open_state(self.options.state_file))
+                await self._start(stack, state)
+                self._opened = state
+                self._resources = stack.pop_all()
+        except sqlite3.Error as error:
+            raise unusable(self.options.state_file, error) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:

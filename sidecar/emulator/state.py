@@ -18,6 +18,10 @@ _EVERYTHING_BUT_GOALS = ("codes", "refresh_tokens", "access_tokens", "properties
 _LEDGER = ("requests", "conversions", "adjustments", "verdicts")
 
 
+class UnusableState(Exception):
+    """The emulator's own file cannot be used; the text says why and what to do."""
+
+
 class State(aiosqlite.Connection):
     """A connection with its own thread, which runs one transaction after another."""
 
@@ -39,6 +43,13 @@ async def open_state(path: Path | None) -> AsyncIterator[State]:
         schema = (resources.files("sidecar.emulator") / "schema.sql").read_text()
         await state.executescript(_SETTINGS + schema)
         yield state
+
+
+def unusable(path: Path | None, error: sqlite3.Error) -> UnusableState:
+    """What an operator needs to know of an error of SQLite's at the start."""
+    is_damaged = (error.sqlite_errorcode or 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    fix = "delete it" if is_damaged else "make room there, or give this user the right to write there"
+    return UnusableState(f"the emulator's own file {path} cannot be used: {error}; {fix}")
 
 
 def clear(db: sqlite3.Connection, *, ledger_only: bool) -> None:

@@ -122,10 +122,10 @@ class Service:
     async def _serve(self, tasks: asyncio.TaskGroup) -> None:
         """Start what runs, take requests until it is time to stop, then end each part when its work is done."""
         parts = self.parts
-        tasks.create_task(parts.outbox.committer.run())
-        telling = tasks.create_task(parts.telemetry.run(parts.journal, parts.unstored))
+        tasks.create_task(parts.store.run())
+        telling = tasks.create_task(parts.telemetry.run(parts.store.journal, parts.store.unstored))
         flushing = tasks.create_task(parts.flusher.run())
-        loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.outbox.check(), self._reloads())
+        loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.store.check(), self._reloads())
         endless = [tasks.create_task(work) for work in loops]
         tasks.create_task(parts.housekeeping.run(self._stopping))
         await self._prepare(parts.settings)
@@ -141,15 +141,15 @@ class Service:
         parts.telemetry.service.stopped()
         parts.telemetry.stop()
         await telling
-        parts.outbox.committer.stop()
+        parts.store.stop()
 
     async def _prepare(self, settings: Settings) -> None:
         """Lanes, couriers and, in the emulator, goals for all that `settings` name, before they are in force."""
         emulator = self.parts.emulator
         if emulator is not None:
             await emulator.add_goals(settings.mapped_goals())
-        await self.parts.outbox.open_lanes(settings.lanes())
-        await self.parts.outbox.know_ids(settings.identities())
+        await self.parts.store.outbox.open_lanes(settings.lanes())
+        await self.parts.store.outbox.know_ids(settings.identities())
         self.parts.catalogue.expect(tuple(settings.config.accounts))
         self.parts.flusher.serve(tuple(settings.config.accounts))
 

@@ -29,7 +29,6 @@ from sidecar.service.api_key import kept_key
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components
-from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.telemetry import TracesOfOrders
 
 GRACE_SECONDS = 4.0
@@ -60,13 +59,13 @@ async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
 
 
 def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
-    settings = parts.settings
+    settings, store = parts.settings, parts.store
     config = settings.config
     started = clock.monotonic()
 
     return ApiParts(
-        outbox=parts.outbox,
-        clicks=parts.clicks,
+        outbox=store.outbox,
+        clicks=store.clicks,
         telemetry=parts.telemetry,
         guard=Guard.of((*config.server.allowed_hosts, *_listened_on(config.server.host)), keys),
         health=Sources(
@@ -93,21 +92,20 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         identity=lambda account: settings.identities().get(account),
         traces=_traces(parts),
         explain=_explain(parts, clock),
-        erasures=ErasureCalls(parts.erasures, clock.now, parts.eraser.wake, lambda: settings.intake().default_country),
+        erasures=ErasureCalls(store.erasures, clock.now, parts.eraser.wake, lambda: settings.intake().default_country),
         accounts=AccountCalls(parts.pausing, lambda: settings.config.accounts),
         goals=_goals(parts),
         sign_in=SignInCalls(parts.connector),
-        logs=LogCalls(parts.journal, parts.telemetry.followers, traces=_traces(parts)),
-        metrics=MetricsCalls(parts.outbox, parts.telemetry),
+        logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
+        metrics=MetricsCalls(store.outbox, parts.telemetry),
     )
 
 
 def _explain(parts: Components, clock: Runtime) -> ExplainCalls:
-    settings, catalogue = parts.settings, parts.catalogue
+    settings, catalogue, store = parts.settings, parts.catalogue, parts.store
     rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
-    traces = SqliteTraces(parts.outbox.reader)
-    receipts = Receipts(traces, rows, clock.now, catalogue.of_event, settings.attribution, catalogue.of_goal)
-    return ExplainCalls(parts.outbox, receipts, _traces(parts))
+    receipts = Receipts(store.traces, rows, clock.now, catalogue.of_event, settings.attribution, catalogue.of_goal)
+    return ExplainCalls(store.outbox, receipts, _traces(parts))
 
 
 def _goals(parts: Components) -> GoalCalls:
@@ -121,7 +119,7 @@ def _goals(parts: Components) -> GoalCalls:
 
 
 def _traces(parts: Components) -> TracesOfOrders:
-    return TracesOfOrders(parts.telemetry.intake.traces, parts.unstored)
+    return TracesOfOrders(parts.telemetry.intake.traces, parts.store.unstored)
 
 
 def _held(parts: Components, record: Record, now: UnixMillis) -> HeldReason | None:

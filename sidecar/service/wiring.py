@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from sidecar.delivery.settler import Settler
 from sidecar.delivery.stakes import Stakes
 from sidecar.delivery.timestamps import UniqueTimestamps
 from sidecar.delivery.timetable import Timetable
-from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions
+from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, UnusableState
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.microsoft.client import open_client
 from sidecar.microsoft.endpoints import Endpoints, endpoints_of
@@ -36,18 +35,12 @@ from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.ports.errors import OutboxRefused
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.upkeep import Secrets
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
-from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.database import is_damage
-from sidecar.store.sqlite.erasing import SqliteErasures
-from sidecar.store.sqlite.goals import SqliteGoals
-from sidecar.store.sqlite.journal import SqliteJournal
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
-from sidecar.store.sqlite.pauses import SqlitePauses
-from sidecar.store.sqlite.secrets import SqliteSecrets
-from sidecar.store.sqlite.shares import SqliteShares
-from sidecar.store.sqlite.unstored import SqliteUnstored
+from sidecar.store.opening import open_store
+from sidecar.store.store import Store, StoreLimits
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
@@ -70,10 +63,7 @@ class Components:
     settings: Settings
     telemetry: Telemetry
     gates: Gates
-    outbox: SqliteOutbox
-    clicks: SqliteClicks
-    journal: SqliteJournal
-    unstored: SqliteUnstored
+    store: Store
     tokens: TokenSource
     connector: SignInFlow
     flusher: Flusher
@@ -82,7 +72,6 @@ class Components:
     stakes: Stakes
     pausing: AccountPauses
     catalogue: GoalCatalogue
-    erasures: SqliteErasures
     eraser: Eraser
     emulator: Emulator | None
     """The embedded one, if there is one."""
@@ -97,7 +86,8 @@ async def open_parts(
     """
     telemetry.board.serves(settings.config.accounts)
     telemetry.delivery.goal_of = settings.goal_of
-    outbox = await stack.enter_async_context(_outbox(settings.config, telemetry, clock))
+    store = await stack.enter_async_context(_store(settings.config, telemetry, clock))
+    outbox = store.outbox
     gates = Gates()
     steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)
     steady.on_step = gates.shift
@@ -109,7 +99,7 @@ async def open_parts(
     sign_in = OAuthClient(_application(settings.config, endpoints), tls, proxies=proxies)
     tokens = TokenSource(
         sign_in,
-        _token_store(settings.config, outbox, clock),
+        _token_store(settings.config, store.secrets),
         now=clock.now,
         chance=clock.chance,
         on_change=_on_connection(gates, telemetry),
@@ -125,17 +115,11 @@ async def open_parts(
     )
     platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
     await _keep_waiting(outbox, gates, platform, clock.now())
-    journal = SqliteJournal(outbox.committer, outbox.reader)
-    unstored = SqliteUnstored(outbox.committer, outbox.reader)
-    clicks = SqliteClicks(outbox.committer, outbox.due_reader)
-    pauses = SqlitePauses(outbox.committer, outbox.reader)
-    pausing = AccountPauses(pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
+    pausing = AccountPauses(store.pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
     await pausing.restore()
-    catalogue = _catalogue(settings, telemetry, gates, outbox, platform, clock)
-    flusher = _flusher(settings, telemetry, gates, outbox, clicks, catalogue, platform, clock)
-    shares = SqliteShares(outbox.committer, outbox.reader)
-    telemetry.intake.matches.restore(await shares.load())
-    erasures = SqliteErasures(outbox.committer, outbox.reader)
+    catalogue = _catalogue(settings, telemetry, gates, store, platform, clock)
+    flusher = _flusher(settings, telemetry, gates, store, catalogue, platform, clock)
+    telemetry.intake.matches.restore(await store.shares.load())
     waiting = WaitingWatch(
         outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts, settings.identities
     )
@@ -145,23 +129,28 @@ async def open_parts(
         settings,
         telemetry,
         gates,
-        outbox,
-        clicks,
-        journal,
-        unstored,
+        store,
         tokens,
         SignInFlow(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
         flusher,
         Housekeeping(
-            outbox, clicks, journal, telemetry, clock.now, settings.keeping, steady, waiting.look, shares, unstored
+            outbox,
+            store.clicks,
+            store.journal,
+            telemetry,
+            clock.now,
+            settings.keeping,
+            steady,
+            waiting.look,
+            store.shares,
+            store.unstored,
         ),
         waiting,
         Stakes(outbox, gates, settings.goal_of, lambda: settings.config.accounts),
         pausing,
         catalogue,
-        erasures,
         Eraser(
-            erasures,
+            store.erasures,
             telemetry,
             clock.now,
             lambda: {lane.account for lane in outbox.lanes},
@@ -171,31 +160,27 @@ async def open_parts(
     )
 
 
-def _outbox(
-    config: Config, telemetry: Telemetry, clock: Runtime
-) -> contextlib.AbstractAsyncContextManager[SqliteOutbox]:
+def _store(config: Config, telemetry: Telemetry, clock: Runtime) -> contextlib.AbstractAsyncContextManager[Store]:
     storage = config.storage
-    return open_outbox(
-        storage.path,
-        config.microsoft.environment,
-        clock.now(),
+    limits = StoreLimits(
         max_pending=storage.max_pending,
         min_free_bytes=storage.min_free_disk,
-        settle_millis=int(config.adjustments.settle * 1000),
+        adjustment_delay_millis=int(config.adjustments.settle * 1000),
         on_group=telemetry.intake.committed,
     )
+    return open_store(storage.path, config.microsoft.environment, clock.now, limits)
 
 
 def _flusher(
     settings: Settings,
     telemetry: Telemetry,
     gates: Gates,
-    outbox: SqliteOutbox,
-    clicks: SqliteClicks,
+    store: Store,
     catalogue: GoalCatalogue,
     platform: MicrosoftAdvertising,
     clock: Runtime,
 ) -> Flusher:
+    outbox = store.outbox
     settler = Settler(
         outbox,
         platform,
@@ -206,7 +191,7 @@ def _flusher(
         clock.chance,
     )
 
-    click_matcher = ClickMatcher(outbox, clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
+    click_matcher = ClickMatcher(outbox, store.clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
 
     sender = Sender(platform, gates, settler, telemetry, clock.now)
 
@@ -235,14 +220,14 @@ def _catalogue(
     settings: Settings,
     telemetry: Telemetry,
     gates: Gates,
-    outbox: SqliteOutbox,
+    store: Store,
     platform: MicrosoftAdvertising,
     clock: Runtime,
 ) -> GoalCatalogue:
     return GoalCatalogue(
         platform,
-        SqliteGoals(outbox.committer, outbox.reader),
-        outbox,
+        store.goals,
+        store.outbox,
         gates,
         telemetry,
         clock.now,
@@ -263,7 +248,7 @@ def _waking(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:
     return wake
 
 
-async def _keep_waiting(outbox: SqliteOutbox, gates: Gates, platform: MicrosoftAdvertising, now: UnixMillis) -> None:
+async def _keep_waiting(outbox: Outbox, gates: Gates, platform: MicrosoftAdvertising, now: UnixMillis) -> None:
     """Microsoft's "wait" outlives a restart, for all accounts that share the limit."""
     for account, until in (await outbox.throttled(now)).items():
         if platform.knows(account):
@@ -278,9 +263,8 @@ async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Setting
     options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
     try:
         return await stack.enter_async_context(Emulator(options, clock.now))
-    except sqlite3.Error as error:
-        fix = "delete it" if is_damage(error) else "make room there, or give this user the right to write there"
-        raise OutboxRefused(f"the emulator's own file {state_file} cannot be used: {error}; {fix}") from error
+    except UnusableState as error:
+        raise OutboxRefused(str(error)) from error
 
 
 def _endpoints(config: Config, emulator: Emulator | None) -> Endpoints:
@@ -299,10 +283,9 @@ def _application(config: Config, endpoints: Endpoints) -> Application:
     return Application(endpoints.authority, client_id, microsoft.redirect_uri, endpoints.scope, secret)
 
 
-def _token_store(config: Config, outbox: SqliteOutbox, clock: Runtime) -> SealedTokens:
+def _token_store(config: Config, secrets: Secrets) -> SealedTokens:
     """The emulator accepts a well-known refresh token, so that it signs itself in."""
     vault = Vault(config.storage.encryption_key.get_secret_value())
-    secrets = SqliteSecrets(outbox.committer, outbox.reader, clock.now)
     if config.microsoft.environment == "emulator":
         return SealedTokens(secrets, vault, SEED_REFRESH_TOKEN, always_seed=True)
     return SealedTokens(secrets, vault, config.microsoft.refresh_token.get_secret_value())

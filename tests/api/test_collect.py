@@ -11,7 +11,6 @@ from api_kit import MSCLKID, NOW, RULES, Api, OpenApi
 
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
 from sidecar.ports.journal import JournalQuery
-from sidecar.store.sqlite.journal import SqliteJournal
 
 Json = dict[str, Any]
 
@@ -369,7 +368,7 @@ async def test_refused_requests_are_timed_too(api: Api) -> None:
 
 
 async def test_stopping_outbox_is_503_and_no_trouble(api: Api, conversion: Json) -> None:
-    api.outbox.committer.stop()
+    api.store.stop()
     answer = await api.post(conversion)
     assert (answer.status, answer.codes) == (503, ["stopping"])
     assert int(answer.headers["Retry-After"]) > 0
@@ -437,6 +436,6 @@ async def test_order_within_a_request_says_nothing(api: Api) -> None:
     nothing = [{"event": "lead", "order_id": f"N-{n}"} for n in range(150)]
     await api.post([*nothing, *({"event": "lead", "order_id": f"M-{n}", "msclkid": MSCLKID} for n in range(150))])
     assert api.telemetry.board.standing() == []
-    journal = SqliteJournal(api.outbox.committer, api.outbox.reader)
+    journal = api.store.journal
     await api.telemetry.flush(journal)
     assert (await journal.read(JournalQuery(name="trouble_raised"))).items == ()

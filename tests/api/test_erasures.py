@@ -12,7 +12,6 @@ from sidecar.api.http.problem import HttpProblem
 from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import hashing
-from sidecar.store.sqlite.erasing import SqliteErasures
 
 EMAIL, PHONE = "shopper@contoso.com", "+14255551234"
 NOTHING = {"conversions": 0, "skipped": 0, "retracted": 0, "clicks": 0, "log_entries": 0}
@@ -135,7 +134,7 @@ def test_state_is_told_in_three_words(phase: Phase, waiting: int, state: str) ->
 
 async def test_erased_row_is_shown_without_the_person(api: Api, conversion: dict[str, Any]) -> None:
     await api.post({**conversion, "visitor_id": "v-1", "user": {"email": EMAIL}, "meta": {"cart": 7}})
-    erasures = SqliteErasures(api.outbox.committer, api.outbox.reader)
+    erasures = api.store.erasures
     job = await erasures.add(ErasureRequest(Subject.ORDER, "ORDER-1"), NOW)
     await erasures.redact(job, await erasures.find(job), (), NOW)
     row = (await api.get("/v1/conversions/conv_1")).json

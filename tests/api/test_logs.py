@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
+from store_kit import running_store
 
 from sidecar.api.http.problem import HttpProblem
 from sidecar.api.logs import LogCalls
@@ -19,10 +20,7 @@ from sidecar.api.request.query import to_cursor
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What
 from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
-from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
-from sidecar.store.sqlite.outbox import open_outbox
-from sidecar.store.sqlite.unstored import SqliteUnstored
 from sidecar.telemetry import DeadRow, Telemetry, TracesOfOrders
 from sidecar.telemetry.followers import MAX_FOLLOWERS
 
@@ -67,20 +65,16 @@ async def service(
 ) -> AsyncIterator[Service]:
     path = tmp_path / "outbox.db"
     clock = iter(range(NOW, NOW + 10**9, 1_000))
-    async with open_outbox(path, "emulator", UnixMillis(NOW)) as outbox, reader(path) as read:
-        writing = asyncio.create_task(outbox.committer.run())
-        journal = SqliteJournal(outbox.committer, read)
+    async with running_store(path, lambda: UnixMillis(NOW)) as store:
         telemetry = Telemetry(lambda: UnixMillis(next(clock)), level="error", fd=2)
         app = web.Application(middlewares=[with_problems])
-        traces = TracesOfOrders(telemetry.intake.traces, SqliteUnstored(outbox.committer, read))
-        page = LogCalls(journal, telemetry.followers, heartbeat_seconds=0.05, traces=traces)
+        traces = TracesOfOrders(telemetry.intake.traces, store.unstored)
+        page = LogCalls(store.journal, telemetry.followers, heartbeat_seconds=0.05, traces=traces)
         app.router.add_get("/logs", page.get)
-        app.router.add_get("/metrics", MetricsCalls(outbox, telemetry).get)
-        yield Service(telemetry, journal, await aiohttp_client(app))
+        app.router.add_get("/metrics", MetricsCalls(store.outbox, telemetry).get)
+        yield Service(telemetry, store.journal, await aiohttp_client(app))
         telemetry.followers.close()
         telemetry.close()
-        outbox.committer.stop()
-        await writing
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------

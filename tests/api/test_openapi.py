@@ -136,11 +136,11 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         telemetry = Telemetry(now, fd=null)
         stack.callback(telemetry.close)
         parts = await open_parts(stack, settings, telemetry, CLOCK)
-        committing = asyncio.create_task(parts.outbox.committer.run())
-        await parts.outbox.open_lanes(settings.lanes())
+        committing = asyncio.create_task(parts.store.run())
+        await parts.store.outbox.open_lanes(settings.lanes())
         async with serving.served(parts, CLOCK) as url, aiohttp.ClientSession() as client:
             yield Service(parts, url, client)
-        parts.outbox.committer.stop()
+        parts.store.stop()
         await committing
 
 
@@ -355,7 +355,7 @@ async def test_real_answers_are_as_described(service: Service, method: str, path
     assert (await service.call(POST, "/v1/conversions", ONE))[0] == 202
     assert (await service.call(POST, "/v1/erasures", {"visitor_id": "v-1"}))[0] == 202
     service.parts.telemetry.delivery.batch_halved("default", 1, 10)
-    await service.parts.telemetry.flush(service.parts.journal)
+    await service.parts.telemetry.flush(service.parts.store.journal)
     answered, content_type, text = await service.call(method, path, body)
     assert answered == code, text
     described = re.sub(r"(conv|adj)_\d+", "{id}", path.partition("?")[0])
@@ -541,7 +541,7 @@ async def test_refusals_at_the_door_are_as_described(service: Service) -> None:
 
 
 async def test_storage_that_takes_nothing_is_answered_as_described(service: Service) -> None:
-    service.parts.outbox.committer.stop()
+    service.parts.store.stop()
     for method, path, body in ((POST, "/v1/conversions", ONE), (GET, "/readyz", None), (GET, "/healthz", None)):
         answered, content_type, text = await service.call(method, path, body)
         assert answered == 503

@@ -6,13 +6,12 @@ import pytest
 from api_kit import Api
 
 from sidecar.ports.journal import JournalQuery
-from sidecar.store.sqlite.journal import SqliteJournal
 
 
 async def told(api: Api) -> list[tuple[str, str, str]]:
     """Name, level and message of what was kept, oldest first, ten seconds later."""
     api.world.now += 10_000
-    journal = SqliteJournal(api.outbox.committer, api.outbox.reader)
+    journal = api.store.journal
     await api.telemetry.flush(journal)
     page = await journal.read(JournalQuery(limit=100))
     return [(one.entry.name, one.entry.level, one.entry.message) for one in reversed(page.items)]

@@ -6,7 +6,6 @@ import pytest
 from api_kit import MSCLKID, NOW, Api
 
 from sidecar.core.instant import UnixMillis
-from sidecar.store.sqlite.unstored import SqliteUnstored
 
 Json = dict[str, Any]
 PERSON = {"email": "anna@example.com", "phone": "+49 171 5551234"}
@@ -69,7 +68,7 @@ async def test_validation_leaves_no_trace(api: Api, conversion: Json) -> None:
 
 
 async def test_traces_are_found_once_they_are_on_disk_and_hold_no_person(api: Api, conversion: Json) -> None:
-    store = SqliteUnstored(api.outbox.committer, api.outbox.reader)
+    store = api.store.unstored
     bad = {**conversion, "value": "12", "user": PERSON, "visitor_id": "v-81f0"}
     await api.post(bad)
     assert await api.telemetry.intake.traces.flush(store) == 0

@@ -149,7 +149,7 @@ async def test_goal_of_another_type_holds_its_rows_and_says_so(rig: Rig) -> None
     await rig.until(lambda: "goal_wrong_type" in rig.standing())
     assert "its type is Url" in said(rig, "goal_wrong_type")
     [row] = await rig.post(1, event="lead")
-    record = await rig.parts.outbox.get(row)
+    record = await rig.parts.store.outbox.get(row)
     assert record is not None
     assert _held(rig.parts, record, rig.clock()) == HeldReason("goal_not_found", "goal_wrong_type")
     assert await rig.requests() == []

@@ -162,13 +162,13 @@ async def test_backlog_without_clicks_does_not_keep_another_goal_waiting(
     for number in range(1_000):
         await visit(rig, visitor_id=f"nobody-{number}")
     (lead,) = await rig.post(1, event="lead")
-    claim, left = rig.parts.outbox.claim, []
+    claim, left = rig.parts.store.outbox.claim, []
 
     async def noted(*given: Any) -> Any:
         left.append(rig.count("reason IS NULL AND state = 'pending'"))
         return await claim(*given)
 
-    monkeypatch.setattr(rig.parts.outbox, "claim", noted)
+    monkeypatch.setattr(rig.parts.store.outbox, "claim", noted)
     rig.parts.gates.resume("main")
     await rig.until(lambda: rig.row(lead)["state"] == "delivered")
     assert left[0] > 0, "a part of the backlog has not been looked at yet"

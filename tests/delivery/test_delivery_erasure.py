@@ -18,7 +18,7 @@ async def phase(rig: Rig, number: int) -> Phase:
     """How far the erasure is, after another round."""
     rig.parts.eraser.lag_seconds = 0
     await rig.parts.eraser.round()
-    job = await rig.parts.erasures.get(number)
+    job = await rig.parts.store.erasures.get(number)
     assert job is not None
     return job.phase
 
@@ -40,12 +40,12 @@ async def adjust(rig: Rig, seq: int, value: str | None = None) -> None:
         time=seconds(now),
         time_given=False,
     )
-    (result,) = await rig.parts.outbox.adjust([Adjusting(wanted, now, "request-2")])
+    (result,) = await rig.parts.store.outbox.adjust([Adjusting(wanted, now, "request-2")])
     assert isinstance(result, Stored)
 
 
 async def ended(rig: Rig, number: int) -> None:
-    await rig.until(lambda: rig.parts.outbox.counts.pending == 0)
+    await rig.until(lambda: rig.parts.store.outbox.counts.pending == 0)
     assert await phase(rig, number) is Phase.DONE
     columns = ("msclkid", "click", "email_sha256", "phone_sha256", "order_id", "identity")
     assert {row[column] for row in rig.rows() for column in columns} == {None}
@@ -54,7 +54,7 @@ async def ended(rig: Rig, number: int) -> None:
 async def test_what_was_uploaded_is_retracted_and_then_forgotten(rig: Rig) -> None:
     await rig.post(2, email_sha256=EMAIL)
     await rig.until_pending(0)
-    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    job = await rig.parts.store.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     assert rig.count("type = 'retract'") == 2
     assert await phase(rig, job.id) is Phase.WAITING, "a second round queues nothing more"
@@ -68,7 +68,7 @@ async def test_refund_that_waits_goes_out_before_the_person_is_forgotten(rig: Ri
     (seq,) = await rig.post(1, email_sha256=EMAIL)
     await rig.until_pending(0)
     await adjust(rig, seq)
-    job = await rig.parts.erasures.add(ErasureRequest(Subject.ORDER, f"ORDER-{seq}"), rig.clock())
+    job = await rig.parts.store.erasures.add(ErasureRequest(Subject.ORDER, f"ORDER-{seq}"), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     rig.pass_time(6 * HOUR)
     await ended(rig, job.id)
@@ -85,14 +85,14 @@ async def test_refund_behind_one_whose_answer_was_lost_still_goes_out(rig: Rig) 
     await rig.until(lambda: rig.count("maybe_sent = 1 AND type = 'restate'") == 1)
     rig.parts.gates.pause("main", rig.clock())
     await adjust(rig, seq)
-    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL), rig.clock())
+    job = await rig.parts.store.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     rig.parts.gates.resume("main")
     await rig.until(lambda: rig.count("type = 'restate' AND state = 'delivered'") == 1)
     rig.pass_time(HOUR)
     await ended(rig, job.id)
     assert await adjusted(rig) == ["Restate", "Retract"]
-    assert (await rig.parts.erasures.get(job.id)).conversions == 1  # type: ignore[union-attr]
+    assert (await rig.parts.store.erasures.get(job.id)).conversions == 1  # type: ignore[union-attr]
 
 
 async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten_too(rig: Rig) -> None:
@@ -100,7 +100,7 @@ async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten
     (seq,) = await rig.post(1, email_sha256=EMAIL)
     await rig.until(lambda: rig.count("maybe_sent = 1") == 1)
     rig.parts.gates.pause("main", rig.clock())
-    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    job = await rig.parts.store.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     await adjust(rig, seq, "5")
     rig.parts.gates.resume("main")
@@ -108,7 +108,7 @@ async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten
     assert await phase(rig, job.id) is Phase.WAITING
     rig.pass_time(6 * HOUR)
     await ended(rig, job.id)
-    found = await rig.parts.erasures.get(job.id)
+    found = await rig.parts.store.erasures.get(job.id)
     assert found is not None
     assert (found.conversions, found.retracted) == (1, 1)
 
@@ -116,7 +116,7 @@ async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten
 async def test_adjustment_of_what_was_never_sent_ends_with_it(rig: Rig) -> None:
     rig.parts.gates.pause("main", rig.clock())
     await rig.post(1, email_sha256=EMAIL)
-    job = await rig.parts.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
+    job = await rig.parts.store.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL, retract=True), rig.clock())
     assert await phase(rig, job.id) is Phase.DONE
     await ended(rig, job.id)
     assert [row["reason"] for row in rig.rows()] == ["erased"]

@@ -278,7 +278,7 @@ async def test_broken_goal_does_not_hold_up_another(rig: Rig, fault: dict[str, A
     for _ in range(4):
         await rig.post(5, event="lead")
         await rig.post(20)
-        await rig.hurry(rig.parts.outbox.counts.pending - 20, step=100)
+        await rig.hurry(rig.parts.store.outbox.counts.pending - 20, step=100)
     assert len(rig.rows("state = 'delivered' AND event = 'purchase'")) == 80
     rig.mend()
     await rig.hurry(step=2_000)
@@ -306,7 +306,7 @@ async def test_hanging_goal_leaves_room_for_another(rig: Rig, monkeypatch: pytes
 async def test_account_that_leaves_between_permit_and_upload_sends_nothing_and_is_no_fault_of_ours(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accounts, taken = rig.config.accounts, rig.parts.outbox.claim
+    accounts, taken = rig.config.accounts, rig.parts.store.outbox.claim
 
     async def leaving(*given: Any) -> Any:
         claim = await taken(*given)
@@ -314,7 +314,7 @@ async def test_account_that_leaves_between_permit_and_upload_sends_nothing_and_i
         rig._take_up(rig.config.model_copy(update={"accounts": rest}))
         return claim
 
-    monkeypatch.setattr(rig.parts.outbox, "claim", leaving)
+    monkeypatch.setattr(rig.parts.store.outbox, "claim", leaving)
     await rig.post(5, account="other")
     await rig.until(lambda: rig.count("attempt = 1 AND claimed = 1") == 5 and rig.under_way() == 0)
     assert await rig.requests(account="other") == []

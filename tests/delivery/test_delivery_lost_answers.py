@@ -322,7 +322,7 @@ async def test_server_that_asks_for_time_gets_it(rig: Rig, retry_after: str) -> 
 async def test_answer_that_finds_no_room_is_written_down_later_and_asked_for_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle, tries = rig.parts.outbox.settle, []
+    settle, tries = rig.parts.store.outbox.settle, []
 
     async def full_at_first(*given: Any) -> bool:
         tries.append(given)
@@ -330,7 +330,7 @@ async def test_answer_that_finds_no_room_is_written_down_later_and_asked_for_onc
             raise StorageUnavailable("disk_nearly_full", "SQLite could not write: database or disk is full")
         return await settle(*given)
 
-    monkeypatch.setattr(rig.parts.outbox, "settle", full_at_first)
+    monkeypatch.setattr(rig.parts.store.outbox, "settle", full_at_first)
     await rig.post(5)
     await rig.until(lambda: "disk_nearly_full" in rig.standing())
     await rig.until_pending(0)

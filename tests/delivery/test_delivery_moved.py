@@ -33,7 +33,7 @@ async def agree(rig: Rig) -> None:
 
 async def shown(rig: Rig, seq: int) -> tuple[str | None, str]:
     """The reason that the row shows, and its words."""
-    record = await rig.parts.outbox.get(seq)
+    record = await rig.parts.store.outbox.get(seq)
     assert isinstance(record, Record)
     held = _held(rig.parts, record, rig.clock())
     return (None, "") if held is None else (held.reason, held.words.cause if held.words else "")
@@ -59,7 +59,7 @@ async def test_batch_that_may_have_been_sent_waits_until_the_old_ids_return(rig:
         reason, words = await shown(rig, seq)
         assert reason == "unmapped"
         assert OLD in words and NEW in words
-    elsewhere = await rig.parts.outbox.waiting_elsewhere("main", f"100000001/{NEW}")
+    elsewhere = await rig.parts.store.outbox.waiting_elsewhere("main", f"100000001/{NEW}")
     assert {ids: waiting.rows for ids, waiting in elsewhere.items()} == {f"100000001/{OLD}": 2}
     (standing,) = await rig.parts.waiting.look_at_unmapped()
     assert OLD in standing.message and NEW in standing.message and "2 " in standing.message
@@ -138,7 +138,7 @@ async def test_row_that_was_asked_for_again_by_itself_waits_for_the_old_ids(rig:
 async def test_ids_that_change_between_permit_and_upload_send_nothing_to_the_new_account(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken, moves = rig.parts.outbox.claim, [NEW]
+    taken, moves = rig.parts.store.outbox.claim, [NEW]
 
     async def moving(*given: Any) -> Any:
         claim = await taken(*given)
@@ -146,7 +146,7 @@ async def test_ids_that_change_between_permit_and_upload_send_nothing_to_the_new
             rig.move(moves.pop())
         return claim
 
-    monkeypatch.setattr(rig.parts.outbox, "claim", moving)
+    monkeypatch.setattr(rig.parts.store.outbox, "claim", moving)
     await rig.post(2)
     await rig.until_pending(0)
     assert await sent_to(rig) == [NEW]
@@ -157,10 +157,10 @@ async def test_ids_that_change_between_permit_and_upload_send_nothing_to_the_new
 async def test_only_what_waits_for_old_ids_may_be_given_up_though_it_may_have_been_sent(rig: Rig) -> None:
     first, second = await possibly_sent(rig)
     identity = rig.parts.settings.identities()["main"]
-    assert type(await rig.parts.outbox.discard(first, rig.clock(), identity)).__name__ == "Unmoved"
+    assert type(await rig.parts.store.outbox.discard(first, rig.clock(), identity)).__name__ == "Unmoved"
     rig.move(NEW)
     identity = rig.parts.settings.identities()["main"]
-    assert type(await rig.parts.outbox.discard(first, rig.clock(), identity)).__name__ == "Moved"
+    assert type(await rig.parts.store.outbox.discard(first, rig.clock(), identity)).__name__ == "Moved"
     assert (rig.row(first)["state"], rig.row(first)["reason"]) == ("canceled", "discarded")
     rig.move(OLD)
     await rig.hurry()
@@ -172,7 +172,7 @@ async def test_batch_whose_account_moves_between_claim_and_upload_is_put_back_un
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would be noted as sent to the one account, and be at the other."""
-    taken, moves = rig.parts.outbox.claim, list[str]()
+    taken, moves = rig.parts.store.outbox.claim, list[str]()
 
     async def moving(*given: Any) -> Any:
         claim = await taken(*given)
@@ -182,7 +182,7 @@ async def test_batch_whose_account_moves_between_claim_and_upload_is_put_back_un
             rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "main": moved}}))
         return claim
 
-    monkeypatch.setattr(rig.parts.outbox, "claim", moving)
+    monkeypatch.setattr(rig.parts.store.outbox, "claim", moving)
     (seq,) = await rig.post(1)
     await rig.hurry()
     assert await sent_to(rig) == [NEW]

@@ -10,11 +10,10 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What, unstored
 from sidecar.emulator import uploads
 from sidecar.emulator.error_bodies import Refused
-from sidecar.store.sqlite.tracing import SqliteTraces
 
 
 async def attempts_of(rig: Rig, seq: int) -> tuple[Attempt, ...]:
-    trace = await SqliteTraces(rig.parts.outbox.reader).of(seq)
+    trace = await rig.parts.store.traces.of(seq)
     assert trace is not None
     return attempts(trace.record, trace.past, trace.batches)
 
@@ -101,7 +100,7 @@ async def test_housekeeping_forgets_traces_after_thirty_days(rig: Rig) -> None:
         at = UnixMillis(rig.clock() - age * DAY)
         trace = unstored({"order_id": order_id}, What.REFUSED, ("too_old",), at, "request-1")
         assert trace is not None
-        await rig.parts.unstored.append([trace])
+        await rig.parts.store.unstored.append([trace])
     await rig.parts.housekeeping.prune()
-    assert await rig.parts.unstored.of_order("OLD") == []
-    assert len(await rig.parts.unstored.of_order("YOUNG")) == 1
+    assert await rig.parts.store.unstored.of_order("OLD") == []
+    assert len(await rig.parts.store.unstored.of_order("YOUNG")) == 1

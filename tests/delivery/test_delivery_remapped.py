@@ -79,7 +79,7 @@ async def test_wait_that_microsoft_asked_for_outlives_its_batch_and_a_restart(ri
     await rig.until(lambda: rig.count("claimed = 1 AND error IS NOT NULL") == 3)
     rig.map(lead="Sidecar Purchase")
     goals = rig.parts.settings.goals("main")
-    await rig.parts.outbox.release_astray("main", goals, rig.clock())
+    await rig.parts.store.outbox.release_astray("main", goals, rig.clock())
     assert rig.rows("claimed = 1") == []
     await rig.crash()
     await rig.start()

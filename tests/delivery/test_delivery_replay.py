@@ -9,7 +9,7 @@ from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved
 
 async def replayed(rig: Rig, query: ReplayQuery) -> int:
     """Make due again what fits, and wake the couriers, as the API does."""
-    done = await rig.parts.outbox.replay_slice(query, 0, 1_000, rig.clock(), dry_run=False)
+    done = await rig.parts.store.outbox.replay_slice(query, 0, 1_000, rig.clock(), dry_run=False)
     rig.parts.flusher.arrived(done.accounts)
     return done.matched
 
@@ -33,9 +33,9 @@ async def test_row_that_may_be_at_microsoft_goes_with_the_very_same_bytes(rig: R
     await rig.hurry()
     before = rig.row(seq)
     assert (before["state"], before["maybe_sent"]) == ("dead", 1)
-    assert isinstance(await rig.parts.outbox.discard(seq, rig.clock()), Unmoved)
+    assert isinstance(await rig.parts.store.outbox.discard(seq, rig.clock()), Unmoved)
     rig.map(purchase="Sidecar Lead")
-    assert isinstance(await rig.parts.outbox.replay(seq, rig.clock()), Moved)
+    assert isinstance(await rig.parts.store.outbox.replay(seq, rig.clock()), Moved)
     rig.parts.flusher.arrived({"main": 1})
     await rig.until_pending(0)
     after = rig.row(seq)
@@ -54,7 +54,7 @@ async def test_row_of_a_visitor_that_may_be_at_microsoft_goes_with_the_click_it_
     await rig.hurry()
     assert (rig.row(seq)["state"], rig.row(seq)["maybe_sent"]) == ("dead", 1)
     await capture(rig, 2, 2 * HOUR)
-    assert isinstance(await rig.parts.outbox.replay(seq, rig.clock()), Moved)
+    assert isinstance(await rig.parts.store.outbox.replay(seq, rig.clock()), Moved)
     rig.parts.flusher.arrived({"main": 1})
     await rig.until_pending(0)
     assert await clicks_sent(rig) == [click_id(1)]
@@ -68,7 +68,7 @@ async def test_row_that_was_definitely_refused_goes_to_the_goal_that_its_event_h
     await rig.until_pending(0)
     assert rig.row(seq)["goal"] == "Sidecar Purchase"
     rig.map(purchase="Sidecar Lead")
-    await rig.parts.outbox.replay(seq, rig.clock())
+    await rig.parts.store.outbox.replay(seq, rig.clock())
     rig.parts.flusher.arrived({"main": 1})
     await rig.until_pending(0)
     assert (rig.row(seq)["goal"], rig.row(seq)["state"]) == ("Sidecar Lead", "delivered")
@@ -91,7 +91,7 @@ async def test_replay_survives_a_crash(rig: Rig) -> None:
 async def test_discarded_row_never_goes_out(rig: Rig) -> None:
     await rig.parts.pausing.pause("main")
     first, second = await rig.post(2)
-    assert isinstance(await rig.parts.outbox.discard(first, rig.clock()), Moved)
+    assert isinstance(await rig.parts.store.outbox.discard(first, rig.clock()), Moved)
     await rig.parts.pausing.resume("main")
     await rig.until_pending(0)
     assert (rig.row(first)["state"], rig.row(second)["state"]) == ("canceled", "delivered")

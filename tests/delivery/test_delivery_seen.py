@@ -174,7 +174,7 @@ async def is_seen(rig: Rig, reason: str, trouble: str) -> None:
     """The row shows the reason, a trouble stands that says what to do, and the health page says what waits."""
     await rig.until(lambda: trouble in rig.standing())
     (row,) = rig.rows("state = 'pending'")
-    record = await rig.parts.outbox.get(row["seq"])
+    record = await rig.parts.store.outbox.get(row["seq"])
     assert record is not None
     rows = Rows(rig.parts.settings.goal_of, lambda one: _held(rig.parts, one, rig.clock()), rig.clock)
     assert rows.standing(record)[0] == reason
@@ -200,7 +200,7 @@ def health_of(rig: Rig) -> HealthCalls:
         max_pending=1_000,
         stake=rig.parts.stakes.of,
     )
-    return HealthCalls(rig.parts.outbox, sources)
+    return HealthCalls(rig.parts.store.outbox, sources)
 
 
 @pytest.mark.parametrize(("reason", "scene", "trouble"), CASES)

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from store_kit import running_store
 
 from sidecar.api.application import ApiParts, make_app, serving
 from sidecar.api.erasures import ErasureCalls
@@ -29,12 +30,8 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.record import Record
-from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.erasing import SqliteErasures
-from sidecar.store.sqlite.journal import SqliteJournal
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
-from sidecar.store.sqlite.tracing import SqliteTraces
-from sidecar.store.sqlite.unstored import SqliteUnstored
+from sidecar.ports.outbox import Outbox
+from sidecar.store.store import Store
 from sidecar.telemetry import Standing, Telemetry, TracesOfOrders
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
@@ -126,7 +123,7 @@ class Api:
 
     world: World
     folder: Path
-    outbox: SqliteOutbox
+    store: Store
     telemetry: Telemetry
     host: str
     port: int
@@ -154,6 +151,10 @@ class Api:
             if half_close:
                 writer.write_eof()
             return await asyncio.wait_for(read_all(reader), 10)
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.store.outbox
 
     @property
     def pending(self) -> int:
@@ -215,17 +216,24 @@ async def _api(
         stack.callback(os.close, null)
         telemetry = Telemetry(lambda: world.now, fd=null)
         stack.callback(telemetry.close)
-        outbox = await stack.enter_async_context(_outbox(folder, world, max_pending))
+        store = await stack.enter_async_context(
+            running_store(
+                folder / "outbox.db",
+                lambda: world.now,
+                max_pending=max_pending,
+                on_group=lambda rows, seconds: world.commits.append(rows),
+            )
+        )
+        outbox = store.outbox
+        await outbox.open_lanes([("default", event) for event in RULES.events])
         more.setdefault("capture", lambda: CaptureRules(world.rules.accounts, world.rules.consent))
         rows = Rows(world.goal_of, lambda record: world.held(record), lambda: world.now)
-        traces = TracesOfOrders(telemetry.intake.traces, SqliteUnstored(outbox.committer, outbox.reader))
-        explain = ExplainCalls(outbox, Receipts(SqliteTraces(outbox.reader), rows, lambda: world.now), traces)
-        erasures = SqliteErasures(outbox.committer, outbox.reader)
-        erasing = ErasureCalls(erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)
-        journal = SqliteJournal(outbox.committer, outbox.reader)
+        traces = TracesOfOrders(telemetry.intake.traces, store.unstored)
+        explain = ExplainCalls(outbox, Receipts(store.traces, rows, lambda: world.now), traces)
+        erasing = ErasureCalls(store.erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)
         parts = ApiParts(
             outbox=outbox,
-            clicks=SqliteClicks(outbox.committer, outbox.reader),
+            clicks=store.clicks,
             telemetry=telemetry,
             guard=Guard.of(hosts, keys),
             health=Sources(
@@ -253,7 +261,7 @@ async def _api(
             accounts=NOT_SERVED,
             goals=NOT_SERVED,
             sign_in=NOT_SERVED,
-            logs=LogCalls(journal, telemetry.followers),
+            logs=LogCalls(store.journal, telemetry.followers),
             metrics=MetricsCalls(outbox, telemetry),
             **more,
         )
@@ -261,22 +269,6 @@ async def _api(
         app.add_routes(routes)
         host, port = await stack.enter_async_context(serving(app, parts, "127.0.0.1", 0))
         client = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
-        yield Api(world, folder, outbox, telemetry, host, port, client)
+        yield Api(world, folder, store, telemetry, host, port, client)
         failures = telemetry.board.standing("loop_failed")
         assert [failure.message for failure in failures] == world.expected_failures
-
-
-@contextlib.asynccontextmanager
-async def _outbox(folder: Path, world: World, max_pending: int) -> AsyncIterator[SqliteOutbox]:
-    def committed(rows: int, seconds: float) -> None:
-        world.commits.append(rows)
-
-    path = folder / "outbox.db"
-    async with open_outbox(path, "emulator", world.now, max_pending=max_pending, on_group=committed) as outbox:
-        committer = asyncio.create_task(outbox.committer.run())
-        await outbox.open_lanes([("default", event) for event in RULES.events])
-        try:
-            yield outbox
-        finally:
-            outbox.committer.stop()
-            await committer

@@ -143,13 +143,13 @@ class Rig:
         self.parts = await open_parts(self._stack, Settings(self.config), telemetry, chances)
         parts = self.parts
         for name, work in (
-            ("committer", parts.outbox.committer.run()),
+            ("committer", parts.store.run()),
             ("tokens", parts.tokens.run()),
             ("flusher", parts.flusher.run()),
         ):
             self._tasks[name] = asyncio.create_task(work)
-        await parts.outbox.open_lanes(parts.settings.lanes())
-        await parts.outbox.know_ids(parts.settings.identities())
+        await parts.store.outbox.open_lanes(parts.settings.lanes())
+        await parts.store.outbox.know_ids(parts.settings.identities())
         if self.reads_goals:
             self._tasks["catalogue"] = asyncio.create_task(parts.catalogue.run())
             parts.catalogue.expect(tuple(self.config.accounts))
@@ -170,7 +170,7 @@ class Rig:
         for name in ("catalogue", "tokens"):
             if name in self._tasks:
                 await _ended(self._tasks.pop(name))
-        self.parts.outbox.committer.stop()
+        self.parts.store.stop()
         await self._tasks.pop("committer")
         await self._stack.aclose()
         self.parts.telemetry.close()
@@ -188,7 +188,7 @@ class Rig:
     async def hurry(self, count: int = 0, step: int = 500) -> None:
         """Until no more than `count` rows are pending: pauses pass twenty times as fast."""
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while self.parts.outbox.counts.pending > count:
+            while self.parts.store.outbox.counts.pending > count:
                 await asyncio.sleep(0.025)
                 self.pass_time(step)
 
@@ -217,7 +217,7 @@ class Rig:
         return await self.put(arrivals)
 
     async def put(self, arrivals: Sequence[Arrival]) -> list[int]:
-        results = await self.parts.outbox.put(arrivals)
+        results = await self.parts.store.outbox.put(arrivals)
         assert all(isinstance(result, Stored) for result in results)
         self.accepted += len(results)
         for arrival in arrivals:
@@ -236,7 +236,7 @@ class Rig:
             time_given=False,
             **given,
         )
-        (result,) = await self.parts.outbox.adjust([Adjusting(wanted, self.clock(), "request-2")])
+        (result,) = await self.parts.store.outbox.adjust([Adjusting(wanted, self.clock(), "request-2")])
         if isinstance(result, Stored):
             self.accepted += 1
             self.parts.flusher.arrived({result.record.account: 1})
@@ -313,7 +313,7 @@ class Rig:
         return list(self.parts.flusher._couriers.values()) if self._tasks else []
 
     async def until_pending(self, count: int = 0, seconds: float = DEADLINE_SECONDS) -> None:
-        await self.until(lambda: self.parts.outbox.counts.pending == count, seconds)
+        await self.until(lambda: self.parts.store.outbox.counts.pending == count, seconds)
 
     async def until_requests(self, count: int, **which: Any) -> None:
         async def there() -> bool:
@@ -351,8 +351,8 @@ class Rig:
     async def journal(self, name: str | None = None) -> list[JournalEntry]:
         """What was told, oldest first."""
         await asyncio.sleep(0.02)  # a fact is told just after its row is on disk
-        await self.parts.telemetry.flush(self.parts.journal)
-        page = await self.parts.journal.read(JournalQuery(name=name, limit=1_000))
+        await self.parts.telemetry.flush(self.parts.store.journal)
+        page = await self.parts.store.journal.read(JournalQuery(name=name, limit=1_000))
         return [kept.entry for kept in reversed(page.items)]
 
     async def troubles(self) -> set[str | None]:
@@ -372,7 +372,7 @@ class Rig:
 
         `kept_besides` are rows that Microsoft took although they did not end as delivered.
         """
-        counts = self.parts.outbox.counts
+        counts = self.parts.store.outbox.counts
         sums = (counts.delivered, counts.pending, counts.dead, counts.skipped, counts.canceled)
         assert sum(sums) == self.accepted == len(self.rows())
         assert counts.delivered == len(self.rows("state = 'delivered'"))

@@ -124,7 +124,9 @@ class Shop:
         now = self.rig.clock()
         accounts = [name for name in self.rig.config.accounts if self.rig.parts.gates.lets_out(name, now)]
         lanes = [
-            lane.id for lane in self.rig.parts.outbox.lanes if lane.account in accounts and self._is_open(lane, now)
+            lane.id
+            for lane in self.rig.parts.store.outbox.lanes
+            if lane.account in accounts and self._is_open(lane, now)
         ]
         given = {"now": now, "accounts": json.dumps(accounts), "lanes": json.dumps(lanes)}
         return bool(self.db.execute(HAS_ROWS, given).fetchone()[0])

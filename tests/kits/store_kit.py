@@ -5,8 +5,7 @@ import contextlib
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,17 +25,10 @@ from sidecar.ports.journal import Journal
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
+from sidecar.store.opening import open_store
 from sidecar.store.sqlite import erasing, reading, visitors
-from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.erasing import SqliteErasures
-from sidecar.store.sqlite.goals import SqliteGoals
-from sidecar.store.sqlite.journal import SqliteJournal
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
-from sidecar.store.sqlite.pauses import SqlitePauses
-from sidecar.store.sqlite.secrets import SqliteSecrets
-from sidecar.store.sqlite.shares import SqliteShares
-from sidecar.store.sqlite.tracing import SqliteTraces
-from sidecar.store.sqlite.unstored import SqliteUnstored
+from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.store import Store, StoreLimits
 
 NOW = UnixMillis(1_795_000_000_000)
 SECOND = 1_000
@@ -155,20 +147,24 @@ def trace(order_id: str = "R-1", at: UnixMillis = NOW, event: str = "purchase") 
     return made
 
 
-@dataclass(frozen=True)
-class Store:
-    """The ports of an open store."""
+@contextlib.asynccontextmanager
+async def open_outbox(path: Path, environment: str, now: UnixMillis, **limits: Any) -> AsyncIterator[SqliteOutbox]:
+    """The outbox of a store that does not run yet."""
+    async with open_store(path, environment, lambda: now, StoreLimits(**limits)) as store:
+        assert isinstance(store.outbox, SqliteOutbox)
+        yield store.outbox
 
-    outbox: Outbox
-    clicks: Clicks
-    goals: Goals
-    journal: Journal
-    pauses: Pauses
-    secrets: Secrets
-    traces: Traces
-    erasures: Erasures
-    unstored: UnstoredItems
-    shares: StoredMatchShares
+
+@contextlib.asynccontextmanager
+async def running_store(path: Path, now: Callable[[], UnixMillis] = lambda: NOW, **limits: Any) -> AsyncIterator[Store]:
+    """A store at work, ended in order."""
+    async with open_store(path, "emulator", now, StoreLimits(**limits)) as store:
+        running = asyncio.create_task(store.run())
+        try:
+            yield store
+        finally:
+            store.stop()
+            await running
 
 
 class House(ABC):
@@ -253,7 +249,6 @@ class SqliteHouse(House):
         self._folder = folder
         self._opened = 0
         self._stack = contextlib.AsyncExitStack()
-        self._running: asyncio.Task[None] | None = None
 
     @property
     def path(self) -> Path:
@@ -267,12 +262,10 @@ class SqliteHouse(House):
         return outbox
 
     async def open(self, now: UnixMillis = NOW, **limits: int) -> SqliteOutbox:
-        opening = open_outbox(self.path, "emulator", now, **{"max_pending": 100_000, **limits})
-        outbox = await self._stack.enter_async_context(opening)
-        self.store = _store_of(outbox, now)
-        self._running = asyncio.create_task(outbox.committer.run())
-        await outbox.open_lanes(LANES)
-        return outbox
+        opening = running_store(self.path, lambda: now, **{"max_pending": 100_000, **limits})
+        self.store = await self._stack.enter_async_context(opening)
+        await self.outbox.open_lanes(LANES)
+        return self.outbox
 
     async def crash(self) -> None:
         """The files as they lie there are what the next process finds: a copy, since this process goes on."""
@@ -284,9 +277,7 @@ class SqliteHouse(House):
         await self.close()
 
     async def close(self) -> None:
-        if self.store is not None and self._running is not None:
-            self.outbox.committer.stop()
-            await self._running
+        if self.store is not None:
             await self._stack.aclose()
             self.store = None
 
@@ -302,22 +293,6 @@ class SqliteHouse(House):
 
     def give_all_visitors_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
-
-
-def _store_of(outbox: SqliteOutbox, now: UnixMillis) -> Store:
-    committer, reader = outbox.committer, outbox.reader
-    return Store(
-        outbox,
-        SqliteClicks(committer, reader),
-        SqliteGoals(committer, reader),
-        SqliteJournal(committer, reader),
-        SqlitePauses(committer, reader),
-        SqliteSecrets(committer, reader, lambda: now),
-        SqliteTraces(reader),
-        SqliteErasures(committer, reader),
-        SqliteUnstored(committer, reader),
-        SqliteShares(committer, reader),
-    )
 
 
 HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}

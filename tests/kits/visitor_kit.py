@@ -18,7 +18,7 @@ async def capture(rig: Rig, number: int, ago: int, visitor_id: str = "v-1", acco
     """A click of so many milliseconds ago comes in."""
     clicked_at = UnixSeconds((rig.clock() - ago) // SECOND)
     click = Click(account=account, visitor_id=visitor_id, msclkid=click_id(number), clicked_at=clicked_at)
-    rig.parts.flusher.arrived(await rig.parts.clicks.capture([Captured(click, rig.clock())]))
+    rig.parts.flusher.arrived(await rig.parts.store.clicks.capture([Captured(click, rig.clock())]))
 
 
 async def visit(rig: Rig, ago: int = MINUTE, **given: Any) -> int:

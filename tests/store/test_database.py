@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 from promises import Show
-from store_kit import NOW, SqliteHouse, conversion, put
+from store_kit import NOW, SqliteHouse, conversion, open_outbox, put
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import database
 from sidecar.store.sqlite.database import owned, reader, writer
-from sidecar.store.sqlite.outbox import open_outbox
 
 Before = Callable[[Path], AbstractAsyncContextManager[Path]]
 """What happened to an outbox before it is opened; gives its path."""

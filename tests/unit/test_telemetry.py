@@ -1,6 +1,5 @@
 """What is told arrives: as a line, in the journal, as a metric; once, cleaned, and never in anybody's way."""
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_kit import running_store
 
 from sidecar.core.answer import RefusedBatch, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
@@ -20,9 +20,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.queries import Backlog, Counts
-from sidecar.store.sqlite.database import reader
 from sidecar.store.sqlite.journal import SqliteJournal
-from sidecar.store.sqlite.outbox import open_outbox
 from sidecar.telemetry import DeadRow, Telemetry
 from sidecar.telemetry.delivery import TOLD_ROWS
 from sidecar.telemetry.followers import Followers
@@ -79,11 +77,8 @@ class Told:
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
     path = tmp_path / "outbox.db"
-    async with open_outbox(path, "emulator", NOW) as outbox, reader(path) as read:
-        writing = asyncio.create_task(outbox.committer.run())
-        yield SqliteJournal(outbox.committer, read)
-        outbox.committer.stop()
-        await writing
+    async with running_store(path, lambda: NOW) as store:
+        yield store.journal
 
 
 @pytest.fixture

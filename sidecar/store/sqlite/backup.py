@@ -4,24 +4,15 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.ports.errors import BackupFailed
-from sidecar.ports.queries import Counts
 from sidecar.store.sqlite.counting import counts
 from sidecar.store.sqlite.database import code_of, fsync, quoted, refuse_foreign
+from sidecar.store.store import BackupFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """A copy that was made: what is in it, and how large it is."""
-
-    size_bytes: int
-    rows: Counts
-
-
-def back_up(source: Path, target: Path) -> Copied:
+def back_up(source: Path, target: Path) -> BackupFacts:
     """Copy the outbox `source` to the new file `target`, check it and fsync it; BackupFailed when that cannot be.
 
     One read transaction covers the whole copy: writers go on beside it, and what they commit meanwhile is not in it.
@@ -57,7 +48,7 @@ def _unfinished(target: Path) -> Iterator[Path]:
             left.unlink(missing_ok=True)
 
 
-def _copy(source: Path, part: Path) -> Copied:
+def _copy(source: Path, part: Path) -> BackupFacts:
     with (
         contextlib.closing(sqlite3.connect(f"file:{quoted(source)}?mode=ro", uri=True, timeout=5)) as outbox,
         contextlib.closing(sqlite3.connect(part)) as copy,
@@ -67,7 +58,7 @@ def _copy(source: Path, part: Path) -> Copied:
         outbox.backup(copy)
     with contextlib.closing(sqlite3.connect(f"file:{quoted(part)}?immutable=1", uri=True)) as copy:
         _check(copy, source)
-        return Copied(part.stat().st_size, counts(copy))
+        return BackupFacts(part.stat().st_size, counts(copy))
 
 
 def _check(copy: sqlite3.Connection, source: Path) -> None:

@@ -172,10 +172,10 @@ END_TOO_OLD = """
 RECORDS = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.seq IN (SELECT value FROM json_each(?))"  # noqa: S608
 
 # After a start: leases of the process before, whose requests may have been applied.
-RECOVER_ENTRIES = """
+RELEASE_ENTRIES = """
     UPDATE entries SET maybe_sent = 1 WHERE claimed = 1 AND batch_id IN (
         SELECT id FROM batches WHERE settled_at IS NULL AND leased = 1)"""
-RECOVER_BATCHES = "UPDATE batches SET due_at = ?, leased = 0 WHERE settled_at IS NULL AND leased = 1"
+RELEASE_BATCHES = "UPDATE batches SET due_at = ?, leased = 0 WHERE settled_at IS NULL AND leased = 1"
 
 LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
 
@@ -361,10 +361,10 @@ def expire(db: sqlite3.Connection, now: UnixMillis, limit: int, settle_millis: i
     return records
 
 
-def recover(db: sqlite3.Connection, now: UnixMillis) -> None:
-    """After a start: the leases of the process before are void, and what they covered may have been sent."""
-    db.execute(RECOVER_ENTRIES)
-    db.execute(RECOVER_BATCHES, (now,))
+def release_leases(db: sqlite3.Connection, now: UnixMillis) -> None:
+    """Void every lease, whose holder owned the file before; what they covered may have been sent."""
+    db.execute(RELEASE_ENTRIES)
+    db.execute(RELEASE_BATCHES, (now,))
 
 
 def load_lanes(db: sqlite3.Connection) -> tuple[Lane, ...]:

@@ -4,16 +4,17 @@ SQLite takes a damaged or missing write-ahead log for one that ended earlier, an
 the number of the last commit stands in a small file beside the outbox too.
 """
 
+import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import sliced_check
-from sidecar.store.sqlite.database import Database, claim_file, code_of, fsync, is_damage, not_opened, quoted, unusable
+from sidecar.store.sqlite.database import claim_file, code_of, fsync, is_damage, not_opened, quoted, reader, unusable
 
 CHECKED_FIRST_BYTES = 64 * 2**20
 """Up to this size the whole file is checked before it is used, within a second; a larger one beside the work.
@@ -98,7 +99,7 @@ def _examined(path: Path, noted: int) -> sqlite3.Connection:
     db = sqlite3.connect(_reading(path), uri=True, timeout=5, check_same_thread=False)
     try:
         _examine_end(path, noted, _commits(db))
-        if path.stat().st_size <= CHECKED_FIRST_BYTES:
+        if _is_small(path):
             _examine_whole(path, db)
     except sqlite3.DatabaseError as error:
         db.close()
@@ -123,16 +124,29 @@ def _examine_whole(path: Path, db: sqlite3.Connection) -> None:
         raise _refused(path, " ".join(str(verdict).split()))
 
 
-async def examine_beside_work(path: Path, database: Database) -> None:
-    """Check every row little by little; OutboxRefused when something is damaged."""
-    try:
-        found = await sliced_check.damage(database)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
+async def check_beside_work(path: Path, last: LastCommit, damaged: Callable[[Exception], None]) -> None:
+    """Check a file that was too large to be checked before it was used; calls `damaged` when something is wrong."""
+    if _is_small(path):
+        return
+    async with reader(path) as database:
+        try:
+            found = await sliced_check.damage(database)
+        except asyncio.CancelledError:
+            await database.interrupt()
             raise
-        found = str(error)
+        except sqlite3.Error as error:
+            if not is_damage(error):  # the disk does not read, which says nothing against the file
+                damaged(error)
+                return
+            found = str(error)
     if found is not None:
-        raise _refused(path, found)
+        refused = _refused(path, found)
+        last.note_damage(str(refused))
+        damaged(refused)
+
+
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= CHECKED_FIRST_BYTES
 
 
 def _reading(path: Path) -> str:

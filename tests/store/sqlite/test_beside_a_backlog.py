@@ -11,14 +11,14 @@ from statistics import quantiles
 
 import pytest
 from promises import Show
-from store_kit import DAY, LANES, NOW, TAKEN, claimed, conversion, later
+from store_kit import DAY, LANES, NOW, TAKEN, claimed, conversion, later, open_outbox
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.ports.intake import Arrival
 from sidecar.service.app import spare_the_collector
 from sidecar.store.sqlite import pruning
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.upkeep.housekeeping import SLICE_ROWS
 
 GROUP = 1_000

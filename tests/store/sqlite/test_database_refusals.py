@@ -4,11 +4,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_kit import NOW
+from store_kit import NOW, open_outbox
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite.database import unusable
-from sidecar.store.sqlite.outbox import open_outbox
 
 
 def full() -> sqlite3.DatabaseError:

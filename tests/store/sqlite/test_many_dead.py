@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from promises import Show
-from store_kit import HOUR, LANES, NOW, later, orders
+from store_kit import HOUR, LANES, NOW, later, open_outbox, orders
 
 from sidecar.core.entry import State
 from sidecar.ports.intake import Arrival
 from sidecar.ports.upkeep import ReplayQuery
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.sqlite.outbox import SqliteOutbox
 
 SLICE = 1_000
 IDENTITY = "SELECT seq, order_id, lane, time, value, currency, msclkid, key_hash, key_digest, received_at FROM entries"

@@ -6,15 +6,16 @@ import random
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from store_kit import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of
 
 from sidecar.ports.errors import OutboxRefused, StorageBroken
-from sidecar.store.sqlite import outbox as outbox_module
+from sidecar.store.opening import open_store
 from sidecar.store.sqlite import sliced_check, soundness
-from sidecar.store.sqlite.outbox import SqliteOutbox, open_outbox
+from sidecar.store.store import Store, StoreLimits
 
 
 @pytest.fixture
@@ -30,10 +31,9 @@ async def killed(tmp_path: Path) -> Path:
     return path
 
 
-@contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteOutbox]:
-    async with open_outbox(path, "emulator", NOW) as outbox:
-        yield outbox
+def opened(path: Path) -> AbstractAsyncContextManager[Store]:
+    """The store, which does not run yet."""
+    return open_store(path, "emulator", lambda: NOW, StoreLimits())
 
 
 async def refusal(path: Path) -> str:
@@ -47,8 +47,8 @@ async def refusal(path: Path) -> str:
 
 
 async def test_log_of_a_killed_process_is_taken_up(killed: Path) -> None:
-    async with opened(killed) as outbox:
-        assert (await record_of(outbox, 30)).seq == 30
+    async with opened(killed) as store:
+        assert (await record_of(store.outbox, 30)).seq == 30
 
 
 async def test_missing_log_is_noticed(killed: Path) -> None:
@@ -73,23 +73,23 @@ async def test_file_that_vanished_is_not_made_anew(killed: Path) -> None:
 async def test_operator_who_gives_up_what_is_missing_removes_the_note(killed: Path) -> None:
     for end in ("", "-wal", ".last"):
         killed.with_name(f"outbox.db{end}").unlink()
-    async with opened(killed) as outbox:
-        assert outbox.counts.pending == 0
+    async with opened(killed) as store:
+        assert store.outbox.counts.pending == 0
 
 
 @pytest.mark.parametrize("note", [b"", b"\0" * 21, b"1234", b"00000000000000000001\n"], ids=repr)
 async def test_note_that_a_power_cut_left_behind_or_unreadable_says_nothing_wrong(killed: Path, note: bytes) -> None:
     killed.with_name("outbox.db.last").write_bytes(note)
-    async with opened(killed) as outbox:
-        assert outbox.counts.pending == 30
+    async with opened(killed) as store:
+        assert store.outbox.counts.pending == 30
 
 
 async def test_file_whose_process_was_killed_before_it_had_any_tables_is_taken_up(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
         db.execute("PRAGMA journal_mode = WAL")
     assert (tmp_path / "outbox.db").stat().st_size
-    async with opened(tmp_path / "outbox.db") as outbox:
-        assert outbox.counts.pending == 0
+    async with opened(tmp_path / "outbox.db") as store:
+        assert store.outbox.counts.pending == 0
 
 
 # --- While it is used ------------------------------------------------------------------------------------------------
@@ -107,8 +107,7 @@ def damage(path: Path) -> None:
 @pytest.fixture
 async def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A large file, as far as we are concerned: it is checked beside the work."""
-    for module in ("outbox", "soundness"):
-        monkeypatch.setattr(f"sidecar.store.sqlite.{module}.CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
     house = SqliteHouse(tmp_path)
     await put(await house.open(), *orders(500))
     await house.close()
@@ -118,9 +117,9 @@ async def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def damage_found(path: Path) -> str:
     """What the committer ends with once the large file was checked beside the work."""
-    async with opened(path) as outbox:
-        running = asyncio.create_task(outbox.committer.run())
-        await outbox.check()
+    async with opened(path) as store:
+        running = asyncio.create_task(store.run())
+        await store.check()
         with pytest.raises(StorageBroken) as broken:
             await running
     return str(broken.value)
@@ -132,11 +131,11 @@ async def test_damage_of_a_large_file_ends_the_committer_and_refuses_the_next_st
 
 
 async def test_damage_that_a_reader_meets_ends_the_committer(damaged: Path) -> None:
-    async with opened(damaged) as outbox:
-        running = asyncio.create_task(outbox.committer.run())
+    async with opened(damaged) as store:
+        running = asyncio.create_task(store.run())
         with pytest.raises(sqlite3.DatabaseError):
             for seq in range(1, 501):
-                await outbox.get(seq)
+                await store.outbox.get(seq)
         with pytest.raises(StorageBroken):
             await running
 
@@ -153,10 +152,10 @@ async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monk
         db.create_function("goes_on", 0, lambda: not let_it_end.is_set())
         db.execute(LONG).fetchone()
 
-    monkeypatch.setattr(outbox_module, "CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
     monkeypatch.setattr(sliced_check, "tables", read_for_long)
-    async with opened(tmp_path / "outbox.db") as outbox:
-        checking = asyncio.create_task(outbox.check())
+    async with opened(tmp_path / "outbox.db") as store:
+        checking = asyncio.create_task(store.check())
         assert await asyncio.to_thread(begun.wait, 30)
         checking.cancel()
         await asyncio.wait([checking], timeout=10)
@@ -204,8 +203,7 @@ CHANGES = {
 @pytest.fixture
 async def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of several slices, large as far as we are concerned, and no rest between them."""
-    for module in (outbox_module, soundness):
-        monkeypatch.setattr(module, "CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
     monkeypatch.setattr(sliced_check, "REST", 0)
     house = SqliteHouse(tmp_path)
     outbox = await house.open()
@@ -230,12 +228,12 @@ def change_behind(path: Path, index: str, change: str) -> None:
 
 
 async def test_sound_indexes_of_a_large_file_say_nothing(many: Path) -> None:
-    async with opened(many) as outbox, asyncio.timeout(60):
-        running = asyncio.create_task(outbox.committer.run())
-        await outbox.check()
+    async with opened(many) as store, asyncio.timeout(60):
+        running = asyncio.create_task(store.run())
+        await store.check()
         assert not running.done()
-        await put(outbox, *orders(1, 9_000))
-        outbox.committer.stop()
+        await put(store.outbox, *orders(1, 9_000))
+        store.stop()
         await running
 
 
@@ -289,11 +287,11 @@ async def test_what_an_operator_added_is_left_alone(many: Path) -> None:
             CREATE TABLE "my-notes" ("a note" TEXT); ALTER TABLE entries ADD COLUMN "my own" TEXT;
             """
         )
-    async with opened(many) as outbox:
-        running = asyncio.create_task(outbox.committer.run())
-        await outbox.check()
+    async with opened(many) as store:
+        running = asyncio.create_task(store.run())
+        await store.check()
         assert not running.done()
-        outbox.committer.stop()
+        store.stop()
         await running
 
 

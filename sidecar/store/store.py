@@ -1,0 +1,56 @@
+"""What an open store gives: the ports over it, and the task that writes. Which database it is stays inside."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.ports.delivery import StoredMatchShares
+from sidecar.ports.erasure import Erasures
+from sidecar.ports.intake import Clicks
+from sidecar.ports.journal import Journal
+from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Counts, Traces, UnstoredItems
+from sidecar.ports.upkeep import Goals, Pauses, Secrets
+
+ADJUSTMENT_DELAY_MILLIS = 6 * 3_600_000
+"""How long after its conversion an adjustment goes out, unless configured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLimits:
+    """How full a store may get, how long adjustments wait, and who hears of each commit."""
+
+    max_pending: int = 10_000_000
+    min_free_bytes: int = 0
+    adjustment_delay_millis: int = ADJUSTMENT_DELAY_MILLIS
+    on_group: Callable[[int, float], None] = lambda rows, seconds: None
+    """Called with the rows and the duration of each transaction of intake."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """An open store. Its writes need `run` to be running."""
+
+    outbox: Outbox
+    clicks: Clicks
+    goals: Goals
+    journal: Journal
+    pauses: Pauses
+    secrets: Secrets
+    traces: Traces
+    erasures: Erasures
+    unstored: UnstoredItems
+    shares: StoredMatchShares
+    run: Callable[[], Coroutine[Any, Any, None]]
+    """Writes until `stop` was called and nothing waits; StorageBroken when the data cannot be trusted any more."""
+    stop: Callable[[], None]
+    check: Callable[[], Coroutine[Any, Any, None]]
+    """Checks what was too large to be checked at the opening; damage ends `run`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFacts:
+    """A backup that was made: its size, and the rows in it."""
+
+    size_bytes: int
+    rows: Counts
