@@ -10,7 +10,7 @@ from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import Erasure, RowsOf, erasure_id
 from sidecar.core.record import Record
 from sidecar.telemetry import names
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.metrics import DeliveryMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
 
@@ -43,7 +43,7 @@ class DeadRow:
 class DeliveryEvents:
     """What happens to rows on their way out. None of these functions raises, blocks or awaits."""
 
-    def __init__(self, recorder: Recorder, metrics: Metrics) -> None:
+    def __init__(self, recorder: Recorder, metrics: DeliveryMetrics) -> None:
         self.recorder = recorder
         self.goal_of: Callable[[str, str], str | None] = lambda account, event: None
         """The goal that an account's event is mapped to now; None where one of them left the configuration."""
@@ -156,8 +156,8 @@ class DeliveryEvents:
     ) -> None:
         """`n` rows of `goal` reached a final state: the metric only, the rows tell the rest."""
         metrics = {
-            Kind.CONVERSION: self._metrics.conversions_settled,
-            Kind.ADJUSTMENT: self._metrics.adjustments_settled,
+            Kind.CONVERSION: self._metrics.conversions,
+            Kind.ADJUSTMENT: self._metrics.adjustments,
         }
         metrics[kind].labels(goal or "", state, reason or "").inc(n)
 
@@ -241,9 +241,9 @@ class DeliveryEvents:
         )
 
     def _uploaded(self, kind: Kind, result: str, rows: int, seconds: float) -> None:
-        self._metrics.upload_requests.labels(OPERATIONS[kind], result).inc()
-        self._metrics.upload_rows.observe(rows)
-        self._metrics.upload_seconds.observe(seconds)
+        self._metrics.requests.labels(OPERATIONS[kind], result).inc()
+        self._metrics.rows.observe(rows)
+        self._metrics.seconds.observe(seconds)
 
 
 def _expired(record: Record, goal: str | None) -> DeadRow:

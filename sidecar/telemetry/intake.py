@@ -11,7 +11,7 @@ from sidecar.telemetry import names
 from sidecar.telemetry.aggregator import Aggregator
 from sidecar.telemetry.delivery import DeliveryEvents
 from sidecar.telemetry.match_shares import MatchShares
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.metrics import IntakeMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.telemetry.service import ServiceEvents
 from sidecar.telemetry.trace_buffer import TraceBuffer
@@ -35,7 +35,9 @@ _COUNTED = {
 class IntakeEvents:
     """What happens at the API. None of these functions raises, blocks or awaits."""
 
-    def __init__(self, recorder: Recorder, metrics: Metrics, delivery: DeliveryEvents, service: ServiceEvents) -> None:
+    def __init__(
+        self, recorder: Recorder, metrics: IntakeMetrics, delivery: DeliveryEvents, service: ServiceEvents
+    ) -> None:
         self.recorder = recorder
         self.matches = MatchShares(recorder, metrics, service)
         self.traces = TraceBuffer()
@@ -48,7 +50,7 @@ class IntakeEvents:
     @harmless
     def received(self, event: str, matched_by: Sequence[str] = (), n: int = 1) -> None:
         """`n` new conversions of `event` are on disk; `matched_by` names their identifiers, the strongest first."""
-        self._metrics.conversions_received.labels(event).inc(n)
+        self._metrics.conversions.labels(event).inc(n)
         if matched_by:
             self._metrics.match.labels(matched_by[0]).inc(n)
         self.recorder.record(names.RECEIVED, "conversions received", count=n, also={"event": event})
@@ -56,7 +58,7 @@ class IntakeEvents:
     @harmless
     def adjusted(self, record: Record) -> None:
         """A new adjustment is on disk; where it ended at once, it ended without a call to Microsoft."""
-        self._metrics.adjustments_received.labels(record.event, record.type or "").inc()
+        self._metrics.adjustments.labels(record.event, record.type or "").inc()
         if record.state is State.CANCELED:
             goal = self._delivery.goal(record)
             self._delivery.settled(goal, record.state.value, record.reason, kind=Kind.ADJUSTMENT)
@@ -99,13 +101,13 @@ class IntakeEvents:
     @harmless
     def captured(self, n: int, woken: int) -> None:
         """`n` clicks of visitors are on disk, and `woken` conversions are due again with them."""
-        self._metrics.clicks_captured.inc(n)
+        self._metrics.clicks.inc(n)
         self.recorder.record(names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
 
     @harmless
     def answered(self, seconds: float) -> None:
         """A request that brought conversions took this long."""
-        self._metrics.intake_seconds.observe(seconds)
+        self._metrics.seconds.observe(seconds)
 
     @harmless
     def committed(self, rows: int, seconds: float) -> None:

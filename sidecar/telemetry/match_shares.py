@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 
 from sidecar.core.match_share import Share
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.metrics import IntakeMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.telemetry.service import ServiceEvents
 
@@ -13,7 +13,7 @@ TROUBLE = "low_match_rate"
 class MatchShares:
     """The shares of conversions that can be matched. Costs an addition a request."""
 
-    def __init__(self, recorder: Recorder, metrics: Metrics, service: ServiceEvents) -> None:
+    def __init__(self, recorder: Recorder, metrics: IntakeMetrics, service: ServiceEvents) -> None:
         self.recorder = recorder
         self.changed = False
         """Whether any share changed since they were last saved."""

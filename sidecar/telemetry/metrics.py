@@ -35,66 +35,88 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.declared: list[Declared] = []
-        self.conversions_received = self._counter(
-            "conversions_received_total", "Conversions stored; repeats do not count.", "event"
-        )
-        self.conversions_settled = self._counter(
-            "conversions_settled_total",
-            "Conversions that reached a final state; goal is empty for those that intake skipped.",
-            *("goal", "state", "reason"),
-        )
-        self.adjustments_received = self._counter(
-            "adjustments_received_total", "Adjustments stored; repeats do not count.", *("event", "type")
-        )
-        self.adjustments_settled = self._counter(
-            "adjustments_settled_total",
-            "Adjustments that Microsoft answered, that got too old, or that ended at once.",
-            *("goal", "state", "reason"),
-        )
-        self.clicks_captured = self._counter("clicks_captured_total", "Clicks of visitors kept; repeats count too.")
-        self.outbox_rows = self._gauge("outbox_rows", "Rows in the outbox.", "state")
-        self.outbox_oldest_due_seconds = self._gauge(
-            "outbox_oldest_due_seconds", "How long the oldest due row has been waiting; 0 when none is due."
-        )
-        self.intake_seconds = self._histogram(
-            "intake_seconds", "From request to answer of POST /v1/conversions.", SECONDS
-        )
-        self.commit_seconds = self._histogram(
-            "commit_seconds", "One transaction of intake, its fsync included.", SECONDS
-        )
-        self.commit_rows = self._histogram("commit_rows", "Rows in one transaction of intake.", ROWS)
-        self.upload_requests = self._counter(
-            "upload_requests_total",
-            "Answers to uploads: taken, lost, or why refused (token, account, throttled, poison, server).",
-            *("operation", "result"),
-        )
-        self.upload_seconds = self._histogram("upload_seconds", "From sending a batch to its answer.", UPLOAD_SECONDS)
-        self.upload_rows = self._histogram("upload_rows", "Rows in one batch.", ROWS)
-        self.throttled = self._counter("throttled_total", "How often Microsoft asked for a slower pace.")
-        self.token_expires_seconds = self._gauge(
-            "token_expires_seconds", "Until the access token expires; 0 when there is none."
-        )
-        self.match = self._counter(
-            "match_total", "Conversions by their strongest identifier; none for those skipped as no_identifier.", "by"
-        )
-        self.build_info = self._gauge("build_info", "Always 1; the version is its label.", "version")
+        self.intake = IntakeMetrics(self)
+        self.delivery = DeliveryMetrics(self)
+        self.service = ServiceMetrics(self)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Body and content type for a scraper that accepts `accept`."""
+        """Return the body and content type for a scraper that accepts `accept`."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+    def counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        """Declare a counter; its name ends in `_total`."""
         self._declare(name, "counter", labels, meaning)
         return Counter(name.removesuffix("_total"), meaning, labels, namespace=PREFIX, registry=self.registry)
 
-    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        """Declare a gauge."""
         self._declare(name, "gauge", labels, meaning)
         return Gauge(name, meaning, labels, namespace=PREFIX, registry=self.registry)
 
-    def _histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
+    def histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
+        """Declare a histogram with these upper bounds."""
         self._declare(name, "histogram", (), meaning)
         return Histogram(name, meaning, namespace=PREFIX, registry=self.registry, buckets=buckets)
 
     def _declare(self, name: str, kind: str, labels: Iterable[str], meaning: str) -> None:
         self.declared.append(Declared(f"{PREFIX}_{name}", kind, tuple(labels), meaning))
+
+
+class IntakeMetrics:
+    """What comes in, and how long it takes until it is stored."""
+
+    def __init__(self, declare: Metrics) -> None:
+        self.conversions = declare.counter(
+            "conversions_received_total", "Conversions stored; repeats do not count.", "event"
+        )
+        self.adjustments = declare.counter(
+            "adjustments_received_total", "Adjustments stored; repeats do not count.", "event", "type"
+        )
+        self.clicks = declare.counter("clicks_captured_total", "Clicks of visitors kept; repeats count too.")
+        self.match = declare.counter(
+            "match_total", "Conversions by their strongest identifier; none for those skipped as no_identifier.", "by"
+        )
+        self.seconds = declare.histogram("intake_seconds", "From request to answer of POST /v1/conversions.", SECONDS)
+        self.commit_seconds = declare.histogram(
+            "commit_seconds", "One transaction of intake, its fsync included.", SECONDS
+        )
+        self.commit_rows = declare.histogram("commit_rows", "Rows in one transaction of intake.", ROWS)
+
+
+class DeliveryMetrics:
+    """What becomes of rows, and what Microsoft answers to uploads."""
+
+    def __init__(self, declare: Metrics) -> None:
+        self.conversions = declare.counter(
+            "conversions_settled_total",
+            "Conversions that reached a final state; goal is empty for those that intake skipped.",
+            *("goal", "state", "reason"),
+        )
+        self.adjustments = declare.counter(
+            "adjustments_settled_total",
+            "Adjustments that Microsoft answered, that got too old, or that ended at once.",
+            *("goal", "state", "reason"),
+        )
+        self.requests = declare.counter(
+            "upload_requests_total",
+            "Answers to uploads: taken, lost, or why refused (token, account, throttled, poison, server).",
+            *("operation", "result"),
+        )
+        self.seconds = declare.histogram("upload_seconds", "From sending a batch to its answer.", UPLOAD_SECONDS)
+        self.rows = declare.histogram("upload_rows", "Rows in one batch.", ROWS)
+        self.throttled = declare.counter("throttled_total", "How often Microsoft asked for a slower pace.")
+
+
+class ServiceMetrics:
+    """How the service is."""
+
+    def __init__(self, declare: Metrics) -> None:
+        self.outbox_rows = declare.gauge("outbox_rows", "Rows in the outbox.", "state")
+        self.oldest_due_seconds = declare.gauge(
+            "outbox_oldest_due_seconds", "How long the oldest due row has been waiting; 0 when none is due."
+        )
+        self.token_expires_seconds = declare.gauge(
+            "token_expires_seconds", "Until the access token expires; 0 when there is none."
+        )
+        self.build_info = declare.gauge("build_info", "Always 1; the version is its label.", "version")

@@ -7,7 +7,7 @@ from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import Board, Standing
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.metrics import ServiceMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE, End, Scope, Severity, Symptom
 
@@ -18,7 +18,7 @@ FADE_MILLIS = 3_600_000
 class ServiceEvents:
     """What happens to the service. None of these functions raises, blocks or awaits."""
 
-    def __init__(self, recorder: Recorder, metrics: Metrics, board: Board) -> None:
+    def __init__(self, recorder: Recorder, metrics: ServiceMetrics, board: Board) -> None:
         self.recorder = recorder
         self.board = board
         self.signed_in_until: UnixMillis | None = None
@@ -239,4 +239,4 @@ class ServiceEvents:
             self._metrics.outbox_rows.labels(state).set(rows)
         due_at = backlog.oldest_due_at
         waited = 0.0 if due_at is None else max(0.0, (self.recorder.clock() - due_at) / 1000)
-        self._metrics.outbox_oldest_due_seconds.set(waited)
+        self._metrics.oldest_due_seconds.set(waited)

@@ -38,9 +38,9 @@ class Telemetry:
         self.metrics = Metrics()
         self._recorder = Recorder(clock, level, form, fd)
         self.followers = self._recorder.followers
-        self.delivery = DeliveryEvents(self._recorder, self.metrics)
-        self.service = ServiceEvents(self._recorder, self.metrics, self.board)
-        self.intake = IntakeEvents(self._recorder, self.metrics, self.delivery, self.service)
+        self.delivery = DeliveryEvents(self._recorder, self.metrics.delivery)
+        self.service = ServiceEvents(self._recorder, self.metrics.service, self.board)
+        self.intake = IntakeEvents(self._recorder, self.metrics.intake, self.delivery, self.service)
         self._stop = asyncio.Event()
 
     def hide(self, *secrets: str) -> None:
