@@ -1,7 +1,7 @@
 """The catalogue of troubles: what each one is called, its cause, its remedy, and how the service treats it.
 
-Every place that tells a person what is wrong (`/logs`, `/healthz`, a row, the command line, the documentation) takes
-its words from here, so that they agree. A new trouble is one entry here, and one call where its cause is found.
+`/logs`, `/healthz`, rows, the command line and the documentation take their texts from here, so that they agree. A new
+trouble is one entry here, and one call where its cause is found.
 """
 
 from collections.abc import Mapping
@@ -487,8 +487,8 @@ _ALL = (
         "row_refused",
         "Microsoft refused a conversion",
         "The conversion reached Microsoft and was refused for good; the row carries Microsoft's reason.",
-        "Mend what the reason names and send the conversion again with the same order_id: other content replaces the "
-        "dead row, the same content is answered with it. Where the cause was outside of it (a goal, the account), "
+        "Correct what the reason names and send the conversion again with the same order_id: other content replaces "
+        "the dead row, the same content is answered with it. Where the cause was outside of it (a goal, the account), "
         "`sidecar replay` sends it again as it is.",
     ),
     _row(
@@ -548,7 +548,7 @@ _ALL = (
         "Microsoft refused an adjustment",
         "The adjustment reached Microsoft and was refused for good; the row carries Microsoft's reason. The conversion "
         "still counts as it did before.",
-        "Mend what the reason names and send the adjustment again: one that was refused is stored anew.",
+        "Correct what the reason names and send the adjustment again: a refused one is stored again.",
     ),
     _row(
         "erased",

@@ -70,7 +70,7 @@ class ConversionCalls:
                 self._tell_refused(results, received)
                 return await self._bulk(results, allowance, minimal=minimal)
         finally:
-            self.telemetry.intake.answered(perf_counter() - started)
+            self.telemetry.intake.response_time(perf_counter() - started)
 
     async def validate(self, request: web.Request) -> web.Response:
         """Answer what would be stored, and store nothing; of a bulk request as `results`, in order."""

@@ -73,7 +73,7 @@ class Receipts:
 
     def _around(self, trace: Trace) -> Surroundings:
         record = trace.record
-        reason, trouble = self.rows.standing(record)
+        reason, trouble = self.rows.reason_and_trouble(record)
         if trace.is_erased:
             trouble = CATALOGUE["erased"]
         elif later_click(trace) and (reason is None or reason in _PASSES):

@@ -1,6 +1,6 @@
-"""/livez, /readyz and /healthz: whether the process turns, can store, and does all it is there for.
+"""/livez, /readyz and /healthz: whether the event loop turns, the outbox can be written, and everything else works.
 
-What stands in the way is the board's to know; here it is sorted into checks, by a function of plain values.
+The board has the active troubles; a function of plain values sorts them into checks.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Backlog, Counts
-from sidecar.telemetry import Standing
+from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE, HealthCheck, Severity
 
 PROBE_SECONDS = 1.0
-"""How long one probe of the outbox answers for: whoever asks more often costs no more writes."""
+"""How long the result of one test write is used: more frequent requests cost no more writes."""
 
 PROBE_PATIENCE_SECONDS = 5.0
 
-_TOLD_TROUBLES = 3
-_TOLD_SHARES = 5
+_SHOWN_TROUBLES = 3
+_SHOWN_SHARES = 5
 _GIB = 2**30
 
 
@@ -68,7 +68,7 @@ class Vitals:
     uptime_seconds: float
     now: UnixMillis
     failure: StorageUnavailable | None
-    troubles: Sequence[Standing]
+    troubles: Sequence[ActiveTrouble]
     free_bytes: int
     min_free_bytes: int
     counts: Counts
@@ -119,9 +119,9 @@ def _of_troubles(name: HealthCheck, vitals: Vitals) -> Check:
         signed_in = _signed_in(vitals) if name is HealthCheck.TOKEN else None
         return Check(Level.OK, signed_in or f"{_WELL[name]}{shares}")
     at_stake = vitals.stakes.get(name)
-    messages = [trouble.headline if at_stake else trouble.message for trouble in ours[:_TOLD_TROUBLES]]
-    if len(ours) > _TOLD_TROUBLES:
-        messages.append(f"and {len(ours) - _TOLD_TROUBLES} more: see /logs")
+    messages = [trouble.headline if at_stake else trouble.message for trouble in ours[:_SHOWN_TROUBLES]]
+    if len(ours) > _SHOWN_TROUBLES:
+        messages.append(f"and {len(ours) - _SHOWN_TROUBLES} more: see /logs")
     level = Level.OK if all(one.trouble.severity is Severity.ADVICE for one in ours) else Level.DEGRADED
     said = "; ".join(messages)
     return Check(level, f"{f'{at_stake}. {said}' if at_stake else said}{f'.{shares}' if shares else ''}", _fixes(ours))
@@ -141,15 +141,15 @@ def _shares(shares: Mapping[str, Share]) -> str:
         ((share, goal) for goal, share in shares.items() if share.received),
         key=lambda one: (one[0].carrying / one[0].received, one[1]),
     )
-    said = "".join(f" {goal}: {share.percent}." for share, goal in seen[:_TOLD_SHARES])
-    return f"{said} Of {len(seen) - _TOLD_SHARES} more goals more can be." if len(seen) > _TOLD_SHARES else said
+    said = "".join(f" {goal}: {share.percent}." for share, goal in seen[:_SHOWN_SHARES])
+    return f"{said} Of {len(seen) - _SHOWN_SHARES} more goals more can be." if len(seen) > _SHOWN_SHARES else said
 
 
-def _fixes(standing: Sequence[Standing]) -> str:
+def _fixes(active: Sequence[ActiveTrouble]) -> str:
     """What to do about all of them; where they differ, each fix behind the title of its trouble."""
-    troubles = {trouble.code: trouble.trouble for trouble in standing}
+    troubles = {trouble.code: trouble.trouble for trouble in active}
     if len(troubles) == 1:
-        return standing[0].trouble.solution
+        return active[0].trouble.solution
     return " ".join(f"{trouble.title}: {trouble.solution}" for trouble in troubles.values())
 
 
@@ -166,7 +166,7 @@ def _outbox(vitals: Vitals) -> Json:
 # --- I/O -------------------------------------------------------------------------------------------------------------
 
 
-async def _nothing(_: Sequence[Standing]) -> str | None:
+async def _nothing(_: Sequence[ActiveTrouble]) -> str | None:
     return None
 
 
@@ -177,13 +177,13 @@ class Sources:
     version: str
     now: Callable[[], UnixMillis]
     uptime_seconds: Callable[[], float]
-    troubles: Callable[[], Sequence[Standing]]
+    troubles: Callable[[], Sequence[ActiveTrouble]]
     free_bytes: Callable[[], int]
     min_free_bytes: int
     max_pending: int
     clock_unsettled: Callable[[], str | None] = lambda: None
     """Why no time can be told just now; None when it can."""
-    stake: Callable[[Sequence[Standing]], Awaitable[str | None]] = _nothing
+    stake: Callable[[Sequence[ActiveTrouble]], Awaitable[str | None]] = _nothing
     """What waits while these troubles stand, in one sentence; None where nothing does."""
     shares: Callable[[], Mapping[str, Share]] = dict
     signed_in_until: Callable[[], UnixMillis | None] = lambda: None

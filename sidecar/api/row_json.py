@@ -1,6 +1,6 @@
-"""A stored row as JSON: instants as text, numbers exact, and beside each trouble its words and its remedy.
+"""A stored row as JSON: instants as text, numbers exact, and with each trouble its text and its remedy.
 
-Reasons that belong to an account or goal are not stored in rows; they are laid over here, as they stand at the moment.
+Reasons that belong to an account or goal are not stored in rows; they are added here, as of the moment.
 """
 
 import json
@@ -21,21 +21,21 @@ from sidecar.troubles import BY_REASON, CATALOGUE, REFUSED, Trouble
 
 @dataclass(frozen=True, slots=True)
 class HeldReason:
-    """Why rows of an account or goal wait; `trouble` is the one to mend, where it is more exact than the reason."""
+    """Why rows of an account or goal wait; `trouble` is the one to fix, where it is more exact than the reason."""
 
     reason: str | None
     trouble: str | None = None
     words: Trouble | None = None
-    """What is to be told in place of the trouble's words, where they have to name something."""
+    """Texts to show in place of those of the trouble, where they have to name something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Shows rows as they stand now.
+    """Shows rows in their current state.
 
     `goal_of(account, event)` is the goal that the configuration maps them to, None where one of them left it.
-    `held(record)` is what keeps the row's account or goal from taking it now, None if nothing does. It looks at
-    nothing of the row but account, event, goal, `bound_to`, and whether it is claimed or leased.
+    `held(record)` is why the row's account or goal does not accept it now, None if it does. It depends on account,
+    event, goal, `bound_to`, and whether the row is claimed or leased, and on nothing else of the row.
     """
 
     goal_of: Callable[[str, str], str | None]
@@ -43,7 +43,7 @@ class Rows:
     now: Callable[[], UnixMillis]
 
     def of_one_answer(self) -> "Rows":
-        """The same for the many rows of one answer: what is the same for all of them is asked once."""
+        """Return a copy for the rows of one answer, which looks up once what several rows share."""
         held = self.held
         known: dict[object, HeldReason | None] = {}
 
@@ -56,9 +56,9 @@ class Rows:
         return Rows(cache(self.goal_of), held_once, cache(self.now))
 
     def show(self, record: Record) -> Json:
-        """The row of section 4 of the contract."""
+        """Return the row as the API shows it."""
         goal = self.goal_of(record.account, record.event)
-        reason, trouble = self.standing(record)
+        reason, trouble = self.reason_and_trouble(record)
         return {
             "id": record.id,
             "kind": record.kind,
@@ -89,10 +89,10 @@ class Rows:
             **(_of_adjustment(record) if record.kind is Kind.ADJUSTMENT else {}),
         }
 
-    def standing(self, record: Record) -> tuple[str | None, Trouble | None]:
-        """Why the row is where it is, and the trouble behind it.
+    def reason_and_trouble(self, record: Record) -> tuple[str | None, Trouble | None]:
+        """Return the reason for the row's state, and the trouble behind it.
 
-        Of what keeps a pending row from going out the widest cause comes first: mending a smaller one would not help.
+        Of the causes that hold a pending row the widest comes first: to fix a smaller one would not help.
         """
         if record.state is not State.PENDING:
             return record.reason, _trouble_of_ended(record)
@@ -107,7 +107,7 @@ class Rows:
         return reason, trouble or _trouble_of_pending(record, reason)
 
     def _own_reason(self, record: Record) -> str | None:
-        """What the row itself waits for; a time that has come is waited for no more."""
+        """Return what the row itself waits for; a time that has passed is no reason any more."""
         passed = record.due_at is not None and record.due_at <= self.now()
         if passed and record.reason in (Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING):
             return None
@@ -115,7 +115,7 @@ class Rows:
 
 
 def words_of(record: Record, trouble: Trouble | None) -> str | None:
-    """Microsoft's words, where `trouble` comes from the answer that they stood in; else they would explain another."""
+    """Return Microsoft's message, if `trouble` comes from the same answer; else it would explain another trouble."""
     if record.message is None or trouble is None:
         return None
     match record.state:
@@ -131,7 +131,7 @@ def words_of(record: Record, trouble: Trouble | None) -> str | None:
 
 
 def elsewhere(record: Record, ids: str | None) -> HeldReason | None:
-    """Of a row that may be at another account of Microsoft's than `ids`: that it waits for it to come back."""
+    """Return why a row waits that may be at another account of Microsoft than `ids`; None if it is not."""
     if record.bound_to is None or ids is None or record.bound_to == ids:
         return None
     now, then = _account(ids), _account(record.bound_to)
@@ -151,24 +151,24 @@ def _account(ids: str) -> str:
 
 
 def number(exact: str) -> int | float:
-    """A JSON number that reads digit for digit as the plain decimal `exact`.
+    """Return a JSON number that reads digit for digit as the plain decimal `exact`.
 
-    A value has at most 15 digits (12 before the point, 3 after), and a double of so many is written as it was read.
+    A value has at most 15 digits (12 before the point, 3 after), which a double keeps exactly.
     """
     return float(exact) if "." in exact else int(exact)
 
 
 def _due_at(record: Record) -> UnixMillis | None:
-    """When it is sent next; None once it is settled, and while it is on its way: the lease's end would mislead.
+    """Return when it is sent next; None once it is settled, and while it is leased: the end of the lease would mislead.
 
-    None, too, while nobody can know: an adjustment waits for what becomes of its conversion.
+    None, too, while that is unknown: an adjustment waits for the outcome of its conversion.
     """
     known = record.state is State.PENDING and not record.leased and record.reason != Reason.AWAITING_ORIGINAL
     return record.due_at if known else None
 
 
 def _of_adjustment(record: Record) -> Json:
-    """What an adjustment has more than a conversion; `conversion_id` is None where that was uploaded elsewhere."""
+    """Return the members that only an adjustment has; `conversion_id` is None if it was not uploaded from here."""
     return {"type": record.type, "conversion_id": record.conversion_id}
 
 
@@ -177,12 +177,12 @@ def _instant(at: UnixMillis | None) -> str | None:
 
 
 def _trouble_of_pending(record: Record, reason: str | None) -> Trouble | None:
-    """Of a row that goes again, the trouble that Microsoft's code stands for, where it is known."""
+    """Return the trouble of a retried row by Microsoft's code, where the code is known."""
     return (_trouble_of_error(record) if reason == Reason.RETRYING else None) or BY_REASON.get(reason or "")
 
 
 def _trouble_of_error(record: Record) -> Trouble | None:
-    """What the last answer to a waiting row stands for; None where it has no error."""
+    """Return the trouble of the last answer to a waiting row; None where it has no error."""
     if record.error is None:
         return None
     code = error_codes.find_code(Fault(record.error, record.error_code))
@@ -190,7 +190,7 @@ def _trouble_of_error(record: Record) -> Trouble | None:
 
 
 def _trouble_of_ended(record: Record) -> Trouble | None:
-    """Where Microsoft refused the row, the trouble that its code stands for."""
+    """Return the trouble of a row that ended; of one that Microsoft refused, by its code."""
     trouble = BY_REASON.get(record.reason or "")
     if trouble is not None or record.state is not State.DEAD or record.reason is None:
         return trouble
@@ -199,5 +199,5 @@ def _trouble_of_ended(record: Record) -> Trouble | None:
 
 
 def goal_words(mapped: Mapped, trouble: Trouble) -> str:
-    """What is wrong with a goal; where its list of goals shows nothing of it, that Microsoft answered so."""
+    """Return what is wrong with a goal; if only answers show it, and not the list of goals, that is added."""
     return f"Microsoft answered so to conversions of the goal. {trouble.cause}" if mapped.is_answered else trouble.cause

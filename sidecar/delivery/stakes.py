@@ -1,4 +1,4 @@
-"""What is at stake while troubles stand: which rows each of them keeps back, and one sentence for all of them."""
+"""What is at stake while troubles are active: which rows wait for their end, and one sentence for all of them."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from sidecar.core.entry import Lane
 from sidecar.core.waiting import stake
 from sidecar.delivery.gates import Gates
 from sidecar.ports.outbox import Outbox
-from sidecar.telemetry import Standing
+from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import Scope
 
 GoalOf = Callable[[str, str], str | None]
@@ -23,9 +23,9 @@ class Stakes:
     goal_of: GoalOf
     accounts: Callable[[], Collection[str]]
 
-    async def of(self, troubles: Sequence[Standing]) -> str | None:
-        """What waits while these stand, with its value and first expiry, in one sentence; None where nothing waits."""
-        # One of no account is the sign-in's, and the last token may outlive it.
+    async def of(self, troubles: Sequence[ActiveTrouble]) -> str | None:
+        """Return one sentence: what waits for these to end, its value and first expiry; None where nothing waits."""
+        # A trouble without an account is of the sign-in, and delivery goes on while the last token is valid.
         holding = [trouble for trouble in troubles if trouble.account is not None or not self.gates.connected]
         lanes = {lane for trouble in holding for lane in held_by(trouble, self.outbox.lanes, self.goal_of)}
         if not lanes:
@@ -34,23 +34,23 @@ class Stakes:
         causes = [cause for trouble in holding if (cause := self._cause(trouble)) is not None]
         return stake(waiting, causes) if waiting.rows else None
 
-    def _cause(self, standing: Standing) -> str | None:
-        if standing.trouble.scope is Scope.EVENT and standing.account not in self.accounts():
-            return f"the account {standing.account} is not configured any more"
-        words = standing.trouble.waits_for
-        return words and words.replace("{subject}", standing.subject or "").replace("{account}", standing.account or "")
+    def _cause(self, active: ActiveTrouble) -> str | None:
+        if active.trouble.scope is Scope.EVENT and active.account not in self.accounts():
+            return f"the account {active.account} is not configured any more"
+        words = active.trouble.waits_for
+        return words and words.replace("{subject}", active.subject or "").replace("{account}", active.account or "")
 
 
-def held_by(standing: Standing, lanes: Sequence[Lane], goal_of: GoalOf) -> list[Lane]:
+def held_by(active: ActiveTrouble, lanes: Sequence[Lane], goal_of: GoalOf) -> list[Lane]:
     """Return the lanes whose rows wait for the end of a trouble; none if it holds up single rows, or none at all."""
-    if standing.trouble.waits_for is None:
+    if active.trouble.waits_for is None:
         return []
-    ours = [lane for lane in lanes if standing.account in (None, lane.account)]
+    ours = [lane for lane in lanes if active.account in (None, lane.account)]
     goals = [(lane, goal_of(lane.account, lane.event)) for lane in ours]
-    match standing.trouble.scope:
+    match active.trouble.scope:
         case Scope.EVENT:
-            return [lane for lane, goal in goals if lane.event == standing.subject and goal is None]
+            return [lane for lane, goal in goals if lane.event == active.subject and goal is None]
         case Scope.GOAL:
-            return [lane for lane, goal in goals if goal == standing.subject]
+            return [lane for lane, goal in goals if goal == active.subject]
         case _:
             return [lane for lane, goal in goals if goal is not None]

@@ -27,7 +27,7 @@ from sidecar.ports.errors import NotConnected
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import GoalPlatform
 from sidecar.ports.upkeep import Goals
-from sidecar.telemetry import Standing, Telemetry
+from sidecar.telemetry import ActiveTrouble, Telemetry
 from sidecar.troubles import Scope
 
 RETRY_MILLIS = 60_000
@@ -389,7 +389,7 @@ class GoalCatalogue:
             waiting = await self._at_stake(account, goal) if one.holds is not None else None
             if one.state.is_trouble and (goal in meant or (waiting and waiting.rows)):
                 wanted[one.state.value, goal] = _hint(one), told(waiting) if waiting else None
-        for standing in self.telemetry.board.standing(account=account):
+        for standing in self.telemetry.board.active(account=account):
             if standing.trouble.scope is not Scope.GOAL:
                 continue
             if (standing.code, standing.subject) not in wanted and not self._is_answered(account, standing, mapped):
@@ -401,7 +401,7 @@ class GoalCatalogue:
         elif catalogue.auto_tagging is True:
             self.telemetry.service.trouble_cleared("auto_tagging_off", account=account)
 
-    def _is_answered(self, account: str, standing: Standing, mapped: Collection[str]) -> bool:
+    def _is_answered(self, account: str, standing: ActiveTrouble, mapped: Collection[str]) -> bool:
         """Whether the trouble is what Microsoft answered to rows of a goal that the catalogue has nothing against.
 
         `mapped` are the goals that some event is for, or that some row keeps.

@@ -20,7 +20,7 @@ from sidecar.service.http import CannotListen, served
 from sidecar.service.runtime import Runtime, chance, elapsed, now
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, open_parts
-from sidecar.telemetry import Standing, Telemetry
+from sidecar.telemetry import ActiveTrouble, Telemetry
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -206,7 +206,7 @@ class Service:
             for doubt in loaded.warnings:
                 telemetry.service.configuration_doubted(doubt.text(str(self.path)))
 
-    async def _left_waiting(self) -> Sequence[Standing]:
+    async def _left_waiting(self) -> Sequence[ActiveTrouble]:
         """The rows that wait for what the configuration no longer has."""
         try:
             return await self.parts.waiting.look_at_unmapped()
@@ -219,7 +219,7 @@ class Service:
         settings, telemetry = self.parts.settings, self.parts.telemetry
         goals, accounts = settings.goals_of_accounts(), set(settings.config.accounts)
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)
-        telemetry.board.serves(accounts)
+        telemetry.board.set_accounts(accounts)
         telemetry.intake.matches.retain({goal for _, goal in goals})
         self.parts.gates.forget_but(accounts, goals)
         telemetry.service.configuration_changed(accounts, goals)

@@ -72,7 +72,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
             version=__version__,
             now=clock.now,
             uptime_seconds=lambda: clock.monotonic() - started,
-            troubles=parts.telemetry.board.standing,
+            troubles=parts.telemetry.board.active,
             free_bytes=lambda: shutil.disk_usage(config.storage.path.parent).free,
             min_free_bytes=config.storage.min_free_disk,
             max_pending=config.storage.max_pending,
@@ -141,7 +141,7 @@ def _held(parts: Components, record: Record, now: UnixMillis) -> HeldReason | No
     waits_for_reading = parts.gates.awaits_reading(record.account)
     if reason is None and not goes_again and (waits_for_reading or parts.gates.lets_out(record.account, now)):
         return None
-    standing = parts.telemetry.board.standing(account=record.account)
+    standing = parts.telemetry.board.active(account=record.account)
     trouble = next((one.code for one in standing if one.subject is None and one.trouble.stops_account), None)
     return HeldReason(reason or Reason.RETRYING, trouble)
 

@@ -84,7 +84,7 @@ async def open_parts(
 
     Raises OutboxRefused, UnusableRoots, UnusableProxy.
     """
-    telemetry.board.serves(settings.config.accounts)
+    telemetry.board.set_accounts(settings.config.accounts)
     telemetry.delivery.goal_of = settings.goal_of
     store = await stack.enter_async_context(_store(settings.config, telemetry, clock))
     outbox = store.outbox

@@ -1,6 +1,6 @@
-"""What happened, recorded once: a log line, an entry of the journal, a metric, a standing trouble."""
+"""What happened, recorded once: a log line, an entry of the journal, a metric, an active trouble."""
 
-from sidecar.telemetry.board import Board, Standing
+from sidecar.telemetry.board import ActiveTrouble, Board
 from sidecar.telemetry.delivery import DeadRow
 from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
 from sidecar.telemetry.metrics import Metrics
@@ -8,12 +8,12 @@ from sidecar.telemetry.telemetry import Telemetry
 from sidecar.telemetry.trace_buffer import TracesOfOrders
 
 __all__ = [
+    "ActiveTrouble",
     "Board",
     "DeadRow",
     "Follower",
     "Followers",
     "Metrics",
-    "Standing",
     "Telemetry",
     "TooManyFollowers",
     "TracesOfOrders",

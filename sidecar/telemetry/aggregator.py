@@ -1,4 +1,4 @@
-"""Many equal facts to one: counts per name and code over a stretch of time. Knows no clock."""
+"""Many equal events to one: counts by name and code over ten seconds. Knows no clock."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,35 +7,35 @@ from sidecar.core.instant import UnixMillis
 from sidecar.telemetry.names import Name
 
 WINDOW_MILLIS = 10_000
-"""How long equal facts are gathered before they are told as one."""
+"""How long equal events are counted before they are recorded as one."""
 
 MAX_CODES = 200
-"""Codes that are counted apart; what comes beyond them is counted as `other`."""
+"""Codes that are counted apart; further ones are counted as `other`."""
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _Count:
     since: UnixMillis
     count: int
 
 
 @dataclass(slots=True)
 class Aggregator:
-    """What was counted, by name and code, and not yet told."""
+    """The counts that are not recorded yet, by name and code."""
 
-    _counts: dict[tuple[Name, str], _Gathered] = field(default_factory=dict)
+    _counts: dict[tuple[Name, str], _Count] = field(default_factory=dict)
 
     def add(self, name: Name, code: str, n: int, now: UnixMillis) -> None:
-        """Count `n` more facts."""
+        """Count `n` more events."""
         key = (name, code)
         if key not in self._counts and len(self._counts) >= MAX_CODES:
             key = (name, "other")
-        self._counts.setdefault(key, _Gathered(now, 0)).count += n
+        self._counts.setdefault(key, _Count(now, 0)).count += n
 
     def take(self, now: UnixMillis | None = None) -> Iterator[tuple[Name, str, int]]:
-        """Name, code and count of what has been gathered long enough at `now`; of everything when that is None."""
-        for (name, code), gathered in list(self._counts.items()):
-            # A clock that was set back must not hold facts for hours.
-            if now is None or not 0 <= now - gathered.since < WINDOW_MILLIS:
+        """Yield and forget name, code and count of what has been counted for long enough at `now`; None for all."""
+        for (name, code), counted in list(self._counts.items()):
+            # A clock that was set back must not hold counts for hours.
+            if now is None or not 0 <= now - counted.since < WINDOW_MILLIS:
                 del self._counts[name, code]
-                yield name, code, gathered.count
+                yield name, code, counted.count

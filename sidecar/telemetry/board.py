@@ -1,4 +1,4 @@
-"""Which troubles stand now. Knows since when and how often; leaves telling to `telemetry`, words to `troubles`."""
+"""The active troubles: since when and how often. `service` records them, `troubles` has their texts."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,21 +9,21 @@ from sidecar.troubles import CATALOGUE, HealthCheck, Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ActiveTrouble:
     """A trouble that began at `since` and was last seen at `seen_at`, `count` times in all."""
 
     code: str
     account: str | None
     subject: str | None
     detail: str | None
-    """What Microsoft or the system said of it, last."""
+    """The last message of Microsoft or the system about it."""
     since: UnixMillis
     seen_at: UnixMillis
     count: int = 1
     waiting: str | None = None
-    """What waited for its end when it was last looked at."""
+    """What waited for its end at the last look."""
     names_account: bool = False
-    """Whether its message has to say which account it is of."""
+    """Whether its message has to name the account."""
 
     @property
     def trouble(self) -> Trouble:
@@ -37,12 +37,12 @@ class Standing:
 
     @property
     def message(self) -> str:
-        """One line for a person: of which account where there are several, what it is, of what, and what was said."""
+        """One line for a person: its account if there are several, title, subject and detail."""
         return self._with(self.detail, self.waiting)
 
     @property
     def headline(self) -> str:
-        """The same without what waited, for whoever has a newer number of that."""
+        """The same without what waited, for callers that have a newer number."""
         return self._with(self.detail)
 
     def _with(self, *details: str | None) -> str:
@@ -54,18 +54,18 @@ class Standing:
 
 _Key = tuple[str, str | None, str | None]
 
-S = TypeVar("S", Standing, Standing | None)
+S = TypeVar("S", ActiveTrouble, ActiveTrouble | None)
 
 
 @dataclass(slots=True)
 class Board:
-    """The troubles that stand now, one for each code, account and subject."""
+    """The active troubles, one for each code, account and subject."""
 
-    _standing: dict[_Key, Standing] = field(default_factory=dict)
+    _active: dict[_Key, ActiveTrouble] = field(default_factory=dict)
     _accounts: frozenset[str] = frozenset()
 
-    def serves(self, accounts: Collection[str]) -> None:
-        """These accounts are configured now: with several, or one that left, each trouble names its own."""
+    def set_accounts(self, accounts: Collection[str]) -> None:
+        """Take the accounts that are configured now: with several, or one that left, a trouble names its account."""
         self._accounts = frozenset(accounts)
 
     def raise_(
@@ -77,12 +77,12 @@ class Board:
         subject: str | None = None,
         detail: str | None = None,
         waiting: str | None = None,
-    ) -> Standing | None:
-        """The trouble if it is new, None if it stood already: then it is only counted. `code` is in the catalogue."""
+    ) -> ActiveTrouble | None:
+        """Return the trouble if it is new; None if it was active, and is only counted. ValueError for no known code."""
         key = (code, account, subject)
-        known = self._standing.get(key)
+        known = self._active.get(key)
         if known is not None:
-            self._standing[key] = replace(
+            self._active[key] = replace(
                 known,
                 seen_at=now,
                 count=known.count + 1,
@@ -92,32 +92,32 @@ class Board:
             return None
         if code not in CATALOGUE:
             raise ValueError(f"no trouble is called {code}: add it to sidecar/troubles.py")
-        raised = Standing(
+        raised = ActiveTrouble(
             code=code, account=account, subject=subject, detail=detail, since=now, seen_at=now, waiting=waiting
         )
-        self._standing[key] = raised
-        return self._named(raised)
+        self._active[key] = raised
+        return self._shown(raised)
 
-    def clear(self, code: str, *, account: str | None = None, subject: str | None = None) -> Standing | None:
-        """The trouble that is over; None if it did not stand."""
-        return self._named(self._standing.pop((code, account, subject), None))
+    def clear(self, code: str, *, account: str | None = None, subject: str | None = None) -> ActiveTrouble | None:
+        """Remove and return a trouble; None if it is not active."""
+        return self._shown(self._active.pop((code, account, subject), None))
 
-    def stands(self, code: str, *, account: str | None = None, subject: str | None = None) -> Standing | None:
-        """That very trouble, if it stands."""
-        return self._named(self._standing.get((code, account, subject)))
+    def find(self, code: str, *, account: str | None = None, subject: str | None = None) -> ActiveTrouble | None:
+        """Return that trouble, None if it is not active."""
+        return self._shown(self._active.get((code, account, subject)))
 
-    def standing(self, *codes: str, account: str | None = None) -> Sequence[Standing]:
-        """What stands, the oldest first; of these codes only, of this account only, where they are given."""
+    def active(self, *codes: str, account: str | None = None) -> Sequence[ActiveTrouble]:
+        """Return the active troubles, the oldest first; only those of these codes and this account, where given."""
         found = (
-            self._named(standing)
-            for standing in self._standing.values()
-            if (not codes or standing.code in codes) and account in (None, standing.account)
+            self._shown(active)
+            for active in self._active.values()
+            if (not codes or active.code in codes) and account in (None, active.account)
         )
-        return sorted(found, key=lambda standing: standing.since)
+        return sorted(found, key=lambda active: active.since)
 
-    def _named(self, standing: S) -> S:
-        """As it is shown now: a reload may have brought a second account since it was raised."""
-        if standing is None or standing.account is None or standing.account == standing.subject:
-            return standing
-        several = bool(self._accounts - {standing.account}) or standing.account not in self._accounts
-        return replace(standing, names_account=True) if self._accounts and several else standing
+    def _shown(self, active: S) -> S:
+        """Return it as it is shown now: a reload may have added a second account since it was raised."""
+        if active is None or active.account is None or active.account == active.subject:
+            return active
+        several = bool(self._accounts - {active.account}) or active.account not in self._accounts
+        return replace(active, names_account=True) if self._accounts and several else active

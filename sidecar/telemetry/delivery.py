@@ -14,11 +14,11 @@ from sidecar.telemetry.metrics import DeliveryMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
 
-TOLD_ROWS = 20
-"""Dead rows of one batch that are told one by one; the rest is counted."""
+NAMED_ROWS = 20
+"""Dead rows of one batch that are recorded one by one; the rest is counted."""
 
 OPERATIONS = {Kind.CONVERSION: "conversions", Kind.ADJUSTMENT: "adjustments"}
-"""The label of uploads of each kind of rows."""
+"""The label of uploads, by kind of row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class DeliveryEvents:
         seconds: float,
         kind: Kind = Kind.CONVERSION,
     ) -> None:
-        """Microsoft read the batch, and its rows are written down; `retried` counts held ones too."""
+        """Microsoft read the batch, and its rows are settled; `retried` counts held ones too."""
         self._uploaded(kind, "taken", rows, seconds)
         self.recorder.record(
             names.BATCH_SETTLED,
@@ -122,7 +122,7 @@ class DeliveryEvents:
         sent: bool = True,
         kind: Kind = Kind.CONVERSION,
     ) -> None:
-        """No readable answer: the rows may or may not have been taken, or for certain not if it was not even `sent`."""
+        """No readable answer: the rows may have been accepted, unless the batch was not even `sent`."""
         self._uploaded(kind, "lost", rows, seconds)
         if sent:
             message = f"no answer to batch {batch_id} of {_rows(rows)}; the same bytes go again"
@@ -154,7 +154,7 @@ class DeliveryEvents:
         n: int = 1,
         kind: Kind = Kind.CONVERSION,
     ) -> None:
-        """`n` rows of `goal` reached a final state: the metric only, the rows tell the rest."""
+        """`n` rows of `goal` reached a final state: the metric only, the rows have the rest."""
         metrics = {
             Kind.CONVERSION: self._metrics.conversions,
             Kind.ADJUSTMENT: self._metrics.adjustments,
@@ -166,12 +166,12 @@ class DeliveryEvents:
         """Rows of one batch, or of one round of ageing, ended undelivered: journal and metric."""
         for (goal, reason, kind), n in Counter((row.goal, row.reason, row.kind) for row in rows).items():
             self.settled(goal, State.DEAD.value, reason, n, kind)
-        for row in rows[:TOLD_ROWS]:
+        for row in rows[:NAMED_ROWS]:
             self._row_died(row, batch_id)
-        if len(rows) > TOLD_ROWS:
-            message = f"{_rows(len(rows) - TOLD_ROWS, 'more row')} died with them: list them with state=dead"
+        if len(rows) > NAMED_ROWS:
+            message = f"{_rows(len(rows) - NAMED_ROWS, 'more row')} died with them: list them with state=dead"
             self.recorder.record(
-                names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - TOLD_ROWS
+                names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - NAMED_ROWS
             )
 
     @harmless
@@ -183,7 +183,7 @@ class DeliveryEvents:
 
     @harmless
     def replayed(self, n: int, state: State, record: Record | None = None) -> None:
-        """`n` rows of that state are due again; `record` is the one that was asked for by its id."""
+        """`n` rows of that state are due again; `record` is the row that was replayed by its id."""
         if record is None:
             self.recorder.record(
                 names.REPLAYED, f"{_rows(n, f'{state} conversion')} {'is' if n == 1 else 'are'} due again", count=n
@@ -195,20 +195,20 @@ class DeliveryEvents:
 
     @harmless
     def discarded(self, record: Record) -> None:
-        """A row ended without being sent, as an operator wants it."""
+        """An operator ended a row that was not sent."""
         self.settled(self.goal(record), State.CANCELED.value, record.reason)
         facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
         self.recorder.record(names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
 
     @harmless
     def rows_erased(self, ended: Mapping[RowsOf, int]) -> None:
-        """So many rows ended unsent, since a person's data was erased: the metric only."""
+        """Rows ended unsent, since a person's data was erased; by account, event and goal, the metric only."""
         for (account, event, goal), n in ended.items():
             self.settled(goal or self.goal_of(account, event), State.SKIPPED.value, Reason.ERASED.value, n)
 
     @harmless
     def erased(self, job: Erasure) -> None:
-        """An erasure is done; it tells how much, never whom."""
+        """An erasure is done; its entry has numbers, and never the person."""
         message = (
             f"{erasure_id(job.id)} by {job.subject} is done: {job.conversions} conversions, {job.clicks} clicks, "
             f"{job.log_entries} log entries"
@@ -224,7 +224,7 @@ class DeliveryEvents:
         )
 
     def goal(self, record: Record) -> str | None:
-        """The goal of a row: of one that was never sent, the one that it would go to now."""
+        """Return the goal of a row: its frozen one, or, before it was sent, the one it is mapped to now."""
         return record.goal or self.goal_of(record.account, record.event)
 
     def _row_died(self, row: DeadRow, batch_id: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What can be said of an exception: its kind, its words and its place, never the values that it came across."""
+"""An exception as text: its type, message and place, never the values of its frames."""
 
 import traceback
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ MAX_DEPTH = 5
 
 
 def words(error: BaseException) -> str:
-    """`ValueError: no such thing < KeyError: 'x'`: the error, those inside it, and what it came from."""
+    """Return `ValueError: no such thing < KeyError: 'x'`: the error, those inside it, and its causes."""
     return " < ".join(f"{type(one).__name__}: {one}".rstrip(": ") for one in _chain(error, MAX_DEPTH))
 
 
 def place(error: BaseException) -> str:
-    """Where an error came through, the innermost last: `sidecar/a.py:12 run > sidecar/b.py:34 send`."""
+    """Return its frames, the innermost last: `sidecar/a.py:12 run > sidecar/b.py:34 send`."""
     innermost = list(_chain(error, MAX_DEPTH))[-1]
     frames = traceback.extract_tb((error if error.__traceback__ else innermost).__traceback__)
     return " > ".join(f"{'/'.join(PurePath(f.filename).parts[-2:])}:{f.lineno} {f.name}" for f in frames)

@@ -1,4 +1,4 @@
-"""Who watches the journal as it grows: a bounded queue each, so that a slow one delays nobody and costs no memory."""
+"""Followers of the journal as it grows: each has a bounded queue, so that a slow one delays no other."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ MAX_WAITING = 1_000
 
 
 class TooManyFollowers(Exception):
-    """As many as are allowed watch already."""
+    """The number of followers is at its limit."""
 
 
 @dataclass(slots=True)
 class Follower:
-    """One watcher. `next` gives what came since the last call, and how much did not fit."""
+    """One follower. `next` returns the entries since the last call, and the number of those that did not fit."""
 
     query: JournalQuery
     limit: int = MAX_WAITING
@@ -29,9 +29,9 @@ class Follower:
     _missed: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, kept: Sequence[StoredEntry]) -> None:
-        """Queue what the follower wants to see; never blocks."""
-        for one in kept:
+    def offer(self, stored: Sequence[StoredEntry]) -> None:
+        """Queue the entries that match its query; never blocks."""
+        for one in stored:
             if not matches(one.entry, self.query):
                 continue
             if len(self._waiting) < self.limit:
@@ -41,26 +41,26 @@ class Follower:
         self._changed.set()
 
     async def next(self, timeout_seconds: float) -> tuple[Sequence[StoredEntry], int]:
-        """What came, in order, and the number of later ones that were missed; nothing when the time is over."""
+        """Return new entries in order, and the number of later ones that were missed; nothing after the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while not (self._waiting or self._missed or self.closed):
                     self._changed.clear()
                     await self._changed.wait()
-        came, missed = tuple(self._waiting), self._missed
+        entries, missed = tuple(self._waiting), self._missed
         self._waiting.clear()
         self._missed = 0
-        return came, missed
+        return entries, missed
 
     def close(self) -> None:
-        """Tell the follower that nothing will come any more."""
+        """End it: there will be no more entries."""
         self.closed = True
         self._changed.set()
 
 
 @dataclass(slots=True)
 class Followers:
-    """All who watch."""
+    """All followers."""
 
     limit: int = MAX_FOLLOWERS
     _all: list[Follower] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Followers:
 
     @contextlib.contextmanager
     def follow(self, query: JournalQuery, *, waiting: int = MAX_WAITING) -> Iterator[Follower]:
-        """Watch what fits `query` (its cursor and limit do not count); TooManyFollowers."""
+        """Follow the entries that match `query` (its cursor and limit do not count); TooManyFollowers."""
         if len(self._all) >= self.limit:
             raise TooManyFollowers
         follower = Follower(query, waiting, closed=self._closed)
@@ -78,20 +78,20 @@ class Followers:
         finally:
             self._all.remove(follower)
 
-    def offer(self, kept: Sequence[StoredEntry]) -> None:
-        """Hand new entries to everyone who watches."""
+    def offer(self, stored: Sequence[StoredEntry]) -> None:
+        """Pass new entries to every follower."""
         for follower in self._all:
-            follower.offer(kept)
+            follower.offer(stored)
 
     def close(self) -> None:
-        """End everyone's watch, and that of all who come later."""
+        """End every follower, and each later one at once."""
         self._closed = True
         for follower in self._all:
             follower.close()
 
 
 def matches(entry: JournalEntry, query: JournalQuery) -> bool:
-    """Whether the entry is one that the query asks for, its place in the journal aside."""
+    """Whether the entry matches the query, apart from its place in the journal."""
     given = ((query.name, entry.name), (query.account, entry.account), (query.order_id, entry.order_id))
     return (
         LEVELS[entry.level] >= LEVELS[query.level or "debug"]

@@ -93,7 +93,7 @@ class IntakeEvents:
     def not_stored(
         self, item: object, what: What, codes: Sequence[str], request_id: str, kind: Kind = Kind.CONVERSION
     ) -> None:
-        """An item of a request was not stored: its order's trace says why. Without an order id there is no trace."""
+        """An item of a request was not stored: the trace of its order says why. Without an order id there is none."""
         trace = unstored(item, what, codes, self.recorder.clock(), request_id, kind)
         if trace is not None:
             self.traces.put(trace)
@@ -105,7 +105,7 @@ class IntakeEvents:
         self.recorder.record(names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
 
     @harmless
-    def answered(self, seconds: float) -> None:
+    def response_time(self, seconds: float) -> None:
         """A request that brought conversions took this long."""
         self._metrics.seconds.observe(seconds)
 

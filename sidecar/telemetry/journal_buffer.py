@@ -1,4 +1,4 @@
-"""Facts on their way into the journal: gathered in memory, written in slices, never in the way of anything."""
+"""Entries on their way into the journal: they wait in memory and are written in slices; `put` never blocks."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from sidecar.ports.journal import Journal, JournalEntry
 from sidecar.telemetry.followers import Followers
 
 MAX_WAITING = 5_000
-"""Facts that wait while storage is unavailable; what comes beyond them is only counted."""
+"""Entries that wait while storage is unavailable; further ones are only counted."""
 
 SLICE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """How many facts were written, and how many had to be dropped since the last time that everything was."""
+    """How many entries were written, and how many were dropped since all were last written."""
 
     written: int
     dropped: int
@@ -24,7 +24,7 @@ class Flushed:
 
 @dataclass(slots=True)
 class JournalBuffer:
-    """Facts wait here until `flush` writes them; whoever follows the journal sees them once they are written."""
+    """Entries wait here until `flush` writes them; followers of the journal see them once they are written."""
 
     followers: Followers
     limit: int = MAX_WAITING
@@ -32,28 +32,28 @@ class JournalBuffer:
     _dropped: int = 0
 
     def put(self, entry: JournalEntry) -> None:
-        """Let one more fact wait."""
+        """Queue one more entry."""
         if len(self._waiting) < self.limit:
             self._waiting.append(entry)
         else:
             self._dropped += 1
 
     async def flush(self, journal: Journal) -> Flushed:
-        """Write what waits, and tell of what was dropped once all the rest is written.
+        """Write what waits; once all of it is written, return the number of dropped ones too.
 
-        While storage is unavailable they stay; a slice that fails otherwise is given up, so that it holds up no other.
+        While storage is unavailable they stay; a slice that fails otherwise is dropped, so that it holds up no other.
         """
         written = 0
         while slice_ := list(islice(self._waiting, SLICE)):
             try:
-                kept = await journal.append(slice_)
+                stored = await journal.append(slice_)
             except StorageUnavailable:
                 return Flushed(written, 0)
             except Exception:
                 self._dropped += len(slice_)
             else:
-                written += len(kept)
-                self.followers.offer(kept)
+                written += len(stored)
+                self.followers.offer(stored)
             for _ in slice_:
                 self._waiting.popleft()
         dropped, self._dropped = self._dropped, 0

@@ -1,4 +1,4 @@
-"""The standard loggers of libraries, led into our own lines: warnings and errors only, whatever level is configured.
+"""The standard loggers of libraries, turned into our own lines: warnings and errors only, at any configured level.
 
 Below that aiohttp, msal, urllib3 and aiosqlite print bodies, tokens and the parameters of statements.
 """
@@ -11,32 +11,32 @@ from sidecar.telemetry.names import ERROR, WARNING
 
 TALKATIVE = ("aiohttp", "aiosqlite", "asyncio", "msal", "requests", "urllib3")
 
-Tell = Callable[[str, str, str, BaseException | None], None]
+Log = Callable[[str, str, str, BaseException | None], None]
 """Level, logger, message, error."""
 
 
 class _Handler(logging.Handler):
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
-        self._tell = tell
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             level = ERROR if record.levelno >= logging.ERROR else WARNING
             error = record.exc_info[1] if record.exc_info else None
-            self._tell(level, record.name, record.getMessage(), error)
+            self._log(level, record.name, record.getMessage(), error)
         except Exception:
             self.handleError(record)
 
 
 @contextlib.contextmanager
-def led_into(tell: Tell) -> Iterator[None]:
-    """While this lasts every standard logger speaks through `tell`, from any thread, and through nothing else."""
+def redirected(log: Log) -> Iterator[None]:
+    """While this lasts every standard logger calls `log`, from any thread, and has no other handler."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    root.handlers[:] = [_Handler(tell)]
+    root.handlers[:] = [_Handler(log)]
     root.setLevel(logging.WARNING)
     logging.captureWarnings(True)
     try:

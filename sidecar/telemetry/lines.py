@@ -35,7 +35,7 @@ class Lines:
         return LEVELS[level] >= self._least
 
     def write(self, fact: Mapping[str, Any]) -> None:
-        """One line, if its level is high enough. `fact` has at least level, name and message."""
+        """Write one line, if its level is high enough. `fact` has at least level, name and message."""
         if self.writes(fact["level"]):
             self._output.put(self._render(fact))
 

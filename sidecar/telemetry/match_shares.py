@@ -51,7 +51,7 @@ class MatchShares:
         self.changed = True
         if () in counts:
             self._metrics.match.labels("none").inc(counts[()])
-        stands = self._service.board.stands(TROUBLE, subject=goal) is not None
+        stands = self._service.board.find(TROUBLE, subject=goal) is not None
         if share.is_low(stands=stands) is stands:
             return
         if stands:

@@ -1,4 +1,4 @@
-"""The metrics, each declared once with its labels. Knows names and kinds; `telemetry` says when they move.
+"""The metrics, each declared once with its labels.
 
 No label carries an id: their values come from the configuration, the states and Microsoft's codes, so they stay few.
 """
@@ -15,7 +15,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 UPLOAD_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)
 ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)
 
-# A second series per counter that tells when it was created doubles the answer and serves hardly anyone.
+# A second series per counter, for its creation time, doubles the answer and is rarely used.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 

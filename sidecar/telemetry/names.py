@@ -1,6 +1,6 @@
-"""The names of everything that is logged, each declared once: its level, whether it is kept, and what it means.
+"""The names of everything that is logged, each declared once: its level, whether it is stored, and what it means.
 
-`docs/operating.md` prints this table, and a test holds it to that. What becomes of a fact is for `telemetry` to say.
+`docs/operating.md` prints this table, and a test compares them.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ LEVELS = {DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40}
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One kind of fact. `kept` says whether the journal gets it; the log line goes to stdout in any case."""
+    """One kind of fact. `stored` says whether the journal gets it; the log line goes to stdout in any case."""
 
     name: str
     level: str
-    kept: bool
+    stored: bool
     meaning: str
 
 

@@ -13,7 +13,7 @@ _CHUNK_LINES = 100
 
 
 class Output:
-    """`put` never blocks. `notice(n)` is the line that tells, once it flows again, how many were dropped.
+    """`put` never blocks. `notice(n)` is the line written once output flows again, for `n` dropped lines.
 
     Writes to the descriptor itself: a thread that is stuck inside sys.stdout would hold its lock when Python exits.
     """
@@ -30,7 +30,7 @@ class Output:
 
     @property
     def dropped(self) -> int:
-        """How many lines were dropped and not yet told of."""
+        """How many lines were dropped without a notice so far."""
         return self._dropped
 
     def put(self, line: str) -> None:
@@ -58,23 +58,23 @@ class Output:
 
     def _run(self) -> None:
         while taken := self._take():
-            lines, told = taken
+            lines, noticed = taken
             try:
                 self._write("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
-            except OSError:  # nobody reads any more; the service goes on without its log
+            except OSError:  # the reader is gone; the service goes on without its log
                 with self._changed:
-                    self._dropped += len(lines) + told
+                    self._dropped += len(lines) + noticed
 
     def _take(self) -> tuple[list[str], int] | None:
-        """The next lines as soon as there are some, and of how many dropped ones they tell; None when it is over."""
+        """Wait for lines; return them and the number of dropped ones that they mention, None when closed."""
         with self._changed:
             while not self._lines and not self._closing:
                 self._changed.wait()
             if not self._lines:
                 return None
             lines = [self._lines.popleft() for _ in range(min(_CHUNK_LINES, len(self._lines)))]
-            told, self._dropped = self._dropped, 0
-            return ([*lines, self._notice(told)] if told else lines), told
+            noticed, self._dropped = self._dropped, 0
+            return ([*lines, self._notice(noticed)] if noticed else lines), noticed
 
     def _write(self, data: bytes) -> None:
         while data:

@@ -34,11 +34,11 @@ class Recorder:
     def record(self, name: Name, message: str, /, *, level: str | None = None, also: Any = None, **facts: Any) -> None:
         """Record one fact. `facts` are fields of a JournalEntry; `also` holds what only the log line carries."""
         level = level or name.level
-        if not (name.kept or self.lines.writes(level)):
+        if not (name.stored or self.lines.writes(level)):
             return
         entry = JournalEntry(time=self.clock(), level=level, name=name.name, message=message, **facts)
         entry = replace(entry, **self._cleaned(asdict(entry)))
-        if name.kept:
+        if name.stored:
             self._buffer.put(entry)
         self.lines.write(_line_of(entry) | self._cleaned(also or {}))
 

@@ -1,6 +1,6 @@
-"""The second wall: masks what looks like a secret or a person in free text, and keeps a text on one line.
+"""The second wall: masks what looks like a secret or a person in free text, and makes a text one line.
 
-The first wall is that nobody hands such things over. Knows patterns and the secrets it was told; nothing of events.
+The first wall is that no caller passes such values. Knows patterns and the secrets given to `hide`.
 """
 
 import re
@@ -11,7 +11,7 @@ from urllib.parse import quote
 MASK = "***"
 
 MAX_TEXT = 2_000
-"""Characters of one text that are kept: an error page of Microsoft's must not fill the journal."""
+"""Characters of one text that are stored: an error page of Microsoft must not fill the journal."""
 
 MIN_SECRET = 4
 """A shorter secret is not masked: it would mask every other word."""
@@ -25,7 +25,7 @@ _NAMED = (
 _EMAIL = r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
 
 _PROSE = "(?-i:must be|variable is|needs |is (?:given|required|not|one)|unknown key|the (?:file|emulator))"
-"""How our own findings about a key of the configuration go on; they never repeat its value."""
+"""How our own messages about a configuration key continue; they never repeat its value."""
 
 _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), mask)
@@ -66,14 +66,14 @@ class Redactor:
             self._hidden = re.compile("|".join(map(re.escape, longest_first)))
 
     def text(self, text: str) -> str:
-        """Free text: secrets and persons masked, one line, at most `MAX_TEXT` characters."""
+        """Return free text with secrets and persons masked, on one line, at most `MAX_TEXT` characters."""
         masked = self._without_secrets(text[: 4 * MAX_TEXT])
         for pattern, mask in _PATTERNS:
             masked = pattern.sub(mask, masked)
         return one_line(masked[:MAX_TEXT])
 
     def identifier(self, text: str) -> str:
-        """An id that a person may search for: only known secrets and e-mail addresses are masked."""
+        """Return an id that a person may search for: only known secrets and e-mail addresses are masked."""
         return one_line(_EMAIL_PATTERN.sub(MASK, self._without_secrets(text[:MAX_TEXT])))
 
     def _without_secrets(self, text: str) -> str:
@@ -86,7 +86,7 @@ def holds_email(text: str) -> bool:
 
 
 def one_line(text: str) -> str:
-    """The same text with everything escaped that could start a line, move a cursor or break an encoder."""
+    """Return the text with everything escaped that could start a line, move a cursor or break an encoder."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

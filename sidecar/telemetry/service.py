@@ -1,4 +1,4 @@
-"""One function per event of the service itself: troubles, sign-ins, start and stop, and what loops stumble over."""
+"""What happens to the service: troubles, sign-ins, start and stop, errors of its loops. One function per event."""
 
 from collections.abc import Collection, Container, Sequence
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import failure, names
-from sidecar.telemetry.board import Board, Standing
+from sidecar.telemetry.board import ActiveTrouble, Board
 from sidecar.telemetry.metrics import ServiceMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE, End, Scope, Severity, Symptom
@@ -67,7 +67,7 @@ class ServiceEvents:
     @harmless
     def trouble_cleared(self, code: str, *, account: str | None = None, subject: str | None = None) -> None:
         """The trouble is over; nothing is recorded if it did not stand."""
-        self._clear(self.board.stands(code, account=account, subject=subject))
+        self._clear(self.board.find(code, account=account, subject=subject))
 
     @harmless
     def account_well(self, account: str) -> None:
@@ -89,45 +89,45 @@ class ServiceEvents:
     def configuration_changed(self, accounts: Container[str], goals: Collection[tuple[str, str]]) -> None:
         """Clear the troubles of accounts and goals that are no longer configured; `goals` are pairs with an account."""
         names_of_goals = {goal for _, goal in goals}
-        for standing in self.board.standing():
-            account, subject, trouble = standing.account, standing.subject, standing.trouble
+        for active in self.board.active():
+            account, subject, trouble = active.account, active.subject, active.trouble
             is_goal_left = trouble.scope is Scope.GOAL and (
                 subject not in names_of_goals if account is None else (account, subject) not in goals
             )
             is_account_left = account is not None and account not in accounts
             if is_goal_left or (is_account_left and End.CONFIGURATION not in trouble.ends):
-                self._clear(standing)
+                self._clear(active)
 
     @harmless
     def clear_faded(self) -> None:
         """Clear the troubles that end with time."""
-        for standing in self.board.standing():
-            if End.TIME in standing.trouble.ends and self.recorder.clock() - standing.seen_at >= FADE_MILLIS:
-                self._clear(standing)
+        for active in self.board.active():
+            if End.TIME in active.trouble.ends and self.recorder.clock() - active.seen_at >= FADE_MILLIS:
+                self._clear(active)
 
     def _clear_ended(self, by: End, account: str | None = None) -> None:
-        for standing in self.board.standing(account=account):
-            if by in standing.trouble.ends:
-                self._clear(standing)
+        for active in self.board.active(account=account):
+            if by in active.trouble.ends:
+                self._clear(active)
 
     def _clear_symptom(self, symptom: Symptom | None, account: str | None, *, but: str) -> None:
         """Clear the other explanations of a symptom: only the newest stands."""
         if symptom is None or account is None:
             return
-        for standing in self.board.standing(account=account):
-            if standing.trouble.symptom is symptom and standing.code != but:
-                self._clear(standing)
+        for active in self.board.active(account=account):
+            if active.trouble.symptom is symptom and active.code != but:
+                self._clear(active)
 
-    def _clear(self, standing: Standing | None) -> None:
-        if standing is None:
+    def _clear(self, active: ActiveTrouble | None) -> None:
+        if active is None:
             return
-        self.board.clear(standing.code, account=standing.account, subject=standing.subject)
+        self.board.clear(active.code, account=active.account, subject=active.subject)
         self.recorder.record(
             names.TROUBLE_CLEARED,
-            f"Resolved: {standing.headline}",
-            account=standing.account,
-            error=standing.code,
-            count=standing.count,
+            f"Resolved: {active.headline}",
+            account=active.account,
+            error=active.code,
+            count=active.count,
         )
 
     # --- Sign-in -----------------------------------------------------------------------------------------------------
@@ -139,20 +139,20 @@ class ServiceEvents:
 
     @harmless
     def sign_in_failed(self, code: str, error: str) -> None:
-        """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` what was said of it."""
+        """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` a message about it."""
         trouble = CATALOGUE[code]
         self.recorder.record(names.SIGN_IN_FAILED, f"{trouble.title} ({error})", error=code, fix=trouble.solution)
 
     @harmless
     def token_refreshed(self, expires_at: UnixMillis) -> None:
-        """There is a new access token: what stood in its way is over."""
+        """There is a new access token: what prevented it is over."""
         self.signed_in_until = expires_at
         self.recorder.record(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
         self._clear_ended(End.TOKEN)
 
     @harmless
     def token_lost(self) -> None:
-        """There is no access token any more, however long the last one would have been good for."""
+        """There is no access token any more, even if the last one has not expired."""
         self.signed_in_until = None
 
     def _token_seconds(self) -> float:
@@ -184,36 +184,36 @@ class ServiceEvents:
 
     @harmless
     def stopping(self, why: str) -> None:
-        """No more conversions are taken. Whoever follows the journal sees this as the last."""
+        """No more conversions are accepted. It is the last entry that followers of the journal see."""
         self.recorder.record(names.STOPPING, f"stopping: {why}")
         self.is_stopping = True
 
     @harmless
     def stopped(self) -> None:
-        """All that was in hand is finished."""
+        """Everything in progress is finished."""
         self.recorder.record(names.STOPPED, "stopped")
 
     @harmless
-    def reloaded(self, what: str, left: Sequence[Standing] = ()) -> None:
+    def reloaded(self, what: str, left: Sequence[ActiveTrouble] = ()) -> None:
         """The configuration was read again; `what` changed, and rows of what `left` wait for its return."""
-        waiting = f"; rows wait: {'; '.join(standing.message for standing in left)}" if left else ""
+        waiting = f"; rows wait: {'; '.join(active.message for active in left)}" if left else ""
         self.recorder.record(names.RELOADED, f"configuration reloaded: {what}{waiting}")
 
     @harmless
     def reload_failed(self, error: str) -> None:
-        """The configuration could not be read; the old one stays. `error` repeats nothing of the file's values."""
+        """The configuration could not be read; the old one stays. `error` has no value of the file."""
         message = "the configuration was not reloaded, the old one stays in force"
-        said = "; ".join(error.splitlines())
-        self.recorder.record(names.RELOAD_FAILED, message, error=said, fix="Mend the file and send SIGHUP again.")
+        error = "; ".join(error.splitlines())
+        self.recorder.record(names.RELOAD_FAILED, message, error=error, fix="Correct the file and send SIGHUP again.")
 
     @harmless
     def configuration_doubted(self, warning: str) -> None:
-        """Something in the configuration is probably a mistake; `warning` has its line and key, and no value."""
+        """Something in the configuration is probably a mistake; `warning` has its line and key, never a value."""
         self.recorder.record(names.CONFIGURATION_DOUBTED, warning)
 
     @harmless
     def loop_failed(self, where: str, error: BaseException) -> None:
-        """Something unexpected at the edge of a loop; told once while it keeps happening."""
+        """A loop failed with an unexpected error; recorded once while it keeps failing."""
         words = failure.words(error)
         raised = self.board.raise_(
             "loop_failed",
@@ -234,7 +234,7 @@ class ServiceEvents:
 
     @harmless
     def outbox_seen(self, counts: Counts, backlog: Backlog) -> None:
-        """What is in the outbox just now."""
+        """Set the gauges of the outbox to what is in it now."""
         for state, rows in asdict(counts).items():
             self._metrics.outbox_rows.labels(state).set(rows)
         due_at = backlog.oldest_due_at

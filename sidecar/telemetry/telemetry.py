@@ -12,7 +12,7 @@ from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import Board
 from sidecar.telemetry.delivery import DeliveryEvents
 from sidecar.telemetry.intake import IntakeEvents
-from sidecar.telemetry.libraries import led_into
+from sidecar.telemetry.libraries import redirected
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recorder import Recorder
 from sidecar.telemetry.service import ServiceEvents
@@ -57,7 +57,7 @@ class Telemetry:
 
     def library_logs(self) -> contextlib.AbstractContextManager[None]:
         """While this lasts the warnings of libraries are lines like all others, their secrets masked."""
-        return led_into(self._library)
+        return redirected(self._library)
 
     async def run(self, journal: Journal, unstored: UnstoredItems | None = None) -> None:
         """Write facts into `journal` and traces to `unstored` until `stop`; then write the rest, and return."""

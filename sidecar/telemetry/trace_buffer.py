@@ -1,4 +1,4 @@
-"""Traces of items that were not stored, on their way to disk: gathered in memory, written in slices behind all else."""
+"""Traces of items that were not stored, on their way to disk: they wait in memory and are written in slices."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -10,19 +10,19 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.queries import UnstoredItems
 
 MAX_WAITING = 2_000
-"""Traces that wait; what comes beyond them is only counted. Also the most that come in half a second and are kept."""
+"""Traces that wait; further ones are only counted. Also the most that are stored in half a second."""
 
 SLICE = 250
 
 SLICES = 4
-"""Written at once at most: whoever sends nothing but refused items must not keep the disk from others."""
+"""Written at once at most: a client that sends nothing but refused items must not block the disk for others."""
 
 _Waiting = dict[tuple[Any, ...], Unstored]
 
 
 @dataclass(slots=True)
 class TraceBuffer:
-    """Traces wait here until `flush` writes them; the same again is counted, and takes no room."""
+    """Traces wait here until `flush` writes them; equal ones are counted, and take no room."""
 
     limit: int = MAX_WAITING
     _waiting: _Waiting = field(default_factory=dict)
@@ -30,7 +30,7 @@ class TraceBuffer:
     _dropped: int = 0
 
     def put(self, one: Unstored) -> None:
-        """Let one more trace wait."""
+        """Queue one more trace."""
         same = one.same
         known = self._waiting.get(same)
         if known is not None:
@@ -41,7 +41,7 @@ class TraceBuffer:
             self._dropped += 1
 
     async def flush(self, store: UnstoredItems) -> int:
-        """Write what waits, a bounded part of it; how many had to be left out since the last time."""
+        """Write a bounded part of what waits; return how many were dropped since the last time."""
         for _ in range(SLICES):
             self._writing = {same: self._waiting.pop(same) for same in list(islice(self._waiting, SLICE))}
             if not self._writing:
@@ -58,14 +58,14 @@ class TraceBuffer:
         return dropped
 
     def of_order(self, order_id: str, on_disk: Collection[Unstored] = ()) -> list[Unstored]:
-        """Those of an order that are not among the ones that were found `on_disk`; some are just being written."""
+        """Return the traces of an order that are not yet among those `on_disk`; some are just being written."""
         order, known = order_digest(order_id), {one.same for one in on_disk}
         waiting = [one for one in self._waiting.values() if one.order == order]
         return waiting + [one for one in self._writing.values() if one.order == order and one.same not in known]
 
     def _put_back(self) -> None:
-        came, self._waiting, self._writing = self._waiting, self._writing, {}
-        for one in came.values():
+        later, self._waiting, self._writing = self._waiting, self._writing, {}
+        for one in later.values():
             self.put(one)
 
 
@@ -77,6 +77,6 @@ class TracesOfOrders:
     store: UnstoredItems
 
     async def of_order(self, order_id: str) -> Sequence[Unstored]:
-        """The newest traces of that order, newest first."""
+        """Return the newest traces of that order, newest first."""
         on_disk = await self.store.of_order(order_id)
         return gathered([*self.buffer.of_order(order_id, on_disk), *on_disk])

@@ -1,6 +1,6 @@
-"""Sees to it that no row waits unseen: whatever keeps rows back for long is a trouble that stands, after a restart too.
+"""Makes sure that rows which wait for long have an active trouble, after a restart too.
 
-Most troubles are raised where they are found out; this looks for the rows that wait all the same.
+Most troubles are raised where their cause is found; this looks at the waiting rows themselves.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from sidecar.delivery.gates import Gates
 from sidecar.microsoft import error_codes
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Retried
-from sidecar.telemetry import Standing, Telemetry
+from sidecar.telemetry import ActiveTrouble, Telemetry
 from sidecar.troubles import CATALOGUE, Scope
 
 UNMAPPED = "unmapped"
@@ -21,7 +21,7 @@ UNMAPPED = "unmapped"
 
 @dataclass(frozen=True, slots=True)
 class WaitingWatch:
-    """Looks at what waits; the cost of a look does not grow with the rows. Every look asks the configuration anew."""
+    """Looks at what waits, by the current configuration; the cost of a look does not grow with the rows."""
 
     outbox: Outbox
     gates: Gates
@@ -32,14 +32,14 @@ class WaitingWatch:
     identities: Callable[[], Mapping[str, str]] = dict
     """Which account each is at Microsoft now, as `111/222`."""
 
-    async def look(self) -> Sequence[Standing]:
-        """Raise what is missing, and clear what is over; the rows that the configuration left behind."""
+    async def look(self) -> Sequence[ActiveTrouble]:
+        """Raise what is missing, and clear what is over; return the troubles of rows that nothing maps any more."""
         for account in self.accounts():
             self._look_at_account(account)
         await self._look_at_retried()
         return await self.look_at_unmapped()
 
-    async def look_at_unmapped(self) -> Sequence[Standing]:
+    async def look_at_unmapped(self) -> Sequence[ActiveTrouble]:
         """Rows whose event or account left the configuration, or whose account has other ids than they went to.
 
         They wait until it comes back, or 90 days are over.
@@ -60,13 +60,13 @@ class WaitingWatch:
                     detail=f"what may be at {former} waits for these ids to return: accounts.{account} is {ids} now",
                     waiting=told(waiting),
                 )
-        for standing in board.standing(UNMAPPED):
-            if (standing.account, standing.subject) not in wanted:
-                self.telemetry.service.trouble_cleared(UNMAPPED, account=standing.account, subject=standing.subject)
-        return board.standing(UNMAPPED)
+        for active in board.active(UNMAPPED):
+            if (active.account, active.subject) not in wanted:
+                self.telemetry.service.trouble_cleared(UNMAPPED, account=active.account, subject=active.subject)
+        return board.active(UNMAPPED)
 
     def _left(self) -> dict[tuple[str, str], list[Lane]]:
-        """The lanes that nothing maps any more, by account and event."""
+        """Return the lanes that nothing maps any more, by account and event."""
         left: dict[tuple[str, str], list[Lane]] = {}
         for lane in self.outbox.lanes:
             if self.goal_of(lane.account, lane.event) is None:
@@ -74,21 +74,21 @@ class WaitingWatch:
         return left
 
     def _look_at_account(self, account: str) -> None:
-        """An account that is closed has a trouble, whoever cleared the one that closed it, and whenever it was."""
+        """Raise a trouble for a closed account that has none: the one that closed it may have been cleared."""
         now = self.now()
         if self.gates.throttled_until(account, now) is not None:
-            self._raise_unless_told("throttled", account)
+            self._raise_if_unexplained("throttled", account)
         elif self.gates.held(account, None) is Reason.ACCOUNT_PAUSED and not self.gates.lets_out(account, now):
-            self._raise_unless_told("account_paused", account)
+            self._raise_if_unexplained("account_paused", account)
 
-    def _raise_unless_told(self, code: str, account: str) -> None:
-        """Any trouble of the whole account will do: it names the cause more exactly."""
-        standing = self.telemetry.board.standing(account=account)
-        if not any(one.trouble.stops_account for one in standing):
+    def _raise_if_unexplained(self, code: str, account: str) -> None:
+        """Raise it unless there is another trouble of the whole account, which names the cause more exactly."""
+        active = self.telemetry.board.active(account=account)
+        if not any(one.trouble.stops_account for one in active):
             self.telemetry.service.trouble_raised(code, account=account)
 
     async def _look_at_retried(self) -> None:
-        """Rows that are tried again, with pauses of up to six hours: a trouble that is not repeated ends before."""
+        """Repeat the troubles of retried rows: their pauses last up to six hours, and a trouble fades after one."""
         for found in await self.outbox.retried(self.outbox.lanes, self.now()):
             if found.account in self.accounts():
                 code = _trouble_of(found)
@@ -99,7 +99,7 @@ class WaitingWatch:
 
 
 def _trouble_of(found: Retried) -> str:
-    """The trouble that would be raised if Microsoft gave the row's last answer once more."""
+    """Return the trouble that would be raised if Microsoft repeated its last answer to the row."""
     if found.is_refused:
         return "poison"
     code = error_codes.find_code(found.fault)

@@ -344,7 +344,7 @@ async def test_full_outbox_is_503_with_outcome_unknown(open_api: OpenApi) -> Non
     answer = await api.post(orders(3)[0])
     assert (answer.status, answer.codes, answer.headers["Retry-After"]) == (503, ["outbox_growing"], "1")
     assert "Outcome unknown" in answer.json["detail"]
-    assert [trouble.code for trouble in api.telemetry.board.standing()] == ["outbox_growing"]
+    assert [trouble.code for trouble in api.telemetry.board.active()] == ["outbox_growing"]
     assert (await api.post({"event": "nothing"})).status == 422  # validation comes before storage
 
 
@@ -372,7 +372,7 @@ async def test_stopping_outbox_is_503_and_no_trouble(api: Api, conversion: Json)
     answer = await api.post(conversion)
     assert (answer.status, answer.codes) == (503, ["stopping"])
     assert int(answer.headers["Retry-After"]) > 0
-    assert api.telemetry.board.standing() == []
+    assert api.telemetry.board.active() == []
 
 
 async def test_fifty_equal_requests_at_once_store_one_row(api: Api, conversion: Json) -> None:
@@ -410,23 +410,23 @@ async def test_goal_whose_conversions_carry_too_little_is_told_until_it_recovers
     denied = [{"event": "purchase", "order_id": f"D-{n}", "consent": "denied"} for n in range(500)]
     await api.post(denied)
     await api.post(organic)
-    assert api.telemetry.board.standing() == []
+    assert api.telemetry.board.active() == []
     await api.post(matched[:10])
-    (standing,) = api.telemetry.board.standing()
+    (standing,) = api.telemetry.board.active()
     assert (standing.code, standing.subject) == ("low_match_rate", "Sidecar Purchase")
     assert "of the last 100 conversions 10 can be matched: 10 by click id" in standing.message
     health = (await api.get("/healthz")).json
     assert (health["status"], health["checks"]["goals"]["status"]) == ("ok", "ok")
     await api.post(matched[:10])  # known already: nothing new came in
-    assert api.telemetry.board.standing() == [standing]
+    assert api.telemetry.board.active() == [standing]
     await api.post(matched[10:])
-    assert api.telemetry.board.standing() == []
+    assert api.telemetry.board.active() == []
 
 
 async def test_goals_are_judged_each_on_its_own(api: Api) -> None:
     await api.post([{"event": "lead", "order_id": f"L-{n}"} for n in range(100)])
     await api.post([{"event": "trial", "order_id": f"T-{n}", "msclkid": MSCLKID} for n in range(100)])
-    assert [standing.subject for standing in api.telemetry.board.standing()] == ["Sidecar Lead"]
+    assert [standing.subject for standing in api.telemetry.board.active()] == ["Sidecar Lead"]
     (text, _) = api.telemetry.metrics.exposition("")
     assert b'sidecar_match_total{by="none"} 100.0' in text
     assert b'sidecar_match_total{by="msclkid"} 100.0' in text
@@ -435,7 +435,7 @@ async def test_goals_are_judged_each_on_its_own(api: Api) -> None:
 async def test_order_within_a_request_says_nothing(api: Api) -> None:
     nothing = [{"event": "lead", "order_id": f"N-{n}"} for n in range(150)]
     await api.post([*nothing, *({"event": "lead", "order_id": f"M-{n}", "msclkid": MSCLKID} for n in range(150))])
-    assert api.telemetry.board.standing() == []
+    assert api.telemetry.board.active() == []
     journal = api.store.journal
     await api.telemetry.flush(journal)
     assert (await journal.read(JournalQuery(name="trouble_raised"))).items == ()

@@ -13,7 +13,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.queries import Backlog, Counts
-from sidecar.telemetry import Standing
+from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE
 
 GIB = 2**30
@@ -33,8 +33,8 @@ WELL = Vitals(
 CHECKS = ["storage", "token", "delivery", "goals", "clock", "disk"]
 
 
-def standing(code: str, subject: str | None = None) -> Standing:
-    return Standing(code=code, account="default", subject=subject, detail=None, since=NOW, seen_at=NOW)
+def standing(code: str, subject: str | None = None) -> ActiveTrouble:
+    return ActiveTrouble(code=code, account="default", subject=subject, detail=None, since=NOW, seen_at=NOW)
 
 
 def unwell(page: dict[str, Any]) -> list[str]:

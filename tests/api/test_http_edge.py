@@ -226,7 +226,7 @@ async def test_unexpected_error_is_a_problem_that_leaks_nothing(open_api: OpenAp
     assert [answer.status for answer in answers] == [500, 500]
     assert "customer" not in answers[0].text
     assert "RuntimeError" not in answers[0].text
-    [trouble] = api.telemetry.board.standing("loop_failed")
+    [trouble] = api.telemetry.board.active("loop_failed")
     assert (trouble.subject, trouble.count) == ("GET /fails, RuntimeError", 2)
     api.world.expected_failures = [trouble.message]
 
@@ -235,7 +235,7 @@ async def test_error_in_the_middle_of_an_answer_ends_the_connection(open_api: Op
     api = await open_api(routes=ROUTES)
     came = await api.raw(b"GET /breaks-off HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert came.endswith(b"5\r\nbegun\r\n")  # and no last chunk: the caller sees that it is not whole
-    [trouble] = api.telemetry.board.standing("loop_failed")
+    [trouble] = api.telemetry.board.active("loop_failed")
     api.world.expected_failures = [trouble.message]
 
 
@@ -245,7 +245,7 @@ async def test_full_disk_is_503_with_its_remedy_and_a_trouble(open_api: OpenApi)
     assert (answer.status, answer.codes) == (503, ["disk_nearly_full"])
     assert int(answer.headers["Retry-After"]) > 0
     assert "Free space" in answer.json["errors"][0]["message"]
-    assert [trouble.code for trouble in api.telemetry.board.standing()] == ["disk_nearly_full"]
+    assert [trouble.code for trouble in api.telemetry.board.active()] == ["disk_nearly_full"]
 
 
 async def test_caller_sees_no_text_of_its_own_again(api: Api) -> None:

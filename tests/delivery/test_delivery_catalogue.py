@@ -64,7 +64,7 @@ async def queries(rig: Rig) -> int:
 
 def said(rig: Rig, code: str, account: str = "main") -> str:
     """What is said of a trouble of the account that stands; nothing if it does not."""
-    return "".join(standing.message for standing in rig.parts.telemetry.board.standing(code, account=account))
+    return "".join(standing.message for standing in rig.parts.telemetry.board.active(code, account=account))
 
 
 # --- Holding and letting go ------------------------------------------------------------------------------------------

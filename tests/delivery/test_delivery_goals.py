@@ -222,7 +222,7 @@ async def test_rows_that_keep_a_goal_which_nothing_names_any_more_are_no_silent_
     rig.pass_time(2_000)
     await held(rig, "Misspelled", "goal_not_found")
     await rig.until(lambda: "goal_not_found" in rig.standing())
-    (standing,) = rig.parts.telemetry.board.standing("goal_not_found")
+    (standing,) = rig.parts.telemetry.board.active("goal_not_found")
     assert (standing.account, standing.subject) == ("main", "Misspelled")
 
 

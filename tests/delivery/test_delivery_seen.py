@@ -177,10 +177,10 @@ async def is_seen(rig: Rig, reason: str, trouble: str) -> None:
     record = await rig.parts.store.outbox.get(row["seq"])
     assert record is not None
     rows = Rows(rig.parts.settings.goal_of, lambda one: _held(rig.parts, one, rig.clock()), rig.clock)
-    assert rows.standing(record)[0] == reason
+    assert rows.reason_and_trouble(record)[0] == reason
     page = judge(await health_of(rig)._vitals())
     assert page["status"] == "degraded"
-    (standing, *_) = rig.parts.telemetry.board.standing(trouble)
+    (standing, *_) = rig.parts.telemetry.board.active(trouble)
     said = [check for check in page["checks"].values() if standing.headline in check["message"]]
     assert [check["status"] for check in said] == ["degraded"]
     assert standing.trouble.solution in said[0]["fix"]
@@ -194,7 +194,7 @@ def health_of(rig: Rig) -> HealthCalls:
         version="0.0.0",
         now=rig.clock,
         uptime_seconds=lambda: 1.0,
-        troubles=rig.parts.telemetry.board.standing,
+        troubles=rig.parts.telemetry.board.active,
         free_bytes=lambda: 2**40,
         min_free_bytes=1,
         max_pending=1_000,

@@ -93,7 +93,7 @@ async def test_account_with_swapped_ids_is_told_so_while_another_delivers(rig: R
     await rig.until_pending(1)
     await rig.until(lambda: "wrong_account" in rig.standing())
     assert "developer_token_invalid" not in rig.standing()
-    [told] = rig.parts.telemetry.board.standing("wrong_account")
+    [told] = rig.parts.telemetry.board.active("wrong_account")
     assert (told.account, "looks swapped" in told.message) == ("other", True)
     assert "reload with SIGHUP" in told.trouble.solution
 

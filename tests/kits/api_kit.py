@@ -32,7 +32,7 @@ from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.record import Record
 from sidecar.ports.outbox import Outbox
 from sidecar.store.store import Store
-from sidecar.telemetry import Standing, Telemetry, TracesOfOrders
+from sidecar.telemetry import ActiveTrouble, Telemetry, TracesOfOrders
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
 MSCLKID = "f894f652ea334e739002f7167ab8f8e3"
@@ -72,7 +72,7 @@ class World:
     """Why no time can be told."""
     clock_checks: int = 0
     """How often that was asked for."""
-    at_stake: Callable[[Sequence[Standing]], str | None] = lambda troubles: None
+    at_stake: Callable[[Sequence[ActiveTrouble]], str | None] = lambda troubles: None
     """What waits while these stand."""
     woken: list[dict[str, int]] = field(default_factory=list)
     """Each time delivery was told: how many rows of which account."""
@@ -92,7 +92,7 @@ class World:
         self.clock_checks += 1
         return self.clock_unsettled
 
-    async def stake(self, troubles: Sequence[Standing]) -> str | None:
+    async def stake(self, troubles: Sequence[ActiveTrouble]) -> str | None:
         return self.at_stake(troubles)
 
     def goal_of(self, account: str, event: str) -> str | None:
@@ -240,7 +240,7 @@ async def _api(
                 version="0.0.0",
                 now=lambda: world.now,
                 uptime_seconds=lambda: 12.34,
-                troubles=telemetry.board.standing,
+                troubles=telemetry.board.active,
                 free_bytes=lambda: world.free_bytes,
                 min_free_bytes=min_free_bytes,
                 max_pending=max_pending,
@@ -270,5 +270,5 @@ async def _api(
         host, port = await stack.enter_async_context(serving(app, parts, "127.0.0.1", 0))
         client = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
         yield Api(world, folder, store, telemetry, host, port, client)
-        failures = telemetry.board.standing("loop_failed")
+        failures = telemetry.board.active("loop_failed")
         assert [failure.message for failure in failures] == world.expected_failures

@@ -361,7 +361,7 @@ class Rig:
 
     def standing(self) -> set[str]:
         """Codes of the troubles that stand now."""
-        return {standing.code for standing in self.parts.telemetry.board.standing()}
+        return {standing.code for standing in self.parts.telemetry.board.active()}
 
     def metric(self, name: str, **labels: str) -> float:
         """What a scrape would show now; 0 for what was never counted."""

@@ -84,7 +84,7 @@ async def opened_place(house: House) -> AsyncIterator[Place]:
     built = Place(house, telemetry)
     await built.house.open()
     yield built
-    failures = telemetry.board.standing("loop_failed")
+    failures = telemetry.board.active("loop_failed")
     assert failures == []
     await built.house.close()
     telemetry.close()

@@ -610,7 +610,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule()
     def erase_on(self) -> None:
         self.run(self._eraser().round())
-        assert self.telemetry.board.standing("loop_failed") == []
+        assert self.telemetry.board.active("loop_failed") == []
         self.erasing.round(self.now)
         for number, known_ in self.erasing.jobs.items():
             job = self.run(self.house.erasures.get(number))

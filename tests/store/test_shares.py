@@ -40,7 +40,7 @@ async def test_after_a_restart_a_share_goes_on_and_a_low_one_is_a_trouble_still(
     await shares.save({"Sale": GOOD, "Lead": LOW})
     with closing(Telemetry(lambda: UnixMillis(0), fd=os.open(os.devnull, os.O_WRONLY))) as telemetry:
         telemetry.intake.matches.restore(await shares.load())
-        (standing,) = telemetry.board.standing()
+        (standing,) = telemetry.board.active()
         assert (standing.code, standing.subject) == ("low_match_rate", "Lead")
         assert standing.message.startswith("Low match rate: Lead (5 %: of the last 200 conversions 10 can be matched")
         assert not telemetry.intake.matches.changed

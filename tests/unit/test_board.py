@@ -12,7 +12,7 @@ def test_trouble_is_new_once_and_then_only_counted() -> None:
     board = Board()
     assert board.raise_("throttled", 1_000, account="a") is not None
     assert board.raise_("throttled", 2_000, account="a", detail="117") is None
-    (standing,) = board.standing()
+    (standing,) = board.active()
     assert (standing.since, standing.seen_at, standing.count, standing.detail) == (1_000, 2_000, 2, "117")
 
 
@@ -20,16 +20,16 @@ def test_repeat_without_detail_keeps_the_last_one() -> None:
     board = Board()
     board.raise_("unreachable", 1, detail="connection refused")
     board.raise_("unreachable", 2)
-    assert board.standing()[0].detail == "connection refused"
+    assert board.active()[0].detail == "connection refused"
 
 
 def test_equal_code_of_another_account_or_goal_is_another_trouble() -> None:
     board = Board()
     for account, goal in (("a", "G1"), ("a", "G2"), ("b", "G1")):
         assert board.raise_("goal_not_found", 1, account=account, subject=goal) is not None
-    assert [(s.account, s.subject) for s in board.standing(account="a")] == [("a", "G1"), ("a", "G2")]
-    assert len(board.standing("goal_not_found")) == 3
-    assert board.standing("throttled") == []
+    assert [(s.account, s.subject) for s in board.active(account="a")] == [("a", "G1"), ("a", "G2")]
+    assert len(board.active("goal_not_found")) == 3
+    assert board.active("throttled") == []
 
 
 def test_trouble_that_was_cleared_is_new_when_it_comes_again() -> None:
@@ -37,7 +37,7 @@ def test_trouble_that_was_cleared_is_new_when_it_comes_again() -> None:
     board.raise_("throttled", 1)
     assert board.clear("throttled") is not None
     assert board.clear("throttled") is None
-    assert board.stands("throttled") is None
+    assert board.find("throttled") is None
     assert board.raise_("throttled", 2) is not None
 
 
@@ -51,19 +51,19 @@ def test_trouble_carries_its_remedy_and_one_line_for_people() -> None:
 
 def test_trouble_names_its_account_as_soon_as_there_are_several() -> None:
     board = Board()
-    board.serves(["main"])
+    board.set_accounts(["main"])
     board.raise_("goal_not_found", 1, account="main", subject="Sidecar Purchase")
     board.raise_("storage_failed", 2)
     board.raise_("paused_by_operator", 3, account="main", subject="main")
     alone = ["Conversion goal not found: Sidecar Purchase", "The outbox cannot be written"]
     paused = "Account paused by an operator: main"
-    assert [standing.message for standing in board.standing()] == [*alone, paused]
-    board.serves(["main", "us"])
+    assert [standing.message for standing in board.active()] == [*alone, paused]
+    board.set_accounts(["main", "us"])
     raised = board.raise_("throttled", 4, account="us")
     assert raised is not None
     assert raised.message == "us: Throttled by Microsoft"
     named = ["main: Conversion goal not found: Sidecar Purchase", alone[1], paused, raised.message]
-    assert [standing.message for standing in board.standing()] == named
+    assert [standing.message for standing in board.active()] == named
     over = board.clear("goal_not_found", account="main", subject="Sidecar Purchase")
     assert over is not None
     assert over.message == named[0]
@@ -71,7 +71,7 @@ def test_trouble_names_its_account_as_soon_as_there_are_several() -> None:
 
 def test_trouble_of_an_account_that_left_names_it_beside_the_only_one_that_stayed() -> None:
     board = Board()
-    board.serves(["main"])
+    board.set_accounts(["main"])
     raised = board.raise_("unmapped", 1, account="us", subject="purchase")
     assert raised is not None
     assert raised.message == "us: Event or account no longer configured: purchase"

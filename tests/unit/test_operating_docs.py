@@ -24,7 +24,7 @@ def rows_of(page: str, heading: str) -> list[str]:
 
 
 def row_of_name(name: Name) -> str:
-    return f"| `{name.name}` | {name.level} | {'yes' if name.kept else 'no'} | {name.meaning} |"
+    return f"| `{name.name}` | {name.level} | {'yes' if name.stored else 'no'} | {name.meaning} |"
 
 
 def row_of_metric(metric: Declared) -> str:

@@ -6,7 +6,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.core.instant import EPOCH
 from sidecar.delivery.stakes import held_by
-from sidecar.telemetry import Standing
+from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE, Scope
 
 GOALS = {("main", "purchase"): "P", ("main", "lead"): "L", ("us", "purchase"): "P"}
@@ -21,7 +21,7 @@ LANES = [
 
 
 def held(code: str, account: str | None = None, subject: str | None = None) -> list[int]:
-    trouble = Standing(code=code, account=account, subject=subject, detail=None, since=EPOCH, seen_at=EPOCH)
+    trouble = ActiveTrouble(code=code, account=account, subject=subject, detail=None, since=EPOCH, seen_at=EPOCH)
     return [lane.id for lane in held_by(trouble, LANES, lambda *of: GOALS.get(of))]
 
 

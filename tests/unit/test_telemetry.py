@@ -22,7 +22,7 @@ from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.telemetry import DeadRow, Telemetry
-from sidecar.telemetry.delivery import TOLD_ROWS
+from sidecar.telemetry.delivery import NAMED_ROWS
 from sidecar.telemetry.followers import Followers
 from sidecar.telemetry.journal_buffer import MAX_WAITING, Flushed, JournalBuffer
 from sidecar.telemetry.service import FADE_MILLIS
@@ -138,7 +138,7 @@ async def test_received_rows_are_counted_but_never_kept(told: Told) -> None:
 
 async def test_commits_and_answers_are_metrics_alone(told: Told) -> None:
     told.telemetry.intake.committed(128, 0.004)
-    told.telemetry.intake.answered(0.006)
+    told.telemetry.intake.response_time(0.006)
     assert told.metric("commit_rows_sum") == 128
     assert told.metric("commit_seconds_count") == 1
     assert told.metric("intake_seconds_sum") == 0.006
@@ -248,8 +248,8 @@ async def test_few_dead_rows_are_told_one_by_one(told: Told) -> None:
 async def test_of_many_dead_rows_the_first_are_told_and_the_rest_counted(told: Told) -> None:
     told.telemetry.delivery.rows_died([dead_row(number) for number in range(1000)], batch_id=9)
     entries = await told.kept()
-    assert len(entries) == TOLD_ROWS + 1
-    assert entries[-1].count == 1000 - TOLD_ROWS
+    assert len(entries) == NAMED_ROWS + 1
+    assert entries[-1].count == 1000 - NAMED_ROWS
     refused = {"goal": "Sidecar Purchase", "state": "dead", "reason": "OfflineConversionCurrencyInvalid"}
     assert told.metric("conversions_settled_total", **refused) == 1000
 
@@ -337,7 +337,7 @@ async def test_clean_answer_ends_the_troubles_of_its_account_but_not_those_of_go
     told.telemetry.service.trouble_raised("unreachable", account="other")
     told.telemetry.service.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
     told.telemetry.service.account_well("main")
-    assert [(s.code, s.account) for s in told.telemetry.board.standing()] == [
+    assert [(s.code, s.account) for s in told.telemetry.board.active()] == [
         ("unreachable", "other"),
         ("goal_not_found", "main"),
     ]
@@ -346,7 +346,7 @@ async def test_clean_answer_ends_the_troubles_of_its_account_but_not_those_of_go
 async def test_clean_answer_does_not_end_what_waits_for_a_return_to_the_configuration(told: Told) -> None:
     told.telemetry.service.trouble_raised("unmapped", account="main", subject="refill")
     told.telemetry.service.account_well("main")
-    assert [one.code for one in told.telemetry.board.standing()] == ["unmapped"]
+    assert [one.code for one in told.telemetry.board.active()] == ["unmapped"]
 
 
 async def test_of_the_explanations_of_one_answer_the_last_one_stands(told: Told) -> None:
@@ -356,7 +356,7 @@ async def test_of_the_explanations_of_one_answer_the_last_one_stands(told: Told)
         ("wrong_account", "main"),
     ):
         told.telemetry.service.trouble_raised(code, account=account)
-    standing = {(one.code, one.account) for one in told.telemetry.board.standing()}
+    standing = {(one.code, one.account) for one in told.telemetry.board.active()}
     assert standing == {("developer_token_invalid", "other"), ("wrong_account", "main")}
 
 
@@ -364,7 +364,7 @@ async def test_on_the_way_to_microsoft_only_the_newest_trouble_stands_and_an_ans
     telemetry = told.telemetry
 
     def standing() -> list[tuple[str, str | None]]:
-        return [(one.code, one.account) for one in telemetry.board.standing()]
+        return [(one.code, one.account) for one in telemetry.board.active()]
 
     telemetry.service.trouble_raised("proxy_login", detail="the sign-in's own")
     telemetry.service.not_reached("main", "name_not_found", "no such name")
@@ -380,7 +380,7 @@ async def test_new_token_ends_the_troubles_of_the_sign_in(told: Told) -> None:
     told.telemetry.service.trouble_raised("client_secret_expired")
     told.telemetry.service.trouble_raised("unreachable", account="main")
     told.telemetry.service.token_refreshed(UnixMillis(NOW + 3_600_000))
-    assert [s.code for s in told.telemetry.board.standing()] == ["unreachable"]
+    assert [s.code for s in told.telemetry.board.active()] == ["unreachable"]
     assert told.metric("token_expires_seconds") == 3600
     told.clock.now += 3_601_000
     assert told.metric("token_expires_seconds") == 0
@@ -391,10 +391,10 @@ async def test_trouble_whose_end_nobody_sees_is_over_after_an_hour_of_silence(to
     told.telemetry.service.trouble_raised("goal_not_found", account="main", subject="Sidecar Lead")
     told.clock.now += FADE_MILLIS - 1
     await told.kept()
-    assert told.telemetry.board.stands("row_retried", account="main", subject="InternalError")
+    assert told.telemetry.board.find("row_retried", account="main", subject="InternalError")
     told.clock.now += 1
     await told.kept()
-    assert [s.code for s in told.telemetry.board.standing()] == ["goal_not_found"]
+    assert [s.code for s in told.telemetry.board.active()] == ["goal_not_found"]
 
 
 async def test_what_leaves_the_configuration_takes_its_troubles_along_but_for_rows_that_wait_for_its_return(
@@ -416,7 +416,7 @@ async def test_what_leaves_the_configuration_takes_its_troubles_along_but_for_ro
     for code, account, subject in [*stays, *goes]:
         told.telemetry.service.trouble_raised(code, account=account, subject=subject)
     told.telemetry.service.configuration_changed({"main"}, {("main", "Sale")})
-    assert [(one.code, one.account, one.subject) for one in told.telemetry.board.standing()] == stays
+    assert [(one.code, one.account, one.subject) for one in told.telemetry.board.active()] == stays
 
 
 async def test_storage_that_writes_again_ends_its_own_trouble(told: Told) -> None:
@@ -595,7 +595,7 @@ async def test_no_canary_is_ever_told_at_any_level(told: Told, canary: str) -> N
     assert len(kept) == 6
     secret = canary.removeprefix("Bearer ")
     assert secret not in repr(kept)
-    assert secret not in repr(told.telemetry.board.standing())
+    assert secret not in repr(told.telemetry.board.active())
     assert secret not in told.text()
 
 
