@@ -11,7 +11,7 @@ from itertools import count
 
 from aiohttp import web
 
-from sidecar.core.conversion import Key, KeySource
+from sidecar.core.keys import Key, KeySource
 from sidecar.ports.intake import Arrival, PutResult, Stored
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.rows import new_row, record_of_new

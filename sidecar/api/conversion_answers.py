@@ -9,10 +9,10 @@ from sidecar.api.http.problem import CONFLICT, INVALID, BulkErrors, HttpProblem,
 from sidecar.api.http.reply import Json, text
 from sidecar.api.new_rows import NewRows
 from sidecar.api.row_json import Rows
-from sidecar.core.conversion import KeySource
 from sidecar.core.difference import FieldDifference, words
 from sidecar.core.instant import UnixSeconds, text_of_seconds
 from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Skipped
+from sidecar.core.keys import KeySource
 from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
 from sidecar.core.unstored import What

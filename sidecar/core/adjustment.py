@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sidecar.core.conversion import AdjustmentType, Key, KeySource, digest_of, foreign_original, plain_decimal
+from sidecar.core.conversion import AdjustmentType, plain_decimal
 from sidecar.core.entry import Reason, State, too_old
 from sidecar.core.instant import EPOCH, UnixMillis, UnixSeconds, millis
+from sidecar.core.keys import Key, KeySource, digest_of, foreign_original
 from sidecar.core.problem import Problem
 
 # --- Which conversion is meant ---------------------------------------------------------------------------------------

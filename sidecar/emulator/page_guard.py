@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from sidecar.core.intake.web_pages import Headers, calls_one_of, hosts, is_foreign
+from sidecar.core.cross_site import Headers, calls_one_of, hosts, is_foreign
 from sidecar.emulator.options import EmulatorOptions
 
 HEADERS = {

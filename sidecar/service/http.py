@@ -1,4 +1,4 @@
-"""The HTTP side of the service: its guard and keys, its routes, what it needs of the parts, and the first words."""
+"""Serves the HTTP API: builds it from the components, listens, and prints the banner."""
 
 import contextlib
 import shutil
@@ -17,15 +17,13 @@ from sidecar.api.http.guard import Guard
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
 from sidecar.api.request.body import BodyLimits
-from sidecar.api.row_json import HeldReason, Rows, elsewhere
+from sidecar.api.row_json import Rows
 from sidecar.api.sign_in import SignInCalls
 from sidecar.config import Config, is_loopback
-from sidecar.core.entry import Reason
-from sidecar.core.instant import UnixMillis
-from sidecar.core.record import Record
 from sidecar.core.start_errors import cannot_listen
 from sidecar.service import banner
 from sidecar.service.api_key import kept_key
+from sidecar.service.held_reason import held_reason
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components
@@ -36,12 +34,12 @@ GRACE_SECONDS = 4.0
 
 
 class CannotListen(Exception):
-    """The configured address cannot be had, or not with what it needs; the text says why."""
+    """The configured address is not available, or not with what it needs; the text gives the reason."""
 
 
 @contextlib.asynccontextmanager
 async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
-    """Serve HTTP for as long as the context is open; gives the address. CannotListen when it cannot be had."""
+    """Serve HTTP for as long as the context is open; gives the address. CannotListen when it is not available."""
     server = parts.settings.config.server
     keys, key = _keys(parts)
     api = _api(parts, clock, keys)
@@ -54,7 +52,7 @@ async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
             why = cannot_listen(server.host, server.port, error, host_key="server.host", port_key="server.port")
             raise CannotListen(why) from error
         url = banner.local_url(host, port)
-        _tell(url, key, parts.settings)
+        _print_banner(url, key, parts.settings)
         yield url
 
 
@@ -84,7 +82,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         rules=settings.intake,
         capture=settings.capture,
         goal_of=settings.goal_of,
-        held=lambda record: _held(parts, record, clock.now()),
+        held=lambda record: held_reason(parts, record, clock.now()),
         stored=parts.flusher.arrived,
         now=clock.now,
         new_id=lambda: f"{int(clock.chance() * 2**64):016x}",  # only to find a request by: it guards nothing
@@ -103,7 +101,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
 
 def _explain(parts: Components, clock: Runtime) -> ExplainCalls:
     settings, catalogue, store = parts.settings, parts.catalogue, parts.store
-    rows = Rows(settings.goal_of, lambda record: _held(parts, record, clock.now()), clock.now)
+    rows = Rows(settings.goal_of, lambda record: held_reason(parts, record, clock.now()), clock.now)
     receipts = Receipts(store.traces, rows, clock.now, catalogue.of_event, settings.attribution, catalogue.of_goal)
     return ExplainCalls(store.outbox, receipts, _traces(parts))
 
@@ -120,30 +118,6 @@ def _goals(parts: Components) -> GoalCalls:
 
 def _traces(parts: Components) -> TracesOfOrders:
     return TracesOfOrders(parts.telemetry.intake.traces, parts.store.unstored)
-
-
-def _held(parts: Components, record: Record, now: UnixMillis) -> HeldReason | None:
-    """What keeps a row's account or goal from taking it now, with the trouble that a person can mend."""
-    if record.bound_to is not None and (held := elsewhere(record, parts.settings.identities().get(record.account))):
-        return held
-    goal = record.goal or parts.settings.goal_of(record.account, record.event)
-    reason = parts.gates.held(record.account, goal)
-    if reason is Reason.NOT_CONNECTED:
-        return HeldReason(reason, parts.tokens.connection.trouble)
-    if reason is Reason.ACCOUNT_PAUSED and parts.gates.paused_since(record.account) is not None:
-        return HeldReason(reason, "paused_by_operator")
-    if reason in (Reason.GOAL_NOT_FOUND, Reason.GOAL_PAUSED, Reason.GOAL_SETTLING):
-        hold = parts.gates.hold_of(record.account, goal or "")
-        return HeldReason(reason, hold.trouble if hold else None)
-    if reason is Reason.THROTTLED:
-        return HeldReason(reason)
-    goes_again = record.claimed and not record.leased
-    waits_for_reading = parts.gates.awaits_reading(record.account)
-    if reason is None and not goes_again and (waits_for_reading or parts.gates.lets_out(record.account, now)):
-        return None
-    standing = parts.telemetry.board.active(account=record.account)
-    trouble = next((one.code for one in standing if one.subject is None and one.trouble.stops_account), None)
-    return HeldReason(reason or Reason.RETRYING, trouble)
 
 
 def _listened_on(host: str) -> tuple[str, ...]:
@@ -173,7 +147,7 @@ def _keys(parts: Components) -> tuple[list[str], banner.Key]:
     return [key], banner.NewKey(key, file) if is_new else banner.StoredKey(file)
 
 
-def _tell(url: str, key: banner.Key, settings: Settings) -> None:
+def _print_banner(url: str, key: banner.Key, settings: Settings) -> None:
     """The first words, on stderr; the service runs on when nobody reads them."""
     with contextlib.suppress(OSError):
         click.echo(banner.lines(url, key, _emulator(settings), _first(settings.config)), err=True)

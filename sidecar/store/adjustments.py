@@ -27,10 +27,11 @@ from sidecar.core.adjustment import (
     decide,
     place,
 )
-from sidecar.core.conversion import AdjustmentType, Key, Kind, matched_by, plain_decimal
+from sidecar.core.conversion import AdjustmentType, Kind, matched_by, plain_decimal
 from sidecar.core.difference import AdjustmentContent, of_adjustments
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
+from sidecar.core.keys import Key
 from sidecar.core.problem import Problem
 from sidecar.core.record import Record, public_id
 from sidecar.core.repeats import KeyedAdjustment, Repeat

@@ -17,7 +17,7 @@ from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.emulator.properties import AUTO_TAGGING, put_property
 from sidecar.goals.catalogue import Applied, Failure, Planned
-from sidecar.service.http import _held
+from sidecar.service.held_reason import held_reason
 
 QUERY = "ConversionGoals/QueryByIds"
 ADD = "ConversionGoals"
@@ -151,7 +151,7 @@ async def test_goal_of_another_type_holds_its_rows_and_says_so(rig: Rig) -> None
     [row] = await rig.post(1, event="lead")
     record = await rig.parts.store.outbox.get(row)
     assert record is not None
-    assert _held(rig.parts, record, rig.clock()) == HeldReason("goal_not_found", "goal_wrong_type")
+    assert held_reason(rig.parts, record, rig.clock()) == HeldReason("goal_not_found", "goal_wrong_type")
     assert await rig.requests() == []
 
 

@@ -7,7 +7,7 @@ from delivery_kit import ADJUST, HOUR, MINUTE, Rig
 from test_delivery_remapped import DEFINITE
 
 from sidecar.core.record import Record
-from sidecar.service.http import _held
+from sidecar.service.held_reason import held_reason
 
 OLD, NEW = "200000001", "200000777"
 
@@ -35,7 +35,7 @@ async def shown(rig: Rig, seq: int) -> tuple[str | None, str]:
     """The reason that the row shows, and its words."""
     record = await rig.parts.store.outbox.get(seq)
     assert isinstance(record, Record)
-    held = _held(rig.parts, record, rig.clock())
+    held = held_reason(rig.parts, record, rig.clock())
     return (None, "") if held is None else (held.reason, held.words.cause if held.words else "")
 
 

@@ -15,7 +15,7 @@ from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixSeconds
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
-from sidecar.service.http import _held
+from sidecar.service.held_reason import held_reason
 
 ARCHITECTURE = (Path(__file__).parents[2] / "docs/architecture.md").read_text()
 
@@ -176,7 +176,7 @@ async def is_seen(rig: Rig, reason: str, trouble: str) -> None:
     (row,) = rig.rows("state = 'pending'")
     record = await rig.parts.store.outbox.get(row["seq"])
     assert record is not None
-    rows = Rows(rig.parts.settings.goal_of, lambda one: _held(rig.parts, one, rig.clock()), rig.clock)
+    rows = Rows(rig.parts.settings.goal_of, lambda one: held_reason(rig.parts, one, rig.clock()), rig.clock)
     assert rows.reason_and_trouble(record)[0] == reason
     page = judge(await health_of(rig)._vitals())
     assert page["status"] == "degraded"

@@ -5,8 +5,9 @@ from itertools import product
 
 import pytest
 
-from sidecar.core.conversion import Conversion, Key, KeySource
+from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixSeconds
+from sidecar.core.keys import Key, KeySource
 
 CONVERSION = Conversion(
     account="main",

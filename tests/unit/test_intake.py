@@ -24,8 +24,8 @@ from intake_kit import (
     warned,
 )
 
-from sidecar.core.conversion import KeySource
 from sidecar.core.intake.conversion import SHAPE, Accepted, EventRule, RejectedItem, Skipped, normalized, read
+from sidecar.core.keys import KeySource
 
 # --- The item as a whole ---------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Self
 
 from sidecar.api.http.problem import CROSS_SITE, NO_KEY, UNKNOWN_HOST, HttpProblem
-from sidecar.core.intake.web_pages import Headers, calls_one_of, hosts, is_foreign
+from sidecar.core.cross_site import Headers, calls_one_of, hosts, is_foreign
 
 
 class Access(Enum):

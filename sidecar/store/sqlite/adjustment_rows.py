@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.adjustment import Earlier, Original
-from sidecar.core.conversion import AdjustmentType, Key
+from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import Lane, Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.core.repeats import KeyedAdjustment
 from sidecar.store import adjustments

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sidecar.core import repeats
-from sidecar.core.conversion import Conversion, Key
+from sidecar.core.conversion import Conversion
 from sidecar.core.difference import of_conversions
 from sidecar.core.entry import State
 from sidecar.core.instant import UnixSeconds
+from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.core.repeats import Repeat
 from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored

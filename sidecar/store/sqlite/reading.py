@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from sidecar.core.answer import Verdict
-from sidecar.core.conversion import Key, KeySource, Kind
+from sidecar.core.conversion import Kind
 from sidecar.core.entry import POISON_AFTER, Entry, Fault, Lane, State
 from sidecar.core.fairness import Queue, fair_batch
 from sidecar.core.instant import MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixSeconds, millis
+from sidecar.core.keys import Key, KeySource
 from sidecar.core.record import Record
 from sidecar.core.waiting import Waiting
 from sidecar.ports.delivery import refusal

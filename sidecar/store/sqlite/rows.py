@@ -9,9 +9,10 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, Key, Kind, plain_decimal
+from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, Kind, plain_decimal
 from sidecar.core.entry import Entry, Lane, Reason, State
 from sidecar.core.instant import UnixMillis, millis
+from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.ports.intake import Arrival
 

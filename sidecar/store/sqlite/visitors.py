@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 
-from sidecar.core.conversion import visitor_hash
+from sidecar.core.keys import visitor_hash
 
 # One look-up by primary key; asked once for each group of rows or clicks.
 KEY = "SELECT value FROM facts WHERE name = 'visitor_key'"

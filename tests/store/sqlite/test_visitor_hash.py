@@ -4,7 +4,7 @@ from pathlib import Path
 
 from store_kit import SqliteHouse, captured
 
-from sidecar.core.conversion import visitor_hash
+from sidecar.core.keys import visitor_hash
 
 
 async def test_visitors_lie_under_a_hash_that_this_outbox_alone_knows(tmp_path: Path) -> None:
