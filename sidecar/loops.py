@@ -60,3 +60,8 @@ async def run_forever(
         with reported(reporter, where):
             seconds = await step()
         await wait_for_wake(wake, seconds)
+
+
+def monotonic() -> float:
+    """Seconds of the event loop's own clock, which never steps back."""
+    return asyncio.get_running_loop().time()

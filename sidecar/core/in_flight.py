@@ -5,8 +5,10 @@ adjustments of a goal are different calls: one that gets no answers holds up the
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sidecar.core.conversion import Kind
+from sidecar.core.instant import UnixMillis
 from sidecar.core.pace import Window
 
 PATIENCE_SECONDS = 5.0
@@ -22,6 +24,13 @@ Going first has an end: a batch that never gets an answer must not hold up the r
 
 Turn = tuple[str, Kind]
 """A goal, and the kind of its rows: what takes turns, and what a request without an answer keeps waiting."""
+
+
+class Sent(NamedTuple):
+    """When a request left, by both clocks: the wall clock may be set while it is on its way."""
+
+    at: UnixMillis
+    left_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Courier:
             while not stopping.is_set():
                 claim = await self._guarded("claim", self._next_claim())
                 if claim is not None:
-                    request = Request(claim.entries[0].goal or "", claim.kind, claim.resend, _monotonic())
+                    request = Request(claim.entries[0].goal or "", claim.kind, claim.resend, loops.monotonic())
                     sends.create_task(self._carry(claim, self.timetable.state.in_flight.started(request)))
 
     async def _carry(self, claim: Claim, number: int) -> None:
@@ -61,7 +61,7 @@ class Courier:
         try:
             is_heard = await self._guarded("deliver", self.sender.send(claim))
         finally:
-            self.timetable.state.in_flight.finished(number, _monotonic(), answered=bool(is_heard))
+            self.timetable.state.in_flight.finished(number, loops.monotonic(), answered=bool(is_heard))
             self._wake.set()
 
     # --- what goes next ----------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ class Courier:
         """The next batch that may go; None after a wait, so that the caller can see whether to stop."""
         schedule = await self._look_around()
         while not self._stopping.is_set():
-            match next_move(schedule, _monotonic()):
+            match next_move(schedule, loops.monotonic()):
                 case Resend():
                     return await self._resend()
                 case Fresh(goal):
@@ -78,7 +78,7 @@ class Courier:
                     if (ripe_in := self._ripe_in(goal, due)) <= 0:
                         return await self._send_new(goal, due)
                     read_again_in = 0.0 if due.has_more else ripe_in
-                    schedule = schedule.postponed(goal, _monotonic() + read_again_in, len(due.entries))
+                    schedule = schedule.postponed(goal, loops.monotonic() + read_again_in, len(due.entries))
                 case Sleep(until, rows):
                     await self._sleep_until(until, rows)
                     return None
@@ -88,7 +88,7 @@ class Courier:
 
     async def _look_around(self) -> Schedule:
         schedule = self.timetable.schedule()
-        if self.timetable.may_resend(_monotonic()):
+        if self.timetable.may_resend(loops.monotonic()):
             await self.claims.release_astray()
             schedule = replace(schedule, has_resend=await self.claims.has_resend())
         return schedule
@@ -102,7 +102,7 @@ class Courier:
 
     async def _resend(self) -> Claim | None:
         await self.platform.permit(self.account)
-        if self._stopping.is_set() or not self.timetable.may_resend(_monotonic()):
+        if self._stopping.is_set() or not self.timetable.may_resend(loops.monotonic()):
             return None
         claim = await self.claims.resend(self._lease_end())
         if claim is None:
@@ -113,11 +113,11 @@ class Courier:
 
     async def _send_new(self, goal: GoalQueue, due: DueRows) -> Claim | None:
         """A new batch of a goal; what was not a full one, or waited long for its permit, is read again."""
-        asked_at = _monotonic()
+        asked_at = loops.monotonic()
         await self.platform.permit(self.account)
-        if self._stopping.is_set() or not self.timetable.may_send(goal, _monotonic()):
+        if self._stopping.is_set() or not self.timetable.may_send(goal, loops.monotonic()):
             return None
-        if len(due.entries) < goal.rows or _monotonic() - asked_at >= IDLE_SECONDS:
+        if len(due.entries) < goal.rows or loops.monotonic() - asked_at >= IDLE_SECONDS:
             due = await self.claims.attribute(goal)
             if self._ripe_in(goal, due) > 0:
                 return None
@@ -141,7 +141,7 @@ class Courier:
     async def _sleep_until(self, until: float, rows: int) -> None:
         """Until then, until `rows` came in, or until something else wakes this courier."""
         self._arrived = 0
-        while (left := until - _monotonic()) > 0:
+        while (left := until - loops.monotonic()) > 0:
             before = self._arrived
             await self._sleep(left)
             if self._arrived >= rows or self._arrived == before:
@@ -150,7 +150,3 @@ class Courier:
     async def _sleep(self, seconds: float) -> None:
         """Until something wakes this courier, at most `seconds`."""
         await loops.wait_for_wake(self._wake, seconds)
-
-
-def _monotonic() -> float:
-    return asyncio.get_running_loop().time()

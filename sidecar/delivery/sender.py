@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sidecar import loops
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
+from sidecar.core.in_flight import Sent
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.gates import Gates
-from sidecar.delivery.settler import Sent, Settler
+from sidecar.delivery.settler import Settler
 from sidecar.ports.delivery import Claim
 from sidecar.ports.errors import NotConnected
 from sidecar.ports.platform import Platform
@@ -25,7 +27,7 @@ class Sender:
 
     async def send(self, claim: Claim) -> bool:
         """Send a batch and settle it; whether Microsoft answered about the rows or about us."""
-        sent = Sent.now(self.now())
+        sent = Sent(self.now(), loops.monotonic())
         if not self._still_goes(claim, sent.at):
             await self.settler.put_back(claim, "closed while it was claimed")
             return False

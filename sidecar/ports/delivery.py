@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
-from sidecar.core.answer import Verdict
+from sidecar.core.answer import RefusedBatch, Verdict
 from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, State, Step
@@ -59,7 +59,14 @@ class Note:
     error_code: int | None = None
     message: str | None = None
     at: UnixMillis | None = None
-    """When it came."""
+    """When it was received."""
+
+    @classmethod
+    def refused(cls, answer: RefusedBatch, at: UnixMillis) -> Self:
+        """That of a batch refused as a whole."""
+        fault = answer.faults[0]
+        words = fault.error, fault.error_code, fault.message
+        return cls(refusal(answer.verdict), answer.tracking_id, *words, at=at)
 
 
 def refusal(verdict: Verdict) -> str:

@@ -17,7 +17,11 @@ from sidecar.delivery.flusher import Flusher
 from sidecar.delivery.gates import Gates
 from sidecar.delivery.goal_feedback import GoalFeedback
 from sidecar.delivery.pauses import AccountPauses
+from sidecar.delivery.poison import PoisonSearch
+from sidecar.delivery.row_settlement import RowSettlement
 from sidecar.delivery.sender import Sender
+from sidecar.delivery.setbacks import Setbacks
+from sidecar.delivery.settlement_writer import SettlementWriter
 from sidecar.delivery.settler import Settler
 from sidecar.delivery.stakes import Stakes
 from sidecar.delivery.timestamps import UniqueTimestamps
@@ -181,16 +185,12 @@ def _flusher(
     clock: Runtime,
 ) -> Flusher:
     outbox = store.outbox
-    settler = Settler(
-        outbox,
-        platform,
-        gates,
-        GoalFeedback(outbox, gates, telemetry, clock.now, settings.names_goal),
-        telemetry,
-        clock.now,
-        clock.chance,
-    )
-
+    writer = SettlementWriter(outbox, telemetry)
+    feedback = GoalFeedback(outbox, gates, telemetry, clock.now, settings.names_goal)
+    rows = RowSettlement(writer, feedback, telemetry, clock.now, clock.chance)
+    poison = PoisonSearch(writer, rows, gates, telemetry, clock.now, clock.chance)
+    setbacks = Setbacks(writer, platform, gates, telemetry, clock.now, clock.chance)
+    settler = Settler(writer, rows, poison, setbacks, platform, gates, telemetry, clock.now)
     click_matcher = ClickMatcher(outbox, store.clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
 
     sender = Sender(platform, gates, settler, telemetry, clock.now)
