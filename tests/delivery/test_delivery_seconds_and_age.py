@@ -1,6 +1,6 @@
 """Two orders of one person in one second both count, and age alone ends a row."""
 
-from delivery_kit import DAY, HOUR, MINUTE, Rig
+from delivery_kit import DAY, HOUR, MINUTE, SECOND, Rig
 from delivery_ledger import ACCOUNT_IDS
 from visitor_kit import capture, click_id, visit
 
