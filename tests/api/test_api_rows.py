@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from row_kit import NOW, PENDING, ROWS
 
 from sidecar.api.http.reply import encode
 from sidecar.api.row_json import HeldReason, Rows, number
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.entry import Reason, State
-from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.troubles import CATALOGUE
 
@@ -19,39 +20,6 @@ FIELDS = (
     "id kind state reason account event goal order_id time value currency msclkid visitor_id matched_by attempt "
     "received_at due_at sent_at settled_at batch_id error error_code tracking_id message fix meta"
 )
-
-PENDING = Record(
-    seq=17,
-    kind=Kind.CONVERSION,
-    state=State.PENDING,
-    reason=None,
-    account="default",
-    event="purchase",
-    goal=None,
-    order_id="O-1",
-    time=UnixSeconds(1_795_444_245),
-    value="49.9",
-    currency="USD",
-    msclkid="f894f652ea334e739002f7167ab8f8e3",
-    email_sha256="a" * 64,
-    phone_sha256=None,
-    attempt=0,
-    received_at=UnixMillis(1_795_444_245_123),
-    due_at=UnixMillis(1_795_444_250_000),
-    claimed=False,
-    sent_at=None,
-    settled_at=None,
-    batch_id=None,
-    error=None,
-    error_code=None,
-    tracking_id=None,
-    message=None,
-    meta='{"cart":{"lines":3}}',
-)
-
-GOALS = {("default", "purchase"): "Sidecar Purchase"}
-NOW = UnixMillis(PENDING.received_at)
-ROWS = Rows(goal_of=lambda account, event: GOALS.get((account, event)), held=lambda record: None, now=lambda: NOW)
 
 
 def test_row_has_the_fields_of_the_contract_and_no_others() -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_api_rows import GOALS, NOW, PENDING, ROWS
+from row_kit import GOALS, NOW, PENDING, ROWS
 
 from sidecar.api.conversion_answers import ItemResult, result, result_text, summary
 from sidecar.api.http.reply import text

@@ -7,17 +7,10 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from cli_kit import Service, ended, process, read_until, sidecar
+from cli_kit import LAST_WORDS, Service, ended, process, read_until, settings_in, sidecar
 
 from sidecar.cli.emulator import emulator
 from sidecar.emulator import EmulatorOptions
-
-LAST_WORDS = "docs/emulator.md"
-
-
-def settings_in(told: str) -> str:
-    """The part of its words that belongs into a configuration."""
-    return "\n".join(told.split("\n\n")[1].splitlines())
 
 
 def test_every_option_of_the_emulator_can_be_given() -> None:

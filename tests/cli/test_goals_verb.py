@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from cli_kit import Service, ended, process, read_until, sidecar
-from test_emulator_verb import LAST_WORDS, settings_in
+from cli_kit import LAST_WORDS, Service, ended, process, read_until, settings_in, sidecar
 
 EVENTS = """
 events:

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from delivery_kit import ADJUST, HOUR, MINUTE, Rig
-from test_delivery_remapped import DEFINITE
+from delivery_kit import ADJUST, DEFINITE, HOUR, MINUTE, Rig
 
 from sidecar.core.record import Record
 from sidecar.service.held_reason import held_reason

@@ -1,16 +1,10 @@
 """Another mapping while batches wait: what was never taken follows it, what may have been sent is kept from a goal that
 would drop it."""
 
-from typing import Any
-
 import pytest
-from delivery_kit import HOUR, MINUTE, Rig
-from test_delivery_catalogue import change_goal, read, said
+from catalogue_kit import change_goal, read, said
+from delivery_kit import DEFINITE, HOUR, MINUTE, Rig
 
-DEFINITE: dict[str, dict[str, Any]] = {
-    "throttled": {"type": "status", "status": 429, "retry_after": "5"},
-    "not allowed": {"type": "status", "status": 403},
-}
 LEAD = "Sidecar Lead"
 
 

@@ -1,5 +1,6 @@
-"""tests/kits/README.md names every kit."""
+"""tests/kits/README.md names every kit; test modules share through kits alone; the suite of all stores knows none."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,7 +8,31 @@ TESTS = Path(__file__).parents[1]
 KITS = TESTS / "kits"
 
 
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports from."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
 def test_page_lists_each_kit_once() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", (KITS / "README.md").read_text(), re.MULTILINE)
     modules = [path.stem for path in KITS.glob("*.py")] + [path.parent.name for path in KITS.glob("*/__init__.py")]
     assert sorted(listed) == sorted(modules)
+
+
+def test_no_test_module_imports_another() -> None:
+    modules = {path.stem for path in TESTS.rglob("test_*.py")}
+    assert "test_kits_page" in modules
+    assert {str(path) for path in TESTS.rglob("*.py") if imports(path) & modules} == set()
+
+
+def test_what_every_store_must_do_knows_no_store() -> None:
+    suite = list((TESTS / "store").glob("test_*.py"))
+    assert len(suite) > 20
+    known = {(path.name, module) for path in suite for module in imports(path) if module.startswith("sidecar.store.")}
+    assert known == set()

@@ -116,3 +116,11 @@ class Service:
             yield started
             if started.poll() is None:
                 ended(started, signal.SIGTERM)
+
+
+LAST_WORDS = "docs/emulator.md"
+
+
+def settings_in(told: str) -> str:
+    """The part of its words that belongs into a configuration."""
+    return "\n".join(told.split("\n\n")[1].splitlines())

@@ -406,3 +406,9 @@ def options(**given: Any) -> EmulatorOptions:
     """An emulator with the mapped goals and room for many requests; tokens outlast what passes at once in a test."""
     usual = {"goals": MAPPED, "requests_per_minute": 1_000_000, "access_token_seconds": 30 * 86_400}
     return EmulatorOptions(**{**usual, **given})
+
+
+DEFINITE: dict[str, dict[str, Any]] = {
+    "throttled": {"type": "status", "status": 429, "retry_after": "5"},
+    "not allowed": {"type": "status", "status": 403},
+}

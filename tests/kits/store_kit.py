@@ -12,15 +12,24 @@ from typing import Any
 
 import pytest
 
+from sidecar.core.adjustment import Adjustment, ByOrder
 from sidecar.core.batch import as_sent, with_goals
-from sidecar.core.conversion import Click, Conversion
+from sidecar.core.conversion import AdjustmentType, Click, Conversion
 from sidecar.core.entry import Entry, Fault
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
 from sidecar.core.unstored import Unstored, What, unstored
 from sidecar.ports.delivery import Claim, Note, StoredMatchShares
 from sidecar.ports.erasure import Erasures
-from sidecar.ports.intake import Arrival, Captured, Clicks, PutResult
+from sidecar.ports.intake import (
+    Adjusting,
+    AdjustResult,
+    Arrival,
+    Captured,
+    Clicks,
+    PutResult,
+    Stored,
+)
 from sidecar.ports.journal import Journal
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Traces, UnstoredItems
@@ -297,3 +306,31 @@ class SqliteHouse(House):
 
 HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}
 """Every store there is, with a house for it."""
+
+
+def wish(value: str | None = None, target: Any = None, at: UnixMillis = NOW, **given: Any) -> Adjusting:
+    """A restate to `value`, else a retract, of ORDER-1 unless `target` is another."""
+    type_ = AdjustmentType.RETRACT if value is None else AdjustmentType.RESTATE
+    time = given.pop("time", None)
+    adjustment = Adjustment(
+        type=type_,
+        target=target or ByOrder("ORDER-1", None),
+        value=None if value is None else Decimal(value),
+        currency=given.pop("currency", None),
+        time=seconds(at) if time is None else time,
+        time_given=time is not None,
+        idempotency_key=given.pop("key", None),
+    )
+    return Adjusting(adjustment, at, "request-2")
+
+
+async def adjust(outbox: Outbox, value: str | None = None, at: UnixMillis = NOW, **given: Any) -> AdjustResult:
+    (result,) = await outbox.adjust([wish(value, at=at, **given)])
+    return result
+
+
+async def adjusted(outbox: Outbox, value: str | None = None, at: UnixMillis = NOW, **given: Any) -> Record:
+    """The row of an adjustment that was stored."""
+    result = await adjust(outbox, value, at, **given)
+    assert isinstance(result, Stored), result
+    return result.record

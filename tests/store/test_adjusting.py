@@ -13,6 +13,8 @@ from store_kit import (
     REFUSED,
     TAKEN,
     House,
+    adjust,
+    adjusted,
     claim,
     claimed,
     conversion,
@@ -24,20 +26,18 @@ from store_kit import (
     retaken,
     seqs,
     seqs_of,
+    wish,
 )
 
-from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
+from sidecar.core.adjustment import ById, ByOrder, Foreign
 from sidecar.core.attribution import Deferral, SendConversion, Skip, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Kind
 from sidecar.core.difference import FieldDifference
 from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
-from sidecar.core.record import Record
 from sidecar.ports.delivery import Note
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import (
-    Adjusting,
-    AdjustResult,
     AlreadyRetracted,
     Ambiguous,
     Captured,
@@ -53,34 +53,6 @@ from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved
 
 SETTLED = later(6 * HOUR)
 """When adjustments of what was delivered at NOW go out."""
-
-
-def wish(value: str | None = None, target: Any = None, at: UnixMillis = NOW, **given: Any) -> Adjusting:
-    """A restate to `value`, else a retract, of ORDER-1 unless `target` is another."""
-    type_ = AdjustmentType.RETRACT if value is None else AdjustmentType.RESTATE
-    time = given.pop("time", None)
-    adjustment = Adjustment(
-        type=type_,
-        target=target or ByOrder("ORDER-1", None),
-        value=None if value is None else Decimal(value),
-        currency=given.pop("currency", None),
-        time=seconds(at) if time is None else time,
-        time_given=time is not None,
-        idempotency_key=given.pop("key", None),
-    )
-    return Adjusting(adjustment, at, "request-2")
-
-
-async def adjust(outbox: Outbox, value: str | None = None, at: UnixMillis = NOW, **given: Any) -> AdjustResult:
-    (result,) = await outbox.adjust([wish(value, at=at, **given)])
-    return result
-
-
-async def adjusted(outbox: Outbox, value: str | None = None, at: UnixMillis = NOW, **given: Any) -> Record:
-    """The row of an adjustment that was stored."""
-    result = await adjust(outbox, value, at, **given)
-    assert isinstance(result, Stored), result
-    return result.record
 
 
 async def test_row_that_was_restated_after_it_was_looked_at_is_claimed_with_its_new_value(outbox: Outbox) -> None:

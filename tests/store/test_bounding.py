@@ -10,6 +10,7 @@ from store_kit import (
     REFUSED,
     TAKEN,
     House,
+    adjusted,
     claimed,
     conversion,
     due,
@@ -19,7 +20,6 @@ from store_kit import (
     retaken,
     seqs_of,
 )
-from test_adjusting import adjusted
 
 from sidecar.core.attribution import Deferral, WaitForClick
 from sidecar.core.entry import LongestWaits, Reason, Requeue

@@ -8,6 +8,7 @@ from store_kit import (
     MINUTE,
     NOW,
     TAKEN,
+    adjusted,
     claim,
     claimed,
     conversion,
@@ -17,7 +18,6 @@ from store_kit import (
     record_of,
     retaken,
 )
-from test_adjusting import adjusted
 
 from sidecar.core.batch import with_goals
 from sidecar.core.entry import Reason, Requeue

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from test_receipt import BATCH, DAY, HOUR, NOW, RECORD, of, receipt_text, told_lines
+from receipt_kit import BATCH, DAY, HOUR, NOW, RECORD, of, told_lines
 
+from sidecar.cli import receipt_text
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis

@@ -7,96 +7,28 @@ The files under `samples/explain` hold what `sidecar explain` prints, one for ea
 writes them anew; read the difference before it is committed.
 """
 
-import asyncio
 import json
 import os
 from dataclasses import replace
-from datetime import datetime
 from itertools import product
 from pathlib import Path
 
 import pytest
+from receipt_kit import BATCH, CLICK, GOAL, HOUR, MINUTE, NOW, OTHER, RECORD, of, told_lines
 
-from sidecar.api.explain import Receipts
-from sidecar.api.row_json import HeldReason, Rows
+from sidecar.api.row_json import HeldReason
 from sidecar.cli import receipt_text
-from sidecar.core.attempts import BatchFacts, RequestFacts
+from sidecar.core.attempts import RequestFacts
 from sidecar.core.attribution import SeenClick
-from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Fault, Hold, Lane, Reason, Requeue, State, next_step
-from sidecar.core.goals.goal import Goal
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.history import Attempted, Done, Replaced, read_history
-from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.core.receipt import Trace
+from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
 from sidecar.microsoft import error_codes
 from sidecar.microsoft.error_codes import TABLE
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "explain"
-NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-CLICK = "f894f652ea334e739002f7167ab8f8e3"
-OTHER = "0123456789abcdef0123456789abcdef"
-GOAL = Goal(id="7", name="Sidecar Purchase", type="OfflineConversion", window_seconds=30 * 86_400, enhanced=True)
-
-RECORD = Record(
-    seq=17,
-    kind=Kind.CONVERSION,
-    state=State.PENDING,
-    reason=None,
-    account="default",
-    event="purchase",
-    goal="Sidecar Purchase",
-    order_id="ORDER-12345",
-    time=UnixSeconds(seconds(NOW) - 7_200),
-    value="99.99",
-    currency="USD",
-    msclkid=CLICK,
-    visitor_id=None,
-    email_sha256="ab" * 32,
-    phone_sha256=None,
-    attempt=1,
-    received_at=UnixMillis(NOW - 2 * HOUR + 120),
-    due_at=UnixMillis(NOW - MINUTE),
-    claimed=False,
-    sent_at=UnixMillis(NOW - MINUTE),
-    settled_at=None,
-    batch_id=7,
-    error=None,
-    error_code=None,
-    tracking_id=None,
-    message=None,
-    meta=None,
-)
-BATCH = BatchFacts(
-    id=7,
-    claims=1,
-    created_at=UnixMillis(NOW - MINUTE),
-    sent_at=UnixMillis(NOW - MINUTE),
-    settled_at=UnixMillis(NOW - MINUTE + 412),
-    answer="taken",
-    tracking_id="3f1c0000-0000-4000-8000-00000000000f",
-)
-
-
-def of(
-    record: Record, *, held: HeldReason | None = None, mapped: Mapped | None = None, **known: object
-) -> dict[str, object]:
-    """The receipt as the API answers it."""
-    batches = {BATCH.id: BATCH} if record.batch_id else {}
-    facts = {"request_id": "request-1", "named_msclkid": record.msclkid, "is_frozen": record.goal is not None}
-    trace = Trace(record=record, **{**facts, "batches": batches, **known})  # type: ignore[arg-type]
-
-    class Traces:
-        async def of(self, seq: int) -> Trace:
-            return trace
-
-    rows = Rows(lambda account, event: "Sidecar Purchase", lambda record: held, lambda: NOW)
-    made = Receipts(Traces(), rows, lambda: NOW, lambda account, event: mapped or Mapped(MappingState.OK, GOAL))
-    answer = asyncio.run(made.of(record.seq))
-    assert answer is not None
-    return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
 
 
 # --- Every state and reason ------------------------------------------------------------------------------------------
@@ -228,14 +160,6 @@ def test_another_trouble_of_the_row_comes_before_its_time() -> None:
 
 
 # --- The timeline ----------------------------------------------------------------------------------------------------
-
-
-def told_lines(told: dict[str, object]) -> list[str]:
-    timeline = told["timeline"]
-    assert isinstance(timeline, list)
-    instants = [datetime.fromisoformat(line["at"]) for line in timeline]
-    assert instants == sorted(instants)
-    return [line["what"] for line in timeline]
 
 
 def test_long_life_is_told_in_its_order() -> None:
