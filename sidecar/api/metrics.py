@@ -20,6 +20,6 @@ class MetricsCalls:
         """The handler of the route; authorisation happened before."""
         backlog = await self.outbox.backlog()
         await admission_of(request).lanes.turn(request)
-        self.telemetry.service.outbox_seen(self.outbox.counts, backlog)
+        self.telemetry.service.outbox_seen(self.outbox.counts(), backlog)
         body, content_type = self.telemetry.metrics.exposition(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

@@ -47,7 +47,7 @@ class Timetable:
     def _queues(self, batch_size: int) -> list[GoalQueue]:
         lanes: defaultdict[Turn, list[Lane]] = defaultdict(list)
         mapped, now = self.goals(), self.now()
-        for lane in self.outbox.lanes:
+        for lane in self.outbox.lanes():
             if lane.account == self.account and lane.event in mapped:
                 lanes[mapped[lane.event], lane.kind].append(lane)
         sizes = {GoalGate.OPEN: batch_size, GoalGate.PROBE: 1, GoalGate.CLOSED: 0}

@@ -415,7 +415,7 @@ class GoalCatalogue:
     async def _at_stake(self, account: str, goal: str) -> Waiting:
         """What waits for a goal: rows of its events, or those that keep it though no event names it any more."""
         events = {event for event, rule in self.every(account).items() if rule.name == goal}
-        lanes = [lane for lane in self.outbox.lanes if lane.account == account and lane.event in events]
+        lanes = [lane for lane in self.outbox.lanes() if lane.account == account and lane.event in events]
         waiting = await self.outbox.at_stake(lanes)
         return waiting if waiting.rows else self._waiting[account].get(goal, waiting)
 

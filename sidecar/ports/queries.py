@@ -65,13 +65,11 @@ class Page:
 class Queries(Protocol):
     """Answers what is stored; a question never waits for a write."""
 
-    @property
     def lanes(self) -> Sequence[Lane]:
-        """Every lane that ever held a row."""
+        """Every lane that ever held a row, from memory; one that another process opens comes a little later."""
 
-    @property
     def counts(self) -> Counts:
-        """Rows by state."""
+        """Rows by state, from memory: exact but for what another process has just committed."""
 
     async def adjustments(self, seq: int) -> Sequence[Record]:
         """Every adjustment of the conversion with that number, oldest first."""

@@ -157,7 +157,7 @@ async def open_parts(
             store.erasures,
             telemetry,
             clock.now,
-            lambda: {lane.account for lane in outbox.lanes},
+            lambda: {lane.account for lane in outbox.lanes()},
             Retractor(outbox, clock.now, flusher.arrived),
         ),
         emulator,

@@ -89,7 +89,7 @@ class Housekeeping:
         await self._follow_the_clock()
         free = shutil.disk_usage(rules.path.parent).free
         self._tell("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
-        pending = self.outbox.counts.pending
+        pending = self.outbox.counts().pending
         self._tell("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
 
     async def expire(self) -> None:
@@ -132,7 +132,7 @@ class Housekeeping:
         if before != EPOCH and now >= before - SET_BACK_MILLIS:
             return
         waits = self.rules().waits
-        for _ in range(self.outbox.counts.pending // SLICE_ROWS + 1):
+        for _ in range(self.outbox.counts().pending // SLICE_ROWS + 1):
             if self._stopping.is_set() or await self.outbox.clock_stepped_back(self.now(), SLICE_ROWS, waits):
                 break
         self._last_seen = now

@@ -68,7 +68,7 @@ class WaitingWatch:
     def _left(self) -> dict[tuple[str, str], list[Lane]]:
         """Return the lanes that nothing maps any more, by account and event."""
         left: dict[tuple[str, str], list[Lane]] = {}
-        for lane in self.outbox.lanes:
+        for lane in self.outbox.lanes():
             if self.goal_of(lane.account, lane.event) is None:
                 left.setdefault((lane.account, lane.event), []).append(lane)
         return left
@@ -89,7 +89,7 @@ class WaitingWatch:
 
     async def _look_at_retried(self) -> None:
         """Repeat the troubles of retried rows: their pauses last up to six hours, and a trouble fades after one."""
-        for found in await self.outbox.retried(self.outbox.lanes, self.now()):
+        for found in await self.outbox.retried(self.outbox.lanes(), self.now()):
             if found.account in self.accounts():
                 code = _trouble_of(found)
                 subject = found.goal if CATALOGUE[code].scope is Scope.GOAL else found.fault.error

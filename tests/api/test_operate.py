@@ -18,7 +18,7 @@ async def ended(api: Api, count: int, state: State = State.DEAD, reason: str = "
     """Ids of conversions that ended like that, at the first attempt."""
     orders = [{"event": "purchase", "order_id": f"{reason}-{n}", "msclkid": MSCLKID, **given} for n in range(count)]
     rows = (await api.post(orders)).json["results"]
-    lanes: list[Lane] = list(api.outbox.lanes)
+    lanes: list[Lane] = list(api.outbox.lanes())
     entries = await api.outbox.due(lanes, api.world.now, 1_000)
     claim = await api.outbox.claim("default", entries, [0] * len(entries), api.world.now, api.world.now)
     assert claim is not None
@@ -151,7 +151,7 @@ async def test_discarded_row_is_canceled_and_said_so(api: Api, conversion: Json)
 
 async def test_row_that_is_on_its_way_is_not_discarded(api: Api, conversion: Json) -> None:
     await api.post(conversion)
-    entries = await api.outbox.due(list(api.outbox.lanes), api.world.now, 10)
+    entries = await api.outbox.due(list(api.outbox.lanes()), api.world.now, 10)
     assert await api.outbox.claim("default", entries, [0], api.world.now, UnixMillis(api.world.now + 60_000))
     answer = await api.post({}, "/v1/conversions/conv_1/discard")
     assert (answer.status, answer.json["state"]) == (409, "pending")

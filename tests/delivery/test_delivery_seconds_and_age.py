@@ -61,7 +61,7 @@ async def test_events_in_the_second_of_their_click_wait_for_later_seconds(rig: R
         lambda db: add_click(db, click_id(1), ACCOUNT_IDS["main"], rig.clock() // 1000 * 1000)
     )
     seqs = [await visit(rig, ago=0) for _ in range(3)]
-    await rig.until(lambda: rig.parts.store.outbox.counts.delivered == 1)
+    await rig.until(lambda: rig.parts.store.outbox.counts().delivered == 1)
     await rig.until(lambda: rig.count("reason = 'not_yet'") == 2)
     at = rig.row(seqs[0])["time"]
     assert sorted(row["due_at"] // 1000 - at for row in rig.rows("state = 'pending'")) == [1, 2]
@@ -148,7 +148,7 @@ async def test_rows_of_a_batch_that_waits_to_go_again_die_of_age(rig: Rig) -> No
     await rig.give_time(0.1)
     assert len(await rig.requests()) == sent
     await rig.post()
-    await rig.until(lambda: rig.parts.store.outbox.counts.delivered == 1)
+    await rig.until(lambda: rig.parts.store.outbox.counts().delivered == 1)
     await rig.balance()
 
 
@@ -176,6 +176,6 @@ async def test_row_is_never_ended_by_the_number_of_its_attempts(rig: Rig) -> Non
         await rig.until(lambda retries=retries: rig.row(seq)["retries"] == retries)
         rig.pass_time(6 * HOUR + MINUTE)
     rig.mend()
-    await rig.until(lambda: rig.parts.store.outbox.counts.pending == 0 or rig.pass_time(6 * HOUR))
+    await rig.until(lambda: rig.parts.store.outbox.counts().pending == 0 or rig.pass_time(6 * HOUR))
     assert rig.row(seq)["state"] == "delivered"
     await rig.balance()

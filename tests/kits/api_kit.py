@@ -158,7 +158,7 @@ class Api:
 
     @property
     def pending(self) -> int:
-        return self.outbox.counts.pending
+        return self.outbox.counts().pending
 
 
 async def read_all(reader: asyncio.StreamReader) -> bytes:

@@ -188,7 +188,7 @@ class Rig:
     async def hurry(self, count: int = 0, step: int = 500) -> None:
         """Until no more than `count` rows are pending: pauses pass twenty times as fast."""
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while self.parts.store.outbox.counts.pending > count:
+            while self.parts.store.outbox.counts().pending > count:
                 await asyncio.sleep(0.025)
                 self.pass_time(step)
 
@@ -313,7 +313,7 @@ class Rig:
         return list(self.parts.flusher._couriers.values()) if self._tasks else []
 
     async def until_pending(self, count: int = 0, seconds: float = DEADLINE_SECONDS) -> None:
-        await self.until(lambda: self.parts.store.outbox.counts.pending == count, seconds)
+        await self.until(lambda: self.parts.store.outbox.counts().pending == count, seconds)
 
     async def until_requests(self, count: int, **which: Any) -> None:
         async def there() -> bool:
@@ -372,7 +372,7 @@ class Rig:
 
         `kept_besides` are rows that Microsoft took although they did not end as delivered.
         """
-        counts = self.parts.store.outbox.counts
+        counts = self.parts.store.outbox.counts()
         sums = (counts.delivered, counts.pending, counts.dead, counts.skipped, counts.canceled)
         assert sum(sums) == self.accepted == len(self.rows())
         assert counts.delivered == len(self.rows("state = 'delivered'"))

@@ -58,7 +58,7 @@ class Place:
 
     @property
     def eraser(self) -> Eraser:
-        accounts = {lane.account for lane in self.outbox.lanes}
+        accounts = {lane.account for lane in self.outbox.lanes()}
         return Eraser(self.erasures, self.telemetry, lambda: AFTER, lambda: accounts, self.retracts, 0, 0)
 
     async def job(self, number: int = 1) -> Erasure:

@@ -125,7 +125,7 @@ class Shop:
         accounts = [name for name in self.rig.config.accounts if self.rig.parts.gates.lets_out(name, now)]
         lanes = [
             lane.id
-            for lane in self.rig.parts.store.outbox.lanes
+            for lane in self.rig.parts.store.outbox.lanes()
             if lane.account in accounts and self._is_open(lane, now)
         ]
         given = {"now": now, "accounts": json.dumps(accounts), "lanes": json.dumps(lanes)}

@@ -273,7 +273,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """What is due, once what is too old was ended."""
         if any(row.time < seconds(self.at) - 90 * 86_400 for row in self.model.due(account, kind, self.now)):
             self._expire()
-        lanes = [lane for lane in self.outbox.lanes if lane.account == account and lane.kind is kind]
+        lanes = [lane for lane in self.outbox.lanes() if lane.account == account and lane.kind is kind]
         entries: list[Entry] = self.run(self.outbox.due(lanes, self.at, limit))
         may = self.model.due(account, kind, self.now)
         retried = sum(row.again for row in may)
@@ -424,7 +424,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(account=ACCOUNTS, kind=KINDS, held=HELD)
     def look_beside_held_goals(self, account: str, kind: Kind, held: Sequence[str]) -> None:
-        lanes = [lane for lane in self.outbox.lanes if lane.account == account and lane.kind is kind]
+        lanes = [lane for lane in self.outbox.lanes() if lane.account == account and lane.kind is kind]
         found = self.run(self.outbox.due(lanes, self.at, ALL, held))
         may = [row.seq for row in self.model.due(account, kind, self.now) if row.goal not in held]
         assert sorted(entry.seq for entry in found) == sorted(may)
@@ -648,7 +648,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def accounts_balance(self) -> None:
         """accepted = delivered + pending + dead + skipped + canceled."""
-        counts = self.outbox.counts
+        counts = self.outbox.counts()
         assert counts == self.model.counts()
         kept = counts.delivered + counts.pending + counts.dead + counts.skipped + counts.canceled
         assert kept + self.model.pruned == self.model.last
@@ -695,7 +695,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(account=ACCOUNTS)
     def count_what_waits(self, account: str) -> None:
-        lanes = [lane for lane in self.outbox.lanes if lane.account == account]
+        lanes = [lane for lane in self.outbox.lanes() if lane.account == account]
         rows = [row.time for row in self.model.rows.values() if row.is_free and row.account == account]
         waiting = self.run(self.outbox.waiting(lanes))
         assert (waiting.rows, waiting.more, waiting.first_time) == (len(rows), False, min(rows, default=None))

@@ -84,7 +84,7 @@ async def balance(outbox: Outbox) -> None:
     for seq in range(1, 100):
         if (record := await outbox.get(seq)) is not None:
             found[record.state] += 1
-    counts = outbox.counts
+    counts = outbox.counts()
     assert {state.value: rows for state, rows in found.items()} == {
         "pending": counts.pending,
         "delivered": counts.delivered,
@@ -332,7 +332,7 @@ async def test_waiting_ends_by_age_with_its_conversion(outbox: Outbox) -> None:
     assert len(await outbox.expire(old, 1)) == 1
     await outbox.expire(old, 10)
     assert (await said(outbox, row.seq))[0] in (State.DEAD, State.SKIPPED)
-    assert outbox.counts.pending == 0
+    assert outbox.counts().pending == 0
     await balance(outbox)
 
 
@@ -601,4 +601,4 @@ async def test_restate_of_what_was_refused_meanwhile_counts_when_that_is_replaye
     await outbox.settle(taken, {seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
     await outbox.replay(seq, later(MINUTE))
     assert [entry.value for entry in await due(outbox, later(MINUTE))] == ["5"]
-    assert outbox.counts == Counts(pending=1, canceled=1)
+    assert outbox.counts() == Counts(pending=1, canceled=1)

@@ -21,7 +21,7 @@ FAULT = Fault("InternalError", 0, "Try again.")
 
 
 def lanes(outbox: Outbox, account: str = "main") -> list[Lane]:
-    return [lane for lane in outbox.lanes if lane.account == account]
+    return [lane for lane in outbox.lanes() if lane.account == account]
 
 
 async def test_values_add_up_by_currency_to_the_last_digit(outbox: Outbox) -> None:

@@ -41,11 +41,9 @@ class SqliteOutbox:
     snapshot: Snapshot
     limits: StoreLimits
 
-    @property
     def lanes(self) -> Sequence[Lane]:
         return tuple(self.snapshot.lanes.values())
 
-    @property
     def counts(self) -> Counts:
         return self.snapshot.counts
 
@@ -70,7 +68,7 @@ class SqliteOutbox:
             return known
 
     def _refuse_beyond_limit(self, rows: int) -> None:
-        if self.counts.pending + rows > self.limits.max_pending:
+        if self.counts().pending + rows > self.limits.max_pending:
             raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
 
     async def _known(self, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
@@ -117,18 +115,18 @@ class SqliteOutbox:
         await self.committer.write(lambda db: fixed.know_ids(db, accounts))
 
     async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
-        return await self.due_reader.call(lambda db: fixed.open_batches(db, account, self.lanes, goals, ids))
+        return await self.due_reader.call(lambda db: fixed.open_batches(db, account, self.lanes(), goals, ids))
 
     async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis, ids: str = "") -> int:
         return await self.committer.write(
-            lambda db: fixed.release_astray(db, account, self.lanes, goals, ids, now, self._delay)
+            lambda db: fixed.release_astray(db, account, self.lanes(), goals, ids, now, self._delay)
         )
 
     async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed.waiting_elsewhere(db, account, self.lanes, ids))
+        return await self.reader.call(lambda db: fixed.waiting_elsewhere(db, account, self.lanes(), ids))
 
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed.waiting_by_goal(db, account, self.lanes))
+        return await self.reader.call(lambda db: fixed.waiting_by_goal(db, account, self.lanes()))
 
     async def has_resend(
         self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
@@ -169,7 +167,7 @@ class SqliteOutbox:
         return await self.committer.write(lambda db: delivery.expire(db, now, limit, self._delay))
 
     async def backlog(self) -> Backlog:
-        return await self.reader.call(lambda db: reading.backlog(db, self.lanes))
+        return await self.reader.call(lambda db: reading.backlog(db, self.lanes()))
 
     async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
         return await self.reader.call(lambda db: reading.waiting(db, lanes))
@@ -184,7 +182,7 @@ class SqliteOutbox:
         return await self.reader.call(lambda db: reading.get(db, seq))
 
     async def find(self, query: Query) -> Page:
-        return await self.reader.call(lambda db: reading.find(db, query, self.lanes))
+        return await self.reader.call(lambda db: reading.find(db, query, self.lanes()))
 
     async def replay(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
         return await self.committer.write(lambda db: replaying.replay(db, seq, now, self.limits.max_pending))
@@ -192,7 +190,7 @@ class SqliteOutbox:
     async def replay_slice(
         self, query: ReplayQuery, after_seq: int, limit: int, now: UnixMillis, *, dry_run: bool
     ) -> ReplaySlice:
-        given = (query, self.lanes, after_seq, limit, now)
+        given = (query, self.lanes(), after_seq, limit, now)
         if dry_run:
             return await self.reader.call(lambda db: replaying.preview(db, *given))
         return await self.committer.write(
