@@ -11,7 +11,7 @@ from sidecar.api.answers import REPLAYED, HttpAnswer
 from sidecar.api.http.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
 from sidecar.api.http.reply import json_reply
 from sidecar.api.http.request_id import REQUEST_ID
-from sidecar.api.request.items import Received, SingleRequest, orders_of, refused_by_code
+from sidecar.api.request.items import Received, SingleRequest
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
@@ -111,10 +111,11 @@ class AdjustmentCalls:
             self.telemetry.intake.skipped(Reason.ORIGINAL_NOT_SENT, skipped, Kind.ADJUSTMENT)
 
     def _tell_refused(self, items: Sequence[AdjustmentResult], received: Received) -> None:
-        problems = (_problem(item, self.rows) for item in items)
-        codes = (None if problem is None else problem.reason for problem in problems)
-        for code, places in refused_by_code(codes).items():
-            self.telemetry.intake.refused(code, len(places), orders_of(received.items, places))
+        refused: dict[str, list[object]] = {}
+        for item, result_ in zip(received.items, items, strict=True):
+            if (problem := _problem(result_, self.rows)) is not None:
+                refused.setdefault(problem.reason, []).append(item)
+        self.telemetry.intake.items_refused(refused)
 
     async def _bulk(self, items: Sequence[AdjustmentResult], allowance: Allowance) -> web.Response:
         errors = BulkErrors(allowance)

@@ -3,16 +3,16 @@
 The conversions of a request are stored together, and nothing is answered before they are on disk.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar
 
 from aiohttp import web
 
 from sidecar.api.answers import REPLAYED, HttpAnswer
 from sidecar.api.conversion_answers import (
     ItemResult,
+    Verdict,
     answer,
     minimal_result,
     result_text,
@@ -25,23 +25,18 @@ from sidecar.api.http.reply import json_reply, reply, text
 from sidecar.api.http.request_id import REQUEST_ID
 from sidecar.api.new_rows import NewRows
 from sidecar.api.request.admission import Reservation
-from sidecar.api.request.items import Received, SingleRequest, orders_of, refused_by_code
+from sidecar.api.request.items import Received, SingleRequest
 from sidecar.api.request.prefer import APPLIED, HEADER, wants_minimal
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
 from sidecar.api.validation import validation
 from sidecar.core.instant import UnixMillis
-from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, read
+from sidecar.core.intake.conversion import Accepted, Reading, Rules, read
 from sidecar.core.problem import Allowance
-from sidecar.ports.intake import Arrival, Conflict, Replayed, Stored
+from sidecar.ports.intake import Arrival, Replayed, Stored
 from sidecar.ports.outbox import Outbox
-from sidecar.telemetry import Telemetry
-
-K = TypeVar("K")
-
-_KindOfRow = tuple[str, str, tuple[str, ...]]
-"""Account, event and what it can be matched by: whatever is told of new rows is told of these."""
+from sidecar.telemetry import RequestVerdicts, Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +61,7 @@ class ConversionCalls:
                 results = await self._store(received, readings, request[REQUEST_ID])
                 minimal = HEADER in request.headers and wants_minimal(request.headers.getall(HEADER))
                 if isinstance(received, SingleRequest):
-                    return self._single(results[0], received, minimal=minimal)
-                self._tell_refused(results, received)
+                    return self._single(results[0], minimal=minimal)
                 return await self._bulk(results, allowance, minimal=minimal)
         finally:
             self.telemetry.intake.response_time(perf_counter() - started)
@@ -106,7 +100,11 @@ class ConversionCalls:
         accepted = (reading.conversion for reading in readings if isinstance(reading, Accepted))
         arrivals = [Arrival(conversion, now, request_id) for conversion in accepted]
         results = list(results_of(readings, await self.outbox.put(arrivals) if arrivals else []))
-        if not self._tell(results):
+        verdicts = [result.verdict for result in results]
+        if new_rows := _rows_of_accounts(verdicts):
+            self.stored(new_rows)
+        self.telemetry.intake.conversions(RequestVerdicts(received.items, verdicts, self.rules().goal_of))
+        if not all(isinstance(verdict, Stored | Replayed) for verdict in verdicts):
             await self._trace(received, results, request_id)
         return results
 
@@ -120,67 +118,12 @@ class ConversionCalls:
 
         await in_turns(list(zip(received.items, results, strict=True)), trace)
 
-    def _tell(self, items: Sequence[ItemResult]) -> bool:
-        """Tell what came of the items; whether all of them are on disk."""
-        all_stored = True
-        stored: dict[_KindOfRow, int] = {}
-        skipped: dict[tuple[str, str], int] = {}
-        for item in items:
-            verdict = item.verdict
-            if isinstance(verdict, Stored):
-                record = verdict.record
-                _count(stored, (record.account, record.event, record.matched_by))
-            elif isinstance(verdict, Skipped):
-                all_stored = False
-                _count(skipped, (verdict.reason, verdict.goal))
-            elif not isinstance(verdict, Replayed):
-                all_stored = False
-        if stored:
-            self._tell_stored(stored)
-        for (reason, _), n in skipped.items():
-            self.telemetry.intake.skipped(reason, n)
-        self._tell_matches(stored, skipped)
-        return all_stored
-
-    def _tell_stored(self, stored: Mapping[_KindOfRow, int]) -> None:
-        of_accounts: dict[str, int] = {}
-        of_events: dict[tuple[str, tuple[str, ...]], int] = {}
-        for (account, event, matched_by), n in stored.items():
-            _count(of_accounts, account, n)
-            _count(of_events, (event, matched_by), n)
-        self.stored(of_accounts)
-        for (event, matched_by), n in of_events.items():
-            self.telemetry.intake.received(event, matched_by, n)
-
-    def _tell_matches(self, stored: Mapping[_KindOfRow, int], skipped: Mapping[tuple[str, str], int]) -> None:
-        """What came in can be matched by this or that, or by nothing; consent that was denied says nothing of it.
-
-        Of a visitor it shows only later whether there was a click: the attributor tells of those.
-        """
-        events = self.rules().events
-        matches = [
-            (events[event].goal_in(account), by, n)
-            for (account, event, by), n in stored.items()
-            if event in events and by != ("visitor",)
-        ]
-        matches += [(goal, (), n) for (reason, goal), n in skipped.items() if reason == "no_identifier"]
-        goals: dict[str, dict[tuple[str, ...], int]] = {}
-        for goal, matched_by, n in matches:
-            _count(goals.setdefault(goal, {}), matched_by, n)
-        for goal, came in goals.items():
-            self.telemetry.intake.matches.seen(goal, came)
-
-    def _tell_refused(self, items: Sequence[ItemResult], received: Received) -> None:
-        for code, places in refused_by_code(_refusal(item) for item in items).items():
-            self.telemetry.intake.refused(code, len(places), orders_of(received.items, places))
-
-    def _single(self, item: ItemResult, received: SingleRequest, *, minimal: bool) -> web.Response:
+    def _single(self, item: ItemResult, *, minimal: bool) -> web.Response:
         match answer(item, self.rows, minimal=minimal):
             case HttpAnswer(status, body):
                 replayed = REPLAYED if isinstance(item.verdict, Replayed) else {}
                 return json_reply(body, status, {**(APPLIED if minimal else {}), **replayed})
             case HttpProblem() as problem:
-                self._tell_refused([item], received)
                 problem.is_counted = True
                 raise problem
 
@@ -195,17 +138,10 @@ class ConversionCalls:
         return reply(whole.with_results(results), whole.status)
 
 
-def _refusal(item: ItemResult) -> str | None:
-    """The code for which an item was refused; None when it was not."""
-    match item.verdict:
-        case RejectedItem(problems):
-            return problems[0].code
-        case Conflict():
-            return "conflict"
-        case _:
-            return None
-
-
-def _count(counts: dict[K, int], thing: K, n: int = 1) -> None:
-    """`n` more of `thing`; for the one thing of most requests a Counter would cost more than all the rest here."""
-    counts[thing] = counts.get(thing, 0) + n
+def _rows_of_accounts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for verdict in verdicts:
+        if isinstance(verdict, Stored):
+            account = verdict.record.account
+            rows[account] = rows.get(account, 0) + 1
+    return rows

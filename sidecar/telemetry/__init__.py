@@ -3,6 +3,7 @@
 from sidecar.telemetry.board import ActiveTrouble, Board
 from sidecar.telemetry.delivery import DeadRow
 from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
+from sidecar.telemetry.intake import RequestVerdicts
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.telemetry.trace_buffer import TracesOfOrders
@@ -14,6 +15,7 @@ __all__ = [
     "Follower",
     "Followers",
     "Metrics",
+    "RequestVerdicts",
     "Telemetry",
     "TooManyFollowers",
     "TracesOfOrders",

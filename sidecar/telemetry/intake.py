@@ -1,11 +1,15 @@
 """What happens to requests and their items: stored, skipped, refused. One function per event."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import State
+from sidecar.core.intake.conversion import RejectedItem, Skipped
 from sidecar.core.record import Record
 from sidecar.core.unstored import What, unstored
+from sidecar.ports.intake import Conflict, PutResult, Stored
 from sidecar.ports.queries import UnstoredItems
 from sidecar.telemetry import names
 from sidecar.telemetry.aggregator import Aggregator
@@ -22,6 +26,8 @@ NAMED_ORDERS = 5
 ORDER_CHARACTERS = 64
 """What is shown of one of them: that of a refused item may be of any length."""
 
+K = TypeVar("K")
+
 _COUNTED = {
     names.SKIPPED: "not stored, by rule",
     names.REFUSED: "refused",
@@ -30,6 +36,18 @@ _COUNTED = {
     names.LOOKUP_MISSED: "looked up what is not there",
 }
 """Events that are counted for ten seconds and recorded as one, with the words behind their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestVerdicts:
+    """What became of the conversions of one request."""
+
+    items: Sequence[object]
+    """As they were received."""
+    verdicts: Sequence[PutResult | Skipped | RejectedItem]
+    """One for each item, in order."""
+    goal_of: Callable[[str, str], str | None]
+    """The goal of an account's event; None where the event is not configured."""
 
 
 class IntakeEvents:
@@ -46,6 +64,52 @@ class IntakeEvents:
         self._aggregator = Aggregator()
         self._refused_orders: dict[str, list[str]] = {}
         """By code, some order ids of refused items that are not yet recorded; as bounded as the codes counted."""
+
+    @harmless
+    def conversions(self, request: RequestVerdicts) -> None:
+        """Count what became of the conversions of a request."""
+        stored: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        skipped: dict[tuple[str, str], int] = {}
+        refused: dict[str, list[object]] = {}
+        for item, verdict in zip(request.items, request.verdicts, strict=True):
+            if isinstance(verdict, Stored):
+                record = verdict.record
+                _count(stored, (record.account, record.event, record.matched_by))
+            elif isinstance(verdict, Skipped):
+                _count(skipped, (verdict.reason, verdict.goal))
+            elif isinstance(verdict, RejectedItem):
+                refused.setdefault(verdict.problems[0].code, []).append(item)
+            elif isinstance(verdict, Conflict):
+                refused.setdefault("conflict", []).append(item)
+        self._received(stored)
+        for (reason, _), n in skipped.items():
+            self.skipped(reason, n)
+        self._matched(stored, skipped, request.goal_of)
+        self.items_refused(refused)
+
+    def _received(self, stored: Mapping[tuple[str, str, tuple[str, ...]], int]) -> None:
+        by_event: dict[tuple[str, tuple[str, ...]], int] = {}
+        for (_, event, matched_by), n in stored.items():
+            _count(by_event, (event, matched_by), n)
+        for (event, matched_by), n in by_event.items():
+            self.received(event, matched_by, n)
+
+    def _matched(
+        self,
+        stored: Mapping[tuple[str, str, tuple[str, ...]], int],
+        skipped: Mapping[tuple[str, str], int],
+        goal_of: Callable[[str, str], str | None],
+    ) -> None:
+        """Add to the shares. A denied consent says nothing of them; a visitor only when its click is looked for."""
+        goals: dict[str, dict[tuple[str, ...], int]] = {}
+        for (account, event, matched_by), n in stored.items():
+            if matched_by != ("visitor",) and (goal := goal_of(account, event)) is not None:
+                _count(goals.setdefault(goal, {}), matched_by, n)
+        for (reason, goal), n in skipped.items():
+            if reason == "no_identifier":
+                _count(goals.setdefault(goal, {}), (), n)
+        for goal, counts in goals.items():
+            self.matches.seen(goal, counts)
 
     @harmless
     def received(self, event: str, matched_by: Sequence[str] = (), n: int = 1) -> None:
@@ -82,6 +146,13 @@ class IntakeEvents:
             shown = self.recorder.redactor.identifier(order.strip()[:ORDER_CHARACTERS])
             if len(named) < NAMED_ORDERS and shown not in named:
                 named.append(shown)
+
+    @harmless
+    def items_refused(self, items: Mapping[str, Sequence[object]]) -> None:
+        """These items, by the code of the problem, were refused; some of their order ids are named."""
+        for code, refused in items.items():
+            named = [item.get("order_id") for item in refused if isinstance(item, dict)]
+            self.refused(code, len(refused), [order for order in named if isinstance(order, str)])
 
     @harmless
     def call_refused(self, code: str) -> None:
@@ -132,6 +203,11 @@ class IntakeEvents:
                 self._aggregator.add(names.TRACES_DROPPED, "more came than can be kept", dropped, now)
         except Exception as error:
             self.recorder.failed("traces", error)
+
+
+def _count(counts: dict[K, int], key: K, n: int = 1) -> None:
+    """Add `n`. Most requests have one key, for which a Counter would cost more than everything else here."""
+    counts[key] = counts.get(key, 0) + n
 
 
 def _named(orders: Sequence[str], count: int) -> str:

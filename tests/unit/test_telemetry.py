@@ -17,11 +17,14 @@ from sidecar.core.answer import RefusedBatch, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import Fault, State
 from sidecar.core.instant import UnixMillis
+from sidecar.core.intake.conversion import RejectedItem, Skipped
+from sidecar.core.problem import Problem
 from sidecar.core.record import Record
+from sidecar.ports.intake import Conflict, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.store.sqlite.journal import SqliteJournal
-from sidecar.telemetry import DeadRow, Telemetry
+from sidecar.telemetry import DeadRow, RequestVerdicts, Telemetry
 from sidecar.telemetry.delivery import NAMED_ROWS
 from sidecar.telemetry.followers import Followers
 from sidecar.telemetry.journal_buffer import MAX_WAITING, Flushed, JournalBuffer
@@ -162,6 +165,48 @@ async def test_refusals_are_gathered_per_code_and_ten_seconds(told: Told) -> Non
     assert entries[0].message == "500 refused: unknown_event"
     assert told.metric("conversions_settled_total", goal="", state="skipped", reason="consent_denied") == 4
     assert len(told.lines()) == 3
+
+
+def stored(event: str, *matched_by: str) -> Stored:
+    """A new row that names these identifiers."""
+    given = {
+        "msclkid": "c" if "msclkid" in matched_by else None,
+        "visitor_id": "v" if "visitor" in matched_by else None,
+    }
+    return Stored(
+        never_sent(event=event, state=State.PENDING, email_sha256="e" if "email" in matched_by else None, **given)
+    )
+
+
+async def test_verdicts_of_a_request_are_counted_by_event_reason_code_and_goal(told: Told) -> None:
+    verdicts = [
+        stored("purchase", "msclkid", "email"),
+        stored("purchase", "msclkid", "email"),
+        stored("lead", "visitor"),
+        stored("gone", "email"),
+        Skipped("no_identifier", "purchase", goal="Sale"),
+        Skipped("consent_denied", "purchase", goal="Sale"),
+        RejectedItem((Problem("time", "too_old", "too old"),)),
+        Conflict(never_sent(), ()),
+    ]
+    items = [{"order_id": f"ORDER-{n}"} for n in range(len(verdicts))]
+    goals = {"purchase": "Sale", "lead": "Lead"}
+    told.telemetry.intake.conversions(RequestVerdicts(items, verdicts, lambda account, event: goals.get(event)))
+    told.telemetry.intake.report_counted(last=True)
+    assert {goal: share.received for goal, share in told.telemetry.intake.matches.shares.items()} == {"Sale": 3}
+    assert told.metric("conversions_received_total", event="purchase") == 2
+    assert told.metric("conversions_received_total", event="lead") == 1
+    assert told.metric("match_total", by="msclkid") == 2
+    assert told.metric("match_total", by="none") == 1
+    kept = {(entry.name, entry.error, entry.count): entry.message for entry in await told.kept()}
+    assert kept.keys() == {
+        ("skipped", "no_identifier", 1),
+        ("skipped", "consent_denied", 1),
+        ("refused", "too_old", 1),
+        ("refused", "conflict", 1),
+    }
+    assert kept["refused", "too_old", 1].endswith("(order ORDER-6)")
+    assert kept["refused", "conflict", 1].endswith("(order ORDER-7)")
 
 
 async def test_refused_items_name_up_to_five_orders_of_each_code(told: Told) -> None:

@@ -1,6 +1,5 @@
 """What a body holds: one item, or a list of up to a thousand. What an item says is left to `intake`."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sidecar.api.http.problem import TOO_MANY, HttpProblem, invalid
@@ -58,18 +57,3 @@ def _check_array(items: list[object], key: str | None) -> None:
         problems.append(Problem(KEY_HEADER, "key_on_array", message))
     if problems:
         raise invalid(problems)
-
-
-def orders_of(items: Sequence[object], places: Iterable[int]) -> list[str]:
-    """The order ids that the items at these places name, be they valid or not."""
-    named = (item.get("order_id") for place in places if isinstance(item := items[place], dict))
-    return [order for order in named if isinstance(order, str)]
-
-
-def refused_by_code(codes: Iterable[str | None]) -> dict[str, list[int]]:
-    """The places of the refused items, by their code; None stands for an item that was not refused."""
-    places: dict[str, list[int]] = {}
-    for place, code in enumerate(codes):
-        if code is not None:
-            places.setdefault(code, []).append(place)
-    return places

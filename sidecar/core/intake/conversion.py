@@ -60,6 +60,11 @@ class Rules:
     """What a missing field means."""
     default_country: str | None = None
 
+    def goal_of(self, account: str, event: str) -> str | None:
+        """Return the goal of an account's event; None where the event is not configured."""
+        rule = self.events.get(event)
+        return None if rule is None else rule.goal_in(account)
+
 
 class Accepted(NamedTuple):
     """Good to be stored."""
