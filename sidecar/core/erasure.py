@@ -1,8 +1,11 @@
 """Erasures: whose data is to be forgotten, and where the work stands. How it is found and removed is the store's."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
+from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis
 
 
@@ -65,9 +68,33 @@ class Found:
     delivered: tuple[int, ...] = ()
     visitors: tuple[tuple[str, str], ...] = ()
     """Each by account and visitor id."""
-    """Hash of account and visitor, and the visitor's id."""
     next_seq: int | None = None
     """None at the end."""
+
+
+class RowToErase(NamedTuple):
+    """A row that an erasure found, as far as its state decides when it is redacted."""
+
+    seq: int
+    state: State
+    is_conversion: bool
+    has_pending_adjustment: bool
+    """An adjustment that has to go out yet names the conversion as that was sent."""
+
+    @property
+    def is_delivered_adjustment(self) -> bool:
+        """Whether it is an adjustment that Microsoft took."""
+        return self.state is State.DELIVERED and not self.is_conversion
+
+
+def must_wait(row: RowToErase, uploaded_since: Collection[int]) -> bool:
+    """Whether a row keeps its bytes: it has to be settled, or was delivered since it was found and is to be retracted.
+
+    `uploaded_since` are the numbers of rows that would have to be retracted if they are delivered.
+    """
+    if row.state is State.PENDING or row.has_pending_adjustment:
+        return True
+    return row.is_conversion and row.state is State.DELIVERED and row.seq in uploaded_since
 
 
 RowsOf = tuple[str, str, str | None]

@@ -35,7 +35,7 @@ from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
 from sidecar.store.opening import open_store
-from sidecar.store.sqlite import erasing, reading, visitors
+from sidecar.store.sqlite import erasures, reading, visitors
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.store import Store, StoreLimits
 
@@ -298,7 +298,7 @@ class SqliteHouse(House):
     def use_small_slices(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reading, "SCAN_ROWS", 2)
         for name, rows in {"SCAN_ROWS": 7, "SLICE_ROWS": 2, "JOURNAL_ROWS": 2}.items():
-            monkeypatch.setattr(erasing, name, rows)
+            monkeypatch.setattr(erasures, name, rows)
 
     def give_all_visitors_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)

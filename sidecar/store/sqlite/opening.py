@@ -11,7 +11,7 @@ from sidecar.store.sqlite import bounding, delivery
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import owned, reader, unusable, writer
-from sidecar.store.sqlite.erasing import SqliteErasures
+from sidecar.store.sqlite.erasures import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.grouping import GroupWriter, Incoming, Outcome
 from sidecar.store.sqlite.journal import SqliteJournal

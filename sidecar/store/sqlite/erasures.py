@@ -1,25 +1,23 @@
-"""Erasures in SQLite: finding a person's rows slice by slice, redacting them, forgetting clicks, vacuuming the files.
+"""Erasures in SQLite: finds a person's rows slice by slice, forgets clicks, redacts the journal, vacuums the files.
 
 There is no index by e-mail or phone, on purpose: an erasure walks through the table, a slice at a time, behind all
-other work. A row that may be at Microsoft keeps its bytes until it is settled, since they may have to go again; the
-others are redacted at once. What stays is what the books need: state, numbers, times, and the hash of the row's key.
+other work. What becomes of the rows is decided in `store.erasures`.
 """
 
 import contextlib
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.entry import State
 from sidecar.core.erasure import Erasure, ErasureRequest, Found, Phase, RowsOf, Subject
 from sidecar.core.instant import UnixMillis
-from sidecar.store.sqlite import adjustment_rows, unstored
+from sidecar.store import erasures
+from sidecar.store.sqlite import unstored
 from sidecar.store.sqlite.committer import Committer
-from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.erasure_rows import SqliteErasureRows
 from sidecar.store.sqlite.visitors import hasher
 
 SCAN_ROWS = 20_000
@@ -48,33 +46,22 @@ ONE = f"SELECT {_COLUMNS}, {_WAITING} FROM erasures AS e WHERE id = ?"  # noqa: 
 OPEN = "SELECT id FROM erasures INDEXED BY erasures_open WHERE phase <> 'done' ORDER BY id"
 
 _MATCHES = """
-    (:subject = 'email' AND email_sha256 = :needle OR :subject = 'phone' AND phone_sha256 = :needle
-        OR :subject = 'visitor' AND visitor_id = :needle OR :subject = 'order' AND order_id = :needle)"""
+    (:subject = 'email' AND email_sha256 = :search_value OR :subject = 'phone' AND phone_sha256 = :search_value
+        OR :subject = 'visitor' AND visitor_id = :search_value OR :subject = 'order' AND order_id = :search_value)"""
 
-_CONVERSION = "(SELECT kind = 'conversion' FROM lanes WHERE id = entries.lane)"
+_IS_CONVERSION = "(SELECT kind = 'conversion' FROM lanes WHERE id = entries.lane)"
 
 # Whose visitor it is: the row's own hash of both is gone where no click may find it any more.
 _VISITOR = "(SELECT account FROM lanes WHERE id = entries.lane), visitor_id"
 
 # The person's rows in a stretch of the table, and whether each is a conversion that was delivered.
 MATCHING = f"""
-    SELECT seq, {_CONVERSION} AND state = 'delivered', {_VISITOR} FROM entries
+    SELECT seq, {_IS_CONVERSION} AND state = 'delivered', {_VISITOR} FROM entries
     WHERE seq > :after AND seq <= :last AND {_MATCHES} ORDER BY seq LIMIT :limit"""  # noqa: S608 - constants only
-
-# Of these conversions, those with an adjustment that has to go out yet: it names the conversion as that was sent.
-ADJUSTED_YET = """
-    SELECT DISTINCT a.original FROM json_each(?) AS wanted JOIN entries a ON a.original = wanted.value
-    WHERE a.state = 'pending'"""
-
-# Of these rows, the conversions; and the retracts that Microsoft has taken.
-CONVERSIONS = f"SELECT seq FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND {_CONVERSION}"  # noqa: S608
-RETRACTED = f"""
-    SELECT seq FROM entries
-    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'delivered' AND NOT {_CONVERSION}"""  # noqa: S608
 
 # Rows that an erasure waits for, and has not looked at since its round began.
 WAITED_FOR = f"""
-    SELECT w.seq, NOT w.must_settle AND {_CONVERSION} AND state = 'delivered', {_VISITOR}
+    SELECT w.seq, NOT w.must_settle AND {_IS_CONVERSION} AND state = 'delivered', {_VISITOR}
     FROM erasure_rows w LEFT JOIN entries ON entries.seq = w.seq
     WHERE w.erasure = ? AND w.seq > ? AND w.waits = 1 ORDER BY w.seq LIMIT ?"""  # noqa: S608 - constants only
 
@@ -82,61 +69,9 @@ WAITED_FOR = f"""
 ADJUSTMENTS = """
     SELECT a.seq, 0, NULL, NULL FROM json_each(?) AS wanted JOIN entries a ON a.original = wanted.value"""
 
-# Ends what was never sent, and no request carries just now; a batch that it was in goes without it. Adjustments go out:
-# somebody took money back, and Microsoft has to know.
-END = f"""
-    UPDATE entries SET state = 'skipped', reason = 'erased', claimed = 0, settled_at = :now
-    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state = 'pending' AND maybe_sent = 0 AND {_CONVERSION}
-        AND (claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))
-    RETURNING seq, (SELECT account FROM lanes WHERE id = lane), (SELECT event FROM lanes WHERE id = lane), goal"""  # noqa: S608 - constants only
-
-# Of these rows, those that still stand in the way: to be settled first, or delivered since they were looked at.
-UNSETTLED = "SELECT seq FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'"
-DELIVERED = f"""
-    SELECT seq FROM entries
-    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'delivered' AND {_CONVERSION}"""  # noqa: S608
-
-# The orders of these rows.
-ORDERS = "SELECT order_id FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND order_id IS NOT NULL"
-
-# Takes everything that identifies the person out of what is settled.
-REDACT = """
-    UPDATE entries
-    SET order_id = NULL, msclkid = NULL, click = NULL, clicked_at = NULL, visitor_id = NULL, visitor = NULL,
-        email_sha256 = NULL, phone_sha256 = NULL, identity = NULL, meta = NULL, message = NULL, request_id = NULL,
-        content = '', reason = CASE WHEN state = 'skipped' THEN 'erased' ELSE reason END,
-        history = json_insert((
-            SELECT json_group_array(json(json_remove(past.value, '$.request_id', '$.message')))
-            FROM json_each(coalesce(entries.history, '[]')) AS past), '$[#]', json_object('erased_at', :now))
-    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state <> 'pending'
-    RETURNING seq"""
-
-# What Microsoft said of the requests that carried these rows may quote what was sent.
-REDACT_REQUESTS = """
-    UPDATE requests SET message = NULL
-    WHERE message IS NOT NULL AND batch_id IN (
-        WITH RECURSIVE carried (id) AS (
-            SELECT batch_id FROM entries WHERE seq IN (SELECT value FROM json_each(:seqs))
-            UNION
-            SELECT past.value ->> 'batch_id' FROM entries, json_each(coalesce(entries.history, '[]')) AS past
-            WHERE seq IN (SELECT value FROM json_each(:seqs))
-            UNION
-            SELECT half.parent FROM carried JOIN batches half ON half.id = carried.id)
-        SELECT id FROM carried)"""
-
-KEEP = """
-    INSERT INTO erasure_rows (erasure, seq, waits, must_settle)
-    SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
-    ON CONFLICT (erasure, seq) DO UPDATE SET waits = excluded.waits"""
-
-# Retracts that have to go out: no row of theirs is ended.
-MUST_SETTLE = "SELECT seq FROM erasure_rows WHERE erasure = ? AND must_settle = 1 AND waits = 1"
-
 FORGET_CLICKS = """
     DELETE FROM clicks WHERE seq IN (SELECT seq FROM clicks WHERE visitor = ? AND visitor_id = ? LIMIT ?)"""
 
-ADD_UP = """
-    UPDATE erasures SET conversions = conversions + ?, skipped = skipped + ?, retracted = retracted + ? WHERE id = ?"""
 ADD_CLICKS = "UPDATE erasures SET clicks = clicks + ? WHERE id = ?"
 ADD_LOG_ENTRIES = "UPDATE erasures SET log_entries = log_entries + ? WHERE id = ?"
 GO_ON = "UPDATE erasures SET after_seq = ? WHERE id = ?"
@@ -149,9 +84,9 @@ FORGET_ROWS = "DELETE FROM erasure_rows WHERE erasure = ?"
 FINISH = "UPDATE erasures SET phase = 'done', finished_at = ? WHERE id = ?"
 
 # The order out of what the journal tells of these conversions, in a stretch of it.
-BLANK_JOURNAL = """
+REDACT_JOURNAL = """
     UPDATE journal SET order_id = NULL
-    WHERE seq > :after AND seq <= :last AND order_id IS NOT NULL AND (:subject = 'order' AND order_id = :needle
+    WHERE seq > :after AND seq <= :last AND order_id IS NOT NULL AND (:subject = 'order' AND order_id = :search_value
         OR EXISTS (SELECT 1 FROM erasure_rows WHERE erasure = :id
             AND seq = CAST(substr(journal.conversion_id, instr(journal.conversion_id, '_') + 1) AS INTEGER)))"""
 
@@ -240,7 +175,7 @@ def get(db: sqlite3.Connection, number: int) -> Erasure | None:
 def find(db: sqlite3.Connection, job: Erasure) -> Found:
     """The person's rows in the next stretch of the table."""
     last = min(job.after_seq + SCAN_ROWS, job.last_seq)
-    given = {"subject": job.subject.value, "needle": job.search_value, "after": job.after_seq, "last": last}
+    given = {"subject": job.subject.value, "search_value": job.search_value, "after": job.after_seq, "last": last}
     rows = db.execute(MATCHING, given | {"limit": SLICE_ROWS}).fetchall()
     whole = rows + _adjustments(db, rows)
     if len(rows) == SLICE_ROWS:
@@ -281,36 +216,11 @@ def forget_clicks(db: sqlite3.Connection, job: Erasure, account: str, visitor_id
 def redact(
     db: sqlite3.Connection, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
 ) -> Mapping[RowsOf, int]:
-    """Blank the rows that may be, end what was never sent, note what has to be settled first; how many ended.
-
-    `retracts` are rows that carry a retract of some of them: they go out, and are redacted then.
-    """
-    carrying = _seqs(db, MUST_SETTLE, job.id) | set(retracts)
-    every = [*found.seqs, *(row[0] for row in _adjustments(db, [(seq,) for seq in found.seqs]))]
-    own = [seq for seq in every if seq not in carrying]
-    rows = db.execute(END, {"seqs": json.dumps(own), "now": now}).fetchall()
-    over = [row[0] for row in rows]
-    ended = len(over)
-    count(db, {State.PENDING: -ended, State.SKIPPED: ended})
-    adjustment_rows.release(db, over, now, adjustment_delay_millis=0)  # nothing of what waited for them will be sent
-    waiting = _seqs(db, UNSETTLED, json.dumps([*every, *retracts])) | _seqs(db, ADJUSTED_YET, json.dumps(every))
-    if job.retract:
-        waiting |= _seqs(db, DELIVERED, json.dumps(own)) - set(found.delivered)
-    free = [seq for seq in every if seq not in waiting]
-    retracted = _seqs(db, RETRACTED, json.dumps([seq for seq in free if seq in carrying]))
-    unstored.forget(db, [row[0] for row in db.execute(ORDERS, (json.dumps(free),))])
-    redacted = json.dumps([row[0] for row in db.execute(REDACT, {"seqs": json.dumps(free), "now": now})])
-    db.execute(REDACT_REQUESTS, {"seqs": redacted})
-    kept = [(seq, int(seq in waiting), int(seq in carrying)) for seq in {*every, *retracts}]
-    db.execute(KEEP, (job.id, json.dumps(kept)))
-    db.execute(ADD_UP, (len(_seqs(db, CONVERSIONS, redacted)), ended, len(retracted), job.id))
+    """Carry out `store.erasures` for these rows, and go on behind their slice."""
+    ended = erasures.redact(SqliteErasureRows(db), job, found, retracts, now)
     if job.phase is Phase.ROWS and found.next_seq is not None:
         db.execute(GO_ON, (found.next_seq, job.id))
-    return Counter((account, event, goal) for _, account, event, goal in rows)
-
-
-def _seqs(db: sqlite3.Connection, statement: str, given: object) -> set[int]:
-    return {row[0] for row in db.execute(statement, (given,))}
+    return ended
 
 
 def enter(db: sqlite3.Connection, job: Erasure, phase: Phase) -> None:
@@ -328,16 +238,11 @@ def enter(db: sqlite3.Connection, job: Erasure, phase: Phase) -> None:
 def redact_journal(db: sqlite3.Connection, job: Erasure) -> bool:
     """Redact the orders in a stretch of the journal; whether there is more of it."""
     last = min(job.after_seq + JOURNAL_ROWS, job.last_seq)
-    given = {
-        "after": job.after_seq,
-        "last": last,
-        "subject": job.subject.value,
-        "needle": job.search_value,
-        "id": job.id,
-    }
+    given = {"subject": job.subject.value, "search_value": job.search_value, "id": job.id}
+    given |= {"after": job.after_seq, "last": last}
     if job.subject is Subject.ORDER and job.search_value is not None:
         unstored.forget(db, [job.search_value])
-    changed = db.execute(BLANK_JOURNAL, given).rowcount + db.execute(CUT_ORDERS, given).rowcount
+    changed = db.execute(REDACT_JOURNAL, given).rowcount + db.execute(CUT_ORDERS, given).rowcount
     db.execute(ADD_LOG_ENTRIES, (changed, job.id))
     db.execute(GO_ON, (last, job.id))
     return last < job.last_seq

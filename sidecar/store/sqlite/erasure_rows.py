@@ -1,0 +1,105 @@
+"""The rows of SQLite as `store.erasures` needs them.
+
+What stays of a redacted row is what the books need: state, numbers, times, and the hash of its key.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sidecar.core.entry import State
+from sidecar.core.erasure import Erasure, RowsOf, RowToErase
+from sidecar.core.instant import UnixMillis
+from sidecar.store.erasures import NotedRow
+from sidecar.store.sqlite import adjustment_rows, unstored
+from sidecar.store.sqlite.counting import count
+
+_IS_CONVERSION = "(SELECT kind = 'conversion' FROM lanes WHERE id = entries.lane)"
+
+ADJUSTMENTS = "SELECT a.seq FROM json_each(?) AS wanted JOIN entries a ON a.original = wanted.value"
+
+# Retracts that have to go out.
+MUST_SETTLE = "SELECT seq FROM erasure_rows WHERE erasure = ? AND must_settle = 1 AND waits = 1"
+
+# A batch that an ended row was in goes without it.
+END = f"""
+    UPDATE entries SET state = 'skipped', reason = 'erased', claimed = 0, settled_at = :now
+    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state = 'pending' AND maybe_sent = 0 AND {_IS_CONVERSION}
+        AND (claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))
+    RETURNING seq, (SELECT account FROM lanes WHERE id = lane), (SELECT event FROM lanes WHERE id = lane), goal"""  # noqa: S608 - constants only
+
+ROWS = f"""
+    SELECT seq, state, {_IS_CONVERSION},
+        EXISTS (SELECT 1 FROM entries a WHERE a.original = entries.seq AND a.state = 'pending')
+    FROM entries WHERE seq IN (SELECT value FROM json_each(?))"""  # noqa: S608 - constants only
+
+ORDERS = "SELECT order_id FROM entries WHERE seq IN (SELECT value FROM json_each(?)) AND order_id IS NOT NULL"
+
+REDACT = """
+    UPDATE entries
+    SET order_id = NULL, msclkid = NULL, click = NULL, clicked_at = NULL, visitor_id = NULL, visitor = NULL,
+        email_sha256 = NULL, phone_sha256 = NULL, identity = NULL, meta = NULL, message = NULL, request_id = NULL,
+        content = '', reason = CASE WHEN state = 'skipped' THEN 'erased' ELSE reason END,
+        history = json_insert((
+            SELECT json_group_array(json(json_remove(past.value, '$.request_id', '$.message')))
+            FROM json_each(coalesce(entries.history, '[]')) AS past), '$[#]', json_object('erased_at', :now))
+    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state <> 'pending'"""
+
+# What Microsoft said of the requests that carried these rows may quote what was sent.
+REDACT_REQUESTS = """
+    UPDATE requests SET message = NULL
+    WHERE message IS NOT NULL AND batch_id IN (
+        WITH RECURSIVE carried (id) AS (
+            SELECT batch_id FROM entries WHERE seq IN (SELECT value FROM json_each(:seqs))
+            UNION
+            SELECT past.value ->> 'batch_id' FROM entries, json_each(coalesce(entries.history, '[]')) AS past
+            WHERE seq IN (SELECT value FROM json_each(:seqs))
+            UNION
+            SELECT half.parent FROM carried JOIN batches half ON half.id = carried.id)
+        SELECT id FROM carried)"""
+
+NOTE = """
+    INSERT INTO erasure_rows (erasure, seq, waits, must_settle)
+    SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
+    ON CONFLICT (erasure, seq) DO UPDATE SET waits = excluded.waits"""
+
+ADD_UP = """
+    UPDATE erasures SET conversions = conversions + ?, skipped = skipped + ?, retracted = retracted + ? WHERE id = ?"""
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteErasureRows:
+    """Implements `ErasureRows` inside the caller's transaction."""
+
+    db: sqlite3.Connection
+
+    def adjustments_of(self, seqs: Sequence[int]) -> list[int]:
+        return [row[0] for row in self.db.execute(ADJUSTMENTS, (json.dumps(seqs),))]
+
+    def retracts_of(self, job: Erasure) -> set[int]:
+        return {row[0] for row in self.db.execute(MUST_SETTLE, (job.id,))}
+
+    def end_unsent(self, seqs: Sequence[int], now: UnixMillis) -> Mapping[int, RowsOf]:
+        rows = self.db.execute(END, {"seqs": json.dumps(seqs), "now": now})
+        ended: dict[int, RowsOf] = {seq: (account, event, goal) for seq, account, event, goal in rows}
+        count(self.db, {State.PENDING: -len(ended), State.SKIPPED: len(ended)})
+        # Nothing of what waited for them will be sent.
+        adjustment_rows.release(self.db, ended, now, adjustment_delay_millis=0)
+        return ended
+
+    def rows(self, seqs: Iterable[int]) -> Sequence[RowToErase]:
+        rows = self.db.execute(ROWS, (json.dumps(list(seqs)),))
+        return [RowToErase(seq, State(state), bool(kind), bool(adjusted)) for seq, state, kind, adjusted in rows]
+
+    def redact(self, seqs: Sequence[int], now: UnixMillis) -> None:
+        rows = json.dumps(seqs)
+        unstored.forget(self.db, [row[0] for row in self.db.execute(ORDERS, (rows,))])
+        self.db.execute(REDACT, {"seqs": rows, "now": now})
+        self.db.execute(REDACT_REQUESTS, {"seqs": rows})
+
+    def note(self, job: Erasure, rows: Sequence[NotedRow]) -> None:
+        self.db.execute(NOTE, (job.id, json.dumps([tuple(map(int, row)) for row in rows])))
+
+    def add_up(self, job: Erasure, *, conversions: int, skipped: int, retracted: int) -> None:
+        self.db.execute(ADD_UP, (conversions, skipped, retracted, job.id))
