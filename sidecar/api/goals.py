@@ -21,7 +21,8 @@ from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.intake.fields import one_of, string
 from sidecar.core.intake.json_object import Shape
 from sidecar.core.problem import Problem, Refusal, listed
-from sidecar.goals.catalogue import AccountGoals, Applied, CreatedGoal, Failure, GoalCatalogue, Planned
+from sidecar.goals.creating import Applied, CreatedGoal, GoalCreator, Planned
+from sidecar.goals.known import AccountGoals, Failure, KnownGoals
 from sidecar.troubles import CATALOGUE
 
 PLAN = APPLY = Shape("", frozenset(("account", "goals")))
@@ -33,17 +34,18 @@ _UNREAD = "The goals of this account were not read yet."
 class GoalCalls:
     """Answers about goals; `accounts` and `settle_millis` are asked anew for each request."""
 
-    catalogue: GoalCatalogue
+    known: KnownGoals
+    creator: GoalCreator
     accounts: Callable[[], Sequence[str]]
     settle_millis: Callable[[], int]
     limits: BodyLimits
 
     async def get(self, request: web.Request) -> web.Response:
         """What was last read of each account, and how each event's goal stands there; or of one account, one goal."""
-        settle, known = self.settle_millis(), self.accounts()
-        query = read(request.query.items(), {"account": one_of(known, "unknown_account", "accounts"), "goal": text})
+        settle, accounts = self.settle_millis(), self.accounts()
+        query = read(request.query.items(), {"account": one_of(accounts, "unknown_account", "accounts"), "goal": text})
         account, goal = query.get("account"), query.get("goal")
-        standing = [self.catalogue.of(name) for name in ([account] if account else known)]
+        standing = [self.known.account_goals(name) for name in ([account] if account else accounts)]
         if goal is not None:
             _refuse_unknown({goal}, {name for one in standing for name in _names_of(one)}, "goal")
             standing = [_only(goal, one) for one in standing]
@@ -55,7 +57,7 @@ class GoalCalls:
         return _items([_plan(account, await self._planned(account, asked.goals)) for account in asked.accounts])
 
     async def _planned(self, account: str, goals: Set[str] | None) -> Planned | Failure:
-        planned = await self.catalogue.plan(account)
+        planned = await self.creator.plan(account)
         if isinstance(planned, Failure) or goals is None:
             return planned
         return replace(planned, plan=planned.plan.only(goals))
@@ -65,12 +67,12 @@ class GoalCalls:
         asked = await self._asked(request, APPLY)
         settle = self.settle_millis()
         return _items(
-            [_applied(account, await self.catalogue.apply(account, asked.goals), settle) for account in asked.accounts]
+            [_applied(account, await self.creator.apply(account, asked.goals), settle) for account in asked.accounts]
         )
 
     async def _asked(self, request: web.Request, shape: Shape) -> "Asked":
         asked = read_asked(await read_body(request, self.limits), shape, self.accounts())
-        wanted = {rule.name for account in asked.accounts for rule in self.catalogue.events(account).values()}
+        wanted = {rule.name for account in asked.accounts for rule in self.known.events(account).values()}
         _refuse_unknown(asked.goals or set(), wanted, "goals")
         return asked
 

@@ -100,16 +100,17 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
 
 
 def _explain(parts: Components, clock: Runtime) -> ExplainCalls:
-    settings, catalogue, store = parts.settings, parts.catalogue, parts.store
+    settings, goals, store = parts.settings, parts.catalogue.known, parts.store
     rows = Rows(settings.goal_of, lambda record: held_reason(parts, record, clock.now()), clock.now)
-    receipts = Receipts(store.traces, rows, clock.now, catalogue.of_event, settings.attribution, catalogue.of_goal)
+    receipts = Receipts(store.traces, rows, clock.now, goals.mapped_event, settings.attribution, goals.mapped_goal)
     return ExplainCalls(store.outbox, receipts, _traces(parts))
 
 
 def _goals(parts: Components) -> GoalCalls:
     settings = parts.settings
     return GoalCalls(
-        parts.catalogue,
+        parts.catalogue.known,
+        parts.catalogue.creator,
         lambda: tuple(settings.config.accounts),
         lambda: settings.catalogue().settle_millis,
         BodyLimits(max_bytes=settings.config.server.max_body),

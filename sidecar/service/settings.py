@@ -19,7 +19,7 @@ from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.schedule import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
-from sidecar.goals.catalogue import CatalogueRules
+from sidecar.goals.known import CatalogueRules
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.upkeep.housekeeping import HousekeepingRules
 

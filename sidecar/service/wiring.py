@@ -28,6 +28,10 @@ from sidecar.delivery.timestamps import UniqueTimestamps
 from sidecar.delivery.timetable import Timetable
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, UnusableState
 from sidecar.goals.catalogue import GoalCatalogue
+from sidecar.goals.creating import GoalCreator
+from sidecar.goals.judging import GoalJudge
+from sidecar.goals.known import KnownGoals
+from sidecar.goals.reading import GoalReader
 from sidecar.microsoft.client import open_client
 from sidecar.microsoft.endpoints import Endpoints, endpoints_of
 from sidecar.microsoft.oauth import Application, OAuthClient
@@ -191,7 +195,9 @@ def _flusher(
     poison = PoisonSearch(writer, rows, gates, telemetry, clock.now, clock.chance)
     setbacks = Setbacks(writer, platform, gates, telemetry, clock.now, clock.chance)
     settler = Settler(writer, rows, poison, setbacks, platform, gates, telemetry, clock.now)
-    click_matcher = ClickMatcher(outbox, store.clicks, telemetry, clock.now, settings.attribution, catalogue.traits)
+    click_matcher = ClickMatcher(
+        outbox, store.clicks, telemetry, clock.now, settings.attribution, catalogue.known.traits
+    )
 
     sender = Sender(platform, gates, settler, telemetry, clock.now)
 
@@ -208,7 +214,7 @@ def _flusher(
             telemetry,
             clock.now,
             goals,
-            lambda goal: catalogue.drops(account, goal),
+            lambda goal: catalogue.known.drops(account, goal),
         )
         timetable = Timetable(account, outbox, platform, gates, clock.now, settings.delivery, goals)
         return Courier(account, timetable, platform, gates, claims, sender, telemetry, clock.now)
@@ -224,18 +230,19 @@ def _catalogue(
     platform: MicrosoftAdvertising,
     clock: Runtime,
 ) -> GoalCatalogue:
-    return GoalCatalogue(
+    known = KnownGoals(
         platform,
-        store.goals,
-        store.outbox,
         gates,
-        telemetry,
         clock.now,
         settings.catalogue,
         lambda: tuple(settings.config.accounts),
         settings.goal_rules,
         settings.every_goal_rule,
     )
+    judge = GoalJudge(known, store.outbox, gates, telemetry)
+    reader = GoalReader(known, judge, platform, store.goals, store.outbox, gates, telemetry)
+    creator = GoalCreator(known, reader, platform, telemetry)
+    return GoalCatalogue(known, judge, reader, creator, store.goals, store.outbox, gates, telemetry)
 
 
 def _waking(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:

@@ -13,7 +13,8 @@ from sidecar.api.row_json import HeldReason
 from sidecar.core.attribution import GoalTraits
 from sidecar.core.goals.creation import NotCreated
 from sidecar.core.goals.plan import Blocked, Plan
-from sidecar.goals.catalogue import Applied, Failure, Planned
+from sidecar.goals.creating import Applied, Planned
+from sidecar.goals.known import Failure
 from sidecar.service.held_reason import held_reason
 
 # --- Holding and letting go ------------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ async def test_goal_that_takes_no_hashes_is_told_of_and_holds_nothing(rig: Rig) 
     await rig.post(1, event="lead")
     await rig.until_pending(0)
     assert rig.standing() == {"goal_not_enhanced"}
-    assert rig.parts.catalogue.traits("main", "Sidecar Lead").enhanced is False
+    assert rig.parts.catalogue.known.traits("main", "Sidecar Lead").enhanced is False
 
 
 async def test_auto_tagging_that_is_off_is_told_of(rig: Rig) -> None:
@@ -126,17 +127,17 @@ async def test_auto_tagging_that_is_off_is_told_of(rig: Rig) -> None:
 
 
 async def test_traits_are_those_of_the_goal_and_unknown_while_nothing_was_read(rig: Rig) -> None:
-    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
-    assert rig.parts.catalogue.traits("main", "Sidecar Lead") == GoalTraits(90 * 86_400, True)
-    assert rig.parts.catalogue.traits("main", "Nothing") == GoalTraits()
-    assert rig.parts.catalogue.traits("nobody", "Sidecar Lead") == GoalTraits()
+    await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
+    assert rig.parts.catalogue.known.traits("main", "Sidecar Lead") == GoalTraits(90 * 86_400, True)
+    assert rig.parts.catalogue.known.traits("main", "Nothing") == GoalTraits()
+    assert rig.parts.catalogue.known.traits("nobody", "Sidecar Lead") == GoalTraits()
 
 
 # --- Together with what Microsoft answers ----------------------------------------------------------------------------
 
 
 async def test_refusal_between_two_readings_closes_the_goal_and_the_next_reading_tells_more(rig: Rig) -> None:
-    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
     await change_goal(rig, "Sidecar Lead", Status="Paused")
     await rig.post(2, event="lead")
     await held(rig, "Sidecar Lead", "goal_not_found")
@@ -170,18 +171,18 @@ async def test_goal_that_is_too_young_for_microsoft_alone_is_probed(rig: Rig) ->
 
 async def test_goal_that_an_answer_closed_reads_as_closed_while_its_rows_wait(rig: Rig) -> None:
     """Microsoft lists the goal, and knows it not when conversions come for it."""
-    catalogue = rig.parts.catalogue
-    await rig.until(lambda: catalogue.of("main").catalogue)
+    known = rig.parts.catalogue.known
+    await rig.until(lambda: known.account_goals("main").catalogue)
     rig.fault(times=None, type="partial_errors", code=5606)
     await rig.post(11)
     await rig.until(lambda: rig.parts.gates.held("main", "Sidecar Purchase") == "goal_not_found")
-    [(_, closed), _] = catalogue.of("main").events.values()
+    [(_, closed), _] = known.account_goals("main").events.values()
     assert (closed.state, closed.is_answered) == ("goal_not_found", True)
-    assert catalogue.of_event("main", "purchase") == closed
-    assert catalogue.of_goal("main", "Sidecar Purchase") == closed
+    assert known.mapped_event("main", "purchase") == closed
+    assert known.mapped_goal("main", "Sidecar Purchase") == closed
     assert state_of(rig, "lead") == "ok"
-    assert catalogue.of_event("gone", "lead") is None
-    assert catalogue.of_goal("gone", "Sidecar Purchase") is None
+    assert known.mapped_event("gone", "lead") is None
+    assert known.mapped_goal("gone", "Sidecar Purchase") is None
     rig.mend()
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
@@ -191,7 +192,7 @@ async def test_goal_that_an_answer_closed_reads_as_closed_while_its_rows_wait(ri
 
 def state_of(rig: Rig, event: str) -> str | None:
     """How the event's goal stands for conversions that come in now."""
-    mapped = rig.parts.catalogue.of_event("main", event)
+    mapped = rig.parts.catalogue.known.mapped_event("main", event)
     return mapped.state if mapped else None
 
 
@@ -206,7 +207,7 @@ async def test_nothing_is_sent_before_the_first_reading_has_ended(rig: Rig) -> N
     await rig.give_time(0.3)
     assert await rig.requests() == []
     rig.mend()
-    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
     assert rig.parts.gates.held("main", "Sidecar Purchase") is None
     await rig.until_pending(0)
 
@@ -227,7 +228,7 @@ async def test_reading_that_fails_stops_nothing_and_is_told_of_until_one_succeed
     await rig.crash()
     rig.fault(times=None, match={"operation": QUERY}, **fault)
     await rig.start()
-    await rig.until(lambda: rig.parts.catalogue.of("main").failure)
+    await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").failure)
     [code] = rig.standing()
     assert code in ("unreachable", "not_authorized")
     assert "reading its goals: " in said(rig, code)
@@ -236,14 +237,14 @@ async def test_reading_that_fails_stops_nothing_and_is_told_of_until_one_succeed
     rig.mend()
     rig.pass_time(MINUTE)
     await rig.until(lambda: rig.standing() == set())
-    assert rig.parts.catalogue.of("main").failure is None
+    assert rig.parts.catalogue.known.account_goals("main").failure is None
 
 
 async def test_next_reading_that_fails_otherwise_changes_the_trouble(rig: Rig) -> None:
-    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
     for fault, code in (({"type": "reset_before"}, "unreachable"), ({"type": "fault", "code": 106}, "not_authorized")):
         rig.fault(match={"operation": QUERY}, **fault)
-        assert isinstance(await rig.parts.catalogue.read("main"), Failure)
+        assert isinstance(await rig.parts.catalogue.reader.read("main"), Failure)
         assert rig.standing() == {code}
     await read(rig)
     assert rig.standing() == set()
@@ -305,7 +306,7 @@ async def test_account_that_calls_a_goal_otherwise_is_asked_for_it_by_that_name(
     assert rig.parts.gates.held("twin", "Purchase Twin") == "goal_not_found"
     await rig.until(lambda: said(rig, "goal_not_found", "twin"))
     assert "3 rows wait" in said(rig, "goal_not_found", "twin")
-    [(rule, mapped)] = [found for event, found in rig.parts.catalogue.of("twin").events.items() if event == "purchase"]
+    rule, mapped = rig.parts.catalogue.known.account_goals("twin").events["purchase"]
     assert (rule.name, mapped.state) == ("Purchase Twin", "goal_not_found")
     await make_goal(rig, "Purchase Twin")
     await read(rig, "twin")
@@ -320,7 +321,7 @@ async def test_account_that_calls_a_goal_otherwise_is_asked_for_it_by_that_name(
 
 
 async def test_another_account_of_microsofts_is_read_before_anything_is_sent_to_it(rig: Rig) -> None:
-    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
     main = rig.config.accounts["main"].model_copy(update={"account_id": "200000033"})
     rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "main": main}}))
     rig.hold(match={"operation": QUERY, "account": "200000033"})
@@ -328,7 +329,7 @@ async def test_another_account_of_microsofts_is_read_before_anything_is_sent_to_
     await rig.post(1)
     await rig.give_time(0.2)
     assert await rig.requests() == []
-    assert rig.parts.catalogue.of("main").catalogue is None
+    assert rig.parts.catalogue.known.account_goals("main").catalogue is None
     rig.mend()
     await rig.until_pending(0)
 
@@ -369,7 +370,7 @@ async def test_throttled_reading_closes_every_account_that_shares_the_limit(rig:
     assert rig.parts.gates.held("main", None) == rig.parts.gates.held("twin", None) == "throttled"
     assert rig.parts.gates.held("other", None) is None
     before = await queries(rig)
-    assert isinstance(await rig.parts.catalogue.read("twin"), Failure)
+    assert isinstance(await rig.parts.catalogue.reader.read("twin"), Failure)
     assert await queries(rig) == before
     await rig.post(2)
     await rig.give_time(0.1)
@@ -385,7 +386,7 @@ async def test_throttle_of_a_reading_is_kept_over_a_restart_and_while_an_operato
     await read(rig)
     rig.parts.gates.pause("main", rig.clock())
     before = await queries(rig)
-    assert isinstance(await rig.parts.catalogue.read("main"), Failure)
+    assert isinstance(await rig.parts.catalogue.reader.read("main"), Failure)
     await rig.crash()
     await rig.start()
     await rig.until_requests(before + 1, operation=QUERY)
@@ -434,18 +435,18 @@ async def test_account_that_nobody_signed_in_for_waits_for_its_first_reading(rig
 async def test_goal_that_was_applied_is_there_settles_and_is_planned_no_more(rig: Rig) -> None:
     rig.map(lead="Newsletter")
     await rig.post(2, event="lead")
-    planned = await rig.parts.catalogue.plan("main")
+    planned = await rig.parts.catalogue.creator.plan("main")
     assert isinstance(planned, Planned)
     assert [missing.goal.name for missing in planned.plan.missing] == ["Newsletter"]
-    applied = await rig.parts.catalogue.apply("main", None)
+    applied = await rig.parts.catalogue.creator.apply("main", None)
     assert isinstance(applied, Applied)
     [made] = applied.made
     assert made.goal is not None
     assert (made.name, made.goal.is_new, made.goal.window_seconds) == ("Newsletter", True, 90 * 86_400)
-    again = await rig.parts.catalogue.plan("main")
+    again = await rig.parts.catalogue.creator.plan("main")
     assert isinstance(again, Planned)
     assert again.plan.missing == ()
-    assert await rig.parts.catalogue.apply("main", None) == Applied(())
+    assert await rig.parts.catalogue.creator.apply("main", None) == Applied(())
     assert rig.parts.gates.held("main", "Newsletter") == "goal_settling"
     rig.pass_time(2 * HOUR)
     await rig.until_pending(0)
@@ -456,9 +457,9 @@ async def test_goal_that_two_accounts_of_a_customer_want_is_created_once_for_bot
     event = rig.config.events["lead"].model_copy(update={"goal": "Newsletter", "account": None, "currency": "EUR"})
     rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": event}}))
     rig.map()
-    assert isinstance(await rig.parts.catalogue.apply("main", None), Applied)
-    assert await rig.parts.catalogue.apply("twin", None) == Applied(())
-    planned = await rig.parts.catalogue.plan("other")
+    assert isinstance(await rig.parts.catalogue.creator.apply("main", None), Applied)
+    assert await rig.parts.catalogue.creator.apply("twin", None) == Applied(())
+    planned = await rig.parts.catalogue.creator.plan("other")
     assert isinstance(planned, Planned)
     assert [(each.goal.name, each.goal.scope) for each in planned.plan.missing] == [("Newsletter", "Account")]
 
@@ -467,38 +468,38 @@ async def test_goal_of_another_account_of_the_customer_is_blocked_until_it_has_a
     rig: Rig,
 ) -> None:
     rig.map(lead="Newsletter")
-    assert isinstance(await rig.parts.catalogue.apply("main", None), Applied)  # for main alone
+    assert isinstance(await rig.parts.catalogue.creator.apply("main", None), Applied)  # for main alone
     twin = rig.config.accounts["twin"]
     lead = rig.config.events["lead"].model_copy(update={"account": None})
     rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": lead}}))
     rig.map()
-    planned = await rig.parts.catalogue.plan("twin")
+    planned = await rig.parts.catalogue.creator.plan("twin")
     assert isinstance(planned, Planned)
     assert planned.plan == Plan(blocked=(Blocked("Newsletter", ("lead",), "goal_name_taken", "main"),))
     await rig.until(lambda: "account main has a goal of that name" in said(rig, "goal_not_found", "twin"))
-    assert await rig.parts.catalogue.apply("twin", None) == Applied(())
+    assert await rig.parts.catalogue.creator.apply("twin", None) == Applied(())
 
     named = twin.model_copy(update={"goals": {"lead": "Newsletter Twin"}})
     rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "twin": named}}))
     rig.map()
-    applied = await rig.parts.catalogue.apply("twin", None)
+    applied = await rig.parts.catalogue.creator.apply("twin", None)
     assert isinstance(applied, Applied)
     assert [(made.name, made.goal is not None) for made in applied.made] == [("Newsletter Twin", True)]
 
 
 async def test_accounts_of_other_customers_take_no_names(rig: Rig) -> None:
     rig.map(lead="Newsletter")
-    assert isinstance(await rig.parts.catalogue.apply("main", None), Applied)
+    assert isinstance(await rig.parts.catalogue.creator.apply("main", None), Applied)
     lead = rig.config.events["lead"].model_copy(update={"account": None})
     rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": lead}}))
-    applied = await rig.parts.catalogue.apply("other", None)
+    applied = await rig.parts.catalogue.creator.apply("other", None)
     assert isinstance(applied, Applied)
     assert [(made.name, made.goal is not None) for made in applied.made] == [("Newsletter", True)]
 
 
 async def test_only_the_chosen_goals_are_created(rig: Rig) -> None:
     rig.map(lead="Newsletter", purchase="Sale")
-    applied = await rig.parts.catalogue.apply("main", {"Sale"})
+    applied = await rig.parts.catalogue.creator.apply("main", {"Sale"})
     assert isinstance(applied, Applied)
     assert [made.name for made in applied.made] == ["Sale"]
 
@@ -506,7 +507,7 @@ async def test_only_the_chosen_goals_are_created(rig: Rig) -> None:
 async def test_lost_answer_is_made_up_for_by_the_next_reading(rig: Rig) -> None:
     rig.map(lead="Newsletter")
     rig.fault(match={"operation": ADD}, type="reset_after")
-    applied = await rig.parts.catalogue.apply("main", None)
+    applied = await rig.parts.catalogue.creator.apply("main", None)
     assert isinstance(applied, Applied)
     [made] = applied.made
     assert made.goal is not None
@@ -518,7 +519,7 @@ async def test_goal_that_microsoft_cannot_read_is_refused_with_its_words_and_the
     purchase = rig.config.events["purchase"].model_copy(update={"goal": "Sale"})
     rig._take_up(rig.config.model_copy(update={"events": {"lead": lead, "purchase": purchase}}))
     rig.map()
-    applied = await rig.parts.catalogue.apply("main", None)
+    applied = await rig.parts.catalogue.creator.apply("main", None)
     assert isinstance(applied, Applied)
     refused, created = applied.made
     assert (refused.name, refused.goal, created.name) == ("Newsletter", None, "Sale")
@@ -530,7 +531,7 @@ async def test_goal_that_microsoft_cannot_read_is_refused_with_its_words_and_the
 async def test_refused_goal_comes_with_microsofts_reason(rig: Rig) -> None:
     rig.map(lead="Newsletter")
     rig.fault(match={"operation": ADD}, type="fault", code=106)
-    applied = await rig.parts.catalogue.apply("main", None)
+    applied = await rig.parts.catalogue.creator.apply("main", None)
     assert isinstance(applied, Applied)
     [made] = applied.made
     assert made.goal is None

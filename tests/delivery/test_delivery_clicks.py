@@ -18,7 +18,7 @@ async def change_goal(rig: Rig, **members: Any) -> None:
     state = rig.emulator._state()
     (goal,) = [one for one in await state.transact(all_goals) if one.body["Name"] == "Sidecar Purchase"]
     await state.transact(lambda db: replace_goal(db, replace(goal, body=goal.body | members)))
-    await rig.parts.catalogue.read("main")
+    await rig.parts.catalogue.reader.read("main")
 
 
 async def reason(rig: Rig, seq: int, wanted: str) -> None:

@@ -67,7 +67,7 @@ async def test_account_that_a_reload_brings_is_read_before_anything_is_sent_to_i
 
 async def test_account_that_is_another_one_after_a_reload_is_read_before_anything_is_sent_to_it(rig: Rig) -> None:
     """What was read of the one before says nothing of its goals."""
-    await rig.until(lambda: rig.parts.catalogue.of("main").catalogue)
+    await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
     rig.hold(match={"operation": QUERY, "account": "200000033"})
     await reload(rig, accounts={"main": {"customer_id": "100000001", "account_id": "200000033"}})
     await rig.post(1)

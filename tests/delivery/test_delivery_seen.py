@@ -33,7 +33,7 @@ async def pause_goal(rig: Rig, name: str) -> None:
         replace_goal(db, replace(goal, body={**goal.body, "Status": "Paused"}))
 
     await rig.emulator._state().transact(change)
-    await rig.parts.catalogue.read("main")
+    await rig.parts.catalogue.reader.read("main")
 
 
 # --- What keeps rows back, each with the reason that its rows show ----------------------------------------------------
@@ -77,7 +77,7 @@ async def paused_goal(rig: Rig) -> None:
 
 
 async def young_goal(rig: Rig) -> None:
-    await rig.parts.catalogue.read("main")
+    await rig.parts.catalogue.reader.read("main")
     await put_goal(rig, "Newsletter", age=0)
     rig.map(purchase="Newsletter")
     await rig.post()

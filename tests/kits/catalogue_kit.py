@@ -39,7 +39,7 @@ async def set_auto_tagging(rig: Rig, value: str) -> None:
 
 async def read(rig: Rig, account: str = "main") -> None:
     """The next reading."""
-    await rig.parts.catalogue.read(account)
+    await rig.parts.catalogue.reader.read(account)
 
 
 async def all_read(rig: Rig) -> None:

@@ -116,8 +116,8 @@ class Shop:
 
     def _reads_goals(self) -> bool:
         catalogue = self.rig.parts.catalogue
-        states = [catalogue._states[account] for account in self.rig.config.accounts]
-        return any(state.reading.locked() or catalogue._is_due(state) for state in states)
+        states = [catalogue.known.states[account] for account in self.rig.config.accounts]
+        return any(state.reading.locked() or catalogue.reader.is_due(state) for state in states)
 
     def _has_rows(self) -> bool:
         """Whether rows are on their way, or are due and nothing holds them."""
@@ -149,8 +149,8 @@ class Shop:
             await self.rig.expire_tokens()
         else:
             return
-        await parts.catalogue.read("main")
-        await parts.catalogue.read("other")
+        await parts.catalogue.reader.read("main")
+        await parts.catalogue.reader.read("other")
 
     async def _at(self, step: int) -> None:
         """What opens something."""
