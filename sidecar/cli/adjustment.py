@@ -1,6 +1,7 @@
 """What `sidecar restate` and `sidecar retract` share: their options, and the call."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, TypeVar
 
 import click
@@ -8,7 +9,7 @@ import click
 from sidecar.cli import formatting
 from sidecar.cli.client import SidecarClient
 from sidecar.cli.json_values import encode, time_value
-from sidecar.cli.options import json_option, print_json
+from sidecar.cli.options import json_option, print_answer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,9 +49,5 @@ def adjust(
     }
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     answer = client.post_bytes("/v1/adjustments", encode(fields, value), headers)
-    if as_json:
-        print_json(answer.body)
-        return
-    click.echo("\n".join(formatting.row(answer.body)))
-    if answer.status == 200 and "id" in answer.body:
-        click.echo("  It was received before, and counts once.")
+    repeated = ["  It was received before, and counts once."] if answer.status == 200 and "id" in answer.body else []
+    print_answer(answer.body, as_json, chain(formatting.row(answer.body), repeated))

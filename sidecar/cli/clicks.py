@@ -6,7 +6,7 @@ import click
 
 from sidecar.cli.client import SidecarClient
 from sidecar.cli.formatting import Json, plain
-from sidecar.cli.options import json_option, print_json, with_client
+from sidecar.cli.options import json_option, print_answer, with_client
 
 NO_CLICK = (
     "No click of this visitor is kept. A landing hit leaves one only if its address has an msclkid, and if it came "
@@ -23,10 +23,7 @@ NO_CLICK = (
 def clicks(client: SidecarClient, visitor: str, account: str | None, limit: int, as_json: bool) -> None:
     """Show which ad clicks were captured of VISITOR, your own id of a browser or person; the last click first."""
     answer = client.get("/v1/clicks", visitor_id=visitor, account=account, limit=limit)
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo("\n".join(_lines(answer)))
+    print_answer(answer, as_json, _lines(answer))
 
 
 def _lines(answer: Json) -> Iterator[str]:

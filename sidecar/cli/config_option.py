@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from sidecar.config import Config, ConfigError, LoadedConfig, load_with_warnings, locate
+from sidecar.config import Config, ConfigError, LoadedConfig, load, locate
 from sidecar.microsoft.endpoints import endpoints_of
 from sidecar.microsoft.proxy_settings import ProxySettings, UnusableProxy
 
@@ -24,7 +24,7 @@ def load_config(given: Path | None) -> tuple[Path, LoadedConfig]:
     """The file and its configuration; exits with code 2 and every problem when it cannot be used."""
     try:
         path = locate(given, os.environ)
-        return path, load_with_warnings(path, os.environ)
+        return path, load(path, os.environ)
     except ConfigError as error:
         exit_with(2, str(error))
 

@@ -1,13 +1,14 @@
 """`sidecar erase`: forgets a person's data, found by e-mail, phone, visitor or order."""
 
 import time
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import click
 
 from sidecar.cli.client import SidecarClient
 from sidecar.cli.formatting import Json, plain
-from sidecar.cli.options import print_json, require_terminal, with_client, yes_option
+from sidecar.cli.options import print_answer, require_terminal, with_client, yes_option
 
 WAIT_SECONDS = 30.0
 """How long the verb waits for the end; the service continues without it."""
@@ -40,10 +41,7 @@ def erase(client: SidecarClient, retract: bool, yes: bool, as_json: bool, **give
     for warning in job.get("warnings") or ():
         click.echo(f"warning, {plain(warning.get('field'))}: {plain(warning.get('message'))}", err=True)
     job = _wait(client, job)
-    if as_json:
-        print_json(job)
-    else:
-        click.echo(_summary(job))
+    print_answer(job, as_json, _summary(job))
 
 
 def _wait(client: SidecarClient, job: Json) -> Json:
@@ -55,7 +53,7 @@ def _wait(client: SidecarClient, job: Json) -> Json:
     return job
 
 
-def _summary(job: Json) -> str:
+def _summary(job: Json) -> Iterator[str]:
     removed = job.get("removed") or {}
     numbers = (
         f"{plain(removed.get('conversions', 0))} conversions ({plain(removed.get('skipped', 0))} of them not sent), "
@@ -64,9 +62,9 @@ def _summary(job: Json) -> str:
     name = plain(job.get("id"))
     match job.get("state"):
         case "done":
-            return f"{name} is done: {numbers}."
+            yield f"{name} is done: {numbers}."
         case "waiting":
             rows = plain(job.get("waiting", 0))
-            return f"{name} waits for Microsoft's answer to {rows} rows, then continues by itself. So far: {numbers}."
+            yield f"{name} waits for Microsoft's answer to {rows} rows, then continues by itself. So far: {numbers}."
         case _:
-            return f"{name} continues by itself; GET /v1/erasures/{name} shows its progress. So far: {numbers}."
+            yield f"{name} continues by itself; GET /v1/erasures/{name} shows its progress. So far: {numbers}."

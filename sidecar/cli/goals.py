@@ -9,7 +9,7 @@ import click
 from sidecar.cli.client import CommandFailed, SidecarClient
 from sidecar.cli.formatting import Json, plain
 from sidecar.cli.goals_text import account_lines, blocked_lines, created_lines, plan_lines
-from sidecar.cli.options import json_option, print_json, with_client
+from sidecar.cli.options import json_option, print_answer, print_json, with_client
 
 PAUSED = "goal_paused"
 
@@ -30,10 +30,7 @@ def goals() -> None:
 def list_goals(client: SidecarClient, account: str | None, goal: str | None, as_json: bool) -> None:
     """Show the goals as they were last read, and the state of each event's goal."""
     answer = client.get("/v1/goals", **_given(account=account, goal=goal))
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(_paragraphs(account_lines, answer["items"]))
+    print_answer(answer, as_json, _paragraphs(account_lines, answer["items"]))
 
 
 @goals.command(short_help="What apply would create; changes nothing.")
@@ -48,10 +45,7 @@ def plan(client: SidecarClient, account: str | None, goal: str | None, as_json: 
     not be read.
     """
     answer = client.post("/v1/goals/plan", _given(account=account, goals=goal and [goal]))
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(_paragraphs(plan_lines, answer["items"]))
+    print_answer(answer, as_json, _paragraphs(plan_lines, answer["items"]))
     _fail_unless_read(answer["items"])
 
 
@@ -69,7 +63,7 @@ def apply(client: SidecarClient, account: str | None, goal: str | None, yes: boo
     """
     plans = client.post("/v1/goals/plan", _given(account=account, goals=goal and [goal]))["items"]
     if not yes and any(each["create"] for each in plans):
-        click.echo(_paragraphs(plan_lines, plans), err=as_json)
+        click.echo("\n".join(_paragraphs(plan_lines, plans)), err=as_json)
         _ask(plans, err=as_json)
     answers = [_create(client, each) for each in sorted(plans, key=lambda each: bool(each["trouble"]))]
     if as_json:
@@ -85,8 +79,11 @@ def _given(**members: Any) -> Json:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _paragraphs(lines: Callable[[Json], Iterator[str]], items: list[Json]) -> str:
-    return "\n\n".join("\n".join(lines(item)) for item in items)
+def _paragraphs(lines: Callable[[Json], Iterator[str]], items: list[Json]) -> Iterator[str]:
+    """The lines of all items, with an empty line between two."""
+    for number, item in enumerate(items):
+        yield from [""][: number > 0]
+        yield from lines(item)
 
 
 def _ask(plans: list[Json], *, err: bool) -> None:

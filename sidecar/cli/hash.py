@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sidecar.cli.formatting import plain
-from sidecar.cli.options import print_json
+from sidecar.cli.options import print_answer
 from sidecar.core.intake import countries, emails
 from sidecar.core.intake.hashing import Normalised, explain_email, explain_phone
 
@@ -46,10 +46,7 @@ def hash(email: str | None, phone: str | None, country: str | None, as_json: boo
         hashed["email"] = _email(_given(email, "E-mail"))
     if phone is not None:
         hashed["phone"] = HashedIdentifier(explain_phone(_given(phone, "Phone"), country, "or name --country"))
-    if as_json:
-        print_json(_as_json(hashed))
-    else:
-        click.echo("\n".join(_lines(hashed)))
+    print_answer(_as_json(hashed), as_json, _lines(hashed))
     sys.exit(0 if all(one.normalised.sha256 for one in hashed.values()) else 1)
 
 

@@ -4,7 +4,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -46,6 +46,14 @@ def with_client(command: F) -> F:
 def print_json(answer: Json) -> None:
     """Prints an answer as the API gave it, indented."""
     click.echo(json.dumps(answer, indent=2))
+
+
+def print_answer(answer: Json, as_json: bool, lines: Iterable[str]) -> None:
+    """Prints an answer as JSON or as `lines`, which may be a generator: with --json it never runs."""
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo("\n".join(lines))
 
 
 def require_terminal(as_json: bool, advice: str = "add --yes") -> None:

@@ -6,7 +6,7 @@ import click
 
 from sidecar.cli.client import SidecarClient
 from sidecar.cli.formatting import plain
-from sidecar.cli.options import json_option, print_json, with_client
+from sidecar.cli.options import json_option, print_answer, with_client
 
 
 @click.command()
@@ -19,8 +19,6 @@ def pause(client: SidecarClient, account: str, as_json: bool) -> None:
     Requests on their way finish. ACCOUNT is a key of accounts: in the configuration.
     """
     answer = client.post(f"/v1/accounts/{quote(account, safe='')}/pause", {})
-    if as_json:
-        print_json(answer)
-        return
     name, since = plain(answer.get("account")), plain(answer.get("since"))
-    click.echo(f"{name} is paused since {since}. Its conversions are kept; `sidecar resume {name}` continues.")
+    text = f"{name} is paused since {since}. Its conversions are stored; `sidecar resume {name}` continues."
+    print_answer(answer, as_json, [text])

@@ -10,7 +10,7 @@ import click
 from sidecar.cli import formatting
 from sidecar.cli.client import SidecarClient
 from sidecar.cli.formatting import Json
-from sidecar.cli.options import print_json, require_terminal, with_client, yes_option
+from sidecar.cli.options import print_answer, require_terminal, with_client, yes_option
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +64,16 @@ def replay(
 
 def _replay_one(client: SidecarClient, id_: str, as_json: bool) -> None:
     answer = client.post(f"/v1/conversions/{quote(id_, safe='')}/replay", {})
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo("\n".join(formatting.row(answer.get("conversion") or {})))
+    print_answer(answer, as_json, formatting.row(answer.get("conversion") or {}))
 
 
 def _replay_all(client: SidecarClient, query: Json, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not yes and not dry_run:
         _ask(client, query, as_json)
     total = _post_all(client, query, dry_run=dry_run)
-    if as_json:
-        number = {"matched" if dry_run else "replayed": total.number}
-        print_json({**number, "too_old": total.too_old, "dry_run": dry_run})
-    else:
-        outcome = "would be sent again" if dry_run else "are due again"
-        click.echo(f"{total.number} {query['state']} conversions {outcome}{total.note}.")
+    name, outcome = ("matched", "would be sent again") if dry_run else ("replayed", "are due again")
+    answer = {name: total.number, "too_old": total.too_old, "dry_run": dry_run}
+    print_answer(answer, as_json, [f"{total.number} {query['state']} conversions {outcome}{total.note}."])
 
 
 def _ask(client: SidecarClient, query: Json, as_json: bool) -> None:

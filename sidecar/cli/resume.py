@@ -6,7 +6,7 @@ import click
 
 from sidecar.cli.client import SidecarClient
 from sidecar.cli.formatting import plain
-from sidecar.cli.options import json_option, print_json, with_client
+from sidecar.cli.options import json_option, print_answer, with_client
 
 
 @click.command()
@@ -16,7 +16,4 @@ from sidecar.cli.options import json_option, print_json, with_client
 def resume(client: SidecarClient, account: str, as_json: bool) -> None:
     """Start the delivery of ACCOUNT again, at once; one that Microsoft refused is tried at once too."""
     answer = client.post(f"/v1/accounts/{quote(account, safe='')}/resume", {})
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(f"{plain(answer.get('account'))} is open: what is due goes out now.")
+    print_answer(answer, as_json, [f"{plain(answer.get('account'))} is open: what is due goes out now."])

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 
 import click
 
@@ -9,7 +10,7 @@ from sidecar.cli import formatting
 from sidecar.cli.client import CallRefused, ClientAnswer, CommandFailed, SidecarClient
 from sidecar.cli.formatting import Json
 from sidecar.cli.json_values import encode, time_value
-from sidecar.cli.options import json_option, print_json, with_client
+from sidecar.cli.options import json_option, print_answer, with_client
 
 POLL_SECONDS = 0.5
 
@@ -47,10 +48,7 @@ def send(client: SidecarClient, event: str | None, wait: int, as_json: bool, **f
     """
     answer = _post(client, _from_options(event, fields) if event else _from_stdin(fields))
     shown = _wait(client, answer.body, time.monotonic() + wait) if wait else answer.body
-    if as_json:
-        print_json(shown)
-    else:
-        _show(answer.status, shown)
+    print_answer(shown, as_json, _lines(answer.status, shown))
     sys.exit(_exit_code(answer.status, shown, wait))
 
 
@@ -108,10 +106,10 @@ def _wait_for_row(client: SidecarClient, answer: Json, until: float) -> Json:
     return answer
 
 
-def _show(status: int, answer: Json) -> None:
-    click.echo("\n".join(formatting.rows(answer) if "results" in answer else formatting.row(answer)))
+def _lines(status: int, answer: Json) -> Iterator[str]:
+    yield from formatting.rows(answer) if "results" in answer else formatting.row(answer)
     if status == 200 and "id" in answer:
-        click.echo("  It was stored before, and counts once.")
+        yield "  It was stored before, and counts once."
 
 
 def _exit_code(status: int, answer: Json, wait: int) -> int:

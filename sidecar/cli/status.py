@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 import click
 
 from sidecar.cli.client import CallRefused, SidecarClient
 from sidecar.cli.formatting import Json, plain
-from sidecar.cli.options import json_option, print_json, with_client
+from sidecar.cli.options import json_option, print_answer, with_client
 
 _MARKS = {"ok": "✓", "degraded": "!", "down": "✗"}
 _CHECKS = ("storage", "disk", "token", "delivery", "goals", "clock")
@@ -27,10 +28,7 @@ def status(ctx: click.Context, client: SidecarClient, as_json: bool) -> None:
     Exit code 1 when no conversion can be stored.
     """
     health = _health(client)
-    if as_json:
-        print_json(health)
-    else:
-        click.echo("\n".join((*lines(health), *_goal_lines(client.get("/v1/goals")))))
+    print_answer(health, as_json, chain(lines(health), _goal_lines(client)))
     if health.get("status") == "down":
         ctx.exit(1)
 
@@ -86,9 +84,9 @@ def _outbox(outbox: Json) -> str:
     return ", ".join(parts)
 
 
-def _goal_lines(goals: Json) -> Iterator[str]:
+def _goal_lines(client: SidecarClient) -> Iterator[str]:
     """The state of each event's goal, by account."""
-    for account in goals.get("items") or ():
+    for account in client.get("/v1/goals").get("items") or ():
         yield ""
         yield f"Goals of account {plain(account.get('account'))}:"
         for event in account.get("events") or ():

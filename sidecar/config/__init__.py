@@ -6,44 +6,23 @@ To add a key: its type and default in `sections.py`, its reason in `config.examp
 
 from sidecar.config.address_types import is_loopback
 from sidecar.config.display import RELOADABLE, changes, masked, masked_yaml
-from sidecar.config.loader import LoadedConfig, load, load_with_warnings, locate, parse
+from sidecar.config.loader import LoadedConfig, load, locate, parse
 from sidecar.config.problems import ConfigError, ConfigProblem
-from sidecar.config.sections import (
-    AccountSection,
-    Config,
-    DeliverySection,
-    EndpointOverrides,
-    EventSection,
-    LoggingSection,
-    MatchingSection,
-    MicrosoftSection,
-    PrivacySection,
-    ServerSection,
-    StorageSection,
-)
+from sidecar.config.sections import Config, EventSection, MicrosoftSection
 from sidecar.config.service_address import ServiceAddress, read_service_address
 
 __all__ = [
     "RELOADABLE",
-    "AccountSection",
     "Config",
     "ConfigError",
     "ConfigProblem",
-    "DeliverySection",
-    "EndpointOverrides",
     "EventSection",
     "LoadedConfig",
-    "LoggingSection",
-    "MatchingSection",
     "MicrosoftSection",
-    "PrivacySection",
-    "ServerSection",
     "ServiceAddress",
-    "StorageSection",
     "changes",
     "is_loopback",
     "load",
-    "load_with_warnings",
     "locate",
     "masked",
     "masked_yaml",

@@ -46,16 +46,11 @@ class LoadedConfig:
     warnings: tuple[ConfigProblem, ...]
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Config:
+def load(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
     """The configuration in the file at `path`, with `${NAME}` taken from `environ`.
 
     Raises ConfigError with every problem found.
     """
-    return load_with_warnings(path, environ).config
-
-
-def load_with_warnings(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
-    """As `load`, with the warnings."""
     return _read(read_text(path), environ, path)
 
 

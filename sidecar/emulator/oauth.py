@@ -132,7 +132,7 @@ class OAuth:
         return self._tokens(db, call, found.grant, asked)
 
     def _tokens(self, db: Connection, call: Call, grant: Grant, asked: str) -> Answer:
-        scope = tokens.narrowed(grant.scope, asked.split())
+        scope = tokens.narrow_scope(grant.scope, asked.split())
         if scope is None:
             raise SignInRefused(65001)
         seconds = self.options.access_token_seconds

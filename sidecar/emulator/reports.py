@@ -4,7 +4,7 @@ https://learn.microsoft.com/advertising/campaign-management-service/getofflineco
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Connection
@@ -79,7 +79,7 @@ def _days(db: Connection, caller: Caller, goal: StoredGoal, start: int, end: int
 
 def _summary(goal: StoredGoal, days: Mapping[int, _Verdicts]) -> dict[str, Any]:
     """Overall counts are 64-bit, thus text; daily ones are plain numbers."""
-    overall = _total(days.values())
+    overall = sum(days.values(), _Verdicts())
     success, unattributed = _split(overall)
     return {
         "GoalId": str(goal.id),
@@ -102,10 +102,6 @@ def _day(goal: StoredGoal, day: int, verdicts: _Verdicts) -> dict[str, Any]:
         "SuccessRate": _rate(success, unattributed),
         "Alerts": _alerts(verdicts),
     }
-
-
-def _total(verdicts: Iterable[_Verdicts]) -> _Verdicts:
-    return sum(verdicts, _Verdicts())
 
 
 def _split(verdicts: _Verdicts) -> tuple[int, int]:

@@ -169,11 +169,11 @@ def issuer(call: Call) -> str:
     return f"{call.base_url}/{call.tenant}/v2.0"
 
 
-def narrowed(granted: str, asked: Sequence[str]) -> str | None:
+def narrow_scope(granted: str, requested: Sequence[str]) -> str | None:
     """The requested scopes if all of them were granted (none means all), else None."""
-    if not asked:
+    if not requested:
         return granted
-    return " ".join(asked) if set(asked) <= set(granted.split()) | _USER_SCOPES else None
+    return " ".join(requested) if set(requested) <= set(granted.split()) | _USER_SCOPES else None
 
 
 def _base64(text: str) -> str:

@@ -30,9 +30,9 @@ class _Lane:
 class Pacer:
     """Hands out permits; `monotonic` gives seconds.
 
-    One permit an interval rather than a bucket of them: `AsyncLimiter(1000, 60)` would let nearly twice as many
-    through in one sliding minute, since its bucket refills while the burst goes out. Only what came a moment too late
-    for its permit is made up for: at most `Rate.at_once` go together.
+    There is one permit an interval, and no bucket of permits: `AsyncLimiter(1000, 60)` lets nearly twice as many
+    through in one sliding minute, since its bucket refills during the burst. Calls that are slightly late for their
+    permit may catch up: at most `Rate.at_once` go together.
     """
 
     requests_per_minute: Callable[[], float]

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class MicrosoftAdvertising:
-    """Implements `ports.Platform` and `ports.GoalPlatform`; `accounts` is asked anew for each request."""
+    """Implements `ports.Platform` and `ports.GoalPlatform`; `accounts` is called for each request."""
 
     client: Client
     tokens: TokenSource

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar import __version__
-from sidecar.config import Config, ConfigError, changes, load_with_warnings
+from sidecar.config import Config, ConfigError, changes, load
 from sidecar.core.clock import SteadyClock
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.ports.errors import StorageBroken, StorageUnavailable
@@ -185,7 +185,7 @@ class Service:
         """Read the file again; whatever goes wrong, the old one stays, and what needs a restart is named."""
         telemetry, settings = self.parts.telemetry, self.parts.settings
         try:
-            loaded = await asyncio.to_thread(load_with_warnings, self.path, os.environ)
+            loaded = await asyncio.to_thread(load, self.path, os.environ)
             config = loaded.config
             reloadable, restart = changes(settings.config, config)
             await self._prepare(settings.with_reloaded(config))

@@ -44,7 +44,7 @@ def test_retract_asks_first_and_cannot_ask_without_a_terminal(running: Service) 
     assert "--yes" in shown.stderr
 
 
-def test_key_tells_two_equal_restates_apart(running: Service) -> None:
+def test_key_distinguishes_two_equal_restates(running: Service) -> None:
     delivered(running, "ADJ-3")
     ids = [
         json.loads(
@@ -56,7 +56,7 @@ def test_key_tells_two_equal_restates_apart(running: Service) -> None:
     assert len(set(ids)) == 3
 
 
-def test_unknown_order_is_told_and_prints_the_problem_as_json(running: Service) -> None:
+def test_unknown_order_is_reported_and_prints_the_problem_as_json(running: Service) -> None:
     shown = sidecar("restate", "ADJ-NONE", "--value", "1", url=running.url)
     assert shown.exit_code == 1
     assert "(HTTP 404)" in shown.stderr

@@ -8,7 +8,7 @@ from promises import Show
 from sidecar.service.api_key import kept_key
 
 
-def test_key_is_made_once_and_kept(tmp_path: Path) -> None:
+def test_key_is_made_once_and_stored(tmp_path: Path) -> None:
     """One that it generates at first start, keeps beside the database and prints once."""
     key, file, is_new = kept_key(tmp_path / "outbox.db")
     assert is_new
@@ -44,7 +44,7 @@ def test_draft_of_a_crash_is_no_obstacle(tmp_path: Path) -> None:
     assert file.read_text() == f"{key}\n"
 
 
-def test_key_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
+def test_key_that_cannot_be_stored_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "outbox.db.api-key").mkdir()
     with pytest.raises(OSError, match="api-key"):
         kept_key(tmp_path / "outbox.db")

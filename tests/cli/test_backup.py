@@ -12,7 +12,7 @@ from promises import Show
 
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
-    """Its outbox has been made, and nobody runs any more."""
+    """A stopped sidecar that has an outbox."""
     service = Service(tmp_path)
     with service.running():
         assert sidecar("send", "lead", "--email", "a@example.com", "--wait", "20", url=service.url).exit_code == 0

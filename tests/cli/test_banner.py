@@ -45,7 +45,7 @@ def test_key_is_shown_only_when_it_was_made_just_now() -> None:
 
 
 @pytest.mark.parametrize("event", ["purchase", "it's won", 'say "hi"', "größer & <$HOME>"])
-def test_body_survives_the_shell_whatever_the_event_is_called(event: str) -> None:
+def test_body_survives_the_shell_with_any_event_name(event: str) -> None:
     words = curl(lines(URL, Open(), "its own emulator", replace(FIRST, event=event)))
     body = json.loads(words[words.index("-d") + 1])
     assert (body["event"], body["order_id"], body["currency"]) == (event, "FIRST-1", "USD")
@@ -63,9 +63,9 @@ def test_it_waits_longer_than_the_batch_lingers() -> None:
 
 
 def test_nothing_is_sent_to_microsoft_for_a_try() -> None:
-    told = lines(URL, Open(), None, FIRST)
-    assert "curl" not in told
-    assert f"{URL}/connect" in told
+    message = lines(URL, Open(), None, FIRST)
+    assert "curl" not in message
+    assert f"{URL}/connect" in message
 
 
 def test_address_of_ipv6_is_quoted() -> None:

@@ -34,21 +34,21 @@ def test_what_is_in_force_is_shown_with_secrets_masked(tmp_path: Path) -> None:
     assert "test-developer" not in shown.stdout
 
 
-def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
+def test_every_problem_is_reported_with_its_line(tmp_path: Path) -> None:
     """All reported together with line and nearest known key; exit 2."""
     file = tmp_path / "config.yaml"
     file.write_text("server: {prot: 1}\nmicrosoft: {environment: somewhere}\nevents: {lead: {gaol: x}}\n")
     shown = sidecar("check", "--config", str(file))
     assert shown.exit_code == 2
     assert shown.stdout == ""
-    told = shown.stderr.splitlines()
-    assert f"{file}:1: server.prot: unknown key; did you mean server.port?" in told
-    assert any(line.startswith(f"{file}:2: microsoft.environment: ") for line in told)
-    assert any(line.startswith(f"{file}:3: events.lead.gaol: ") for line in told)
+    text = shown.stderr.splitlines()
+    assert f"{file}:1: server.prot: unknown key; did you mean server.port?" in text
+    assert any(line.startswith(f"{file}:2: microsoft.environment: ") for line in text)
+    assert any(line.startswith(f"{file}:3: events.lead.gaol: ") for line in text)
 
 
 @pytest.mark.parametrize("verb", ["check", "run"])
-def test_missing_file_tells_how_to_make_one(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_shows_how_to_make_one(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = sidecar(verb)
     assert shown.exit_code == 2
@@ -57,7 +57,7 @@ def test_missing_file_tells_how_to_make_one(verb: str, tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("verb", ["check", "run"])
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
-def test_a_proxy_that_cannot_be_used_is_told_at_once(
+def test_a_proxy_that_cannot_be_used_is_reported_at_once(
     verb: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "config.yaml"
@@ -94,17 +94,17 @@ def test_broken_file_ends_with_2(verb: str, tmp_path: Path) -> None:
 DOUBTFUL = USABLE.replace("test-client-secret", "0a1b2c3d-1234-4abc-9def-0123456789ab")
 
 
-def test_probable_mistake_is_told_beside_what_is_in_force(tmp_path: Path) -> None:
+def test_probable_mistake_is_reported_beside_what_is_in_force(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(DOUBTFUL)
     shown = sidecar("check", "--config", str(file))
     assert shown.exit_code == 0
     assert yaml.safe_load(shown.stdout)["microsoft"]["client_secret"] == "***"
-    [told] = shown.stderr.splitlines()
-    assert told.startswith(f"{file}:7: microsoft.client_secret: warning: has the form of an id")
+    [text] = shown.stderr.splitlines()
+    assert text.startswith(f"{file}:7: microsoft.client_secret: warning: has the form of an id")
 
 
-def test_probable_mistake_is_told_at_the_start_and_in_the_log(tmp_path: Path) -> None:
+def test_probable_mistake_is_reported_at_the_start_and_in_the_log(tmp_path: Path) -> None:
     server = f"server: {{port: {free_port()}, api_keys: [test-key-of-the-server]}}"
     redirect = "  redirect_uri: http://localhost:1/oauth/callback\n"
     file = tmp_path / "config.yaml"

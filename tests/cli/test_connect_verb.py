@@ -1,4 +1,4 @@
-"""`sidecar connect`: the sign-in from a terminal, against an emulator that signs in whoever opens its page."""
+"""`sidecar connect`: the sign-in from a terminal, against an emulator that signs in everyone who opens its page."""
 
 import json
 import os
@@ -33,9 +33,9 @@ class OAuthClient:
         self.emulator = emulator
         self.ca = ca
 
-    def return_address(self, told: str) -> str:
+    def return_address(self, message: str) -> str:
         """Where the browser ends after it opened the address that was told."""
-        [address] = [word for word in told.split() if word.startswith("https://")]
+        [address] = [word for word in message.split() if word.startswith("https://")]
         answer = requests.get(address, verify=self.ca, allow_redirects=False, timeout=10)
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
@@ -60,8 +60,8 @@ def sign_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OAuthClient]:
 def test_browser_comes_back_by_itself(sign_in: OAuthClient) -> None:
     """Prints the URL, waits for the callback."""
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
-        told = read_until("Waiting.", run.stdout)
-        assert requests.get(sign_in.return_address(told), timeout=10).status_code == 200
+        message = read_until("Waiting.", run.stdout)
+        assert requests.get(sign_in.return_address(message), timeout=10).status_code == 200
         code, out, err = ended(run)
     assert (code, err) == (0, "")
     assert "Connected." in out
@@ -71,8 +71,8 @@ def test_browser_comes_back_by_itself(sign_in: OAuthClient) -> None:
 
 def test_json_is_the_connection_as_the_api_prints_it(sign_in: OAuthClient) -> None:
     with process("connect", "--json", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
-        told = read_until("Waiting.", run.stderr)
-        assert requests.get(sign_in.return_address(told), timeout=10).status_code == 200
+        message = read_until("Waiting.", run.stderr)
+        assert requests.get(sign_in.return_address(message), timeout=10).status_code == 200
         code, out, _ = ended(run)
     assert code == 0
     assert json.loads(out)["connected"] is True
@@ -81,10 +81,10 @@ def test_json_is_the_connection_as_the_api_prints_it(sign_in: OAuthClient) -> No
 def test_pasted_address_does_as_well_after_a_wrong_one(sign_in: OAuthClient) -> None:
     """... or a pasted redirect URL."""
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder, stdin=subprocess.PIPE) as run:
-        told = read_until("Waiting.", run.stdout)
-        assert "connected already" in told
+        message = read_until("Waiting.", run.stdout)
+        assert "connected already" in message
         assert run.stdin is not None
-        run.stdin.write(f"\nhttp://localhost/nothing\n{sign_in.return_address(told)}\n")
+        run.stdin.write(f"\nhttp://localhost/nothing\n{sign_in.return_address(message)}\n")
         code, out, err = ended(run)
     assert code == 0
     assert "Connected." in out
@@ -99,10 +99,10 @@ def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: OAuthC
     ) as run:
         os.close(theirs)
         with os.fdopen(ours, "r+b", buffering=0) as terminal:
-            told = b""
-            while b"then Enter." not in told:
-                told += terminal.read(1000)
-            address = f"{sign_in.return_address(told.decode())}&padding={'x' * 5000}"
+            message = b""
+            while b"then Enter." not in message:
+                message += terminal.read(1000)
+            address = f"{sign_in.return_address(message.decode())}&padding={'x' * 5000}"
             terminal.write(f"{address}\r".encode())
             shown = b""
             while b"`sidecar send`" not in shown:
@@ -112,11 +112,11 @@ def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: OAuthC
     assert b"Connected." in shown
 
 
-def test_refused_consent_is_told_with_what_to_do(sign_in: OAuthClient) -> None:
+def test_refused_consent_is_reported_with_what_to_do(sign_in: OAuthClient) -> None:
     sign_in.refuse_consent()
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
-        told = read_until("Waiting.", run.stdout)
-        requests.get(sign_in.return_address(told), timeout=10)
+        message = read_until("Waiting.", run.stdout)
+        requests.get(sign_in.return_address(message), timeout=10)
         code, _, err = ended(run)
     assert code == 1
     assert "not connected: " in err
@@ -125,11 +125,11 @@ def test_refused_consent_is_told_with_what_to_do(sign_in: OAuthClient) -> None:
 
 def test_sign_in_that_was_never_begun_is_refused(sign_in: OAuthClient) -> None:
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder, stdin=subprocess.PIPE) as run:
-        told = read_until("Waiting.", run.stdout)
+        message = read_until("Waiting.", run.stdout)
         assert run.stdin is not None
         run.stdin.write("http://localhost/oauth/callback?code=test-code&state=test-state\n")
         code, _, err = ended(run)
-    assert told
+    assert message
     assert code == 1
     assert "Sign-in expired" in err
 

@@ -20,13 +20,13 @@ def test_every_option_of_the_emulator_can_be_given() -> None:
 
 def test_sidecar_delivers_to_it_with_the_settings_it_prints(tmp_path: Path) -> None:
     with process("emulator", "--port", "0", "--ca-out", "ca.pem", "--goal", "Sidecar Purchase", folder=tmp_path) as run:
-        told = read_until(LAST_WORDS, run.stdout)
-        service = Service(tmp_path, settings=settings_in(told))
+        message = read_until(LAST_WORDS, run.stdout)
+        service = Service(tmp_path, settings=settings_in(message))
         with service.running():
-            assert f"the emulator at {told.split()[4]}" in service.banner
+            assert f"the emulator at {message.split()[4]}" in service.banner
             shown = sidecar("send", "purchase", "--email", "a@example.com", "--wait", "20", url=service.url)
         assert ": delivered" in shown.stdout
-        url = yaml.safe_load(settings_in(told))["microsoft"]["endpoints"]["campaign"]
+        url = yaml.safe_load(settings_in(message))["microsoft"]["endpoints"]["campaign"]
         ledger = requests.get(f"{url}/_emulator/summary", verify=tmp_path / "ca.pem", timeout=10).json()
         code, _, err = ended(run, signal.SIGINT)
     assert ledger["conversions"]["kept"] == 1
@@ -50,7 +50,7 @@ def test_missing_authority_and_open_control_are_pointed_out(tmp_path: Path) -> N
         (("--host", "203.0.113.7"), "203.0.113.7"),
     ],
 )
-def test_what_cannot_be_used_is_told_without_a_traceback(
+def test_what_cannot_be_used_is_reported_without_a_traceback(
     arguments: tuple[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "text").write_text("not a database, but long enough to be taken for a broken one\n" * 10)

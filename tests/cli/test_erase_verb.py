@@ -23,7 +23,7 @@ def test_erase_wants_one_person_and_a_yes(arguments: list[str], message: str) ->
     assert (result.exit_code, message in result.output) == (2, True)
 
 
-def test_erase_follows_to_the_end_and_says_what_it_removed(tmp_path: Path) -> None:
+def test_erase_follows_to_the_end_and_shows_what_it_removed(tmp_path: Path) -> None:
     service = Service(tmp_path)
     with service.running():
         body = {"event": "purchase", "order_id": "A", "value": 5, "msclkid": CLICK_ID, "visitor_id": "v-1"}

@@ -52,17 +52,17 @@ PROBLEMS: list[tuple[int, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "lines"), PROBLEMS)
-def test_problem_is_told_once_field_by_field_with_what_to_do(
+def test_problem_is_reported_once_field_by_field_with_what_to_do(
     status: int, body: dict[str, Any], lines: list[str]
 ) -> None:
     assert formatting.problem(status, body).split("\n") == lines
 
 
-def test_missing_key_tells_where_to_name_it() -> None:
+def test_missing_key_shows_where_to_name_it() -> None:
     assert "--api-key or $SIDECAR_API_KEY" in formatting.problem(401, {"title": "A key is needed"})
 
 
-def test_row_tells_state_reason_warnings_and_remedy() -> None:
+def test_row_shows_state_reason_warnings_and_remedy() -> None:
     answer = {
         "id": "conv_1",
         "state": "pending",
@@ -87,7 +87,7 @@ def test_warning_about_the_whole_names_no_field() -> None:
     assert "  warning: give an order_id" in list(formatting.row({"state": "pending", "warnings": [warning]}))
 
 
-def test_array_is_told_by_counts_and_item_by_item() -> None:
+def test_array_is_reported_by_counts_and_item_by_item() -> None:
     results = [
         {"index": 0, "status": 202, "id": "conv_1", "state": "pending"},
         {"index": 1, "status": 422, "errors": [{"field": "event", "message": "is unknown"}]},
@@ -119,12 +119,12 @@ CORRECTION = {"id": "adj_3", "kind": "adjustment", "state": "pending", "order_id
     ],
     ids=str,
 )
-def test_adjustment_says_what_it_does_to_which_conversion_and_when(more: dict[str, Any], lines: list[str]) -> None:
+def test_adjustment_shows_what_it_does_to_which_conversion_and_when(more: dict[str, Any], lines: list[str]) -> None:
     assert list(formatting.row({**CORRECTION, "matched_by": ["msclkid"], **more}))[1:] == lines
 
 
 @pytest.mark.parametrize(("reason", "told"), [("no_identifier", "match it by"), ("consent_denied", "did not agree")])
-def test_what_is_not_stored_says_why(reason: str, told: str) -> None:
+def test_what_is_not_stored_shows_why(reason: str, told: str) -> None:
     first, why = formatting.row({"state": "skipped", "reason": reason, "warnings": []})
     assert (first, told in why) == (f"not stored: skipped ({reason})", True)
     assert len(list(formatting.row({"id": "conv_1", "state": "skipped", "reason": reason}))) == 1

@@ -65,10 +65,10 @@ def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
     one = sidecar("goals", "plan", "--account", "default", "--goal", "Sidecar Leads", url=lacking.url)
     assert one.stdout.splitlines()[0] == "default: 1 to create"
 
-    code, told, error = at_a_terminal("n", "goals", "apply", service=lacking)
+    code, message, error = at_a_terminal("n", "goals", "apply", service=lacking)
     assert (code, "nothing was created" in error) == (1, True)
-    assert "Assumed, since events: does not say it: count_type, enhanced, scope, window, revenue.\n" in told
-    assert "They cannot be deleted, nor can their scope be changed later" in told
+    assert "Assumed, since events: does not say it: count_type, enhanced, scope, window, revenue.\n" in message
+    assert "They cannot be deleted, nor can their scope be changed later" in message
     for given in ("", "y\n"):
         silent = sidecar("goals", "apply", given=given, url=lacking.url)
         assert silent.exit_code == 1
@@ -80,13 +80,13 @@ def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
     assert "  goal Sidecar Purchase: active, Purchase, counts All, window 90d" in listed.stdout
     assert "  auto-tagging is on\n" in listed.stdout
 
-    code, told, error = at_a_terminal("y", "goals", "apply", "--goal", "Sidecar Lead", service=lacking)
-    assert code == 0, told + error
-    assert "Create 1 goal? They cannot be deleted" in told
-    code, told, error = at_a_terminal("y", "goals", "apply", service=lacking)
-    assert code == 0, told + error
-    assert told.count(": created\n") == 1
-    assert "its first conversion may go out at " in told
+    code, message, error = at_a_terminal("y", "goals", "apply", "--goal", "Sidecar Lead", service=lacking)
+    assert code == 0, message + error
+    assert "Create 1 goal? They cannot be deleted" in message
+    code, message, error = at_a_terminal("y", "goals", "apply", service=lacking)
+    assert code == 0, message + error
+    assert message.count(": created\n") == 1
+    assert "its first conversion may go out at " in message
     assert sidecar("goals", "apply", url=lacking.url).stdout == "default: nothing to create\n"
     again = json.loads(sidecar("goals", "plan", "--json", url=lacking.url).stdout)
     assert (again["items"][0]["create"], again["items"][0]["blocked"]) == ([], [])
@@ -99,7 +99,7 @@ def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
     assert ": pending (goal_settling)" in shown.stdout
 
 
-def test_one_goal_or_account_can_be_looked_at_and_a_typo_is_told(lacking: Service) -> None:
+def test_one_goal_or_account_can_be_looked_at_and_a_typo_is_reported(lacking: Service) -> None:
     listed = sidecar("goals", "list", "--goal", "Sidecar Purchase", "--account", "default", "--json", url=lacking.url)
     [item] = json.loads(listed.stdout)["items"]
     assert [goal["name"] for goal in item["goals"]] == ["Sidecar Purchase"]

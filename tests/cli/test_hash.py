@@ -34,14 +34,14 @@ def test_step_that_read_a_number_otherwise_is_named() -> None:
     assert "doubled country code removed       +491715551234" in shown.stdout
 
 
-def test_unusable_one_is_told_why_and_ends_with_1() -> None:
+def test_unusable_one_has_its_reason_and_ends_with_1() -> None:
     shown = sidecar("hash", "--email", "john@contoso", "--phone", "+1 (425) 555-1234")
     assert shown.exit_code == 1
     assert "cannot be used: it has no domain with a dot" in shown.stdout
     assert NUMBER in shown.stdout
 
 
-def test_phone_without_country_is_told_what_is_missing() -> None:
+def test_phone_without_country_shows_what_is_missing() -> None:
     shown = sidecar("hash", "--phone", "0171 5551234")
     assert shown.exit_code == 1
     assert "has no country code" in shown.stdout
@@ -63,7 +63,7 @@ def test_values_come_from_standard_input_a_line_each() -> None:
     assert answer["email"]["unusable"] is answer["phone"]["warning"] is None
 
 
-def test_json_of_an_unusable_one_says_why() -> None:
+def test_json_of_an_unusable_one_shows_why() -> None:
     shown = sidecar("hash", "--email", "nobody", "--json")
     assert shown.exit_code == 1
     assert json.loads(shown.stdout)["email"] | {"steps": []} == {

@@ -8,7 +8,7 @@ import pytest
 from cli_kit import CLICK_ID, Service, ended, process, read_until, sidecar
 
 
-def test_history_is_told_oldest_first(running: Service) -> None:
+def test_history_is_reported_oldest_first(running: Service) -> None:
     assert sidecar("send", "lead", "--msclkid", CLICK_ID, "--wait", "20", url=running.url).exit_code == 0
     shown = sidecar("logs", url=running.url)
     assert shown.exit_code == 0
@@ -45,7 +45,7 @@ def test_limit_keeps_the_newest(running: Service) -> None:
     assert sidecar("logs", "--json", "--limit", "1", url=running.url).stdout.splitlines() == everything[-1:]
 
 
-def test_filter_that_the_sidecar_refuses_is_told_in_its_words(running: Service) -> None:
+def test_filter_that_the_sidecar_refuses_is_reported_in_its_words(running: Service) -> None:
     shown = sidecar("logs", "--since", "yesterday", url=running.url)
     assert shown.exit_code == 1
     assert "\n  since: must be a time" in shown.stderr
@@ -77,7 +77,7 @@ def test_interrupted_watch_ends_quietly(running: Service) -> None:
 
 def test_watch_outlives_a_restart_and_neither_loses_nor_doubles(service: Service) -> None:
     """A watch that breaks off goes on where it was, by Last-Event-ID."""
-    assert sidecar("logs", "--follow", url=service.url).exit_code == 1  # nobody was there yet: that is no restart
+    assert sidecar("logs", "--follow", url=service.url).exit_code == 1  # it did not run before: that is no restart
     with contextlib.ExitStack() as stack:
         with service.running():
             watch = stack.enter_context(

@@ -33,7 +33,7 @@ def wait_for_delivery(service: Service, id_: str) -> None:
         time.sleep(0.05)
 
 
-def test_paused_account_takes_and_keeps_and_says_so_until_it_is_resumed(service: Service) -> None:
+def test_paused_account_stores_conversions_and_shows_it_until_it_is_resumed(service: Service) -> None:
     service.settings = TWO_ACCOUNTS
     with service.running():
         first = sidecar("pause", "default", "--json", url=service.url)
@@ -51,7 +51,7 @@ def test_paused_account_takes_and_keeps_and_says_so_until_it_is_resumed(service:
         assert (health["status"], check["status"]) == ("degraded", "degraded")
         assert check["message"].startswith("1 conversion waits: an operator paused the account default; it expires on ")
         assert check["message"].endswith(f". Account paused by an operator: default (since {since})")
-        wait_for_delivery(service, sent(service, "P-2", "other")["id"])  # what came later to an open account
+        wait_for_delivery(service, sent(service, "P-2", "other")["id"])  # a later conversion of an open account
         assert row(service, kept["id"])["reason"] == "account_paused"
         again = sidecar("resume", "default", url=service.url)
         assert (again.exit_code, again.stdout) == (0, "default is open: what is due goes out now.\n")
@@ -61,7 +61,7 @@ def test_paused_account_takes_and_keeps_and_says_so_until_it_is_resumed(service:
         assert requests.get(f"{service.url}/healthz", timeout=10).json()["status"] == "ok"
 
 
-def test_unknown_account_is_told_with_those_that_there_are(running: Service) -> None:
+def test_unknown_account_is_reported_with_those_that_there_are(running: Service) -> None:
     for verb in ("pause", "resume"):
         shown = sidecar(verb, "defualt", url=running.url)
         assert shown.exit_code == 1

@@ -47,7 +47,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_nobody_there_tells_how_to_start_it(verb: tuple[str, ...]) -> None:
+def test_missing_sidecar_shows_how_to_start_it(verb: tuple[str, ...]) -> None:
     shown = sidecar(*verb, url=f"http://127.0.0.1:{free_port()}")
     assert shown.exit_code == 1
     assert "no sidecar answers at http://127.0.0.1:" in shown.stderr
@@ -63,7 +63,7 @@ def test_address_that_is_none_is_wrong_usage(verb: tuple[str, ...], url: str) ->
     assert "http://HOST:PORT" in shown.stderr
 
 
-def test_https_to_the_sidecar_itself_tells_to_use_http(running: Service) -> None:
+def test_https_to_the_sidecar_itself_advises_http(running: Service) -> None:
     shown = sidecar("logs", url=running.url.replace("http:", "https:"))
     assert shown.exit_code == 1
     assert "http://" in shown.stderr
@@ -71,7 +71,7 @@ def test_https_to_the_sidecar_itself_tells_to_use_http(running: Service) -> None
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("key", ["", "test-another-key"])
-def test_missing_or_wrong_key_tells_where_to_name_it(verb: tuple[str, ...], key: str, guarded: Service) -> None:
+def test_missing_or_wrong_key_shows_where_to_name_it(verb: tuple[str, ...], key: str, guarded: Service) -> None:
     shown = sidecar(*verb, "--api-key", key, url=guarded.url)
     assert shown.exit_code == 1
     assert "(HTTP 401)" in shown.stderr
@@ -92,7 +92,7 @@ def test_key_that_cannot_travel_is_wrong_usage_and_not_repeated(key: str) -> Non
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (404, b"not here"), (502, b""), (200, b"[]")])
-def test_somebody_else_is_told_from_a_sidecar(verb: tuple[str, ...], status: int, body: bytes) -> None:
+def test_somebody_else_is_distinguished_from_a_sidecar(verb: tuple[str, ...], status: int, body: bytes) -> None:
     with somebody_else(status, body) as url:
         shown = sidecar(*verb, url=url)
     assert shown.exit_code == 1

@@ -79,11 +79,11 @@ def test_terminal_is_asked_with_the_number(service: Service, answer: str, left: 
         ("--state", "dead", "--json"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_done(arguments: tuple[str, ...]) -> None:
-    """Also that nobody is there to be asked."""
+def test_wrong_usage_is_reported_before_anything_is_done(arguments: tuple[str, ...]) -> None:
+    """Also where there is no terminal to ask at."""
     assert sidecar("replay", *arguments, given="").exit_code == 2
 
 
-def test_unknown_id_is_told(running: Service) -> None:
+def test_unknown_id_is_reported(running: Service) -> None:
     shown = sidecar("replay", "conv_999999", url=running.url)
     assert (shown.exit_code, "There is no such conversion" in shown.stderr) == (1, True)

@@ -30,9 +30,9 @@ def pasted(service: Service, **env: str) -> list[str]:
     return shell.stdout.splitlines()
 
 
-def states(told: list[str]) -> list[str]:
+def states(message: list[str]) -> list[str]:
     """The state of the rows in the second answer."""
-    return [row["state"] for row in json.loads(told[1])["items"]]
+    return [row["state"] for row in json.loads(message[1])["items"]]
 
 
 def test_pasted_line_shows_the_conversion_delivered_again_after_a_restart(service: Service) -> None:
@@ -68,7 +68,7 @@ def test_configured_key_comes_from_the_environment_and_any_event_and_consent_wil
         assert states(pasted(service, SIDECAR_API_KEY="test-key-of-ours")) == ["delivered"]
 
 
-def test_key_that_cannot_be_kept_ends_with_1(tmp_path: Path) -> None:
+def test_key_that_cannot_be_stored_ends_with_1(tmp_path: Path) -> None:
     (tmp_path / "outbox.db.api-key").mkdir()
     service = Service(tmp_path, host="0.0.0.0")
     with process("run", "--config", str(service.config), folder=tmp_path) as started:
@@ -105,7 +105,7 @@ def test_taken_port_ends_with_1(running: Service, tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_nobody_reading_its_words_is_no_reason_to_stop(service: Service) -> None:
+def test_closed_output_is_no_reason_to_stop(service: Service) -> None:
     with process("run", "--config", str(service.config), folder=service.folder) as started:
         assert started.stderr is not None
         started.stderr.close()

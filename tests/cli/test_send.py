@@ -61,13 +61,13 @@ def test_value_that_is_no_number_is_wrong_usage(value: str) -> None:
 
 
 def test_too_many_decimals_are_left_to_the_sidecar_to_round(running: Service) -> None:
-    """A float in between would have rounded to something else, and nobody would be told."""
+    """A float would round silently to another value."""
     given = ("purchase", "--order-id", "V-many", "--value", "1.23449999999999999999", "--msclkid", CLICK_ID)
     answer = sent(running, *given)
     assert (answer["value"], [warning["code"] for warning in answer["warnings"]]) == (1.234, ["value_rounded"])
 
 
-def test_problems_are_told_field_by_field(running: Service) -> None:
+def test_problems_are_reported_field_by_field(running: Service) -> None:
     shown = sidecar(
         "send", "purchse", "--value", "-3", "--time", "yesterday", "--email", "a@example.com", url=running.url
     )
@@ -79,7 +79,7 @@ def test_problems_are_told_field_by_field(running: Service) -> None:
         assert f"\n  {name}: " in shown.stderr
 
 
-def test_milliseconds_are_told_from_seconds(running: Service) -> None:
+def test_milliseconds_are_distinguished_from_seconds(running: Service) -> None:
     shown = sidecar("send", "lead", "--time", "1795000000000", "--email", "a@example.com", url=running.url)
     assert shown.exit_code == 1
     assert "milliseconds" in shown.stderr
@@ -125,7 +125,7 @@ def test_json_on_standard_input_is_sent_to_the_letter(running: Service) -> None:
     assert json.loads(shown.stdout)["meta"] == {"shop": "Zürich"}
 
 
-def test_array_is_told_item_by_item_and_ends_with_1_if_one_is_refused(running: Service) -> None:
+def test_array_is_reported_item_by_item_and_ends_with_1_if_one_is_refused(running: Service) -> None:
     given = json.dumps([{"event": "lead", "order_id": "S-6", "msclkid": CLICK_ID}, {"event": "nothing"}])
     shown = sidecar("send", given=given, url=running.url)
     assert shown.exit_code == 1
@@ -148,7 +148,7 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], given: str) -> None
     assert sidecar("send", *arguments, given=given).exit_code == 2
 
 
-def test_array_of_which_all_is_refused_says_why(running: Service) -> None:
+def test_array_of_which_all_is_refused_shows_why(running: Service) -> None:
     given = json.dumps([{"event": "nothing"}, {"event": "lead", "value": -1, "msclkid": CLICK_ID}])
     shown = sidecar("send", given=given, url=running.url)
     assert shown.exit_code == 1

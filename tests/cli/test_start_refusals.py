@@ -73,7 +73,7 @@ STORED = [
 
 
 @pytest.mark.parametrize(("prepare", "cause", "fix"), STORED, ids=[cause[:24] for _, cause, _ in STORED])
-def test_an_outbox_that_cannot_be_used_says_why_and_what_to_do(
+def test_an_outbox_that_cannot_be_used_shows_why_and_what_to_do(
     prepare: Callable[[Service], object], cause: str, fix: str, service: Service
 ) -> None:
     prepare(service)
@@ -91,7 +91,7 @@ def test_an_outbox_that_cannot_be_used_says_why_and_what_to_do(
         ("{folder}/" + "n" * 300, "File name too long", "shorter name"),
     ],
 )
-def test_a_folder_that_cannot_be_written_says_so(path: str, cause: str, fix: str, service: Service) -> None:
+def test_a_folder_that_cannot_be_written_shows_it(path: str, cause: str, fix: str, service: Service) -> None:
     code, err = refused(service, "sqlite:///" + path.format(folder=service.folder))
     assert code == 1
     assert cause in err

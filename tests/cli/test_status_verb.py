@@ -24,26 +24,26 @@ def unwell(message: str, fix: str) -> dict[str, Any]:
 
 
 def test_what_is_at_stake_is_the_first_sentence_and_the_rest_follows() -> None:
-    said = list(lines(page(goals=unwell(f"{MISSING}. Conversion goal not found: A. B. Sale", "Correct the name."))))
-    assert said[0] == f"{MISSING}."
-    assert said[1] == "  What to do: Correct the name."
-    assert f"! goals     {MISSING}. Conversion goal not found: A. B. Sale" in said
-    assert "✓ storage   storage is well." in said
-    assert said[-2] == (
+    text = list(lines(page(goals=unwell(f"{MISSING}. Conversion goal not found: A. B. Sale", "Correct the name."))))
+    assert text[0] == f"{MISSING}."
+    assert text[1] == "  What to do: Correct the name."
+    assert f"! goals     {MISSING}. Conversion goal not found: A. B. Sale" in text
+    assert "✓ storage   storage is well." in text
+    assert text[-2] == (
         "Outbox: 3 pending, 1 dead, the oldest has been due for 2 hours, the first expires at 2027-02-27T12:00:00Z"
     )
 
 
-def test_widest_cause_is_said_first_and_every_fix_is_shown() -> None:
+def test_widest_cause_comes_first_and_every_fix_is_shown() -> None:
     goals, token = unwell("us: Conversion goal is paused: A", "Set it to active."), unwell("No token.", "Sign in.")
-    said = list(lines(page(goals=goals, token=token)))
-    assert said[:3] == ["No token.", "  What to do: Sign in.", "  What to do: Set it to active."]
+    text = list(lines(page(goals=goals, token=token)))
+    assert text[:3] == ["No token.", "  What to do: Sign in.", "  What to do: Set it to active."]
 
 
-def test_well_is_said_with_what_is_on_its_way() -> None:
+def test_well_is_shown_with_what_is_on_its_way() -> None:
     assert next(lines(page())) == "All is well: 3 rows wait and go out by themselves."
-    for pending, said in ((1, "All is well: 1 row waits and goes out by itself."), (0, "All is well: nothing waits.")):
-        assert next(lines({**page(), "outbox": {"pending": pending}})) == said
+    for pending, text in ((1, "All is well: 1 row waits and goes out by itself."), (0, "All is well: nothing waits.")):
+        assert next(lines({**page(), "outbox": {"pending": pending}})) == text
 
 
 def test_status_of_a_running_sidecar_names_its_goals_and_what_is_paused(service: Service) -> None:
@@ -62,14 +62,14 @@ def _status_of(running: Service) -> None:
     sidecar("pause", "default", url=running.url)
     sent = sidecar("send", "purchase", "--order-id", "S-1", "--msclkid", CLICK_ID, "--value", "9.5", url=running.url)
     assert sent.exit_code == 0
-    said = sidecar("status", url=running.url).stdout.splitlines()
+    text = sidecar("status", url=running.url).stdout.splitlines()
     as_json = json.loads(sidecar("status", "--json", url=running.url).stdout)
     sidecar("resume", "default", url=running.url)
     paused = "an operator paused the account default"
-    assert said[0].startswith(f"1 conversion worth 9.50 USD waits: {paused}; it expires on ")
-    assert "sidecar resume" in said[1]
+    assert text[0].startswith(f"1 conversion worth 9.50 USD waits: {paused}; it expires on ")
+    assert "sidecar resume" in text[1]
     assert as_json["checks"]["delivery"]["status"] == "degraded"
 
 
-def test_status_without_a_sidecar_says_so() -> None:
+def test_status_without_a_sidecar_shows_it() -> None:
     assert sidecar("status").exit_code == 1

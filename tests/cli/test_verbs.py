@@ -28,7 +28,7 @@ def test_help_names_every_verb_with_its_line() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_tells_what_it_does(verb: str) -> None:
+def test_every_verb_explains_itself(verb: str) -> None:
     shown = sidecar(verb, "--help")
     assert shown.exit_code == 0
     assert f"sidecar {verb}" in shown.output
@@ -55,7 +55,7 @@ def test_no_verb_shows_the_help() -> None:
     assert "emulator" in shown.output
 
 
-def test_version_is_told() -> None:
+def test_version_is_reported() -> None:
     assert sidecar("--version").output.startswith("sidecar, version ")
 
 

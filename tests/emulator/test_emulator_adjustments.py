@@ -45,7 +45,7 @@ async def test_adjustment_whose_keys_differ_finds_no_original(client: Client, ot
     assert [entry["adjusted"] for entry in await client.kept()] == [None]
 
 
-async def test_adjustment_that_came_too_early_takes_effect_when_it_is_sent_again(client: Client) -> None:
+async def test_adjustment_that_arrived_too_early_takes_effect_when_it_is_sent_again(client: Client) -> None:
     await client.adjust(adjustment(1, "Retract"))
     await client.apply(conversion(1))
     await client.adjust(adjustment(1, "Retract"))

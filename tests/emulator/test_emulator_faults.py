@@ -34,7 +34,7 @@ def struck(rule: dict[str, Any], requests: int) -> list[int]:
         ({"match": {"operation": "token"}, "times": None}, []),
     ],
 )
-def test_rule_strikes_as_often_as_it_says(rule: dict[str, Any], expected: list[int]) -> None:
+def test_rule_strikes_as_often_as_it_states(rule: dict[str, Any], expected: list[int]) -> None:
     assert struck(rule, 5) == expected
 
 

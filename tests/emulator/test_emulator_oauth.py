@@ -95,7 +95,7 @@ async def test_user_can_be_sent_back_by_a_form_that_posts_itself(client: Client)
         ({"scope": None}, "invalid_scope"),
     ],
 )
-async def test_wrong_request_is_told_to_the_application(
+async def test_wrong_request_is_reported_to_the_application(
     client: Client, asked: dict[str, str | None], error: str
 ) -> None:
     back = returned(await authorize(client, **asked))
@@ -135,10 +135,14 @@ async def test_code_brings_all_tokens_and_who_signed_in(client: Client) -> None:
     body = (await redeem(client, code)).json()
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 3600)
     assert body["scope"].split() == [SCOPE, "openid", "profile"]
-    told = claims(body["id_token"])
-    assert (told["aud"], told["nonce"], told["iss"]) == ("test-app", "test-nonce", f"{client.emulator.url}/common/v2.0")
-    assert (told["iat"], told["exp"]) == (NOON // 1000, NOON // 1000 + 3600)
-    assert {"sub", "tid", "oid", "preferred_username"} <= told.keys()
+    message = claims(body["id_token"])
+    assert (message["aud"], message["nonce"], message["iss"]) == (
+        "test-app",
+        "test-nonce",
+        f"{client.emulator.url}/common/v2.0",
+    )
+    assert (message["iat"], message["exp"]) == (NOON // 1000, NOON // 1000 + 3600)
+    assert {"sub", "tid", "oid", "preferred_username"} <= message.keys()
     client.headers["Authorization"] = f"Bearer {body['access_token']}"
     assert (await client.apply(conversion(1))).status == 200
 

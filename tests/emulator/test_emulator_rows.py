@@ -38,7 +38,7 @@ def test_rows_are_read_as_json_reads_them_and_each_keeps_its_own_text(
     assert [json.loads(row.raw) for row in found] == rows
 
 
-def test_rows_keep_the_very_bytes_they_came_in() -> None:
+def test_rows_keep_their_exact_bytes() -> None:
     body = b'{"Other": [1], "OfflineConversions" : [ {"a":  1.50} ,\n{"b":"\\u00e9"}, null ] }'
     found = read_rows(body, "OfflineConversions")
     assert found is not None
@@ -120,7 +120,7 @@ def test_time_has_up_to_seven_digits_after_the_second() -> None:
     assert read_time({"T": "2020-04-30T17:02:35.5Z"}, "T") == Time(15_882_661_555_000_000, zoned=True)
 
 
-def test_time_without_zone_is_told_apart() -> None:
+def test_time_without_zone_is_recognised() -> None:
     assert read_time({"T": "2026-11-20T14:03:07"}, "T") == Time(1_795_183_387 * TICKS_PER_SECOND, zoned=False)
 
 

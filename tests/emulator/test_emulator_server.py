@@ -250,7 +250,7 @@ async def test_rules_can_be_listed_with_their_progress_and_removed(client: Clien
         ("POST", "clicks", {"msclkid": "x"}, 422),
     ],
 )
-async def test_wrong_control_call_is_told_what_is_wrong(
+async def test_wrong_control_call_gets_the_reason(
     client: Client, method: str, path: str, body: Any, status: int
 ) -> None:
     reply = await client.control(method, path, body)

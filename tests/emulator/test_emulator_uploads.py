@@ -17,7 +17,7 @@ async def test_accepted_conversions_are_answered_with_an_empty_list_and_a_tracki
     assert [entry["row"] for entry in await client.kept()] == [conversion(1), conversion(2)]
 
 
-async def test_refused_rows_are_named_by_index_and_the_others_are_kept(client: Client) -> None:
+async def test_refused_rows_are_named_by_index_and_the_others_are_stored(client: Client) -> None:
     """HTTP 200; rows without an entry were accepted."""
     reply = await client.apply(conversion(1), conversion(2, MicrosoftClickId="invalid-click-id"), None, conversion(3))
     assert reply.status == 200
@@ -102,7 +102,7 @@ async def test_repeat_is_ignored_silently_and_counted(client: Client, clock: Sti
     assert (entry["first_seen_at"], entry["last_seen_at"]) == (NOON, NOON + 1000)
 
 
-async def test_repeat_with_other_bytes_is_told_apart_and_the_first_is_kept(client: Client) -> None:
+async def test_repeat_with_other_bytes_is_recognised_and_the_first_is_stored(client: Client) -> None:
     await client.apply(conversion(1))
     await client.apply(conversion(1, ConversionValue=1.0))
     spaced = json.dumps({"OfflineConversions": [conversion(1)]}, separators=(",", ":"))
@@ -138,7 +138,7 @@ async def test_hash_added_on_a_repeat_does_not_make_another_conversion(client: C
     assert len(await client.kept()) == 1
 
 
-async def test_hashes_tell_rows_without_click_apart(client: Client) -> None:
+async def test_hashes_distinguish_rows_without_click(client: Client) -> None:
     bare = {**conversion(1), "MicrosoftClickId": None}
     other = HASH[::-1]
     rows = (

@@ -12,7 +12,7 @@ HANG = {"type": "hang"}
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ([], ["must be an object"]),
         ({}, ["action: is needed"]),
@@ -37,20 +37,20 @@ HANG = {"type": "hang"}
         ({"match": {"operaton": "x"}, "action": HANG}, ["match.operaton: is not known; did you mean operation? …"]),
     ],
 )
-def test_each_mistake_in_a_rule_is_named_where_it_is(body: object, told: list[str]) -> None:
+def test_each_mistake_in_a_rule_is_named_where_it_is(body: object, message: list[str]) -> None:
     found: list[str] = []
     try:
         Rule.model_validate_json(json.dumps(body))
     except ValidationError as error:
         found = explain(error, Rule)
-    assert len(found) == len(told)
-    for text, wanted in zip(found, told, strict=True):
+    assert len(found) == len(message)
+    for text, wanted in zip(found, message, strict=True):
         beginning, cut, _ = wanted.partition("…")
         assert text.startswith(beginning) if cut else text == wanted
 
 
 @pytest.mark.parametrize(("body", "column"), [("{", 1), ('{"times": 1,}', 13), ('{"times', 7), ("{}x", 3)])
-def test_body_that_is_no_json_says_where_and_quotes_no_parser(body: str, column: int) -> None:
+def test_body_that_is_no_json_shows_where_and_quotes_no_parser(body: str, column: int) -> None:
     with pytest.raises(ValidationError) as error:
         Rule.model_validate_json(body)
     assert explain(error.value, Rule) == [f"the body is not JSON from line 1, column {column} on"]

@@ -92,7 +92,7 @@ async def test_refresh_gives_a_token_and_the_rotated_refresh_token(microsoft: Do
         ('"soon"', 3600.0),
     ],
 )
-async def test_life_of_a_token_is_bounded_whatever_is_written(microsoft: Double, written: str, seconds: float) -> None:
+async def test_life_of_a_token_is_bounded_with_any_text(microsoft: Double, written: str, seconds: float) -> None:
     body = json.dumps({**microsoft.tokens(), "expires_in": 0}).replace('"expires_in": 0', f'"expires_in": {written}')
     microsoft.script = always(lambda: web.Response(text=body, content_type="application/json"))
     grant = await microsoft.sign_in().refresh("test-refresh-1")
@@ -114,7 +114,7 @@ async def test_public_application_sends_no_secret_and_a_confidential_one_its_sec
 
 
 async def test_a_refused_request_is_really_asked_again(microsoft: Double) -> None:
-    """MSAL answers an equal refused request from memory for a minute; a mended registration must not wait for that."""
+    """MSAL answers an equal refused request from memory for a minute; a fixed registration must not wait for that."""
     microsoft.script = always(lambda: refused("invalid_grant", 70008))
     sign_in = microsoft.sign_in()
     for _ in range(2):
@@ -189,7 +189,7 @@ async def test_every_odd_answer_is_a_failure_that_repeats_nothing_of_it(  # type
     assert "canary" not in failure.message + caplog.text
 
 
-async def test_a_tenant_that_does_not_exist_is_told_by_the_discovery_document(microsoft: Double) -> None:
+async def test_a_tenant_that_does_not_exist_is_reported_by_the_discovery_document(microsoft: Double) -> None:
     microsoft.discovery = refused("invalid_tenant", 90002)
     with pytest.raises(SignInFailed) as caught:
         await microsoft.sign_in().begin()
@@ -518,7 +518,7 @@ async def test_wrong_secret_is_mended_and_the_source_resumes_by_itself(microsoft
     assert len(microsoft.forms) == 3
 
 
-async def test_a_good_token_outlives_an_outage_and_the_loss_is_told_when_it_ends(
+async def test_a_good_token_outlives_an_outage_and_the_loss_is_reported_when_it_ends(
     microsoft: Double, clock: Clock
 ) -> None:
     watch = Watch()
@@ -697,7 +697,7 @@ async def test_restarts_go_on_with_the_rotated_token_even_when_each_works_only_o
     assert SEED_REFRESH_TOKEN not in str(memory.values)
 
 
-async def test_a_revoked_sign_in_is_told_and_each_fault_of_the_service_passes(clock: Clock) -> None:
+async def test_a_revoked_sign_in_is_reported_and_each_fault_of_the_service_passes(clock: Clock) -> None:
     watch = Watch()
     async with Emulator(EmulatorOptions(), clock.now) as emulator:
 

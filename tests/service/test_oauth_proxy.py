@@ -78,7 +78,7 @@ async def test_this_machine_is_asked_directly(microsoft: Double) -> None:
         (b"", "proxy_unusable", "the proxy"),
     ],
 )
-async def test_a_proxy_that_does_not_lead_there_is_told_apart_from_microsoft(
+async def test_a_proxy_that_does_not_lead_there_is_distinguished_from_microsoft(
     said: bytes, trouble: str, words: str
 ) -> None:
     async with proxy(says=said) as between:
@@ -88,13 +88,13 @@ async def test_a_proxy_that_does_not_lead_there_is_told_apart_from_microsoft(
     assert of_interactive(failure) == failure, "whoever signs in hears the same"
 
 
-async def test_a_proxy_out_of_reach_is_told(unused_tcp_port: int) -> None:
+async def test_a_proxy_out_of_reach_is_reported(unused_tcp_port: int) -> None:
     failure = await failed(sign_in(through(unused_tcp_port)))
     assert failure.trouble == "proxy_unusable"
     assert "cannot be reached" in failure.message
 
 
-async def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_is_not_found_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -107,7 +107,7 @@ async def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch)
     assert "the name of the proxy was not found (DNS)" in failure.message
 
 
-async def test_a_refused_certificate_is_told_with_openssls_reason(microsoft: Double) -> None:
+async def test_a_refused_certificate_is_reported_with_openssls_reason(microsoft: Double) -> None:
     others = ssl.create_default_context(cadata=make_certificate(["localhost"]).ca_pem)
     failure = await failed(sign_in(ProxySettings(), f"localhost:{microsoft.port}", others))
     assert failure.trouble == "tls_failed"
@@ -115,7 +115,7 @@ async def test_a_refused_certificate_is_told_with_openssls_reason(microsoft: Dou
     assert failure.message.rsplit(": ", 1)[1], "the reason"
 
 
-async def test_what_speaks_no_tls_is_told(microsoft: Double) -> None:
+async def test_what_speaks_no_tls_is_reported(microsoft: Double) -> None:
     async with proxy(says=b"HTTP/1.1 400 Bad Request\r\n\r\n") as plain:
         failure = await failed(sign_in(ProxySettings(), f"localhost:{plain.port}"))
     assert failure.trouble in ("tls_failed", "sign_in_unavailable")
@@ -127,8 +127,8 @@ async def test_another_trouble_on_the_way_takes_the_place_of_the_one_before(micr
         proxy(says=b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as between,
         running(source_of(sign_in(through(between.port)), Store(), clock, watch)),
     ):
-        told = await watch.until(lambda connection: connection.trouble == "proxy_login")
-        assert told.retry_at == clock.now() + 1_000
+        text = await watch.until(lambda connection: connection.trouble == "proxy_login")
+        assert text.retry_at == clock.now() + 1_000
         between.says = b"HTTP/1.1 403 Forbidden\r\n\r\n"
         clock.advance(1)
         await watch.until(lambda connection: connection.trouble == "proxy_unusable")

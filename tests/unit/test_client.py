@@ -89,7 +89,7 @@ async def test_a_redirect_is_refused_and_the_token_never_follows_it(status: int,
     shown("1 redirects of an upload to another host", lost=len(elsewhere.requests))
 
 
-async def test_cookies_are_not_kept() -> None:
+async def test_cookies_are_not_stored() -> None:
     recorder = Recorder(lambda: web.Response(body=b"{}", headers={"Set-Cookie": "a=b; Path=/"}))
     async with microsoft(recorder) as base, client_of(base.replace("127.0.0.1", "localhost")) as client:
         await client.apply(CREDENTIALS, [ENTRY])
@@ -183,7 +183,7 @@ async def test_an_answer_that_trickles_ends_at_the_same_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("message", "why"),
     [
         ((), "the connection was closed before the answer"),
         ((b"HTTP/1.1 200 OK\r\nContent-Le",), "the connection was closed before the answer"),
@@ -202,8 +202,8 @@ async def test_an_answer_that_trickles_ends_at_the_same_limit() -> None:
         ),
     ],
 )
-async def test_an_answer_that_breaks_off_may_have_been_applied(said: tuple[bytes, ...], why: str) -> None:
-    async with peer(says(*said)) as base:
+async def test_an_answer_that_breaks_off_may_have_been_applied(message: tuple[bytes, ...], why: str) -> None:
+    async with peer(says(*message)) as base:
         assert await lost(base) == Lost(why, sent=True)
 
 

@@ -102,7 +102,7 @@ def test_verification_is_on() -> None:
     assert made.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-def test_an_unusable_ca_bundle_says_which_file_and_why(tmp_path: Path) -> None:
+def test_an_unusable_ca_bundle_shows_which_file_and_why(tmp_path: Path) -> None:
     with pytest.raises(UnusableRoots, match=r"microsoft.ca_bundle .*missing.pem.*No such file"):
         context(tmp_path / "missing.pem")
     (tmp_path / "odd.pem").write_text("no certificate")

@@ -80,7 +80,7 @@ def test_true_and_false_are_booleans(word: str, truth: bool):
 @pytest.mark.parametrize(
     "written", ["123", "0123", "0o17", "0x1F", "1_000", "12:30:45", "1e3", "1.50", "2026-11-23", "no"]
 )
-def test_ids_are_kept_as_they_were_written(written: str):
+def test_ids_stay_as_they_were_written(written: str):
     account = emulated(f"accounts: {{default: {{customer_id: {written}, account_id: '{written}'}}}}").accounts[
         "default"
     ]
@@ -152,7 +152,7 @@ def test_sections_are_frozen():
 def test_byte_order_mark_is_not_part_of_the_first_key(tmp_path: Path):
     file = tmp_path / "config.yaml"
     file.write_text(EMULATOR, "utf-8-sig")
-    assert load(file, {}) == emulated()
+    assert load(file, {}).config == emulated()
 
 
 # --- The environment -------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_secrets_are_masked_wherever_the_configuration_is_printed():
 
 
 def test_no_refusal_repeats_a_value():
-    """Whatever is written where: a secret behind the wrong key must not be printed either."""
+    """A secret that is given to the wrong key must not be printed either."""
     canary = "canary~0123456789"
     places = [
         f"microsoft: {{environment: {canary}, client_secret: [{canary}], developer_token_file: {canary}}}",
@@ -274,7 +274,7 @@ def test_masked_yaml_without_secrets_reads_as_the_same_configuration():
 # --- Reload ----------------------------------------------------------------------------------------------------------
 
 
-def test_changes_tell_what_a_reload_does_and_what_needs_a_restart():
+def test_changes_show_what_a_reload_does_and_what_needs_a_restart():
     old = emulated("storage: {encryption_key: test-key-0123456789}")
     new = emulated(
         "storage: {encryption_key: test-key-other-one}\nserver: {port: 1}\ndelivery: {linger: 3s}\n"
@@ -303,7 +303,7 @@ def test_config_option_wins_over_the_variable_and_that_over_the_working_director
     assert [locate(given, environ), locate(None, environ), locate(None, {})] == [given, named, here]
 
 
-def test_missing_file_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_missing_file_is_reported_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     told = []
     for given, environ in ((Path("a.yaml"), {}), (None, {"SIDECAR_CONFIG": "b.yaml"}), (None, {})):
@@ -318,7 +318,7 @@ def test_missing_file_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytes
     ]
 
 
-def test_unreadable_file_is_told(tmp_path: Path):
+def test_unreadable_file_is_reported(tmp_path: Path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     for path, message in (
         (tmp_path, "cannot be read: Is a directory"),

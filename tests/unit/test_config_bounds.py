@@ -1,4 +1,4 @@
-"""Every duration, size and number of the configuration has an upper bound, whatever its key."""
+"""Every duration, size and number of the configuration has an upper bound, with any key."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -57,9 +57,9 @@ def test_no_key_takes_what_is_far_too_large(key: str, kind: str) -> None:
     text = "microsoft: {environment: emulator}\n" + "\n".join(lines)
     with pytest.raises(ConfigError) as refused:
         parse(text, {})
-    (told,) = str(refused.value).splitlines()[-1:]
-    assert key in told
-    assert "must be at most" in told or "must be a whole number from" in told
+    (message,) = str(refused.value).splitlines()[-1:]
+    assert key in message
+    assert "must be at most" in message or "must be a whole number from" in message
 
 
 def test_keys_of_just_16_characters_are_taken() -> None:

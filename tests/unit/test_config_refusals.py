@@ -172,13 +172,13 @@ def refused(text: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize(("text", "told"), ONE_KEY)
-def test_key_is_refused_with_its_line_and_reason(text: str, told: str):
-    assert refused(EMULATOR + text) == [f"config.yaml:2: {told}"]
+@pytest.mark.parametrize(("text", "message"), ONE_KEY)
+def test_key_is_refused_with_its_line_and_reason(text: str, message: str):
+    assert refused(EMULATOR + text) == [f"config.yaml:2: {message}"]
 
 
 @pytest.mark.parametrize(
-    ("inside", "told"),
+    ("inside", "message"),
     [
         ("tenant: ''", f"microsoft.tenant: {TENANT}"),
         ("tenant: 'a/b'", f"microsoft.tenant: {TENANT}"),
@@ -222,12 +222,12 @@ def test_key_is_refused_with_its_line_and_reason(text: str, told: str):
         ),
     ],
 )
-def test_microsofts_key_is_refused_with_its_line_and_reason(inside: str, told: str):
-    assert refused(f"microsoft: {{environment: emulator, {inside}}}") == [f"config.yaml:1: {told}"]
+def test_microsofts_key_is_refused_with_its_line_and_reason(inside: str, message: str):
+    assert refused(f"microsoft: {{environment: emulator, {inside}}}") == [f"config.yaml:1: {message}"]
 
 
 @pytest.mark.parametrize(
-    ("ids", "told"),
+    ("ids", "message"),
     [
         ("account_id: 2", [f"customer_id: is required: {CID}"]),
         ("customer_id: 1, account_id: ''", [f"account_id: is required: {AID}"]),
@@ -243,9 +243,9 @@ def test_microsofts_key_is_refused_with_its_line_and_reason(inside: str, told: s
     ],
 )
 @pytest.mark.parametrize("environment", ["production", "sandbox"])
-def test_real_environments_need_ids_in_digits(environment: str, ids: str, told: list[str]):
+def test_real_environments_need_ids_in_digits(environment: str, ids: str, message: list[str]):
     text = PRODUCTION.replace("production", environment) + f"accounts: {{shop: {{{ids}}}}}"
-    assert refused(text) == [f"config.yaml:2: accounts.shop.{line}" for line in told]
+    assert refused(text) == [f"config.yaml:2: accounts.shop.{line}" for line in message]
 
 
 CATEGORIES = [
@@ -271,7 +271,7 @@ SAME = "have the same ids: one account at Microsoft has one name here; keep one 
 
 
 @pytest.mark.parametrize(
-    ("accounts", "told"),
+    ("accounts", "message"),
     [
         ("a: {customer_id: 1, account_id: 2}, b: {customer_id: 1, account_id: 2}", ["accounts.b: a and b"]),
         ("a: {customer_id: 1, account_id: 2}, b: {customer_id: '01', account_id: '002'}", ["accounts.b: a and b"]),
@@ -283,11 +283,11 @@ SAME = "have the same ids: one account at Microsoft has one name here; keep one 
     ],
 )
 @pytest.mark.parametrize("environment", ["production", "sandbox", "emulator"])
-def test_two_accounts_with_equal_ids_are_refused(environment: str, accounts: str, told: list[str]):
+def test_two_accounts_with_equal_ids_are_refused(environment: str, accounts: str, message: list[str]):
     """They would share no seconds and no memory of what was sent: one order would count twice."""
     text = PRODUCTION if environment != "emulator" else "microsoft: {environment: emulator}\n"
     text = text.replace("production", environment) + f"accounts: {{{accounts}}}"
-    assert refused(text) == [f"config.yaml:2: {one} {SAME}" for one in told]
+    assert refused(text) == [f"config.yaml:2: {one} {SAME}" for one in message]
 
 
 @pytest.mark.parametrize("other", ["{customer_id: 1, account_id: 3}", "{customer_id: 2, account_id: 1}"])
@@ -323,7 +323,7 @@ def test_environment_has_no_default(text: str):
     ]
 
 
-def test_missing_environment_is_told_at_its_section():
+def test_missing_environment_is_reported_at_its_section():
     assert refused("server: {}\nmicrosoft:\n  tenant: common\n")[0].startswith("config.yaml:2: microsoft.environment: ")
 
 
@@ -356,9 +356,11 @@ def test_short_key_in_a_file_is_refused(tmp_path: Path):
     ]
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"\n", "the file is empty"), (b"\xff", "the file is not UTF-8 text")])
-def test_secret_file_without_a_secret_is_refused(tmp_path: Path, content: bytes, told: str):
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"\n", "the file is empty"), (b"\xff", "the file is not UTF-8 text")]
+)
+def test_secret_file_without_a_secret_is_refused(tmp_path: Path, content: bytes, message: str):
     (tmp_path / "keys").write_bytes(content)
     assert refused(f"{EMULATOR}server: {{api_keys_file: {tmp_path}/keys}}") == [
-        f"config.yaml:2: server.api_keys_file: {told}"
+        f"config.yaml:2: server.api_keys_file: {message}"
     ]

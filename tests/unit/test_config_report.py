@@ -15,18 +15,18 @@ def refused(text: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_item_of_a_list_is_told_with_its_own_line():
+def test_item_of_a_list_is_reported_with_its_own_line():
     lines = refused(EMULATOR + "server:\n  allowed_hosts:\n    - a\n    - b:1\n")
     assert lines[0].startswith("config.yaml:5: server.allowed_hosts[1]: ")
 
 
-def test_every_wrong_item_of_a_list_is_told_and_nothing_besides():
+def test_every_wrong_item_of_a_list_is_reported_and_nothing_besides():
     lines = refused(EMULATOR + 'server:\n  allowed_hosts: ["http://a", b, "http://c"]\n')
     assert [line.split(": ")[1] for line in lines] == ["server.allowed_hosts[0]", "server.allowed_hosts[2]"]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             "server:\n\thost: a",
@@ -52,8 +52,8 @@ def test_every_wrong_item_of_a_list_is_told_and_nothing_besides():
         ("server", "config.yaml:1: must be a mapping of keys, such as `server:`"),
     ],
 )
-def test_broken_yaml_is_refused_with_its_line(text: str, told: str):
-    assert refused(text) == [told]
+def test_broken_yaml_is_refused_with_its_line(text: str, message: str):
+    assert refused(text) == [message]
 
 
 @pytest.mark.parametrize("value", ["&anchor x", "*alias", "!!int 5", "!tag x"])
@@ -96,13 +96,13 @@ def test_quoted_reference_is_read_inside_braces_too():
     assert (config.server.host, config.server.allowed_hosts) == ("::1", ("y",))
 
 
-def test_key_without_a_blank_behind_its_colon_is_told_by_its_beginning():
+def test_key_without_a_blank_behind_its_colon_is_reported_by_its_beginning():
     assert refused("microsoft: {environment: emulator, client_secret:test-secret}") == [
         "config.yaml:1: microsoft.client_secret…: unknown key; did you mean microsoft.client_secret?"
     ]
 
 
-def test_all_problems_are_told_together_in_the_order_of_the_file():
+def test_all_problems_are_reported_together_in_the_order_of_the_file():
     text = """\
 server:
   prot: 8077
@@ -139,7 +139,7 @@ microsoft:
     assert str(caught.value).startswith("etc/sidecar.yaml:2: server.prot: unknown key; did you mean server.port?\n")
 
 
-def test_what_follows_from_a_problem_is_not_told_again():
+def test_what_follows_from_a_problem_is_not_reported_again():
     """A wrong environment says nothing about credentials, wrong accounts nothing about the events'."""
     text = "microsoft: {environment: prod, refresh_token: test-x}\naccounts: 5\nevents: {a: {goal: A, account: shop}}"
     with pytest.raises(ConfigError) as caught:

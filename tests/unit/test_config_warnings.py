@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config import load_with_warnings
+from sidecar.config import load
 
 SECRET = "test-Secret~of.the_application"
 CLIENT_ID = "0a1b2c3d-1234-4abc-9def-0123456789ab"
@@ -29,7 +29,7 @@ def warned(folder: Path, text: str, **environ: str) -> list[str]:
     """The warnings about a file that holds `text`; none of them repeats a secret."""
     file = folder / "config.yaml"
     file.write_text(text, encoding="utf-8")
-    found = [warning.text("config.yaml") for warning in load_with_warnings(file, environ).warnings]
+    found = [warning.text("config.yaml") for warning in load(file, environ).warnings]
     assert "test-" not in "".join(found)
     return found
 
@@ -95,26 +95,26 @@ def test_good_configuration_has_no_warning(tmp_path: Path, text: str) -> None:
         ),
     ],
 )
-def test_probable_mistake_is_told_with_its_key_and_line(
+def test_probable_mistake_is_reported_with_its_key_and_line(
     tmp_path: Path, right: str, wrong: str, line: int, key: str, words: str
 ) -> None:
     assert right in GOOD
-    [told] = warned(tmp_path, GOOD.replace(right, wrong, 1))
-    assert told.startswith(f"config.yaml:{line}: {key}: warning: ")
-    assert words in told
+    [message] = warned(tmp_path, GOOD.replace(right, wrong, 1))
+    assert message.startswith(f"config.yaml:{line}: {key}: warning: ")
+    assert words in message
 
 
-def test_token_of_production_in_the_sandbox_is_told(tmp_path: Path) -> None:
-    [told] = warned(tmp_path, GOOD.replace("production", "sandbox"))
-    assert told.startswith("config.yaml:8: microsoft.developer_token: warning: looks like a token of production")
+def test_token_of_production_in_the_sandbox_is_reported(tmp_path: Path) -> None:
+    [message] = warned(tmp_path, GOOD.replace("production", "sandbox"))
+    assert message.startswith("config.yaml:8: microsoft.developer_token: warning: looks like a token of production")
 
 
-def test_port_that_only_the_default_address_contradicts_is_told_at_the_port(tmp_path: Path) -> None:
+def test_port_that_only_the_default_address_contradicts_is_reported_at_the_port(tmp_path: Path) -> None:
     text = GOOD.replace("port: 8077", "port: 9000", 1).replace(
         "  redirect_uri: http://localhost:8077/oauth/callback\n", ""
     )
-    [told] = warned(tmp_path, text)
-    assert told.startswith("config.yaml:2: server.port: warning: microsoft.redirect_uri leads to port 8077")
+    [message] = warned(tmp_path, text)
+    assert message.startswith("config.yaml:2: server.port: warning: microsoft.redirect_uri leads to port 8077")
 
 
 def test_emulator_is_warned_of_a_port_only_where_the_file_names_the_address(tmp_path: Path) -> None:
@@ -134,17 +134,17 @@ def test_address_behind_a_proxy_or_name_may_have_any_port(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("key", ["client_secret", "developer_token"])
-def test_secret_file_with_a_byte_order_mark_is_read_without_it_and_told(tmp_path: Path, key: str) -> None:
+def test_secret_file_with_a_byte_order_mark_is_read_without_it_and_reported(tmp_path: Path, key: str) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"\xef\xbb\xbf0123ABCDEF\r\n")
     lines = [f"  {key}_file: {secret}" if line.startswith(f"  {key}:") else line for line in GOOD.splitlines()]
     text = "\n".join(lines)
     number = next(place for place, line in enumerate(lines, 1) if f"{key}_file" in line)
-    [told] = warned(tmp_path, text)
-    assert told.startswith(
+    [message] = warned(tmp_path, text)
+    assert message.startswith(
         f"config.yaml:{number}: microsoft.{key}_file: warning: the file begins with a byte order mark"
     )
-    config = load_with_warnings(tmp_path / "config.yaml", {}).config
+    config = load(tmp_path / "config.yaml", {}).config
     assert getattr(config.microsoft, key).get_secret_value() == "0123ABCDEF"
 
 
@@ -153,14 +153,16 @@ def test_doubt_about_a_secret_in_a_file_names_the_key_of_the_file(tmp_path: Path
     (tmp_path / "keys").write_text("\"test-key-of-the-server\"\n'test-key-of-the-backup'\n")
     text = GOOD.replace("client_secret: test-Secret~of.the_application", f"client_secret_file: {tmp_path / 'secret'}")
     text = text.replace("  port: 8077", f"  port: 8077\n  api_keys_file: {tmp_path / 'keys'}", 1)
-    assert [told.partition(" warning")[0] for told in warned(tmp_path, text)] == [
+    assert [message.partition(" warning")[0] for message in warned(tmp_path, text)] == [
         "config.yaml:3: server.api_keys_file:",
         "config.yaml:8: microsoft.client_secret_file:",
     ]
 
 
-def test_value_of_a_variable_is_told_at_the_key_that_names_it(tmp_path: Path) -> None:
+def test_value_of_a_variable_is_reported_at_the_key_that_names_it(tmp_path: Path) -> None:
     """`docker run --env-file` keeps the quotes of `NAME='value'`."""
     text = GOOD.replace(SECRET, "${SECRET}")
-    [told] = warned(tmp_path, text, SECRET="'test-of-an-env-file'")
-    assert told.startswith("config.yaml:7: microsoft.client_secret: warning: the quotes around it count as part of it")
+    [message] = warned(tmp_path, text, SECRET="'test-of-an-env-file'")
+    assert message.startswith(
+        "config.yaml:7: microsoft.client_secret: warning: the quotes around it count as part of it"
+    )

@@ -137,7 +137,7 @@ async def test_a_name_that_is_not_found_is_a_trouble_of_its_own(proxies: str | N
     unsent(answer, trouble, words)
 
 
-async def test_a_refused_connection_is_told_as_such(closed_port: int) -> None:
+async def test_a_refused_connection_is_reported_as_such(closed_port: int) -> None:
     unsent(await upload(f"https://localhost:{closed_port}"), "unreachable", "no connection: Connection refused")
 
 
@@ -166,7 +166,7 @@ async def test_what_speaks_no_tls_has_the_same_trouble() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "trouble", "words"),
+    ("message", "trouble", "words"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "proxy_login", "HTTP 407"),
         (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "proxy_unusable", "HTTP 403"),
@@ -177,10 +177,10 @@ async def test_what_speaks_no_tls_has_the_same_trouble() -> None:
         (b"", "proxy_unusable", "broke off"),
     ],
 )
-async def test_a_proxy_that_does_not_lead_there_is_told_apart_from_microsoft(
-    said: bytes, trouble: str, words: str
+async def test_a_proxy_that_does_not_lead_there_is_distinguished_from_microsoft(
+    message: bytes, trouble: str, words: str
 ) -> None:
-    async with proxy(says=said) as between:
+    async with proxy(says=message) as between:
         unsent(await upload(f"https://{HOST}", through(between.port)), trouble, words)
 
 
@@ -225,15 +225,15 @@ async def test_a_request_that_cannot_be_written_is_our_mistake_and_left_nothing(
 # --- After something left --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said", [(), (b"HTTP/1.1 200 OK\r\nContent-Le",), (b"rubbish\r\n\r\n",)])
-async def test_whatever_comes_once_rows_have_left_may_have_been_applied(said: tuple[bytes, ...]) -> None:
-    async with peer(says(*said)) as base:
+@pytest.mark.parametrize("message", [(), (b"HTTP/1.1 200 OK\r\nContent-Le",), (b"rubbish\r\n\r\n",)])
+async def test_whatever_comes_once_rows_have_left_may_have_been_applied(message: tuple[bytes, ...]) -> None:
+    async with peer(says(*message)) as base:
         answer = await upload(base)
     assert isinstance(answer, Lost)
     assert (answer.sent, answer.trouble) == (True, "unreachable")
 
 
-async def test_a_proxy_that_breaks_off_later_is_told_as_a_broken_connection() -> None:
+async def test_a_proxy_that_breaks_off_later_is_reported_as_a_broken_connection() -> None:
     async def reads_the_rows(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.close()

@@ -1,4 +1,4 @@
-"""What every answer tells beside its errors, whoever wrote it and in whatever spelling."""
+"""What every answer has beside its errors, from any sender and in any spelling."""
 
 import json
 

@@ -128,13 +128,13 @@ def test_a_number_that_is_not_known_leaves_the_decision_to_the_next_and_at_last_
 
 
 @pytest.mark.parametrize("number", [50105, 53000, 53003, 50057])
-def test_what_only_an_administrator_can_allow_is_not_told_as_sign_in_again(number: int) -> None:
+def test_what_only_an_administrator_can_allow_is_not_reported_as_sign_in_again(number: int) -> None:
     failure = of_interactive(classify(answer(number, "invalid_grant")))
     assert "administrator" in failure.message
     assert "administrator" in CATALOGUE[failure.trouble].solution
 
 
-def test_a_user_of_another_tenant_is_told_to_sign_in_as_another() -> None:
+def test_a_user_of_another_tenant_is_advised_to_sign_in_as_another() -> None:
     assert "sign in as another user" in classify(answer(50020, "invalid_grant")).message
 
 
@@ -240,7 +240,7 @@ def test_detail_is_the_message_without_the_title_of_its_trouble() -> None:
     assert unavailable("it did not answer in time").detail == "it did not answer in time"
 
 
-def test_sign_in_that_fails_is_not_told_as_a_stored_one_that_ended() -> None:
+def test_sign_in_that_fails_is_not_reported_as_a_stored_one_that_ended() -> None:
     told = of_interactive(classify({"error": "invalid_grant", "error_codes": [54005]}))
     assert (told.trouble, told.remedy) == ("sign_in_unsuccessful", Remedy.RECONNECT)
     assert told.message.startswith("Sign-in did not succeed: invalid_grant, AADSTS54005: the sign-in's code was used")

@@ -1,4 +1,4 @@
-"""What is sent, byte for byte, and that any answer whatever decodes to some outcome of every row."""
+"""What is sent, byte for byte, and that any answer decodes to an outcome of every row."""
 
 import json
 from decimal import Decimal
@@ -132,7 +132,7 @@ def test_a_value_keeps_its_exact_worth(value: str) -> None:
 # --- What comes back -------------------------------------------------------------------------------------------------
 
 
-def test_a_row_with_one_permanent_error_is_dead_whatever_else_is_said_of_it() -> None:
+def test_a_row_with_one_permanent_error_is_dead_beside_any_other_error() -> None:
     answer = answered({"Code": 5606, "Index": 0}, {"Code": 0, "Index": 0}, {"Code": 5604, "Index": 0}, size=1)
     assert isinstance(answer, Taken)
     assert isinstance(answer.outcomes[0], Dead)
@@ -222,7 +222,7 @@ statuses = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 422, 429, 500, 50
 @example(400, {}, b'{"Errors":[{"Code":NaN,"Index":-Infinity}]}')
 @example(200, {}, "{}".encode("utf-16"))
 @example(200, {"content-type": "\x00"}, b"")
-def test_no_answer_whatever_raises(status: int, headers: dict[str, str], body: bytes) -> None:
+def test_no_answer_raises(status: int, headers: dict[str, str], body: bytes) -> None:
     for size in (0, 1, 3):
         match decode(status, headers, body, size):
             case Taken(outcomes=outcomes):

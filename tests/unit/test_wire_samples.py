@@ -52,8 +52,8 @@ def described(answer: Answer) -> dict[str, Any]:
                 "hold": answer.hold and in_words(answer.hold),
             }
             faults = [named(fault) for fault in answer.faults]
-            told = {"refused": answer.verdict.value, "trouble": answer.trouble, "faults": faults}
-            return told | {name: value for name, value in optional.items() if value}
+            message = {"refused": answer.verdict.value, "trouble": answer.trouble, "faults": faults}
+            return message | {name: value for name, value in optional.items() if value}
 
 
 def test_there_are_samples() -> None:
