@@ -25,6 +25,12 @@ def test_page_lists_each_kit_once() -> None:
     assert sorted(listed) == sorted(modules)
 
 
+def test_contributing_says_what_each_folder_holds() -> None:
+    listed = re.findall(r"^\| `tests/(\w+)` \|", TESTS.with_name("CONTRIBUTING.md").read_text(), re.MULTILINE)
+    folders = [path.name for path in TESTS.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert sorted(listed) == sorted(folders)
+
+
 def test_no_test_module_imports_another() -> None:
     modules = {path.stem for path in TESTS.rglob("test_*.py")}
     assert "test_kits_page" in modules
