@@ -1,6 +1,6 @@
 """GET /v1/conversions/{id}/explain and /v1/orders/{order_id}/explain: receipts, put together and shown as JSON.
 
-What a receipt says is decided in `core.receipt`; here it gets what only an edge knows.
+What a receipt says is decided in `core.receipts`; here it gets what only an edge knows.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,9 @@ from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.goals.plan import window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.intake.invisible_characters import trimmed
-from sidecar.core.receipt import Advice, ClickLine, Receipt, Surroundings, Trace, later_click, receipt, short
+from sidecar.core.receipts.click_lines import ClickLine, short
+from sidecar.core.receipts.receipt import Receipt, receipt
+from sidecar.core.receipts.trace import Advice, Surroundings, Trace, later_click
 from sidecar.core.record import Record, seq_of
 from sidecar.core.unstored import Unstored, all_in_words, in_words
 from sidecar.ports.outbox import Outbox

@@ -177,7 +177,7 @@ Decision = Placement | Retracted | Unfit
 
 
 def decide(
-    original: Original, earlier: Sequence[Earlier], wanted: Adjustment, now: UnixMillis, settle_millis: int
+    original: Original, earlier: Sequence[Earlier], wanted: Adjustment, now: UnixMillis, adjustment_delay_millis: int
 ) -> Decision:
     """What becomes of an adjustment that comes in: section 5 of the contract, cell by cell."""
     problem = _unfit(original, wanted, now)
@@ -186,11 +186,11 @@ def decide(
     standing = [one.seq for one in earlier if _retracts(one) and one.received_at >= original.replaced_at]
     if standing or (original.state is State.CANCELED and original.reason == Reason.RETRACTED):
         return Retracted(standing[-1] if standing else None)
-    return place(original, earlier, wanted.time, now, settle_millis)
+    return place(original, earlier, wanted.time, now, adjustment_delay_millis)
 
 
 def place(
-    original: Original, earlier: Sequence[Earlier], time: UnixSeconds, now: UnixMillis, settle_millis: int
+    original: Original, earlier: Sequence[Earlier], time: UnixSeconds, now: UnixMillis, adjustment_delay_millis: int
 ) -> Placement:
     """What an adjustment of that time is to do now, new or released from waiting; `earlier` are all others.
 
@@ -204,7 +204,7 @@ def place(
         return Apply(superseded)
     if original.state is State.PENDING or any(one.state is State.PENDING and one.possibly_sent for one in earlier):
         return WaitForOriginal(superseded)
-    return _send(original, earlier, time, now, settle_millis, superseded)
+    return _send(original, earlier, time, now, adjustment_delay_millis, superseded)
 
 
 def _send(
@@ -212,7 +212,7 @@ def _send(
     earlier: Sequence[Earlier],
     time: UnixSeconds,
     now: UnixMillis,
-    settle_millis: int,
+    adjustment_delay_millis: int,
     superseded: tuple[int, ...],
 ) -> SendAdjustment:
     """Never before the conversion, always after all adjustments that Microsoft may have; not sent before its time.
@@ -221,7 +221,7 @@ def _send(
     """
     after = [one.adjusted_at + 1 for one in earlier if one.was_claimed]
     adjusted_at = UnixSeconds(max(time, original.sent_time or original.time, *after))
-    settled = UnixMillis(min(now, original.settled_at or millis(original.time)) + settle_millis)
+    settled = UnixMillis(min(now, original.settled_at or millis(original.time)) + adjustment_delay_millis)
     return SendAdjustment(UnixMillis(max(now, settled, millis(adjusted_at))), adjusted_at, superseded)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from sidecar.core.entry import Fault, Lane, State
 from sidecar.core.instant import UnixMillis
-from sidecar.core.receipt import Trace
+from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
 from sidecar.core.unstored import Unstored
 from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with

@@ -94,7 +94,7 @@ def _settle_all(batch: tuple[int, list[Errors]]) -> tuple[int, int]:
         assert isinstance(decoded, Taken)
         said = zip(claim.entries, decoded.outcomes, strict=True)
         steps = {e.seq: next_step(e, outcome, now, 0.5) for e, outcome in said if not isinstance(outcome, Delivered)}
-        assert delivery.settle(db, claim, steps, Note("taken"), now, settle_millis=0)
+        assert delivery.settle(db, claim, steps, Note("taken"), now, adjustment_delay_millis=0)
         states |= expected(claim, fitting)
         settled += 1
         assert dict(db.execute("SELECT seq, state FROM entries")) == states

@@ -22,7 +22,7 @@ from sidecar.ports.intake import (
     Unadjustable,
 )
 
-SETTLE_MILLIS = 6 * 3_600_000
+ADJUSTMENT_DELAY_MILLIS = 6 * 3_600_000
 
 Told = tuple[Any, ...]
 """What the caller hears: the kind of answer, then the rows or codes that it names."""
@@ -68,7 +68,7 @@ class AdjustingModel:
     """Takes adjustments in, and lets go those that waited."""
 
     model: Model
-    settle_millis: int = SETTLE_MILLIS
+    adjustment_delay_millis: int = ADJUSTMENT_DELAY_MILLIS
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 
@@ -188,12 +188,12 @@ class AdjustingModel:
             adjusted_at=wanted.time,
         )
         self.model.rows[row.seq] = row
-        self._place(row, now, self.settle_millis)
+        self._place(row, now, self.adjustment_delay_millis)
         return (Stored, row.seq)
 
     # --- what it is to do now ----------------------------------------------------------------------------------------
 
-    def _place(self, row: Row, now: int, settle_millis: int) -> None:
+    def _place(self, row: Row, now: int, adjustment_delay_millis: int) -> None:
         others = [other for other in self.of(row.original or 0) if other is not row]
         conversion = self.model.rows.get(row.original or 0)
         state = conversion.state if conversion else State.DELIVERED
@@ -206,7 +206,7 @@ class AdjustingModel:
         if conversion is not None and state is not State.DELIVERED and not self._is_possibly_sent(conversion):
             self._apply(row, conversion, now)
         elif state is not State.PENDING and not any(other.state is State.PENDING for other in others):
-            self._send(row, conversion, others, now, settle_millis)
+            self._send(row, conversion, others, now, adjustment_delay_millis)
 
     def _is_possibly_sent(self, row: Row) -> bool:
         return row.maybe_sent or self.model.is_leased(row)
@@ -220,14 +220,16 @@ class AdjustingModel:
             conversion.value, conversion.currency = row.value, row.currency
             row.end(State.CANCELED, Reason.APPLIED_BEFORE_UPLOAD, now)
 
-    def _send(self, row: Row, conversion: Row | None, others: Iterable[Row], now: int, settle_millis: int) -> None:
+    def _send(
+        self, row: Row, conversion: Row | None, others: Iterable[Row], now: int, adjustment_delay_millis: int
+    ) -> None:
         """It goes out, later than all that Microsoft may have of the conversion."""
         sent_time = row.time if conversion is None else conversion.sent_time or conversion.time
         settled_at = row.time * 1_000 if conversion is None else conversion.settled_at or row.time * 1_000
         settled_at = min(settled_at, now)  # what was settled in the future was so while the clock was ahead
         after = [(other.adjusted_at or 0) + 1 for other in others if other.attempt]
         row.adjusted_at = max(row.adjusted_at or 0, sent_time, *after)
-        row.due_at = max(now, settled_at + settle_millis, row.adjusted_at * 1_000)
+        row.due_at = max(now, settled_at + adjustment_delay_millis, row.adjusted_at * 1_000)
         row.reason = Reason.NOT_YET if row.due_at > now else None
         if conversion is not None:
             row.goal, row.sent_time, row.click = conversion.goal, conversion.sent_time, conversion.shown_click or ""
@@ -235,15 +237,19 @@ class AdjustingModel:
 
     # --- what waited -------------------------------------------------------------------------------------------------
 
-    def settled(self, rows: Iterable[Row], now: int, settle_millis: int | None = None) -> None:
+    def settled(self, rows: Iterable[Row], now: int, adjustment_delay_millis: int | None = None) -> None:
         """These were settled or ended: look at what waited for them."""
-        self.release({row.seq if row.original is None else row.original for row in rows}, now, settle_millis)
+        self.release({row.seq if row.original is None else row.original for row in rows}, now, adjustment_delay_millis)
 
-    def release(self, numbers: Collection[int], now: int, settle_millis: int | None = None) -> None:
+    def release(self, numbers: Collection[int], now: int, adjustment_delay_millis: int | None = None) -> None:
         """Look at what waits for these conversions, or for other adjustments of them."""
         for row in list(self.model.rows.values()):
             if row.original in numbers and row.state is State.PENDING and row.reason == Reason.AWAITING_ORIGINAL:
-                self._place(row, now, self.settle_millis if settle_millis is None else settle_millis)
+                self._place(
+                    row,
+                    now,
+                    self.adjustment_delay_millis if adjustment_delay_millis is None else adjustment_delay_millis,
+                )
 
     def replayed(self, seqs: Sequence[int], now: int) -> None:
         """Conversions are due again: what was wanted of them last, and came to nothing because they had, still is."""

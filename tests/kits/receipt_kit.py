@@ -12,7 +12,7 @@ from sidecar.core.entry import State
 from sidecar.core.goals.goal import Goal
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
-from sidecar.core.receipt import Trace
+from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z

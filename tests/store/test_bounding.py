@@ -159,7 +159,7 @@ async def test_adjustment_that_waits_for_its_conversion_is_left_alone(outbox: Ou
 
 
 async def test_adjustment_settles_as_long_as_is_configured(house: House) -> None:
-    outbox = await house.open(settle_millis=30 * HOUR)
+    outbox = await house.open(adjustment_delay_millis=30 * HOUR)
     await put(outbox, conversion())
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
     row = await adjusted(outbox, "5", at=later(HOUR))

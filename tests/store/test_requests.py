@@ -23,7 +23,7 @@ from sidecar.core.attempts import UNANSWERED, Attempt, attempts
 from sidecar.core.entry import Reason, Requeue
 from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.instant import UnixMillis
-from sidecar.core.receipt import Trace
+from sidecar.core.receipts.trace import Trace
 from sidecar.ports.delivery import Note
 from sidecar.ports.outbox import Outbox
 

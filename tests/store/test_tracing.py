@@ -18,7 +18,7 @@ from sidecar.core.conversion import Click
 from sidecar.core.entry import Reason, Requeue, Settled, State
 from sidecar.core.history import Attempted, Done, Replaced
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.core.receipt import Trace
+from sidecar.core.receipts.trace import Trace
 from sidecar.ports.intake import Captured
 
 CLICKS_BEFORE, CLICKS_AFTER, COUNTED_CLICKS = 50, 10, 1_000

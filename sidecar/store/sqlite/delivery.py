@@ -230,7 +230,7 @@ def retake(
     lanes: Mapping[int, Lane],
     now: UnixMillis,
     until: UnixMillis,
-    settle_millis: int,
+    adjustment_delay_millis: int,
     held: Collection[str] = (),
     ids: str | None = None,
 ) -> Claim | None:
@@ -241,7 +241,7 @@ def retake(
     """
     while row := open_batch(db, account, now, held, ids):
         batch_id, token, answer, leased, root, created_at, sent_to = row
-        adjustment_rows.release(db, adjustment_rows.of_batch(db, batch_id), now, settle_millis)
+        adjustment_rows.release(db, adjustment_rows.of_batch(db, batch_id), now, adjustment_delay_millis)
         if answer is None and token > 0:
             requests.note_unanswered(db, batch_id, token)
         sent_to = ids if sent_to is None else sent_to
@@ -276,7 +276,7 @@ def settle(
     exceptions: Mapping[int, Step],
     note: Note,
     now: UnixMillis,
-    settle_millis: int,
+    adjustment_delay_millis: int,
 ) -> bool:
     """Write down what became of each row of a batch, and close it; False when the claim has passed."""
     if not _holds(db, claim):
@@ -289,7 +289,7 @@ def settle(
         changes.update(_settle_exceptions(db, claim, exceptions, note, now))
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
     count(db, changes)
-    adjustment_rows.release(db, (entry.conversion_seq for entry in claim.entries), now, settle_millis)
+    adjustment_rows.release(db, (entry.conversion_seq for entry in claim.entries), now, adjustment_delay_millis)
     return True
 
 
@@ -350,14 +350,14 @@ def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, 
     return True
 
 
-def expire(db: sqlite3.Connection, now: UnixMillis, limit: int, settle_millis: int) -> list[Record]:
+def expire(db: sqlite3.Connection, now: UnixMillis, limit: int, adjustment_delay_millis: int) -> list[Record]:
     """End up to `limit` pending rows that are older than Microsoft takes; the rows as they are afterwards."""
     oldest = seconds(now) - MAX_AGE_SECONDS
     found = json.dumps([row[0] for row in db.execute(TOO_OLD, (oldest, now, limit))])
     ended = [row[0] for row in db.execute(END_TOO_OLD, (now, found))]
     count(db, {State.PENDING: -len(ended), State.DEAD: len(ended)})
     records = [record_of(row) for row in db.execute(RECORDS, (json.dumps(ended),))] if ended else []
-    adjustment_rows.release(db, (record.conversion_seq for record in records), now, settle_millis)
+    adjustment_rows.release(db, (record.conversion_seq for record in records), now, adjustment_delay_millis)
     return records
 
 

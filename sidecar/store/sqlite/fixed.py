@@ -105,14 +105,14 @@ def release_astray(
     goals: Mapping[str, str],
     ids: str,
     now: UnixMillis,
-    settle_millis: int,
+    adjustment_delay_millis: int,
 ) -> int:
     """Let those rows of open batches go that were refused each time and belong elsewhere by now; how many."""
     rows = db.execute(ASTRAY, _given(account, lanes, goals, ids)).fetchall()
     if rows:
         db.execute(RELEASE, {"now": now, "seqs": json.dumps([row[0] for row in rows])})
         _close_empty(db, sorted({row[1] for row in rows}), now)
-        adjustment_rows.release(db, (row[2] for row in rows), now, settle_millis)
+        adjustment_rows.release(db, (row[2] for row in rows), now, adjustment_delay_millis)
     return len(rows)
 
 

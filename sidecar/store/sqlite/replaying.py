@@ -85,7 +85,7 @@ def replay(db: sqlite3.Connection, seq: int, now: UnixMillis, max_pending: int) 
 
 
 def discard(
-    db: sqlite3.Connection, seq: int, now: UnixMillis, settle_millis: int, ids: str | None = None
+    db: sqlite3.Connection, seq: int, now: UnixMillis, adjustment_delay_millis: int, ids: str | None = None
 ) -> Moved | Unmoved | None:
     """End one row as canceled. Unmoved where it may not be; None when there is no such row.
 
@@ -97,7 +97,7 @@ def discard(
     if db.execute(DISCARD, {"seq": seq, "now": now, "ids": ids}).rowcount == 0:
         return Unmoved(before)
     count(db, {before.state: -1, State.CANCELED: 1})
-    adjustment_rows.release(db, [before.conversion_seq], now, settle_millis)
+    adjustment_rows.release(db, [before.conversion_seq], now, adjustment_delay_millis)
     return _moved(db, seq)
 
 

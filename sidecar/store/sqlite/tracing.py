@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sidecar.core.attempts import BatchFacts
 from sidecar.core.attribution import SeenClick
 from sidecar.core.history import Past, read_history
-from sidecar.core.receipt import Trace
+from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
 from sidecar.store.sqlite import reading, requests
 from sidecar.store.sqlite.database import Database
