@@ -250,13 +250,13 @@ async def test_request_waits_for_the_time_to_be_told(api: Api, conversion: dict[
 
 async def test_asking_often_costs_one_write(api: Api) -> None:
     writes = 0
-    before = api.outbox.committer.committed
+    before = api.outbox.committer.engine.committed
 
     def counted(db: Any) -> None:
         nonlocal writes
         writes += 1
         before(db)
 
-    api.outbox.committer.committed = counted
+    api.outbox.committer.engine.committed = counted
     answers = await asyncio.gather(*(api.get("/readyz") for _ in range(30)))
     assert ({answer.status for answer in answers}, writes) == ({200}, 1)

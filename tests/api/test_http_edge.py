@@ -168,7 +168,7 @@ async def test_connection_is_kept_for_fifteen_seconds_by_default(api: Api) -> No
 
 async def test_row_keeps_the_id_of_the_request_that_brought_it(api: Api, conversion: dict[str, Any]) -> None:
     await api.post(conversion, headers={"X-Request-Id": "checkout-9"})
-    [(kept,)] = await api.outbox.committer.database.call(
+    [(kept,)] = await api.outbox.committer.engine.database.call(
         lambda db: db.execute("SELECT request_id FROM entries").fetchall()
     )
     assert kept == "checkout-9"

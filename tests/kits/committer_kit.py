@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.store.sqlite.committer import Committer
+from sidecar.store.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import SqliteEngine
 
 ODD = "odd"
 """An item that the intake of these tests cannot write."""
@@ -21,11 +22,9 @@ class Rows:
         self.groups: list[int] = []
         self.commits = 0
         self.while_writing: Callable[[], None] = lambda: None
-        self.committer: Committer[str, int] = Committer(
-            database,
-            path,
+        self.committer: Committer[sqlite3.Connection, str, int] = Committer(
+            SqliteEngine(database, path.parent, min_free_bytes),
             self._write,
-            min_free_bytes=min_free_bytes,
             on_group=lambda rows, seconds: self.groups.append(rows),
         )
         self.database = database

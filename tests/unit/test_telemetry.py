@@ -549,7 +549,7 @@ async def test_run_writes_everything_before_it_ends(told: Told) -> None:
 
 
 async def test_facts_wait_while_storage_cannot_write_and_the_lost_ones_are_counted(told: Told) -> None:
-    writer = told.journal.committer.database
+    writer = told.journal.committer.engine.database
     await writer.call(lambda db: db.execute("PRAGMA query_only = ON"))
     for _ in range(MAX_WAITING + 2):
         told.telemetry.service.signed_in()

@@ -8,16 +8,15 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sidecar.core.attribution import Deferral, Skip, WaitForClick
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Entry, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.ports.intake import Captured, ClickPage
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import Writer
 from sidecar.store.sqlite.visitors import hasher
 
 WAKE_ROWS = 1_000
@@ -216,7 +215,7 @@ def prune(db: sqlite3.Connection, before: UnixSeconds, after_seq: int, limit: in
 class SqliteClicks:
     """Implements `ports.Clicks` beside the outbox, in the same file and behind the same committer."""
 
-    def __init__(self, committer: Committer[Any, Any], reader: Database) -> None:
+    def __init__(self, committer: Writer, reader: Database) -> None:
         self._committer = committer
         self._reader = reader
 

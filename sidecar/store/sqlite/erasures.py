@@ -15,8 +15,8 @@ from sidecar.core.erasure import Erasure, ErasureRequest, Found, Phase, RowsOf, 
 from sidecar.core.instant import UnixMillis
 from sidecar.store import erasures
 from sidecar.store.sqlite import unstored
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import Writer
 from sidecar.store.sqlite.erasure_rows import SqliteErasureRows
 from sidecar.store.sqlite.visitors import hasher
 
@@ -100,7 +100,8 @@ CUT_ORDERS = """
 class SqliteErasures:
     """Implements `ports.Erasures` behind the outbox's committer, after everything else."""
 
-    committer: Committer[Any, Any]
+    committer: Writer
+    writer: Database
     reader: Database
 
     async def add(self, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
@@ -133,7 +134,7 @@ class SqliteErasures:
         return await self.committer.write(lambda db: redact_journal(db, job), can_wait=True)
 
     async def vacuum(self) -> bool:
-        return await self.committer.database.call(vacuum)
+        return await self.writer.call(vacuum)
 
     async def finish(self, job: Erasure, now: UnixMillis) -> None:
         await self.committer.write(lambda db: db.execute(FINISH, (now, job.id)) and None, can_wait=True)

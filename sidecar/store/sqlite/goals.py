@@ -3,11 +3,10 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sidecar.core.goals.goal import Catalogue, Goal, Revenue
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import Writer
 
 CATALOGUES = "SELECT account, identity, read_at, auto_tagging FROM catalogues"
 
@@ -29,7 +28,7 @@ PUT_GOAL = f"INSERT INTO goals (account, listed, {_COLUMNS}) VALUES ({', '.join(
 class SqliteGoals:
     """Implements `ports.Goals` through the outbox's committer."""
 
-    committer: Committer[Any, Any]
+    committer: Writer
     reader: Database
 
     async def load(self) -> Sequence[Catalogue]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import Writer
 
 STRETCH_ROWS = 20_000
 """How many rows one statement looks through."""
@@ -68,7 +68,7 @@ _OLDEST_TIMES = "SELECT seq, time FROM journal ORDER BY seq LIMIT ?"
 class SqliteJournal:
     """Implements `ports.Journal`: written through the outbox's committer when it has nothing better to do."""
 
-    committer: Committer[Any, Any]
+    committer: Writer
     reader: Database
     stretch_rows: int = STRETCH_ROWS
     max_stretches: int = MAX_STRETCHES

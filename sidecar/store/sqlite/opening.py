@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from sidecar.core.instant import UnixMillis
+from sidecar.store.committer import Committer
 from sidecar.store.sqlite import bounding, delivery
 from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import owned, reader, unusable, writer
+from sidecar.store.sqlite.engine import SqliteEngine
 from sidecar.store.sqlite.erasures import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.grouping import GroupWriter, Incoming, Outcome
@@ -39,15 +40,9 @@ async def open_sqlite(
         due_reader = await stack.enter_async_context(reader(path))
         list_reader = await stack.enter_async_context(reader(path))
         snapshot = Snapshot()
-        committer: Committer[Incoming, Outcome] = Committer(
-            database,
-            path,
-            GroupWriter(snapshot, limits.adjustment_delay_millis).write,
-            committed=snapshot.committed,
-            noted=last.note,
-            min_free_bytes=limits.min_free_bytes,
-            on_group=limits.on_group,
-        )
+        engine = SqliteEngine(database, path.parent, limits.min_free_bytes, snapshot.committed, last.note)
+        intake = GroupWriter(snapshot, limits.adjustment_delay_millis).write
+        committer: Committer[sqlite3.Connection, Incoming, Outcome] = Committer(engine, intake, limits.on_group)
         due_reader.on_damage = list_reader.on_damage = committer.damaged
         try:
             await database.call(lambda db: _take_over(db, snapshot, now()))
@@ -59,9 +54,9 @@ async def open_sqlite(
             goals=SqliteGoals(committer, list_reader),
             journal=SqliteJournal(committer, list_reader),
             pauses=SqlitePauses(committer, list_reader),
-            secrets=SqliteSecrets(committer, list_reader, now),
+            secrets=SqliteSecrets(committer, engine, list_reader, now),
             traces=SqliteTraces(list_reader),
-            erasures=SqliteErasures(committer, list_reader),
+            erasures=SqliteErasures(committer, database, list_reader),
             unstored=SqliteUnstored(committer, list_reader),
             shares=SqliteShares(committer, list_reader),
             run=committer.run,

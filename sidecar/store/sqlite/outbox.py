@@ -15,9 +15,9 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, PutResult
 from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
+from sidecar.store.committer import Committer
 from sidecar.store.sqlite import bounding, clicks, delivery, fixed, pruning, reading, replaying
 from sidecar.store.sqlite.clicks import Woken
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
 from sidecar.store.sqlite.grouping import Incoming, Outcome
 from sidecar.store.sqlite.intake import known_results
@@ -34,7 +34,7 @@ PROBE = "INSERT OR REPLACE INTO facts VALUES ('probe', 'written')"
 class SqliteOutbox:
     """Implements `ports.Outbox` over one file; `committer.run` must be running while it is used."""
 
-    committer: Committer[Incoming, Outcome]
+    committer: Committer[sqlite3.Connection, Incoming, Outcome]
     due_reader: Database
     """For the flusher alone: a long list must not hold up a claim."""
     reader: Database
@@ -204,11 +204,7 @@ class SqliteOutbox:
         return await self.committer.write(lambda db: pruning.prune(db, before, after_seq, limit), can_wait=True)
 
     async def probe(self) -> None:
-        await self.committer.write(self._probe)
-
-    def _probe(self, db: sqlite3.Connection) -> None:
-        self.committer.refuse_if_disk_is_full()
-        db.execute(PROBE)
+        await self.committer.write(lambda db: db.execute(PROBE) and None, needs_room=True)
 
 
 def _keeps_out_new_rows(error: StorageUnavailable) -> bool:

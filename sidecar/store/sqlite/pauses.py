@@ -2,11 +2,10 @@
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
 
 from sidecar.core.instant import UnixMillis
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import Writer
 
 PUT = "INSERT OR IGNORE INTO facts (name, value) VALUES ('paused:' || ?, ?)"
 
@@ -20,7 +19,7 @@ ALL = "SELECT substr(name, 8), CAST(value AS INTEGER) FROM facts WHERE name >= '
 class SqlitePauses:
     """Implements `ports.Pauses` beside the outbox, through the same committer."""
 
-    committer: Committer[Any, Any]
+    committer: Writer
     read: Database
 
     async def all(self) -> dict[str, UnixMillis]:

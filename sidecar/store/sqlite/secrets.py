@@ -3,11 +3,10 @@
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sidecar.core.instant import UnixMillis
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import SqliteEngine, Writer
 from sidecar.store.vault import is_plain
 
 GET = "SELECT CAST(value AS BLOB) FROM secrets WHERE name = ?"
@@ -20,15 +19,13 @@ ALL = "SELECT name, value, updated_at FROM secrets"
 CLEAR = "DELETE FROM secrets"
 """The whole table: its pages are overwritten, bytes included that lie between the rows (secure_delete)."""
 
-_PATIENCE_MILLIS = 250
-"""For readers that are in the way of emptying the log; the next value that is put tries again."""
-
 
 @dataclass(slots=True)
 class SqliteSecrets:
     """Implements `ports.Secrets` beside the outbox, through the same committer. Of `now` it keeps when a value came."""
 
-    committer: Committer[Any, Any]
+    committer: Writer
+    engine: SqliteEngine
     read: Database
     now: Callable[[], UnixMillis]
     _log_is_clean: bool = False
@@ -42,7 +39,7 @@ class SqliteSecrets:
         row = (name, value, self.now())
         was_plain = await self.committer.write(lambda db: _put(db, row))
         if was_plain or not self._log_is_clean:
-            self._log_is_clean = not is_plain(value) and await self.committer.database.call(_empty_log)
+            self._log_is_clean = not is_plain(value) and await self.engine.checkpoint()
 
 
 def _value(db: sqlite3.Connection, name: str) -> str | None:
@@ -61,19 +58,3 @@ def _put(db: sqlite3.Connection, row: tuple[str, str, UnixMillis]) -> bool:
         db.executemany(PUT, others)
     db.execute(PUT, row)
     return replaces_plain
-
-
-def _empty_log(db: sqlite3.Connection) -> bool:
-    """Move the log into the file and cut it off: whether it did. Runs between transactions; a reader may be in the way.
-
-    https://www.sqlite.org/pragma.html#pragma_wal_checkpoint
-    """
-    patience: int = db.execute("PRAGMA busy_timeout").fetchone()[0]
-    db.execute(f"PRAGMA busy_timeout = {_PATIENCE_MILLIS}").fetchall()  # intake waits meanwhile
-    try:
-        busy: int = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.OperationalError:  # no room for it
-        return False
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {patience}").fetchall()
-    return not busy

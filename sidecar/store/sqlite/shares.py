@@ -4,11 +4,10 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from sidecar.core.match_share import Share
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import Writer
 
 MAX_GOALS = 500
 
@@ -21,7 +20,7 @@ PUT = "INSERT INTO match_shares (goal, received, carrying, msclkid, email, phone
 class SqliteShares:
     """Implements `ports.MatchShares` through the outbox's committer, behind all other work."""
 
-    committer: Committer[Any, Any]
+    committer: Writer
     reader: Database
 
     async def load(self) -> Mapping[str, Share]:

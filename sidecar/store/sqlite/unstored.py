@@ -10,8 +10,8 @@ from typing import Any
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import KEPT_TRACES, SHOWN_TRACES, Unstored, What, order_digest
-from sidecar.store.sqlite.committer import Committer
 from sidecar.store.sqlite.database import Database
+from sidecar.store.sqlite.engine import Writer
 
 PRUNE_ROWS = 500
 
@@ -45,7 +45,7 @@ FORGET = "DELETE FROM unstored WHERE order_hash IN (SELECT value FROM json_each(
 class SqliteUnstored:
     """Implements `ports.UnstoredItems`, through the outbox's committer when it has nothing better to do."""
 
-    committer: Committer[Any, Any]
+    committer: Writer
     reader: Database
     most: int = KEPT_TRACES
     _rows: int | None = field(default=None, init=False)

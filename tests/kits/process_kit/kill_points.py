@@ -16,7 +16,7 @@ from sidecar.cli import main
 from sidecar.core.answer import Answer
 from sidecar.core.entry import Entry
 from sidecar.microsoft.platform import MicrosoftAdvertising
-from sidecar.store.sqlite import committer
+from sidecar.store.sqlite import engine
 
 STATEMENTS = 6
 """The points between the first statements of a transaction have names of their own."""
@@ -65,7 +65,7 @@ class Tapped:
 
 def tap(points: Points) -> None:
     """Put points into every transaction and around every upload."""
-    transact, upload = committer._in_transaction, MicrosoftAdvertising.upload
+    transact, upload = engine._in_transaction, MicrosoftAdvertising.upload
 
     def tapped_transact(db: sqlite3.Connection, work: Any) -> Any:
         name = getattr(work, "func", work).__qualname__.replace(".<locals>.<lambda>", "")
@@ -80,7 +80,7 @@ def tap(points: Points) -> None:
         points.reach(f"{name}: after {type(answer).__name__}")
         return answer
 
-    committer._in_transaction = tapped_transact
+    engine._in_transaction = tapped_transact
     MicrosoftAdvertising.upload = tapped_upload  # type: ignore[method-assign]
 
 

@@ -167,7 +167,7 @@ async def test_log_is_copied_back_in_small_steps_while_rows_are_forgotten_and_no
     async with running(tmp_path / "outbox.db") as outbox:
 
         async def step() -> int:
-            return await outbox.committer.database.call(
+            return await outbox.committer.engine.database.call(
                 lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
             )
 

@@ -9,7 +9,7 @@ import pytest
 from committer_kit import ODD, Rows, gathered, numbered, running, waiting
 
 from sidecar.ports.errors import StorageBroken, StorageUnavailable
-from sidecar.store.sqlite.committer import MAX_WAITING_ROWS
+from sidecar.store.committer import MAX_WAITING_ROWS
 from sidecar.store.sqlite.database import writer
 
 # --- storage ---------------------------------------------------------------------------------------------------------

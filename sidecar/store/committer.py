@@ -1,28 +1,23 @@
-"""The one task that writes: it takes whatever is waiting, writes it in one transaction, then answers all who wait.
+"""The one task that writes: it takes what waits, has it written in one transaction, then answers all who wait.
 
 The fsync itself is the batching window: while one transaction is on its way to disk the next one gathers, no timer.
-Knows nothing of what is written.
+Queues, groups, priorities and limits are here; an engine runs the transactions. What is written is unknown here.
 """
 
 import asyncio
-import os
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sidecar.ports.errors import StorageBroken, StorageUnavailable
-from sidecar.store.sqlite.database import Database, code_of, is_damage
-from sidecar.store.sqlite.soundness import COUNT_COMMIT
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-Work = Callable[[sqlite3.Connection], T]
+Connection = TypeVar("Connection")
+Connection_co = TypeVar("Connection_co", covariant=True)
 
 MAX_WAITING_ROWS = 20_000
 """Beyond it intake is refused at once: memory stays bounded when the disk is slower than the callers.
@@ -34,10 +29,27 @@ MAX_GROUP_ROWS = 2_000
 """Rows in one transaction: keeps the slowest answer near the others'."""
 
 PATIENCE = 20
-"""Rounds that work which can wait lets pass: a busy hour must neither keep the journal nor pruning from going on."""
+"""Rounds that idle work waits at most: neither journal nor pruning may starve in a busy hour."""
 
-_ITEM_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
-"""What SQLite raises for what it was given, not for its own state."""
+
+class StoreFault(NamedTuple):
+    """The store is to blame for an error: what its callers get, and whether the data can no longer be trusted."""
+
+    refusal: StorageUnavailable
+    is_broken: bool
+
+
+class Engine(Protocol[Connection_co]):
+    """Runs transactions on the one connection that writes."""
+
+    async def transact(self, work: Callable[[Connection_co], T], *, needs_room: bool = False) -> T:
+        """The result of `work(connection)`, run in one transaction that is durable on return; an error undoes it.
+
+        With `needs_room`, StorageUnavailable when only the reserve for settling and pruning is left.
+        """
+
+    def fault(self, error: Exception) -> StoreFault | None:
+        """What an error of a transaction says of the store; None when one caller's items are to blame."""
 
 
 @dataclass(slots=True)
@@ -46,31 +58,32 @@ class _Waiting(Generic[Item]):
     done: "asyncio.Future[list[Any]]"
 
 
-@dataclass(slots=True)
-class Committer(Generic[Item, Result]):
-    """Owns the writing connection. `intake` writes the items of many callers in one transaction, results in order.
+@dataclass(frozen=True, slots=True)
+class _Work:
+    run: Callable[[Any], Any]
+    done: "asyncio.Future[Any]"
+    needs_room: bool
 
-    Its work goes in this order: intake, then claims and settlements, then whatever can wait (pruning, journal).
+
+@dataclass(slots=True)
+class Committer(Generic[Connection, Item, Result]):
+    """The only user of the engine. `intake` writes the items of many callers in one transaction, results in order.
+
+    Its work goes in this order: intake, then claims and settlements, then what can wait (pruning, journal).
     """
 
-    database: Database
-    path: Path
-    intake: Callable[[sqlite3.Connection, list[Item]], list[Result]]
-    committed: Callable[[sqlite3.Connection], None] = lambda db: None
-    """Called on the connection's thread after each commit and before anybody is answered."""
-    noted: Callable[[int], None] = lambda number: None
-    """Called there too, with the number of the commit."""
-    min_free_bytes: int = 0
+    engine: Engine[Connection]
+    intake: Callable[[Connection, list[Item]], list[Result]]
     on_group: Callable[[int, float], None] = lambda rows, seconds: None
     _intake: deque[_Waiting[Item]] = field(default_factory=deque)
-    _urgent: deque[tuple[Work[Any], "asyncio.Future[Any]"]] = field(default_factory=deque)
-    _idle: deque[tuple[Work[Any], "asyncio.Future[Any]"]] = field(default_factory=deque)
+    _urgent: deque[_Work] = field(default_factory=deque)
+    _idle: deque[_Work] = field(default_factory=deque)
     _waiting_rows: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _ended: bool = False
     _passed_over: int = 0
-    """Rounds since work that can wait was last done."""
+    """Rounds since idle work was last done."""
     _singly: int = 0
     """How many of the first waiting callers get a transaction of their own."""
     _broken: StorageBroken | None = None
@@ -90,7 +103,7 @@ class Committer(Generic[Item, Result]):
         self._wake.set()
         return await asyncio.shield(done)
 
-    async def write(self, work: Work[T], *, can_wait: bool = False) -> T:
+    async def write(self, work: Callable[[Connection], T], *, can_wait: bool = False, needs_room: bool = False) -> T:
         """The result of `work(connection)`, run in a transaction of its own and fsynced.
 
         Taken until `run` ends, also while it stops: what is in hand must still be settled. StorageUnavailable as in
@@ -99,7 +112,7 @@ class Committer(Generic[Item, Result]):
         if self._ended:
             raise _stopped()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        (self._idle if can_wait else self._urgent).append((work, done))
+        (self._idle if can_wait else self._urgent).append(_Work(work, done, needs_room))
         self._wake.set()
         return await asyncio.shield(done)
 
@@ -118,21 +131,21 @@ class Committer(Generic[Item, Result]):
         self._wake.set()
 
     def damaged(self, error: Exception) -> None:
-        """Somebody who reads has found the file damaged: `run` ends with StorageBroken."""
+        """A reader has found damage: `run` ends with StorageBroken."""
         self._broken = StorageBroken(str(error))
         self._wake.set()
 
     async def _next(self) -> bool:
-        """Do one round of work; False when there will be none any more."""
+        """Do one round of work; False when there will be no more."""
         if self._broken is not None:
             raise self._broken
         if self._intake:
             await self._commit_group()
         if self._urgent:
-            await self._commit_one(*self._urgent.popleft())
+            await self._commit_one(self._urgent.popleft())
         if self._idle and self._idle_may_go():
             self._passed_over = 0
-            await self._commit_one(*self._idle.popleft())
+            await self._commit_one(self._idle.popleft())
         if self._intake or self._urgent or self._idle:
             return True
         if self._stopping:
@@ -150,7 +163,7 @@ class Committer(Generic[Item, Result]):
         items = [item for waiting in group for item in waiting.items]
         started = perf_counter()
         try:
-            results = await self.database.call(lambda db: self._write_group(db, items))
+            results = await self.engine.transact(lambda db: self.intake(db, items), needs_room=True)
         except asyncio.CancelledError:
             self._refuse(group, _stopped())
             raise
@@ -164,11 +177,12 @@ class Committer(Generic[Item, Result]):
 
     def _failed(self, group: list[_Waiting[Item]], error: Exception) -> None:
         """One caller's odd rows must not fail the others: they go again one by one, the culprit alone fails."""
-        if len(group) > 1 and not _is_storage_error(error):
+        fault = self.engine.fault(error)
+        if fault is None and len(group) > 1:
             self._go_singly(group)
             return
-        self._refuse(group, _for_caller(error))
-        _raise_if_fatal(error)
+        self._refuse(group, fault.refusal if fault else error)
+        _raise_if_broken(fault, error)
 
     def _go_singly(self, group: list[_Waiting[Item]]) -> None:
         self._singly += len(group)
@@ -186,34 +200,19 @@ class Committer(Generic[Item, Result]):
             rows += len(group[-1].items)
         return group
 
-    def _write_group(self, db: sqlite3.Connection, items: list[Item]) -> list[Result]:
-        self.refuse_if_disk_is_full()
-        return self._transact(db, lambda db: self.intake(db, items))
-
-    def _transact(self, db: sqlite3.Connection, work: Work[T]) -> T:
-        result, number = _in_transaction(db, work)
-        self.noted(number)
-        self.committed(db)
-        return result
-
-    def refuse_if_disk_is_full(self) -> None:
-        """Keep a reserve, so that settling and pruning still work when intake no longer may write."""
-        disk = os.statvfs(self.path.parent)
-        if disk.f_bavail * disk.f_frsize < self.min_free_bytes:
-            raise StorageUnavailable("disk_nearly_full", "less than storage.min_free_disk is left")
-
-    async def _commit_one(self, work: Work[Any], done: "asyncio.Future[Any]") -> None:
+    async def _commit_one(self, work: _Work) -> None:
         try:
-            result = await self.database.call(lambda db: self._transact(db, work))
+            result = await self.engine.transact(work.run, needs_room=work.needs_room)
         except asyncio.CancelledError:
-            _fail(done, _stopped())
+            _fail(work.done, _stopped())
             raise
         except Exception as error:
-            _fail(done, _for_caller(error))
-            _raise_if_fatal(error)
+            fault = self.engine.fault(error)
+            _fail(work.done, fault.refusal if fault else error)
+            _raise_if_broken(fault, error)
         else:
-            if not done.done():
-                done.set_result(result)
+            if not work.done.done():
+                work.done.set_result(result)
 
     def _refuse(self, group: list[_Waiting[Item]], error: Exception) -> None:
         for waiting in group:
@@ -221,25 +220,8 @@ class Committer(Generic[Item, Result]):
 
     def _refuse_all(self) -> None:
         self._refuse(list(self._intake), _stopped())
-        for _, done in (*self._urgent, *self._idle):
-            _fail(done, _stopped())
-
-
-def _in_transaction(db: sqlite3.Connection, work: Work[T]) -> tuple[T, int]:
-    """Run `work` between BEGIN and COMMIT; its result, and the number of the commit.
-
-    Whatever happens, the connection is out of the transaction afterwards.
-    """
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        result = work(db)
-        number: int = db.execute(COUNT_COMMIT).fetchone()[0]
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-    return result, number
+        for work in (*self._urgent, *self._idle):
+            _fail(work.done, _stopped())
 
 
 def _answer(group: list[_Waiting[Item]], results: list[Result]) -> None:
@@ -255,25 +237,13 @@ def _fail(done: "asyncio.Future[Any]", error: Exception) -> None:
     if done.done():
         return
     done.set_exception(error)
-    done.exception()  # the caller may have been cancelled: nobody else will look at it
+    done.exception()  # a cancelled caller never retrieves it
 
 
 def _stopped() -> StorageUnavailable:
     return StorageUnavailable("stopping", "the sidecar is stopping")
 
 
-def _is_storage_error(error: Exception) -> bool:
-    """Whether the store is to blame; else it is what one caller gave, or our own mistake about it."""
-    return isinstance(error, sqlite3.Error | StorageUnavailable) and not isinstance(error, _ITEM_ERRORS)
-
-
-def _for_caller(error: Exception) -> Exception:
-    if not isinstance(error, sqlite3.Error) or isinstance(error, _ITEM_ERRORS):
-        return error
-    code = "disk_nearly_full" if code_of(error) == sqlite3.SQLITE_FULL else "storage_failed"
-    return StorageUnavailable(code, f"SQLite could not write: {error}")
-
-
-def _raise_if_fatal(error: Exception) -> None:
-    if code_of(error) == sqlite3.SQLITE_IOERR_FSYNC or is_damage(error):
+def _raise_if_broken(fault: StoreFault | None, error: Exception) -> None:
+    if fault is not None and fault.is_broken:
         raise StorageBroken(str(error)) from error

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from committer_kit import ODD, Rows, gathered, numbered, running, waiting
 
-from sidecar.store.sqlite.committer import MAX_GROUP_ROWS, PATIENCE
+from sidecar.store.committer import MAX_GROUP_ROWS, PATIENCE
 
 # --- together --------------------------------------------------------------------------------------------------------
 
