@@ -5,7 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sidecar.core.instant import UnixMillis
-from sidecar.troubles import CATALOGUE, HealthCheck, Trouble
+from sidecar.troubles import CATALOGUE, End, HealthCheck, Scope, Symptom, Trouble
+
+FADE_MILLIS = 3_600_000
+"""Without being seen for this long a trouble that ends with `End.TIME` is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,11 @@ class ActiveTrouble:
     """What waited for its end at the last look."""
     names_account: bool = False
     """Whether its message has to name the account."""
+
+    @property
+    def key(self) -> tuple[str, str | None, str | None]:
+        """What makes it another trouble than others."""
+        return self.code, self.account, self.subject
 
     @property
     def trouble(self) -> Trouble:
@@ -52,8 +60,6 @@ class ActiveTrouble:
         return f"{account}{self.trouble.title}{subject}{f' ({detail})' if detail else ''}"
 
 
-_Key = tuple[str, str | None, str | None]
-
 S = TypeVar("S", ActiveTrouble, ActiveTrouble | None)
 
 
@@ -61,46 +67,36 @@ S = TypeVar("S", ActiveTrouble, ActiveTrouble | None)
 class Board:
     """The active troubles, one for each code, account and subject."""
 
-    _active: dict[_Key, ActiveTrouble] = field(default_factory=dict)
+    _active: dict[tuple[str, str | None, str | None], ActiveTrouble] = field(default_factory=dict)
     _accounts: frozenset[str] = frozenset()
 
     def set_accounts(self, accounts: Collection[str]) -> None:
         """Take the accounts that are configured now: with several, or one that left, a trouble names its account."""
         self._accounts = frozenset(accounts)
 
-    def raise_(
-        self,
-        code: str,
-        now: UnixMillis,
-        *,
-        account: str | None = None,
-        subject: str | None = None,
-        detail: str | None = None,
-        waiting: str | None = None,
-    ) -> ActiveTrouble | None:
-        """Return the trouble if it is new; None if it was active, and is only counted. ValueError for no known code."""
-        key = (code, account, subject)
-        known = self._active.get(key)
-        if known is not None:
-            self._active[key] = replace(
-                known,
-                seen_at=now,
-                count=known.count + 1,
-                detail=detail or known.detail,
-                waiting=waiting or known.waiting,
-            )
-            return None
-        if code not in CATALOGUE:
-            raise ValueError(f"no trouble is called {code}: add it to sidecar/troubles.py")
-        raised = ActiveTrouble(
-            code=code, account=account, subject=subject, detail=detail, since=now, seen_at=now, waiting=waiting
-        )
-        self._active[key] = raised
-        return self._shown(raised)
+    def add(self, found: ActiveTrouble) -> ActiveTrouble | None:
+        """Return the trouble if it is new; None if it was active already, and is only counted.
 
-    def clear(self, code: str, *, account: str | None = None, subject: str | None = None) -> ActiveTrouble | None:
-        """Remove and return a trouble; None if it is not active."""
-        return self._shown(self._active.pop((code, account, subject), None))
+        ValueError if its code is not in the catalogue.
+        """
+        if found.code not in CATALOGUE:
+            raise ValueError(f"no trouble is called {found.code}: add it to sidecar/troubles.py")
+        known = self._active.get(found.key)
+        if known is None:
+            self._active[found.key] = found
+            return self._shown(found)
+        self._active[found.key] = replace(
+            known,
+            seen_at=found.seen_at,
+            count=known.count + 1,
+            detail=found.detail or known.detail,
+            waiting=found.waiting or known.waiting,
+        )
+        return None
+
+    def remove(self, active: ActiveTrouble) -> None:
+        """Remove a trouble that is over."""
+        self._active.pop(active.key, None)
 
     def find(self, code: str, *, account: str | None = None, subject: str | None = None) -> ActiveTrouble | None:
         """Return that trouble, None if it is not active."""
@@ -114,6 +110,32 @@ class Board:
             if (not codes or active.code in codes) and account in (None, active.account)
         )
         return sorted(found, key=lambda active: active.since)
+
+    def ended_by(self, end: End, account: str | None = None) -> list[ActiveTrouble]:
+        """Return the troubles that `end` ends; only those of the account, where given."""
+        return [one for one in self.active(account=account) if end in one.trouble.ends]
+
+    def faded(self, now: UnixMillis) -> list[ActiveTrouble]:
+        """Return the troubles that end with time and were not seen for an hour."""
+        return [one for one in self.ended_by(End.TIME) if now - one.seen_at >= FADE_MILLIS]
+
+    def with_symptom(self, symptom: Symptom, account: str, *, but: str) -> list[ActiveTrouble]:
+        """Return the account's explanations of a symptom but for the code `but`: only the newest stays."""
+        found = self.active(account=account)
+        return [one for one in found if one.trouble.symptom is symptom and one.code != but]
+
+    def left(self, accounts: Collection[str], goals: Collection[tuple[str, str]]) -> list[ActiveTrouble]:
+        """Return the troubles of accounts and goals that are not configured; `goals` are pairs with an account."""
+        everywhere = {goal for _, goal in goals}
+
+        def is_left(one: ActiveTrouble) -> bool:
+            if one.account is not None and one.account not in accounts:
+                return End.CONFIGURATION not in one.trouble.ends
+            if one.trouble.scope is not Scope.GOAL:
+                return False
+            return one.subject not in everywhere if one.account is None else (one.account, one.subject) not in goals
+
+        return [one for one in self.active() if is_left(one)]
 
     def _shown(self, active: S) -> S:
         """Return it as it is shown now: a reload may have added a second account since it was raised."""

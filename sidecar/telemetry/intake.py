@@ -100,7 +100,7 @@ class IntakeEvents:
         skipped: Mapping[tuple[str, str], int],
         goal_of: Callable[[str, str], str | None],
     ) -> None:
-        """Add to the shares. A denied consent says nothing of them; a visitor only when its click is looked for."""
+        """Add to the shares. Denied consents do not count; visitors are counted once their clicks are looked up."""
         goals: dict[str, dict[tuple[str, ...], int]] = {}
         for (account, event, matched_by), n in stored.items():
             if matched_by != ("visitor",) and (goal := goal_of(account, event)) is not None:

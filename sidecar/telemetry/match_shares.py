@@ -51,10 +51,10 @@ class MatchShares:
         self.changed = True
         if () in counts:
             self._metrics.match.labels("none").inc(counts[()])
-        stands = self._service.board.find(TROUBLE, subject=goal) is not None
-        if share.is_low(stands=stands) is stands:
+        was_low = self._service.board.find(TROUBLE, subject=goal) is not None
+        if share.is_low(stands=was_low) is was_low:
             return
-        if stands:
+        if was_low:
             self._service.trouble_cleared(TROUBLE, subject=goal)
         else:
             self._raise(goal, share)

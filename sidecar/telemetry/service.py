@@ -1,6 +1,6 @@
 """What happens to the service: troubles, sign-ins, start and stop, errors of its loops. One function per event."""
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from sidecar.core.instant import UnixMillis, text_of_millis
@@ -9,10 +9,7 @@ from sidecar.telemetry import failure, names
 from sidecar.telemetry.board import ActiveTrouble, Board
 from sidecar.telemetry.metrics import ServiceMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
-from sidecar.troubles import CATALOGUE, End, Scope, Severity, Symptom
-
-FADE_MILLIS = 3_600_000
-"""Without being seen for this long a trouble that ends with `End.TIME` is over."""
+from sidecar.troubles import CATALOGUE, End, Severity, Symptom
 
 
 class ServiceEvents:
@@ -42,93 +39,83 @@ class ServiceEvents:
     ) -> None:
         """Raise a trouble of the catalogue; `subject` is its goal or the like, `detail` a message about it.
 
-        `waiting` says what waits for its end. Recorded once; while it stands, repeats are only counted. `stopping`,
+        `waiting` says what waits for its end. Recorded once; while it is active, repeats are only counted. `stopping`,
         which storage may answer, is no trouble.
         """
         if code == "stopping":
             return
-        if (known := CATALOGUE.get(code)) is not None:
-            self._clear_symptom(known.symptom, account, but=code)
-        detail = None if detail is None else self.recorder.redactor.text(detail)
-        raised = self.board.raise_(
-            code, self.recorder.clock(), account=account, subject=subject, detail=detail, waiting=waiting
+        raised = self._raise(code, account, subject, detail, waiting)
+        if raised is None:
+            return
+        if raised.trouble.symptom is not None and account is not None:
+            self._clear(*self.board.with_symptom(raised.trouble.symptom, account, but=code))
+        self.recorder.record(
+            names.TROUBLE_RAISED,
+            raised.message,
+            level=names.ERROR if raised.trouble.severity is Severity.ERROR else names.WARNING,
+            account=account,
+            error=code,
+            fix=raised.trouble.solution,
+            tracking_id=tracking_id,
         )
-        if raised is not None:
-            self.recorder.record(
-                names.TROUBLE_RAISED,
-                raised.message,
-                level=names.ERROR if raised.trouble.severity is Severity.ERROR else names.WARNING,
-                account=account,
-                error=code,
-                fix=raised.trouble.solution,
-                tracking_id=tracking_id,
-            )
 
     @harmless
     def trouble_cleared(self, code: str, *, account: str | None = None, subject: str | None = None) -> None:
-        """The trouble is over; nothing is recorded if it did not stand."""
-        self._clear(self.board.find(code, account=account, subject=subject))
+        """The trouble is over; nothing is recorded if it was not active."""
+        active = self.board.find(code, account=account, subject=subject)
+        if active is not None:
+            self._clear(active)
 
     @harmless
     def account_well(self, account: str) -> None:
-        """Microsoft read a batch of the account: what kept its requests from being read is over."""
-        self._clear_ended(End.ANSWER, account)
+        """Microsoft read a batch of the account: what prevented its requests from being read is over."""
+        self._clear(*self.board.ended_by(End.ANSWER, account))
 
     @harmless
     def not_reached(self, account: str, code: str, detail: str) -> None:
         """A request of the account had no answer, by `code`; what explained those before is over."""
-        self._clear_symptom(Symptom.NO_ANSWER, account, but=code)
+        self._clear(*self.board.with_symptom(Symptom.NO_ANSWER, account, but=code))
         self.trouble_raised(code, account=account, detail=detail)
 
     @harmless
     def reached(self, account: str) -> None:
         """Microsoft answered a request of the account, with any answer: the way there is free."""
-        self._clear_ended(End.CONNECTION, account)
+        self._clear(*self.board.ended_by(End.CONNECTION, account))
 
     @harmless
-    def configuration_changed(self, accounts: Container[str], goals: Collection[tuple[str, str]]) -> None:
-        """Clear the troubles of accounts and goals that are no longer configured; `goals` are pairs with an account."""
-        names_of_goals = {goal for _, goal in goals}
-        for active in self.board.active():
-            account, subject, trouble = active.account, active.subject, active.trouble
-            is_goal_left = trouble.scope is Scope.GOAL and (
-                subject not in names_of_goals if account is None else (account, subject) not in goals
-            )
-            is_account_left = account is not None and account not in accounts
-            if is_goal_left or (is_account_left and End.CONFIGURATION not in trouble.ends):
-                self._clear(active)
+    def configuration_changed(self, accounts: Collection[str], goals: Collection[tuple[str, str]]) -> None:
+        """These accounts, and goals with their account, are configured now: troubles of others are over."""
+        self._clear(*self.board.left(accounts, goals))
 
     @harmless
     def clear_faded(self) -> None:
         """Clear the troubles that end with time."""
-        for active in self.board.active():
-            if End.TIME in active.trouble.ends and self.recorder.clock() - active.seen_at >= FADE_MILLIS:
-                self._clear(active)
+        self._clear(*self.board.faded(self.recorder.clock()))
 
-    def _clear_ended(self, by: End, account: str | None = None) -> None:
-        for active in self.board.active(account=account):
-            if by in active.trouble.ends:
-                self._clear(active)
-
-    def _clear_symptom(self, symptom: Symptom | None, account: str | None, *, but: str) -> None:
-        """Clear the other explanations of a symptom: only the newest stands."""
-        if symptom is None or account is None:
-            return
-        for active in self.board.active(account=account):
-            if active.trouble.symptom is symptom and active.code != but:
-                self._clear(active)
-
-    def _clear(self, active: ActiveTrouble | None) -> None:
-        if active is None:
-            return
-        self.board.clear(active.code, account=active.account, subject=active.subject)
-        self.recorder.record(
-            names.TROUBLE_CLEARED,
-            f"Resolved: {active.headline}",
-            account=active.account,
-            error=active.code,
-            count=active.count,
+    def _raise(
+        self,
+        code: str,
+        account: str | None = None,
+        subject: str | None = None,
+        detail: str | None = None,
+        waiting: str | None = None,
+    ) -> ActiveTrouble | None:
+        now, cleaned = self.recorder.clock(), None if detail is None else self.recorder.redactor.text(detail)
+        found = ActiveTrouble(
+            code=code, account=account, subject=subject, detail=cleaned, waiting=waiting, since=now, seen_at=now
         )
+        return self.board.add(found)
+
+    def _clear(self, *over: ActiveTrouble) -> None:
+        for active in over:
+            self.board.remove(active)
+            self.recorder.record(
+                names.TROUBLE_CLEARED,
+                f"Resolved: {active.headline}",
+                account=active.account,
+                error=active.code,
+                count=active.count,
+            )
 
     # --- Sign-in -----------------------------------------------------------------------------------------------------
 
@@ -148,7 +135,7 @@ class ServiceEvents:
         """There is a new access token: what prevented it is over."""
         self.signed_in_until = expires_at
         self.recorder.record(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
-        self._clear_ended(End.TOKEN)
+        self._clear(*self.board.ended_by(End.TOKEN))
 
     @harmless
     def token_lost(self) -> None:
@@ -215,12 +202,7 @@ class ServiceEvents:
     def loop_failed(self, where: str, error: BaseException) -> None:
         """A loop failed with an unexpected error; recorded once while it keeps failing."""
         words = failure.words(error)
-        raised = self.board.raise_(
-            "loop_failed",
-            self.recorder.clock(),
-            subject=f"{where}, {type(error).__name__}",
-            detail=self.recorder.redactor.text(words),
-        )
+        raised = self._raise("loop_failed", subject=f"{where}, {type(error).__name__}", detail=words)
         if raised is not None:
             self.recorder.record(
                 names.LOOP_FAILED,

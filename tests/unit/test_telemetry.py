@@ -25,10 +25,10 @@ from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.telemetry import DeadRow, RequestVerdicts, Telemetry
+from sidecar.telemetry.board import FADE_MILLIS
 from sidecar.telemetry.delivery import NAMED_ROWS
 from sidecar.telemetry.followers import Followers
 from sidecar.telemetry.journal_buffer import MAX_WAITING, Flushed, JournalBuffer
-from sidecar.telemetry.service import FADE_MILLIS
 from sidecar.troubles import CATALOGUE
 
 NOW = 1_790_000_000_000
