@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from api_kit import NOW, Api, OpenApi
 
-from sidecar.api.health import Level, Vitals, judge
+from sidecar.api.health_page import Level, Vitals, health_page
 from sidecar.api.request import reader as taking
 from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
@@ -42,7 +42,7 @@ def unwell(page: dict[str, Any]) -> list[str]:
 
 
 def test_page_has_the_shape_of_the_contract() -> None:
-    page = judge(WELL)
+    page = health_page(WELL)
     assert list(page) == ["status", "version", "uptime_seconds", "checks", "outbox"]
     assert (page["status"], page["version"], page["uptime_seconds"]) == ("ok", "1.2.3", 3.1)
     assert list(page["checks"]) == CHECKS
@@ -57,7 +57,7 @@ def test_page_has_the_shape_of_the_contract() -> None:
 
 @pytest.mark.parametrize("due_at", [None, NOW + 60_000])
 def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
-    outbox = judge(replace(WELL, backlog=Backlog(due_at, None)))["outbox"]
+    outbox = health_page(replace(WELL, backlog=Backlog(due_at, None)))["outbox"]
     assert (outbox["oldest_due_seconds"], outbox["first_expiry_at"]) == (0, None)
 
 
@@ -65,7 +65,7 @@ def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
 @pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full", "low_match_rate"}))
 def test_any_standing_trouble_degrades_one_check_and_names_its_remedy(code: str) -> None:
     """Microsoft being away makes it degraded, never down."""
-    page = judge(replace(WELL, troubles=(standing(code),)))
+    page = health_page(replace(WELL, troubles=(standing(code),)))
     [name] = unwell(page)
     assert (page["status"], page["checks"][name]["status"]) == ("degraded", "degraded")
     assert page["checks"][name]["fix"] == CATALOGUE[code].solution
@@ -90,39 +90,41 @@ def test_any_standing_trouble_degrades_one_check_and_names_its_remedy(code: str)
     ],
 )
 def test_trouble_shows_in_the_check_it_belongs_to(code: str, check: str) -> None:
-    assert unwell(judge(replace(WELL, troubles=(standing(code),)))) == [check]
+    assert unwell(health_page(replace(WELL, troubles=(standing(code),)))) == [check]
 
 
 @pytest.mark.parametrize("code", ["name_not_found", "tls_failed", "proxy_unusable", "proxy_login"])
 def test_trouble_on_the_way_belongs_to_whoever_met_it(code: str) -> None:
     met = standing(code)
-    assert unwell(judge(replace(WELL, troubles=(replace(met, account=None),)))) == ["token"]
-    assert unwell(judge(replace(WELL, troubles=(replace(met, account="main"),)))) == ["delivery"]
+    assert unwell(health_page(replace(WELL, troubles=(replace(met, account=None),)))) == ["token"]
+    assert unwell(health_page(replace(WELL, troubles=(replace(met, account="main"),)))) == ["delivery"]
 
 
 def test_advice_is_told_and_makes_nothing_unwell() -> None:
-    page = judge(replace(WELL, troubles=(standing("low_match_rate", "Sidecar Lead"),)))
+    page = health_page(replace(WELL, troubles=(standing("low_match_rate", "Sidecar Lead"),)))
     assert (page["status"], unwell(page)) == ("ok", [])
     assert "Sidecar Lead" in page["checks"]["goals"]["message"]
-    both = judge(replace(WELL, troubles=(standing("low_match_rate"), standing("goal_not_found"))))
+    both = health_page(replace(WELL, troubles=(standing("low_match_rate"), standing("goal_not_found"))))
     assert unwell(both) == ["goals"]
 
 
 def test_every_fix_is_shown_with_its_trouble_and_equal_ones_once() -> None:
-    shown = judge(replace(WELL, troubles=(standing("throttled"), standing("wrong_account"), standing("throttled"))))
+    shown = health_page(
+        replace(WELL, troubles=(standing("throttled"), standing("wrong_account"), standing("throttled")))
+    )
     throttled, wrong = CATALOGUE["throttled"], CATALOGUE["wrong_account"]
     expected = f"{throttled.title}: {throttled.solution} {wrong.title}: {wrong.solution}"
     assert shown["checks"]["delivery"]["fix"] == expected
-    alike = judge(replace(WELL, troubles=(standing("throttled"), standing("throttled"))))
+    alike = health_page(replace(WELL, troubles=(standing("throttled"), standing("throttled"))))
     assert alike["checks"]["delivery"]["fix"] == throttled.solution
 
 
 def test_what_is_at_stake_is_said_first() -> None:
     at_stake = "3 conversions worth 300 EUR wait: Microsoft has no goal called A; the first expires on 27 February"
     missing = replace(standing("goal_not_found", "A"), detail="did you mean B?", waiting="2 rows wait")
-    page = judge(replace(WELL, troubles=(missing,), stakes={"goals": at_stake}))
+    page = health_page(replace(WELL, troubles=(missing,), stakes={"goals": at_stake}))
     assert page["checks"]["goals"]["message"] == f"{at_stake}. Conversion goal not found: A (did you mean B?)"
-    unknown = judge(replace(WELL, troubles=(missing,)))["checks"]["goals"]["message"]
+    unknown = health_page(replace(WELL, troubles=(missing,)))["checks"]["goals"]["message"]
     assert unknown == "Conversion goal not found: A (did you mean B?; 2 rows wait)"
 
 
@@ -142,45 +144,47 @@ def test_match_share_is_said_by_the_hundred_also_when_it_is_good() -> None:
         " Lead: 25 % of the last 4 conversions can be matched (25 % by click id, 0 % by e-mail, 0 % by phone)."
         " Sale: 87 % of the last 100 conversions can be matched (80 % by click id, 20 % by e-mail, 10 % by phone)."
     )
-    well = judge(replace(WELL, shares=shares))["checks"]
+    well = health_page(replace(WELL, shares=shares))["checks"]
     assert well["goals"]["message"].endswith(said)
     assert "%" not in well["delivery"]["message"]
-    unwell_ = judge(replace(WELL, shares=shares, troubles=(standing("goal_paused", "Lead"),)))["checks"]["goals"]
+    unwell_ = health_page(replace(WELL, shares=shares, troubles=(standing("goal_paused", "Lead"),)))["checks"]["goals"]
     assert unwell_["message"] == f"Conversion goal is paused: Lead.{said}"
-    many = judge(replace(WELL, shares={f"Goal {n}": Share(10, n, n) for n in range(8)}))["checks"]["goals"]["message"]
+    many = health_page(replace(WELL, shares={f"Goal {n}": Share(10, n, n) for n in range(8)}))["checks"]["goals"][
+        "message"
+    ]
     assert many.count(" can be matched (") == 5
     assert many.endswith("Of 3 more goals more can be.")
 
 
 def test_sign_in_that_works_says_until_when() -> None:
-    token = judge(replace(WELL, signed_in_until=UnixMillis(NOW + 3_600_000)))["checks"]["token"]
+    token = health_page(replace(WELL, signed_in_until=UnixMillis(NOW + 3_600_000)))["checks"]["token"]
     assert token["message"] == "Signed in; the token is good until 15:30 UTC."
     for none in (None, NOW):
-        message = judge(replace(WELL, signed_in_until=none))["checks"]["token"]["message"]
+        message = health_page(replace(WELL, signed_in_until=none))["checks"]["token"]["message"]
         assert message == "Nothing is wrong with the sign-in."
 
 
 def test_many_troubles_of_a_check_are_cut_short() -> None:
     goals = tuple(standing("goal_not_found", f"Goal {n}") for n in range(5))
-    message = judge(replace(WELL, troubles=goals))["checks"]["goals"]["message"]
+    message = health_page(replace(WELL, troubles=goals))["checks"]["goals"]["message"]
     assert "Goal 0" in message
     assert "Goal 3" not in message
     assert "2 more" in message
 
 
 def test_outbox_that_cannot_be_written_is_down() -> None:
-    page = judge(replace(WELL, failure=StorageUnavailable("storage_failed", "disk I/O error")))
+    page = health_page(replace(WELL, failure=StorageUnavailable("storage_failed", "disk I/O error")))
     assert (page["status"], unwell(page)) == ("down", ["storage"])
     assert "disk I/O error" in page["checks"]["storage"]["message"]
 
 
 @pytest.mark.parametrize(("free", "status"), [(2 * GIB, "ok"), (2 * GIB - 1, "degraded"), (GIB - 1, "down")])
 def test_disk_is_told_of_before_intake_stops(free: int, status: str) -> None:
-    assert judge(replace(WELL, free_bytes=free))["checks"]["disk"]["status"] == status
+    assert health_page(replace(WELL, free_bytes=free))["checks"]["disk"]["status"] == status
 
 
 def test_worst_check_is_the_status_of_the_whole() -> None:
-    assert judge(replace(WELL, troubles=(standing("throttled"),), free_bytes=0))["status"] == "down"
+    assert health_page(replace(WELL, troubles=(standing("throttled"),), free_bytes=0))["status"] == "down"
 
 
 # --- Pages -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from sqlite3 import Connection
 import pytest
 from delivery_kit import DAY, HOUR, MINUTE, Rig
 
-from sidecar.api.health import HealthCalls, Sources, judge
+from sidecar.api.health import HealthCalls, Sources
+from sidecar.api.health_page import health_page
 from sidecar.api.row_json import Rows
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixSeconds
@@ -178,7 +179,7 @@ async def is_seen(rig: Rig, reason: str, trouble: str) -> None:
     assert record is not None
     rows = Rows(rig.parts.settings.goal_of, lambda one: held_reason(rig.parts, one, rig.clock()), rig.clock)
     assert rows.reason_and_trouble(record)[0] == reason
-    page = judge(await health_of(rig)._vitals())
+    page = health_page(await health_of(rig)._vitals())
     assert page["status"] == "degraded"
     (standing, *_) = rig.parts.telemetry.board.active(trouble)
     said = [check for check in page["checks"].values() if standing.headline in check["message"]]
