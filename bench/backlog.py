@@ -22,7 +22,7 @@ INTAKE = ("--connections", "8", "--rate", "200")
 
 @dataclass(frozen=True)
 class Seen:
-    """One sidecar, whatever lies in its outbox."""
+    """One sidecar, with its outbox."""
 
     start_seconds: float
     memory: float
@@ -53,7 +53,7 @@ def _page_ms(sidecar: Service, page: str) -> float:
 
 
 def beside(folder: Path, rows: int, repeats: int, seconds: float) -> Iterator[Line]:
-    """Intake, memory, start and pages beside so many waiting rows, and beside none."""
+    """Intake, memory, start and pages beside a number of waiting rows, and beside none."""
     filled(folder / "full" / "outbox.db", rows)
     empty: list[Seen] = []
     full: list[Seen] = []
@@ -101,7 +101,7 @@ def claims(folder: Path, rows: int, held: int, repeats: int) -> Iterator[Line]:
 
 
 def pruning(folder: Path, rows: int, seconds: float) -> Iterator[Line]:
-    """So many rows that were settled two hundred days ago are forgotten while conversions come in."""
+    """Rows that were settled two hundred days ago are pruned while conversions arrive."""
     arguments = ("--connections", "8", "--array", "10", "--rate", "200", "--seconds")
     filled(folder / "old" / "outbox.db", rows, state="delivered", days_ago=200)
     with ExitStack() as stack:

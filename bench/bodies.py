@@ -12,7 +12,7 @@ ORDER = (
 
 
 class Bodies:
-    """Bodies of one object each, or arrays of so many; times lie within the last days.
+    """Bodies of one object each, or arrays of `array` objects; times lie within the last days.
 
     Order ids count up, as those of a shop do, unless they are to be `random`, as UUIDs are.
     """

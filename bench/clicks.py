@@ -32,7 +32,7 @@ from sidecar.telemetry import Telemetry
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 BATCH = 1_000
 BATCHES = 30
-"""Measured at each size unless told otherwise, after one that warms up. The quickest counts: others had neighbours."""
+"""Rounds at each size, after one that warms up. The quickest counts: others shared the machine."""
 
 NOW = UnixMillis(1_800_000_000_000)
 LEASE_END = UnixMillis(NOW + 60_000)
@@ -41,7 +41,7 @@ RULES = AttributionRules(3_600_000, 3_600_000, 90 * DAY_SECONDS)
 TRAITS = GoalTraits(90 * DAY_SECONDS, enhanced=True)
 
 CLICKS_OF_ONE = 2
-"""Each visitor has so many; the look-up has to find the later one."""
+"""Clicks of each visitor; the look-up has to find the later one."""
 
 FILL = """
     INSERT INTO clicks (visitor, visitor_id, msclkid, clicked_at, captured_at)
@@ -62,7 +62,7 @@ class Times:
 
 
 def fill(path: Path, before: int, clicks: int) -> None:
-    """From `before` to `clicks` stored clicks. Indexes are made anew afterwards: row by row that takes an hour."""
+    """From `before` to `clicks` stored clicks. Indexes are created afterwards: row by row that takes an hour."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144;")
         hashed = hasher(db)

@@ -1,6 +1,6 @@
 """Work whose instructions can be counted: `python -m bench.counted ours 2000`, `python -m bench.counted plain 2000`.
 
-`ours` is the path of so many orders from bytes to settled, without HTTP and TLS. `plain` is the least that any script
+`ours` is the path of that many orders from bytes to settled, without HTTP and TLS. `plain` is the least that any script
 in Python would do with them: parse, hash twice, write the row into our table, write an answer.
 """
 

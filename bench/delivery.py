@@ -65,7 +65,7 @@ def pending(sidecar: Service) -> int:
 
 @dataclass(frozen=True)
 class Drained:
-    """Rows that left in so many seconds, and the CPU time that the two sides used."""
+    """Rows that were sent in a number of seconds, and the CPU time of the two sides."""
 
     rows: int
     seconds: float
@@ -87,7 +87,7 @@ class Drained:
 
 
 def _drain(sidecar: Service, microsoft: Microsoft, seconds: float, incoming: int = 0) -> Drained:
-    """How a backlog goes for so many seconds, once it has begun to flow."""
+    """How a backlog is sent for a number of seconds, after its first batch."""
     began = pending(sidecar)
     until = time.monotonic() + 60
     while began - pending(sidecar) < 10 * BATCH:

@@ -1,9 +1,9 @@
-"""Posts conversions over keep-alive connections, and prints what that took as one line of JSON.
+"""Posts conversions over keep-alive connections, and prints the times as one line of JSON.
 
-    python -m bench.load http://127.0.0.1:8077 --connections 64 --array 100 --seconds 5 [--rate 1000]
+    python -m bench.load http://127.0.0.1:8077 --connections 64 --array 100 --seconds 5 [--rate 1000].
 
-A raw asyncio protocol, since the process under test must be the slower one: an HTTP client library would not be. With
-`--rate` requests start at their times whatever the answers do, and are timed from then (no coordinated omission).
+A raw asyncio protocol, since the process under test must be the slower one; an HTTP client library is slower. With
+`--rate` requests start at their times even when answers are late, and are timed from then (no coordinated omission).
 """
 
 import argparse
@@ -26,7 +26,7 @@ class Work:
     bodies: Callable[[], bytes]
     until: float
     interval: float
-    """Seconds between two requests of one connection; 0 goes on as soon as it was answered."""
+    """Seconds between two requests of one connection; 0 continues as soon as it was answered."""
     took: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
 

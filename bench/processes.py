@@ -135,7 +135,7 @@ GOAL = "Bench Purchase"
 EVENTS = {"purchase": {"goal": GOAL, "currency": "USD"}}
 
 NOWHERE = "https://127.0.0.1:9"
-"""Where nobody listens: a sidecar that is sent there keeps what it takes."""
+"""A port without a listener: a sidecar that sends there only stores."""
 
 
 def settings(endpoint: str = NOWHERE, ca_file: str = "", **sections: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a user would write instead: Microsoft's SDK, called synchronously. `python -m bench.sdk URL CA_FILE ROWS BATCH`.
 
-Hashes with hashlib, keeps nothing, and has no answer for what is refused or lost. Prints a line of JSON.
+Hashes with hashlib, stores nothing, and has no answer for what is refused or lost. Prints a line of JSON.
 """
 
 import hashlib

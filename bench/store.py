@@ -60,7 +60,7 @@ def filled(
     state: str = "pending",
     days_ago: int = 1,
 ) -> None:
-    """Make the outbox where there is none, and put so many rows into it. Indexes are made anew afterwards."""
+    """Create the outbox if needed, and put `rows` rows into it. Indexes are created afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     asyncio.run(_with_lane(path, event, account))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:

@@ -17,24 +17,24 @@ from sidecar.delivery.pauses import AccountPauses
 
 @dataclass(frozen=True, slots=True)
 class AccountCalls:
-    """Answers with the account as it stands then; `known` are the configured ones."""
+    """Answers with the state of the account after the call; `known` are the configured ones."""
 
     pausing: AccountPauses
     known: Callable[[], Collection[str]]
 
     async def pause(self, request: web.Request) -> web.Response:
-        """Nothing of it is sent from now on; conversions are taken and kept."""
+        """Stop sending for the account; conversions are still stored."""
         account = await self._account(request)
         return _answer(account, "paused", await self.pausing.pause(account))
 
     async def resume(self, request: web.Request) -> web.Response:
-        """It is sent again, at once."""
+        """Send again, at once."""
         account = await self._account(request)
         await self.pausing.resume(account)
         return _answer(account, "open", None)
 
     async def _account(self, request: web.Request) -> str:
-        """The account that is meant. Nothing is asked for in the body, but JSON keeps web pages out."""
+        """The account in the path. The body is not used, but requiring JSON refuses web pages."""
         await read_body(request)
         name, known = trimmed(request.match_info["name"]), self.known()
         if name in known:

@@ -1,4 +1,4 @@
-"""The answer of an adjustment that came in: alone, or as one of a bulk request."""
+"""The answer to an adjustment: alone, or as one of a bulk request."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ def why_not_stored(verdict: AdjustResult | RejectedItem) -> tuple[What, Sequence
 
 
 def answer(item: AdjustmentResult, rows: Rows) -> HttpAnswer | HttpProblem:
-    """The answer of an item that came alone."""
+    """The answer to a single item."""
     warnings: Json = {"warnings": warnings_json(item.warnings)}
     match item.verdict:
         case Stored(record):

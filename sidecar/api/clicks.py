@@ -1,4 +1,4 @@
-"""POST /v1/clicks keeps the ad clicks of visitors, and wakes the conversions that waited for one; GET shows them."""
+"""POST /v1/clicks stores ad clicks of visitors and wakes the conversions that waited for one; GET returns them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from sidecar.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickCalls:
-    """Takes clicks in. `due` is told how many rows of which account are due again."""
+    """Stores and returns clicks. `due` is called with the number of rows of each account that are due again."""
 
     clicks: Clicks
     rules: Callable[[], CaptureRules]
@@ -35,7 +35,7 @@ class ClickCalls:
     reader: RequestReader
 
     async def capture(self, request: web.Request) -> web.Response:
-        """Keep what can be kept, and answer once it is on disk. A repeat changes nothing, so no key is needed."""
+        """Store the valid ones, and answer once they are on disk. A repeat changes nothing, so no key is needed."""
         with self.reader.reserve(request) as reservation:
             now = self.now()
             allowance = Allowance()
@@ -47,7 +47,7 @@ class ClickCalls:
             return await self._bulk(readings, allowance)
 
     async def find(self, request: web.Request) -> web.Response:
-        """What is kept of a visitor, the last click first: in one account, or in all that are configured."""
+        """The stored clicks of a visitor, newest first: of one account, or of all that are configured."""
         found = parameters.read(request.query.items(), _READERS)
         if "visitor_id" not in found:
             raise invalid([Problem("visitor_id", "required", "is required: whose clicks are wanted")])
@@ -91,7 +91,7 @@ _READERS: parameters.Readers = {
 
 
 def show(captured: Captured) -> Json:
-    """A click as JSON: when it was made, and when it came in."""
+    """A click as JSON, with the times when it was made and received."""
     click = captured.click
     return {
         "account": click.account,

@@ -1,4 +1,4 @@
-"""The answer of a conversion that came in: alone, or as one of a bulk request."""
+"""The answer to a conversion: alone, or as one of a bulk request."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -72,7 +72,7 @@ def why_not_stored(verdict: Verdict) -> tuple[What, Sequence[str]] | None:
 
 
 def answer(item: ItemResult, rows: Rows, *, minimal: bool = False) -> HttpAnswer | HttpProblem:
-    """The answer of an item that came alone; a `minimal` one shows id, state and warnings of a row."""
+    """The answer to a single item; a `minimal` one shows id, state and warnings of a row."""
     match item.verdict:
         case Stored(record):
             return HttpAnswer(202, _row(record, item, rows, minimal=minimal))

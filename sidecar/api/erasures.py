@@ -1,4 +1,4 @@
-"""POST /v1/erasures and GET /v1/erasures/{id}: a person's data is forgotten, by a job that says what it removed."""
+"""POST /v1/erasures and GET /v1/erasures/{id}: jobs that erase a person's data and report what they removed."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,7 +26,7 @@ _text = fields.text(parameters.MAX_TEXT)
 
 @dataclass(frozen=True, slots=True)
 class ErasureCalls:
-    """Takes erasures and tells of them; `added` is told that there is a new one.
+    """Starts and shows erasures; `added` is called after each new one.
 
     `default_country` is for phones without a country code.
     """
@@ -37,7 +37,7 @@ class ErasureCalls:
     default_country: Callable[[], str | None]
 
     async def add(self, request: web.Request) -> web.Response:
-        """Keep what is wanted; it is carried out behind all other work."""
+        """Store the request; it is carried out behind all other work."""
         body = await read_body(request)
         findings = Findings()
         wanted = read_wanted(body, self.default_country(), findings)
@@ -102,7 +102,7 @@ def _phone(value: object, country: str | None) -> str:
 
 
 def _short(value: object) -> str:
-    """A text that can be a person's; what is longer is not looked at."""
+    """A text that is short enough to be an identifier; a longer one is not normalised."""
     text = fields.string(value)
     if len(text) > hashing.LONGEST_INPUT:
         raise Refusal("too_long", f"must have at most {hashing.LONGEST_INPUT} characters")
@@ -116,7 +116,7 @@ def _flag(value: object) -> bool:
 
 
 def show(job: Erasure) -> Json:
-    """The erasure as JSON; never whom it is about."""
+    """The erasure as JSON, without the identifier that it erases."""
     return {
         "id": erasure_id(job.id),
         "state": _state(job),

@@ -1,6 +1,6 @@
 """GET /v1/conversions/{id}/explain and /v1/orders/{order_id}/explain: receipts, put together and shown as JSON.
 
-What a receipt says is decided in `core.receipts`; here it gets what only an edge knows.
+`core.receipts` decides what a receipt says; here it gets the facts that only this layer has.
 """
 
 from collections.abc import Callable
@@ -39,18 +39,18 @@ _STANDING = {
     MappingState.OK: "It takes conversions.",
     MappingState.UNKNOWN: "The goals of this account were not read yet.",
 }
-"""What is said of a goal that no trouble stands against."""
+"""The sentence about a goal that has no trouble."""
 
 
 _PASSES = frozenset((Reason.NOT_YET, Reason.AWAITING_CLICK, Reason.CLICK_SETTLING, Reason.NO_CLICK))
-"""Reasons that end by themselves, or come of it: a conversion before its click is what is to be told beside them."""
+"""Reasons that end by themselves, or follow from the cause: a conversion before its click is reported before them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """Makes receipts of rows as things stand now.
+    """Makes receipts of rows, with what is known at the moment.
 
-    `mapped(account, event)` is how the event's goal stands in the catalogue, None where nothing maps it.
+    `mapped(account, event)` is the state of the event's goal in the catalogue, None where nothing maps it.
     """
 
     traces: Traces
@@ -59,7 +59,7 @@ class Receipts:
     mapped: Callable[[str, str], Mapped | None] = lambda account, event: None
     rules: Callable[[], AttributionRules] = lambda: DEFAULT_RULES
     mapped_goal: Callable[[str, str], Mapped | None] = lambda account, goal: None
-    """How a goal of an account stands that a row was frozen for, and its event is no longer mapped to."""
+    """The state of a goal that a row was frozen for, and that its event is no longer mapped to."""
 
     async def of(self, seq: int) -> Json | None:
         """The receipt of a conversion, as it is answered; None when there is no such one."""
@@ -93,7 +93,7 @@ class Receipts:
         )
 
     def _mapped(self, record: Record, goal: str | None) -> Mapped | None:
-        """How the row's goal stands: the one that it was frozen for, else its event's, which is `goal`."""
+        """The state of the row's goal: the one that it was frozen for, else its event's, which is `goal`."""
         if record.goal in (None, goal):
             return self.mapped(record.account, record.event)
         return self.mapped_goal(record.account, record.goal or "")
@@ -122,8 +122,8 @@ class ExplainCalls:
         seq = seq_of(Kind.CONVERSION, request.match_info["id"])
         made = None if seq is None else await self.receipts.of(seq)
         if made is None:
-            said = "An id looks like conv_17; GET /v1/orders/{order_id}/explain finds it by the order."
-            raise HttpProblem(NO_CONVERSION, said)
+            hint = "An id looks like conv_17; GET /v1/orders/{order_id}/explain finds it by the order."
+            raise HttpProblem(NO_CONVERSION, hint)
         return json_reply(made)
 
     async def order(self, request: web.Request) -> web.Response:

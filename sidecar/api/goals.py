@@ -32,7 +32,7 @@ _UNREAD = "The goals of this account were not read yet."
 
 @dataclass(frozen=True, slots=True)
 class GoalCalls:
-    """Answers about goals; `accounts` and `settle_millis` are asked anew for each request."""
+    """Answers about goals; `accounts` and `settle_millis` are called for each request."""
 
     known: KnownGoals
     creator: GoalCreator
@@ -41,7 +41,7 @@ class GoalCalls:
     limits: BodyLimits
 
     async def get(self, request: web.Request) -> web.Response:
-        """What was last read of each account, and how each event's goal stands there; or of one account, one goal."""
+        """The goals of each account as last read, with the state of each event's goal; or of one account or goal."""
         settle, accounts = self.settle_millis(), self.accounts()
         query = read(request.query.items(), {"account": one_of(accounts, "unknown_account", "accounts"), "goal": text})
         account, goal = query.get("account"), query.get("goal")
@@ -237,26 +237,26 @@ def _applied(account: str, applied: Applied | Failure, settle_millis: int) -> Js
 
 
 def _made(made: CreatedGoal, settle_millis: int) -> Json:
-    """What became of a goal: where it is there now, nothing stood in its way, whatever was answered."""
+    """The result for a goal: where it exists now the call succeeded, even if Microsoft answered otherwise."""
     answer, goal = made.answer, made.goal
-    told: Json = {"error": None, "message": None, "fix": None}
+    details: Json = {"error": None, "message": None, "fix": None}
     if goal is not None:
         outcome = "exists" if isinstance(answer, Exists) else "created"
     elif isinstance(answer, Created):
-        outcome, told["message"] = "created", "Microsoft does not list it yet."
+        outcome, details["message"] = "created", "Microsoft does not list it yet."
     elif isinstance(answer, Failure):
         outcome, trouble = "refused" if answer.error else "unknown", CATALOGUE.get(answer.trouble)
         fix = trouble.solution if trouble else None
-        told = {"error": answer.error or answer.trouble, "message": answer.detail, "fix": fix}
+        details = {"error": answer.error or answer.trouble, "message": answer.detail, "fix": fix}
     else:
-        outcome, told = "refused", _refused(answer)
+        outcome, details = "refused", _refused(answer)
     created_id = answer.id if isinstance(answer, Created) else None
     return {
         "goal": made.name,
         "outcome": outcome,
         "id": goal.id if goal else created_id,
         "first_conversion_at": _instant(goal.settles_at(settle_millis)) if goal else None,
-        **told,
+        **details,
     }
 
 

@@ -1,4 +1,4 @@
-"""What GET /logs was asked for. Reads text, touches nothing."""
+"""Reads the query string and headers of GET /logs."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from sidecar.telemetry.redact import holds_email
 
 @dataclass(frozen=True, slots=True)
 class LogRequest:
-    """Which facts, whether to watch for new ones, and after which number an earlier watch broke off."""
+    """Which entries, whether to follow new ones, and after which number an earlier stream ended."""
 
     query: JournalQuery
     follow: bool
@@ -47,11 +47,11 @@ def _name(given: str) -> str:
 
 
 def _order_id(given: str) -> str:
-    """Facts are kept with e-mail addresses masked, so an order id that holds one would find nothing."""
+    """Entries are stored with e-mail addresses masked, so an order id that holds one would find nothing."""
     order_id = parameters.text(given)
     if holds_email(order_id):
-        said = "holds an e-mail address, which the journal masks: look by conversion_id, from GET /v1/conversions"
-        raise Refusal("masked_order_id", said)
+        message = "holds an e-mail address, which the journal masks: look by conversion_id, from GET /v1/conversions"
+        raise Refusal("masked_order_id", message)
     return order_id
 
 

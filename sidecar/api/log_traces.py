@@ -1,4 +1,4 @@
-"""The first page of facts about an order, with the traces of what was not stored of it among them."""
+"""Adds the traces of items that were not stored to the first page of log entries about an order."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, Store
 from sidecar.telemetry.names import INFO, LEVELS, REFUSED, SKIPPED, WARNING
 
 _NO_SEQ = 0
-"""A trace has no number in the journal: a page never goes on after one."""
+"""A trace has no number in the journal: a page never continues after one."""
 
 
 def with_traces(page: JournalPage, query: JournalQuery, traces: Sequence[Unstored]) -> JournalPage:
-    """The page, newest first and no longer than `query` wants; where it ends early it goes on after its last fact."""
+    """The page, newest first, of at most `query.limit` items; where it is cut it continues after its last entry."""
     found = [StoredEntry(_NO_SEQ, entry) for one in traces if _fits(entry := _entry(one, query.order_id), query)]
     if not found:
         return page
-    items = sorted((*page.items, *found), key=lambda kept: kept.entry.time, reverse=True)[: query.limit]
-    if page.items and all(kept.seq == _NO_SEQ for kept in items):
+    items = sorted((*page.items, *found), key=lambda item: item.entry.time, reverse=True)[: query.limit]
+    if page.items and all(item.seq == _NO_SEQ for item in items):
         items[-1] = page.items[0]  # else the next page would begin where this one did
-    told = [kept.seq for kept in items if kept.seq != _NO_SEQ]
-    is_whole = len(told) == len(page.items)
-    return JournalPage(tuple(items), page.next_seq if is_whole else told[-1])
+    shown = [item.seq for item in items if item.seq != _NO_SEQ]
+    is_whole = len(shown) == len(page.items)
+    return JournalPage(tuple(items), page.next_seq if is_whole else shown[-1])
 
 
 def _entry(one: Unstored, order_id: str | None) -> JournalEntry:

@@ -1,4 +1,4 @@
-"""GET /logs: what happened, as pages of JSON, as lines of JSON, or as events while it happens."""
+"""GET /logs: the journal as pages of JSON, as lines of JSON, or as a stream of events."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ NDJSON = "application/x-ndjson"
 
 HEARTBEAT_SECONDS = 15.0
 WRITE_SECONDS = 60.0
-"""A client that takes nothing for so long is let go."""
+"""A client that reads nothing for so long is disconnected."""
 
 _HEARTBEAT = b": still here\n\n"
 _STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -30,7 +30,7 @@ _STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no
 
 @dataclass(frozen=True, slots=True)
 class LogCalls:
-    """Reads from the journal; watchers get what comes from `followers`."""
+    """Reads from the journal; a stream gets new entries from `followers`."""
 
     journal: Journal
     followers: Followers
@@ -63,8 +63,8 @@ class LogCalls:
                 await self._stream(response, self._events(asked, follower, admission))
                 return response
         except TooManyFollowers:
-            said = f"{self.followers.limit} clients follow the log already; end one of them."
-            raise HttpProblem(UNAVAILABLE, said, headers={"Retry-After": "15"}) from None
+            detail = f"{self.followers.limit} clients follow the log already; end one of them."
+            raise HttpProblem(UNAVAILABLE, detail, headers={"Retry-After": "15"}) from None
 
     async def _stream(self, response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> None:
         try:
@@ -77,7 +77,7 @@ class LogCalls:
             response.force_close()
 
     async def _events(self, asked: LogRequest, follower: Follower, admission: Admission) -> AsyncIterator[bytes]:
-        """First what was, oldest first, then what comes; nothing twice."""
+        """First the history, oldest first, then new entries; none twice."""
         yield _HEARTBEAT  # so that the client sees at once that it is connected
         seen = 0
         async for chunk, last in self._history(asked, admission):
@@ -85,9 +85,9 @@ class LogCalls:
             seen = last
         over = False
         while not over:
-            came, missed = await follower.next(self.heartbeat_seconds)
-            over = follower.closed  # asked before the client takes its time: whatever came till then is in hand
-            fresh = [one for one in came if one.seq > seen]
+            entries, missed = await follower.next(self.heartbeat_seconds)
+            over = follower.closed  # checked before a slow write: entries until then are in `entries`
+            fresh = [one for one in entries if one.seq > seen]
             yield (_events_of(fresh) + _gap(missed)) or _HEARTBEAT
 
     async def _history(self, asked: LogRequest, admission: Admission) -> AsyncIterator[tuple[bytes, int]]:
@@ -109,7 +109,7 @@ class LogCalls:
 
 
 def row_of(entry: JournalEntry) -> Json:
-    """An entry as it is shown: what it does not have is left out."""
+    """An entry as JSON, without the fields that it does not have."""
     fields = {key: value for key, value in asdict(entry).items() if value is not None}
     return fields | {"time": text_of_millis(entry.time)}
 
@@ -119,23 +119,23 @@ def _cursor(page: JournalPage) -> str | None:
 
 
 async def _json(page: JournalPage) -> web.Response:
-    return page_reply(await in_turns(page.items, lambda kept: text(row_of(kept.entry))), _cursor(page))
+    return page_reply(await in_turns(page.items, lambda item: text(row_of(item.entry))), _cursor(page))
 
 
 async def _lines(page: JournalPage) -> web.Response:
     """One object a line; the cursor, if there is more, in a header."""
     cursor = _cursor(page)
     headers = {"X-Next-Cursor": cursor} if cursor else {}
-    lines = await in_turns(page.items, lambda kept: f"{json.dumps(row_of(kept.entry))}\n")
+    lines = await in_turns(page.items, lambda item: f"{json.dumps(row_of(item.entry))}\n")
     return web.Response(text="".join(lines), content_type=NDJSON, headers=headers)
 
 
-def _event_of(kept: StoredEntry) -> str:
-    return f"id: {kept.seq}\ndata: {json.dumps(row_of(kept.entry))}\n\n"
+def _event_of(item: StoredEntry) -> str:
+    return f"id: {item.seq}\ndata: {json.dumps(row_of(item.entry))}\n\n"
 
 
-def _events_of(kept: Iterable[StoredEntry]) -> bytes:
-    return "".join(map(_event_of, kept)).encode()
+def _events_of(items: Iterable[StoredEntry]) -> bytes:
+    return "".join(map(_event_of, items)).encode()
 
 
 def _gap(missed: int) -> bytes:

@@ -1,4 +1,4 @@
-"""GET /metrics: counters as they stand, gauges read from the outbox at that moment."""
+"""GET /metrics: counters, and gauges that are read from the outbox at that moment."""
 
 from dataclasses import dataclass
 

@@ -66,7 +66,7 @@ def _shared_of(row: Json) -> _Shared:
 
 
 def _is_plain(record: Record) -> bool:
-    """Whether nothing has happened to the row yet, and nothing of its own keeps it from being sent."""
+    """Whether nothing has happened to the row yet, and nothing of its own delays it."""
     untouched = record.goal is None and record.error is None and record.message is None and record.batch_id is None
     waits = record.reason is not None or record.claimed
     return untouched and not waits and record.state is State.PENDING and record.kind is Kind.CONVERSION

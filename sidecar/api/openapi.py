@@ -1,4 +1,4 @@
-"""GET /openapi.json: every call as OpenAPI 3.1. What it says lies in `openapi.yaml`; the tests hold it to the code."""
+"""GET /openapi.json: every call as OpenAPI 3.1, from `openapi.yaml`, which tests compare with the code."""
 
 from functools import cache
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""What an operator does with rows over HTTP: replay dead or skipped ones, discard what shall not be sent."""
+"""POST replay and discard: dead or skipped rows are sent again, rows that shall not be sent are ended."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +33,7 @@ _Move = Callable[[int, UnixMillis], Awaitable[Moved | Unmoved | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorCalls:
-    """Moves rows. `stored` is told how many rows of which account want to be delivered."""
+    """Replays and discards rows. `stored` is called with the number of rows of each account that are due again."""
 
     outbox: Outbox
     rows: Rows
@@ -44,7 +44,7 @@ class OperatorCalls:
     """Which account it is at Microsoft now; None where it left the configuration."""
 
     async def replay(self, request: web.Request) -> web.Response:
-        """Make due again what fits, slice by slice; or only say how many there are."""
+        """Replay the rows of the query, slice by slice; or only count them."""
         wish = read_wish(await read_body(request))
         done = await self._walk(wish)
         if done.matched and not wish.dry_run:
@@ -71,7 +71,7 @@ class OperatorCalls:
         return record and await self.outbox.discard(seq, now, self.identity(record.account))
 
     async def _walk(self, wish: Wish) -> ReplaySlice:
-        """All slices of one request; couriers hear of each as soon as it is on disk."""
+        """All slices of one request; couriers are woken after each, once it is on disk."""
         now, total = self.now(), ReplaySlice(0, 0, Counter(), wish.after_seq)
         for _ in range(MAX_SLICES):
             if total.next_seq is None:
@@ -81,7 +81,7 @@ class OperatorCalls:
             except StorageUnavailable:
                 if not total.matched:
                     raise
-                break  # what was done is done, and told; the cursor says where to go on
+                break  # slices before it are done and reported; the cursor continues after them
             if done.matched and not wish.dry_run:
                 self.stored(done.accounts)
             total = ReplaySlice(total.matched + done.matched, total.too_old + done.too_old, {}, done.next_seq)
@@ -92,7 +92,7 @@ class OperatorCalls:
     ) -> tuple[Record, Record]:
         """The row of that id before and after it was moved; HttpProblem where it may not be.
 
-        Nothing is asked for in the body, but JSON keeps web pages out.
+        The body is not used, but requiring JSON refuses web pages.
         """
         await read_body(request)
         seq = seq_of(Kind.CONVERSION, request.match_info["id"])
@@ -114,12 +114,12 @@ class OperatorCalls:
 
 
 def _unknown() -> HttpProblem:
-    said = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
-    return HttpProblem(NO_CONVERSION, said)
+    hint = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
+    return HttpProblem(NO_CONVERSION, hint)
 
 
 def why_not_replayed(record: Record, now: UnixMillis) -> str:
-    """What keeps the row from being replayed, in words."""
+    """Why the row cannot be replayed, in words."""
     if record.state in STATES:
         if too_old(record.time, now):
             return "is more than 90 days old: Microsoft takes no conversion that old"
@@ -134,7 +134,7 @@ def why_not_replayed(record: Record, now: UnixMillis) -> str:
 
 
 def why_not_discarded(record: Record, now: UnixMillis) -> str:
-    """What keeps the row from being discarded, in words."""
+    """Why the row cannot be discarded, in words."""
     if record.state in (State.PENDING, State.DEAD):
         return "is on its way, or may have been sent: it can no longer end as if it had not"
     return f"is {record.state} already"

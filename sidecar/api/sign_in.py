@@ -24,7 +24,7 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
 RETRY_SECONDS = 60
-"""What a 503 says in `Retry-After`: an equal request would be in vain before."""
+"""`Retry-After` of a 503: an equal request would fail before."""
 
 _PASTE = "must be the whole address that the browser ended at, from http to the last character, with code and state"
 
@@ -36,7 +36,7 @@ class SignInCalls:
         self._connector = connector
 
     async def redirect(self, _: web.Request) -> web.Response:
-        """302 to Microsoft's sign-in, or a page that says why not."""
+        """302 to Microsoft's sign-in, or a page with the reason why not."""
 
         async def begun() -> web.Response:
             started = await self._connector.begin()
@@ -45,7 +45,7 @@ class SignInCalls:
         return await _answered(begun, _error_page)
 
     async def callback(self, request: web.Request) -> web.Response:
-        """Microsoft sent the browser back: connect, and say so."""
+        """Microsoft sent the browser back: connect, and show the result."""
 
         async def connect() -> web.Response:
             return connected_page(await self._connector.finish(dict(request.query)))
@@ -54,7 +54,7 @@ class SignInCalls:
 
     async def begin(self, request: web.Request) -> web.Response:
         """For a terminal: {"url", "expires_at"}."""
-        await read_body(request)  # nothing is asked for, but JSON keeps web pages out
+        await read_body(request)  # the body is not used, but requiring JSON refuses web pages
 
         async def begun() -> web.Response:
             started = await self._connector.begin()
@@ -157,7 +157,7 @@ def _json(status: int, body: dict[str, Any]) -> web.Response:
 
 
 def _problem(status: int, title: str, detail: str, fix: str) -> web.Response:
-    """RFC 9457; `fix` says what to do."""
+    """RFC 9457; `fix` is the advice."""
     kind = ProblemKind(status, "sign_in_failed", title)
     return HttpProblem(kind, detail, headers={**_PRIVATE, **_retry_after(status)}, members={"fix": fix}).reply()
 

@@ -1,4 +1,4 @@
-"""GET /msclkid.js: a script to copy into the site. It keeps a landing URL's click id in a cookie, and calls nobody."""
+"""GET /msclkid.js: a script for the site, which stores a landing URL's click id in a cookie and makes no request."""
 
 from functools import cache
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""GET /v1/conversions and /v1/conversions/{id}: rows as they stand now."""
+"""GET /v1/conversions and /v1/conversions/{id}: rows with their current state."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class StatusCalls:
         seq = seq_of(Kind.CONVERSION, id_)
         record = None if seq is None else await self.outbox.get(seq)
         if record is None or record.kind is not Kind.CONVERSION:
-            said = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
-            raise HttpProblem(NO_CONVERSION, said)
+            hint = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
+            raise HttpProblem(NO_CONVERSION, hint)
         adjustments = await self.outbox.adjustments(record.seq)
         return json_reply({**self.rows.show(record), "adjustments": [self.rows.show(each) for each in adjustments]})
 

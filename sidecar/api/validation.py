@@ -26,7 +26,7 @@ def validation(reading: Reading, item: object, rules: Rules, bulk: BulkErrors | 
 
 
 def _normalized(conversion: Conversion, item: object, rules: Rules) -> Json:
-    """What would be stored, and the way there of e-mail and phone: the one answer that shows them, as they came."""
+    """What would be stored, with the steps of e-mail and phone: the one answer that shows them in plain."""
     user = item.get("user") if isinstance(item, dict) else None
     steps = {name: _steps(walked) for name, walked in steps_of(user, rules.default_country).items()}
     return {**normalized(conversion), "steps": steps}

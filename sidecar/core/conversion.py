@@ -59,13 +59,13 @@ class Conversion(NamedTuple):
     phone_sha256: str | None = None
     external_attribution: ExternalAttribution | None = None
     meta: str | None = None
-    """The caller's own notes as JSON text; kept, never sent."""
+    """The caller's own notes as JSON text; stored, never sent."""
     given_value: Decimal | None = None
     given_currency: str | None = None
-    """What the caller wrote, before the event's defaults: only that is compared on a repeat."""
+    """As the caller gave them, before the event's defaults: only these are compared on a repeat."""
 
     def key(self) -> Key:
-        """Its identity: the order, else the header's key, else what Microsoft itself tells conversions apart by."""
+        """Its identity: the order, else the header's key, else what Microsoft itself identifies conversions by."""
         if self.order_id is not None:
             return Key.of(KeySource.ORDER, self.account, self.event, self.order_id)
         if self.idempotency_key is not None:

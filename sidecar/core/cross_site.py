@@ -1,6 +1,6 @@
-"""Requests that a web page may have made: whose name they call, and whose page it was.
+"""Requests that a web page of another site may have made: which host they name, and which site made them.
 
-Looks at headers only. What is refused, and in which words, is left to the guards of the services.
+Reads headers only. What is refused, and in which words, is left to the guards of the API and the emulator.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ _HOST = re.compile(
 
 
 class Headers(Protocol):
-    """Those of a request, whatever their case; one may be there several times."""
+    """The headers of a request, in any case; one may occur several times."""
 
     def get(self, name: str, default: str, /) -> str:
         """The first value."""
@@ -42,7 +42,7 @@ def calls_one_of(allowed: frozenset[str], headers: Headers) -> bool:
 
 
 def is_foreign(headers: Headers) -> bool:
-    """Whether another site's page made the request; each value of a repeated header is looked at."""
+    """Whether another site's page made the request; each value of a repeated header is checked."""
     if "Origin" not in headers and "Sec-Fetch-Site" not in headers:  # as every server's
         return False
     host = headers.get("Host", "").lower()
@@ -61,7 +61,7 @@ def _bracketed(host: str) -> str:
 def _bare(host: str) -> str | None:
     """The name in a Host header: without port, brackets, zone and trailing dot, lower-cased; None when it is no host.
 
-    The zone says which network of the caller's machine leads there, which is nothing to us.
+    The zone names a network of the caller's machine, and does not matter here.
     """
     parts = _HOST.fullmatch(host)
     if parts is None:

@@ -1,4 +1,4 @@
-"""Which known name was probably meant by one that is unknown."""
+"""Finds the known name that was probably meant by an unknown one."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ _MOST_NAMES = 1_000
 """Names that are compared letter by letter, which takes longest: an account may have 1,000 goals, a customer 5,000."""
 
 _LEAST_LETTERS = 3
-"""A shorter beginning says nothing."""
+"""A shorter beginning is no hint."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 """A word of `snake_case`, `kebab-case`, `camelCase` and of plain text."""
@@ -19,8 +19,8 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant; None when there is none near.
 
-    One that is the same but for case and separators, else one that is spelled nearly so, else one that `name` goes on
-    from or begins: `purchase` for `purchase_complete`.
+    First one that differs in case and separators only, then one that is spelled nearly the same. Then one that is the
+    beginning or the end of `name`, or the reverse: `purchase` for `purchase_complete`.
     """
     if len(name) > _LONGEST_NAME:
         return None
@@ -58,7 +58,7 @@ def _ends_with(one: list[str], other: list[str]) -> bool:
 
 
 def _begins_alike(name: str, known: Iterable[str]) -> str | None:
-    """The only known name with the same first word; where several have it, it tells nothing."""
+    """The only known name with the same first word; None where several have it."""
     first = _words(name)[:1]
     found = [each for each in known if _words(each)[:1] == first]
     return found[0] if len(found) == 1 and first and len(first[0]) > _LEAST_LETTERS else None

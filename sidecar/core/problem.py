@@ -1,7 +1,6 @@
-"""What can be said against an item: problems refuse it, warnings do not. None of them repeats what was given.
+"""Problems, which refuse an item, and warnings, which do not. None of them repeats a given value.
 
-That is the rule which keeps plain e-mail addresses and phone numbers out of every answer and log, wherever a caller
-has put them by mistake.
+So no plain e-mail address or phone number reaches an answer or a log, even from a wrong field.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable
@@ -11,7 +10,7 @@ from itertools import islice
 _MOST_NAMES = 20
 
 MOST_PROBLEMS = 100
-"""So many problems of a request are listed; of what is refused beyond them each item says its first."""
+"""Problems of a request that are listed; each item that is refused after them has only its first."""
 
 MOST_LOOK_UPS = 20
 _NAMES_A_LOOK_UP = 100
@@ -40,7 +39,7 @@ MORE = "more_problems"
 
 
 def more_problems(count: int) -> Problem:
-    """What stands in place of those that are no longer listed."""
+    """The problem in place of those that are no longer listed."""
     return Problem("", "more_problems", f"and {count} more")
 
 
@@ -65,17 +64,17 @@ class Near:
 
 @dataclass(slots=True)
 class Allowance:
-    """What one request may still be told: looking for near names is dear, and a body can hold thousands of them."""
+    """What one request may still use: looking for near names is expensive, and a body can hold thousands of them."""
 
     problems: int = MOST_PROBLEMS
-    """How many more are kept in full."""
+    """How many more are listed in full."""
     look_ups: int = MOST_LOOK_UPS
     found: int = 0
-    """All problems, kept or not."""
+    """All problems, listed or not."""
     _found: dict[Hashable, str] = field(default_factory=dict)
 
     def look(self, asked: Hashable, names: int, find: Callable[[], str]) -> str:
-        """What `find` finds among so many `names`, remembered; empty once it was looked for too often."""
+        """The result of `find` among this number of `names`, remembered; empty after too many look-ups."""
         if asked not in self._found:
             if self.look_ups <= 0:
                 return ""
@@ -86,7 +85,7 @@ class Allowance:
 
 @dataclass(slots=True)
 class Findings:
-    """All that was found against one item while it was read; `allowance` is shared by the items of a request."""
+    """Problems and warnings of one item; `allowance` is shared by the items of a request."""
 
     allowance: Allowance | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -95,7 +94,7 @@ class Findings:
     """Problems that are counted, but no longer listed."""
 
     def allowed(self) -> Allowance:
-        """The allowance: one of its own for an item that came without, made when it is first needed."""
+        """The allowance; an item without one gets its own, made when it is first needed."""
         if self.allowance is None:
             self.allowance = Allowance()
         return self.allowance
@@ -113,7 +112,7 @@ class Findings:
         return (*self.problems, more_problems(self.left_out))
 
     def refuse(self, field: str, code: str, message: str) -> None:
-        """Note a problem; once those of the request are too many, an item keeps its first one only."""
+        """Note a problem; once the request has too many, only the first of an item is listed."""
         allowance = self.allowed()
         allowance.found += 1
         if self.is_full:

@@ -5,14 +5,14 @@ import socket
 from collections.abc import Callable
 
 BACKLOG = 1_024
-"""Connections that the system keeps waiting for us to accept them."""
+"""Connections that the system queues until they are accepted."""
 
 _EVERY_ADDRESS_OF_BOTH = "::"
 _HERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1"}  # noqa: S104 - shown in place of every address
 
 
 async def listen(protocol: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Server:
-    """Listen at `host`, a name or an address without brackets; `::` takes IPv4 too. OSError when it cannot be had."""
+    """Listen at `host`, a name or an address without brackets; `::` takes IPv4 too. OSError when it is unavailable."""
     loop = asyncio.get_running_loop()
     if takes_both(host):
         both = dual_stack(port)
@@ -30,7 +30,7 @@ def takes_both(host: str) -> bool:
 
 
 def dual_stack(port: int) -> socket.socket:
-    """A socket for every address of IPv6 and of IPv4, which asyncio would not open: it keeps the two apart."""
+    """A socket for every address of IPv6 and of IPv4, which asyncio does not open: it separates the two."""
     return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
 
 

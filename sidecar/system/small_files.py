@@ -16,7 +16,7 @@ SECONDS = 5.0
 
 
 def read(path: Path, *, seconds: float = SECONDS) -> bytes:
-    """What is in the file. OSError, whose `strerror` says why, when it cannot be read."""
+    """The content of the file. OSError, whose `strerror` has the reason, when it cannot be read."""
     return within(seconds, lambda: _read(path, os.O_RDONLY))[0]
 
 
@@ -27,12 +27,12 @@ def read_own(path: Path, *, seconds: float = SECONDS) -> tuple[bytes, str | None
 
 
 def exists(path: Path, *, seconds: float = SECONDS) -> bool:
-    """Whether there is anything at `path`. OSError when that cannot be told."""
+    """Whether there is anything at `path`. OSError when that is unknown."""
     return within(seconds, path.exists)
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What `work` gives or raises; TimeoutError, with a `strerror`, when it takes longer."""
+    """The result of `work`, or what it raises; TimeoutError, with a `strerror`, when it takes longer."""
     attempt = _Attempt(work)
     thread = threading.Thread(target=attempt.run, name="small file", daemon=True)
     thread.start()
@@ -81,7 +81,7 @@ def _read(path: Path, flags: int) -> tuple[bytes, os.stat_result]:
 
 
 def _content(handle: int) -> bytes:
-    """Up to one byte too many: the file may grow meanwhile, and those under /proc tell no size."""
+    """Up to one byte too many: the file may grow meanwhile, and those under /proc have no size."""
     with os.fdopen(handle, "rb", closefd=False) as file:
         return file.read(MOST_BYTES + 1)
 

@@ -1,6 +1,6 @@
-"""The door that connections come through: how many, how patient, and an answer for what is no HTTP.
+"""Connections: how many, their time limits, and an answer to malformed HTTP.
 
-Closes what aiohttp leaves open; what a request wants is left to the application behind.
+Closes what aiohttp leaves open; what a request asks for is left to the application.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ READ_BYTES = 4 * 1024
 """Taken from a socket at a time: a request with one conversion is smaller, and each of thousands may hold some."""
 
 BODY_BYTES = 64 * 1024
-"""The same, while a body is read that said how large it is and was let in."""
+"""The same, while a body of a declared and accepted length is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class DoorLimits:
-    """`idle_seconds` closes a connection whose next request has not come whole with its headers by then.
+    """Limits of connections.
 
-    aiohttp has one timer for a connection that sends nothing, one that dribbles headers, and one that is kept alive:
-    so the shortest of the three wishes holds for all. `lingering_seconds` is how long the rest of a refused body is
-    read and thrown away, so that the caller can read the answer before the connection ends. `unread_seconds` ends a
-    connection whose other side leaves a part of an answer unread for so long.
+    `idle_seconds` closes a connection on which the headers of the next request are not complete by then. aiohttp has
+    one timer for silent, dribbling and idle connections, so one limit holds for all three. `lingering_seconds` is how
+    long the rest of a refused body is read and dropped, so that the caller can read the answer. `unread_seconds` ends
+    a connection whose other side leaves a part of an answer unread.
     """
 
     connections: int = 4_096
@@ -59,24 +59,24 @@ class ConnectionFactory:
 class _Connection(web.RequestHandler):
     """aiohttp's, with its time limits set and its answer to malformed requests replaced by ours."""
 
-    __slots__ = ("_door", "_giving_up", "_transport", "_unread")
+    __slots__ = ("_factory", "_giving_up", "_transport", "_unread")
 
-    def __init__(self, door: ConnectionFactory) -> None:
-        self._door = door
+    def __init__(self, factory: ConnectionFactory) -> None:
+        self._factory = factory
         self._giving_up: asyncio.TimerHandle | None = None
         self._unread = 0
         super().__init__(
-            door.server,
+            factory.server,
             loop=asyncio.get_running_loop(),
-            keepalive_timeout=door.limits.idle_seconds,
-            lingering_time=door.limits.lingering_seconds,
+            keepalive_timeout=factory.limits.idle_seconds,
+            lingering_time=factory.limits.lingering_seconds,
             read_bufsize=READ_BYTES,
             auto_decompress=False,  # a small bomb would stall the loop, even when it is refused
-            access_log=None,  # type: ignore[arg-type] # aiohttp takes it; telemetry tells what happens
+            access_log=None,  # type: ignore[arg-type] # aiohttp takes it; telemetry reports what happens
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Read in small pieces; be told of every byte that the system does not take at once, not only of 64 KiB."""
+        """Read in small pieces; notice every byte that the system does not take at once, not only more than 64 KiB."""
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(0)
         transport.max_size = READ_BYTES  # type: ignore[attr-defined] # asyncio's own transports read 256 KiB at a time
@@ -88,70 +88,70 @@ class _Connection(web.RequestHandler):
         self._transport.max_size = size  # type: ignore[attr-defined] # as above
 
     def pause_writing(self) -> None:
-        """The other side does not read. aiohttp would wait for ever, and a closed connection stay open as long.
+        """The other side does not read. aiohttp would wait for ever, and so hold a closed connection.
 
-        What waits for it takes its part of the budget; where that is used up it is not waited for at all.
+        Unread bytes count in the budget; where it is used up the connection ends at once.
         """
         super().pause_writing()
-        self._unread = self._door.admission.unread(self._transport.get_write_buffer_size())
+        self._unread = self._factory.admission.unread(self._transport.get_write_buffer_size())
         if self._unread == 0:
             self._give_up()
         elif self._giving_up is None:
             loop = asyncio.get_running_loop()
-            self._giving_up = loop.call_later(self._door.limits.unread_seconds, self._give_up)
+            self._giving_up = loop.call_later(self._factory.limits.unread_seconds, self._give_up)
 
     def resume_writing(self) -> None:
-        """It has read all there was."""
+        """The other side has read everything."""
         self._stop_waiting()
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Nothing is waited for any more."""
+        """Stop the timer, and release the unread bytes."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Write the response; it takes its part of the budget until the last byte is gone.
+        """Write the response; it counts in the budget until the last byte is written.
 
-        aiohttp keeps the last response of a connection until the next request, which may never come: without a body.
+        aiohttp holds the last response until the next request, which may never arrive: so its body is dropped.
         """
-        with self._door.admission.answering(resp):
+        with self._factory.admission.answering(resp):
             finished = await super().finish_response(request, resp, start_time)
         if isinstance(resp, web.Response):
             resp.body = None
         return finished
 
     def _give_up(self) -> None:
-        self._door.refused("too_slow_reader")
+        self._factory.refused("too_slow_reader")
         self._transport.abort()
 
     def _stop_waiting(self) -> None:
         if self._giving_up is not None:
             self._giving_up.cancel()
             self._giving_up = None
-        self._door.admission.was_read(self._unread)
+        self._factory.admission.was_read(self._unread)
         self._unread = 0
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """The answer to what is no HTTP. What the parser says of it is not repeated: it quotes the request."""
+        """The answer to malformed HTTP. The message of the parser is not repeated: it quotes the request."""
         if status != 400:
             failed = super().handle_error(request, status, exc, message)
             failed.headers.update(ALWAYS)
             return failed
-        self._door.refused(BAD_HTTP.code)
+        self._factory.refused(BAD_HTTP.code)
         problem = HttpProblem(BAD_HTTP, "Its request line, its headers or its framing are wrong.", close=True)
         response = problem.reply()
-        response.headers.update({HEADER: self._door.new_id(), **ALWAYS})
+        response.headers.update({HEADER: self._factory.new_id(), **ALWAYS})
         return response
 
 
 @contextlib.contextmanager
 def read_in_large_pieces(request: web.BaseRequest) -> Iterator[None]:
-    """Meanwhile the body is taken from its socket in as few pieces as it needs, if it said how large it is."""
+    """Meanwhile the body is read from its socket in as few pieces as it needs, if its length was declared."""
     size = min(request.content_length or 0, BODY_BYTES)
     if size <= READ_BYTES or not isinstance(request.protocol, _Connection):
         yield
@@ -165,7 +165,7 @@ def read_in_large_pieces(request: web.BaseRequest) -> Iterator[None]:
 
 
 class _Full(asyncio.Protocol):
-    """Says that there are too many connections, and hangs up."""
+    """Answers that there are too many connections, and closes this one."""
 
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id

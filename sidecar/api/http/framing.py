@@ -1,4 +1,4 @@
-"""Requests that another reader would understand otherwise: refused before anything else is looked at.
+"""Refuses requests that another parser could read otherwise, before anything else is checked.
 
 Closes what aiohttp's parser leaves open. https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -9,7 +9,7 @@ from sidecar.api.http.problem import BAD_HTTP, HttpProblem
 
 
 def check_framing(request: web.BaseRequest) -> None:
-    """Return if there is only one way to read what came; HttpProblem 400 otherwise, and the connection ends."""
+    """Return if there is only one way to read the request; HttpProblem 400 otherwise, and the connection ends."""
     if request.version not in (HttpVersion10, HttpVersion11):
         raise _refused("Speak HTTP/1.1.")
     codings = [coding.lower() for coding in request.headers.getall("Transfer-Encoding", [])]
@@ -20,11 +20,11 @@ def check_framing(request: web.BaseRequest) -> None:
 
 
 def _check_whole_address(request: web.BaseRequest) -> None:
-    """As proxies are sent it: what it names counts more than Host, which is what the guard looks at."""
+    """The absolute form, which proxies receive: its host counts more than Host, which the guard checks."""
     _, whole, rest = request.raw_path.partition("://")
     if whole and rest.partition("/")[0].lower() != request.headers.get("Host", "").lower():
         raise _refused("The address in the request line and the Host header name two hosts.")
 
 
-def _refused(said: str) -> HttpProblem:
-    return HttpProblem(BAD_HTTP, said, close=True)
+def _refused(detail: str) -> HttpProblem:
+    return HttpProblem(BAD_HTTP, detail, close=True)

@@ -1,4 +1,4 @@
-"""What surrounds every request: an id, the guard, and an answer for whatever went wrong. One middleware does it all."""
+"""The one middleware of every request: its id, the guard, its turn, and an answer for each error."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
@@ -38,13 +38,13 @@ class ErrorMiddleware:
     """Method and path of the calls that bring conversions, clicks or adjustments."""
     admission: Admission = field(default_factory=Admission)
     idle_seconds: float = 15.0
-    """How long a kept connection may be idle."""
+    """How long an open connection may be idle."""
 
     def middleware(self) -> Middleware:
         """Guards the handlers, and turns what they raise into problems."""
 
         @web.middleware
-        async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
             request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
             try:
                 check_framing(request)
@@ -56,11 +56,11 @@ class ErrorMiddleware:
                 answer = self._answer_to(error, request)
                 if answer is None:
                     raise
-                # Its frames hold the body, and some hold the error: a circle that would keep both for long.
+                # Its frames hold the body, and some hold the error: a cycle that would hold both for long.
                 error.__traceback__ = None
                 return answer
 
-        return edge
+        return handle
 
     async def _admit(self, request: web.Request, access: Access) -> None:
         """Wait for the request's turn; HttpProblem where it would cost more than any good one."""
@@ -79,7 +79,7 @@ class ErrorMiddleware:
         return response
 
     def _answer_to(self, error: Exception, request: web.Request) -> web.StreamResponse | None:
-        """What is said of it; None where aiohttp has the word."""
+        """The answer to an error; None where aiohttp answers it."""
         match error:
             case HttpProblem():
                 return self._refused(error, request)
@@ -91,7 +91,7 @@ class ErrorMiddleware:
                     return None
                 return self._refused(of_http_error(error, _paths(request.app), request.path), request)
             case ConnectionError():
-                # Where the caller left nobody reads it, and nothing of the request stays behind.
+                # The caller is gone: the answer is not read, and nothing of the request is held.
                 return web.Response() if request.transport is None else None
             case _:
                 return self._failed(request, error)
@@ -99,19 +99,19 @@ class ErrorMiddleware:
     def marks(self) -> _MARKS:
         """Runs before the headers of any answer leave, also of one that is streamed."""
 
-        kept = f"timeout={int(self.idle_seconds)}"
+        keep_alive = f"timeout={int(self.idle_seconds)}"
 
         async def mark(request: web.Request, response: web.StreamResponse) -> None:
             headers = response.headers
             headers.update(ALWAYS)
             headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
-            if _is_kept(request, response):
-                headers["Keep-Alive"] = kept
+            if _stays_open(request, response):
+                headers["Keep-Alive"] = keep_alive
 
         return mark
 
     def _refused(self, problem: HttpProblem, request: web.Request) -> web.Response:
-        """Only what brought items may have lost some; a probe that hears "not ready" every second has lost nothing."""
+        """Count the refusal: of items, or of a call. A probe that is not ready every second is not counted."""
         if (request.method, request.path) in self.bring_items:
             if not problem.is_counted:
                 self.telemetry.intake.refused(problem.reason)
@@ -127,7 +127,7 @@ class ErrorMiddleware:
         return internal().reply()
 
 
-def _is_kept(request: web.Request, response: web.StreamResponse) -> bool:
+def _stays_open(request: web.Request, response: web.StreamResponse) -> bool:
     """Whether the connection stays open after the answer, as its headers say."""
     if request.version == HttpVersion10:
         return response.headers.get("Connection") == "keep-alive"

@@ -1,4 +1,4 @@
-"""What can go wrong with a request, each kind declared once, and its answer: RFC 9457 problem+json."""
+"""Every kind of HTTP problem, declared once, and its answer: RFC 9457 problem+json."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -103,9 +103,9 @@ class HttpProblem(Exception):
 
 @dataclass(slots=True)
 class BulkErrors:
-    """The problems of the items of a bulk request: the first hundred are listed, then how many more there are.
+    """The problems in a bulk answer: the first hundred are listed, then how many more there are.
 
-    Each item that is refused beyond them has its `code` all the same.
+    Each refused item after them has only its `code`.
     """
 
     allowance: Allowance
@@ -143,7 +143,7 @@ UNKNOWN_OUTCOME = "Outcome unknown: repeat the request with the same order_id or
 
 
 def unavailable(error: StorageUnavailable, then: str = UNKNOWN_OUTCOME) -> HttpProblem:
-    """503: nobody can say whether it is stored. `then` is what to do about it."""
+    """503, where it is unknown whether something was stored. `then` is the advice."""
     trouble = CATALOGUE.get(error.code)
     why = trouble.title if trouble else str(error).capitalize()
     return HttpProblem(
@@ -155,14 +155,14 @@ def unavailable(error: StorageUnavailable, then: str = UNKNOWN_OUTCOME) -> HttpP
 
 
 def internal() -> HttpProblem:
-    """500, which says nothing of what happened: the log does."""
+    """500, without the cause: the log has it."""
     return HttpProblem(
         INTERNAL, "Outcome unknown: repeat the request with the same key. The log has the rest under X-Request-Id."
     )
 
 
 def of_http_error(error: web.HTTPException, known_paths: Iterable[str], path: str) -> HttpProblem:
-    """What aiohttp raised itself, in our words."""
+    """An error that aiohttp raised, as a problem of ours."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return HttpProblem(METHOD, f"This address takes {allowed}.", headers={"Allow": allowed})

@@ -14,7 +14,7 @@ ALWAYS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Headers of every answer: no browser guesses what it is, keeps it, or hands it to a page of another site."""
+"""Headers of every answer: no browser guesses the type, caches it, or shows it to a page of another site."""
 
 Json = dict[str, Any]
 """An object on its way to being JSON."""
@@ -49,5 +49,5 @@ def page_reply(items: Iterable[str], next_cursor: str | None) -> web.Response:
 def reply(
     body: bytes, status: int = 200, headers: Mapping[str, str] | None = None, content_type: str = JSON
 ) -> web.Response:
-    """What is JSON in bytes already."""
+    """A response of JSON that is encoded already."""
     return web.Response(body=body, status=status, headers={"Content-Type": content_type, **(headers or {})})

@@ -8,7 +8,7 @@ from aiohttp import web
 HEADER = "X-Request-Id"
 
 REQUEST_ID = web.RequestKey("request_id", str)
-"""Where the edge leaves the id for the handlers."""
+"""Where the middleware leaves the id for the handlers."""
 
 _harmless = re.compile(r"[!-~]{1,128}").fullmatch
 

@@ -1,6 +1,6 @@
-"""How much may be read, worked on and answered at once: one budget for bodies and answers, until the socket took them.
+"""One budget of memory for bodies and answers, from the first byte read to the last byte written.
 
-What is large takes turns, so that small requests and probes need not wait; what finds no room is 503.
+Large requests take turns, so that small ones and probes need not wait; without room the answer is 503.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ RETRY = {"Retry-After": "1"}
 BUSY = StorageUnavailable("outbox_growing", "Too many requests wait for their answers")
 
 SPREAD_SECONDS = 5
-"""Those who are sent away come back over so many seconds, not all at once."""
+"""Refused callers retry spread over this time, not all at once."""
 
 WAITING_REQUESTS = 250
-"""So many are answered within a second on a machine with two cores whose disk takes 50 ms for each fsync."""
+"""The number that is answered within a second by two cores with a disk that takes 50 ms for each fsync."""
 
 BUDGET_BYTES = 32 * 2**20
 """What large bodies and answers may take together, unless a single body may be larger."""
@@ -54,12 +54,12 @@ _LEAST_ITEM_BYTES = 3
 _MOST_ITEMS = 1_000
 
 UNREAD_FACTOR = 2
-"""What is not read stands in the answer and once more before the socket."""
+"""Unread bytes are in the answer and once more in the buffer of the socket."""
 
 ASK_AGAIN = "Ask again in a moment."
 
 WAITING_PAGES = 32
-"""So many large pages may wait to be made: some seconds' worth."""
+"""Large pages that may wait to be made: some seconds of work."""
 
 
 @dataclass(slots=True)
@@ -108,15 +108,15 @@ _AT_ONCE = contextlib.nullcontext()
 
 @dataclass(slots=True)
 class Admission:
-    """Bounds memory by `budget_bytes` of large bodies that are read or worked on, and by `at_once` the work on them.
+    """Bounds the memory of large bodies by `budget_bytes`, and the work on them by `at_once`.
 
-    Those that do not say how large they will be get `undeclared_bytes` of it: nearly none does, and an attacker's do.
+    Bodies of undeclared length get `undeclared_bytes` of it: hardly any client sends one, and attackers do.
 
-    Answers get `answer_bytes` of it, so that those who do not read keep no body out: pages while they are made, and
+    Answers get `answer_bytes` of it, so that clients that do not read exclude no body: pages while they are made, and
     any answer until the other side has read it.
 
-    `waiting` bounds all requests whose bodies are here: with more, every answer would come later than it is waited for.
-    Those whose bodies are still on their way do not count: slow clients must not keep others out.
+    `waiting` bounds the requests whose bodies are received: with more, every answer would be too late. Requests whose
+    bodies are still arriving do not count: slow clients must not exclude others.
     """
 
     budget_bytes: int = BUDGET_BYTES
@@ -167,11 +167,11 @@ class Admission:
     def reserve(self, size: int, *, declared: bool) -> None:
         """Reserve `size` bytes of a body whose length was declared or not; HttpProblem when there is no room."""
         if not declared and self._undeclared + size > self.undeclared_bytes:
-            said = "Too many large bodies of unknown length are being read. Nothing was stored: send this one again"
-            raise HttpProblem(UNAVAILABLE, f"{said}, with a Content-Length.", headers=RETRY, close=True)
+            detail = "Too many large bodies of unknown length are being read. Nothing was stored: send this one again"
+            raise HttpProblem(UNAVAILABLE, f"{detail}, with a Content-Length.", headers=RETRY, close=True)
         if self._reserved + size > self.budget_bytes:
-            said = "Too many large bodies are being read. Nothing was stored: send this one again."
-            raise HttpProblem(UNAVAILABLE, said, headers=RETRY, close=True)
+            detail = "Too many large bodies are being read. Nothing was stored: send this one again."
+            raise HttpProblem(UNAVAILABLE, detail, headers=RETRY, close=True)
         self._reserved += size
         self._undeclared += 0 if declared else size
 
@@ -183,9 +183,9 @@ class Admission:
 
     @contextlib.asynccontextmanager
     async def page(self, rows: int) -> AsyncIterator[None]:
-        """A turn to read so many rows and make their answer of them; HttpProblem 503 when it cannot be had soon.
+        """A turn to read `rows` rows and make an answer of them; HttpProblem 503 when too many wait.
 
-        Small pages need no turn. All need room: answers that are not read keep it.
+        Small pages need no turn. All need memory, which unread answers hold.
         """
         size = rows * ROW_BYTES
         self.check_answers(size)
@@ -243,8 +243,8 @@ class Admission:
 
     def _no_answer(self, then: str = ASK_AGAIN) -> HttpProblem:
         self._refused += 1
-        said = f"Too many answers are being made, or were made and are not read. {then}"
-        return HttpProblem(UNAVAILABLE, said, headers={"Retry-After": str(1 + self._refused % SPREAD_SECONDS)})
+        detail = f"Too many answers are being made, or were made and are not read. {then}"
+        return HttpProblem(UNAVAILABLE, detail, headers={"Retry-After": str(1 + self._refused % SPREAD_SECONDS)})
 
 
 def size_of(response: web.StreamResponse) -> int:

@@ -1,4 +1,4 @@
-"""Reading a body: JSON only, not compressed, not too large, not too slow. What it says is left to the handlers."""
+"""Reading a body: JSON only, not compressed, not too large, not too slow. Its content is left to the handlers."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ async def read_body(request: web.Request, limits: BodyLimits = SMALL_BODY) -> by
 
 
 def check_headers(request: web.Request, limits: BodyLimits) -> None:
-    """Refuse what is not plain JSON, or says that it is too large, before any of it is read.
+    """Refuse a body that is not plain JSON, or declares a length that is too large, before any of it is read.
 
     A web page cannot send that type without asking first, which is never granted.
     """

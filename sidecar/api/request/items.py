@@ -1,4 +1,4 @@
-"""What a body holds: one item, or a list of up to a thousand. What an item says is left to `intake`."""
+"""The items in a body: one, or an array of up to a thousand. Reading an item is left to `core.intake`."""
 
 from dataclasses import dataclass
 

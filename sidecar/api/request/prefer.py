@@ -1,4 +1,4 @@
-"""The Prefer header (RFC 7240): whether a caller wants a short answer, and how an answer says that it is one.
+"""The Prefer header (RFC 7240): whether a caller wants a minimal answer, and the header that such an answer has.
 
 https://www.rfc-editor.org/rfc/rfc7240
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 HEADER = "Prefer"
 
 APPLIED = {"Preference-Applied": "return=minimal"}
-"""What a short answer carries."""
+"""The header of a minimal answer."""
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -24,6 +24,6 @@ def wants_minimal(values: Iterable[str]) -> bool:
 
 
 def _without_commas(quoted: re.Match[str]) -> str:
-    """A quoted word as a plain one; what could be taken for more than a word says nothing here."""
+    """A quoted word as a plain one; a text with separators as a dash, so that it splits nothing."""
     word = quoted[0][1:-1]
     return word if word.isalnum() else "-"

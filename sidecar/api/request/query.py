@@ -1,4 +1,4 @@
-"""Query strings: one reader per parameter, every problem found at once. Which parameters there are, the pages say."""
+"""Query strings: one reader per parameter, every problem found at once. The callers list the parameters."""
 
 import base64
 import binascii
@@ -67,7 +67,7 @@ def limit(given: str) -> int:
 
 
 def to_cursor(seq: int) -> str:
-    """Where the next page starts, in a form that invites nobody to count on it."""
+    """Where the next page starts, as an opaque text."""
     return base64.urlsafe_b64encode(f"before {seq}".encode()).decode().rstrip("=")
 
 

@@ -1,4 +1,4 @@
-"""Turns on the event loop: dear requests begin a few at a time, so that cheap ones and probes are answered between."""
+"""Turns on the event loop: expensive requests begin a few at a time, with cheap ones and probes between."""
 
 import asyncio
 from collections import deque
@@ -12,18 +12,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SLICE_SECONDS = 0.005
-"""After so much work the loop looks at its sockets again."""
+"""After this much work the loop serves its sockets again."""
 
 CHEAP_BYTES = 4 * 1024
-"""A body up to this size, which says how large it is, is mostly one conversion."""
+"""A body of a declared length up to this is mostly one conversion."""
 
 TURN_ITEMS = 50
-"""After so many items the loop gets a turn: a thousand in one go would hold up everybody else's answers."""
+"""Items between two turns of the loop: a thousand at once would delay the answers to others."""
 
 
 @dataclass(slots=True)
 class TurnQueue:
-    """Requests that are begun in the order of their arrival, in each round of the loop for so many seconds of work."""
+    """Starts requests in the order of their arrival, `seconds` of work in each round of the loop."""
 
     seconds: float = SLICE_SECONDS
     _began: float | None = None
@@ -31,7 +31,7 @@ class TurnQueue:
     async def turn(self) -> None:
         """Return when the request may begin."""
         loop = asyncio.get_running_loop()
-        while self._is_over(loop.time()):  # noqa: ASYNC110 - what fits into a round shows only while it goes on
+        while self._is_over(loop.time()):  # noqa: ASYNC110 - what fits into a round shows only during it
             await asyncio.sleep(0)
         if self._began is None:
             self._began = loop.time()
@@ -46,7 +46,7 @@ class TurnQueue:
 
 @dataclass(slots=True)
 class Lanes:
-    """A lane for single conversions, one for all the rest, so that neither waits for the other."""
+    """A queue for single conversions and one for all other requests, so that neither waits for the other."""
 
     cheap: TurnQueue = field(default_factory=TurnQueue)
     dear: TurnQueue = field(default_factory=TurnQueue)
@@ -58,7 +58,7 @@ class Lanes:
 
 
 async def in_turns(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
-    """What `work` makes of each of the items, with a turn for everybody else in between."""
+    """The result of `work` for each item, with turns for other requests in between."""
     made: list[R] = []
     for first in range(0, len(items), TURN_ITEMS):
         if first:
@@ -69,14 +69,14 @@ async def in_turns(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
 
 @dataclass(slots=True)
 class Weights:
-    """Lets work begin, in the order of its arrival, as long as all that is under way together weighs no more."""
+    """Starts work in the order of its arrival, while all work together weighs no more than `limit`."""
 
     limit: int
     _taken: int = 0
     _waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
 
     async def take(self, weight: int) -> None:
-        """Return when there is room for it; what is heavier than all the room goes alone."""
+        """Return when there is room for it; work that is heavier than `limit` runs alone."""
         if not self._waiting and self._fits(weight):
             self._taken += weight
             return

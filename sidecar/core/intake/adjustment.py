@@ -1,6 +1,6 @@
-"""From an untrusted JSON value to an adjustment that is wanted, or to every problem it has.
+"""From an untrusted JSON value to an adjustment, or to every problem it has.
 
-Which conversion it finds, and what becomes of it there, is decided elsewhere.
+The conversion that it names is looked up elsewhere.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def read(
     idempotency_key: str | None = None,
     allowance: Allowance | None = None,
 ) -> Reading:
-    """Read one item of a request, as `body.parse` gives it; `idempotency_key` is the header, None without one.
+    """Read one item of a request, as `json_text.parse` returns it; `idempotency_key` is the header, None without one.
 
     `allowance` is that of the whole request.
     """
@@ -87,7 +87,7 @@ def _type(value: object) -> AdjustmentType:
 
 
 def _new_total(value: object) -> Decimal:
-    """As the value of a conversion; whoever gives less than nothing means a difference."""
+    """As the value of a conversion; a negative one is meant as a difference."""
     try:
         return fields.amount(value)
     except Refusal as refusal:

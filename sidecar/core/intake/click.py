@@ -16,7 +16,7 @@ SHAPE = Shape("", frozenset({"visitor_id", "url", "msclkid", "time", "account", 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """What the configuration says about capturing clicks."""
+    """The configuration of capturing clicks."""
 
     accounts: tuple[str, ...]
     consent: Consent = "granted"
@@ -25,7 +25,7 @@ class CaptureRules:
 
 @dataclass(frozen=True, slots=True)
 class Clicked:
-    """Good to be kept."""
+    """Valid, to be stored."""
 
     click: Click
     warnings: tuple[Warning_, ...] = ()
@@ -33,7 +33,7 @@ class Clicked:
 
 @dataclass(frozen=True, slots=True)
 class NotCaptured:
-    """Well formed, but there is nothing to keep: `reason` is `consent_denied` or `no_msclkid`."""
+    """Well formed, but there is nothing to store: `reason` is `consent_denied` or `no_msclkid`."""
 
     reason: str
     warnings: tuple[Warning_, ...] = ()
@@ -41,7 +41,7 @@ class NotCaptured:
 
 @dataclass(frozen=True, slots=True)
 class RejectedClick:
-    """Not well formed: everything that is wrong with it, at least one thing."""
+    """Not valid: all of its problems, at least one."""
 
     problems: tuple[Problem, ...]
 
@@ -50,7 +50,7 @@ Capture = Clicked | NotCaptured | RejectedClick
 
 
 def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance: Allowance | None = None) -> Capture:
-    """Read one item of a request, as `body.parse` gives it. The URL is looked at and not kept."""
+    """Read one item of a request, as `json_text.parse` returns it. The URL is searched and not stored."""
     findings = Findings(allowance)
     if not isinstance(item, dict):
         findings.refuse("", "not_an_object", "must be an object")

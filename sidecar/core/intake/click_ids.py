@@ -26,7 +26,7 @@ _AMPERSAND = re.compile(r"&(?:(?:amp|#0{0,5}38|#x0{0,5}26);)+", re.IGNORECASE)
 def normalise(text: str) -> str | None:
     """The 32 hex digits in a raw, dashed, cookie or beacon form of a click id, in their own case; None if it is none.
 
-    The bits that tell a UUID's version are not looked at: real click ids have any.
+    The version bits of a UUID are not checked: real click ids have any.
     """
     found = _CLICK_ID.fullmatch(text.strip() if text.isascii() else without_invisible(text).strip())
     return found[1].replace("-", "") if found else None

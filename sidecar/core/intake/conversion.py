@@ -1,8 +1,8 @@
-"""From an untrusted JSON value to a conversion, or to every problem it has: what a conversion may say, in one place.
+"""From an untrusted JSON value to a conversion, or to every problem it has: all fields of a conversion, in one place.
 
-Written out over small readers, not as a pydantic model. It must go on after a problem with whatever could be read, hand
-out warnings beside values, keep plain identifiers out of every error, and name each problem in our own words: with a
-model each of these is a detour around it, and none is quicker (both took about 20 microseconds a conversion).
+Written with small readers, not as a pydantic model. It must continue after a problem and return warnings beside values.
+Plain identifiers must stay out of every error, and each problem has words of our own. With a model each of these is a
+detour, and none is quicker (both took about 20 microseconds a conversion).
 """
 
 from collections.abc import Callable, Mapping
@@ -36,14 +36,14 @@ _model = fields.text(200)
 
 @dataclass(frozen=True, slots=True)
 class EventRule:
-    """What the configuration says of an event."""
+    """The configuration of an event."""
 
     goal: str
     account: str | None = None
     value: Decimal | None = None
     currency: str | None = None
     goals: Mapping[str, str] = field(default_factory=dict)
-    """The goal in those accounts that call it otherwise."""
+    """The goal in accounts where it has another name."""
 
     def goal_in(self, account: str) -> str:
         """The name of the event's goal in the account."""
@@ -52,7 +52,7 @@ class EventRule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """What the configuration says about reading conversions; one and the same for as long as it is in force."""
+    """The configuration of reading conversions; the same object as long as it is in force."""
 
     events: Mapping[str, EventRule]
     accounts: tuple[str, ...]
@@ -67,7 +67,7 @@ class Rules:
 
 
 class Accepted(NamedTuple):
-    """Good to be stored."""
+    """Valid, to be stored."""
 
     conversion: Conversion
     warnings: tuple[Warning_, ...] = ()
@@ -85,7 +85,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class RejectedItem:
-    """Not well formed: everything that is wrong with it, at least one thing."""
+    """Not valid: all of its problems, at least one."""
 
     problems: tuple[Problem, ...]
     warnings: tuple[Warning_, ...] = ()
@@ -102,7 +102,7 @@ def read(
     idempotency_key: str | None = None,
     allowance: Allowance | None = None,
 ) -> Reading:
-    """Read one item of a request, as `body.parse` gives it; `idempotency_key` is the header, None without one.
+    """Read one item of a request, as `json_text.parse` returns it; `idempotency_key` is the header, None without one.
 
     `allowance` is that of the whole request.
     """
@@ -118,7 +118,7 @@ def read(
 
 
 def _judged(conversion: Conversion, consent: Consent, findings: Findings) -> Reading:
-    """A denied consent comes before everything but problems: those are the caller's to mend in any case."""
+    """A denied consent comes before everything but problems: the caller must fix those in any case."""
     if findings.problems:
         return RejectedItem(findings.listed, tuple(findings.warnings))
     if consent == "denied":
@@ -132,7 +132,7 @@ def _judged(conversion: Conversion, consent: Consent, findings: Findings) -> Rea
 
 
 def _conversion(members: JsonObject, header: str | None, now: UnixMillis, rules: Rules) -> Conversion:
-    """Whatever could be read. Where a problem was found it only stands in, and is thrown away."""
+    """The conversion as far as it could be read; where a problem was found it is dropped."""
     event = members.require("event", _event_reader(rules)) or ""
     rule = rules.events.get(event)
     order_id = members.take("order_id", shared_fields.order_id)

@@ -1,6 +1,6 @@
-"""How one field of a request becomes a value: a reader for each kind, which raises Refusal with what it wants instead.
+"""How one field of a request becomes a value: a reader for each kind, which raises Refusal with what is expected.
 
-Readers know no other field and no configuration but what they are given.
+Readers know no other field, and of the configuration only their arguments.
 """
 
 import json
@@ -26,7 +26,7 @@ MAX_AHEAD_SECONDS = 300
 MAX_META_BYTES = 2_048
 
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""SQLite ends a text at NUL, a lone surrogate has no UTF-8 form, and nobody means the others in an id."""
+"""SQLite ends a text at NUL, a lone surrogate has no UTF-8 form, and the others are mistakes in an id."""
 
 # --- Texts -----------------------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ LONGEST_TEXT = 8_192
 
 
 def any_length(value: object) -> str:
-    """A text that is not empty; whoever reads on bounds its length first."""
+    """A text that is not empty; the caller checks its length before it reads on."""
     if not isinstance(value, str):
         raise Refusal("not_text", "must be a text in quotes")
     if not value:
@@ -45,7 +45,7 @@ def any_length(value: object) -> str:
 
 
 def string(value: object) -> str:
-    """A text that is not empty and not so long that looking at it would hold up others."""
+    """A text that is not empty, and short enough to be processed without delaying other requests."""
     given = any_length(value)
     if len(given) > LONGEST_TEXT:
         raise Refusal("too_long", f"must have at most {LONGEST_TEXT} characters")
@@ -143,14 +143,14 @@ def credit(value: object) -> Decimal:
     number = _number(value)
     if not 0 < number <= 1:
         raise Refusal("invalid_credit", "must be more than 0 and at most 1")
-    kept = number.quantize(_SMALLEST_CREDIT)  # 1e-999999 would be written out digit by digit
-    if kept != number:
+    rounded = number.quantize(_SMALLEST_CREDIT)  # 1e-999999 would be written out digit by digit
+    if rounded != number:
         raise Refusal("too_many_decimals", f"must have at most {_MOST_CREDIT_DECIMALS} decimals")
-    return kept
+    return rounded
 
 
 def _number(value: object) -> Decimal:
-    """JSON numbers come as int or Decimal. Floats are refused: whoever reads JSON into them has lost exactness."""
+    """JSON numbers come as int or Decimal. Floats are refused: they are no longer exact."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise Refusal("not_a_number", "must be a number, without quotes")
     number = Decimal(value)

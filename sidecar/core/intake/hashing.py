@@ -55,7 +55,7 @@ Steps = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """A plain identifier step by step: `sha256` is what is sent, or else `unusable` says why there is none."""
+    """A plain identifier step by step: `sha256` is what is sent, or else `unusable` is the reason why there is none."""
 
     steps: Steps
     sha256: str | None
@@ -71,7 +71,7 @@ def explain_email(text: str) -> Normalised:
 def explain_phone(text: str, country: str | None, remedy: str = phones.NAME_THE_COUNTRY) -> Normalised:
     """A phone number, its steps and its hash; `country` (ISO 3166) is for one without a country code.
 
-    `remedy` says how to name the country where none is named.
+    `remedy` tells the user how to name the country.
     """
     found = phone_sha256(text, country)
     return Normalised(phone_steps(text, country), found, None if found else phones.why_unusable(text, country, remedy))

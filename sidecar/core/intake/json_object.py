@@ -1,4 +1,4 @@
-"""The members of one JSON object, taken one by one; what is wrong with them is noted, and reading goes on.
+"""Reads one JSON object member by member; problems are collected, and reading continues.
 
 Knows absence, the wrong type and unknown names; leaves what a member means to its reader.
 """
@@ -15,7 +15,7 @@ from sidecar.core.problem import Findings, Refusal, listed
 T = TypeVar("T")
 
 _MOST_UNKNOWN = 10
-"""So many unknown names of an object are reported each."""
+"""Unknown names of an object that are reported one by one."""
 
 _SHOWABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 """What looks like the name of a field, and not like something personal that was put there by mistake."""
@@ -104,6 +104,6 @@ class JsonObject:
 
 @lru_cache(maxsize=256)
 def _unknown(name: str, shape: Shape) -> str:
-    """Remembered, since one client spells all its requests alike; keeps names of fields only, never a value."""
+    """Cached, since one client spells all its requests alike; holds names of fields only, never a value."""
     close = shape.nearest(name)
     return f"is not known; did you mean {close}?" if close else f"is not known; known are {listed(sorted(shape.names))}"

@@ -1,4 +1,4 @@
-"""From the bytes of a request to plain JSON values with exact numbers; what they mean is left to `intake`."""
+"""From the bytes of a request to plain JSON values with exact numbers; their meaning is left to the readers."""
 
 import json
 from decimal import Decimal, DecimalException
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class BadBody(Exception):
-    """These bytes are no JSON text; says why, and where, but not what they hold."""
+    """These bytes are no JSON text; the message has the reason and the place, never the content."""
 
 
 def parse(body: bytes) -> Any:
@@ -42,7 +42,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object in which each member stands once: of two values nobody could say which one is meant."""
+    """An object in which each member occurs once: of two values it would be unclear which is meant."""
     made = dict(pairs)
     if len(made) != len(pairs):
         raise BadBody("an object in the body has a member twice; give each one once")

@@ -1,4 +1,4 @@
-"""What is known of telephone numbers: calling codes, lengths, whether a number is one of its country's plan.
+"""Numbering plans of countries: calling codes, lengths, whether a number is valid.
 
 All of it comes from phonenumbers, which follows the plans that countries publish.
 """
@@ -70,7 +70,7 @@ def split(text: str) -> tuple[str, str] | None:
 
 
 def _number(text: str) -> PhoneNumber | None:
-    """As it stands: the parser would take a digit off that it holds for a trunk prefix."""
+    """Made without the parser, which would remove a digit that it takes for a trunk prefix."""
     found = split(text)
     if found is None:
         return None

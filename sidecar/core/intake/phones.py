@@ -1,7 +1,7 @@
-"""A phone number as people write it, to E.164 in named steps; how a country numbers and dials, phonenumbers knows.
+"""A phone number as people write it, to E.164 in named steps; phonenumbers knows the plans of countries.
 
-Whatever is taken off or added must leave a *valid* number: one that the country's plan has. A number that nothing was
-done to needs to be possible only, since plans change faster than libraries.
+Where something is removed or added the result must be a *valid* number, which the country's plan has. An unchanged
+number needs to be possible only, since plans change faster than libraries.
 """
 
 import re
@@ -25,7 +25,7 @@ from sidecar.core.intake.numbering_plans import (
 
 LONGEST_INPUT = 320
 _LONGEST_BARE = 64
-"""No number has so many characters, with `tel:` before it and an extension behind it."""
+"""No number has more characters, with `tel:` before it and an extension behind it."""
 
 
 def normalise(text: str, country: str | None = None) -> str | None:
@@ -60,7 +60,7 @@ _LONE_PREFIX = re.compile(f"[({_SEPARATING}]*00[){_SEPARATING}]")
 def _without_separators(text: str, country: str | None) -> str:
     """Only digits, a plus and what else means something, all in ASCII; of brackets, those of a trunk zero.
 
-    A 00 that stood alone keeps its blank: it is whole.
+    A 00 that was alone is followed by a blank: it is a whole prefix.
     """
     if not text.isascii():
         text = _in_ascii_digits(without_invisible(text))
@@ -73,7 +73,7 @@ def _without_separators(text: str, country: str | None) -> str:
 
 
 def _in_ascii_digits(text: str) -> str:
-    """Digits of any script, and the wide forms of East Asian keyboards, as what they stand for."""
+    """Digits of any script, and the wide forms of East Asian keyboards, in ASCII."""
     letters = unicodedata.normalize("NFKC", text)
     return "".join(str(unicodedata.decimal(letter, letter)) for letter in letters)
 
@@ -136,7 +136,7 @@ _compiled = cache(re.compile)
 
 
 def _with_own_code(text: str, country: str | None) -> str:
-    """`49 171...` in Germany. Where a valid number comes out that is what is meant, whatever it would be nationally."""
+    """`49 171...` in Germany. If that is a valid number it is meant, even if the digits are a national number too."""
     code = code_of(country)
     if not code or not text.startswith(code) or not text.isdigit():
         return text
@@ -154,7 +154,7 @@ _RETIRED = {
 
 
 def _without_retired(text: str, country: str | None) -> str:
-    """Without a prefix that its country gave up, be it a trunk zero where numbers have none any more."""
+    """Without a prefix that its country gave up, or a trunk zero where the country has none any more."""
     if is_settled(text):
         return text
     code, national = split(text) or (code_of(country), text)
@@ -186,8 +186,8 @@ _MOST_CODES = 3
 def _without_first_code(text: str) -> str:
     """Without a country code that comes twice, where a valid number is left.
 
-    A number that is valid as it stands keeps its digits, since area codes may look like country codes; unless it is
-    longer than numbers of its country are, and would be none too short without the code.
+    A valid number stays as it is, since area codes may look like country codes. The exception is a number that is
+    longer than numbers of its country, and would not be too short without the code.
     """
     code, national = ("", "") if is_settled(text) else split(text) or ("", "")
     if not code or not national.startswith(code):
@@ -253,7 +253,7 @@ NAME_THE_COUNTRY = "give user.country, or set matching.default_country"
 def why_unusable(text: str, country: str | None, remedy: str = NAME_THE_COUNTRY) -> str:
     """Why `normalise` returns None for it; repeats nothing of the text.
 
-    `remedy` says how to name the country, as it is done where the number came from.
+    `remedy` tells the user how to name the country.
     """
     if not any(letter.isdigit() for letter in text):
         return "has no digit"

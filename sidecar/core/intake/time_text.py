@@ -1,4 +1,4 @@
-"""How a text becomes an instant: the one reader of times for bodies, queries and the command line.
+"""From a text to an instant: the one reader of times for bodies, queries and the command line.
 
 Knows RFC 3339 and what common stacks write beside it; leaves how old or how far ahead a time may be to its caller.
 """
@@ -19,18 +19,19 @@ _TAKEN = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?)?"
     r"(?: ?(?:[Zz]|([Uu][Tt][Cc])|([+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)))"
 )
-"""https://www.rfc-editor.org/rfc/rfc3339#section-5.6, and beside it what can be read in one way only: an offset of two
-or four digits (PostgreSQL, Salesforce, PHP, strftime), a blank before it (Ruby, SQL Server), UTC (Ruby), no seconds
-where they are zero (Java's OffsetDateTime)."""
+"""https://www.rfc-editor.org/rfc/rfc3339#section-5.6, and other forms that can be read in one way only.
+
+An offset of two or four digits comes from PostgreSQL, Salesforce, PHP and strftime; a blank before it from Ruby and SQL
+Server; UTC from Ruby. Java's OffsetDateTime leaves out seconds that are zero."""
 
 
 def seconds_of(text: str) -> UnixSeconds:
-    """The whole second in which the time lies. Refusal says what is missing, or too much."""
+    """The whole second in which the time lies. Refusal names what is missing, or too much."""
     return UnixSeconds(math.floor(_moment(text).timestamp()))
 
 
 def millis_of(text: str) -> UnixMillis:
-    """The whole millisecond in which the time lies. Refusal says what is missing, or too much."""
+    """The whole millisecond in which the time lies. Refusal names what is missing, or too much."""
     at = _moment(text)
     return UnixMillis(math.floor(at.timestamp()) * 1000 + at.microsecond // 1000)
 
@@ -83,7 +84,7 @@ _WITHOUT_OFFSET = "needs its offset from UTC at the end, such as Z or +01:00"
 
 
 def _refusal(text: str) -> Refusal:
-    """What keeps the text from being taken, without repeating it."""
+    """Why the text is refused, without repeating it."""
     if _NUMBER.fullmatch(text):
         return Refusal("invalid_time", "must be without quotes where it is Unix seconds")
     day = _DAY.match(text)
@@ -126,7 +127,7 @@ def _refusal_of_rest(rest: str) -> Refusal:
 
 
 def _refusal_of_offset(end: str) -> Refusal:
-    """Something else than an offset stands in its place."""
+    """Why the text in the place of the offset is refused."""
     if re.match(r"[AaPp]\.?[Mm]\b", end):
         return Refusal("invalid_time", "must have hours from 00 to 23, without AM or PM")
     if end[0].isdigit():
