@@ -21,15 +21,15 @@ class Verdict(StrEnum):
     """Why a request was refused as a whole, by what must happen."""
 
     TOKEN = "token"  # noqa: S105 - the access token is no longer accepted: refresh once, repeat once
-    ACCOUNT = "account"  # credentials, headers, rights, account: pause it until someone mends it
+    ACCOUNT = "account"  # credentials, headers, rights, account: pause it until someone fixes it
     THROTTLED = "throttled"  # too many requests: wait, come back slower
-    POISON = "poison"  # some row cannot be read: halve until it stands alone
+    POISON = "poison"  # some row cannot be read: halve until it is alone
     SERVER = "server"  # Microsoft's trouble: repeat the same bytes after a pause
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedBatch:
-    """Microsoft answered, and took nothing of the request as far as it says."""
+    """Microsoft answered, and accepted nothing of the request as far as its answer shows."""
 
     verdict: Verdict
     faults: tuple[Fault, ...]
@@ -52,7 +52,7 @@ class RefusedBatch:
     hold: Hold | None = None
     """Set where a goal is the cause and no row is named: in a batch of one goal it is the outcome of every row."""
     lead: str | None = None
-    """What speaks for `trouble` where the answer alone does not tell."""
+    """The evidence for `trouble` where the answer alone does not show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Lost:
     tracking_id: str | None = None
     sent: bool = True
     trouble: str = field(default="unreachable", compare=False)
-    """The code of the trouble to raise, a key of the catalogue in `sidecar.troubles`; `why` says the same in words."""
+    """The code of the trouble to raise, a key of the catalogue in `sidecar.troubles`; `why` is its text."""
 
 
 Answer = Taken | RefusedBatch | Lost

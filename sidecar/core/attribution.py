@@ -15,7 +15,7 @@ from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
 
 @dataclass(frozen=True, slots=True)
 class AttributionRules:
-    """What the configuration says of clicks."""
+    """The configuration of clicks."""
 
     wait_millis: int
     """How long a conversion waits, from its receipt, for the first click of its visitor."""
@@ -178,7 +178,7 @@ class ClickVerdict(StrEnum):
     CHOSEN = "chosen"
     OWN_CLICK_ID = "own_click_id"  # the conversion names another click id itself
     LATER_THAN_CONVERSION = "later_than_conversion"
-    CAPTURED_TOO_LATE = "captured_too_late"  # it was told only after the choice was made for good
+    CAPTURED_TOO_LATE = "captured_too_late"  # after the choice was made for good
     TOO_OLD = "too_old"
     OUTSIDE_WINDOW = "outside_window"
     ANOTHER_WAS_LATER = "another_was_later"
@@ -186,7 +186,7 @@ class ClickVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Where the choice for a conversion stands."""
+    """How far the choice for a conversion is."""
 
     time: UnixSeconds
     named: str | None
@@ -201,7 +201,7 @@ class Chosen:
 def verdicts(
     clicks: Sequence[SeenClick], chosen: Chosen, window_seconds: int | None, rules: AttributionRules
 ) -> list[ClickVerdict]:
-    """For each of a visitor's clicks why it is the one, or is not; as `decide` takes them, seen from afterwards."""
+    """For each of a visitor's clicks, why it was chosen or not: the rules of `decide`, afterwards."""
     out = [_ruled_out(click, chosen, window_seconds, rules) for click in clicks]
     left = [click for click, why in zip(clicks, out, strict=True) if why is None]
     best = _best(left, chosen)
@@ -212,12 +212,12 @@ def verdicts(
 def _ruled_out(
     click: SeenClick, chosen: Chosen, window_seconds: int | None, rules: AttributionRules
 ) -> ClickVerdict | None:
-    """Why the click could not be taken whatever others there are; None when it could."""
+    """Why the click could not be chosen even if it were the only one; None when it could."""
     if chosen.named is not None and click.msclkid != chosen.named:
         return ClickVerdict.OWN_CLICK_ID
     if click.msclkid == chosen.sent_with:
         return None
-    if click.clicked_at > chosen.time and chosen.named is None:  # its own click goes with it whatever the times say
+    if click.clicked_at > chosen.time and chosen.named is None:  # its own click goes with it at any time
         return ClickVerdict.LATER_THAN_CONVERSION
     if chosen.is_over and click.captured_at > chosen.at:
         return ClickVerdict.CAPTURED_TOO_LATE

@@ -1,4 +1,4 @@
-"""From due entries to what a request will carry: goal and second of each, and who they stand for at Microsoft."""
+"""From due entries to what a request carries: the goal and the second of each, and its identity at Microsoft."""
 
 import hashlib
 from collections import Counter
@@ -18,11 +18,11 @@ YOUNG_SECONDS = MAX_AGE_SECONDS - DAY_SECONDS
 """Nothing is moved to a second longer ago: what goes again for a day must not get too old for having been moved."""
 
 TROUBLED_ROWS = 20
-"""A batch of at least so many rows, of which more than half are refused singly, is a trouble of the configuration."""
+"""If more than half of a batch of at least this many rows are refused singly, the configuration is to blame."""
 
 
 class Candidate(NamedTuple):
-    """An entry, its goal, and the 64-bit identity under which Microsoft would take it for a repeat."""
+    """An entry, its goal, and the 64-bit identity by which Microsoft would see a repeat."""
 
     entry: Entry
     goal: str
@@ -30,7 +30,7 @@ class Candidate(NamedTuple):
 
 
 def with_goals(entries: Sequence[Entry], goals: Mapping[str, str]) -> list[Candidate]:
-    """Each entry with the goal its event is mapped to now; one that is frozen keeps the goal it was sent with."""
+    """Each entry with the goal its event is mapped to now; a frozen one with the goal it was sent with."""
     named = [(entry, entry.goal or goals[entry.lane.event]) for entry in entries]
     return [Candidate(entry, goal, identity(entry, goal)) for entry, goal in named]
 
@@ -181,5 +181,5 @@ def _follow(pointers: dict[int, int], start: int) -> int:
 
 
 def is_troubled(root_rows: int, poisoned: int) -> bool:
-    """Whether so many rows of one batch were refused singly that the rows cannot be the cause."""
+    """Whether too many rows of one batch were refused singly for the rows to be the cause."""
     return root_rows >= TROUBLED_ROWS and poisoned * 2 > root_rows

@@ -1,4 +1,4 @@
-"""One row on its way: its states, what Microsoft said of it, and what happens next and when.
+"""One row on its way: its states, Microsoft's outcome, and what happens next and when.
 
 Decides; writes nothing. The store carries a `Step` out, the flusher asks for it.
 """
@@ -22,12 +22,12 @@ class State(StrEnum):
     PENDING = "pending"  # on disk, will be sent
     DELIVERED = "delivered"  # Microsoft took it
     SKIPPED = "skipped"  # will not be sent, by rule
-    DEAD = "dead"  # refused for good, or too old; kept, shown, can be replayed
+    DEAD = "dead"  # refused for good, or too old; shown, can be replayed
     CANCELED = "canceled"  # ended before it was sent
 
 
 class Reason(StrEnum):
-    """Why a row is in its state, where Microsoft's own `ErrorCode` does not say it."""
+    """Why a row is in its state, where Microsoft's own `ErrorCode` does not show it."""
 
     NOT_YET = "not_yet"
     RETRYING = "retrying"
@@ -68,7 +68,7 @@ class Lane:
 class Entry(NamedTuple):
     """A pending row as the flusher sees it; a named tuple, since the way of a batch makes thousands of them.
 
-    `goal`, `sent_time`, `clicked_at` and what the click says are frozen by the claim.
+    The claim freezes `goal`, `sent_time`, `clicked_at` and the click id.
     """
 
     seq: int
@@ -91,7 +91,7 @@ class Entry(NamedTuple):
     attempt: int = 0
     """How often it was claimed."""
     refusals: int = 0
-    """How often it stood alone in a request that was refused as a whole; see `POISON_AFTER`."""
+    """How often it was alone in a request that was refused as a whole; see `POISON_AFTER`."""
     retries: int = 0
     """How often Microsoft asked for this row again; sets the delay, never an end."""
     maybe_sent: bool = False
@@ -137,7 +137,7 @@ _ATTEMPT = Entry._fields.index("attempt")
 assert (Entry._fields[_GOAL + 1], Entry._fields[-1]) == ("sent_time", "evaluated")
 
 
-# --- What Microsoft said ---------------------------------------------------------------------------------------------
+# --- Microsoft's outcome ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Delivered:
 class Retry:
     """The row was not taken now and may be later. `known` is false for a code that the table of faults lacks.
 
-    `trouble` is the code, in the catalogue, of what to tell about it.
+    `trouble` is the code of the trouble to raise.
     """
 
     fault: Fault
@@ -169,7 +169,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The row's goal cannot take it: `goal_not_found` or `goal_settling`. It costs the row nothing."""
+    """The row's goal cannot accept it: `goal_not_found` or `goal_settling`. It costs the row nothing."""
 
     fault: Fault
     reason: Reason
@@ -213,7 +213,7 @@ class Requeue:
 Step = Settled | Requeue
 
 POISON_AFTER = 3
-"""Refusals of a row that stood alone, before it dies: once may be Microsoft's bad moment."""
+"""Refusals of an isolated row before it dies: once may be Microsoft's bad moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def too_old(time: UnixSeconds, now: UnixMillis) -> bool:
 
 
 def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) -> Step:
-    """What becomes of `entry`, of which Microsoft said `outcome` at `now`; `chance` is uniform in [0, 1).
+    """What becomes of `entry` after Microsoft's `outcome` at `now`; `chance` is uniform in [0, 1).
 
     Age ends a row, the number of attempts never does.
     """
@@ -254,7 +254,7 @@ def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) ->
 
 
 def _held(entry: Entry, fault: Fault, now: UnixMillis, chance: float) -> Requeue:
-    """Due at once, since the goal's gate holds it; but a row that must keep its goal asks less and less often.
+    """Due at once, since the goal's gate holds it; but a row bound to its goal is retried less and less often.
 
     The mapping may name another goal by now, and then no gate would hold the row back.
     """
@@ -265,10 +265,10 @@ def _held(entry: Entry, fault: Fault, now: UnixMillis, chance: float) -> Requeue
 
 
 def after_refusal(entry: Entry, fault: Fault, now: UnixMillis, chance: float, others_accepted: bool) -> Step:
-    """What becomes of a row that stood alone in a request refused as a whole.
+    """What becomes of an isolated row whose request was refused as a whole.
 
-    It dies after `POISON_AFTER` of them, if another row of its account was accepted meanwhile: else the trouble may
-    not be the row's at all.
+    It dies after `POISON_AFTER` refusals if another row of its account was accepted meanwhile: else the row may not be
+    the cause.
     """
     refusals = entry.refusals + 1
     if refusals >= POISON_AFTER and others_accepted:

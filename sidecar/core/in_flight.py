@@ -23,7 +23,7 @@ Going first has an end: a batch that never gets an answer must not hold up the r
 
 
 Turn = tuple[str, Kind]
-"""A goal, and the kind of its rows: what takes turns, and what a request without an answer keeps waiting."""
+"""A goal, and the kind of its rows: what takes turns, and what waits after a request without an answer."""
 
 
 class Sent(NamedTuple):
@@ -35,7 +35,7 @@ class Sent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request on its way. `resend` says that its batch was on its way before."""
+    """One request on its way; `resend` if its batch was sent before."""
 
     goal: str
     kind: Kind
@@ -61,13 +61,13 @@ class InFlight:
     _last: int = 0
 
     def started(self, request: Request) -> int:
-        """A request leaves; the number to name it by when it is back."""
+        """Note that a request leaves; returns the number that names it in `finished`."""
         self._last += 1
         self._requests[self._last] = request
         return self._last
 
     def finished(self, number: int, now: float, *, answered: bool) -> None:
-        """It is back, with a readable answer or without."""
+        """Note that it ended, with a readable answer or without."""
         request = self._requests.pop(number)
         if answered:
             self._silent_until.pop(request.turn, None)
@@ -75,7 +75,7 @@ class InFlight:
             self._silent_until[request.turn] = now + SILENCE_SECONDS
 
     def expects_nothing(self) -> None:
-        """No batch is left that would go again: there is no answer to wait for."""
+        """End all silences: no batch is left that would go again, so there is no answer to wait for."""
         self._silent_until.clear()
 
     def has_room(self, window: Window, now: float) -> bool:
@@ -84,12 +84,12 @@ class InFlight:
         return quick < window.size and len(self._requests) < window.limit
 
     def takes_resend(self, window: Window, now: float) -> bool:
-        """Whether a batch may go again: one at a time, and slow ones never take all the room."""
+        """Whether a batch may go again: one at a time, and slow ones never fill all the room."""
         resends = [request for request in self._requests.values() if request.resend]
         return len(resends) < max(1, window.limit // 2) and all(request.is_slow(now) for request in resends)
 
     def takes(self, turn: Turn, window: Window, now: float, *, is_only: bool) -> bool:
-        """Whether a new batch of `turn` may leave; unless it is the only one the last place is kept for the others."""
+        """Whether a new batch of `turn` may leave; unless it is the only one, the last place is left to the others."""
         mine = [request for request in self._requests.values() if request.turn == turn]
         if self._silent_until.get(turn, now) > now or any(request.is_slow(now) for request in mine):
             return False

@@ -41,9 +41,9 @@ class Rate:
 
     @property
     def at_once(self) -> int:
-        """How many requests may go together where some came late: so few that the minute still holds them.
+        """How many requests may go together where some came late: as long as the minute holds them.
 
-        Without that, each moment that a claim takes too long is lost: a backlog used 94 % of the limit, and not 98.
+        Without that, each delay of a claim is lost: a backlog used 94 % of the limit, and not 98.
         """
         return 1 + min(MADE_UP, int(self.current * (1 - HEADROOM) / 2))
 
@@ -73,19 +73,19 @@ class Window:
 
 @dataclass(slots=True)
 class RequestHistory:
-    """How the requests of one account have fared of late.
+    """How the last requests of one account went.
 
-    What slows it down goes by seconds of a monotonic clock: once a clock was set back every fault would else look as if
-    it came before the last one, and nothing would get slower.
+    Setbacks are ordered by a monotonic clock. By a wall clock that stepped back, every fault would seem older than the
+    last one, and nothing would get slower.
     """
 
     window: Window = field(default_factory=lambda: Window(1))
     rate: Rate = field(default_factory=lambda: Rate.full(0, 0))
-    """Its limit is 0 until it is asked for with the configured one."""
+    """Its limit is 0 until the pacer asks for it with the configured one."""
     faults: int = 0
     """In a row; those of requests that were on their way together are one."""
     setback_at: float = 0.0
-    """When it last had to slow down, monotonic: what left before says nothing new."""
+    """When it last had to slow down, monotonic: an older request brings no news."""
     accepted_at: int = 0
     """When a row was last accepted, in Unix milliseconds."""
 
@@ -95,7 +95,7 @@ class RequestHistory:
         return self.window
 
     def slow_down(self, started_at: float, now: float) -> bool:
-        """One request at a time again. Whether this is news: not when the request left before the last setback."""
+        """Go back to one request at a time. Returns False if the request left before the last setback: no news."""
         self.window = self.window.faulted()
         if started_at <= self.setback_at:
             return False
@@ -103,6 +103,6 @@ class RequestHistory:
         return True
 
     def faulted(self, started_at: float, now: float, chance: float) -> int:
-        """A request failed: how many milliseconds to wait before the next."""
+        """Note that a request failed; returns the milliseconds to wait before the next."""
         self.faults += self.slow_down(started_at, now)
         return backoff_millis(self.faults, chance)

@@ -35,7 +35,7 @@ class GoalQueue:
     kind: Kind
     lanes: tuple[Lane, ...]
     rows: int
-    """None while the goal is closed, one to see whether it takes any, else a full batch."""
+    """0 while the goal is closed, 1 to probe it, else a full batch."""
 
     @property
     def turn(self) -> Turn:
@@ -57,7 +57,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Do nothing until then, or until so many rows came in; anything else that happens ends it too."""
+    """Do nothing until then, or until that many rows arrived; anything else that happens ends it too."""
 
     until: float
     rows: int = 1
@@ -76,7 +76,7 @@ class Unripe:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Where an account stands when its courier looks around."""
+    """The state of an account when its courier looks around."""
 
     is_open: bool
     """Whether the account may send at all."""

@@ -105,7 +105,7 @@ class Claims:
         return DueRows(ready, has_more=True)
 
     async def _due(self, goal: GoalQueue, limit: int) -> list[Entry]:
-        """Due rows but those that keep a goal which would drop them; which goals rows keep is found by reading some."""
+        """Due rows, without those frozen for a goal that would drop them; reading some shows which goals those are."""
         held: set[str] = set()
         while True:
             entries = await self.outbox.due(goal.lanes, self.now(), limit, held, self.identity)

@@ -14,7 +14,6 @@ from sidecar.core.in_flight import Request
 from sidecar.core.instant import UnixMillis
 from sidecar.core.schedule import IDLE_SECONDS, Fresh, GoalQueue, Resend, Schedule, Sleep, next_move, ripe_at
 from sidecar.delivery.claims import Claims, DueRows
-from sidecar.delivery.gates import Gates
 from sidecar.delivery.sender import Sender
 from sidecar.delivery.timetable import Timetable
 from sidecar.ports.delivery import Claim
@@ -32,7 +31,6 @@ class Courier:
     account: str
     timetable: Timetable
     platform: Platform
-    gates: Gates
     claims: Claims
     sender: Sender
     telemetry: Telemetry
@@ -42,7 +40,7 @@ class Courier:
     _arrived: int = 0
 
     def wake(self, arrived: int = 0) -> None:
-        """Look around at once: `arrived` rows came in, or something opened."""
+        """Look around at once: `arrived` rows were stored, or something opened."""
         self._arrived += arrived
         self._wake.set()
 
@@ -67,7 +65,7 @@ class Courier:
     # --- what goes next ----------------------------------------------------------------------------------------------
 
     async def _next_claim(self) -> Claim | None:
-        """The next batch that may go; None after a wait, so that the caller can see whether to stop."""
+        """Return the next batch that may go; None after a wait, so that the caller can stop."""
         schedule = await self._look_around()
         while not self._stopping.is_set():
             match next_move(schedule, loops.monotonic()):
@@ -121,9 +119,7 @@ class Courier:
             due = await self.claims.attribute(goal)
             if self._ripe_in(goal, due) > 0:
                 return None
-        self.timetable.state.take_turn(goal.turn)
-        self.timetable.state.resent_last = False
-        self.gates.probing(self.account, goal.goal, self.now())
+        self.timetable.take_turn(goal)
         return await self.claims.freeze(goal, due.entries, self._lease_end())
 
     def _lease_end(self) -> UnixMillis:
@@ -139,7 +135,7 @@ class Courier:
         return None
 
     async def _sleep_until(self, until: float, rows: int) -> None:
-        """Until then, until `rows` came in, or until something else wakes this courier."""
+        """Until then, until `rows` arrived, or until something else wakes this courier."""
         self._arrived = 0
         while (left := until - loops.monotonic()) > 0:
             before = self._arrived

@@ -13,16 +13,16 @@ class Flusher:
 
     courier: Callable[[str], Courier]
     grace_seconds: float = 10.0
-    """How long requests on their way may take to come back when the process stops."""
+    """How long requests on their way may take when the process stops."""
     _couriers: dict[str, Courier] = field(default_factory=dict)
     _accounts: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Carry until `stop`, then let what is on its way come back, within the grace time.
+        """Carry until `stop`, then wait for the requests on their way, within the grace time.
 
-        What does not come back stays claimed: the next start sends it again, the very same bytes.
+        A batch without an answer stays claimed: the next start sends the same bytes again.
         """
         async with asyncio.TaskGroup() as group:
             while not self._stopping.is_set():
@@ -44,13 +44,13 @@ class Flusher:
         self._accounts.put_nowait(accounts)
 
     def arrived(self, rows: Mapping[str, int]) -> None:
-        """So many rows of each account came in."""
+        """Wake the couriers of these accounts, which received that many rows."""
         for account, number in rows.items():
             if courier := self._couriers.get(account):
                 courier.wake(number)
 
     def wake_all(self) -> None:
-        """Something opened: every courier looks again."""
+        """Make every courier look around: something opened."""
         for courier in self._couriers.values():
             courier.wake()
 

@@ -1,4 +1,4 @@
-"""What is closed now: accounts that cannot send, goals that cannot take. Closing one touches no row.
+"""What is closed now: accounts that cannot send, goals that cannot accept. Closing one touches no row.
 
 A goal is closed by what Microsoft answered to its rows, and then probed; or by the catalogue, without a probe: the next
 reading, or time, opens it. After a restart an account waits for its first reading, and as long as Microsoft asked for.
@@ -123,15 +123,15 @@ class Gates:
         return GoalGate.PROBE if state.closure.until <= now else GoalGate.CLOSED
 
     def probing(self, account: str, goal: str, now: UnixMillis) -> None:
-        """A row is on its way to see whether the goal takes it: no second one before its answer is due."""
+        """Note that a row is on its way to probe the goal: no second one goes before its answer is due."""
         state = self._goal(account, goal)
         if state.closure is not None:
             state.closure = replace(state.closure, since=now, until=UnixMillis(now + PROBE_MILLIS))
 
     def open_goal(self, account: str, goal: str) -> bool:
-        """The goal took a row: whether that opened it. What the catalogue holds stays held.
+        """Note that the goal accepted a row; returns whether that opened it. What the catalogue holds stays held.
 
-        Microsoft may take a row of a goal that is too young, or paused, and drop it in silence.
+        Microsoft may accept a row of a goal that is too young, or paused, and drop it in silence.
         """
         state = self._goal(account, goal)
         if state.closure is None:

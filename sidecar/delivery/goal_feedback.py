@@ -1,4 +1,4 @@
-"""What the rows of a batch tell of their goals: which take conversions, which hold theirs back, what waits for them."""
+"""What the outcomes of a batch show about its goals: which accept conversions, and which hold theirs back."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry
 
 _TROUBLES = (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING)
-"""What an answer can tell of a goal; the catalogue tells more."""
+"""What an answer can show about a goal; the catalogue knows more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class GoalFeedback:
     async def learn(
         self, account: str, placed: Sequence[tuple[Entry, Outcome | None]], tracking_id: str | None
     ) -> None:
-        """Open the goals that took a row, close those that could not."""
+        """Open the goals that accepted a row, close those that could not."""
         for goal in {entry.goal for entry, outcome in placed if isinstance(outcome, Delivered)}:
             if goal and self.gates.open_goal(account, goal):
                 self._clear(account, goal, _TROUBLES)
@@ -42,10 +42,10 @@ class GoalFeedback:
     ) -> None:
         is_named, frozen = self.is_named(account, goal), [entry for entry in entries if entry.keeps_frozen]
         if not is_named and not frozen:
-            return  # a reload came meanwhile: these rows go to another goal, and nothing waits for this one
+            return  # after a reload these rows go to another goal, and nothing waits for this one
         self.gates.close_goal(account, goal, hold.reason, self.now())
         if self.gates.hold_of(account, goal) is not None:
-            return  # the catalogue has told of it already, and more exactly
+            return  # the catalogue has reported it already, and more exactly
         self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
         lanes = list({entry.lane for entry in entries})
         waiting = await self.outbox.waiting(lanes) if is_named else _waiting(frozen)
@@ -64,5 +64,5 @@ class GoalFeedback:
 
 
 def _waiting(entries: Sequence[Entry]) -> Waiting:
-    """These very rows, which nothing but this goal can take any more."""
+    """These rows, which only this goal can accept."""
     return Waiting(len(entries), False, min(entry.time for entry in entries))

@@ -17,7 +17,7 @@ TROUBLE = "paused_by_operator"
 
 @dataclass(slots=True)
 class AccountPauses:
-    """Pauses and resumes; `accounts` are those configured now. StorageUnavailable when it cannot be written down."""
+    """Pauses and resumes; `accounts` are those configured now. Raises StorageUnavailable."""
 
     store: Pauses
     gates: Gates
@@ -27,13 +27,13 @@ class AccountPauses:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def restore(self) -> None:
-        """After a start: what was paused is paused."""
+        """After a start: pause what was paused before."""
         for account, since in (await self.store.all()).items():
             self.gates.pause(account, since)
-        self.tell()
+        self.report()
 
-    def tell(self) -> None:
-        """Say which of the configured accounts are paused; also after a reload, which may bring one back."""
+    def report(self) -> None:
+        """Raise the trouble of each configured account that is paused; also after a reload, which may add one."""
         for account in self.accounts():
             since = self.gates.paused_since(account)
             if since is not None:
@@ -41,14 +41,14 @@ class AccountPauses:
                 self.telemetry.service.trouble_raised(TROUBLE, account=account, subject=account, detail=detail)
 
     async def pause(self, account: str) -> UnixMillis:
-        """Let nothing more of the account out; what is on its way finishes. Since when it is paused."""
+        """Let nothing more of the account out; what is on its way finishes. Returns since when it is paused."""
         async with self._turn:
             since = self.gates.paused_since(account)
             if since is None:
                 since = self.now()
                 await self.store.put(account, since)
                 self.gates.pause(account, since)
-                self.tell()
+                self.report()
             return since
 
     async def resume(self, account: str) -> None:

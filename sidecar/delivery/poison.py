@@ -1,4 +1,4 @@
-"""Finds the row that makes Microsoft refuse a whole batch: takes out those it names, else halves until one is alone."""
+"""Finds the row that makes Microsoft refuse a whole batch: removes those it names, else halves until one is alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PoisonSearch:
     chance: Callable[[], float]
 
     async def isolate(self, claim: Claim, answer: RefusedBatch) -> None:
-        """Settle the rows that the answer decides over, or come nearer to the one that it is about."""
+        """Settle the rows that the answer names, or halve the batch to find the one it is about."""
         self.gates.accounts[claim.account].history.faults = 0
         size, note = len(claim.entries), Note.refused(answer, self.now())
         if answer.rows:
@@ -40,7 +40,7 @@ class PoisonSearch:
             await self._isolated(claim, answer, note)
 
     async def _isolated(self, claim: Claim, answer: RefusedBatch, note: Note) -> None:
-        """The row stood alone: it waits, or dies; where most of a batch goes that way the account pauses."""
+        """The isolated row waits, or dies; if most rows of a batch end so, the account pauses."""
         (entry,), fault, now = claim.entries, answer.faults[0], self.now()
         others_accepted = self.gates.accounts[claim.account].history.accepted_at >= claim.created_at
         troubled = is_troubled(claim.root_rows, claim.root_poisoned + (entry.refusals == 0))
@@ -56,7 +56,7 @@ class PoisonSearch:
             self.rows.report_dead(claim, {entry.seq: step})
 
     def _report(self, account: str, step: Requeue, answer: RefusedBatch) -> None:
-        """Raise a trouble for a row that would be dead by now, if only another were taken."""
+        """Raise a trouble for a row that would be dead by now if another had been accepted."""
         fault = answer.faults[0]
         if step.refusals >= POISON_AFTER:
             self.telemetry.service.trouble_raised(

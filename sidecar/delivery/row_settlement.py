@@ -1,4 +1,4 @@
-"""Settles a batch row by row, as Microsoft's outcome of each row says, and reports the rows that died."""
+"""Settles a batch row by row, by Microsoft's outcome of each, and reports the rows that died."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ class Sender:
 
 
 def _is_heard(answer: Answer) -> bool:
-    """Whether it says more than that Microsoft could not."""
+    """Whether Microsoft read the request at all."""
     match answer:
         case Lost():
             return False

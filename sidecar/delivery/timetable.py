@@ -1,4 +1,4 @@
-"""Where an account stands, as `core.schedule` wants to see it: read from memory, no row is touched."""
+"""Where an account stands, as a `core.schedule.Schedule`: from memory, without reading a row."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class Timetable:
         return self.gates.accounts[self.account]
 
     def schedule(self) -> Schedule:
-        """What may go now, as far as memory has it."""
+        """What may go now, as far as memory can tell."""
         rules, state = self.rules(), self.state
         return Schedule(
             is_open=self.platform.knows(self.account) and self.gates.lets_out(self.account, self.now()),
@@ -65,3 +65,9 @@ class Timetable:
         """Whether a new batch of the goal may still go as it was planned."""
         schedule = self.schedule()
         return has_room(schedule, monotonic) and goal in ready_goals(schedule, monotonic)
+
+    def take_turn(self, goal: GoalQueue) -> None:
+        """Note that a new batch of the goal is claimed: others have their turn first, and one row probes it at most."""
+        self.state.take_turn(goal.turn)
+        self.state.resent_last = False
+        self.gates.probing(self.account, goal.goal, self.now())

@@ -35,7 +35,7 @@ class MicrosoftAdvertising:
         return account in self.accounts()
 
     async def permit(self, account: str) -> None:
-        """The token comes first: requests that waited for it together must not leave together."""
+        """Wait for the token first: requests that waited for it together must not leave together."""
         await self.tokens.access_token()
         await self.pacer.permit(account)
 

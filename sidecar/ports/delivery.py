@@ -27,7 +27,7 @@ class Claim:
     """The batch it was halved from, at the top; its own id when it was not."""
     root_rows: int
     root_poisoned: int
-    """How many rows of the root, and how many of them were refused while they stood alone."""
+    """How many rows of the root, and how many of them were refused while isolated."""
     created_at: UnixMillis
     sent_to: str | None = None
     """The account at Microsoft that it was made for, and goes to again."""
@@ -42,7 +42,7 @@ class Claim:
 class OpenBatches:
     """The goals of an account's open batches; an empty batch has the goal "".
 
-    `has_astray` says that some row in them was refused each time, and that its event is for another goal by now.
+    `has_astray`: some row in them was refused each time, and its event is mapped to another goal by now.
     """
 
     goals: frozenset[str]
@@ -70,7 +70,7 @@ class Note:
 
 
 def refusal(verdict: Verdict) -> str:
-    """How a note says that the batch was refused as a whole."""
+    """The answer in the note of a batch that was refused as a whole."""
     return f"refused: {verdict.value}"
 
 
@@ -106,16 +106,16 @@ class Delivery(Protocol):
         """Take these entries as a new batch for the account `ids` at Microsoft, and freeze in them what will be sent.
 
         None when none was left.
-        Left out are those that are no longer free, were replaced, or whose visitor clicked since they were looked at;
+        Left out are those that are no longer free, were replaced, or whose visitor clicked since they were read;
         one that was restated goes with its new value. An identity keeps its second from other conversions; adjustments
         have none.
         """
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
-        """Until when Microsoft told accounts to wait, as it was noted by itself or with their open batches."""
+        """Until when Microsoft asked accounts to wait, as noted by itself or with their open batches."""
 
     async def know_ids(self, accounts: Mapping[str, str]) -> None:
-        """Which account each is at Microsoft: what was sent before anybody noted where went there."""
+        """Note which account each is at Microsoft, for batches that were sent before that was stored."""
 
     async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
         """What the account's batches without an answer are for.
@@ -145,7 +145,7 @@ class Delivery(Protocol):
         """Take again the batch of the account that has been due longest, if there is such a one as for `has_resend`."""
 
     async def record_throttle(self, account: str, until: UnixMillis) -> None:
-        """Note that Microsoft told the account to wait, for `throttled` after a restart."""
+        """Note that Microsoft asked the account to wait, for `throttled` after a restart."""
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: "Note", now: UnixMillis) -> bool:
         """Write a batch's outcome: delivered, but for `exceptions` by seq. False when the claim has passed."""
@@ -155,7 +155,7 @@ class Delivery(Protocol):
     ) -> bool:
         """Keep the batch as it is and claim it again at `due_at`. False when the claim has passed.
 
-        `maybe_sent` says that the request may have been applied, `isolated` that its only row was refused as such.
+        `maybe_sent`: the request may have been applied. `isolated`: its only row was refused.
         """
 
     async def halve(self, claim: Claim, note: "Note", now: UnixMillis, *, maybe_sent: bool = False) -> bool:
@@ -166,7 +166,7 @@ class StoredMatchShares(Protocol):
     """What each goal's last conversions could be matched by, over restarts."""
 
     async def load(self) -> Mapping[str, Share]:
-        """By goal, as it was last kept."""
+        """By goal, as last saved."""
 
     async def save(self, shares: Mapping[str, Share]) -> None:
-        """Keep these in place of those before."""
+        """Replace what was saved before."""

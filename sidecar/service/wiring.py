@@ -217,7 +217,7 @@ def _flusher(
             lambda goal: catalogue.known.drops(account, goal),
         )
         timetable = Timetable(account, outbox, platform, gates, clock.now, settings.delivery, goals)
-        return Courier(account, timetable, platform, gates, claims, sender, telemetry, clock.now)
+        return Courier(account, timetable, platform, claims, sender, telemetry, clock.now)
 
     return Flusher(courier, DELIVERY_GRACE_SECONDS)
 

@@ -52,8 +52,8 @@ _TAKE = """)
                 AND c.clicked_at > coalesce(wanted.evaluated, -1)))"""
 
 # Put rows into a batch and freeze what will be sent; rows that are no longer free stay out, rows that were replaced
-# since they were looked at, and rows whose visitor got a later click since they were decided. This one takes only what
-# is as it was looked at, as nearly all is, and hands nothing back, which was a tenth of a claim.
+# since they were read, and rows whose visitor got a later click since attribution. This one claims only rows that are
+# as they were read, as nearly all are, and returns nothing, which was a tenth of a claim.
 TAKE = BulkStatement(
     _WANTED,
     _WANTED_COLUMNS,
@@ -63,12 +63,12 @@ TAKE = BulkStatement(
         AND entries.adjusted_at IS wanted.adjusted_at""",
 )
 
-# The same for rows that the first left out: those that were restated go as the table says now.
+# The same for rows that the first left out: those that were restated go with their new value.
 TAKE_RESTATED = BulkStatement(_WANTED, _WANTED_COLUMNS, f"{_TAKE} RETURNING seq")
 
 TAKEN = "SELECT seq FROM entries WHERE batch_id = ? AND claimed = 1"
 
-# Rows of a batch that were changed after they were looked at.
+# Rows of a batch that were changed after they were read.
 TAKEN_ENTRIES = f"""
     SELECT lane, {ENTRY_COLUMNS} FROM entries WHERE seq IN (SELECT value FROM json_each(?))"""  # noqa: S608
 
@@ -83,7 +83,7 @@ OPEN_BATCH = """
         OR NOT EXISTS (SELECT 1 FROM entries WHERE batch_id = batches.id AND claimed = 1))
     ORDER BY due_at LIMIT 1"""
 
-# The same where some goals can take nothing; a batch has rows of one goal.
+# The same where some goals can accept nothing; a batch has rows of one goal.
 OPEN_BATCH_BESIDE = """
     SELECT id, token, answer, leased, coalesce(root, id), created_at, sent_to FROM batches
     WHERE settled_at IS NULL AND account = :account AND due_at <= :now AND NOT EXISTS (
@@ -106,7 +106,7 @@ BATCH_ENTRIES = f"SELECT lane, {ENTRY_COLUMNS} FROM entries NOT INDEXED WHERE {_
 
 ROOT = "SELECT rows, poisoned FROM batches WHERE id = ?"
 
-# Fence: only the claim that took the batch last may say what became of it.
+# Fence: only the last claim of a batch may settle it.
 FENCED = "SELECT 1 FROM batches WHERE id = ? AND token = ? AND settled_at IS NULL"
 
 _DELIVER = """
@@ -120,7 +120,8 @@ DELIVERED_EACH = f"UPDATE entries NOT INDEXED {_DELIVER} {_OF_BATCH}"
 IN_BATCH = "SELECT count(*) FROM entries WHERE batch_id = ? AND claimed = 1"
 
 # Rows that were not simply delivered: ended otherwise, or due again. The plus keeps SQLite from walking through the
-# whole batch for each of them. What may have been sent stays frozen, whatever whoever settles it knows of that.
+# whole batch for each of them. What may have been sent stays frozen, also if the step
+# does not know of it.
 EXCEPTIONS = """
     UPDATE entries
     SET history = CASE
@@ -214,7 +215,7 @@ def take(
 def _take_rest(
     db: sqlite3.Connection, batch_id: int, entries: Sequence[Entry], wanted: Sequence[tuple[Any, ...]]
 ) -> list[Entry]:
-    """All entries of the batch, once those are in it too that were restated since they were looked at."""
+    """All entries of the batch, once those are in it too that were restated since they were read."""
     unchanged = {row[0] for row in db.execute(TAKEN, (batch_id,))}
     left = [values for entry, values in zip(entries, wanted, strict=True) if entry.seq not in unchanged]
     restated = [row[0] for row in TAKE_RESTATED.execute(db, left)]
@@ -236,8 +237,8 @@ def retake(
 ) -> Claim | None:
     """The open batch of `account` that has been due longest, taken again as it was; None when there is none.
 
-    Batches of the goals in `held`, and for another account at Microsoft than `ids`, are left alone. What came in
-    meanwhile to adjust it is carried out first, where nothing of it can be at Microsoft.
+    Batches of the goals in `held`, and for another account at Microsoft than `ids`, are left alone. An adjustment
+    that was stored meanwhile is applied first, where nothing of the batch can be at Microsoft.
     """
     while row := open_batch(db, account, now, held, ids):
         batch_id, token, answer, leased, root, created_at, sent_to = row

@@ -12,8 +12,8 @@ from sidecar.core.attempts import UNANSWERED, RequestFacts
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.delivery import Claim, Note
 
-TOLD_APART = 50
-"""So many requests of a batch have a line of their own; those after them are gathered by their answer."""
+SEPARATE_REQUESTS = 50
+"""This many requests of a batch have a line of their own; later ones are gathered by their answer."""
 
 # From the batch as it was claimed: when the request was made ready.
 NOTE = """
@@ -23,7 +23,7 @@ NOTE = """
         :error_code, :message
     FROM batches WHERE id = :batch"""
 
-# One more of the same answer, in the line that gathers those; what it says is the last one's.
+# One more of the same answer, in the line that gathers those; its details are the last one's.
 GATHER = """
     UPDATE requests
     SET last = :token, times = times + 1, ended_at = :ended_at, due_at = :due_at, tracking_id = :tracking_id,
@@ -59,7 +59,7 @@ def _note(
     values = {
         "batch": batch_id,
         "token": token,
-        "apart": TOLD_APART,
+        "apart": SEPARATE_REQUESTS,
         "rows": rows,
         "ended_at": at,
         "due_at": due_at,
@@ -69,7 +69,7 @@ def _note(
         "error_code": given.error_code,
         "message": given.message,
     }
-    if token <= TOLD_APART or not db.execute(GATHER, values).rowcount:
+    if token <= SEPARATE_REQUESTS or not db.execute(GATHER, values).rowcount:
         db.execute(NOTE, values)
 
 

@@ -1,4 +1,4 @@
-"""What each goal's last conversions could be matched by, kept over restarts; the table is replaced as a whole."""
+"""What each goal's last conversions could be matched by, over restarts; the table is replaced as a whole."""
 
 import sqlite3
 from collections.abc import Mapping
