@@ -15,7 +15,8 @@ from sidecar.emulator.admission import SlidingMinute
 from sidecar.emulator.call import DAY_MS
 from sidecar.emulator.clicks import add_click
 from sidecar.emulator.error_bodies import Refused
-from sidecar.emulator.faults import ActiveRule, Rule, Script
+from sidecar.emulator.fault_script import ActiveRule, Script
+from sidecar.emulator.faults import Rule
 from sidecar.emulator.goal_rules import DEFAULTS, read_goal
 from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, put_mapped_goals, replace_goal
 from sidecar.emulator.options import Clock, EmulatorOptions

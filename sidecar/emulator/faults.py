@@ -1,17 +1,13 @@
-"""Scripted faults: rules that match requests, and what happens to those.
+"""The rules of scripted faults: which requests they match, and what happens to those. `fault_script` applies them.
 
 A rule has the form of the control API's JSON, which docs/emulator.md documents.
 """
 
-import asyncio
-import hashlib
-import json
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sidecar.emulator.call import BatchError, Call
+from sidecar.emulator.call import BatchError
 from sidecar.emulator.error_bodies import FaultShape
 from sidecar.emulator.error_codes import BY_NUMBER, BY_SYMBOL
 
@@ -185,99 +181,6 @@ class Rule(_Model):
     action: Annotated[Preparation | Ending, Field(discriminator="type")]
 
 
-@dataclass(slots=True)
-class ActiveRule:
-    """A rule, with how often it matched and fired."""
-
-    id: int
-    rule: Rule
-    matched: int = 0
-    fired: int = 0
-    removed: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
-    """Set when the rule is removed, which ends the waits that it caused."""
-
-    def fires(self, call: Call) -> bool:
-        """Counts the request; True when the rule applies to it."""
-        if not matches(self.rule.match, call) or self.is_spent:
-            return False
-        self.matched += 1
-        if self.matched <= self.rule.after or not _is_selected(self.rule, self.matched):
-            return False
-        self.fired += 1
-        return True
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether it fired as often as `times` allows."""
-        return self.rule.times is not None and self.fired >= self.rule.times
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The faults of one request."""
-
-    preparations: tuple[tuple[Preparation, asyncio.Event], ...] = ()
-    """Each with the event that is set once its rule is removed."""
-    ending: Ending | None = None
-
-    @property
-    def name(self) -> str | None:
-        """The name in the ledger."""
-        actions = (*(preparation for preparation, _ in self.preparations), self.ending)
-        kinds = [action.type for action in actions if action is not None]
-        return " ".join(kinds) or None
-
-
-@dataclass(slots=True)
-class Script:
-    """All rules in the order in which they were added."""
-
-    active: list[ActiveRule] = field(default_factory=list)
-    _last_id: int = 0
-
-    def add(self, rule: Rule) -> ActiveRule:
-        """Adds a rule."""
-        self._last_id += 1
-        self.active.append(ActiveRule(self._last_id, rule))
-        return self.active[-1]
-
-    def remove(self, rule_id: int) -> bool:
-        """Removes a rule; False when there is none of that id."""
-        for active in self.active:
-            if active.id == rule_id:
-                self.active.remove(active)
-                active.removed.set()
-                return True
-        return False
-
-    def clear(self) -> None:
-        """Removes all rules."""
-        removed, self.active = self.active, []
-        for active in removed:
-            active.removed.set()
-
-    def plan(self, call: Call) -> Plan:
-        """The faults of this request: every preparation, and the first ending, whose rules fire."""
-        preparations: list[tuple[Preparation, asyncio.Event]] = []
-        for active in self.active:
-            action = active.rule.action
-            if not active.fires(call):
-                continue
-            if not isinstance(action, Slow | ExpireTokens | RevokeRefreshTokens):
-                return Plan(tuple(preparations), action)
-            preparations.append((action, active.removed))
-        return Plan(tuple(preparations))
-
-
-def matches(match: Match, call: Call) -> bool:
-    """Whether the rule matches the request."""
-    if match.operation not in (None, call.operation):
-        return False
-    if match.account not in (None, call.headers.get("CustomerAccountId")):
-        return False
-    return match.goal is None or _names_goal(call.body, match.goal)
-
-
 def resolve_code(action: FaultCode | PartialErrors) -> tuple[int, str, str]:
     """Number, symbol and message, from Microsoft's list where the rule leaves them out."""
     listed = BY_SYMBOL.get(action.symbol or "")
@@ -286,16 +189,6 @@ def resolve_code(action: FaultCode | PartialErrors) -> tuple[int, str, str]:
     number = action.code if action.code is not None else (listed.number if listed else 0)
     symbol = action.symbol or (listed.symbol if listed else f"Unlisted{number}")
     return number, symbol, action.message or (listed.message if listed else "Scripted.")
-
-
-def _names_goal(body: bytes, goal: str) -> bool:
-    """Whether the body holds the name as a JSON string, with or without escapes beyond ASCII."""
-    return any(json.dumps(goal, ensure_ascii=ascii_only).encode() in body for ascii_only in (True, False))
-
-
-def _is_selected(rule: Rule, number: int) -> bool:
-    digest = hashlib.blake2b(f"{rule.seed}:{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < rule.probability * 2**64
 
 
 def _require_a_name(code: int | None, symbol: str | None) -> None:

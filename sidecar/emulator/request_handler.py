@@ -20,6 +20,7 @@ from sidecar.emulator import ledger, tokens
 from sidecar.emulator.call import Answer, Call, Operation, answer_json
 from sidecar.emulator.error_bodies import Refused, fault_body, refusal
 from sidecar.emulator.error_codes import ErrorCode
+from sidecar.emulator.fault_script import Plan, Script
 from sidecar.emulator.faults import (
     Ending,
     ExpireTokens,
@@ -28,12 +29,10 @@ from sidecar.emulator.faults import (
     Malformed,
     OAuthError,
     PartialErrors,
-    Plan,
     Preparation,
     ResetAfter,
     ResetBefore,
     RevokeRefreshTokens,
-    Script,
     Slow,
     Status,
     resolve_code,

@@ -13,7 +13,7 @@ from sidecar.emulator.admission import SlidingMinute
 from sidecar.emulator.call import Operation
 from sidecar.emulator.control import Control
 from sidecar.emulator.customer import Customer
-from sidecar.emulator.faults import Script
+from sidecar.emulator.fault_script import Script
 from sidecar.emulator.goal_calls import GoalCalls
 from sidecar.emulator.goals import put_mapped_goals
 from sidecar.emulator.ledger import page, summary

@@ -4,9 +4,10 @@ https://learn.microsoft.com/advertising/campaign-management-service/applyoffline
 https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
+from typing import TypeVar
 
 from sidecar.emulator import ledger, row_identity
 from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
@@ -19,6 +20,8 @@ from sidecar.emulator.ledger import StoredAdjustment, StoredConversion
 from sidecar.emulator.options import EmulatorOptions
 from sidecar.emulator.row_checks import CheckContext, adjustment_errors, conversion_errors
 from sidecar.emulator.row_fields import Adjustment, Conversion, read_adjustment, read_conversion
+
+T = TypeVar("T")
 
 MAX_ROWS = 1_000
 
@@ -37,11 +40,7 @@ class Uploads:
         read = [read_conversion(row.value) for row in rows]
         context = _context(db, call, caller, (row.click_id for row in read if row and row.click_id))
         errors = [_errors(call, index, row, conversion_errors(row, context)) for index, row in enumerate(read)]
-        stored = [
-            _stored_conversion(row, fields, context)
-            for row, fields, wrong in zip(rows, read, errors, strict=True)
-            if fields and not wrong
-        ]
+        stored = [_stored_conversion(row, fields, context) for row, fields in _accepted(rows, read, errors)]
         ledger.store_conversions(db, call.at, caller.account_id, stored)
         return _answer(call, errors)
 
@@ -55,11 +54,7 @@ class Uploads:
             _errors(call, index, row.original if row else None, adjustment_errors(row, context))
             for index, row in enumerate(read)
         ]
-        stored = [
-            _stored_adjustment(row, fields, context)
-            for row, fields, wrong in zip(rows, read, errors, strict=True)
-            if fields and not wrong
-        ]
+        stored = [_stored_adjustment(row, fields, context) for row, fields in _accepted(rows, read, errors)]
         ledger.store_adjustments(db, call.at, caller.account_id, stored)
         return _answer(call, errors)
 
@@ -81,6 +76,14 @@ def _errors(call: Call, index: int, row: Conversion | None, symbols: Sequence[st
     name = row.name if row and row.name else ""
     planned = call.planned.errors_of(index, name) if call.planned else []
     return planned or [batch_error(index, symbol) for symbol in symbols]
+
+
+def _accepted(
+    rows: Sequence[Row], read: Sequence[T | None], errors: Sequence[Sequence[BatchError]]
+) -> Iterator[tuple[Row, T]]:
+    for row, fields, wrong in zip(rows, read, errors, strict=True):
+        if fields and not wrong:
+            yield row, fields
 
 
 def _stored_conversion(row: Row, fields: Conversion, context: CheckContext) -> StoredConversion:

@@ -10,7 +10,7 @@ from delivery_kit import ADJUST, APPLY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.adjustment import Foreign
 from sidecar.core.instant import UnixSeconds
-from sidecar.emulator.faults import ActiveRule
+from sidecar.emulator.fault_script import ActiveRule
 from sidecar.ports.intake import AlreadyRetracted, Replayed, Stored
 
 PERSON: dict[str, Any] = {"msclkid": None, "email_sha256": "a" * 64, "phone_sha256": "b" * 64}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sidecar.emulator.call import Call
-from sidecar.emulator.faults import Match, Rule, Script, matches
+from sidecar.emulator.fault_script import Script, matches
+from sidecar.emulator.faults import Match, Rule
 
 
 def call(operation: str = "OfflineConversions/Apply", account: str = "1", body: str = "{}") -> Call:

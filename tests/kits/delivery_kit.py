@@ -24,7 +24,8 @@ from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.delivery.courier import Courier
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, MappedGoal
-from sidecar.emulator.faults import ActiveRule, Rule
+from sidecar.emulator.fault_script import ActiveRule
+from sidecar.emulator.faults import Rule
 from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
