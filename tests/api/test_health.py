@@ -100,7 +100,7 @@ def test_trouble_on_the_way_belongs_to_whoever_met_it(code: str) -> None:
     assert unwell(health_page(replace(WELL, troubles=(replace(met, account="main"),)))) == ["delivery"]
 
 
-def test_advice_is_told_and_makes_nothing_unwell() -> None:
+def test_advice_is_shown_and_degrades_nothing() -> None:
     page = health_page(replace(WELL, troubles=(standing("low_match_rate", "Sidecar Lead"),)))
     assert (page["status"], unwell(page)) == ("ok", [])
     assert "Sidecar Lead" in page["checks"]["goals"]["message"]
@@ -179,7 +179,7 @@ def test_outbox_that_cannot_be_written_is_down() -> None:
 
 
 @pytest.mark.parametrize(("free", "status"), [(2 * GIB, "ok"), (2 * GIB - 1, "degraded"), (GIB - 1, "down")])
-def test_disk_is_told_of_before_intake_stops(free: int, status: str) -> None:
+def test_disk_check_warns_before_intake_stops(free: int, status: str) -> None:
     assert health_page(replace(WELL, free_bytes=free))["checks"]["disk"]["status"] == status
 
 
@@ -229,7 +229,7 @@ async def test_full_outbox_is_not_ready(open_api: OpenApi, conversion: dict[str,
 
 
 @pytest.mark.parametrize("path", ["conversions", "validate", "clicks", "adjustments"])
-async def test_while_no_time_can_be_told_nothing_is_taken_in(
+async def test_while_the_time_is_unknown_nothing_is_accepted(
     api: Api, conversion: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(taking, "CLOCK_SECONDS", 0.1)
@@ -242,7 +242,7 @@ async def test_while_no_time_can_be_told_nothing_is_taken_in(
     assert (await api.post(conversion)).status == 202
 
 
-async def test_request_waits_for_the_time_to_be_told(api: Api, conversion: dict[str, Any]) -> None:
+async def test_request_waits_until_the_time_is_known(api: Api, conversion: dict[str, Any]) -> None:
     api.world.clock_unsettled = "this machine's clock was set"
     posting = asyncio.create_task(api.post(conversion))
     while api.world.clock_checks < 3:

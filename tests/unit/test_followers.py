@@ -16,7 +16,7 @@ def fact(seq: int, level: str = "info") -> StoredEntry:
     return StoredEntry(seq, JournalEntry(time=UnixMillis(seq), level=level, name="started", message="x"))
 
 
-async def test_what_does_not_fit_is_counted_and_told_once() -> None:
+async def test_what_does_not_fit_is_counted_and_reported_once() -> None:
     followers = Followers()
     with followers.follow(ALL, waiting=3) as follower:
         followers.offer([fact(seq) for seq in range(5)])

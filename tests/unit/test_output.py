@@ -1,4 +1,4 @@
-"""Log lines leave through a thread of their own: whatever the reader does, the service goes on."""
+"""Log lines leave through a thread of their own: the service goes on with any reader, or none."""
 
 import fcntl
 import os
@@ -45,7 +45,7 @@ def test_lines_come_out_in_order(pipe: tuple[int, int]) -> None:
     assert drain(read) == [f"line {number}" for number in range(50)]
 
 
-def test_pipe_that_nobody_reads_stalls_neither_the_caller_nor_the_end(pipe: tuple[int, int]) -> None:
+def test_pipe_without_a_reader_stalls_neither_the_caller_nor_the_end(pipe: tuple[int, int]) -> None:
     read, write = pipe
     output = Output(write, notice, limit=100)
     started = time.monotonic()
@@ -59,7 +59,7 @@ def test_pipe_that_nobody_reads_stalls_neither_the_caller_nor_the_end(pipe: tupl
     output.close(timeout_seconds=10)
 
 
-def test_what_was_dropped_is_told_once_it_flows_again(pipe: tuple[int, int]) -> None:
+def test_number_of_dropped_lines_is_written_once_output_flows_again(pipe: tuple[int, int]) -> None:
     read, write = pipe
     output = Output(write, notice, limit=100)
     for number in range(1_000):
@@ -98,7 +98,7 @@ def test_descriptor_that_another_process_made_non_blocking_still_gets_every_line
     assert [int(line.split()[0]) for line in lines] == list(range(200))
 
 
-def test_what_nobody_was_told_of_is_counted_still(pipe: tuple[int, int]) -> None:
+def test_dropped_lines_without_a_notice_stay_counted(pipe: tuple[int, int]) -> None:
     """The notice itself was lost with the reader."""
     read, write = pipe
     output = Output(write, notice, limit=100)
