@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.committer import Committer, StoreFault
 from sidecar.store.sqlite.database import Database, code_of, is_damage
-from sidecar.store.sqlite.soundness import COUNT_COMMIT
+from sidecar.store.sqlite.integrity import COUNT_COMMIT
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Opening an outbox in a file: its owner, its soundness, its connections, and the ports over them."""
+"""Opening an outbox in a file: its owner, its integrity, its connections, and the ports over them."""
 
 import contextlib
 import sqlite3
@@ -15,13 +15,13 @@ from sidecar.store.sqlite.engine import SqliteEngine
 from sidecar.store.sqlite.erasures import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.grouping import GroupWriter, Incoming, Outcome
+from sidecar.store.sqlite.integrity import check_beside_work, last_commit, verified
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.pauses import SqlitePauses
 from sidecar.store.sqlite.secrets import SqliteSecrets
 from sidecar.store.sqlite.shares import SqliteShares
 from sidecar.store.sqlite.snapshot import Snapshot
-from sidecar.store.sqlite.soundness import check_beside_work, examined, last_commit
 from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.store.sqlite.unstored import SqliteUnstored
 from sidecar.store.store import Store, StoreLimits
@@ -34,7 +34,7 @@ async def open_sqlite(
     """The store in the file `path`, owned by this process alone; OutboxRefused says why it cannot be."""
     async with contextlib.AsyncExitStack() as stack:
         path = stack.enter_context(owned(path))
-        with examined(path):
+        with verified(path):
             database = await stack.enter_async_context(writer(path, environment))
         last = stack.enter_context(last_commit(path))
         due_reader = await stack.enter_async_context(reader(path))

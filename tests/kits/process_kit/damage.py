@@ -47,8 +47,8 @@ def snapshot(name: str, source: Path, target: Path) -> Snapshot:
     for file in source.glob("outbox.db*"):
         if not file.name.endswith(("-shm", ".lock")):
             shutil.copyfile(file, target / file.name)
-    shutil.copytree(target, examined := target.with_name(f"{target.name}-rows"))
-    return Snapshot(name, target, rows_of(examined))
+    shutil.copytree(target, verified := target.with_name(f"{target.name}-rows"))
+    return Snapshot(name, target, rows_of(verified))
 
 
 def _overwrite(file: Path, start: int, with_: bytes) -> None:

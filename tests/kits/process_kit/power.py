@@ -91,7 +91,7 @@ async def power(starter: Starter, database: str = "outbox.db") -> Power:
 def order_ids(database: Path) -> set[str]:
     """What a copy of the file holds, after its integrity was checked; nothing where no row was ever fsynced."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "examined.db"
+        copy = Path(folder) / "verified.db"
         for suffix in SUFFIXES:
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(f"{database}{suffix}", f"{copy}{suffix}")

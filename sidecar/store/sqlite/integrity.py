@@ -1,4 +1,4 @@
-"""Whether a file is what was left: nothing cut off its end, nothing damaged inside. Never writes to the database.
+"""Verifies that a file is as it was left: its end complete, nothing in it damaged. Never writes to the database.
 
 SQLite takes a damaged or missing write-ahead log for one that ended earlier, and an empty file for a new database. So
 the number of the last commit stands in a small file beside the outbox too.
@@ -43,10 +43,10 @@ class LastCommit:
         with contextlib.suppress(OSError):
             os.pwrite(self.handle, b"%020d\n" % number, 0)
 
-    def note_damage(self, told: str) -> None:
-        """The next start shall refuse the file."""
+    def note_damage(self, detail: str) -> None:
+        """Make the next start refuse the file."""
         with contextlib.suppress(OSError):
-            os.pwrite(self.handle, f"damaged: {told}\n".encode(), _LINE)
+            os.pwrite(self.handle, f"damaged: {detail}\n".encode(), _LINE)
             os.fsync(self.handle)
 
 
@@ -71,8 +71,8 @@ def last_commit(path: Path) -> Iterator[LastCommit]:
 
 
 @contextlib.contextmanager
-def examined(path: Path) -> Iterator[None]:
-    """Look at the outbox `path` as it was left, and claim it; OutboxRefused when something is missing or damaged.
+def verified(path: Path) -> Iterator[None]:
+    """Verify the outbox `path` as it was left, and claim it; OutboxRefused when something is missing or damaged.
 
     Open it within: when that is refused for another reason, the file stays as it is. The last connection to close moves
     the write-ahead log into the file and deletes it, unless it can only read. Where there is no log, nothing is held:
@@ -83,42 +83,42 @@ def examined(path: Path) -> Iterator[None]:
         raise _refused(path, damage)
     is_new = not path.exists() or (path.is_file() and not path.stat().st_size)
     if is_new:
-        _examine_empty(path, noted)
+        _verify_empty(path, noted)
     claim_file(path)
     if is_new:
         yield
     elif _has_log(path):
-        with contextlib.closing(_examined(path, noted)):
+        with contextlib.closing(_verified(path, noted)):
             yield
     else:
-        _examined(path, noted).close()
+        _verified(path, noted).close()
         yield
 
 
-def _examined(path: Path, noted: int) -> sqlite3.Connection:
+def _verified(path: Path, noted: int) -> sqlite3.Connection:
     db = sqlite3.connect(_reading(path), uri=True, timeout=5, check_same_thread=False)
     try:
-        _examine_end(path, noted, _commits(db))
+        _verify_end(path, noted, _commits(db))
         if _is_small(path):
-            _examine_whole(path, db)
+            _verify_whole(path, db)
     except sqlite3.DatabaseError as error:
         db.close()
-        raise (unusable(path, error) if _says_nothing_of_it(error) else _refused(path, str(error))) from error
+        raise (unusable(path, error) if _is_about_access(error) else _refused(path, str(error))) from error
     except OutboxRefused:
         db.close()
         raise
     return db
 
 
-def _says_nothing_of_it(error: sqlite3.DatabaseError) -> bool:
-    """Whether it is about other programs or about rights, and not about what is in the file."""
+def _is_about_access(error: sqlite3.DatabaseError) -> bool:
+    """Whether it is about other programs or permissions, and not about the content of the file."""
     return code_of(error) & 0xFF in (
         *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN),
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH),
     )
 
 
-def _examine_whole(path: Path, db: sqlite3.Connection) -> None:
+def _verify_whole(path: Path, db: sqlite3.Connection) -> None:
     [verdict] = db.execute(_CHECK).fetchone()
     if verdict != "ok":
         raise _refused(path, " ".join(str(verdict).split()))
@@ -159,12 +159,12 @@ def _has_log(path: Path) -> bool:
     return log.exists() and log.stat().st_size > 0
 
 
-def _examine_empty(path: Path, noted: int) -> None:
+def _verify_empty(path: Path, noted: int) -> None:
     if noted or _has_log(path):
         raise _refused(path, "it is missing or empty, though something was written to it")
 
 
-def _examine_end(path: Path, noted: int, commits: int) -> None:
+def _verify_end(path: Path, noted: int, commits: int) -> None:
     if commits < noted:
         raise _refused(
             path, f"it ends with transaction {commits} of {noted}, so {path.name}-wal is missing, cut short or damaged"
@@ -194,10 +194,10 @@ def _beside(path: Path) -> Path:
     return Path(f"{path}.last")
 
 
-def _refused(path: Path, told: str) -> OutboxRefused:
+def _refused(path: Path, detail: str) -> OutboxRefused:
     return OutboxRefused(
-        f"the outbox {path} is damaged: {told}. It was left as it is. Keep a copy of {path} and of all files beside it "
-        "whose names begin so. Then bring back what is missing, or a backup (docs/operating.md, Backups), or try "
-        f"`sqlite3 {path} .recover`, or name another file in storage.url. To go on with what is there, remove "
+        f"the outbox {path} is damaged: {detail}. It was left as it is. Keep a copy of {path} and of all files "
+        "beside it whose names begin so. Then bring back what is missing, or a backup (docs/operating.md, Backups), or "
+        f"try `sqlite3 {path} .recover`, or name another file in storage.url. To go on with what is there, remove "
         f"{_beside(path).name}"
     )

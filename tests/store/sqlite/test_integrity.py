@@ -14,7 +14,7 @@ from store_kit import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put,
 
 from sidecar.ports.errors import OutboxRefused, StorageBroken
 from sidecar.store.opening import open_store
-from sidecar.store.sqlite import sliced_check, soundness
+from sidecar.store.sqlite import integrity, sliced_check
 from sidecar.store.store import Store, StoreLimits
 
 
@@ -107,7 +107,7 @@ def damage(path: Path) -> None:
 @pytest.fixture
 async def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A large file, as far as we are concerned: it is checked beside the work."""
-    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(integrity, "CHECKED_FIRST_BYTES", 0)
     house = SqliteHouse(tmp_path)
     await put(await house.open(), *orders(500))
     await house.close()
@@ -152,7 +152,7 @@ async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monk
         db.create_function("goes_on", 0, lambda: not let_it_end.is_set())
         db.execute(LONG).fetchone()
 
-    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(integrity, "CHECKED_FIRST_BYTES", 0)
     monkeypatch.setattr(sliced_check, "tables", read_for_long)
     async with opened(tmp_path / "outbox.db") as store:
         checking = asyncio.create_task(store.check())
@@ -203,7 +203,7 @@ CHANGES = {
 @pytest.fixture
 async def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of several slices, large as far as we are concerned, and no rest between them."""
-    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(integrity, "CHECKED_FIRST_BYTES", 0)
     monkeypatch.setattr(sliced_check, "REST", 0)
     house = SqliteHouse(tmp_path)
     outbox = await house.open()
@@ -324,7 +324,7 @@ async def test_what_is_wrong_with_a_small_table_is_told_in_a_line(many: Path) ->
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteHouse]:
     """With a file that is large, as far as we are concerned: what an index has too many is not searched for there."""
-    monkeypatch.setattr(soundness, "CHECKED_FIRST_BYTES", 0)
+    monkeypatch.setattr(integrity, "CHECKED_FIRST_BYTES", 0)
     house = SqliteHouse(tmp_path)
     yield house
     await house.close()
