@@ -197,7 +197,7 @@ class Service:
         else:
             settings.config = settings.with_reloaded(config).config
             self._forget_what_left()
-            self.parts.pausing.report()
+            self.parts.pauses.report()
             self.parts.catalogue.reloaded()
             self.parts.gates.retry_now()
             told = f"changed: {', '.join(reloadable) or 'nothing'}"

@@ -91,9 +91,9 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         traces=_traces(parts),
         explain=_explain(parts, clock),
         erasures=ErasureCalls(store.erasures, clock.now, parts.eraser.wake, lambda: settings.intake().default_country),
-        accounts=AccountCalls(parts.pausing, lambda: settings.config.accounts),
+        accounts=AccountCalls(parts.pauses, lambda: settings.config.accounts),
         goals=_goals(parts),
-        sign_in=SignInCalls(parts.connector),
+        sign_in=SignInCalls(parts.sign_in),
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
         metrics=MetricsCalls(store.outbox, parts.telemetry),
     )

@@ -1,14 +1,10 @@
 """Which part gets which: opens everything the service is made of and puts it together. Starts nothing."""
 
 import contextlib
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from sidecar.config import Config
 from sidecar.core.clock import SteadyClock
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.claims import Claims
 from sidecar.delivery.click_matching import ClickMatcher
@@ -26,31 +22,20 @@ from sidecar.delivery.settler import Settler
 from sidecar.delivery.stakes import Stakes
 from sidecar.delivery.timestamps import UniqueTimestamps
 from sidecar.delivery.timetable import Timetable
-from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, UnusableState
+from sidecar.emulator import Emulator
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.goals.creating import GoalCreator
 from sidecar.goals.judging import GoalJudge
 from sidecar.goals.known import KnownGoals
 from sidecar.goals.reading import GoalReader
-from sidecar.microsoft.client import open_client
-from sidecar.microsoft.endpoints import Endpoints, endpoints_of
-from sidecar.microsoft.oauth import Application, OAuthClient
-from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
-from sidecar.microsoft.proxy_settings import ProxySettings
-from sidecar.microsoft.sign_in_errors import detail_of
-from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
-from sidecar.microsoft.tls import context
-from sidecar.microsoft.tokens import Connection, TokenSource
-from sidecar.ports.errors import OutboxRefused
-from sidecar.ports.outbox import Outbox
-from sidecar.ports.upkeep import Secrets
+from sidecar.microsoft.sign_in_flow import SignInFlow
+from sidecar.microsoft.tokens import TokenSource
+from sidecar.service.platform import open_platform
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
 from sidecar.store.store import Store, StoreLimits
-from sidecar.store.tokens import SealedTokens
-from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
 from sidecar.upkeep.erasure import Eraser
 from sidecar.upkeep.housekeeping import Housekeeping
@@ -58,13 +43,10 @@ from sidecar.upkeep.retraction import Retractor
 from sidecar.upkeep.waiting_watch import WaitingWatch
 
 DELIVERY_GRACE_SECONDS = 8.0
-"""How long requests on their way may take to come back at a stop; with the HTTP side's grace below 15 s."""
-
-EMULATOR_CLIENT_ID = "test-emulator-application"
-EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the emulator takes any
+"""How long requests in flight may take to be answered at a stop; with the grace time of HTTP less than 15 s."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
     """What is open and wired, ready to be run."""
 
@@ -73,12 +55,12 @@ class Components:
     gates: Gates
     store: Store
     tokens: TokenSource
-    connector: SignInFlow
+    sign_in: SignInFlow
     flusher: Flusher
     housekeeping: Housekeeping
     waiting: WaitingWatch
     stakes: Stakes
-    pausing: AccountPauses
+    pauses: AccountPauses
     catalogue: GoalCatalogue
     eraser: Eraser
     emulator: Emulator | None
@@ -88,88 +70,46 @@ class Components:
 async def open_parts(
     stack: contextlib.AsyncExitStack, settings: Settings, telemetry: Telemetry, clock: Runtime
 ) -> Components:
-    """Open everything that `settings` names; `stack` closes it.
+    """Open everything that `settings` name; `stack` closes it.
 
     Raises OutboxRefused, UnusableRoots, UnusableProxy.
     """
     telemetry.board.set_accounts(settings.config.accounts)
     telemetry.delivery.goal_of = settings.goal_of
-    store = await stack.enter_async_context(_store(settings.config, telemetry, clock))
-    outbox = store.outbox
-    gates = Gates()
     steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)
+    gates = Gates()
     steady.on_step = gates.shift
-    emulator = await _embedded_emulator(stack, settings, clock)
-    endpoints = _endpoints(settings.config, emulator)
-    ca_bundle = settings.config.microsoft.ca_bundle
-    tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
-    proxies = ProxySettings.of(os.environ)
-    sign_in = OAuthClient(_application(settings.config, endpoints), tls, proxies=proxies)
-    tokens = TokenSource(
-        sign_in,
-        _token_store(settings.config, store.secrets),
-        now=clock.now,
-        chance=clock.chance,
-        on_change=_on_connection(gates, telemetry),
-    )
-    client = await stack.enter_async_context(
-        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, steady.heard, proxies)
-    )
-    pacer = Pacer(
-        lambda: settings.config.delivery.requests_per_minute,
-        clock.monotonic,
-        settings.customers,
-        gates.accounts.history,
-    )
-    platform = MicrosoftAdvertising(client, tokens, pacer, _developer_token(settings.config), settings.accounts)
-    await _keep_waiting(outbox, gates, platform, clock.now())
-    pausing = AccountPauses(store.pauses, gates, telemetry, clock.now, lambda: settings.config.accounts)
-    await pausing.restore()
-    catalogue = _catalogue(settings, telemetry, gates, store, platform, clock)
-    flusher = _flusher(settings, telemetry, gates, store, catalogue, platform, clock)
+    store = await stack.enter_async_context(_store(settings, telemetry, clock))
     telemetry.intake.matches.restore(await store.shares.load())
-    waiting = WaitingWatch(
-        outbox, gates, telemetry, clock.now, settings.goal_of, lambda: settings.config.accounts, settings.identities
-    )
-    gates.changed = _waking(flusher, catalogue)
+    platform = await open_platform(stack, settings, telemetry, store, gates, clock, steady.heard)
+    wiring = _Wiring(settings, telemetry, store, gates, platform.advertising, clock)
+    pauses = wiring.pauses()
+    await pauses.restore()
+    catalogue = wiring.catalogue()
+    flusher = wiring.flusher(catalogue.known)
+    gates.changed = _wake_all(flusher, catalogue)
     steady.on_jump = catalogue.read_soon
+    waiting = wiring.waiting_watch()
     return Components(
-        settings,
-        telemetry,
-        gates,
-        store,
-        tokens,
-        SignInFlow(sign_in, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry)),
-        flusher,
-        Housekeeping(
-            outbox,
-            store.clicks,
-            store.journal,
-            telemetry,
-            clock.now,
-            settings.keeping,
-            steady,
-            waiting.look,
-            store.shares,
-            store.unstored,
-        ),
-        waiting,
-        Stakes(outbox, gates, settings.goal_of, lambda: settings.config.accounts),
-        pausing,
-        catalogue,
-        Eraser(
-            store.erasures,
-            telemetry,
-            clock.now,
-            lambda: {lane.account for lane in outbox.lanes()},
-            Retractor(outbox, clock.now, flusher.arrived),
-        ),
-        emulator,
+        settings=settings,
+        telemetry=telemetry,
+        gates=gates,
+        store=store,
+        tokens=platform.tokens,
+        sign_in=platform.sign_in,
+        flusher=flusher,
+        housekeeping=wiring.housekeeping(steady, waiting),
+        waiting=waiting,
+        stakes=Stakes(store.outbox, gates, settings.goal_of, wiring.accounts),
+        pauses=pauses,
+        catalogue=catalogue,
+        eraser=wiring.eraser(flusher),
+        emulator=platform.emulator,
     )
 
 
-def _store(config: Config, telemetry: Telemetry, clock: Runtime) -> contextlib.AbstractAsyncContextManager[Store]:
-    storage = config.storage
+def _store(settings: Settings, telemetry: Telemetry, clock: Runtime) -> contextlib.AbstractAsyncContextManager[Store]:
+    config, storage = settings.config, settings.config.storage
     limits = StoreLimits(
         max_pending=storage.max_pending,
         min_free_bytes=storage.min_free_disk,
@@ -179,75 +119,7 @@ def _store(config: Config, telemetry: Telemetry, clock: Runtime) -> contextlib.A
     return open_store(storage.path, config.microsoft.environment, clock.now, limits)
 
 
-def _flusher(
-    settings: Settings,
-    telemetry: Telemetry,
-    gates: Gates,
-    store: Store,
-    catalogue: GoalCatalogue,
-    platform: MicrosoftAdvertising,
-    clock: Runtime,
-) -> Flusher:
-    outbox = store.outbox
-    writer = SettlementWriter(outbox, telemetry)
-    feedback = GoalFeedback(outbox, gates, telemetry, clock.now, settings.names_goal)
-    rows = RowSettlement(writer, feedback, telemetry, clock.now, clock.chance)
-    poison = PoisonSearch(writer, rows, gates, telemetry, clock.now, clock.chance)
-    setbacks = Setbacks(writer, platform, gates, telemetry, clock.now, clock.chance)
-    settler = Settler(writer, rows, poison, setbacks, platform, gates, telemetry, clock.now)
-    click_matcher = ClickMatcher(
-        outbox, store.clicks, telemetry, clock.now, settings.attribution, catalogue.known.traits
-    )
-
-    sender = Sender(platform, gates, settler, telemetry, clock.now)
-
-    def courier(account: str) -> Courier:
-        def goals() -> Mapping[str, str]:
-            return settings.goals(account)
-
-        claims = Claims(
-            account,
-            outbox,
-            platform,
-            click_matcher,
-            UniqueTimestamps(outbox, clock.now),
-            telemetry,
-            clock.now,
-            goals,
-            lambda goal: catalogue.known.drops(account, goal),
-        )
-        timetable = Timetable(account, outbox, platform, gates, clock.now, settings.delivery, goals)
-        return Courier(account, timetable, platform, claims, sender, telemetry, clock.now)
-
-    return Flusher(courier, DELIVERY_GRACE_SECONDS)
-
-
-def _catalogue(
-    settings: Settings,
-    telemetry: Telemetry,
-    gates: Gates,
-    store: Store,
-    platform: MicrosoftAdvertising,
-    clock: Runtime,
-) -> GoalCatalogue:
-    known = KnownGoals(
-        platform,
-        gates,
-        clock.now,
-        settings.catalogue,
-        lambda: tuple(settings.config.accounts),
-        settings.goal_rules,
-        settings.every_goal_rule,
-    )
-    judge = GoalJudge(known, store.outbox, gates, telemetry)
-    reader = GoalReader(known, judge, platform, store.goals, store.outbox, gates, telemetry)
-    creator = GoalCreator(known, reader, platform, telemetry)
-    return GoalCatalogue(known, judge, reader, creator, store.goals, store.outbox, gates, telemetry)
-
-
-def _waking(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:
-    """What is to happen when a gate opens."""
-
+def _wake_all(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:
     def wake() -> None:
         flusher.wake_all()
         catalogue.wake()
@@ -255,81 +127,118 @@ def _waking(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:
     return wake
 
 
-async def _keep_waiting(outbox: Outbox, gates: Gates, platform: MicrosoftAdvertising, now: UnixMillis) -> None:
-    """Microsoft's "wait" outlives a restart, for all accounts that share the limit."""
-    for account, until in (await outbox.throttled(now)).items():
-        if platform.knows(account):
-            for sharing in platform.sharing(account):
-                gates.close_account(sharing, Reason.THROTTLED, now, until)
+@dataclass(frozen=True, slots=True)
+class _Wiring:
+    """What nearly every part needs. Each method builds one part."""
 
+    settings: Settings
+    telemetry: Telemetry
+    store: Store
+    gates: Gates
+    platform: MicrosoftAdvertising
+    clock: Runtime
 
-async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Runtime) -> Emulator | None:
-    if not settings.embeds_emulator:
-        return None
-    state_file = settings.config.storage.path.with_suffix(".emulator.db")
-    options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
-    try:
-        return await stack.enter_async_context(Emulator(options, clock.now))
-    except UnusableState as error:
-        raise OutboxRefused(str(error)) from error
+    @property
+    def now(self) -> Callable[[], UnixMillis]:
+        """The clock of all parts."""
+        return self.clock.now
 
+    def accounts(self) -> Sequence[str]:
+        """The configured accounts."""
+        return tuple(self.settings.config.accounts)
 
-def _endpoints(config: Config, emulator: Emulator | None) -> Endpoints:
-    """Where Microsoft answers, or the embedded emulator in its place."""
-    microsoft = config.microsoft
-    if emulator is None:
-        return endpoints_of(microsoft.environment, microsoft.tenant, microsoft.endpoints.given())
-    addresses = {"campaign": emulator.campaign, "customer": emulator.customer, "authority": emulator.authority}
-    return endpoints_of("emulator", microsoft.tenant, addresses)
+    # --- Delivery ----------------------------------------------------------------------------------------------------
 
+    def pauses(self) -> AccountPauses:
+        """Which accounts an operator has paused."""
+        return AccountPauses(self.store.pauses, self.gates, self.telemetry, self.now, self.accounts)
 
-def _application(config: Config, endpoints: Endpoints) -> Application:
-    microsoft = config.microsoft
-    client_id = EMULATOR_CLIENT_ID if microsoft.environment == "emulator" else microsoft.client_id
-    secret = microsoft.client_secret.get_secret_value()
-    return Application(endpoints.authority, client_id, microsoft.redirect_uri, endpoints.scope, secret)
+    def flusher(self, known: KnownGoals) -> Flusher:
+        """A courier for each account."""
+        settings, outbox, telemetry, now = self.settings, self.store.outbox, self.telemetry, self.now
+        sender = Sender(self.platform, self.gates, self._settler(), telemetry, now)
+        clicks = ClickMatcher(outbox, self.store.clicks, telemetry, now, settings.attribution, known.traits)
+        timestamps = UniqueTimestamps(outbox, now)
 
+        def courier(account: str) -> Courier:
+            def goals() -> Mapping[str, str]:
+                return settings.goals(account)
 
-def _token_store(config: Config, secrets: Secrets) -> SealedTokens:
-    """The emulator accepts a well-known refresh token, so that it signs itself in."""
-    vault = Vault(config.storage.encryption_key.get_secret_value())
-    if config.microsoft.environment == "emulator":
-        return SealedTokens(secrets, vault, SEED_REFRESH_TOKEN, always_seed=True)
-    return SealedTokens(secrets, vault, config.microsoft.refresh_token.get_secret_value())
+            def drops(goal: str) -> bool:
+                return known.drops(account, goal)
 
+            claims = Claims(account, outbox, self.platform, clicks, timestamps, telemetry, now, goals, drops)
+            timetable = Timetable(account, outbox, self.platform, self.gates, now, settings.delivery, goals)
+            return Courier(account, timetable, self.platform, claims, sender, telemetry, now)
 
-def _developer_token(config: Config) -> str:
-    if config.microsoft.environment == "emulator":
-        return EMULATOR_DEVELOPER_TOKEN
-    return config.microsoft.developer_token.get_secret_value()
+        return Flusher(courier, DELIVERY_GRACE_SECONDS)
 
+    def _settler(self) -> Settler:
+        telemetry, gates, now, chance = self.telemetry, self.gates, self.now, self.clock.chance
+        writer = SettlementWriter(self.store.outbox, telemetry)
+        feedback = GoalFeedback(self.store.outbox, gates, telemetry, now, self.settings.names_goal)
+        rows = RowSettlement(writer, feedback, telemetry, now, chance)
+        poison = PoisonSearch(writer, rows, gates, telemetry, now, chance)
+        setbacks = Setbacks(writer, self.platform, gates, telemetry, now, chance)
+        return Settler(writer, rows, poison, setbacks, self.platform, gates, telemetry, now)
 
-def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection], None]:
-    """Delivery pauses and resumes with the sign-in; of its troubles the newest stands."""
-    raised: list[str] = []
+    # --- Goals -------------------------------------------------------------------------------------------------------
 
-    def tell(connection: Connection) -> None:
-        gates.connect(connection.connected)
-        while raised and raised[-1] != connection.trouble:
-            telemetry.service.trouble_cleared(raised.pop())
-        if connection.trouble is not None:
-            raised[:] = [connection.trouble]
-            detail = detail_of(connection.trouble, connection.message or "")
-            telemetry.service.trouble_raised(connection.trouble, detail=detail)
-        elif connection.expires_at is not None:
-            telemetry.service.token_refreshed(connection.expires_at)
-        if not connection.connected:
-            telemetry.service.token_lost()
+    def catalogue(self) -> GoalCatalogue:
+        """The goals of all accounts."""
+        settings, gates, telemetry, store = self.settings, self.gates, self.telemetry, self.store
+        known = KnownGoals(
+            self.platform,
+            gates,
+            self.now,
+            settings.catalogue,
+            self.accounts,
+            settings.goal_rules,
+            settings.every_goal_rule,
+        )
+        judge = GoalJudge(known, store.outbox, gates, telemetry)
+        reader = GoalReader(known, judge, self.platform, store.goals, store.outbox, gates, telemetry)
+        creator = GoalCreator(known, reader, self.platform, telemetry)
+        return GoalCatalogue(known, judge, reader, creator, store.goals, store.outbox, gates, telemetry)
 
-    return tell
+    # --- Upkeep ------------------------------------------------------------------------------------------------------
 
+    def waiting_watch(self) -> WaitingWatch:
+        """The look for rows that wait although no trouble says so."""
+        settings = self.settings
+        return WaitingWatch(
+            self.store.outbox,
+            self.gates,
+            self.telemetry,
+            self.now,
+            settings.goal_of,
+            self.accounts,
+            settings.identities,
+        )
 
-def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
-    def tell(finished: FinishedSignIn) -> None:
-        if finished.failure is None:
-            telemetry.service.signed_in()
-            gates.retry_now()  # as another user, perhaps, whom Microsoft lets do what the one before could not
-        else:
-            telemetry.service.sign_in_failed(finished.failure.trouble, finished.failure.detail)
+    def housekeeping(self, steady: SteadyClock, waiting: WaitingWatch) -> Housekeeping:
+        """The periodic maintenance."""
+        store = self.store
+        return Housekeeping(
+            store.outbox,
+            store.clicks,
+            store.journal,
+            self.telemetry,
+            self.now,
+            self.settings.keeping,
+            steady,
+            waiting.look,
+            store.shares,
+            store.unstored,
+        )
 
-    return tell
+    def eraser(self, flusher: Flusher) -> Eraser:
+        """The worker that carries out erasures."""
+        outbox = self.store.outbox
+        return Eraser(
+            self.store.erasures,
+            self.telemetry,
+            self.now,
+            lambda: {lane.account for lane in outbox.lanes()},
+            Retractor(outbox, self.now, flusher.arrived),
+        )

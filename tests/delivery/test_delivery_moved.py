@@ -87,10 +87,10 @@ async def test_batch_that_was_refused_each_time_follows_the_new_ids(rig: Rig, fa
 
 
 async def test_rows_that_were_never_sent_follow_the_new_ids(rig: Rig) -> None:
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post(3)
     rig.move(NEW)
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
     await rig.until_pending(0)
     assert await sent_to(rig) == [NEW]
     await agree(rig)

@@ -4,7 +4,7 @@ from delivery_kit import DAY, MINUTE, Rig
 
 
 async def test_nothing_of_a_paused_account_goes_out_and_others_do(rig: Rig) -> None:
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post(5)
     await rig.post(5, account="other")
     await rig.until_pending(5)
@@ -17,10 +17,10 @@ async def test_nothing_of_a_paused_account_goes_out_and_others_do(rig: Rig) -> N
 
 
 async def test_resuming_opens_at_once(rig: Rig) -> None:
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post(5)
     await rig.give_time(0.2)
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
     await rig.until_pending(0, seconds=3)
     assert rig.standing() == set()
     assert [entry.error for entry in await rig.journal("trouble_cleared")] == ["paused_by_operator"]
@@ -28,9 +28,9 @@ async def test_resuming_opens_at_once(rig: Rig) -> None:
 
 
 async def test_pause_outlives_a_restart_and_keeps_its_beginning(rig: Rig) -> None:
-    since = await rig.parts.pausing.pause("main")
+    since = await rig.parts.pauses.pause("main")
     rig.pass_time(DAY)
-    assert await rig.parts.pausing.pause("main") == since
+    assert await rig.parts.pauses.pause("main") == since
     await rig.post(5)
     await rig.crash()
     await rig.start()
@@ -38,7 +38,7 @@ async def test_pause_outlives_a_restart_and_keeps_its_beginning(rig: Rig) -> Non
     assert (rig.parts.store.outbox.counts().pending, await rig.requests()) == (5, [])
     assert rig.parts.gates.paused_since("main") == since
     assert rig.standing() == {"paused_by_operator"}
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
     await rig.until_pending(0)
     await rig.crash()
     await rig.start()
@@ -50,7 +50,7 @@ async def test_request_that_is_on_its_way_finishes_and_opens_nothing(rig: Rig) -
     under_way = rig.hold()
     await rig.post(5)
     await rig.until(lambda: under_way.fired)
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post(5)
     rig.mend()
     await rig.until_pending(5)
@@ -63,12 +63,12 @@ async def test_batch_that_would_go_again_waits_too(rig: Rig) -> None:
     rig.fault(type="reset_before")
     await rig.post(5)
     await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     sent = len(await rig.requests())
     rig.pass_time(20 * MINUTE)
     await rig.give_time(0.3)
     assert len(await rig.requests()) == sent
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
     await rig.hurry()
     await rig.balance()
 
@@ -78,6 +78,6 @@ async def test_resuming_tries_an_account_at_once_that_microsoft_refused(rig: Rig
     await rig.post(5)
     await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused")
     assert "paused_by_operator" not in rig.standing()
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
     await rig.until_pending(0, seconds=3)
     await rig.balance()

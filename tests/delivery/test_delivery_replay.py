@@ -79,20 +79,20 @@ async def test_replay_survives_a_crash(rig: Rig) -> None:
     rig.fault(type="partial_errors", code=5610)
     await rig.post(5)
     await rig.until_pending(0)
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     assert await replayed(rig, ReplayQuery(State.DEAD)) == 5
     await rig.crash()
     await rig.start()
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
     await rig.until_pending(0)
     await rig.balance()
 
 
 async def test_discarded_row_never_goes_out(rig: Rig) -> None:
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     first, second = await rig.post(2)
     assert isinstance(await rig.parts.store.outbox.discard(first, rig.clock()), Moved)
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
     await rig.until_pending(0)
     assert (rig.row(first)["state"], rig.row(second)["state"]) == ("canceled", "delivered")
     await rig.balance()

@@ -56,7 +56,7 @@ async def refused_account(rig: Rig) -> None:
 
 
 async def paused_account(rig: Rig) -> None:
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post()
 
 
@@ -86,15 +86,15 @@ async def young_goal(rig: Rig) -> None:
 
 
 async def event_left(rig: Rig) -> None:
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post()
     left = {name: event for name, event in rig.config.events.items() if name != "purchase"}
     rig._take_up(rig.config.model_copy(update={"events": left}))
-    await rig.parts.pausing.resume("main")
+    await rig.parts.pauses.resume("main")
 
 
 async def account_left(rig: Rig) -> None:
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post()
     left = {name: account for name, account in rig.config.accounts.items() if name != "main"}
     rig._take_up(rig.config.model_copy(update={"accounts": left}))
@@ -253,7 +253,7 @@ async def test_unmapped_rows_are_over_when_their_event_is_back(rig: Rig) -> None
 
 async def test_a_look_at_unmapped_rows_costs_the_same_beside_many(rig: Rig) -> None:
     """It counts up to a bound, and says so."""
-    await rig.parts.pausing.pause("main")
+    await rig.parts.pauses.pause("main")
     await rig.post(1_100, time=UnixSeconds(rig.clock() // 1000 - DAY // 1000))
     left = {name: event for name, event in rig.config.events.items() if name != "purchase"}
     rig._take_up(rig.config.model_copy(update={"events": left}))

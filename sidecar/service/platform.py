@@ -1,0 +1,169 @@
+"""Opens the way to Microsoft, or to the embedded emulator: sign-in, tokens, client and pace."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.config import Config
+from sidecar.core.entry import Reason
+from sidecar.core.instant import UnixMillis
+from sidecar.delivery.gates import Gates
+from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, UnusableState
+from sidecar.microsoft.client import open_client
+from sidecar.microsoft.endpoints import Endpoints, endpoints_of
+from sidecar.microsoft.oauth import Application, OAuthClient
+from sidecar.microsoft.pacer import Pacer
+from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.microsoft.proxy_settings import ProxySettings
+from sidecar.microsoft.sign_in_errors import detail_of
+from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
+from sidecar.microsoft.tls import context
+from sidecar.microsoft.tokens import Connection, TokenSource
+from sidecar.ports.delivery import Delivery
+from sidecar.ports.errors import OutboxRefused
+from sidecar.ports.upkeep import Secrets
+from sidecar.service.runtime import Runtime
+from sidecar.service.settings import Settings
+from sidecar.store.store import Store
+from sidecar.store.tokens import SealedTokens
+from sidecar.store.vault import Vault
+from sidecar.telemetry import Telemetry
+
+EMULATOR_CLIENT_ID = "test-emulator-application"
+EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the emulator takes any
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformParts:
+    """The open ad platform, and the sign-in to it."""
+
+    advertising: MicrosoftAdvertising
+    tokens: TokenSource
+    sign_in: SignInFlow
+    emulator: Emulator | None
+    """The embedded one, if there is one."""
+
+
+async def open_platform(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    telemetry: Telemetry,
+    store: Store,
+    gates: Gates,
+    clock: Runtime,
+    on_time: Callable[[UnixMillis], None],
+) -> PlatformParts:
+    """Open the platform that `settings` name; `stack` closes it. `on_time` is called with the time of each answer.
+
+    Raises OutboxRefused, UnusableRoots, UnusableProxy.
+    """
+    config = settings.config
+    emulator = await _embedded_emulator(stack, settings, clock)
+    endpoints, ca_bundle = _endpoints(config, emulator), config.microsoft.ca_bundle
+    tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
+    proxies = ProxySettings.of(os.environ)
+    oauth = OAuthClient(_application(config, endpoints), tls, proxies=proxies)
+    tokens = TokenSource(
+        oauth,
+        _token_store(config, store.secrets),
+        now=clock.now,
+        chance=clock.chance,
+        on_change=_on_connection(gates, telemetry),
+    )
+    client = await stack.enter_async_context(
+        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, on_time, proxies)
+    )
+    pacer = Pacer(
+        lambda: settings.config.delivery.requests_per_minute,
+        clock.monotonic,
+        settings.customers,
+        gates.accounts.history,
+    )
+    advertising = MicrosoftAdvertising(client, tokens, pacer, _developer_token(config), settings.accounts)
+    await _restore_throttles(store.outbox, gates, advertising, clock.now())
+    sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry))
+    return PlatformParts(advertising, tokens, sign_in, emulator)
+
+
+async def _restore_throttles(
+    delivery: Delivery, gates: Gates, advertising: MicrosoftAdvertising, now: UnixMillis
+) -> None:
+    """Close the accounts that Microsoft asked to wait before a restart, with all that share their limit."""
+    for account, until in (await delivery.throttled(now)).items():
+        if advertising.knows(account):
+            for sharing in advertising.sharing(account):
+                gates.close_account(sharing, Reason.THROTTLED, now, until)
+
+
+async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Runtime) -> Emulator | None:
+    if not settings.embeds_emulator:
+        return None
+    state_file = settings.config.storage.path.with_suffix(".emulator.db")
+    options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
+    try:
+        return await stack.enter_async_context(Emulator(options, clock.now))
+    except UnusableState as error:
+        raise OutboxRefused(str(error)) from error
+
+
+def _endpoints(config: Config, emulator: Emulator | None) -> Endpoints:
+    """Return the addresses of Microsoft, or of the embedded emulator."""
+    microsoft = config.microsoft
+    if emulator is None:
+        return endpoints_of(microsoft.environment, microsoft.tenant, microsoft.endpoints.given())
+    addresses = {"campaign": emulator.campaign, "customer": emulator.customer, "authority": emulator.authority}
+    return endpoints_of("emulator", microsoft.tenant, addresses)
+
+
+def _application(config: Config, endpoints: Endpoints) -> Application:
+    microsoft = config.microsoft
+    client_id = EMULATOR_CLIENT_ID if microsoft.environment == "emulator" else microsoft.client_id
+    secret = microsoft.client_secret.get_secret_value()
+    return Application(endpoints.authority, client_id, microsoft.redirect_uri, endpoints.scope, secret)
+
+
+def _token_store(config: Config, secrets: Secrets) -> SealedTokens:
+    """Return the store of the refresh token. The emulator accepts a well-known one, so that no sign-in is needed."""
+    vault = Vault(config.storage.encryption_key.get_secret_value())
+    if config.microsoft.environment == "emulator":
+        return SealedTokens(secrets, vault, SEED_REFRESH_TOKEN, always_seed=True)
+    return SealedTokens(secrets, vault, config.microsoft.refresh_token.get_secret_value())
+
+
+def _developer_token(config: Config) -> str:
+    if config.microsoft.environment == "emulator":
+        return EMULATOR_DEVELOPER_TOKEN
+    return config.microsoft.developer_token.get_secret_value()
+
+
+def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection], None]:
+    """Pause and resume delivery with the sign-in, and report its latest trouble."""
+    raised: list[str] = []
+
+    def report(connection: Connection) -> None:
+        gates.connect(connection.connected)
+        while raised and raised[-1] != connection.trouble:
+            telemetry.service.trouble_cleared(raised.pop())
+        if connection.trouble is not None:
+            raised[:] = [connection.trouble]
+            detail = detail_of(connection.trouble, connection.message or "")
+            telemetry.service.trouble_raised(connection.trouble, detail=detail)
+        elif connection.expires_at is not None:
+            telemetry.service.token_refreshed(connection.expires_at)
+        if not connection.connected:
+            telemetry.service.token_lost()
+
+    return report
+
+
+def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
+    def report(finished: FinishedSignIn) -> None:
+        if finished.failure is None:
+            telemetry.service.signed_in()
+            gates.retry_now()  # the user may be another one, with more rights
+        else:
+            telemetry.service.sign_in_failed(finished.failure.trouble, finished.failure.detail)
+
+    return report
