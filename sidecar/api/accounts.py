@@ -9,7 +9,7 @@ from sidecar.api.http.problem import NO_ACCOUNT, HttpProblem
 from sidecar.api.http.reply import json_reply
 from sidecar.api.request.body import read_body
 from sidecar.core.did_you_mean import did_you_mean
-from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.instant import UnixMillis, text_or_none
 from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.problem import listed
 from sidecar.delivery.pauses import AccountPauses
@@ -45,5 +45,4 @@ class AccountCalls:
 
 
 def _answer(account: str, state: str, since: UnixMillis | None) -> web.Response:
-    shown = None if since is None else text_of_millis(since)
-    return json_reply({"account": account, "state": state, "since": shown})
+    return json_reply({"account": account, "state": state, "since": text_or_none(since)})

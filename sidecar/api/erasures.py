@@ -10,7 +10,7 @@ from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.request import query as parameters
 from sidecar.api.request.body import check, object_in, read_body
 from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject, erasure_id, erasure_number
-from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.instant import UnixMillis, text_of_millis, text_or_none
 from sidecar.core.intake import emails, fields, hashing, phones, user
 from sidecar.core.intake.json_object import JsonObject, Shape
 from sidecar.core.problem import Findings, Refusal
@@ -68,7 +68,7 @@ def read_wanted(body: bytes, default_country: str | None, findings: Findings | N
         Subject.VISITOR: members.take("visitor_id", _text),
         Subject.ORDER: members.take("order_id", _text),
     }
-    retract = members.take("retract", _flag) or False
+    retract = members.take("retract", fields.flag) or False
     _refuse_unless_one(members)
     check(members)
     subject, search_value = next(
@@ -109,12 +109,6 @@ def _short(value: object) -> str:
     return text
 
 
-def _flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise Refusal("not_a_boolean", "must be true or false, without quotes")
-
-
 def show(job: Erasure) -> Json:
     """The erasure as JSON, without the identifier that it erases."""
     return {
@@ -123,7 +117,7 @@ def show(job: Erasure) -> Json:
         "by": job.subject,
         "retract": job.retract,
         "requested_at": text_of_millis(job.requested_at),
-        "finished_at": None if job.finished_at is None else text_of_millis(job.finished_at),
+        "finished_at": text_or_none(job.finished_at),
         "removed": {
             "conversions": job.conversions,
             "skipped": job.skipped,

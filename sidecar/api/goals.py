@@ -17,7 +17,7 @@ from sidecar.core.goals.goal import Goal, Revenue
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.goals.plan import NAME_TAKEN, Blocked, Missing, window_text
 from sidecar.core.goals.rule import GoalRule
-from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import one_of, string
 from sidecar.core.intake.json_object import Shape
 from sidecar.core.problem import Problem, Refusal, listed
@@ -140,13 +140,13 @@ def _account(standing: AccountGoals, settle_millis: int) -> Json:
         "read_at": text_of_millis(read.read_at) if read else None,
         "trouble": _trouble(standing.failure),
         "auto_tagging": read.auto_tagging if read else None,
-        "goals": [_goal(goal, settle_millis) for goal in _sorted(read.goals if read else ())],
+        "goals": [_goal(goal, settle_millis) for goal in sorted(read.goals if read else (), key=_by_name)],
         "events": [_event(event, rule, mapped) for event, (rule, mapped) in standing.events.items()],
     }
 
 
-def _sorted(goals: Iterable[Goal]) -> Sequence[Goal]:
-    return sorted(goals, key=lambda goal: (goal.name.casefold(), goal.name, goal.id))
+def _by_name(goal: Goal) -> tuple[str, str, str]:
+    return goal.name.casefold(), goal.name, goal.id
 
 
 def _goal(goal: Goal, settle_millis: int) -> Json:
@@ -161,8 +161,8 @@ def _goal(goal: Goal, settle_millis: int) -> Json:
         "revenue": None if goal.revenue is None else _revenue(goal.revenue),
         "enhanced": goal.enhanced,
         "externally_attributed": goal.externally_attributed,
-        "first_seen_at": _instant(goal.first_seen_at),
-        "settles_at": _instant(goal.settles_at(settle_millis)),
+        "first_seen_at": text_or_none(goal.first_seen_at),
+        "settles_at": text_or_none(goal.settles_at(settle_millis)),
     }
 
 
@@ -179,7 +179,7 @@ def _event(event: str, rule: GoalRule, mapped: Mapped) -> Json:
         "goal": rule.name,
         "state": mapped.state,
         "did_you_mean": mapped.near,
-        "settles_at": _instant(mapped.settles_at),
+        "settles_at": text_or_none(mapped.settles_at),
         "message": goal_words(mapped, trouble) if trouble else unread,
         "fix": trouble.solution if trouble else None,
     }
@@ -255,7 +255,7 @@ def _made(made: CreatedGoal, settle_millis: int) -> Json:
         "goal": made.name,
         "outcome": outcome,
         "id": goal.id if goal else created_id,
-        "first_conversion_at": _instant(goal.settles_at(settle_millis)) if goal else None,
+        "first_conversion_at": text_or_none(goal.settles_at(settle_millis)) if goal else None,
         **details,
     }
 
@@ -272,7 +272,3 @@ def _trouble(failure: Failure | None) -> Json | None:
     known = CATALOGUE.get(failure.trouble)
     message = f"{known.title} ({failure.detail})" if known else failure.detail
     return {"code": failure.trouble, "message": message, "fix": known.solution if known else ""}
-
-
-def _instant(at: UnixMillis | None) -> str | None:
-    return None if at is None else text_of_millis(at)

@@ -38,7 +38,7 @@ def read_wish(body: bytes) -> Wish:
         event=members.take("event", _text),
         since=members.take("since", fields.moment),
     )
-    wish = Wish(query, members.take("dry_run", _flag) or False, members.take("cursor", _cursor) or 0)
+    wish = Wish(query, members.take("dry_run", fields.flag) or False, members.take("cursor", _cursor) or 0)
     check(members)
     return wish
 
@@ -47,12 +47,6 @@ def _state(value: object) -> State:
     if value in STATES:
         return State(str(value))
     raise Refusal("unknown_state", f"must be {' or '.join(STATES)}")
-
-
-def _flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise Refusal("not_a_boolean", "must be true or false, without quotes")
 
 
 def _cursor(value: object) -> int:

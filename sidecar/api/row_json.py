@@ -13,7 +13,7 @@ from sidecar.api.http.reply import Json
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Fault, Reason, State
 from sidecar.core.goals.mapping import Mapped
-from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
+from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds, text_or_none
 from sidecar.core.record import Record
 from sidecar.microsoft import error_codes
 from sidecar.troubles import BY_REASON, CATALOGUE, REFUSED, Trouble
@@ -76,9 +76,9 @@ class Rows:
             "matched_by": record.matched_by,
             "attempt": record.attempt,
             "received_at": text_of_millis(record.received_at),
-            "due_at": _instant(_due_at(record)),
-            "sent_at": _instant(record.sent_at),
-            "settled_at": _instant(record.settled_at),
+            "due_at": text_or_none(_due_at(record)),
+            "sent_at": text_or_none(record.sent_at),
+            "settled_at": text_or_none(record.settled_at),
             "batch_id": record.batch_id,
             "error": record.error,
             "error_code": record.error_code,
@@ -170,10 +170,6 @@ def _due_at(record: Record) -> UnixMillis | None:
 def _of_adjustment(record: Record) -> Json:
     """Return the members that only an adjustment has; `conversion_id` is None if it was not uploaded from here."""
     return {"type": record.type, "conversion_id": record.conversion_id}
-
-
-def _instant(at: UnixMillis | None) -> str | None:
-    return None if at is None else text_of_millis(at)
 
 
 def _trouble_of_pending(record: Record, reason: str | None) -> Trouble | None:

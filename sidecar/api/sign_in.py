@@ -15,7 +15,7 @@ from aiohttp import web
 from sidecar.api.http.problem import HttpProblem, ProblemKind, invalid
 from sidecar.api.http.reply import json_reply
 from sidecar.api.request.body import parse_body, read_body
-from sidecar.core.instant import UnixMillis, text_of_millis
+from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.problem import Problem
 from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure
@@ -126,9 +126,9 @@ def _connection(connector: SignInFlow) -> dict[str, Any]:
     return {
         "connected": connection.connected,
         "trouble": _trouble(connection.trouble, connection.message),
-        "since": _text(connection.since),
-        "expires_at": _text(connection.expires_at),
-        "retry_at": _text(connection.retry_at),
+        "since": text_or_none(connection.since),
+        "expires_at": text_or_none(connection.expires_at),
+        "retry_at": text_or_none(connection.retry_at),
         "last_sign_in": _last(connector.last),
     }
 
@@ -146,10 +146,6 @@ def _last(finished: FinishedSignIn | None) -> dict[str, Any] | None:
     failure = finished.failure
     trouble = _trouble(failure.trouble, failure.message) if failure else None
     return {"at": text_of_millis(finished.at), "trouble": trouble}
-
-
-def _text(at: UnixMillis | None) -> str | None:
-    return None if at is None else text_of_millis(at)
 
 
 def _json(status: int, body: dict[str, Any]) -> web.Response:

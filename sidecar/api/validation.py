@@ -5,7 +5,6 @@ from sidecar.api.http.problem import BulkErrors, errors_of
 from sidecar.api.http.reply import Json
 from sidecar.core.conversion import Conversion
 from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, normalized
-from sidecar.core.intake.hashing import Steps
 from sidecar.core.intake.user import steps_of
 
 
@@ -28,9 +27,8 @@ def validation(reading: Reading, item: object, rules: Rules, bulk: BulkErrors | 
 def _normalized(conversion: Conversion, item: object, rules: Rules) -> Json:
     """What would be stored, with the steps of e-mail and phone: the one answer that shows them in plain."""
     user = item.get("user") if isinstance(item, dict) else None
-    steps = {name: _steps(walked) for name, walked in steps_of(user, rules.default_country).items()}
+    steps = {
+        name: found and [{"step": step, "result": result} for step, result in found]
+        for name, found in steps_of(user, rules.default_country).items()
+    }
     return {**normalized(conversion), "steps": steps}
-
-
-def _steps(walked: Steps | None) -> list[Json] | None:
-    return None if walked is None else [{"step": name, "result": result} for name, result in walked]

@@ -35,6 +35,11 @@ def millis(at: UnixSeconds) -> UnixMillis:
     return UnixMillis(at * 1000)
 
 
+def text_or_none(at: UnixMillis | None) -> str | None:
+    """As `text_of_millis`; None for None."""
+    return None if at is None else text_of_millis(at)
+
+
 def text_of_seconds(at: UnixSeconds) -> str:
     """`2026-11-23T15:30:45Z`: the form that is sent to Microsoft and shown to people."""
     minute, second = divmod(at, 60)

@@ -89,7 +89,8 @@ class ErrorMiddleware:
             case web.HTTPException():
                 if error.status < 400:
                     return None
-                return self._refused(of_http_error(error, _paths(request.app), request.path), request)
+                paths = [resource.canonical for resource in request.app.router.resources()]
+                return self._refused(of_http_error(error, paths, request.path), request)
             case ConnectionError():
                 # The caller is gone: the answer is not read, and nothing of the request is held.
                 return web.Response() if request.transport is None else None
@@ -132,7 +133,3 @@ def _stays_open(request: web.Request, response: web.StreamResponse) -> bool:
     if request.version == HttpVersion10:
         return response.headers.get("Connection") == "keep-alive"
     return "Connection" not in response.headers
-
-
-def _paths(app: web.Application) -> list[str]:
-    return [resource.canonical for resource in app.router.resources()]

@@ -85,6 +85,13 @@ def one_of(known: Collection[str], code: str, section: str) -> Callable[[object]
     return read
 
 
+def flag(value: object) -> bool:
+    """True or false."""
+    if isinstance(value, bool):
+        return value
+    raise Refusal("not_a_boolean", "must be true or false, without quotes")
+
+
 def consent(value: object) -> Consent:
     """Whether the person agreed."""
     if value == "granted" or value == "denied":
