@@ -104,7 +104,7 @@ def usual_step(record: Record, reason: str | None) -> Advice:
     match record.state:
         case State.PENDING:
             if reason == Reason.NOT_YET:
-                fix = "Nothing to do. If that time is wrong, look at the clock and the time zone of whoever sent it."
+                fix = "Nothing to do. If that time is wrong, look at the clock and the time zone of the sender."
                 return Advice("It goes out when its own time has come.", fix)
             return Advice("It goes out by itself.", "Nothing to do.")
         case State.DELIVERED:
