@@ -1,4 +1,4 @@
-"""What is wanted of an earlier conversion, and what becomes of that, by how far the conversion has come.
+"""Adjustments of earlier conversions, and what becomes of them, by the state of the conversion.
 
 Decides over plain values; reading what a caller wrote is `adjustment_intake`'s, finding the conversion the store's.
 """
@@ -57,7 +57,7 @@ Target = ByOrder | ById | Foreign
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """One validated wish."""
+    """One validated adjustment."""
 
     type: AdjustmentType
     target: Target
@@ -73,7 +73,7 @@ class Adjustment:
         return None if self.idempotency_key is None else Key.of(KeySource.ADJUSTMENT, self.idempotency_key)
 
     def content(self, original: int, currency: str | None) -> str:
-        """A digest of what it says of `original`, with the currency that it comes to."""
+        """A digest of what it changes of `original`, with the resulting currency."""
         value = "" if self.value is None else plain_decimal(self.value)
         time = str(self.time) if self.time_given else ""
         return digest_of(str(original), self.type.value, value, currency or "", time)
@@ -88,7 +88,7 @@ NO_CURRENCY = Problem("currency", "currency_required", "is required: the convers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
-    """How far the conversion has come."""
+    """The state of the adjusted conversion."""
 
     state: State
     reason: str | None
@@ -102,7 +102,7 @@ class Original:
     is_erased: bool = False
     """Whether nothing is left by which it could be known."""
     replaced_at: UnixMillis = EPOCH
-    """When it took the place of another content, whose adjustments say nothing of it; EPOCH where it did not."""
+    """When it took the place of another content, whose adjustments do not apply to it; EPOCH where it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ Decision = Placement | Retracted | Unfit
 def decide(
     original: Original, earlier: Sequence[Earlier], wanted: Adjustment, now: UnixMillis, adjustment_delay_millis: int
 ) -> Decision:
-    """What becomes of an adjustment that comes in: section 5 of the contract, cell by cell."""
+    """The decision on a new adjustment: section 5 of the contract, cell by cell."""
     problem = _unfit(original, wanted, now)
     if problem is not None:
         return Unfit(problem)
@@ -236,5 +236,5 @@ def _unfit(original: Original, wanted: Adjustment, now: UnixMillis) -> Problem |
 
 
 def _retracts(one: Earlier) -> bool:
-    """Whether it took the conversion back, or is about to: one that was refused or never came to it does not."""
+    """Whether it retracted the conversion, or will: one that was refused or skipped does not."""
     return one.type is AdjustmentType.RETRACT and one.state in (State.PENDING, State.DELIVERED, State.CANCELED)

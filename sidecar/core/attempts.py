@@ -61,7 +61,7 @@ class BatchFacts:
     requests: Sequence[RequestFacts] = ()
 
 
-# --- What is told ----------------------------------------------------------------------------------------------------
+# --- What is shown ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def attempts(record: Record, past: Sequence[Past], batches: Mapping[int, BatchFa
 
 
 def named(error: str, code: int | None) -> str:
-    """An error as it is told: `CallRateExceeded (117)`."""
+    """An error as it is shown: `CallRateExceeded (117)`."""
     return error if code is None else f"{error} ({code})"
 
 
@@ -110,15 +110,15 @@ def named(error: str, code: int | None) -> str:
 
 def _stays(record: Record, past: Sequence[Past]) -> Iterator[_Stay]:
     """Those that the history has, then the last one where it is not among them."""
-    told = set()
+    seen = set()
     for one in past:
         if isinstance(one, Attempted):
-            told.add((one.number, one.batch_id))
+            seen.add((one.number, one.batch_id))
             yield _Stay(one.batch_id, one.number, one, None)
         elif isinstance(one, Released):
-            told.add((one.number, one.batch_id))
+            seen.add((one.number, one.batch_id))
             yield _Stay(one.batch_id, one.number, one, one.at)
-    if record.batch_id is not None and (record.attempt, record.batch_id) not in told:
+    if record.batch_id is not None and (record.attempt, record.batch_id) not in seen:
         ended_apart = record.state not in (State.PENDING, State.DELIVERED)
         yield _Stay(record.batch_id, record.attempt, None, record.settled_at if ended_apart else None)
 
@@ -260,7 +260,7 @@ def _last_answer(record: Record, batch: BatchFacts | None) -> str:
 
 
 def _row_answer(error: str | None, code: int | None, batch: BatchFacts | None) -> str:
-    """What was said of the row in an answer that settled its batch."""
+    """The result of the row in an answer that settled its batch."""
     if error is not None:
         return f"Microsoft answered {named(error, code)}"
     if batch is not None and batch.answer is None:

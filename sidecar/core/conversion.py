@@ -38,7 +38,7 @@ class ExternalAttribution:
 class Conversion(NamedTuple):
     """One validated conversion: identifiers are canonical and hashed, defaults are filled in.
 
-    A named tuple, since every item that comes in is one.
+    A named tuple, since every received item becomes one.
     """
 
     account: str

@@ -1,4 +1,4 @@
-"""What adjustments did to a conversion, in words: what it says at the top of a receipt, and in its timeline."""
+"""The effect of adjustments on a conversion, in words, for the summary and the timeline of a receipt."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 
-TOLD_CORRECTIONS = 3
-"""So many are told at the top; the timeline has all."""
+SHOWN_CORRECTIONS = 3
+"""How many the summary names; the timeline has all."""
 
 
 def is_taken_back(adjustments: Sequence[Record]) -> bool:
@@ -18,9 +18,9 @@ def is_taken_back(adjustments: Sequence[Record]) -> bool:
 
 
 def with_corrections(summary: str, record: Record, adjustments: Sequence[Record]) -> str:
-    """The summary of a conversion and what came after it: `Delivered, then taken back on 25 November 2026.`"""
+    """The summary of a conversion with its adjustments: `Delivered, then taken back on 25 November 2026.`"""
     taken = _taken(adjustments)
-    done = "".join(f", then {_done(one)}{_on(one.settled_at)}" for one in taken[-TOLD_CORRECTIONS:])
+    done = "".join(f", then {_done(one)}{_on(one.settled_at)}" for one in taken[-SHOWN_CORRECTIONS:])
     start = "Delivered" if taken and record.state is State.DELIVERED else summary.rstrip(".")
     return " ".join((f"{start}{done}.", *_open(adjustments)))
 
@@ -39,7 +39,7 @@ def _taken(adjustments: Sequence[Record]) -> list[Record]:
 
 
 def _open(adjustments: Sequence[Record]) -> Iterator[str]:
-    """What was wanted and is not done."""
+    """Adjustments that are not done."""
     for one in adjustments:
         if one.state is State.PENDING:
             yield f"A{_wanted(one)[1:]} is on its way ({one.id})."

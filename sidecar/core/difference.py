@@ -1,4 +1,4 @@
-"""What differs between two reports that have one key. Identifiers are named, and what they hold is not."""
+"""The differences between two reports with one key. Identifiers are named, and their values are not."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ _NONE = _Absent()
 
 
 class AdjustmentContent(NamedTuple):
-    """What an adjustment says, but for its time, which may have been moved: `original` is the conversion's id."""
+    """The content of an adjustment without its time, which may have been moved; `original` is the conversion's id."""
 
     original: str | None
     type: AdjustmentType | None
@@ -105,7 +105,7 @@ def of_adjustments(stored: AdjustmentContent, given: AdjustmentContent) -> tuple
 
 
 def words(differences: Iterable[FieldDifference]) -> str:
-    """All of them in a row."""
+    """All of them in one line."""
     return "; ".join(difference.words for difference in differences)
 
 

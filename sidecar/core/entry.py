@@ -1,6 +1,6 @@
 """One row on its way: its states, Microsoft's outcome, and what happens next and when.
 
-Decides; writes nothing. The store carries a `Step` out, the flusher asks for it.
+Decides and writes nothing: delivery asks for a `Step`, and the store carries it out.
 """
 
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ class Entry(NamedTuple):
         return Entry._make((*self[:_GOAL], goal, sent_time, *self[_GOAL + 2 :]))
 
     def taken(self) -> "Entry":
-        """The entry as it stands in the table once it is claimed."""
+        """The entry as its row is once it is claimed."""
         return Entry._make((*self[:_ATTEMPT], self.attempt + 1, *self[_ATTEMPT + 1 : -1], None))
 
     @property

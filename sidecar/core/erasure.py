@@ -1,4 +1,4 @@
-"""Erasures: whose data is to be forgotten, and where the work stands. How it is found and removed is the store's."""
+"""Erasures: whose data is removed, and how far that has come. The store finds and removes it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Subject(StrEnum):
 
 
 class Phase(StrEnum):
-    """What an erasure does now; it goes through them in this order."""
+    """What an erasure is doing, in this order."""
 
     ROWS = "rows"  # it walks through the outbox
     WAITING = "waiting"  # some rows may be at Microsoft: they are redacted once they are settled
@@ -39,7 +39,7 @@ class ErasureRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """One erasure as it stands. `search_value` is None as soon as nothing has to be found by it any more."""
+    """The present state of an erasure. `search_value` is None once nothing has to be found by it."""
 
     id: int
     subject: Subject
@@ -104,12 +104,12 @@ _PREFIX = "erasure_"
 
 
 def erasure_id(number: int) -> str:
-    """`erasure_3`: its name for the outside."""
+    """`erasure_3`: its public id."""
     return f"{_PREFIX}{number}"
 
 
 def erasure_number(id_: str) -> int | None:
-    """The number in such a name; None when it is none."""
+    """The number in a public id; None when it is no such id."""
     digits = id_.removeprefix(_PREFIX)
     usable = digits != id_ and digits.isascii() and digits.isdigit() and len(digits) <= 18
     return int(digits) if usable else None

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 LEAST_RECEIVED = 100
-"""Fewer say nothing yet."""
+"""Fewer prove nothing yet."""
 
 WINDOW = 1_000
-"""When so many are counted all numbers are halved: what came long ago fades, and the cost stays that of an addition."""
+"""All numbers are halved at this count: old ones fade, and each further one costs an addition."""
 
 LOW = 0.2
 """Below this share something is lost on the way: a shop that gives e-mail addresses has one for nearly every order."""
@@ -27,7 +27,7 @@ class Share(NamedTuple):
     phone: int = 0
 
     def plus(self, matched_by: Sequence[str], n: int = 1) -> "Share":
-        """The share once `n` more came in, all with these identifiers; `matched_by` is empty for none."""
+        """The share after `n` more, all with these identifiers; `matched_by` is empty for none."""
         msclkid, email, phone = "msclkid" in matched_by, "email" in matched_by, "phone" in matched_by
         grown = Share(
             self.received + n,
@@ -44,11 +44,11 @@ class Share(NamedTuple):
         """Half of everything."""
         return Share(self.received // 2, self.carrying // 2, self.msclkid // 2, self.email // 2, self.phone // 2)
 
-    def is_low(self, *, stands: bool) -> bool:
-        """Whether too few carry something; `stands` says that it was so until now."""
+    def is_low(self, *, was_low: bool) -> bool:
+        """Whether too few carry something; `was_low` is the answer until now."""
         if self.received < LEAST_RECEIVED:
-            return stands
-        return self.carrying < (ENOUGH if stands else LOW) * self.received
+            return was_low
+        return self.carrying < (ENOUGH if was_low else LOW) * self.received
 
     @property
     def percent(self) -> str:
@@ -61,7 +61,7 @@ class Share(NamedTuple):
         return f"{_percent(self.carrying, self.received)} of {last} can be matched ({named})"
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """In words."""
         return (
             f"of the last {self.received} conversions {self.carrying} can be matched: {self.msclkid} by click id, "

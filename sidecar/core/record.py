@@ -1,4 +1,4 @@
-"""A row as it stands on disk, with its identity for the outside; how it is shown is the API's matter."""
+"""A row as it is stored, with its public id; the API decides how it is shown."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ _PREFIXES = {Kind.CONVERSION: "conv_", Kind.ADJUSTMENT: "adj_"}
 
 
 class Record(NamedTuple):
-    """Everything that is known of one row; a named tuple, since a page of a thousand is made of each.
+    """Everything that is known of one row; a named tuple, since a page has a thousand of them.
 
     `claimed` says that it is in an open batch, `leased` that a request may be on its way: then `due_at` is the
     lease's end.
@@ -52,7 +52,7 @@ class Record(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Its name for the outside."""
+        """Its public id."""
         return public_id(self.kind, self.seq)
 
     @property

@@ -15,7 +15,7 @@ ERASED_CONTENT = ""
 """In place of the digest of an erased row: every report under its key counts as the same."""
 
 _REPLACEABLE = frozenset((State.DEAD, State.SKIPPED))
-"""States in which nothing is, or will be, at Microsoft: a row of these has no say any more."""
+"""States in which nothing is, or will be, at Microsoft: what has its key may replace it."""
 
 _AT_MICROSOFT = frozenset((State.PENDING, State.DELIVERED))
 """States of rows that are at Microsoft, or on their way."""
@@ -26,7 +26,7 @@ class Repeat(Enum):
 
     SAME = auto()  # answered with the stored row
     REPLACES = auto()  # takes the place of a row that was refused or skipped
-    CONFLICT = auto()  # says something else under the same key
+    CONFLICT = auto()  # has other content under the same key
 
 
 def of_conversion(

@@ -1,6 +1,6 @@
-"""Traces of items that were not stored: skipped, refused or in conflict. They are found by the order, and name nobody.
+"""Traces of items that were not stored: skipped, refused or in conflict. Nothing in them identifies a person.
 
-Of the order id a digest is kept, which whoever knows the id finds; of the rest only what identifies no person.
+They hold a digest of the order id, so that only the id itself finds them.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from sidecar.core.intake import shared_fields
 from sidecar.core.problem import Refusal
 
 MOST_CODES = 8
-"""Codes of one item that are kept; the answer had all of them."""
+"""Codes of one item that are stored; the answer had all of them."""
 
 KEPT_TRACES = 100_000
 
@@ -25,7 +25,7 @@ SHOWN_TRACES = 20
 """The newest of an order that are shown."""
 
 _NAME = re.compile(r"\w[\w .:-]{0,63}")
-"""What an event or account may be called to be kept: no e-mail address, no address of a page."""
+"""The names of events and accounts that are stored: no e-mail address, no address of a page."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,63}", re.ASCII)
 
@@ -34,12 +34,12 @@ class What(StrEnum):
     """Why an item was not stored."""
 
     SKIPPED = "skipped"  # by rule: consent_denied, no_identifier
-    REFUSED = "refused"  # 422, or an adjustment of an order that nobody knows
+    REFUSED = "refused"  # 422, or an adjustment of an unknown order
     CONFLICT = "conflict"  # 409
 
 
 class Unstored(NamedTuple):
-    """An item with an order id that was not stored; `times` that the very same was said of it, last at `time`."""
+    """An item with an order id that was not stored; `times` is how often, the last at `time`."""
 
     order: str
     """See `order_digest`."""
@@ -96,8 +96,8 @@ def unstored(
     )
 
 
-def gathered(traces: Iterable[Unstored]) -> list[Unstored]:
-    """The newest of them, each that came again told once, newest first."""
+def merged(traces: Iterable[Unstored]) -> list[Unstored]:
+    """The newest of them, with repeated ones merged, newest first."""
     found: dict[tuple[Any, ...], Unstored] = {}
     for one in traces:
         known = found.get(one.same)

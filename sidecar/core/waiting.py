@@ -34,7 +34,7 @@ class Waiting:
         return None if self.first_time is None else UnixSeconds(self.first_time + MAX_AGE_SECONDS)
 
 
-def told(waiting: Waiting) -> str:
+def in_words(waiting: Waiting) -> str:
     """How many rows wait, and the very second in which the first of them gets too old: for the log."""
     if waiting.expires_at is None:
         return "no row waits"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sidecar.core.entry import Delivered, Entry, Hold, Outcome, Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting import Waiting, told
+from sidecar.core.waiting import Waiting, in_words
 from sidecar.delivery.gates import Gates
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry
@@ -54,7 +54,7 @@ class GoalFeedback:
             account=account,
             subject=goal,
             detail=f"Microsoft says: {hold.fault.message or hold.fault.error}",
-            waiting=told(waiting),
+            waiting=in_words(waiting),
             tracking_id=tracking_id,
         )
 

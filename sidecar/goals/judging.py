@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.instant import text_of_millis
-from sidecar.core.waiting import Waiting, told
+from sidecar.core.waiting import Waiting, in_words
 from sidecar.delivery.account_state import GoalHold
 from sidecar.delivery.gates import Gates
 from sidecar.goals.known import KnownGoals
@@ -60,7 +60,7 @@ class GoalJudge:
         for goal, one in mapped.items():
             waiting = await self._at_stake(account, goal) if one.holds is not None else None
             if one.state.is_trouble and (goal in wanted or (waiting and waiting.rows)):
-                found[one.state.value, goal] = _hint(one), told(waiting) if waiting else None
+                found[one.state.value, goal] = _hint(one), in_words(waiting) if waiting else None
         return found
 
     def _comes_from_an_answer(self, account: str, active: ActiveTrouble, mapped: Collection[str]) -> bool:

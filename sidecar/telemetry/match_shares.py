@@ -30,7 +30,7 @@ class MatchShares:
         """Take over what was saved before the start, and raise the trouble of each share that is low."""
         for goal, share in shares.items():
             self._shares[goal] = share
-            if share.is_low(stands=False):
+            if share.is_low(was_low=False):
                 self._raise(goal, share)
 
     def retain(self, goals: Container[str]) -> None:
@@ -52,7 +52,7 @@ class MatchShares:
         if () in counts:
             self._metrics.match.labels("none").inc(counts[()])
         was_low = self._service.board.find(TROUBLE, subject=goal) is not None
-        if share.is_low(stands=was_low) is was_low:
+        if share.is_low(was_low=was_low) is was_low:
             return
         if was_low:
             self._service.trouble_cleared(TROUBLE, subject=goal)
@@ -61,4 +61,4 @@ class MatchShares:
 
     def _raise(self, goal: str, share: Share) -> None:
         percent = share.percent.partition(" of ")[0]
-        self._service.trouble_raised(TROUBLE, subject=goal, detail=f"{percent}: {share.told}")
+        self._service.trouble_raised(TROUBLE, subject=goal, detail=f"{percent}: {share.in_words}")

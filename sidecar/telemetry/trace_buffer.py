@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sidecar.core.unstored import Unstored, gathered, order_digest
+from sidecar.core.unstored import Unstored, merged, order_digest
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.queries import UnstoredItems
 
@@ -79,4 +79,4 @@ class TracesOfOrders:
     async def of_order(self, order_id: str) -> Sequence[Unstored]:
         """Return the newest traces of that order, newest first."""
         on_disk = await self.store.of_order(order_id)
-        return gathered([*self.buffer.of_order(order_id, on_disk), *on_disk])
+        return merged([*self.buffer.of_order(order_id, on_disk), *on_disk])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sidecar.core.entry import Lane, Reason
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting import told
+from sidecar.core.waiting import in_words
 from sidecar.delivery.gates import Gates
 from sidecar.microsoft import error_codes
 from sidecar.ports.outbox import Outbox
@@ -49,7 +49,9 @@ class WaitingWatch:
             waiting = await self.outbox.at_stake(lanes)
             if waiting.rows:
                 wanted.add((account, event))
-                self.telemetry.service.trouble_raised(UNMAPPED, account=account, subject=event, waiting=told(waiting))
+                self.telemetry.service.trouble_raised(
+                    UNMAPPED, account=account, subject=event, waiting=in_words(waiting)
+                )
         for account, ids in self.identities().items():
             for former, waiting in (await self.outbox.waiting_elsewhere(account, ids)).items():
                 wanted.add((account, former))
@@ -58,7 +60,7 @@ class WaitingWatch:
                     account=account,
                     subject=former,
                     detail=f"what may be at {former} waits for these ids to return: accounts.{account} is {ids} now",
-                    waiting=told(waiting),
+                    waiting=in_words(waiting),
                 )
         for active in board.active(UNMAPPED):
             if (active.account, active.subject) not in wanted:

@@ -14,7 +14,7 @@ def share(carrying: int, nothing: int) -> Share:
 def test_every_identifier_is_counted_and_each_conversion_once() -> None:
     found = Share().plus(("msclkid", "email")).plus(("email", "phone"), 3).plus((), 2)
     assert found == Share(received=6, carrying=4, msclkid=1, email=4, phone=3)
-    assert found.told == ("of the last 6 conversions 4 can be matched: 1 by click id, 4 by e-mail, 3 by phone")
+    assert found.in_words == ("of the last 6 conversions 4 can be matched: 1 by click id, 4 by e-mail, 3 by phone")
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ def test_every_identifier_is_counted_and_each_conversion_once() -> None:
     [(0, LEAST_RECEIVED - 1, False), (0, LEAST_RECEIVED, True), (19, 81, True), (20, 80, False), (100, 0, False)],
 )
 def test_share_is_low_below_one_in_five_of_a_hundred(carrying: int, nothing: int, low: bool) -> None:
-    assert share(carrying, nothing).is_low(stands=False) is low
+    assert share(carrying, nothing).is_low(was_low=False) is low
 
 
 @pytest.mark.parametrize(("carrying", "low"), [(20, True), (24, True), (25, False)])
 def test_share_that_was_low_is_over_at_a_quarter(carrying: int, low: bool) -> None:
-    assert share(carrying, 100 - carrying).is_low(stands=True) is low
+    assert share(carrying, 100 - carrying).is_low(was_low=True) is low
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_share_is_said_by_the_hundred(found: Share, said: str) -> None:
 def test_old_conversions_fade() -> None:
     """A month of nothing is made up for by the next thousand orders."""
     found = share(0, 1_000_000)
-    assert found.is_low(stands=False)
+    assert found.is_low(was_low=False)
     for _ in range(WINDOW):
         found = found.plus(("msclkid",))
-    assert not found.is_low(stands=True)
+    assert not found.is_low(was_low=True)
 
 
 def test_something_that_nobody_matches_by_counts_as_nothing() -> None:

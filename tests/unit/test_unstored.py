@@ -10,7 +10,7 @@ import pytest
 from sidecar.api.log_traces import with_traces
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis
-from sidecar.core.unstored import SHOWN_TRACES, Unstored, What, gathered, in_words, order_digest, unstored
+from sidecar.core.unstored import SHOWN_TRACES, Unstored, What, in_words, merged, order_digest, unstored
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.journal import JournalPage, JournalQuery
 from sidecar.telemetry.trace_buffer import MAX_WAITING, SLICE, SLICES, TraceBuffer
@@ -104,7 +104,7 @@ def test_the_same_again_is_one_trace_that_counts() -> None:
 
 def test_newest_of_an_order_are_shown_newest_first() -> None:
     many = [kept(event=f"event_{number}", at=NOW + number) for number in range(50)]
-    shown = gathered([*many, many[3]])
+    shown = merged([*many, many[3]])
     assert [one.time for one in shown] == [NOW + number for number in range(49, 49 - SHOWN_TRACES, -1)]
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixSeconds
-from sidecar.core.waiting import Waiting, amount, day, stake, told
+from sidecar.core.waiting import Waiting, amount, day, in_words, stake
 
 FEBRUARY_27 = UnixSeconds(1_803_729_600)  # 2027-02-27T12:00:00Z
 FIRST = UnixSeconds(FEBRUARY_27 - MAX_AGE_SECONDS)
@@ -24,9 +24,9 @@ def test_stake_is_one_sentence_with_number_value_cause_and_first_expiry() -> Non
 def test_single_row_is_spoken_of_as_one() -> None:
     said = stake(waiting(1, EUR="99.9"), [NO_GOAL])
     assert said == f"1 conversion worth 99.90 EUR waits: {NO_GOAL}; it expires on 27 February"
-    assert told(waiting(1)) == "1 row waits, it expires at 2027-02-27T12:00:00Z"
-    assert told(waiting(2)) == "2 rows wait, the first expires at 2027-02-27T12:00:00Z"
-    assert told(Waiting(0, False, None)) == "no row waits"
+    assert in_words(waiting(1)) == "1 row waits, it expires at 2027-02-27T12:00:00Z"
+    assert in_words(waiting(2)) == "2 rows wait, the first expires at 2027-02-27T12:00:00Z"
+    assert in_words(Waiting(0, False, None)) == "no row waits"
 
 
 @pytest.mark.parametrize(

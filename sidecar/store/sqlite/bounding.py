@@ -16,7 +16,7 @@ from sidecar.ports.delivery import refusal
 from sidecar.store.sqlite import adjustment_rows
 
 SOON_MILLIS = 2_000
-"""So much comes right by itself."""
+"""A difference up to this passes by itself."""
 
 FUTURE_MILLIS = 5 * 60_000
 """The furthest ahead that intake takes the time of a conversion or an adjustment."""
@@ -62,7 +62,7 @@ CLICKS = """
     UPDATE clicks SET clicked_at = min(clicked_at, :now / 1000), captured_at = :now
     WHERE seq > :last AND captured_at > :now"""
 
-# They are looked at again at once. Times that we gave them while the clock was ahead are no longer than now.
+# They are evaluated again at once. Times that we gave them while the clock was ahead are no longer than now.
 BRING_BACK = """
     UPDATE entries
     SET time = CASE WHEN time_given OR goal IS NOT NULL OR original IS NOT NULL THEN time
@@ -73,7 +73,7 @@ BRING_BACK = """
             WHEN original IS NULL AND time_given AND time * 1000 > :now THEN 'not_yet' END
     WHERE seq = :seq"""
 
-# An adjustment that was never sent is put off anew, as if it had waited for its conversion until now.
+# An adjustment that was never sent is deferred again, as if it had waited for its conversion until now.
 WAIT_AGAIN = """
     UPDATE entries
     SET reason = 'awaiting_original', due_at = max(:now, due_at), received_at = min(received_at, :now),

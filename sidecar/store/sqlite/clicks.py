@@ -1,6 +1,6 @@
 """Clicks of visitors: capturing them, waking the conversions that waited for one, looking them up, forgetting them.
 
-What a click means for a conversion was or will be decided elsewhere.
+`core.attribution` decides what a click means for a conversion.
 """
 
 import json
@@ -30,7 +30,7 @@ CAPTURE = """
     WHERE excluded.clicked_at < clicks.clicked_at
     RETURNING visitor, visitor_id, msclkid, clicked_at"""
 
-# The conversions that a click makes worth another look: set aside for want of it, and not too old to count.
+# The conversions that a click makes worth another look: deferred without it, and not too old to count.
 SET_ASIDE = """
     SELECT e.seq, l.account, e.state FROM json_each(:clicks) AS click
     JOIN entries e ON e.visitor = click.value ->> 0 AND e.time >= max(click.value ->> 3, :oldest)
@@ -68,7 +68,7 @@ OF_VISITOR = """
 CLICKED_AT = "SELECT clicked_at FROM clicks WHERE seq = ?"
 
 # Rows that wait for a click, or can no longer count without one: unless a later click came in meanwhile. The time of
-# the click that was looked at is kept: only a later one can change anything.
+# the click that was evaluated is stored: only a later one can change anything.
 ASIDE = """
     UPDATE entries
     SET clicked_at = nullif(step.value ->> 4, -1), state = step.value ->> 1, reason = step.value ->> 2,
@@ -119,8 +119,8 @@ def write_captures(db: sqlite3.Connection, captures: Sequence[Captured]) -> Woke
         )
         for one in captures
     ]
-    told = db.execute(CAPTURE, (json.dumps(values, ensure_ascii=False),)).fetchall()
-    return wake(db, json.dumps(told, ensure_ascii=False), captures[0].captured_at) if told else NOBODY
+    found = db.execute(CAPTURE, (json.dumps(values, ensure_ascii=False),)).fetchall()
+    return wake(db, json.dumps(found, ensure_ascii=False), captures[0].captured_at) if found else NOBODY
 
 
 def wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
@@ -136,7 +136,7 @@ def wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
 
 
 def seen(db: sqlite3.Connection, entries: Sequence[Entry]) -> dict[int, Click]:
-    """By seq the click of each entry whose visitor had one; one statement, whatever the number of stored clicks."""
+    """By seq the click of each entry whose visitor had one; one statement, for any number of stored clicks."""
     accounts = {entry.seq: entry for entry in entries if entry.visitor_id is not None}
     if not accounts:
         return {}
@@ -180,7 +180,7 @@ def of_visitor(
 
 
 def defer(db: sqlite3.Connection, deferrals: Sequence[Deferral], now: UnixMillis) -> dict[int, State]:
-    """Write down what waits or ends for want of a click, unless a later one came in since; each one's state."""
+    """Store what waits, or ends, for lack of a click, unless a later one came in since; each one's state."""
     steps = json.dumps([_step(aside) for aside in deferrals])
     moved = {seq: State(state) for seq, state in db.execute(ASIDE, {"steps": steps, "now": now})}
     skipped = sum(state is State.SKIPPED for state in moved.values())
@@ -189,7 +189,7 @@ def defer(db: sqlite3.Connection, deferrals: Sequence[Deferral], now: UnixMillis
 
 
 def _step(aside: Deferral) -> tuple[int, str, str, int | None, int]:
-    """seq, state, reason, due_at, and the time of the click that was looked at."""
+    """seq, state, reason, due_at, and the time of the click that was evaluated."""
     after = _BEFORE_ALL if aside.clicked_at is None else aside.clicked_at
     match aside.choice:
         case WaitForClick(reason, due_at):
@@ -199,9 +199,9 @@ def _step(aside: Deferral) -> tuple[int, str, str, int | None, int]:
 
 
 def prune(db: sqlite3.Connection, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
-    """Delete the clicks from before `before`: those that were told late, then some of the `limit` after `after_seq`.
+    """Delete clicks from before `before`: those reported late, then some of the `limit` after `after_seq`.
 
-    The number to go on after; None when the rest is too young: a click is told after it happened.
+    The number to go on after; None when the rest is too young: a click is reported after it happened.
     """
     if db.execute(PRUNE_LATE, (before, limit)).rowcount == limit:
         return after_seq  # there may be more of them

@@ -46,7 +46,7 @@ REDACT = """
             FROM json_each(coalesce(entries.history, '[]')) AS past), '$[#]', json_object('erased_at', :now))
     WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state <> 'pending'"""
 
-# What Microsoft said of the requests that carried these rows may quote what was sent.
+# Microsoft's messages about the requests that carried these rows may quote what was sent.
 REDACT_REQUESTS = """
     UPDATE requests SET message = NULL
     WHERE message IS NOT NULL AND batch_id IN (

@@ -21,7 +21,7 @@ from sidecar.store.sqlite.erasure_rows import SqliteErasureRows
 from sidecar.store.sqlite.visitors import hasher
 
 SCAN_ROWS = 20_000
-"""Rows that one slice looks at."""
+"""Rows that one slice reads."""
 
 SLICE_ROWS = 500
 """Rows, clicks or facts that one transaction changes."""
@@ -29,7 +29,7 @@ SLICE_ROWS = 500
 JOURNAL_ROWS = 1_000
 
 VACUUM_BYTES = 64 * 2**20
-"""Up to this size the file is written anew at the end, which takes about a second; see `vacuum`."""
+"""Up to this size the file is rewritten at the end, which takes about a second; see `vacuum`."""
 
 _COLUMNS = """
     id, subject, needle, retract, phase, after_seq, last_seq, requested_at, finished_at, conversions, skipped,
@@ -59,7 +59,7 @@ MATCHING = f"""
     SELECT seq, {_IS_CONVERSION} AND state = 'delivered', {_VISITOR} FROM entries
     WHERE seq > :after AND seq <= :last AND {_MATCHES} ORDER BY seq LIMIT :limit"""  # noqa: S608 - constants only
 
-# Rows that an erasure waits for, and has not looked at since its round began.
+# Rows that an erasure waits for, and has not read since its round began.
 WAITED_FOR = f"""
     SELECT w.seq, NOT w.must_settle AND {_IS_CONVERSION} AND state = 'delivered', {_VISITOR}
     FROM erasure_rows w LEFT JOIN entries ON entries.seq = w.seq
@@ -83,14 +83,14 @@ FORGET_SEARCH_VALUE = "UPDATE erasures SET needle = NULL, phase = 'wiping' WHERE
 FORGET_ROWS = "DELETE FROM erasure_rows WHERE erasure = ?"
 FINISH = "UPDATE erasures SET phase = 'done', finished_at = ? WHERE id = ?"
 
-# The order out of what the journal tells of these conversions, in a stretch of it.
+# Removes the order from journal entries about these conversions, in a stretch of the journal.
 REDACT_JOURNAL = """
     UPDATE journal SET order_id = NULL
     WHERE seq > :after AND seq <= :last AND order_id IS NOT NULL AND (:subject = 'order' AND order_id = :search_value
         OR EXISTS (SELECT 1 FROM erasure_rows WHERE erasure = :id
             AND seq = CAST(substr(journal.conversion_id, instr(journal.conversion_id, '_') + 1) AS INTEGER)))"""
 
-# The orders that refusals name, at the end of their line: whose they are is known of none, so all of them go.
+# Refusals name an order at the end of their line. Whose it is cannot be known, so every one is removed.
 CUT_ORDERS = """
     UPDATE journal SET message = substr(message, 1, instr(message, ' (order') - 1)
     WHERE seq > :after AND seq <= :last AND name = 'refused' AND instr(message, ' (order') > 0"""
@@ -141,7 +141,7 @@ class SqliteErasures:
 
 
 def add(db: sqlite3.Connection, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
-    """Keep a new erasure, of everything that was received until now."""
+    """Store a new erasure, of everything that was received until now."""
     values = (wanted.subject.value, wanted.search_value, wanted.retract, now)
     number = db.execute(ADD, values).fetchone()[0]
     made = get(db, number)
@@ -150,7 +150,7 @@ def add(db: sqlite3.Connection, wanted: ErasureRequest, now: UnixMillis) -> Eras
 
 
 def get(db: sqlite3.Connection, number: int) -> Erasure | None:
-    """One erasure as it stands."""
+    """The present state of one erasure."""
     row = db.execute(ONE, (number,)).fetchone()
     if row is None:
         return None
@@ -252,13 +252,13 @@ def redact_journal(db: sqlite3.Connection, job: Erasure) -> bool:
 def vacuum(db: sqlite3.Connection) -> bool:
     """Let what was deleted leave the files: whether it did. Runs between transactions.
 
-    The writer overwrites what it deletes (secure_delete). Copies that moving rows between pages left behind go with the
-    file being written anew, which a small one is; in a larger one they go as their pages are used again. The log before
-    the last checkpoint is cut off; a reader may be in the way for a moment.
+    The writer overwrites what it deletes (secure_delete). Moving rows between pages leaves copies behind: rewriting
+    removes them from a small file, and a larger one loses them as their pages are used again. The log before the last
+    checkpoint is cut off; a reader may be in the way for a moment.
     """
     pages, size = db.execute("PRAGMA page_count").fetchone()[0], db.execute("PRAGMA page_size").fetchone()[0]
     if pages * size <= VACUUM_BYTES:
-        with contextlib.suppress(sqlite3.OperationalError):  # no room for a second one: overwriting has to do
+        with contextlib.suppress(sqlite3.OperationalError):  # no room for a copy: overwriting has to do
             db.execute("VACUUM")
     busy: int = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return not busy

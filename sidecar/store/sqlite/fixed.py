@@ -39,7 +39,7 @@ _ASTRAY = """
 IS_ASTRAY = f"SELECT EXISTS (SELECT 1 {_ASTRAY})"
 ASTRAY = f"SELECT e.seq, e.batch_id, coalesce(e.original, e.seq) {_ASTRAY}"
 
-# Nothing of them is at Microsoft. How often they stood alone in a refused request says nothing of another goal.
+# Nothing of them is at Microsoft. Refusals of a request with one row do not count for another goal.
 RELEASE = """
     UPDATE entries
     SET claimed = 0, due_at = :now, refusals = 0, goal = NULL, sent_time = NULL, identity = NULL, click = NULL,
@@ -71,7 +71,7 @@ WAITING_FOR = """
         SELECT time FROM entries
         WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = ? AND goal = ? LIMIT ?)"""
 
-# What keeps another account at Microsoft than the one that is configured now, by that account.
+# Rows bound to another account at Microsoft than the configured one, by that account.
 ELSEWHERE_IN_BATCHES = """
     SELECT b.sent_to, count(*), min(e.time) FROM batches b JOIN entries e ON e.batch_id = b.id AND e.claimed = 1
     WHERE b.settled_at IS NULL AND b.account = ? AND b.sent_to <> ? GROUP BY b.id"""
@@ -81,7 +81,7 @@ ELSEWHERE = f"""
         WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = ? LIMIT ?)
     WHERE bound_to <> ? GROUP BY bound_to"""  # noqa: S608 - constants only
 
-# Batches from before it was noted which account they are for.
+# Batches that do not name their account at Microsoft.
 KNOW_IDS = "UPDATE batches SET sent_to = ? WHERE account = ? AND sent_to IS NULL"
 
 IN_BATCHES = """
@@ -157,7 +157,7 @@ def waiting_elsewhere(db: sqlite3.Connection, account: str, lanes: Iterable[Lane
 
 
 def know_ids(db: sqlite3.Connection, accounts: Mapping[str, str]) -> None:
-    """What was sent before anybody noted where went to the accounts as they are now."""
+    """Give batches that do not name their account at Microsoft the present one."""
     db.executemany(KNOW_IDS, [(ids, account) for account, ids in accounts.items()])
 
 

@@ -1,4 +1,4 @@
-"""What an operator does with rows: dead and skipped ones become due again, waiting and dead ones are discarded.
+"""Operators' work on rows: dead and skipped ones become due again, waiting and dead ones are discarded.
 
 By filter it goes in slices of the index of ended rows, each a transaction of its own that keeps the counts.
 """
@@ -23,7 +23,7 @@ _TAKEN_BACK = """
     EXISTS (SELECT 1 FROM entries a WHERE a.original = entries.seq AND a.type = 'retract'
         AND a.state IN ('pending', 'delivered') AND a.received_at >= coalesce(entries.replaced_at, 0))"""
 
-# Where a slice of ended rows ends: the last of the next so many rows of the state.
+# Where a slice of ended rows ends: the last of the next :rows rows of the state.
 SLICE = """
     SELECT max(seq) FROM (
         SELECT seq FROM entries INDEXED BY entries_ended

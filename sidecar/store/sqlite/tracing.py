@@ -1,6 +1,6 @@
 """All that is stored of one row, read in one place: the row, its history, its batches, the clicks of its visitor.
 
-The cost is bounded, whatever a visitor has clicked and however often a row was tried.
+The cost is bounded for any number of clicks of a visitor, and of attempts of a row.
 """
 
 import json
@@ -40,7 +40,7 @@ AFTER = """
     SELECT msclkid, clicked_at, captured_at FROM clicks
     WHERE visitor = ? AND visitor_id = ? AND clicked_at > ? ORDER BY clicked_at LIMIT ?"""
 
-# The click that the conversion itself names, wherever it lies.
+# The click that the conversion itself names, of any time.
 OWN = "SELECT msclkid, clicked_at, captured_at FROM clicks WHERE visitor = ? AND visitor_id = ? AND msclkid = ?"
 
 COUNT = "SELECT count(*) FROM (SELECT 1 FROM clicks WHERE visitor = ? AND visitor_id = ? LIMIT ?)"

@@ -1,4 +1,4 @@
-"""Traces of items that were not stored: the newest so many, each that comes again moved to the end and counted."""
+"""Traces of items that were not stored, up to a number; a repeated one is counted and moved to the end."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ COUNT = "SELECT count(*) FROM unstored"
 
 DROP_OLDEST = "DELETE FROM unstored WHERE seq IN (SELECT seq FROM unstored ORDER BY seq LIMIT ?)"
 
-# They stand in the order of their time, but for clock steps: a slice of the oldest is all that has to be looked at.
+# They are in the order of their time, but for clock steps: reading a slice of the oldest is enough.
 PRUNE = """
     DELETE FROM unstored WHERE seq IN (
         SELECT seq FROM (SELECT seq, time FROM unstored ORDER BY seq LIMIT ?) WHERE time < ?)"""
@@ -52,7 +52,7 @@ class SqliteUnstored:
     """How many there are; None where they have to be counted."""
 
     async def append(self, traces: Sequence[Unstored]) -> None:
-        known, self._rows = self._rows, None  # counted anew should this fail
+        known, self._rows = self._rows, None  # counted again should this fail
         self._rows = await self.committer.write(lambda db: append(db, traces, known, self.most), can_wait=True)
 
     async def of_order(self, order_id: str) -> Sequence[Unstored]:

@@ -1,4 +1,4 @@
-"""Under which number a visitor's clicks and rows lie in this file: a hash with the file's own secret."""
+"""The number of a visitor's clicks and rows in this file: a hash with the file's own secret."""
 
 import sqlite3
 from collections.abc import Callable
