@@ -1,4 +1,4 @@
-"""A refund finds its order: adjustments on their way to Microsoft, whatever happens to their conversion meanwhile."""
+"""A refund finds its order: adjustments on their way to Microsoft, in every state of their conversion."""
 
 import asyncio
 import random
@@ -38,7 +38,7 @@ async def at_microsoft(rig: Rig) -> list[tuple[str | None, str | None]]:
 
 
 def upsets(rig: Rig, fault: str, **given: Any) -> ActiveRule:
-    """One upload ends with `fault`; `slow` until all is mended."""
+    """One upload ends with `fault`; `slow` until the fault is removed."""
     if fault == "slow":
         return rig.hold(**given)
     rig.configure(request_timeout=0.6)

@@ -9,7 +9,7 @@ from promises import Show
 
 
 async def _seconds(rig: Rig, count: int) -> list[float]:
-    """How long each of so many conversions of the other account took, one after another, from intake to delivery."""
+    """How long each of `count` conversions of the other account took, one after another, from intake to delivery."""
     took: list[float] = []
     for _ in range(count):
         began = time.perf_counter()

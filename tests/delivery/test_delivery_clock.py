@@ -12,7 +12,7 @@ YEARS = 12 * 365 * DAY
 
 @pytest.fixture
 async def steady(rig: Rig) -> AsyncIterator[Rig]:
-    """A rig whose sidecar keeps its time; the emulator's answers have the true `Date` whatever the clock shows."""
+    """A rig whose sidecar keeps its time; the emulator's answers have the true `Date`, even when the clock is wrong."""
     await rig.crash()
     await rig.start(steady=True)
     yield rig

@@ -52,7 +52,7 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
         assert len(await rig.requests()) == before
         rig.pass_time(MINUTE + 1)
         await rig.until_requests(before + 1)
-        await rig.until(lambda: rig.under_way() == 0)  # the goal is closed anew once the answer is on disk
+        await rig.until(lambda: rig.under_way() == 0)  # the goal is closed again once the answer is on disk
         await rig.give_time(0.1)
         assert [request["rows"] for request in (await rig.requests())[before:]] == [1]
     assert {row["retries"] for row in rig.rows()} == {0}
@@ -69,7 +69,7 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
 async def test_probe_of_a_closed_goal_is_one_row_also_where_the_first_one_waits_for_a_click(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, waits_for_permit: bool
 ) -> None:
-    """Many are looked at for the one that may go; after a long wait for the permit they are looked at anew."""
+    """Many are read for the one that may go, also where others arrive while the permit is waited for."""
     permit = MicrosoftAdvertising.permit
 
     async def wait_long(platform: MicrosoftAdvertising, account: str) -> None:
@@ -142,7 +142,7 @@ async def test_corrected_mapping_applies_to_refused_and_waiting_rows(rig: Rig) -
 async def test_reload_between_a_full_batch_and_its_permit_sends_each_row_to_its_goal_of_now(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was found before the permit came is looked for anew, since one of its lanes went to another goal."""
+    """What was found before the permit came is read again, since one of its lanes went to another goal."""
     rig.map(lead="Sidecar Purchase")
     rig.configure(batch_size=5, linger=1)
     permit, reloads = MicrosoftAdvertising.permit, 0

@@ -220,7 +220,7 @@ async def test_pauses_begin_again_at_a_second_after_a_clean_answer(rig: Rig) -> 
 
 
 async def test_pauses_begin_again_at_a_second_after_a_refusal_of_rows(rig: Rig) -> None:
-    """Microsoft looked at the request: whatever is wrong with its rows, the service is there."""
+    """Microsoft read the request: its rows may be wrong, but the service is there."""
     rig.chance = lambda: 0.999999
     rig.fault(times=3, type="status", status=503)
     rig.fault(type="fault", code=201)
@@ -239,7 +239,7 @@ async def test_after_a_fault_one_request_probes_however_many_are_due(rig: Rig, s
     rig.configure(batch_size=1, linger=0, max_in_flight=8)
     for event in ("purchase", "lead"):
         await rig.post(20, event=event)
-    await rig.until_pending(0)  # so many clean answers have opened the window
+    await rig.until_pending(0)  # that many clean answers have opened the window
     failing = rig.fault(times=None, type="status", status=503)
     await rig.post(1)
     await rig.until(lambda: failing.fired >= 1)

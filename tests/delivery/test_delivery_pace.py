@@ -179,7 +179,7 @@ async def test_after_a_throttle_each_account_of_the_customer_begins_with_one_req
     rig.configure(batch_size=1, linger=0)
     for account in ("main", "twin"):
         await rig.post(20, account=account)
-    await rig.until_pending(0)  # so many clean answers have opened both windows
+    await rig.until_pending(0)  # that many clean answers have opened both windows
     rig.fault(match={"account": "200000001"}, **THROTTLES["117"])
     await rig.post(1)
     await rig.until(lambda: rig.parts.gates.held("twin", None) == "throttled" and rig.under_way() == 0)
@@ -211,7 +211,7 @@ async def test_microsofts_wait_outlives_a_restart(rig: Rig) -> None:
 
 
 async def test_clock_that_is_set_back_stops_nothing(rig: Rig) -> None:
-    """A batch that was to go again, a row that lingers, and whatever comes in afterwards."""
+    """A batch that was to go again, a row that lingers, and what arrives afterwards."""
     rig.configure(linger=1.0)
     rig.fault(type="status", status=503)
     time = UnixSeconds(rig.clock() // 1_000 - 7_200)

@@ -79,7 +79,7 @@ async def test_poison_rows_at_random_places_die_and_all_others_are_delivered(
 
 
 def _bound(k: int) -> float:
-    """So many requests are enough to isolate k rows of a thousand, and two more for each."""
+    """This many requests are enough to isolate k rows of a thousand, and two more for each."""
     return 2 * k * log2(1000 / k) + 2 * k
 
 
@@ -110,7 +110,7 @@ async def refused_times(rig: Rig, seq: int, times: int) -> None:
 async def test_row_accepted_before_the_batch_was_made_does_not_speak_against_a_lone_one(
     rig: Rig, poison: set[str]
 ) -> None:
-    """Whatever is wrong may have begun since."""
+    """The cause may have begun since."""
     await rig.post()
     await rig.until_pending(0)
     rig.pass_time(SECOND)

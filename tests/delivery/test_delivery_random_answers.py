@@ -49,7 +49,7 @@ batches = st.integers(2, 40).flatmap(
 
 
 def outbox_of(rows: int) -> sqlite3.Connection:
-    """An outbox with so many rows in it, each of a click of its own."""
+    """An outbox with `rows` rows, each of a click of its own."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.executescript(SCHEMA)
     db.execute("INSERT INTO lanes VALUES (1, 'main', 'purchase', 'conversion')")

@@ -33,7 +33,7 @@ async def reload(rig: Rig, text: str | None = None, **sections: Any) -> None:
 
 
 async def test_reload_tries_a_refused_account_at_once(rig: Rig) -> None:
-    """Somebody has mended what Microsoft refused it for: nobody waits for the next probe, a quarter of an hour away."""
+    """The cause of the refusal is fixed: nothing waits for the next probe, a quarter of an hour away."""
     rig.fault(type="fault", code=106)
     await rig.post(3)
     await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused" and rig.under_way() == 0)

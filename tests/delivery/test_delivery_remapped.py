@@ -16,7 +16,7 @@ def without(rig: Rig, event: str) -> None:
 
 
 async def refused(rig: Rig, fault: str, count: int = 3) -> None:
-    """So many rows of the event `lead`, in a batch that was definitely refused and waits to go again."""
+    """Some rows of the event `lead`, in a batch that was definitely refused and waits to go again."""
     rig.fault(**DEFINITE[fault])
     await rig.post(count, event="lead")
     await rig.until(lambda: rig.count("claimed = 1 AND error IS NOT NULL") == count)

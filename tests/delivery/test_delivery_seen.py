@@ -153,7 +153,7 @@ END_SOON = {
 """Every other one, and what ends it."""
 
 ASKED_ANEW = {"signed_out", "refused_account", "no_answer"}
-"""After a restart Microsoft is asked at once, and its answer tells anew."""
+"""After a restart Microsoft is asked at once, and its answer raises the trouble again."""
 
 CASES = [(reason, *case) for reason, cases in WAIT_LONG.items() for case in cases]
 

@@ -44,7 +44,7 @@ async def test_fifty_requests_with_one_expired_token_share_one_refresh(rig: Rig,
 
 
 async def test_fresh_token_that_expired_too_is_tried_again_in_a_moment(rig: Rig) -> None:
-    """Two expiries in a row are Microsoft's moment: nobody is asked to sign in, and nothing waits for long."""
+    """Two expiries in a row are Microsoft's moment: no one is asked to sign in, and nothing waits for long."""
     rig.fault(times=2, type="fault", code=109)
     await rig.post(5)
     await rig.until_pending(0)

@@ -51,7 +51,7 @@ def click(ago: int, msclkid: str = OTHER) -> Click:
 
 
 def at(ago: int) -> UnixMillis:
-    """The moment so many seconds ago; in the future when negative."""
+    """The moment some seconds ago; in the future when negative."""
     return UnixMillis(NOW - ago * 1_000)
 
 

@@ -90,7 +90,7 @@ def test_nobody_is_moved_to_before_the_click(before: int) -> None:
 
 @pytest.mark.parametrize("left", [0, 1, 60, 3_600, 86_000])
 def test_nobody_is_moved_towards_the_limit_of_age(left: int) -> None:
-    """130 orders of one person in one second, so many seconds before they are too old."""
+    """130 orders of one person in one second, some seconds before they are too old."""
     time = NOW // 1000 - MAX_AGE_SECONDS + left
     seconds = place([entry(seq, time=time) for seq in range(130)], reach=3_600)
     assert seconds == list(range(time, time + 130))

@@ -1,4 +1,4 @@
-"""What is closed holds its own rows back and nobody else's."""
+"""What is closed holds its own rows back and no others."""
 
 from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
@@ -162,7 +162,7 @@ def test_refreshed_token_opens_no_paused_account() -> None:
 
 
 def test_account_that_an_operator_paused_opens_only_when_the_operator_resumes_it() -> None:
-    """Neither an answer, nor a mended sign-in, nor a reload, nor time opens it."""
+    """Neither an answer, nor a new sign-in, nor a reload, nor time opens it."""
     called = []
     gates = Gates(changed=lambda: called.append(1))
     gates.pause("a", NOW)

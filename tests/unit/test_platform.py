@@ -82,7 +82,7 @@ async def test_expired_token_without_a_sign_in_is_not_connected() -> None:
 
 
 async def test_what_may_have_been_applied_is_never_forgotten_over_a_repeat() -> None:
-    """Inside a 200 without an index nobody knows which rows it means: the same bytes must go again as a batch."""
+    """Inside a 200 without an index it is unknown which rows it means: the same bytes must go again as a batch."""
     for signed_in in (True, False):
         answer, requests = await upload(web.json_response({"PartialErrors": [EXPIRED]}), signed_in=signed_in)
         assert isinstance(answer, RefusedBatch)
@@ -105,7 +105,7 @@ def taken(id_: str | None, *errors: dict[str, object]) -> web.Response:
 async def created(
     *answers: web.Response, goals: int = 3
 ) -> tuple[list[Creation | RefusedBatch | Lost], list[list[str]]]:
-    """What became of so many goals by these answers, and the names in each request."""
+    """What became of the goals by these answers, and the names in each request."""
     new = [new_goal(GoalRule(name=f"Goal {number}")) for number in range(goals)]
     async with platform_of(*answers) as (platform, recorder):
         made = await platform.create("main", new)

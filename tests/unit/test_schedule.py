@@ -39,7 +39,7 @@ IDLE = Sleep(NOW + IDLE_SECONDS)
 
 
 def away(*requests: tuple[str, bool, float]) -> InFlight:
-    """Requests on their way: for a goal, sent again or not, since so many seconds."""
+    """Requests on their way: for a goal, sent again or not, and since how many seconds."""
     in_flight = InFlight()
     for goal, resend, age in requests:
         in_flight.started(Request(goal, Kind.CONVERSION, resend, NOW - age))
@@ -186,7 +186,7 @@ def test_every_goal_has_its_turn_also_beside_batches_that_go_again_for_ever(
 
 
 def entry(received: int, due: int) -> Entry:
-    """Received and due so many milliseconds before WALL."""
+    """Received and due some milliseconds before WALL."""
     lane = Lane(1, "main", "purchase")
     return Entry(1, lane, UnixSeconds(WALL // 1000), UnixMillis(WALL - received), UnixMillis(WALL - due))
 
