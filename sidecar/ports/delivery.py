@@ -15,26 +15,26 @@ from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers wit
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One taking of one batch. `token` fences its settlement: a later claim of the same batch has another."""
+    """One claim of one batch. `token` fences its settlement: a later claim of the same batch has another."""
 
     batch_id: int
     token: int
     account: str
     entries: tuple[Entry, ...]
     resend: bool
-    """The batch was claimed before: the very same bytes go again."""
+    """Whether the batch was claimed before, so that the very same bytes are sent again."""
     root: int
-    """The batch it was halved from, at the top; its own id when it was not."""
+    """The original batch that it was halved from; its own id if it was not halved."""
     root_rows: int
     root_poisoned: int
     """How many rows of the root, and how many of them were refused while isolated."""
     created_at: UnixMillis
     sent_to: str | None = None
-    """The account at Microsoft that it was made for, and goes to again."""
+    """The account at Microsoft that the batch is for."""
 
     @property
     def kind(self) -> Kind:
-        """What its entries are: a batch holds one kind."""
+        """The kind of its entries: a batch holds one kind."""
         return self.entries[0].lane.kind
 
 
@@ -42,7 +42,7 @@ class Claim:
 class OpenBatches:
     """The goals of an account's open batches; an empty batch has the goal "".
 
-    `has_astray`: some row in them was refused each time, and its event is mapped to another goal by now.
+    `has_astray`: some row in them was always refused, and its event is mapped to another goal now.
     """
 
     goals: frozenset[str]
@@ -51,7 +51,7 @@ class OpenBatches:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a batch's answer was, for its row in the outbox; the error is that of the request as a whole."""
+    """The answer to a batch, for its row in the outbox; the error is that of the request as a whole."""
 
     answer: str
     tracking_id: str | None = None
@@ -63,36 +63,36 @@ class Note:
 
     @classmethod
     def refused(cls, answer: RefusedBatch, at: UnixMillis) -> Self:
-        """That of a batch refused as a whole."""
+        """Return the note of a batch that was refused as a whole."""
         fault = answer.faults[0]
         words = fault.error, fault.error_code, fault.message
         return cls(refusal(answer.verdict), answer.tracking_id, *words, at=at)
 
 
 def refusal(verdict: Verdict) -> str:
-    """The answer in the note of a batch that was refused as a whole."""
+    """Return the `answer` of a batch that was refused as a whole."""
     return f"refused: {verdict.value}"
 
 
 class Delivery(Protocol):
-    """Hands out batches and takes their outcomes. Every write is on disk, fsynced, when its call returns."""
+    """Claims batches and settles them. Every write is on disk, fsynced, when its call returns."""
 
     async def due(
         self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = (), ids: str | None = None
     ) -> list[Entry]:
-        """Up to `limit` entries that may be claimed, each lane getting its share.
+        """Return up to `limit` entries that may be claimed, with a share for each lane.
 
-        None that keeps a goal in `held`, or another account at Microsoft than `ids`.
+        Entries frozen for a goal in `held`, or for another account at Microsoft than `ids`, are left out.
         """
 
     async def defer(self, deferrals: Sequence[Deferral], now: UnixMillis) -> Mapping[int, State]:
-        """Write down which due entries wait or end for want of a click; the state of each that was moved, by seq.
+        """Let due entries without a click wait or end. Returns the new state of each entry that changed, by seq.
 
-        One whose visitor got a later click meanwhile stays as it is, due.
+        An entry whose visitor got a later click meanwhile stays due.
         """
 
     async def used_seconds(self, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
-        """For each identity the seconds in the given ranges that its claimed conversions have."""
+        """Return, for each identity, the seconds in the given ranges that claimed conversions use."""
 
     async def claim(
         self,
@@ -103,7 +103,7 @@ class Delivery(Protocol):
         until: UnixMillis,
         ids: str | None = None,
     ) -> Claim | None:
-        """Take these entries as a new batch for the account `ids` at Microsoft, and freeze in them what will be sent.
+        """Claim these entries as a new batch for the account `ids` at Microsoft, and freeze what will be sent.
 
         None when none was left.
         Left out are those that are no longer free, were replaced, or whose visitor clicked since they were read;
@@ -112,27 +112,27 @@ class Delivery(Protocol):
         """
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
-        """Until when Microsoft asked accounts to wait, as noted by itself or with their open batches."""
+        """Return until when Microsoft asked accounts to wait, from `record_throttle` and from open batches."""
 
     async def know_ids(self, accounts: Mapping[str, str]) -> None:
-        """Note which account each is at Microsoft, for batches that were sent before that was stored."""
+        """Store which account each is at Microsoft, for batches that were sent before that was stored."""
 
     async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
-        """What the account's batches without an answer are for.
+        """Return the goals of the account's batches without an answer.
 
         `goals` is the goal of each event now, `ids` which account it is at Microsoft now.
         """
 
     async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis, ids: str = "") -> int:
-        """Let rows of open batches go that were refused each time and belong to another goal or account by now.
+        """Release rows of open batches that were always refused and belong to another goal or account now.
 
-        How many; they are due again as if they had never been claimed.
+        Returns how many; they are due again as if they had never been claimed.
         """
 
     async def has_resend(
         self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
     ) -> bool:
-        """Whether a batch waits to be claimed again: of no goal in `held`, for the account `ids` at Microsoft."""
+        """Return whether a batch for the account `ids`, of no goal in `held`, is due to be claimed again."""
 
     async def claim_resend(
         self,
@@ -142,31 +142,31 @@ class Delivery(Protocol):
         held: Collection[str] = (),
         ids: str | None = None,
     ) -> Claim | None:
-        """Take again the batch of the account that has been due longest, if there is such a one as for `has_resend`."""
+        """Claim again the batch that has been due longest among those of `has_resend`; None if there is none."""
 
     async def record_throttle(self, account: str, until: UnixMillis) -> None:
-        """Note that Microsoft asked the account to wait, for `throttled` after a restart."""
+        """Store that Microsoft asked the account to wait, for `throttled` after a restart."""
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: "Note", now: UnixMillis) -> bool:
-        """Write a batch's outcome: delivered, but for `exceptions` by seq. False when the claim has passed."""
+        """Settle a batch as delivered, except for `exceptions` by seq. False if the claim is no longer valid."""
 
     async def postpone(
         self, claim: Claim, due_at: UnixMillis, note: "Note", *, maybe_sent: bool, isolated: bool = False
     ) -> bool:
-        """Keep the batch as it is and claim it again at `due_at`. False when the claim has passed.
+        """Let the unchanged batch be claimed again at `due_at`. False if the claim is no longer valid.
 
         `maybe_sent`: the request may have been applied. `isolated`: its only row was refused.
         """
 
     async def halve(self, claim: Claim, note: "Note", now: UnixMillis, *, maybe_sent: bool = False) -> bool:
-        """Make two batches of one, both due now, `maybe_sent` as for `postpone`. False when the claim has passed."""
+        """Split the batch into two that are due now; `maybe_sent` and the result as for `postpone`."""
 
 
 class StoredMatchShares(Protocol):
-    """What each goal's last conversions could be matched by, over restarts."""
+    """Stores by what the last conversions of each goal could be matched."""
 
     async def load(self) -> Mapping[str, Share]:
-        """By goal, as last saved."""
+        """Return the shares by goal, as last saved."""
 
     async def save(self, shares: Mapping[str, Share]) -> None:
-        """Replace what was saved before."""
+        """Replace the saved shares."""

@@ -9,52 +9,52 @@ from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers wit
 
 
 class Erasures(Protocol):
-    """Where erasures are kept, and carried out in slices. Every write is on disk, fsynced, when its call returns."""
+    """Stores erasures and carries them out in slices. Every write is on disk, fsynced, when its call returns."""
 
     async def add(self, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
-        """Keep a new erasure, of everything that was received until now."""
+        """Store a new erasure of everything that was received until now."""
 
     async def get(self, number: int) -> Erasure | None:
-        """One erasure as it stands."""
+        """Return an erasure as it is now."""
 
     async def open(self) -> Sequence[int]:
-        """The numbers of those that are not done, the oldest first."""
+        """Return the numbers of the erasures that are not done, oldest first."""
 
     async def find(self, job: Erasure) -> Found:
-        """The person's rows in the next stretch of the outbox."""
+        """Return the person's rows in the next slice of the outbox."""
 
     async def waited_for(self, job: Erasure, after_seq: int) -> Found:
-        """The next of the rows that had to be settled first."""
+        """Return the next of the rows that must be settled first."""
 
     async def forget_clicks(self, job: Erasure, account: str, visitor_id: str) -> bool:
-        """Delete a slice of a visitor's clicks; whether there may be more."""
+        """Delete a slice of a visitor's clicks. Returns whether there may be more."""
 
     async def redact(
         self, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
     ) -> Mapping[RowsOf, int]:
-        """Redact what is settled, end what was never sent, note what must be settled first; how many rows ended.
+        """Redact settled rows, end unsent ones, note those to settle first. Returns how many rows ended.
 
         `retracts` are rows that carry a retract of some of them: they are redacted once they are settled.
         """
 
     async def enter(self, job: Erasure, phase: Phase) -> None:
-        """Go on to the next phase. Before `VACUUMING` the erasure forgets whom it was about."""
+        """Enter the next phase. Before `VACUUMING` the erasure forgets whom it was about."""
 
     async def redact_journal(self, job: Erasure) -> bool:
-        """Redact the orders in a stretch of the journal; whether there is more of it."""
+        """Redact the orders in a slice of the journal. Returns whether there is more of it."""
 
     async def vacuum(self) -> bool:
-        """Let what was deleted leave the files: whether it did; else call it again in a while."""
+        """Remove deleted data from the files. Returns whether that was possible; if not, call it again later."""
 
     async def finish(self, job: Erasure, now: UnixMillis) -> None:
-        """It is done."""
+        """Mark the erasure as done."""
 
 
 class Retracts(Protocol):
-    """Takes back at Microsoft what was uploaded, before its identity is erased here."""
+    """Retracts uploaded conversions before their identity is erased here."""
 
     async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
-        """Queue a retract for each of these delivered conversions: the numbers of the rows that carry them.
+        """Queue a retract of each of these delivered conversions. Returns the numbers of the new rows.
 
         Each of those rows has its own copy of what identifies the original. Calling it again gives the same rows; one
         that was retracted already needs none. Durable when it returns.

@@ -1,11 +1,11 @@
-"""Why a store or the platform cannot do it now."""
+"""The errors of stores and platforms."""
 
 from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
 
 
 class StorageUnavailable(Exception):
-    """The outbox cannot take it now; whether it is stored is unknown. `code` is a trouble, or `stopping`."""
+    """The outbox cannot store now; whether it did is unknown. `code` is a trouble, or `stopping`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -13,7 +13,7 @@ class StorageUnavailable(Exception):
 
 
 class StorageBroken(Exception):
-    """The store can no longer be trusted: the process must end and leave the rest to its supervisor.
+    """The store can no longer be trusted: the process must end, and its supervisor restarts it.
 
     After a failed fsync SQLite may bring back a row that was refused, and another fsync of the same file may succeed
     without having written anything.
@@ -21,11 +21,11 @@ class StorageBroken(Exception):
 
 
 class OutboxRefused(Exception):
-    """The store cannot be opened; the text says why and what to do."""
+    """The store cannot be opened; the text has the reason and the remedy."""
 
 
 class BackupFailed(Exception):
-    """No copy was made; the text says why and what to do."""
+    """No copy was made; the text has the reason and the remedy."""
 
 
 class NotConnected(Exception):
@@ -38,4 +38,4 @@ class NotConnected(Exception):
 
 
 class LostKey(Exception):
-    """A value is there that cannot be used: another key sealed it, or it was damaged; the text says what to do."""
+    """A stored value cannot be unsealed: the key is another one, or it is damaged. The text has the remedy."""

@@ -1,4 +1,4 @@
-"""What intake asks of the store: to keep what came in, and to say what it knew of it before."""
+"""What intake asks of the store: to store received items, or to return what is stored of them already."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers wit
 
 
 class Arrival(NamedTuple):
-    """A conversion as it came in: when, and by which request."""
+    """A received conversion, with the time and the request."""
 
     conversion: Conversion
     received_at: UnixMillis
@@ -24,25 +24,25 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """It is on disk, fsynced; new, or in place of a row that was dead or skipped."""
+    """The item is on disk, fsynced: as a new row, or in place of a dead or skipped one."""
 
     record: Record
     late_click: UnixSeconds | None = None
-    """When its click happened, as it was captured, where that is after the conversion."""
+    """The time of its captured click, if that is later than the conversion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The same was stored before; the row as it is now."""
+    """The same item was stored before; `record` is its row as it is now."""
 
     record: Record
     overtaken: bool = False
-    """Of an adjustment: a later one of its conversion stands, so that this one says no more how things are."""
+    """Whether a later adjustment of the same conversion is in force instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Another conversion with this key is stored already; `differences` are the fields in which it is another one."""
+    """A different conversion with this key is stored; `differences` are the fields that differ."""
 
     record: Record
     differences: tuple[FieldDifference, ...] = ()
@@ -53,7 +53,7 @@ PutResult = Stored | Replayed | Conflict
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A click as it came in, and when."""
+    """A received click, with the time."""
 
     click: Click
     captured_at: UnixMillis
@@ -61,7 +61,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class ClickPage:
-    """Clicks of a visitor, the last click first; `next_seq` is where the next page starts, None at the end."""
+    """A page of a visitor's clicks, newest first; the next page starts at `next_seq`, None at the end."""
 
     clicks: tuple[Captured, ...]
     next_seq: int | None = None
@@ -69,7 +69,7 @@ class ClickPage:
 
 @dataclass(frozen=True, slots=True)
 class Adjusting:
-    """An adjustment as it came in: when, and by which request."""
+    """A received adjustment, with the time and the request."""
 
     adjustment: Adjustment
     received_at: UnixMillis
@@ -78,7 +78,7 @@ class Adjusting:
 
 @dataclass(frozen=True, slots=True)
 class OriginalNotSent:
-    """Its conversion is not at Microsoft and will not be: there is nothing to adjust, and nothing was stored."""
+    """Nothing was stored: the conversion is not at Microsoft and will not be sent."""
 
     original: Record
 
@@ -90,21 +90,21 @@ class NoOriginal:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Several conversions fit, and the request does not say which."""
+    """Several conversions match, and the request does not say which is meant."""
 
     originals: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyRetracted:
-    """Its conversion was taken back: there is no value to restate."""
+    """The conversion was retracted, so that there is no value to restate."""
 
     original: Record
 
 
 @dataclass(frozen=True, slots=True)
 class Unadjustable:
-    """It cannot be done with this conversion."""
+    """This conversion cannot be adjusted in that way."""
 
     problem: Problem
 
@@ -113,31 +113,31 @@ AdjustResult = PutResult | OriginalNotSent | NoOriginal | Ambiguous | AlreadyRet
 
 
 class Intake(Protocol):
-    """Takes conversions and adjustments in. Every write is on disk, fsynced, when its call returns."""
+    """Stores conversions and adjustments. Every write is on disk, fsynced, when its call returns."""
 
     async def open_lanes(self, lanes: Sequence[tuple[str, str]]) -> None:
-        """Make sure that each (account, event) has its lane."""
+        """Create the lane of each (account, event) that has none."""
 
     async def put(self, arrivals: Sequence[Arrival]) -> list[PutResult]:
-        """Store what is new, find what is known; one transaction for all of them."""
+        """Store what is new and find what is known, all in one transaction."""
 
     async def adjust(self, adjustings: Sequence[Adjusting]) -> list[AdjustResult]:
-        """Carry out what can be done at once, store what has to go to Microsoft; one transaction for all of them."""
+        """Apply what needs no request, and store what must be sent to Microsoft, all in one transaction."""
 
 
 class Clicks(Protocol):
-    """Clicks of visitors. Every write is on disk, fsynced, when its call returns."""
+    """Stores clicks of visitors. Every write is on disk, fsynced, when its call returns."""
 
     async def capture(self, captures: Sequence[Captured]) -> Mapping[str, int]:
-        """Keep these clicks, of each its earliest time; how many rows of each account are due again with them."""
+        """Store these clicks, each with its earliest time. Returns how many rows of each account they make due."""
 
     async def seen(self, entries: Sequence[Entry]) -> Mapping[int, Click]:
-        """By seq, for each entry whose visitor has one: its own click if it names one, else the last one before it."""
+        """Return, by seq, the click that each entry names itself, or else the last one of its visitor before it."""
 
     async def of_visitor(
         self, visitor_id: str, accounts: Sequence[str], before_seq: int | None, limit: int
     ) -> ClickPage:
-        """What is kept of a visitor in these accounts: `limit` clicks, behind the one numbered `before_seq`."""
+        """Return up to `limit` clicks of a visitor in these accounts, older than the one numbered `before_seq`."""
 
     async def prune(self, before: UnixSeconds, after_seq: int, limit: int) -> int | None:
-        """Forget clicks from before `before` among the `limit` after `after_seq`; where to go on, None at the end."""
+        """Delete old clicks among the `limit` after `after_seq`. Returns where to continue, None at the end."""

@@ -1,4 +1,4 @@
-"""What is stored of what happened, and how it is read."""
+"""The journal: stored facts of what happened, and how they are read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """A fact in the journal, with its number there; numbers rise in the order in which facts were kept."""
+    """A stored fact with its number. Numbers rise in the order of storing."""
 
     seq: int
     entry: JournalEntry
@@ -36,7 +36,7 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalQuery:
-    """Which facts are wanted; every field narrows it. `level` is the lowest, `until` is not included."""
+    """Which facts to read; every field narrows the result. `level` is the lowest one, `until` is exclusive."""
 
     level: str | None = None
     name: str | None = None
@@ -51,23 +51,23 @@ class JournalQuery:
 
 @dataclass(frozen=True, slots=True)
 class JournalPage:
-    """Facts of a page; `next_seq` is where the next page starts, None at the end."""
+    """A page of facts; the next page starts at `next_seq`, None at the end."""
 
     items: tuple[StoredEntry, ...]
     next_seq: int | None
 
 
 class Journal(Protocol):
-    """Where what happened is kept."""
+    """Stores what happened."""
 
     async def append(self, entries: Sequence[JournalEntry]) -> Sequence[StoredEntry]:
-        """Keep these facts, in this order."""
+        """Store these facts, in this order."""
 
     async def read(self, query: JournalQuery) -> JournalPage:
-        """A page, newest first. It may be short, even empty, while `next_seq` tells that there is more."""
+        """Return a page, newest first. It may be short or empty although `next_seq` shows that there is more."""
 
     async def read_on(self, query: JournalQuery, after_seq: int) -> JournalPage:
-        """A page of what was kept after `after_seq`, oldest first; the next one goes on after its `next_seq`."""
+        """Return a page of facts after `after_seq`, oldest first; the next one starts after `next_seq`."""
 
     async def prune(self, before: UnixMillis, max_bytes: int) -> int:
-        """Delete a slice of what is older than `before`, or beyond `max_bytes`; how many were deleted, 0 at the end."""
+        """Delete a slice of what is older than `before` or beyond `max_bytes`. Returns how many, 0 at the end."""

@@ -1,4 +1,4 @@
-"""The store of rows whole: what implements it gives each reader its part."""
+"""The whole outbox, for the part that implements it. Its users take the narrower ports."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What delivery and the catalogue ask of the ad platform."""
+"""What delivery and the catalogue of goals ask of the ad platform."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -20,36 +20,35 @@ class Platform(Protocol):
         """Wait until there is a token and the account's pace allows one more call. NotConnected when there is none."""
 
     def identity(self, account: str) -> str | None:
-        """Which account it is there; None once it left the configuration."""
+        """Return which account this is at the platform; None once it left the configuration."""
 
     async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
         """Send one batch. NotConnected when there is no token to send it with."""
 
     def sharing(self, account: str) -> Sequence[str]:
-        """The accounts that share this one's limit, this one included."""
+        """Return the accounts that share this one's rate limit, this one included."""
 
     def throttled(self, account: str) -> None:
-        """Microsoft said "too many": all that share the limit come back slower."""
+        """Lower the rate of all accounts that share the limit: Microsoft answered "too many requests"."""
 
     def clean_answer(self, account: str) -> None:
-        """A clean answer: climb back."""
+        """Raise the rate again after a clean answer."""
 
 
 class GoalPlatform(Protocol):
-    """Where goals are. Each call takes its place in the account's pace; NotConnected when there is no token."""
+    """Where goals are. Each call counts against the account's rate; NotConnected when there is no token."""
 
     def identity(self, account: str) -> str | None:
-        """Which account it is there: another one's goals say nothing of it. None once it left the configuration."""
+        """As `Platform.identity`: goals of another identity are not this account's."""
 
     async def goals(self, account: str) -> Sequence[Goal] | RefusedBatch | Lost:
-        """Every goal that the account can see."""
+        """Return every goal that the account can see."""
 
     async def auto_tagging(self, account: str) -> bool | RefusedBatch | Lost | None:
-        """Whether click ids are added to landing addresses; None where nobody says."""
+        """Return whether click ids are added to landing addresses; None if Microsoft does not say."""
 
     async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | RefusedBatch | Lost]:
-        """Create these goals: what became of each, in order; one that is refused stops no other. They cannot be
-        deleted."""
+        """Create these goals, which cannot be deleted again. Returns each result; a refusal stops no other goal."""
 
     def sharing(self, account: str) -> Sequence[str]:
         """As `Platform.sharing`."""

@@ -1,4 +1,4 @@
-"""What readers ask of the store; nothing here writes a row."""
+"""What readers ask of the store. Nothing here writes a row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,25 +25,25 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits: when the oldest became due, and when the first gets too old."""
+    """The waiting rows: when the oldest became due, and when the first expires."""
 
     oldest_due_at: UnixMillis | None
     first_expiry_at: UnixMillis | None
 
 
 class Retried(NamedTuple):
-    """Why some rows of an account wait for their next attempt; `goal` is the one that they are frozen for."""
+    """An error for which rows of an account wait for their next attempt; `goal` is the one they are frozen for."""
 
     account: str
     fault: Fault
     goal: str | None
     is_refused: bool = False
-    """Whether a request that carried them was refused as a whole, so that they stand alone in theirs."""
+    """Whether a request that carried them was refused as a whole, so that each is sent by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which rows a list wants; every field narrows it."""
+    """Which rows to list; every field narrows the list."""
 
     order_id: str | None = None
     event: str | None = None
@@ -56,14 +56,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows newest first; `next_seq` is where the next page starts, None at the end."""
+    """A page of rows, newest first; the next page starts at `next_seq`, None at the end."""
 
     records: tuple[Record, ...]
     next_seq: int | None
 
 
 class Queries(Protocol):
-    """Answers what is stored; a question never waits for a write."""
+    """Reads what is stored, without waiting for writes."""
 
     def lanes(self) -> Sequence[Lane]:
         """Every lane that ever held a row, from memory; one that another process opens comes a little later."""
@@ -72,48 +72,48 @@ class Queries(Protocol):
         """Rows by state, from memory: exact but for what another process has just committed."""
 
     async def adjustments(self, seq: int) -> Sequence[Record]:
-        """Every adjustment of the conversion with that number, oldest first."""
+        """Return every adjustment of the conversion with that number, oldest first."""
 
     async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
-        """Rows that may be at another account of Microsoft's than `ids`, by that account: they wait for its return."""
+        """Return, by account at Microsoft, the rows that wait because they went to another one than `ids`."""
 
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
-        """By goal the account's rows that keep it: those of its open batches, and those that wait by themselves."""
+        """Return, by goal, the account's rows that are frozen for it, in open batches or outside."""
 
     async def backlog(self) -> Backlog:
-        """What waits, for the health page."""
+        """Return what waits, for the health page."""
 
     async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
-        """What waits in these lanes and is in no open batch, counted up to a bound."""
+        """Return what waits in these lanes outside open batches, counted up to a bound."""
 
     async def at_stake(self, lanes: Sequence[Lane]) -> Waiting:
-        """What waits in these lanes, in open batches too, with what it is worth; counted up to a smaller bound."""
+        """Return what waits in these lanes, open batches included, with its worth; counted up to a smaller bound."""
 
     async def retried(self, lanes: Sequence[Lane], now: UnixMillis) -> Sequence[Retried]:
-        """Errors for which rows of these lanes wait to be sent again, each once; a few rows of each lane are asked."""
+        """Return the distinct errors for which rows of these lanes are retried, from a few rows of each lane."""
 
     async def get(self, seq: int) -> Record | None:
-        """One row."""
+        """Return a row; None when there is no such row."""
 
     async def find(self, query: Query) -> Page:
-        """A page of rows. It may be short, even empty, while `next_seq` tells that there is more to look through."""
+        """Return a page of rows. It may be short or empty although `next_seq` shows that there is more."""
 
 
 class Traces(Protocol):
-    """All that is stored of single rows, for their receipts."""
+    """Everything that is stored of single rows, for receipts."""
 
     async def of(self, seq: int) -> Trace | None:
-        """The row's trace; None when there is no such row."""
+        """Return the row's trace; None when there is no such row."""
 
 
 class UnstoredItems(Protocol):
-    """Where traces of items lie that were not stored: the newest so many, and none that is too old."""
+    """Stores the newest traces of items that were refused, up to a number and an age."""
 
     async def append(self, traces: Sequence[Unstored]) -> None:
-        """Keep these, in this order; one that is there already counts up and is the newest again."""
+        """Store these in order. A known one is counted once more and becomes the newest."""
 
     async def of_order(self, order_id: str) -> Sequence[Unstored]:
-        """The newest of an order, newest first."""
+        """Return the traces of an order, newest first."""
 
     async def prune(self, before: UnixMillis) -> int:
-        """Delete a slice of what is older than `before`; how many were deleted, 0 at the end."""
+        """Delete a slice of what is older than `before`. Returns how many were deleted, 0 at the end."""

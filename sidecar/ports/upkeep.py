@@ -13,18 +13,18 @@ from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers wit
 
 @dataclass(frozen=True, slots=True)
 class ReplayQuery:
-    """Which ended rows are to be due again: those of `state` (dead or skipped); every other field narrows it."""
+    """Which ended rows to make due again: those in `state`, dead or skipped; every other field narrows the choice."""
 
     state: State
     reason: str | None = None
     event: str | None = None
     since: UnixMillis | None = None
-    """Received at this instant or later."""
+    """Only rows that were received at this instant or later."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaySlice:
-    """What a slice of ended rows held: how many fitted (of which account), and how many of those were too old."""
+    """The result for a slice of ended rows: how many matched, how many of those were too old, and their accounts."""
 
     matched: int
     too_old: int
@@ -35,20 +35,20 @@ class ReplaySlice:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An operator's wish was done; the row as it is now."""
+    """The change was made; `record` is the row as it is now."""
 
     record: Record
 
 
 @dataclass(frozen=True, slots=True)
 class Unmoved:
-    """The row may not be moved so, and is as it was."""
+    """The row's state does not allow the change; `record` is unchanged."""
 
     record: Record
 
 
 class Operations(Protocol):
-    """Does what an operator asks of rows. Every write is on disk, fsynced, when its call returns."""
+    """Changes rows for an operator. Every write is on disk, fsynced, when its call returns."""
 
     async def replay(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
         """Make a dead or skipped row due again, unless it is too old; None when there is no such row."""
@@ -56,7 +56,7 @@ class Operations(Protocol):
     async def replay_slice(
         self, query: ReplayQuery, after_seq: int, limit: int, now: UnixMillis, *, dry_run: bool
     ) -> ReplaySlice:
-        """Make due again what fits among the next `limit` rows of that state; with `dry_run` only say what would be.
+        """Make matching rows due again among the next `limit` of that state; with `dry_run` only count them.
 
         StorageUnavailable when the outbox has no room for them.
         """
@@ -64,7 +64,7 @@ class Operations(Protocol):
     async def discard(self, seq: int, now: UnixMillis, ids: str | None = None) -> Moved | Unmoved | None:
         """End a dead or pending row as canceled, unless it may have been sent; None when there is no such row.
 
-        A waiting row may be given up that went to another account at Microsoft than `ids`.
+        A waiting row that was sent to another account at Microsoft than `ids` may be discarded too.
         """
 
 
@@ -72,49 +72,49 @@ class Upkeep(Protocol):
     """Ends and deletes rows in slices. Every write is on disk, fsynced, when its call returns."""
 
     async def clock_stepped_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
-        """The clock may have been ahead before `now`: look again at up to `limit` rows that are due too late for it.
+        """After the clock stepped back to `now`, correct up to `limit` rows that are due too late.
 
-        Those that would wait longer than `waits` allows for their reason. Whether that was all; else call it again.
+        These are rows that would wait longer than `waits` allows. Returns whether that was all; if not, call it again.
         """
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
         """End up to `limit` pending rows that are too old, unless a request that carries them is on its way."""
 
     async def prune(self, before: UnixMillis, after_seq: int, limit: int) -> int | None:
-        """Delete old settled rows among the `limit` after `after_seq`; where to go on, None at the end."""
+        """Delete old settled rows among the `limit` after `after_seq`. Returns where to continue, None at the end."""
 
     async def probe(self) -> None:
-        """Write something small; raises StorageUnavailable when that does not work."""
+        """Write something small; StorageUnavailable if that fails."""
 
 
 class Pauses(Protocol):
-    """Which accounts an operator has paused. Every write is on disk, fsynced, when its call returns."""
+    """Stores which accounts an operator paused. Every write is on disk, fsynced, when its call returns."""
 
     async def all(self) -> Mapping[str, UnixMillis]:
-        """The paused ones, and since when."""
+        """Return the paused accounts, and since when."""
 
     async def put(self, account: str, since: UnixMillis) -> None:
-        """It is paused from now on; a pause that stands keeps its beginning."""
+        """Store a pause; one that exists keeps its beginning."""
 
     async def remove(self, account: str) -> None:
-        """It is paused no more."""
+        """End a pause."""
 
 
 class Goals(Protocol):
-    """Where the catalogues are kept, so that a restart does not take old goals for new ones."""
+    """Stores the catalogues, so that a restart does not take old goals for new ones."""
 
     async def load(self) -> Sequence[Catalogue]:
-        """The catalogue of each account, as it was last saved."""
+        """Return the catalogue of each account, as last saved."""
 
     async def save(self, catalogue: Catalogue) -> None:
-        """Keep an account's catalogue in place of the one before; durably."""
+        """Replace an account's catalogue, durably."""
 
 
 class Secrets(Protocol):
     """Small sealed values: tokens and generated keys."""
 
     async def get(self, name: str) -> str | None:
-        """The stored value."""
+        """Return the stored value; None when there is none."""
 
     async def put(self, name: str, value: str) -> None:
-        """Store a value, durably; a sealed one leaves nothing of a plain one before it."""
+        """Store a value, durably. A sealed value leaves no trace of a plain one before it."""

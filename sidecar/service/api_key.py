@@ -1,4 +1,4 @@
-"""The key that is made at first start where one is needed and none is configured; it lies beside the database."""
+"""The API key that the first start creates beside the database, where one is needed and none is configured."""
 
 import errno
 import os
@@ -10,9 +10,9 @@ from sidecar.system import small_files
 
 
 def kept_key(database: Path) -> tuple[str, Path, bool]:
-    """The key, the file it lies in (mode 0600), and whether it was made just now. OSError when it cannot be kept.
+    """Return the key, its file (mode 0600), and whether it is new. OSError if it cannot be stored.
 
-    A file without a usable key, as a crash may leave it, gets a new one: an empty key would let everyone in.
+    A file without a usable key, which a crash may leave, gets a new one: an empty key would let everyone in.
     """
     path = _path(database)
     kept = _read_own(path)
@@ -24,9 +24,9 @@ def kept_key(database: Path) -> tuple[str, Path, bool]:
 
 
 def key_beside(database: Path) -> str | None:
-    """The key that an earlier start made; None where there is none. OSError when it cannot be read."""
+    """Return the key that an earlier start created; None if there is none. OSError if it cannot be read."""
     try:
-        return _usable(small_files.read(_path(database)))  # its owner need not be the one who asks
+        return _usable(small_files.read(_path(database)))  # another user may have created it
     except FileNotFoundError:
         return None
 
@@ -36,7 +36,7 @@ def _path(database: Path) -> Path:
 
 
 def _read_own(path: Path) -> str | None:
-    """PermissionError when the key may be known to others."""
+    """Read the key; PermissionError if others may know it."""
     try:
         content, complaint = small_files.read_own(path)
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def _usable(content: bytes) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """The whole text or nothing, on disk when this returns."""
+    """Write the whole text or nothing, on disk on return."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -25,32 +25,32 @@ from sidecar.telemetry import ActiveTrouble, Telemetry
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 STOP_SECONDS = 14.0
-"""A stop that has not ended by then is ended: some thread waits for a file or a host that does not answer."""
+"""A stop that takes longer is cut short: some thread waits for a file or a host that does not answer."""
 
 NEW_OBJECTS = 50_000
-"""After so many new objects Python looks for circles among them; its own 700 are fewer than one array makes."""
+"""How many new objects start a garbage collection. Python's default of 700 is less than one bulk request makes."""
 
 
 def spare_the_collector() -> None:
-    """What there is by now stays to the end: the garbage collector need not walk through it again and again.
+    """Exclude all present objects from garbage collection: they live until the end.
 
-    It took a seventh of the CPU time of arrays, and held everybody up for 40 ms each time that it went through all.
+    The collector took a seventh of the CPU time of bulk requests, and stopped everything for 40 ms at a time.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)
 
 
-async def serve(path: Path, config: Config, doubts: Sequence[str] = ()) -> int:
+async def serve(path: Path, config: Config, warnings: Sequence[str] = ()) -> int:
     """Run the service until it is told to stop: 0, or 1 when storage broke. OutboxRefused when it cannot start.
 
-    `doubts` are what in the file is probably a mistake, for the log.
+    `warnings` name probable mistakes in the file, for the log.
     """
     steady = SteadyClock(now, elapsed)
     telemetry = Telemetry(steady.now, level=config.logging.level, form=config.logging.format)
     telemetry.hide(*Settings(config).secrets())
-    for doubt in doubts:
-        telemetry.service.configuration_doubted(doubt)
+    for warning in warnings:
+        telemetry.service.configuration_doubted(warning)
     try:
         with telemetry.library_logs():
             async with contextlib.AsyncExitStack() as stack:
@@ -73,9 +73,9 @@ async def run_emulator(options: EmulatorOptions, introduce: Callable[[Emulator],
 
 
 def _end_within(seconds: float) -> None:
-    """End the process then at the latest: what was answered 202 is on disk, and a lease passes by itself.
+    """End the process after that time: what was answered 202 is on disk, and leases expire by themselves.
 
-    The timer is never taken back, since what hangs may be what Python itself waits for at its end.
+    The timer is never cancelled, since Python itself may wait for a hanging thread at its end.
     """
     timer = threading.Timer(seconds, _end_at_once)
     timer.daemon = True
@@ -90,7 +90,7 @@ def _end_at_once() -> None:
 
 @dataclass(slots=True)
 class Service:
-    """The parts, and the tasks that use them."""
+    """Runs the parts as tasks, and reloads the configuration on SIGHUP."""
 
     path: Path
     """The configuration file, read again on SIGHUP."""
@@ -101,30 +101,30 @@ class Service:
     _why: str = "asked to"
 
     async def run(self) -> int:
-        """Serve until a signal comes, then finish what is in hand. CannotListen and StorageUnavailable at the start."""
+        """Serve until a signal, then finish what is in hand. CannotListen and StorageUnavailable at the start."""
         try:
             with self._signals():
                 async with asyncio.TaskGroup() as tasks:
                     await self._serve(tasks)
         except* StorageBroken as broken:
-            self._leave_as_it_is(broken.exceptions[0])
+            self._end_on_broken_storage(broken.exceptions[0])
         except* (CannotListen, StorageUnavailable) as refused:
             raise refused.exceptions[0] from None
         return 0
 
-    def _leave_as_it_is(self, error: BaseException) -> None:
-        """End at once with 1: closing the outbox in order would write to a file that can no longer be trusted."""
+    def _end_on_broken_storage(self, error: BaseException) -> None:
+        """End at once with 1: an orderly close would write to a file that can no longer be trusted."""
         path = self.parts.settings.config.storage.path
         self.parts.telemetry.service.trouble_raised("storage_broken", detail=f"{path}: {error}")
         self.parts.telemetry.close()
         os._exit(1)
 
     async def _serve(self, tasks: asyncio.TaskGroup) -> None:
-        """Start what runs, take requests until it is time to stop, then end each part when its work is done."""
+        """Start the tasks, serve until the stop, then end each part when its work is done."""
         parts = self.parts
         tasks.create_task(parts.store.run())
-        telling = tasks.create_task(parts.telemetry.run(parts.store.journal, parts.store.unstored))
-        flushing = tasks.create_task(parts.flusher.run())
+        recording = tasks.create_task(parts.telemetry.run(parts.store.journal, parts.store.unstored))
+        delivery = tasks.create_task(parts.flusher.run())
         loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.store.check(), self._reloads())
         endless = [tasks.create_task(work) for work in loops]
         tasks.create_task(parts.housekeeping.run(self._stopping))
@@ -134,17 +134,17 @@ class Service:
             parts.telemetry.service.started(__version__, url, parts.settings.config.microsoft.environment)
             await self._stopping.wait()
             parts.telemetry.service.stopping(self._why)
-            parts.flusher.stop()  # beside the last requests, so that both grace times run together
-        await flushing
+            parts.flusher.stop()  # while the last requests are answered, so that both grace times run together
+        await delivery
         for task in endless:
             task.cancel()
         parts.telemetry.service.stopped()
         parts.telemetry.stop()
-        await telling
+        await recording
         parts.store.stop()
 
     async def _prepare(self, settings: Settings) -> None:
-        """Lanes, couriers and, in the emulator, goals for all that `settings` name, before they are in force."""
+        """Prepare lanes, couriers and the emulator's goals for `settings` that are about to be in force."""
         emulator = self.parts.emulator
         if emulator is not None:
             await emulator.add_goals(settings.mapped_goals())
@@ -168,7 +168,7 @@ class Service:
                 loop.remove_signal_handler(number)
 
     def _stop(self, name: str) -> None:
-        """The first signal ends the service in order, a second one at once: what was answered 202 is on disk."""
+        """Stop in order at the first signal, at once at a second one: what was answered 202 is on disk."""
         if self._stopping.is_set():
             os._exit(1)
         _end_within(STOP_SECONDS)
@@ -182,7 +182,7 @@ class Service:
             await self._reload()
 
     async def _reload(self) -> None:
-        """Read the file again; whatever goes wrong, the old one stays, and what needs a restart is named."""
+        """Read the file again. If that fails the old configuration stays in force."""
         telemetry, settings = self.parts.telemetry, self.parts.settings
         try:
             loaded = await asyncio.to_thread(load, self.path, os.environ)
@@ -196,26 +196,26 @@ class Service:
             telemetry.service.loop_failed("reload", error)
         else:
             settings.config = settings.with_reloaded(config).config
-            self._forget_what_left()
+            self._apply_configuration()
             self.parts.pauses.report()
             self.parts.catalogue.reloaded()
             self.parts.gates.retry_now()
-            told = f"changed: {', '.join(reloadable) or 'nothing'}"
-            told = f"{told}; only after a restart: {', '.join(restart)}" if restart else told
-            telemetry.service.reloaded(told, await self._left_waiting())
-            for doubt in loaded.warnings:
-                telemetry.service.configuration_doubted(doubt.text(str(self.path)))
+            changed = f"changed: {', '.join(reloadable) or 'nothing'}"
+            later = f"; only after a restart: {', '.join(restart)}" if restart else ""
+            telemetry.service.reloaded(changed + later, await self._report_unmapped())
+            for warning in loaded.warnings:
+                telemetry.service.configuration_doubted(warning.text(str(self.path)))
 
-    async def _left_waiting(self) -> Sequence[ActiveTrouble]:
-        """The rows that wait for what the configuration no longer has."""
+    async def _report_unmapped(self) -> Sequence[ActiveTrouble]:
+        """Report the rows that wait for what the configuration no longer has."""
         try:
             return await self.parts.waiting.look_at_unmapped()
-        except Exception as error:  # the configuration is in force whatever is found
+        except Exception as error:  # the configuration is in force already
             self.parts.telemetry.service.loop_failed("reload", error)
             return ()
 
-    def _forget_what_left(self) -> None:
-        """Goals and accounts that nothing names any more are no trouble any more."""
+    def _apply_configuration(self) -> None:
+        """Apply the new configuration to log, troubles and gates, which forget goals and accounts that left."""
         settings, telemetry = self.parts.settings, self.parts.telemetry
         goals, accounts = settings.goals_of_accounts(), set(settings.config.accounts)
         telemetry.configure(settings.config.logging.level, settings.config.logging.format)

@@ -1,4 +1,4 @@
-"""The first words of `sidecar run`: the address, and a line to paste that shows a conversion being delivered."""
+"""What `sidecar run` prints first: the address, and a command to paste that delivers a first conversion."""
 
 import json
 import math
@@ -11,10 +11,10 @@ from typing import assert_never
 from sidecar.system.listening import reached_at
 
 CLICK_ID = "f894f652ea334e739002f7167ab8f8e3"
-"""Has the right form, is nobody's click: for a try against the emulator."""
+"""A click id of the right form that no click has, for a try against the emulator."""
 
 ANSWER_SECONDS = 2
-"""What a delivery takes beyond its linger, and some more."""
+"""How long a delivery takes beyond its linger, with a margin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def _keys(parts: Components) -> tuple[list[str], banner.Key]:
 
 
 def _print_banner(url: str, key: banner.Key, settings: Settings) -> None:
-    """The first words, on stderr; the service runs on when nobody reads them."""
+    """Print the banner to stderr; the service runs even if that is closed."""
     with contextlib.suppress(OSError):
         click.echo(banner.lines(url, key, _emulator(settings), _first(settings.config)), err=True)
 

@@ -1,4 +1,4 @@
-"""The only owner of clock and chance: everything else gets them as arguments."""
+"""The only module that reads the clock and random numbers: all others get them as arguments."""
 
 import random
 import time
@@ -10,17 +10,17 @@ from sidecar.core.instant import UnixMillis
 
 
 def now() -> UnixMillis:
-    """The wall clock; everybody else gets it as an argument."""
+    """Return the time of the wall clock."""
     return UnixMillis(time.time_ns() // 1_000_000)
 
 
 def elapsed() -> float:
-    """Seconds that never go back; where the system can tell, those that it slept through count too."""
+    """Return seconds that never go back. Where the system supports it, the time that it slept counts too."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def chance() -> float:
-    """Uniform in [0, 1): spreads retries, guards nothing."""
+    """Return a number uniform in [0, 1), to spread retries; it protects no secret."""
     return random.random()  # noqa: S311 - no secret depends on it
 
 
@@ -28,7 +28,7 @@ def chance() -> float:
 class Runtime:
     """Clock and chance: the time, a monotonic clock in seconds, and a number uniform in [0, 1).
 
-    `steady` is what keeps the time through jumps of the machine's clock; without it `now` is believed as it is.
+    `steady` corrects jumps of the machine's clock; without it `now` is taken as it is.
     """
 
     now: Callable[[], UnixMillis]
@@ -37,5 +37,5 @@ class Runtime:
     steady: SteadyClock | None = None
 
     def clock_unsettled(self) -> str | None:
-        """Why no time can be told just now; None when it can."""
+        """Return why the time is not certain now; None if it is."""
         return self.steady.unsettled if self.steady else None

@@ -1,6 +1,6 @@
-"""The configuration as each part of the service wants it, always the one that is in force.
+"""The configuration in force, in the form that each part of the service needs.
 
-A reload swaps the configuration here; whoever asks next gets the new answer.
+A reload replaces the configuration here; later calls return the new values.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -24,7 +24,7 @@ from sidecar.microsoft.account_ids import AccountIds
 from sidecar.upkeep.housekeeping import HousekeepingRules
 
 LEASE_MARGIN_SECONDS = 30.0
-"""A claim outlives the two requests it may take (a 109 is repeated once) and the waits between them by so much."""
+"""How much longer a claim lasts than the two requests that it may need (a 109 is repeated once)."""
 
 
 @dataclass(slots=True)
@@ -33,14 +33,14 @@ class Settings:
 
     config: Config
     _intake: tuple[Config, Rules] | None = None
-    """What intake is told of which configuration: it asks with each request."""
+    """The rules of intake, which each request asks for, and the configuration that they come from."""
 
     def with_reloaded(self, config: Config) -> "Settings":
-        """These settings with what may change while they are in force; everything else stays as at the start."""
+        """Return these settings with the reloadable sections of `config`; everything else stays as at the start."""
         return Settings(self.config.model_copy(update={name: getattr(config, name) for name in RELOADABLE}))
 
     def secrets(self) -> list[str]:
-        """Every secret of the configuration, to be masked wherever it might turn up."""
+        """Return every secret of the configuration, to be masked in all texts."""
         microsoft = self.config.microsoft
         named = (microsoft.client_secret, microsoft.developer_token, microsoft.refresh_token)
         every = (*named, self.config.storage.encryption_key, *self.config.server.api_keys)
@@ -53,18 +53,18 @@ class Settings:
         return microsoft.environment == "emulator" and not microsoft.endpoints.given()
 
     def intake(self) -> Rules:
-        """What intake needs to know."""
+        """The rules of intake."""
         config = self.config
         if self._intake is None or self._intake[0] is not config:
             self._intake = config, _intake_rules(config)
         return self._intake[1]
 
     def capture(self) -> CaptureRules:
-        """What capturing a click needs to know."""
+        """The rules of captured clicks."""
         return CaptureRules(tuple(self.config.accounts), self.config.privacy.consent)
 
     def attribution(self) -> AttributionRules:
-        """How conversions find their clicks."""
+        """The rules of attribution."""
         clicks = self.config.clicks
         return AttributionRules(
             wait_millis=int(clicks.wait * 1000),
@@ -73,30 +73,30 @@ class Settings:
         )
 
     def goals(self, account: str | None = None) -> Mapping[str, str]:
-        """The goal of each event: by its name in the account, or as the event itself has it."""
+        """Return the goal of each event: the account's own name for it, or else the event's."""
         of = self.config.accounts.get(account or "")
         own = of.goals if of else {}
         return {name: own.get(name, event.goal) for name, event in self.config.events.items()}
 
     def goals_of_accounts(self) -> Set[tuple[str, str]]:
-        """Each (account, goal) that some event may be counted for."""
+        """Return each (account, goal) that some event is mapped to."""
         return {(account, goal) for account in self.config.accounts for goal in self.goals(account).values()}
 
     def names_goal(self, account: str, goal: str) -> bool:
-        """Whether any event of that account goes to that goal."""
+        """Return whether any event of that account is mapped to that goal."""
         return (account, goal) in self.goals_of_accounts()
 
     def goal_of(self, account: str, event: str) -> str | None:
-        """The goal of an event's rows in that account; None where one of the two left the configuration."""
+        """Return the goal of an event's rows in that account; None if one of the two left the configuration."""
         rule, of = self.config.events.get(event), self.config.accounts.get(account)
         return of.goals.get(event, rule.goal) if rule and of else None
 
     def lanes(self) -> Sequence[tuple[str, str]]:
-        """Each (account, event) that a conversion may have."""
+        """Return each (account, event) that a conversion may have."""
         return [(account, event) for account in self.config.accounts for event in self.config.events]
 
     def delivery(self) -> DeliveryRules:
-        """What a courier obeys."""
+        """The rules of delivery."""
         delivery = self.config.delivery
         lease_seconds = 2 * delivery.request_timeout + LEASE_MARGIN_SECONDS
         return DeliveryRules(
@@ -104,7 +104,7 @@ class Settings:
         )
 
     def accounts(self) -> Mapping[str, AccountIds]:
-        """Microsoft's ids of each account; some at the emulator where the file leaves them open."""
+        """Return Microsoft's ids of each account. The emulator gets ids for accounts without any."""
         accounts = self.config.accounts
         if self.config.microsoft.environment != "emulator":
             return {name: AccountIds(account.customer_id, account.account_id) for name, account in accounts.items()}
@@ -117,15 +117,15 @@ class Settings:
         return found
 
     def identities(self) -> Mapping[str, str]:
-        """Which account each is at Microsoft, as `111/222`: its customer and account ids."""
+        """Return which account each is at Microsoft, as `111/222`: its customer and account ids."""
         return {name: ids.identity for name, ids in self.accounts().items()}
 
     def customers(self) -> Mapping[str, str]:
-        """The customer of each account: those of one customer share Microsoft's limit."""
+        """Return the customer of each account: accounts of one customer share Microsoft's rate limit."""
         return {name: ids.customer_id for name, ids in self.accounts().items()}
 
-    def keeping(self) -> HousekeepingRules:
-        """What the keeper keeps, and how long."""
+    def housekeeping(self) -> HousekeepingRules:
+        """The rules of periodic maintenance."""
         storage, logging = self.config.storage, self.config.logging
         return HousekeepingRules(
             path=storage.path,
@@ -139,16 +139,16 @@ class Settings:
         )
 
     def mapped_goals(self) -> tuple[MappedGoal, ...]:
-        """The goals that the embedded emulator has: one for each name that events are mapped to."""
+        """Return the goals of the embedded emulator: one for each name that events are mapped to."""
         named: dict[str, GoalRule] = {}
         for account in self.config.accounts:
             named |= goal_rules(self.every_goal_rule(account))
         return tuple(_mapped(new_goal(rule)) for rule in named.values())
 
     def goal_rules(self, account: str | None = None) -> Mapping[str, GoalRule]:
-        """What is said of each event's goal, by event: of all events, or of those that are meant for an account.
+        """Return the rule of each event's goal, for all events or for those that are meant for an account.
 
-        An account's own name for an event's goal says that the event is meant for it too.
+        An event is meant for an account too if the account has its own name for the event's goal.
         """
         of = self.config.accounts.get(account or "")
         return {
@@ -158,20 +158,20 @@ class Settings:
         }
 
     def every_goal_rule(self, account: str | None) -> Mapping[str, GoalRule]:
-        """As `goal_rules`, of all events, since a request may name any account: by the names that the account has."""
+        """Return the rules of all events, since a request may name any account, with the account's names of goals."""
         goals = self.goals(account)
         return {name: _goal_rule(event, goals[name]) for name, event in self.config.events.items()}
 
     def catalogue(self) -> CatalogueRules:
-        """When goals are read, and how old they must be. The embedded emulator makes its goals old enough."""
+        """The rules of the catalogue of goals. The goals of the embedded emulator need not settle."""
         settle_seconds = 0 if self.embeds_emulator else self.config.delivery.goal_settle
         return CatalogueRules(int(self.config.goals.refresh * 1000), int(settle_seconds * 1000))
 
 
 def _free_id(name: str, taken: Set[str]) -> str:
-    """The emulator's own account for the first one; for each further one an account that follows from its name.
+    """Return the emulator's own account for the first name, and an id derived from the name for each further one.
 
-    Two names must not mean one account at the emulator either.
+    Two names never share an account at the emulator.
     """
     if ACCOUNT_ID not in taken:
         return ACCOUNT_ID

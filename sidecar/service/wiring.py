@@ -204,7 +204,7 @@ class _Wiring:
     # --- Upkeep ------------------------------------------------------------------------------------------------------
 
     def waiting_watch(self) -> WaitingWatch:
-        """The look for rows that wait although no trouble says so."""
+        """The search for waiting rows that no trouble mentions."""
         settings = self.settings
         return WaitingWatch(
             self.store.outbox,
@@ -225,7 +225,7 @@ class _Wiring:
             store.journal,
             self.telemetry,
             self.now,
-            self.settings.keeping,
+            self.settings.housekeeping,
             steady,
             waiting.look,
             store.shares,

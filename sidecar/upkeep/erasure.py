@@ -1,7 +1,7 @@
-"""Carries erasures out, one after another, slice by slice behind all other work; goes on after a restart.
+"""Carries out erasures, one after another and slice by slice, also after a restart.
 
-What matches, and what is taken out of a row, is the store's; this keeps the order: retract what was uploaded, forget
-the clicks, redact the rows, wait for those that may be at Microsoft, redact the journal, vacuum the files.
+The steps are: retract what was uploaded, delete the clicks, redact the rows, wait for those that may be at Microsoft,
+redact the journal, vacuum the files. Which rows match and what is redacted in them is the store's matter.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.telemetry import Telemetry
 
 WAIT_SECONDS = 5.0
-"""How often the rows that have to be settled first are looked at."""
+"""How often the rows that must be settled first are checked."""
 
 LAG_SECONDS = 2.0
-"""What was told of a row just before it was redacted has reached the journal after that."""
+"""How long an event of a row that was just redacted may take to reach the journal."""
 
 
 @dataclass(slots=True)
@@ -33,11 +33,11 @@ class Eraser:
     retracts: Retracts
     wait_seconds: float = WAIT_SECONDS
     lag_seconds: float = LAG_SECONDS
-    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        """There is a new erasure."""
-        self._bell.set()
+        """Start on a new erasure at once."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Erase until cancelled."""
@@ -46,29 +46,29 @@ class Eraser:
             return self.wait_seconds if await self.round() else None
 
         await loops.run_forever(
-            step, wake=self._bell, reporter=self.telemetry.service, where="eraser", retry_seconds=self.wait_seconds
+            step, wake=self._wake, reporter=self.telemetry.service, where="eraser", retry_seconds=self.wait_seconds
         )
 
     async def round(self) -> bool:
-        """Bring every erasure as far as it gets now; whether one is not done."""
+        """Advance every erasure as far as possible now. Returns whether one is not done."""
         left = False
         for number in await self.erasures.open():
             try:
                 left |= not await self.advance(number)
-            except StorageUnavailable as error:  # what has no room now must not hold up the others
+            except StorageUnavailable as error:  # one that does not fit on the disk now must not delay the others
                 self.telemetry.service.trouble_raised(error.code, detail=str(error))
                 left = True
         return left
 
     async def advance(self, number: int) -> bool:
-        """Bring one erasure as far as it gets now; whether it is done."""
+        """Advance one erasure as far as possible now. Returns whether it is done."""
         while (job := await self.erasures.get(number)) is not None and job.phase is not Phase.DONE:
             if not await self._step(job):
                 return False
         return True
 
     async def _step(self, job: Erasure) -> bool:
-        """Go through one phase, or a slice of it; False when it has to wait."""
+        """Carry out one phase, or a slice of it. Returns False if it has to wait."""
         match job.phase:
             case Phase.ROWS:
                 await self._rows(job)
@@ -95,7 +95,7 @@ class Eraser:
             await self.erasures.enter(job, Phase.WAITING)
 
     async def _waiting(self, job: Erasure) -> bool:
-        """Look at each row that has to be settled first; on to the journal once there is none."""
+        """Check the rows that must be settled first. Returns False while there are any."""
         after: int | None = 0
         while after is not None:
             found = await self.erasures.waited_for(job, after)
@@ -109,18 +109,18 @@ class Eraser:
         return True
 
     async def _erase(self, job: Erasure, found: Found) -> None:
-        """What is retracted, and which clicks go, is known by the rows: both come before they are redacted."""
+        """Retract rows and delete clicks before redacting: both need what the rows contain."""
         retracts = await self._retract(job, found.delivered)
         if job.subject in (Subject.EMAIL, Subject.PHONE):
             await self._forget_clicks(job, found.visitors)
         self.telemetry.delivery.rows_erased(await self.erasures.redact(job, found, retracts, self.now()))
 
     async def _retract(self, job: Erasure, delivered: Sequence[int]) -> Sequence[int]:
-        """The rows that carry the retracts."""
+        """Retract what was delivered, if wanted. Returns the numbers of the rows that carry the retracts."""
         return await self.retracts.retract_uploaded(delivered) if job.retract and delivered else ()
 
     def _own(self, job: Erasure) -> Sequence[tuple[str, str]]:
-        """Where the clicks of a visitor that is named itself may lie."""
+        """Return where clicks may be of a visitor that the erasure names itself."""
         if job.subject is not Subject.VISITOR or job.search_value is None:
             return ()
         return [(account, job.search_value) for account in self.accounts()]

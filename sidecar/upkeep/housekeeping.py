@@ -1,4 +1,4 @@
-"""The slow rounds: end what got too old, forget what is long over, watch the disk. Never in the way of delivery."""
+"""Periodic maintenance: expire old rows, prune settled ones, watch the disk and the clock."""
 
 import asyncio
 import contextlib
@@ -26,8 +26,8 @@ LOOK_SECONDS = 60.0
 SHARES_SECONDS = 60.0
 PRUNE_SECONDS = 15 * 60.0
 
-SET_BACK_MILLIS = 2_000
-"""A clock that is set back by more is noticed; within it everything comes right by itself."""
+CLOCK_STEP_MILLIS = 2_000
+"""A clock that steps back by less needs no correction."""
 
 SLICE_ROWS = 100
 """Rows in one transaction of pruning or expiring, which an answer may have to wait for: 500 took 50 ms and more."""
@@ -35,7 +35,7 @@ SLICE_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class HousekeepingRules:
-    """What is kept, how long, and what is too full. Durations in milliseconds."""
+    """How long data is kept, and when storage is too full. Durations in milliseconds."""
 
     path: Path
     retention_millis: int
@@ -45,12 +45,12 @@ class HousekeepingRules:
     journal_millis: int
     journal_bytes: int
     waits: LongestWaits = field(default_factory=LongestWaits)
-    """How long rows may wait for what the configuration says."""
+    """How long rows may wait for a click or an answer, by the configuration."""
 
 
 @dataclass(slots=True)
 class Housekeeping:
-    """Runs the rounds; `rules` is asked anew for each."""
+    """Runs each task at its own interval; `rules` is asked each time."""
 
     outbox: Outbox
     clicks: Clicks
@@ -60,51 +60,51 @@ class Housekeeping:
     rules: Callable[[], HousekeepingRules]
     clock: SteadyClock
     look: Callable[[], Awaitable[object]]
-    """Looks whether rows wait that no trouble tells of."""
+    """Looks for waiting rows that no trouble mentions."""
     shares: StoredMatchShares
     unstored: UnstoredItems | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
-    """The latest time that was seen."""
+    """The latest time that `now` returned."""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Keep house until `stopping` is set."""
+        """Run the tasks until `stopping` is set."""
         self._stopping = stopping
         async with asyncio.TaskGroup() as rounds:
             for name, seconds, work in (
                 ("watch", DISK_SECONDS, self.watch),
                 ("expire", EXPIRE_SECONDS, self.expire),
                 ("look", LOOK_SECONDS, self.look),
-                ("shares", SHARES_SECONDS, self.keep_shares),
+                ("shares", SHARES_SECONDS, self.save_shares),
                 ("prune", PRUNE_SECONDS, self.prune),
             ):
                 rounds.create_task(self._repeat(name, seconds, work))
         with contextlib.suppress(StorageUnavailable):
-            await self.keep_shares()
+            await self.save_shares()
 
     async def watch(self) -> None:
-        """Raise or clear the troubles of clock, disk and outbox, and notice a clock that was set back."""
+        """Raise or clear the troubles of clock, disk and outbox, and correct rows after the clock stepped back."""
         rules = self.rules()
-        self._look_at_the_clock()
-        await self._follow_the_clock()
+        self._report_clock()
+        await self._correct_rows()
         free = shutil.disk_usage(rules.path.parent).free
-        self._tell("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
+        self._report("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
         pending = self.outbox.counts().pending
-        self._tell("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
+        self._report("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
 
     async def expire(self) -> None:
-        """End every waiting row that is older than Microsoft takes, also those of closed goals and accounts."""
+        """End every waiting row that is older than Microsoft accepts, also those of closed goals and accounts."""
         while not self._stopping.is_set() and (ended := await self.outbox.expire(self.now(), SLICE_ROWS)):
             self.telemetry.delivery.rows_expired(ended)
 
-    async def keep_shares(self) -> None:
-        """Write down by what conversions could be matched, if that has moved."""
+    async def save_shares(self) -> None:
+        """Save by what conversions could be matched, if that has changed."""
         if self.telemetry.intake.matches.changed:
             self.telemetry.intake.matches.changed = False
             await self.shares.save(self.telemetry.intake.matches.shares)
 
     async def prune(self) -> None:
-        """Forget settled rows, clicks and journal entries that are older than they are kept."""
+        """Delete settled rows, clicks and journal entries whose retention is over."""
         rules, now = self.rules(), self.now()
         after: int | None = 0
         while after is not None and not self._stopping.is_set():
@@ -120,16 +120,16 @@ class Housekeeping:
             while not self._stopping.is_set() and await self.unstored.prune(before):
                 pass
 
-    def _look_at_the_clock(self) -> None:
+    def _report_clock(self) -> None:
         self.clock.look()
         away, unsettled = self.clock.away, self.clock.unsettled
-        self._tell("clock_jumped", bool(away or unsettled), unsettled or f"it was set {told(away)}")
+        self._report("clock_jumped", bool(away or unsettled), unsettled or f"it was set {told(away)}")
 
-    async def _follow_the_clock(self) -> None:
-        """What waits for a time that has become hours away would seem to stand still; at a start nobody knows."""
+    async def _correct_rows(self) -> None:
+        """Correct rows that are due too late, after the clock stepped back or at a start."""
         now, before = self.now(), self._last_seen
         self._last_seen = max(before, now)
-        if before != EPOCH and now >= before - SET_BACK_MILLIS:
+        if before != EPOCH and now >= before - CLOCK_STEP_MILLIS:
             return
         waits = self.rules().waits
         for _ in range(self.outbox.counts().pending // SLICE_ROWS + 1):
@@ -137,8 +137,8 @@ class Housekeeping:
                 break
         self._last_seen = now
 
-    def _tell(self, code: str, stands: bool, detail: str) -> None:
-        if stands:
+    def _report(self, code: str, is_active: bool, detail: str) -> None:
+        if is_active:
             self.telemetry.service.trouble_raised(code, detail=detail)
         else:
             self.telemetry.service.trouble_cleared(code)

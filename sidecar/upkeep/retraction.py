@@ -1,4 +1,4 @@
-"""Takes back at Microsoft what was uploaded of a person, before an erasure forgets how it was sent."""
+"""Retracts a person's uploaded conversions, before an erasure redacts them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ REQUEST_ID = "erasure"
 
 @dataclass(frozen=True, slots=True)
 class Retractor:
-    """Implements `ports.Retracts`; `due` is told how many rows of which account are there to be sent."""
+    """Implements `ports.erasure.Retracts`; `due` is called with the number of new rows of each account."""
 
     outbox: Outbox
     now: Callable[[], UnixMillis]
     due: Callable[[Mapping[str, int]], None]
 
     async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
-        """A retract for each that Microsoft still counts: one that is too old, or taken back already, needs none."""
+        """Retract each conversion that Microsoft still counts, except for those too old or already retracted."""
         now = self.now()
         results = await self.outbox.adjust([Adjusting(_retract(seq, now), now, REQUEST_ID) for seq in seqs])
         carrying = [result.record for result in results if isinstance(result, Stored | Replayed)]

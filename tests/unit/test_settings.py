@@ -24,13 +24,13 @@ SETTINGS = Settings(parse(TEXT, {}))
 
 
 def test_clicks_rows_and_journal_are_each_kept_as_long_as_their_own_key_says() -> None:
-    keeping = SETTINGS.keeping()
+    keeping = SETTINGS.housekeeping()
     assert (keeping.retention_millis, keeping.click_millis, keeping.journal_millis) == (101 * DAY, 55 * DAY, 12 * DAY)
     assert (keeping.min_free_bytes, keeping.journal_bytes, keeping.max_pending) == (3 * MIB, 13 * MIB, 1234)
 
 
 def test_rows_wait_for_a_click_at_most_as_long_as_its_own_key_says() -> None:
-    waits = SETTINGS.keeping().waits
+    waits = SETTINGS.housekeeping().waits
     assert (waits.click_millis, waits.click_settle_millis) == (6 * HOUR, 2 * HOUR)
 
 
@@ -80,8 +80,8 @@ def test_what_is_reloaded_is_taken_and_what_needs_a_restart_stays_whole() -> Non
     reloaded = SETTINGS.with_reloaded(changed)
     assert reloaded.delivery().batch_size == 8
     assert reloaded.goal_of("main", "lead") == "Lead again"
-    assert reloaded.keeping().click_millis == 55 * DAY
-    assert reloaded.keeping().retention_millis == 101 * DAY
+    assert reloaded.housekeeping().click_millis == 55 * DAY
+    assert reloaded.housekeeping().retention_millis == 101 * DAY
     assert reloaded.attribution().wait_millis == 6 * HOUR
     assert reloaded.config.adjustments == SETTINGS.config.adjustments
     assert reloaded.config.goals == SETTINGS.config.goals
