@@ -323,8 +323,12 @@ JSON = st.recursive(
 USERS = st.dictionaries(
     st.sampled_from(["email", "phone", "email_sha256", "phone_sha256", "country"]) | st.text(), JSON
 )
+GOOD = {"event": "purchase", "order_id": "A-1", "msclkid": CLICK}
 ITEMS = st.one_of(
     JSON,
+    st.dictionaries(
+        st.sampled_from(["event", "time", "value", "currency", "visitor_id", "meta"]), JSON, max_size=2
+    ).map(lambda changes: GOOD | changes),
     st.fixed_dictionaries(
         {"event": st.just("purchase") | JSON},
         optional={name: USERS | JSON if name == "user" else JSON for name in sorted(SHAPE.names - {"event"})},
