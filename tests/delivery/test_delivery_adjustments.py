@@ -362,7 +362,7 @@ async def test_whatever_happens_microsoft_ends_with_what_was_said_last(rig: Rig,
                     assert isinstance(result, Stored)
                     model[seq] = None if value is None else Decimal(value)
             case "time":
-                await asyncio.sleep(chance.random() * 0.1)
+                await asyncio.sleep(chance.random() * 0.1)  # requests are at different points when time passes
                 rig.pass_time(chance.choice([SECOND, MINUTE, 2 * HOUR, 6 * HOUR]))
             case "fault":
                 match = {"operation": chance.choice([APPLY, ADJUST])}

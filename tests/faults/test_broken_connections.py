@@ -54,7 +54,7 @@ class Line:
         self.proxy.breaking = True
         while self.proxy.faults.total() < until:
             await self.post()
-            await asyncio.sleep(POST_SECONDS)
+            await asyncio.sleep(POST_SECONDS)  # the rate of the orders
         self.proxy.breaking = False
 
     async def at_rest(self) -> Vitals:

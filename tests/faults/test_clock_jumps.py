@@ -42,7 +42,7 @@ class Shop:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await self._post_one()
-            await asyncio.sleep(self.chance.uniform(0, 0.02))
+            await asyncio.sleep(self.chance.uniform(0, 0.02))  # orders of a shop, at no regular time
 
     async def _post_one(self) -> None:
         click = f"{next(self.numbers):032x}"
@@ -54,7 +54,7 @@ class Shop:
             assert answer.status == 503, answer.text
             assert "clock_jumped" in answer.text
             self.refused += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # sent again, as a backend does
         self.posted[click] = began, time.time()
 
 

@@ -73,7 +73,9 @@ async def _beside(sidecar: Sidecar, attack: Callable[[], Awaitable[object]], lea
 
     watching, began = asyncio.create_task(watch()), time.monotonic()
     await attack()
-    await asyncio.sleep(max(0.0, least - (time.monotonic() - began)))
+    await asyncio.sleep(
+        max(0.0, least - (time.monotonic() - began))
+    )  # so that the other client is measured for long enough
     told = json.loads((await beside.communicate(b""))[0])
     watching.cancel()
     seen.livez, seen.posts, seen.statuses = told["livez"], told["posts"], told["statuses"]
@@ -116,7 +118,7 @@ async def _ask_and_do_not_read(sidecar: Sidecar, request: bytes, count: int, sec
     async with _sockets(sidecar, count) as sockets:
         for one in sockets:
             await loop.sock_sendall(one, request)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # the answers wait unread for as long
 
 
 PATHS = (

@@ -224,7 +224,7 @@ async def _cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, part:
     async def dribble() -> None:
         while True:
             writer.write(part)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause)  # the slow client: a part now and then
 
     dribbling = asyncio.create_task(dribble())
     with contextlib.suppress(ConnectionError):
@@ -265,7 +265,7 @@ async def _slow_reader(sidecar: Sidecar) -> float:
         await loop.sock_sendall(slow, b"GET /v1/conversions?limit=100 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             while await loop.sock_recv(slow, 10) and time.monotonic() - began < CUT_SECONDS:
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(1.0)  # the slow client reads ten bytes a second
         return 0.0  # what the system has kept for it can be read long after it was cut
 
 
@@ -284,9 +284,9 @@ async def _beside_slow(services: Services, sockets: int, seconds: float) -> tupl
     slow: list[asyncio.Task[float]] = []
     for number in range(sockets):
         slow.append(asyncio.create_task(SLOW[number % len(SLOW)](sidecar)))
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.002)  # not all connections in one burst
     await beside.post(seconds)  # less than it takes to cut them
-    await asyncio.sleep(CUT_SECONDS - seconds)
+    await asyncio.sleep(CUT_SECONDS - seconds)  # by then all of them must have been cut
     left = open_files(sidecar.running.pid)[1] - sockets_before
     return alone.p99, beside.p99, max(await asyncio.gather(*slow)), left
 

@@ -35,14 +35,14 @@ class Trial:
         running = await self.services.launch(self.settings)
         if self.chance.random() < KILLED_AT_START:
             self.early += 1
-            await asyncio.sleep(self.chance.uniform(0.2, 1.2))
+            await asyncio.sleep(self.chance.uniform(0.2, 1.2))  # killed at any moment of its start
             await running.kill()
             return
         sidecar = Sidecar(running, await running.said(LISTENING), self.services.session)
         async with asyncio.TaskGroup() as group:
             for backend in self.backends:
                 group.create_task(backend.post_until_killed(sidecar))
-            await asyncio.sleep(self.chance.uniform(0.0, LONGEST_LIFE_SECONDS))
+            await asyncio.sleep(self.chance.uniform(0.0, LONGEST_LIFE_SECONDS))  # killed at any moment
             await running.kill()
 
     async def last_life(self) -> Sidecar:

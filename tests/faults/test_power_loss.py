@@ -30,7 +30,7 @@ async def _cut(
     async with asyncio.TaskGroup() as group:
         for backend in backends:
             group.create_task(backend.post_until_killed(sidecar))
-        await asyncio.sleep(chance.uniform(0.05, LONGEST_LIFE_SECONDS))
+        await asyncio.sleep(chance.uniform(0.05, LONGEST_LIFE_SECONDS))  # cut at any moment
         await running.kill()
     supply.cut(chance if chance.random() < 0.5 else None)
 

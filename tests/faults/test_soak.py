@@ -59,7 +59,7 @@ class Backend:
                 if answer.status == 202:
                     self.answered += len(self.waiting)
                     self.waiting = self._array()
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)  # the rate of the soak
 
     def __post_init__(self) -> None:
         self.waiting = self._array()
@@ -90,7 +90,7 @@ class Soak:
         async with asyncio.TaskGroup() as group:
             for backend in self.backends:
                 group.create_task(backend.post(sidecar))
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)  # the life of this process
             self.lives.append(await vitals(sidecar.running, self.file))
             log = self.services.starter.folder / "outbox.db-wal"
             self.largest_log = max(self.largest_log, log.stat().st_size)
@@ -121,7 +121,7 @@ async def _flapping(there: Microsoft, chance: random.Random) -> AsyncIterator[No
             fault = dict(FLAPS[number % len(FLAPS)])
             if fault:
                 await there.fault(str(fault.pop("kind")), times=None, **fault)
-            await asyncio.sleep(FLAP_SECONDS * chance.uniform(0.5, 1.5))
+            await asyncio.sleep(FLAP_SECONDS * chance.uniform(0.5, 1.5))  # the remote changes its mind
 
     flapping = asyncio.create_task(flap())
     try:

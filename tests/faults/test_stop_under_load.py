@@ -70,7 +70,7 @@ async def _stop(sidecar: Sidecar, backends: Backends, chance: random.Random) -> 
     async with asyncio.TaskGroup() as group:
         for _ in range(BACKENDS):
             group.create_task(backends.post(sidecar))
-        await asyncio.sleep(chance.uniform(0.5, 2.0))
+        await asyncio.sleep(chance.uniform(0.5, 2.0))  # stopped at any moment under load
         began = time.monotonic()
         sidecar.running.signal(signal.SIGTERM)
         assert await sidecar.running.ended(MOST_SECONDS) == 0, sidecar.running.err[-2000:]

@@ -57,7 +57,7 @@ async def test_ten_accounts_keep_every_sliding_minute_and_use_it(
     await asyncio.sleep(80)  # a minute is seen whole only once it has passed
     await sidecar.running.kill()
     await services.start(settings)
-    await asyncio.sleep(70)
+    await asyncio.sleep(70)  # and one after the kill
     by_account: defaultdict[str, list[int]] = defaultdict(list)
     refused = 0
     for request in await there.ledger("requests"):

@@ -357,6 +357,12 @@ async def test_clicks_of_a_visitor_are_shown_the_last_click_first_and_page_by_pa
     assert await pages(clicks, 4, "nobody") == [[]]
 
 
+async def test_click_that_was_captured_at_the_very_limit_is_the_first_that_is_too_young(clicks: Clicks) -> None:
+    await clicks.capture([captured(ago=10, at=NOW)])
+    assert await clicks.prune(seconds(NOW), 0, 10) is None
+    assert await pages(clicks, 10, "main") == [[("main", CLICK)]]
+
+
 async def test_page_that_starts_at_a_forgotten_click_is_the_end(clicks: Clicks) -> None:
     await clicks.capture([captured(CLICK, ago=100), captured(OTHER, ago=200)])
     page = await clicks.of_visitor("v-1", ("main",), None, 1)

@@ -74,7 +74,7 @@ async def arrivals(outbox: SqliteOutbox, start: int, count: int, pause: float = 
             began = time.perf_counter()
             await outbox.put([Arrival(one, NOW, "request-1")])
             took.append(time.perf_counter() - began)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause)  # requests of a shop come one by one
 
     await asyncio.gather(*(hand_over() for _ in range(8)))
     assert len(took) == count
