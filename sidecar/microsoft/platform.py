@@ -9,12 +9,13 @@ from sidecar.core.entry import Entry
 from sidecar.core.goals.creation import Creation, NewGoal, NotCreated
 from sidecar.core.goals.goal import Goal
 from sidecar.microsoft import account_properties, goals
+from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.invalid_credentials import BLAMES_TOKEN, CredentialsHistory, diagnose
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.reply import HttpReply
-from sidecar.microsoft.tokens import AccessToken, TokenSource
+from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.errors import NotConnected
 
 T = TypeVar("T")

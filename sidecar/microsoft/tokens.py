@@ -6,23 +6,17 @@
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar import loops
 from sidecar.core.instant import UnixMillis
+from sidecar.microsoft.access_token import AccessToken, CachedToken, cached
 from sidecar.microsoft.oauth import Grant
 from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, pause_seconds
 from sidecar.ports.errors import LostKey, NotConnected, StorageUnavailable
 from sidecar.troubles import CATALOGUE
 
-WEEK_SECONDS = 7 * 86_400.0
-"""The refresh interval of an idle service: an unused refresh token expires after 90 days.
-
-https://learn.microsoft.com/entra/identity-platform/refresh-tokens
-"""
-
-_MARGIN_SECONDS = 60.0
 _MAX_SLEEP_SECONDS = 3600.0
 
 
@@ -44,14 +38,6 @@ class TokenStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AccessToken:
-    """The token for `Authorization: Bearer`."""
-
-    value: str = field(repr=False)
-    expires_at: UnixMillis
-
-
-@dataclass(frozen=True, slots=True)
 class Connection:
     """Whether requests can be sent, and if not, why. With `connected`, the token is valid longer than the trouble."""
 
@@ -63,32 +49,6 @@ class Connection:
     expires_at: UnixMillis | None = None
     retry_at: UnixMillis | None = None
     """When the next attempt follows, where time alone may help."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachedToken:
-    """A token with its times on the event loop's clock, in seconds."""
-
-    token: AccessToken
-    good_until: float
-    refresh_at: float
-    """When to refresh while it is in use."""
-    idle_refresh_at: float
-    """When to refresh while it is unused."""
-
-
-def cached(grant: Grant, asked_at: float, now: UnixMillis, chance: float) -> CachedToken:
-    """The token of a grant that was requested at `asked_at` (loop clock), refreshed after 70 to 80 % of its life.
-
-    The point is random, so that the sidecars of a company do not all ask at once after an outage.
-    """
-    life = grant.life_seconds
-    return CachedToken(
-        AccessToken(grant.access_token, UnixMillis(now + int(life * 1000))),
-        good_until=asked_at + life - min(_MARGIN_SECONDS, life / 10),
-        refresh_at=asked_at + life * (0.7 + 0.1 * chance),
-        idle_refresh_at=asked_at + WEEK_SECONDS,
-    )
 
 
 class TokenSource:

@@ -43,9 +43,10 @@ from sidecar.emulator.faults import (
     RevokeRefreshTokens,
     Rule,
 )
+from sidecar.microsoft.access_token import AccessToken, cached
 from sidecar.microsoft.oauth import Application, Grant, OAuthClient
 from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed
-from sidecar.microsoft.tokens import AccessToken, Connection, TokenSource, cached
+from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.ports.errors import NotConnected, StorageUnavailable
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault

@@ -13,10 +13,10 @@ from sidecar.core.goals.creation import Created, Creation, Exists, NotCreated, n
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.account_state import AccountStates
+from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
-from sidecar.microsoft.tokens import AccessToken
 from sidecar.ports.errors import NotConnected
 
 EXPIRED = {"Code": 109, "ErrorCode": "AuthenticationTokenExpired"}
