@@ -14,7 +14,7 @@ from sidecar.api.erasures import ErasureCalls
 from sidecar.api.explain import ExplainCalls
 from sidecar.api.goals import GoalCalls
 from sidecar.api.health import HealthCalls, Sources
-from sidecar.api.http.connection import ConnectionFactory, DoorLimits
+from sidecar.api.http.connection import ConnectionFactory, ConnectionLimits
 from sidecar.api.http.guard import Guard
 from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.logs import LogCalls
@@ -58,7 +58,7 @@ class ApiParts:
     new_id: Callable[[], str]
     """Makes the id of a request that brings none: visible ASCII, no two alike."""
     bodies: BodyLimits = field(default_factory=BodyLimits)
-    door: DoorLimits = field(default_factory=DoorLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     identity: Callable[[str], str | None] = lambda account: None
     """The account's ids at Microsoft now; None where it left the configuration."""
     traces: TracesOfOrders | None = None
@@ -82,7 +82,7 @@ def make_app(parts: ApiParts) -> web.Application:
         access_of,
         BRING_ITEMS,
         reader.admission,
-        idle_seconds=parts.door.idle_seconds,
+        idle_seconds=parts.connections.idle_seconds,
     )
     app = web.Application(middlewares=[middleware.middleware()], client_max_size=parts.bodies.max_bytes)
     app[ADMISSION] = reader.admission
@@ -154,10 +154,10 @@ async def serving(
     await runner.setup()
     try:
         assert runner.server is not None
-        connections = ConnectionFactory(
-            runner.server, parts.door, parts.telemetry.intake.call_refused, parts.new_id, app[ADMISSION]
+        factory = ConnectionFactory(
+            runner.server, parts.connections, parts.telemetry.intake.call_refused, parts.new_id, app[ADMISSION]
         )
-        listener = await listen(connections, host, port)
+        listener = await listen(factory, host, port)
         try:
             yield listener.sockets[0].getsockname()[:2]
         finally:

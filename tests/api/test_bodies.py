@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from api_kit import Api, OpenApi, read_all
 
-from sidecar.api.http.connection import BODY_BYTES, READ_BYTES, DoorLimits
+from sidecar.api.http.connection import BODY_BYTES, READ_BYTES, ConnectionLimits
 from sidecar.api.request.body import BodyLimits
 
 HEAD = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-PATIENT = DoorLimits(lingering_seconds=0.2)
+PATIENT = ConnectionLimits(lingering_seconds=0.2)
 
 
 def problem(came: bytes) -> tuple[int, str]:
@@ -111,14 +111,14 @@ async def test_body_of_just_the_limit_is_read(open_api: OpenApi, conversion: dic
 
 
 async def test_declared_size_is_refused_before_the_body_comes(open_api: OpenApi) -> None:
-    api = await open_api(door=PATIENT)
+    api = await open_api(connections=PATIENT)
     came = await api.raw(HEAD + b"Content-Length: 2097153\r\n\r\n")
     assert problem(came) == (413, "body_too_large")
     assert b"Connection: close" in came
 
 
 async def test_chunks_beyond_the_limit_are_refused_and_read_no_further(open_api: OpenApi) -> None:
-    api = await open_api(door=PATIENT, bodies=BodyLimits(max_bytes=1_000))
+    api = await open_api(connections=PATIENT, bodies=BodyLimits(max_bytes=1_000))
     came = await api.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + (b"100\r\n" + b" " * 256 + b"\r\n") * 8)
     assert problem(came) == (413, "body_too_large")
     assert b"Connection: close" in came
@@ -159,14 +159,14 @@ async def test_large_pieces_are_for_bodies_that_said_how_large_they_are(api: Api
 
 
 async def test_body_that_is_refused_is_thrown_away_in_small_pieces(open_api: OpenApi, pieces: list[int]) -> None:
-    api = await open_api(bodies=BodyLimits(max_bytes=1_000), door=PATIENT)
+    api = await open_api(bodies=BodyLimits(max_bytes=1_000), connections=PATIENT)
     came = await api.raw(HEAD + b"Content-Length: 300000\r\n\r\n" + b" " * 300_000)
     assert problem(came) == (413, "body_too_large")
     assert max(pieces) <= READ_BYTES
 
 
 async def test_many_large_bodies_at_once_are_all_refused(open_api: OpenApi) -> None:
-    api = await open_api(bodies=BodyLimits(max_bytes=100_000), door=PATIENT)
+    api = await open_api(bodies=BodyLimits(max_bytes=100_000), connections=PATIENT)
     answers = await asyncio.gather(*(api.post(b" " * 150_000) for _ in range(50)))
     assert {answer.status for answer in answers} == {413}
 
@@ -176,14 +176,14 @@ async def test_many_large_bodies_at_once_are_all_refused(open_api: OpenApi) -> N
 
 async def test_slow_body_is_408_and_closed(open_api: OpenApi) -> None:
     """A body that takes longer than 10 s is answered 408 and closed."""
-    api = await open_api(bodies=BodyLimits(seconds=0.05), door=PATIENT)
+    api = await open_api(bodies=BodyLimits(seconds=0.05), connections=PATIENT)
     came = await api.raw(HEAD + b'Content-Length: 100\r\n\r\n{"event"')
     assert problem(came) == (408, "body_too_slow")
     assert b"Connection: close" in came
 
 
 async def test_body_that_dribbles_is_408_all_the_same(open_api: OpenApi) -> None:
-    api = await open_api(bodies=BodyLimits(seconds=0.1), door=PATIENT)
+    api = await open_api(bodies=BodyLimits(seconds=0.1), connections=PATIENT)
     reader, writer = await asyncio.open_connection(api.host, api.port)
     writer.write(HEAD + b"Content-Length: 100000\r\n\r\n")
 
@@ -209,14 +209,14 @@ async def test_body_that_is_cut_off_stores_nothing(api: Api) -> None:
 
 
 async def test_broken_chunk_is_400(open_api: OpenApi) -> None:
-    api = await open_api(door=PATIENT)
+    api = await open_api(connections=PATIENT)
     came = await api.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a number\r\n")
     assert problem(came) == (400, "malformed_request")
 
 
 async def test_body_is_asked_for_only_after_the_guard_agreed(open_api: OpenApi, conversion: dict[str, Any]) -> None:
     """Expect: 100-continue."""
-    api = await open_api(keys=("test-key",), door=PATIENT)
+    api = await open_api(keys=("test-key",), connections=PATIENT)
     body = json.dumps(conversion).encode()
     expecting = HEAD + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n" % len(body)
     assert problem(await api.raw(expecting + b"\r\n")) == (401, "no_valid_key")
@@ -233,7 +233,7 @@ async def test_body_is_asked_for_only_after_the_guard_agreed(open_api: OpenApi, 
 
 async def test_compressed_bomb_does_not_stall_the_loop(open_api: OpenApi) -> None:
     """A 189 KiB gzip bomb freezes the loop while it is inflated, even when it is answered 415."""
-    api = await open_api(door=PATIENT)
+    api = await open_api(connections=PATIENT)
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(b" " * 2**20) for _ in range(190)) + packer.flush()
     started = time.process_time()

@@ -10,7 +10,7 @@ from aiohttp import web
 from api_kit import Api, OpenApi
 from promises import Show
 
-from sidecar.api.http.connection import DoorLimits
+from sidecar.api.http.connection import ConnectionLimits
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -129,12 +129,12 @@ async def test_old_http_without_a_host_is_misdirected(api: Api) -> None:
 
 
 async def test_connection_that_sends_nothing_is_closed(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(idle_seconds=0.05))
+    api = await open_api(connections=ConnectionLimits(idle_seconds=0.05))
     assert await api.raw(b"") == b""
 
 
 async def test_connection_that_dribbles_its_headers_is_closed(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(idle_seconds=0.1))
+    api = await open_api(connections=ConnectionLimits(idle_seconds=0.1))
     reader, writer = await asyncio.open_connection(api.host, api.port)
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -157,7 +157,7 @@ async def big(_: web.Request) -> web.Response:
 
 
 async def test_connection_whose_answer_nobody_reads_is_ended(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(unread_seconds=0.2), routes=[web.get("/big", big)])
+    api = await open_api(connections=ConnectionLimits(unread_seconds=0.2), routes=[web.get("/big", big)])
     reader, writer = await asyncio.open_connection(api.host, api.port, limit=1_024)
     writer.write(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
@@ -169,29 +169,29 @@ async def test_connection_whose_answer_nobody_reads_is_ended(open_api: OpenApi) 
         came = await asyncio.wait_for(reader.read(), 10)
     assert len(came) < 16_000_000
     writer.close()
-    assert DoorLimits().unread_seconds <= 15
+    assert ConnectionLimits().unread_seconds <= 15
 
 
 async def test_answer_that_is_read_at_leisure_comes_whole(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(unread_seconds=5), routes=[web.get("/big", big)])
+    api = await open_api(connections=ConnectionLimits(unread_seconds=5), routes=[web.get("/big", big)])
     answer = await api.get("/big")
     assert len(answer.text) == 16_000_000
 
 
 async def test_dribbling_a_second_request_is_no_way_round(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(idle_seconds=0.1))
+    api = await open_api(connections=ConnectionLimits(idle_seconds=0.1))
     came = await api.raw(GET + b"\r\nGET /livez HT")
     assert came.count(b"HTTP/1.1 200 OK") == 1
 
 
 async def test_idle_connection_is_kept_no_longer_than_that(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(idle_seconds=0.05))
+    api = await open_api(connections=ConnectionLimits(idle_seconds=0.05))
     assert (await api.raw(GET + b"\r\n")).startswith(b"HTTP/1.1 200 OK")
-    assert DoorLimits().idle_seconds <= 15
+    assert ConnectionLimits().idle_seconds <= 15
 
 
 async def test_connections_beyond_the_limit_are_told_and_closed(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(connections=3))
+    api = await open_api(connections=ConnectionLimits(connections=3))
     held = [await asyncio.open_connection(api.host, api.port) for _ in range(3)]
     for reader, writer in held:
         writer.write(GET + b"\r\n")
@@ -206,11 +206,11 @@ async def test_connections_beyond_the_limit_are_told_and_closed(open_api: OpenAp
         if (await api.get("/livez")).status == 200:
             break
     assert (await api.get("/livez")).status == 200
-    assert DoorLimits().connections == 4_096
+    assert ConnectionLimits().connections == 4_096
 
 
 async def test_three_hundred_slow_connections_do_not_keep_others_waiting(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(idle_seconds=1))
+    api = await open_api(connections=ConnectionLimits(idle_seconds=1))
     slow = [await asyncio.open_connection(api.host, api.port) for _ in range(300)]
     for _, writer in slow:
         writer.write(GET)

@@ -12,7 +12,7 @@ from aiohttp import web
 from api_kit import Api, OpenApi
 
 import sidecar
-from sidecar.api.http.connection import DoorLimits
+from sidecar.api.http.connection import ConnectionLimits
 from sidecar.api.request.body import BodyLimits
 from sidecar.ports.errors import StorageUnavailable
 
@@ -123,7 +123,7 @@ async def test_every_answer_is_kept_from_pages_and_their_caches(open_api: OpenAp
 async def test_answer_to_one_connection_too_many_is_kept_from_pages_too(
     open_api: OpenApi,
 ) -> None:
-    crowded = await open_api(door=DoorLimits(connections=0))
+    crowded = await open_api(connections=ConnectionLimits(connections=0))
     said = await crowded.raw(NO_HTTP)
     assert said.startswith(b"HTTP/1.1 503 ")
     assert all(f"\r\n{name}: {value}\r\n".encode() in said for name, value in ALWAYS.items())
@@ -141,7 +141,7 @@ GET = b"GET /livez HTTP/1.%b\r\nHost: localhost\r\n%b\r\n"
 
 
 async def test_answers_on_a_kept_connection_say_how_long_it_may_be_idle(open_api: OpenApi) -> None:
-    api = await open_api(door=DoorLimits(idle_seconds=1.5))
+    api = await open_api(connections=ConnectionLimits(idle_seconds=1.5))
     last = GET % (b"1", b"Connection: close\r\n")
     came = await api.raw(GET % (b"1", b"") + last)
     assert came.count(b"HTTP/1.1 200 ") == 2
@@ -154,7 +154,7 @@ async def test_answers_on_a_kept_connection_say_how_long_it_may_be_idle(open_api
 async def test_only_a_kept_connection_of_the_old_protocol_is_told_so(
     open_api: OpenApi, version: bytes, header: bytes, kept: bool
 ) -> None:
-    api = await open_api(door=DoorLimits(idle_seconds=1))
+    api = await open_api(connections=ConnectionLimits(idle_seconds=1))
     assert (b"Keep-Alive: timeout=1" in await api.raw(GET % (version, header))) is kept
 
 

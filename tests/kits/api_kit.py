@@ -20,7 +20,7 @@ from sidecar.api.application import ApiParts, make_app, serving
 from sidecar.api.erasures import ErasureCalls
 from sidecar.api.explain import ExplainCalls, Receipts
 from sidecar.api.health import Sources
-from sidecar.api.http.connection import DoorLimits
+from sidecar.api.http.connection import ConnectionLimits
 from sidecar.api.http.guard import Guard
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
@@ -205,7 +205,7 @@ async def _api(
     max_pending: int = 1_000_000,
     min_free_bytes: int = 0,
     bodies: BodyLimits | None = None,
-    door: DoorLimits | None = None,
+    connections: ConnectionLimits | None = None,
     routes: Sequence[web.RouteDef] = (),
     **more: Any,
 ) -> AsyncIterator[Api]:
@@ -254,7 +254,7 @@ async def _api(
             now=lambda: world.now,
             new_id=lambda: next(ids),
             bodies=bodies or BodyLimits(),
-            door=door or DoorLimits(),
+            connections=connections or ConnectionLimits(),
             traces=traces,
             explain=explain,
             erasures=erasing,

@@ -23,7 +23,7 @@ BODY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class DoorLimits:
+class ConnectionLimits:
     """Limits of connections.
 
     `idle_seconds` closes a connection on which the headers of the next request are not complete by then. aiohttp has
@@ -43,7 +43,7 @@ class ConnectionFactory:
     """Makes the protocol of each new connection; `server` is the application's, and knows those that are open."""
 
     server: web.Server
-    limits: DoorLimits
+    limits: ConnectionLimits
     refused: Callable[[str], None]
     new_id: Callable[[], str]
     admission: Admission
