@@ -15,7 +15,7 @@ class StorageUnavailable(Exception):
 class StorageBroken(Exception):
     """The store can no longer be trusted: the process must end, and its supervisor restarts it.
 
-    After a failed fsync SQLite may bring back a row that was refused, and another fsync of the same file may succeed
+    After a failed fsync SQLite may bring back a row that was refused. Another fsync of the same file may succeed
     without having written anything.
     """
 

@@ -89,7 +89,7 @@ class Committer(Generic[Connection, Item, Result]):
     _broken: StorageBroken | None = None
 
     async def put(self, items: Sequence[Item]) -> list[Result]:
-        """Write `items`; returns once they are fsynced. StorageUnavailable when that cannot be said.
+        """Write `items`; returns once they are fsynced. StorageUnavailable when that is unknown.
 
         The write goes on when the caller is cancelled: a client that hangs up does not undo what others wait for.
         """

@@ -67,7 +67,7 @@ class SealedTokens:
 
 
 def _read(text: str) -> dict[str, str | None]:
-    """What was stored; LostKey when it is not as `save` writes it: somebody has to sign in again, as without a key."""
+    """What was stored; LostKey when `save` did not write it so: as without a key, a new sign-in is needed."""
     try:
         stored = json.loads(text)
     except (ValueError, RecursionError):

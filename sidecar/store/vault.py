@@ -24,7 +24,7 @@ _LOST = (
 
 
 def is_plain(stored: str) -> bool:
-    """Whether a vault without a passphrase stored it: anybody can read it."""
+    """Whether a vault without a passphrase stored it: anyone can read it."""
     return stored.startswith(_PLAIN)
 
 

@@ -26,7 +26,7 @@ def back_up(source: Path, target: Path) -> BackupFacts:
         try:
             copied = _copy(source, part)
         except sqlite3.Error as error:
-            raise BackupFailed(_told(error, source, target)) from error
+            raise BackupFailed(_reason(error, source, target)) from error
         _publish(part, target)
     return copied
 
@@ -68,14 +68,14 @@ def _check(copy: sqlite3.Connection, source: Path) -> None:
         raise BackupFailed(_damaged(source, verdict))
 
 
-def _damaged(source: Path, told: object) -> str:
+def _damaged(source: Path, detail: object) -> str:
     return (
-        f"the outbox {source} is damaged ({told}): no backup was made. Stop the sidecar, keep a copy of the file and "
+        f"the outbox {source} is damaged ({detail}): no backup was made. Stop the sidecar, keep a copy of the file and "
         f"of what lies beside it; then bring an earlier backup back, or try `sqlite3 {source} .recover`"
     )
 
 
-def _told(error: sqlite3.Error, source: Path, target: Path) -> str:
+def _reason(error: sqlite3.Error, source: Path, target: Path) -> str:
     match code_of(error) & 0xFF:
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             return (

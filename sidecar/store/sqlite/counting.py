@@ -1,4 +1,4 @@
-"""How many rows are in each state, kept in the transactions that move them: nothing ever counts the table."""
+"""Rows by state, updated in the transactions that move them: nothing ever counts the table."""
 
 import sqlite3
 from collections.abc import Mapping

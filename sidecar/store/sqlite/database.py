@@ -67,7 +67,7 @@ class Database(aiosqlite.Connection):
     """
 
     on_damage: Callable[[Exception], None] = staticmethod(lambda error: None)
-    """Told when the file turns out to be damaged."""
+    """Called when the file turns out to be damaged."""
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The result of `work(connection)`, run on the connection's thread."""
@@ -96,7 +96,7 @@ def is_damage(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def owned(path: Path) -> Iterator[Path]:
-    """Hold the lock beside the file that `path` leads to, and tell which; OutboxRefused names who holds it already.
+    """Hold the lock beside the file that `path` leads to, and give that file; OutboxRefused names another holder.
 
     A file of its own: closing any handle of the database itself would drop POSIX locks that SQLite relies on.
     """
@@ -114,7 +114,7 @@ def owned(path: Path) -> Iterator[Path]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make it and those above it, with names that outlast a power cut."""
+    """Create it and its parents, with names that outlast a power cut."""
     new = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for one in new:
@@ -131,7 +131,7 @@ def fsync(path: Path) -> None:
 
 
 def not_opened(path: Path, error: OSError) -> OutboxRefused:
-    """What to tell an operator of what the system said of the outbox's files or folder."""
+    """An error of the system about the outbox's files or folder, for an operator."""
     return OutboxRefused(cannot_open("the outbox", path, error))
 
 
@@ -169,7 +169,7 @@ async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
 
 
 def unusable(path: Path, error: sqlite3.DatabaseError) -> OutboxRefused:
-    """What to tell an operator of an error of SQLite's at the start. Most of them say nothing against the file."""
+    """An error of SQLite's at the start, for an operator. Most of them are not about the content of the file."""
     match code_of(error) & 0xFF:
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             fix = "most likely the disk is full: make room there, or look at the disk (`dmesg`), and start again"
@@ -186,7 +186,7 @@ def unusable(path: Path, error: sqlite3.DatabaseError) -> OutboxRefused:
 
 
 def copy_back_each(db: sqlite3.Connection, pages: int) -> None:
-    """From the next commit on, copy the log back into the file whenever it has so many pages."""
+    """From the next commit on, copy the log back into the file whenever it has that many pages."""
     db.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
 
 
@@ -202,11 +202,11 @@ def _claim_new(path: Path) -> None:
 
 
 def claim_file(path: Path) -> None:
-    """Make the file, unless it is there, before SQLite would: with 0600, which -wal and -shm take after.
+    """Create the file, if it is missing, before SQLite does: with mode 0600, which -wal and -shm inherit.
 
-    SQLite takes a file of a few bytes for an empty database and writes over it, hence the look at what is in it. No
-    connection to it may be open: closing a handle of a file ends every POSIX lock that the process has on it, and
-    without one another program that closes the file takes itself for the last and deletes the write-ahead log
+    SQLite takes a file of a few bytes for an empty database and overwrites it, hence the look at its content. No
+    connection to it may be open: closing any handle of a file ends every POSIX lock of this process on it. Another
+    program that then closes the file takes itself for the last one and deletes the write-ahead log
     (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
     """
     try:
@@ -248,7 +248,7 @@ def _connection(uri: str) -> Database:
 
 
 def quoted(path: Path) -> str:
-    """The path as it stands in an SQLite URI."""
+    """The path in the form of an SQLite URI."""
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 

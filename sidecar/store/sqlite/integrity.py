@@ -1,7 +1,7 @@
 """Verifies that a file is as it was left: its end complete, nothing in it damaged. Never writes to the database.
 
 SQLite takes a damaged or missing write-ahead log for one that ended earlier, and an empty file for a new database. So
-the number of the last commit stands in a small file beside the outbox too.
+the number of the last commit is written to a small file beside the outbox too.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Statements over many rows of values, bound as they are.
 
-The same values in one JSON text cost twice as much, and a statement for each row would ask a thousand times for the
-interpreter, which the event loop holds. Each size of a statement is prepared once and then kept by the connection; so
-there are few sizes, and rows are taken by the largest that they fill.
+The same values in one JSON text cost twice as much. A statement for each row would wait a thousand times for the
+interpreter, which the event loop holds. The connection prepares each size of a statement once and caches it; so there
+are few sizes, and rows go by the largest size that they fill.
 """
 
 import sqlite3
@@ -12,12 +12,12 @@ from itertools import chain
 from typing import Any
 
 SIZES = (256, 64, 16, 4, 1)
-"""Rows in one statement. SQLite binds at most 32,766 values: so many rows may have up to 127 columns."""
+"""Rows in one statement. SQLite binds at most 32,766 values, so a row may have up to 127 columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkStatement:
-    """A statement with a list of rows between `before` and `after`, each of so many `columns`."""
+    """A statement with a list of rows between `before` and `after`, each with `columns` values."""
 
     before: str
     columns: int
@@ -25,7 +25,7 @@ class BulkStatement:
     _texts: dict[int, str] = field(default_factory=dict)
 
     def text(self, rows: int) -> str:
-        """The statement for so many rows; the very same text each time, so that it is found prepared."""
+        """The statement for that many rows; the same text each time, so that it is found prepared."""
         if rows not in self._texts:
             row = f"({', '.join('?' * self.columns)})"
             self._texts[rows] = self.before + ", ".join([row] * rows) + self.after

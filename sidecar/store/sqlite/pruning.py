@@ -1,4 +1,4 @@
-"""Forgetting what is over, a slice at a time: a slice never holds up an answer for longer than it takes."""
+"""Deletes settled rows and batches a slice at a time, so that no answer waits for longer than a slice."""
 
 import sqlite3
 from collections import Counter
@@ -29,7 +29,7 @@ PRUNE_BATCHES = f"DELETE FROM batches WHERE id IN {_OLD_BATCHES}"  # noqa: S608 
 
 
 # What is deleted lies all over the file. Copied back from the log 4,000 pages at a time that held up answers for
-# 80 ms; in small steps it takes longer as a whole, which nobody waits for.
+# 80 ms; in small steps it takes longer as a whole, but no request waits for it.
 STEP_PAGES = 500
 
 

@@ -22,7 +22,7 @@ CLEAR = "DELETE FROM secrets"
 
 @dataclass(slots=True)
 class SqliteSecrets:
-    """Implements `ports.Secrets` beside the outbox, through the same committer. Of `now` it keeps when a value came."""
+    """Implements `ports.Secrets` beside the outbox, through the same committer. `now` dates each value."""
 
     committer: Writer
     engine: SqliteEngine

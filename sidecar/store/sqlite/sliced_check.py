@@ -1,10 +1,10 @@
 """A check of every row and its index entries, a thousand rows at a time, so that it can go on beside the work.
 
-SQLite's integrity_check is one read, during which the write-ahead log cannot begin anew: beside a full load it grew to
-300 MiB in ten seconds, and delivery went at half its rate. Here each row is read whole, and looked for in every index
-that should lead to it: one that an index lacks may never be sent, or be stored twice. What an index has too many is not
-searched for: an entry without a row SQLite takes for damage when it follows it, and by one whose row is another by now
-no statement ends or sends anything. Nor is what an operator added, and pages that nothing uses.
+SQLite's integrity_check is one read, during which the write-ahead log cannot restart: beside a full load it grew to 300
+MiB in ten seconds, and delivery ran at half its rate. Here each row is read whole, and looked up in every index that
+should lead to it. A row that an index lacks may never be sent, or be stored twice. Surplus entries of an index are not
+searched for: SQLite reports an entry without a row as damage when it follows it, and no statement ends or sends a row
+by a stale entry. Unused pages, and what an operator added, are not checked either.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from time import perf_counter
 from sidecar.store.sqlite.database import Database
 
 SLICE_ROWS = 1_000
-"""Rows that are looked at in one read, of some 3 ms. Tables of fewer are checked as a whole."""
+"""Rows checked in one read, of some 3 ms. Smaller tables are checked as a whole."""
 
 REST = 4
-"""For each second of looking so many of rest: a fifth of a core at most."""
+"""Seconds of rest for each second of work: a fifth of a core at most."""
 
 _SMALL_CACHE = "PRAGMA cache_size = -1024"  # in KiB; 8 MiB were no quicker, and memory is what a small container lacks
 _TABLES = """
@@ -32,8 +32,8 @@ _COLUMNS = "SELECT name FROM pragma_table_info(?)"
 _ENDS = "SELECT (SELECT min(rowid) FROM {0} NOT INDEXED), (SELECT max(rowid) FROM {0} NOT INDEXED)"
 _CHECK_TABLE = "PRAGMA integrity_check({})"
 
-_TOLD = 200
-"""Characters of what SQLite says; it goes on for a hundred errors."""
+_MAX_DETAIL = 200
+"""Characters of SQLite's report, which lists up to a hundred errors."""
 
 _READ = "SELECT {lengths} FROM {table} NOT INDEXED WHERE rowid > ? AND rowid <= ?"
 
@@ -61,7 +61,7 @@ class Table:
 
 
 async def damage(database: Database) -> str | None:
-    """What is wrong with the rows that are there now, in SQLite's words; None when nothing is. Takes its time.
+    """The first damage found among the rows that are there now, in SQLite's words; None when there is none. Slow.
 
     sqlite3.Error when a page cannot be read.
     """
@@ -116,7 +116,7 @@ def search(table: str, index: str, sql: str) -> str | None:
 
 def _whole(table: str, db: sqlite3.Connection) -> str | None:
     [verdict] = db.execute(_CHECK_TABLE.format(table)).fetchone()
-    return None if verdict == "ok" else " ".join(str(verdict).split())[:_TOLD]
+    return None if verdict == "ok" else " ".join(str(verdict).split())[:_MAX_DETAIL]
 
 
 def _slice(table: Table, after: int, db: sqlite3.Connection) -> str | None:
