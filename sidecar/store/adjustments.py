@@ -7,7 +7,7 @@ inside one transaction of the committer, so that neither a claim nor a settlemen
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import NamedTuple, Protocol, assert_never
+from typing import assert_never
 
 from sidecar.core import repeats
 from sidecar.core.adjustment import (
@@ -31,10 +31,9 @@ from sidecar.core.conversion import AdjustmentType, Kind, matched_by, plain_deci
 from sidecar.core.difference import AdjustmentContent, of_adjustments
 from sidecar.core.entry import Reason, State
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
-from sidecar.core.keys import Key
 from sidecar.core.problem import Problem
 from sidecar.core.record import Record, public_id
-from sidecar.core.repeats import KeyedAdjustment, Repeat
+from sidecar.core.repeats import Repeat
 from sidecar.ports.intake import (
     Adjusting,
     AdjustResult,
@@ -47,83 +46,7 @@ from sidecar.ports.intake import (
     Stored,
     Unadjustable,
 )
-
-
-class NewAdjustment(NamedTuple):
-    """An adjustment as its row begins; each field is the column of that name, but account and event name its lane."""
-
-    account: str
-    event: str
-    key_hash: int | None
-    key_digest: str | None
-    content: str
-    order_id: str | None
-    time: UnixSeconds
-    time_given: int
-    value: str | None
-    currency: str | None
-    msclkid: str | None
-    email_sha256: str | None
-    phone_sha256: str | None
-    request_id: str
-    received_at: UnixMillis
-    due_at: UnixMillis
-    type: str
-    original: int
-    adjusted_at: UnixSeconds
-
-
-class WaitingAdjustment(NamedTuple):
-    """An adjustment that waits for its conversion; `time` is the conversion's."""
-
-    seq: int
-    original: int
-    adjusted_at: UnixSeconds
-    time: UnixSeconds
-
-
-class AdjustmentRows(Protocol):
-    """The rows of a store within one transaction, as far as adjustments need them."""
-
-    def record(self, seq: int) -> Record | None:
-        """One row."""
-
-    def of_order(self, order_id: str, event: str | None) -> list[int]:
-        """The conversions of an order; of that event, where it is named."""
-
-    def under_key(self, key: Key) -> Sequence[KeyedAdjustment]:
-        """The adjustments that have this key, oldest first."""
-
-    def original(self, seq: int) -> Original | None:
-        """How far a conversion has come; None where it is not stored here."""
-
-    def earlier(self, original: int) -> list[Earlier]:
-        """Every adjustment of a conversion, in the order of their receipt."""
-
-    def waiting(self, originals: Iterable[int]) -> Sequence[WaitingAdjustment]:
-        """Those that wait for one of these conversions. Takes nothing from `originals` where none waits at all."""
-
-    def add(self, new: NewAdjustment) -> int:
-        """Store one that waits for its conversion; its number."""
-
-    def send(self, seq: int, original: int, due_at: UnixMillis, adjusted_at: UnixSeconds, now: UnixMillis) -> None:
-        """Make it due; it takes over how its conversion was sent, where that is stored here."""
-
-    def restate(self, original: int, seq: int) -> None:
-        """Give the conversion the value and currency of the adjustment `seq`."""
-
-    def retract(self, original: int, now: UnixMillis) -> None:
-        """Cancel the conversion, unless it was delivered or canceled: neither a replay nor a late click sends it."""
-
-    def end(self, seqs: Sequence[int], state: State, reason: Reason, now: UnixMillis) -> None:
-        """End those of these adjustments that are pending."""
-
-    def revive(self, conversions: Sequence[int]) -> None:
-        """Make the last adjustment of each wait again, if it ended because the conversion had not been sent.
-
-        Not one that was received before the conversion was last replaced.
-        """
-
+from sidecar.store.row_primitives import AdjustmentRows, NewAdjustment
 
 # --- Those that wait for their conversion ----------------------------------------------------------------------------
 

@@ -5,48 +5,11 @@ rows as `ErasureRows`; all of it is synchronous, inside one transaction of the c
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Mapping
 
-from sidecar.core.erasure import Erasure, Found, RowsOf, RowToErase, must_wait
+from sidecar.core.erasure import Erasure, Found, RowsOf, must_wait
 from sidecar.core.instant import UnixMillis
-
-
-class NotedRow(NamedTuple):
-    """What an erasure notes of one of its rows."""
-
-    seq: int
-    waits: bool
-    must_settle: bool
-    """It is a retract, which goes out first: it is never ended unsent."""
-
-
-class ErasureRows(Protocol):
-    """The rows of a store within one transaction, as far as erasures need them."""
-
-    def adjustments_of(self, seqs: Sequence[int]) -> list[int]:
-        """The adjustments of these conversions."""
-
-    def retracts_of(self, job: Erasure) -> set[int]:
-        """The rows that the erasure noted as retracts, and that wait to be settled."""
-
-    def end_unsent(self, seqs: Sequence[int], now: UnixMillis) -> Mapping[int, RowsOf]:
-        """End the conversions among these rows that were never sent and that no request carries; those that ended.
-
-        Adjustments go out: money was paid back, and Microsoft has to know.
-        """
-
-    def rows(self, seqs: Iterable[int]) -> Sequence[RowToErase]:
-        """Those of these rows that are stored."""
-
-    def redact(self, seqs: Sequence[int], now: UnixMillis) -> None:
-        """Remove everything that identifies the person from these settled rows, and from their requests and traces."""
-
-    def note(self, job: Erasure, rows: Sequence[NotedRow]) -> None:
-        """Store what the erasure has to come back to."""
-
-    def add_up(self, job: Erasure, *, conversions: int, skipped: int, retracted: int) -> None:
-        """Add to what the erasure has removed."""
+from sidecar.store.row_primitives import ErasureRows, NotedRow
 
 
 def redact(

@@ -13,7 +13,7 @@ from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.core.repeats import KeyedAdjustment
 from sidecar.store import adjustments
-from sidecar.store.adjustments import NewAdjustment, WaitingAdjustment
+from sidecar.store.row_primitives import NewAdjustment, WaitingAdjustment
 from sidecar.store.sqlite import reading
 from sidecar.store.sqlite.counting import count
 

@@ -31,7 +31,7 @@ CAPTURE = """
     RETURNING visitor, visitor_id, msclkid, clicked_at"""
 
 # The conversions that a click makes worth another look: deferred without it, and not too old to count.
-SET_ASIDE = """
+DEFERRED = """
     SELECT e.seq, l.account, e.state FROM json_each(:clicks) AS click
     JOIN entries e ON e.visitor = click.value ->> 0 AND e.time >= max(click.value ->> 3, :oldest)
         AND e.reason IN ('awaiting_click', 'no_click', 'outside_window')
@@ -126,7 +126,7 @@ def write_captures(db: sqlite3.Connection, captures: Sequence[Captured]) -> Woke
 def wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
     """Make due what was set aside for want of these clicks, JSON as RETURNING gives them: WAKE_ROWS at most."""
     given = {"clicks": clicks, "oldest": seconds(now) - MAX_AGE_SECONDS, "limit": WAKE_ROWS}
-    found = db.execute(SET_ASIDE, given).fetchall()
+    found = db.execute(DEFERRED, given).fetchall()
     rows = {row[0]: row for row in found}.values()  # one row may have waited for several of these clicks
     if rows:
         db.execute(WAKE, {"rows": json.dumps([row[0] for row in rows]), "now": now})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sidecar.core.entry import State
 from sidecar.core.erasure import Erasure, RowsOf, RowToErase
 from sidecar.core.instant import UnixMillis
-from sidecar.store.erasures import NotedRow
+from sidecar.store.row_primitives import NotedRow
 from sidecar.store.sqlite import adjustment_rows, unstored
 from sidecar.store.sqlite.counting import count
 

@@ -155,7 +155,7 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "adjustment_rows.EARLIER": "SEARCH e USING INDEX entries_original (original=?)",
         "adjustment_rows.OF_BATCH": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
         "reading.ADJUSTMENTS": "SEARCH e USING INDEX entries_original (original=?)",
-        "clicks.SET_ASIDE": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
+        "clicks.DEFERRED": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
         "clicks.SEEN": "SEARCH clicks USING INDEX clicks_visitor (visitor=? AND clicked_at<?)",
         "clicks.ASIDE": "SEARCH c USING INDEX clicks_visitor (visitor=? AND clicked_at>? AND clicked_at<?)",
         "clicks.PRUNE": "SEARCH clicks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
