@@ -30,9 +30,9 @@ def sidecar(*arguments: str, given: str | bytes | None = None, url: str = "http:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that Linux as it is set up mostly gives nobody who asks for any.
+    """A free port, outside the range that Linux hands out by default.
 
-    One of those that it hands out (to every outgoing connection, too) may be somebody's by the time a process listens.
+    A port of that range may be taken, by an outgoing connection too, before a process listens on it.
     """
     while True:
         port = random.randrange(10_000, 32_768)

@@ -1,4 +1,4 @@
-"""Servers on 127.0.0.1 to test the client against: one that speaks HTTP well, and one that says whatever it is told."""
+"""Servers on 127.0.0.1 to test the client against: one that speaks HTTP well, and one that sends given bytes."""
 
 import asyncio
 import ssl
@@ -44,7 +44,7 @@ async def microsoft(recorder: "Recorder", tls: ssl.SSLContext | None = None) -> 
 
 @asynccontextmanager
 async def peer(talk: Talk) -> AsyncIterator[str]:
-    """A server that says whatever it likes once it has read the head of a request."""
+    """A server that talks as it likes once it has read the head of a request."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

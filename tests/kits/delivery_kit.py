@@ -118,7 +118,7 @@ class Rig:
         self.parts.gates.retry_now()
 
     def remap(self, **goals: str) -> None:
-        """Other goals for some events, in a file that nobody has read again yet."""
+        """Other goals for some events, in a file that was not read again yet."""
         events = {
             name: event.model_copy(update={"goal": goals.get(name, event.goal)})
             for name, event in self.config.events.items()
@@ -157,7 +157,7 @@ class Rig:
         parts.flusher.serve(tuple(self.config.accounts))
 
     async def crash(self) -> None:
-        """End the process without a word: whatever is on its way never comes back."""
+        """End the process abruptly: no answer to what is on its way arrives."""
         for name in ("catalogue", "flusher", "tokens", "committer"):
             if name in self._tasks:
                 await _ended(self._tasks.pop(name))
@@ -213,7 +213,7 @@ class Rig:
         return Conversion(event=event, value=Decimal(value), given_value=Decimal(value), **fields)
 
     async def post(self, count: int = 1, **given: Any) -> list[int]:
-        """So many conversions come in with one request; their numbers."""
+        """`count` conversions come in with one request; their numbers."""
         arrivals = [Arrival(self.order(**given), self.clock(), "request-1") for _ in range(count)]
         return await self.put(arrivals)
 
@@ -248,12 +248,12 @@ class Rig:
     def fault(
         self, times: int | None = 1, after: int = 0, match: dict[str, str] | None = None, **action: Any
     ) -> ActiveRule:
-        """Something goes wrong with uploads: so many times, after so many that pass."""
+        """Something goes wrong with uploads: `times` of them, after `after` that pass."""
         rule = {"match": {"operation": APPLY} | (match or {}), "times": times, "after": after, "action": action}
         return self.emulator.script.add(Rule.model_validate(rule))
 
     def hold(self, times: int = 1, **given: Any) -> ActiveRule:
-        """So many requests arrive, as `fired` counts, and are answered once everything is mended."""
+        """`times` requests arrive, as `fired` counts, and are answered once the faults are gone."""
         self.configure(request_timeout=600.0)
         return self.fault(times, type="slow", seconds=600, **given)
 
@@ -301,8 +301,8 @@ class Rig:
     async def give_time(self, seconds: float) -> None:
         """Time in which what must not happen would happen: nothing marks an absence.
 
-        However loaded the machine is, each courier has looked for work three times by then, and some real time has
-        passed for what it might have sent.
+        However loaded the machine is, each courier has looked for work three times by then. Some real time has passed
+        for what it might have sent.
         """
         for _ in range(LOOKS + 1):  # the first one may have been half way through a look
             self.parts.flusher.wake_all()
@@ -383,7 +383,7 @@ class Rig:
         theirs = await self.ledger()
         assert sorted(map(told, ours)) == sorted(map(kept, theirs))
         assert [item["changed"] for item in theirs] == [0] * len(theirs)
-        # What came to Microsoft twice had an outcome that nobody knew.
+        # What reached Microsoft twice had an unknown outcome.
         unknown = {told(row) for row in self.rows("original IS NULL AND maybe_sent = 1")}
         assert {kept(item) for item in theirs if item["seen"] > 1} <= unknown
         adjusted = await self.adjustments()

@@ -96,7 +96,7 @@ class History:
 
 
 def history(visitors: int, *, seed: int, start: int, step: int, refunds: bool = REFUNDS) -> History:
-    """A month of so many visitors; `start` is a full hour, of which `step` is a divisor or a multiple."""
+    """A month of that many visitors; `start` is a full hour, of which `step` is a divisor or a multiple."""
     chance = random.Random(seed)
     busy = DAYS * DAY // step
     made = [_Visitor(number, chance, start, step, busy) for number in range(visitors)]
@@ -263,7 +263,7 @@ class _Visitor:
         return -((self.start - at) // self.step)
 
     def _minutes(self, least: int, most: int) -> int:
-        """So many minutes, in seconds that are hardly ever alike."""
+        """`least` to `most` minutes, in seconds that are hardly ever alike."""
         return self.chance.randrange(least * MINUTE, most * MINUTE)
 
 

@@ -64,7 +64,7 @@ class Row:
     held: Held | None = None
     sent_at: int | None = None
     not_before: int = 0
-    """When it may go at the earliest, by its click, its wait and its goal, whatever the steps are."""
+    """When it may go at the earliest, by its click, its wait and its goal; steps aside."""
     waiting: tuple[str, Decimal | None] | None = None
     """An adjustment on its way: its type, its value."""
     retracted: bool = False
@@ -115,7 +115,7 @@ class Oracle:
     # --- What comes in -----------------------------------------------------------------------------------------------
 
     def _capture(self, clicks: Sequence[Click], step: int) -> None:
-        """What waits for a click, or ended for want of one, is looked at anew."""
+        """What waits for a click, or ended for want of one, is looked at again."""
         captured = [click for click in clicks if click.consent != "denied"]
         self.books.captured += len(captured)
         for click in captured:

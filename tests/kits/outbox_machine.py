@@ -85,7 +85,7 @@ MAPPINGS = st.sampled_from(
 HELD = st.sampled_from([(), (), (), (GOALS["purchase"],), (GOALS["lead"],)])
 CHOICES = st.sampled_from(["send", "send", "send", "bare", "await", "settle", "second", "no_click", "outside"])
 CALM = 4
-"""So many steps after a start nothing is ended or forgotten: what has just come in would not get anywhere."""
+"""For this many steps after a start nothing is ended or forgotten: what has just come in would not get anywhere."""
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -596,7 +596,7 @@ class OutboxMachine(RuleBasedStateMachine):
         calls=st.sampled_from([None, None, 1, 3, 5]),
     )
     def erase(self, who: tuple[Subject, str], retract: bool, calls: int | None) -> None:
-        """`calls`: after so many of them the process is killed, and the next one goes on."""
+        """`calls`: after as many of them the process is killed, and the next one goes on."""
         wanted = ErasureRequest(*who, retract)
         job = self.run(self.house.erasures.add(wanted, self.at))
         self.erasing.add(job.id, wanted)

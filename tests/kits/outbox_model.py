@@ -98,7 +98,7 @@ class Batch:
 
     account: str
     claim: Claim | None
-    """Who took it last; None when nobody has since it was made or its process died."""
+    """Who took it last; None if it was not taken since it was made or its process died."""
     due_at: int
     leased: bool
     root: int

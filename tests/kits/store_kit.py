@@ -144,7 +144,7 @@ def when(second: UnixSeconds) -> UnixMillis:
 def captured(
     msclkid: str = CLICK, ago: int = 7_200, visitor_id: str = "v-1", account: str = "main", at: UnixMillis = NOW
 ) -> Captured:
-    """A click of so many seconds ago."""
+    """A click of `ago` seconds ago."""
     clicked_at = UnixSeconds(seconds(NOW) - ago)
     return Captured(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), at)
 

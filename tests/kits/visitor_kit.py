@@ -15,14 +15,14 @@ def click_id(number: int) -> str:
 
 
 async def capture(rig: Rig, number: int, ago: int, visitor_id: str = "v-1", account: str = "main") -> None:
-    """A click of so many milliseconds ago comes in."""
+    """A click of `ago` milliseconds ago comes in."""
     clicked_at = UnixSeconds((rig.clock() - ago) // SECOND)
     click = Click(account=account, visitor_id=visitor_id, msclkid=click_id(number), clicked_at=clicked_at)
     rig.parts.flusher.arrived(await rig.parts.store.clicks.capture([Captured(click, rig.clock())]))
 
 
 async def visit(rig: Rig, ago: int = MINUTE, **given: Any) -> int:
-    """A purchase of a visitor, so many milliseconds ago; its number."""
+    """A purchase of a visitor, `ago` milliseconds ago; its number."""
     time = UnixSeconds((rig.clock() - ago) // SECOND)
     (seq,) = await rig.post(**{"msclkid": None, "visitor_id": "v-1", "time": time, **given})
     return seq

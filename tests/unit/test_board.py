@@ -77,6 +77,14 @@ def test_trouble_names_its_account_as_soon_as_there_are_several() -> None:
     assert found.message == named[0]
 
 
+def test_goal_that_one_account_uses_no_more_is_left_there_alone() -> None:
+    board = Board()
+    for account in ("a", "b"):
+        raised(board, "goal_not_found", 1, account=account, subject="Sale")
+    left = board.left({"a", "b"}, {("b", "Sale")})
+    assert [(one.account, one.subject) for one in left] == [("a", "Sale")]
+
+
 def test_trouble_of_an_account_that_left_names_it_beside_the_only_one_that_stayed() -> None:
     board = Board()
     board.set_accounts(["main"])

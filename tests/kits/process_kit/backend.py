@@ -96,7 +96,7 @@ def _note_array(chunk: Sequence[Submission], status: int, answer: dict[str, Any]
 
 
 async def post_all(sidecar: Sidecar, orders: Sequence[Order], lasting: Any, *, clients: int = 6, seed: int) -> Books:
-    """All orders, each client with customers of its own; what came of it."""
+    """All orders, each client with customers of its own; what became of them."""
     books = Books()
     async with asyncio.TaskGroup() as group:
         for client in range(clients):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Crowd:
-    """What came of all requests: how long the accepted ones took in seconds, and how many got which status."""
+    """What became of all requests: how long the accepted ones took in seconds, and how many got which status."""
 
     accepted: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -79,7 +79,7 @@ def _number(head: bytes, name: bytes) -> int:
 
 
 async def crowd(url: str, connections: int, seconds: float) -> Crowd:
-    """So many connections for so long."""
+    """As many connections, for as many seconds."""
     address, seen, loop = urlsplit(url), Crowd(), asyncio.get_running_loop()
     clients: list[_Client] = []
     for _ in range(connections):

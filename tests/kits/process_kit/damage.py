@@ -42,7 +42,7 @@ class Snapshot:
 
 
 def snapshot(name: str, source: Path, target: Path) -> Snapshot:
-    """What lies in `source` now that nobody runs there; the files that only a running process needs stay behind."""
+    """What lies in `source` while no process runs there; the files that only a running process needs stay behind."""
     target.mkdir()
     for file in source.glob("outbox.db*"):
         if not file.name.endswith(("-shm", ".lock")):

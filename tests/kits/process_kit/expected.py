@@ -61,7 +61,7 @@ def phone_sha256(text: str, country: str | None) -> str | None:
 
 
 def click(body: Mapping[str, Any]) -> str | None:
-    """The 32 hex digits, whatever they are wrapped in."""
+    """The 32 hex digits, in any wrapping."""
     text = body.get("msclkid") or body.get("landing_url", "").partition("msclkid=")[2]
     found = re.match(r"[0-9A-Fa-f]{32}", text.removeprefix("_uet").replace("-", ""))
     return found[0] if found else None

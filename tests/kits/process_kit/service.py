@@ -115,7 +115,7 @@ class Sidecar:
         return int((await self.get("/healthz"))["outbox"]["pending"])
 
     async def settled(self, seconds: float, but: int = 0) -> None:
-        """Wait until nothing is pending, `but` so many rows."""
+        """Wait until no more than `but` rows are pending."""
         until = time.monotonic() + seconds
         while (left := await self.pending()) > but:
             assert time.monotonic() < until, f"{left} still pending after {seconds:g} s: {self.running.out[-2000:]}"
