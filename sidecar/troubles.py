@@ -124,7 +124,7 @@ _ALL = (
     _sign_in(
         "not_connected",
         "Not connected to Microsoft Advertising",
-        "Nobody has signed in yet, or the stored sign-in could not be read.",
+        "No one has signed in yet, or the stored sign-in could not be read.",
         "Open /connect in a browser on this machine, or run `sidecar connect`. Conversions are kept until then.",
         explains=Reason.NOT_CONNECTED,
         waits_for="there is no usable sign-in to Microsoft Advertising",
@@ -193,7 +193,7 @@ _ALL = (
     _sign_in(
         "scope_missing",
         "Consent or scope missing",
-        "The sign-in does not carry the permission msads.manage, or nobody with the right to do so has consented.",
+        "The sign-in does not carry the permission msads.manage, or no one with the right to do so has consented.",
         "Sign in again at /connect and accept the permission. In a company tenant an administrator may have to grant "
         "it first (docs/connect.md).",
         waits_for="the sign-in lacks a permission",
@@ -638,7 +638,7 @@ _ALL = (
         "The disk failed while the outbox was written, or something in the file is not as SQLite left it. The sidecar "
         "ended itself at once, so that nothing is acknowledged that may be lost.",
         "Look at the disk (`dmesg`, SMART, free space), then start the sidecar again: a sound file goes on where it "
-        "was, a damaged one is refused with what to do. Whatever was answered 503 or not at all must be sent again.",
+        "was, a damaged one is refused with what to do. Send again everything that was answered 503 or not at all.",
         check=HealthCheck.STORAGE,
     ),
     _service(

@@ -60,7 +60,7 @@ CONFIGURATION_DOUBTED = Name(
 LOOP_FAILED = Name("loop_failed", ERROR, True, "Something unexpected happened; the loop goes on.")
 JOURNAL_DROPPED = Name("journal_dropped", WARNING, True, "Facts that storage did not take.")
 TRACES_DROPPED = Name("traces_dropped", WARNING, True, "Traces of unstored orders that found no room; gathered.")
-LINES_DROPPED = Name("lines_dropped", WARNING, False, "Log lines that nobody read from stdout in time.")
+LINES_DROPPED = Name("lines_dropped", WARNING, False, "Log lines that were not read from stdout in time.")
 LIBRARY = Name("library", WARNING, False, "A warning or error of a library, its secrets masked.")
 TELEMETRY_FAILED = Name("telemetry_failed", ERROR, False, "A fact could not be recorded; the work itself went on.")
 
