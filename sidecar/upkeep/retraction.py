@@ -7,8 +7,7 @@ from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, seconds
-from sidecar.ports.intake import Adjusting, Replayed, Stored
-from sidecar.ports.outbox import Outbox
+from sidecar.ports.intake import Adjusting, Intake, Replayed, Stored
 
 REQUEST_ID = "erasure"
 
@@ -17,14 +16,14 @@ REQUEST_ID = "erasure"
 class Retractor:
     """Implements `ports.erasure.Retracts`; `due` is called with the number of new rows of each account."""
 
-    outbox: Outbox
+    intake: Intake
     now: Callable[[], UnixMillis]
     due: Callable[[Mapping[str, int]], None]
 
     async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
         """Retract each conversion that Microsoft still counts, except for those too old or already retracted."""
         now = self.now()
-        results = await self.outbox.adjust([Adjusting(_retract(seq, now), now, REQUEST_ID) for seq in seqs])
+        results = await self.intake.adjust([Adjusting(_retract(seq, now), now, REQUEST_ID) for seq in seqs])
         carrying = [result.record for result in results if isinstance(result, Stored | Replayed)]
         rows = [record for record in carrying if record.kind is Kind.ADJUSTMENT and record.state is State.PENDING]
         if rows:

@@ -160,7 +160,7 @@ async def test_settled_rows_do_not_wait(outbox: Outbox) -> None:
 
 
 async def pruned(outbox: Outbox, before: UnixMillis, limit: int = 500) -> int:
-    """Walk through the outbox the way the keeper does; how many steps it took."""
+    """Walk through the outbox the way housekeeping does; how many steps it took."""
     steps, after = 0, 0
     while (after_next := await outbox.prune(before, after, limit)) is not None:
         assert after_next > after

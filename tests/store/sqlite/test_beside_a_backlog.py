@@ -134,7 +134,7 @@ async def _settled(path: Path, count: int) -> None:
 
 
 async def _prune(outbox: SqliteOutbox, log: Path) -> int:
-    """Prune as the keeper does; the largest write-ahead log that was seen."""
+    """Prune as housekeeping does; the largest write-ahead log that was seen."""
     after: int | None = 0
     largest = 0
     while after is not None:
