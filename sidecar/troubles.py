@@ -10,7 +10,7 @@ from enum import Enum, Flag, StrEnum, auto
 from functools import partial
 
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Reason
+from sidecar.core.states_and_reasons import Reason
 
 
 class HealthCheck(StrEnum):

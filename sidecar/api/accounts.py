@@ -11,7 +11,7 @@ from sidecar.api.request.body import read_body
 from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.instant import UnixMillis, text_or_none
 from sidecar.core.intake.invisible_characters import trimmed
-from sidecar.core.problem import listed
+from sidecar.core.intake.problem import listed
 from sidecar.delivery.pauses import AccountPauses
 
 

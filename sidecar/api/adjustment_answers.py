@@ -19,11 +19,11 @@ from sidecar.api.http.problem import (
 from sidecar.api.http.reply import Json
 from sidecar.api.row_json import Rows
 from sidecar.core.difference import FieldDifference, words
-from sidecar.core.entry import Reason, State
 from sidecar.core.intake.adjustment import AcceptedAdjustment, Reading
 from sidecar.core.intake.conversion import RejectedItem
-from sidecar.core.problem import Problem, Warning_
+from sidecar.core.intake.problem import Problem, Warning_
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.unstored import What
 from sidecar.ports.intake import (
     AdjustResult,

@@ -16,13 +16,13 @@ from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.adjustment import AcceptedAdjustment, Reading, read
 from sidecar.core.intake.conversion import Rules
 from sidecar.core.intake.invisible_characters import trimmed
-from sidecar.core.problem import Allowance
+from sidecar.core.intake.problem import Allowance
 from sidecar.core.record import seq_of
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.unstored import all_in_words
 from sidecar.ports.intake import Adjusting, NoOriginal, OriginalNotSent, Replayed, Stored
 from sidecar.ports.outbox import Outbox

@@ -10,7 +10,7 @@ from sidecar.api.http.reply import Json
 from sidecar.api.row_json import number
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.difference import FieldDifference, Shown
-from sidecar.core.problem import Warning_
+from sidecar.core.intake.problem import Warning_
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 

@@ -18,7 +18,7 @@ from sidecar.api.request.turns import in_turns
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds
 from sidecar.core.intake import fields
 from sidecar.core.intake.click import Capture, CaptureRules, Clicked, NotCaptured, RejectedClick, read_click
-from sidecar.core.problem import Allowance, Problem
+from sidecar.core.intake.problem import Allowance, Problem
 from sidecar.ports.intake import Captured, Clicks
 from sidecar.telemetry import Telemetry
 

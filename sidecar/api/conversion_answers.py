@@ -12,8 +12,8 @@ from sidecar.api.row_json import Rows
 from sidecar.core.difference import FieldDifference, words
 from sidecar.core.instant import UnixSeconds, text_of_seconds
 from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Skipped
+from sidecar.core.intake.problem import Problem, Warning_
 from sidecar.core.keys import KeySource
-from sidecar.core.problem import Problem, Warning_
 from sidecar.core.record import Record
 from sidecar.core.unstored import What
 from sidecar.ports.intake import Conflict, PutResult, Replayed, Stored

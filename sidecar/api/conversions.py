@@ -33,7 +33,7 @@ from sidecar.api.row_json import Rows
 from sidecar.api.validation import validation
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.conversion import Accepted, Reading, Rules, read
-from sidecar.core.problem import Allowance
+from sidecar.core.intake.problem import Allowance
 from sidecar.ports.intake import Arrival, Replayed, Stored
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import RequestVerdicts, Telemetry

@@ -13,7 +13,7 @@ from sidecar.core.erasure import Erasure, ErasureRequest, Phase, Subject, erasur
 from sidecar.core.instant import UnixMillis, text_of_millis, text_or_none
 from sidecar.core.intake import emails, fields, hashing, phones, user
 from sidecar.core.intake.json_object import JsonObject, Shape
-from sidecar.core.problem import Findings, Refusal
+from sidecar.core.intake.problem import Findings, Refusal
 from sidecar.ports.erasure import Erasures
 
 SHAPE = Shape("", frozenset({"email", "phone", "country", "visitor_id", "order_id", "retract"}))

@@ -14,7 +14,6 @@ from sidecar.api.row_json import Rows, goal_words, number, words_of
 from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Reason, State
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.goals.plan import window_text
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
@@ -23,6 +22,7 @@ from sidecar.core.receipts.click_lines import ClickLine, short
 from sidecar.core.receipts.receipt import Receipt, receipt
 from sidecar.core.receipts.trace import Advice, Surroundings, Trace, later_click
 from sidecar.core.record import Record, seq_of
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.unstored import Unstored, all_in_words, in_words
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Query, Traces

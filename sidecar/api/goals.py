@@ -20,7 +20,7 @@ from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import one_of, string
 from sidecar.core.intake.json_object import Shape
-from sidecar.core.problem import Problem, Refusal, listed
+from sidecar.core.intake.problem import Problem, Refusal, listed
 from sidecar.goals.creating import Applied, CreatedGoal, GoalCreator, Planned
 from sidecar.goals.known import AccountGoals, Failure, KnownGoals
 from sidecar.troubles import CATALOGUE

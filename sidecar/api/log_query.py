@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from sidecar.api.http.problem import invalid
 from sidecar.api.request import query as parameters
 from sidecar.core.did_you_mean import did_you_mean
-from sidecar.core.problem import Problem, Refusal, listed
+from sidecar.core.intake.problem import Problem, Refusal, listed
 from sidecar.ports.journal import JournalQuery
-from sidecar.telemetry.names import LEVELS, NAMES
+from sidecar.telemetry.event_names import LEVELS, NAMES
 from sidecar.telemetry.redact import holds_email
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sidecar.core.unstored import Unstored, What, in_words
 from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
-from sidecar.telemetry.names import INFO, LEVELS, REFUSED, SKIPPED, WARNING
+from sidecar.telemetry.event_names import INFO, LEVELS, REFUSED, SKIPPED, WARNING
 
 _NO_SEQ = 0
 """A trace has no number in the journal: a page never continues after one."""

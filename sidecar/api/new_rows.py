@@ -14,9 +14,9 @@ from typing import NamedTuple
 from sidecar.api.http.reply import Json, text
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import State
 from sidecar.core.instant import text_of_millis, text_of_seconds
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 
 
 class _Shared(NamedTuple):

@@ -14,9 +14,10 @@ from sidecar.api.request import query as parameters
 from sidecar.api.request.body import read_body
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Reason, State, too_old
+from sidecar.core.entry import too_old
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record, seq_of
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.upkeep import Moved, ReplaySlice, Unmoved

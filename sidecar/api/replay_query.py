@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from sidecar.api.request import query as parameters
 from sidecar.api.request.body import check, object_in
-from sidecar.core.entry import State
 from sidecar.core.intake import fields
 from sidecar.core.intake.json_object import Shape
-from sidecar.core.problem import Refusal
+from sidecar.core.intake.problem import Refusal
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.upkeep import ReplayQuery
 
 SHAPE = Shape("", frozenset({"state", "reason", "event", "since", "dry_run", "cursor"}))

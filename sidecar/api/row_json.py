@@ -11,10 +11,11 @@ from typing import assert_never
 
 from sidecar.api.http.reply import Json
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Fault, Reason, State
+from sidecar.core.entry import Fault
 from sidecar.core.goals.mapping import Mapped
 from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds, text_or_none
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.microsoft import error_codes
 from sidecar.troubles import BY_REASON, CATALOGUE, REFUSED, Trouble
 

@@ -17,7 +17,7 @@ from sidecar.api.http.reply import json_reply
 from sidecar.api.request.body import parse_body, read_body
 from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import LONGEST_TEXT
-from sidecar.core.problem import Problem
+from sidecar.core.intake.problem import Problem
 from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow, UnknownSignIn
 from sidecar.ports.errors import StorageUnavailable

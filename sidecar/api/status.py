@@ -12,9 +12,9 @@ from sidecar.api.request.admission import admission_of
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import State
-from sidecar.core.problem import Refusal, listed
+from sidecar.core.intake.problem import Refusal, listed
 from sidecar.core.record import seq_of
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Query
 

@@ -10,7 +10,7 @@ from sidecar.config.address_types import is_loopback
 from sidecar.config.problems import KeyPath, Report
 from sidecar.config.sections import AccountSection, Config
 from sidecar.core.did_you_mean import did_you_mean
-from sidecar.core.problem import listed
+from sidecar.core.intake.problem import listed
 from sidecar.system import small_files
 
 CALLBACK_PATH = "/oauth/callback"

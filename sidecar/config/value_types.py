@@ -13,7 +13,7 @@ from unicodedata import category
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
 
 from sidecar.config.units import bytes_of, duration_text, seconds_of, size_text
-from sidecar.core.codes import CURRENCIES
+from sidecar.core.currencies import CURRENCIES
 from sidecar.core.intake.countries import country
 
 LARGEST_VALUE = Decimal(999_999_999_999)

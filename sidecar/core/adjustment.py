@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sidecar.core.conversion import AdjustmentType, plain_decimal
-from sidecar.core.entry import Reason, State, too_old
+from sidecar.core.entry import too_old
 from sidecar.core.instant import EPOCH, UnixMillis, UnixSeconds, millis
+from sidecar.core.intake.problem import Problem
 from sidecar.core.keys import Key, KeySource, digest_of, foreign_original
-from sidecar.core.problem import Problem
+from sidecar.core.states_and_reasons import Reason, State
 
 # --- Which conversion is meant ---------------------------------------------------------------------------------------
 

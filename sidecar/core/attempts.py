@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
-from sidecar.core.entry import State
 from sidecar.core.history import Attempted, Past, Released
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 
 UNANSWERED = "unanswered"
 """In place of an answer: the lease passed, or the process ended, before there was one."""

@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import assert_never
 
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Entry, Reason
+from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
+from sidecar.core.states_and_reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

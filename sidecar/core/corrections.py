@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 
 SHOWN_CORRECTIONS = 3
 """How many the summary names; the timeline has all."""

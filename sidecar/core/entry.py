@@ -1,58 +1,15 @@
-"""One row on its way: its states, Microsoft's outcome, and what happens next and when.
+"""One row on its way: Microsoft's outcome, and what happens next and when.
 
 Decides and writes nothing: delivery asks for a `Step`, and the store carries it out.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
 from sidecar.core.retry import row_delay_millis
-
-
-class State(StrEnum):
-    """Where a row is.
-
-    Delivery and age move it out of `pending`, and so do adjusting, discarding and an erasure; a replay, a replacement
-    and a late click move it back from `dead` or `skipped`.
-    """
-
-    PENDING = "pending"  # on disk, will be sent
-    DELIVERED = "delivered"  # Microsoft took it
-    SKIPPED = "skipped"  # will not be sent, by rule
-    DEAD = "dead"  # refused for good, or too old; shown, can be replayed
-    CANCELED = "canceled"  # ended before it was sent
-
-
-class Reason(StrEnum):
-    """Why a row is in its state, where Microsoft's own `ErrorCode` does not show it."""
-
-    NOT_YET = "not_yet"
-    RETRYING = "retrying"
-    AWAITING_CLICK = "awaiting_click"
-    CLICK_SETTLING = "click_settling"
-    AWAITING_ORIGINAL = "awaiting_original"
-    NO_CLICK = "no_click"
-    OUTSIDE_WINDOW = "outside_window"
-    GOAL_NOT_ENHANCED = "goal_not_enhanced"
-    ORIGINAL_NOT_SENT = "original_not_sent"
-    TOO_OLD = "too_old"
-    POISON = "poison"
-    DISCARDED = "discarded"
-    ERASED = "erased"
-    RETRACTED = "retracted"
-    SUPERSEDED = "superseded"
-    APPLIED_BEFORE_UPLOAD = "applied_before_upload"
-    # Read from the account or goal when a row is shown; never stored in rows.
-    NOT_CONNECTED = "not_connected"
-    ACCOUNT_PAUSED = "account_paused"
-    THROTTLED = "throttled"
-    GOAL_NOT_FOUND = "goal_not_found"
-    GOAL_PAUSED = "goal_paused"
-    GOAL_SETTLING = "goal_settling"
-    UNMAPPED = "unmapped"
+from sidecar.core.states_and_reasons import Reason, State
 
 
 @dataclass(frozen=True, slots=True)

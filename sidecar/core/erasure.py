@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import State
 
 
 class Subject(StrEnum):

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from sidecar.core.conversion import AdjustmentType, Kind, matched_by
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.states_and_reasons import State
 
 _PREFIXES = {Kind.CONVERSION: "conv_", Kind.ADJUSTMENT: "adj_"}
 

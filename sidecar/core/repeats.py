@@ -8,8 +8,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from sidecar.core.adjustment import Earlier
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.states_and_reasons import Reason, State
 
 ERASED_CONTENT = ""
 """In place of the digest of an erased row: every report under its key counts as the same."""

@@ -10,7 +10,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane
 from sidecar.core.in_flight import InFlight, Turn
 from sidecar.core.instant import UnixMillis
-from sidecar.core.pace import Window
+from sidecar.core.rate_limit import Window
 
 IDLE_SECONDS = 1.0
 """The longest sleep; an arrival or an answer ends it at once."""

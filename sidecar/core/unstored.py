@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis
 from sidecar.core.intake import shared_fields
-from sidecar.core.problem import Refusal
+from sidecar.core.intake.problem import Refusal
 
 MOST_CODES = 8
 """Codes of one item that are stored; the answer had all of them."""

@@ -6,10 +6,10 @@ Nothing of it is on disk. The gates decide by it, the courier and the settler go
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from sidecar.core.entry import Reason
 from sidecar.core.in_flight import InFlight, Turn
 from sidecar.core.instant import UnixMillis
-from sidecar.core.pace import RequestHistory
+from sidecar.core.rate_limit import RequestHistory
+from sidecar.core.states_and_reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.attribution import Attributed, AttributionRules, Deferral, GoalTraits, attribute, needs_choice
-from sidecar.core.entry import Entry, Reason, State
+from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Clicks
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry

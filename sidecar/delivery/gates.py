@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.account_state import AccountStates, Closure, GoalHold, GoalState
 
 PROBE_MILLIS = 15 * 60_000

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.entry import Delivered, Entry, Hold, Outcome, Reason
+from sidecar.core.entry import Delivered, Entry, Hold, Outcome
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting import Waiting, in_words
+from sidecar.core.states_and_reasons import Reason
+from sidecar.core.waiting_summary import Waiting, in_words
 from sidecar.delivery.gates import Gates
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from sidecar.core.answer import RefusedBatch
 from sidecar.core.batch import is_troubled
-from sidecar.core.entry import POISON_AFTER, Reason, Requeue, after_refusal
+from sidecar.core.entry import POISON_AFTER, Requeue, after_refusal
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import PROBE_MILLIS, Gates
 from sidecar.delivery.row_settlement import RowSettlement
 from sidecar.delivery.settlement_writer import SettlementWriter

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.entry import Dead, Delivered, Entry, Outcome, Reason, Requeue, Retry, Settled, Step, next_step
+from sidecar.core.entry import Dead, Delivered, Entry, Outcome, Requeue, Retry, Settled, Step, next_step
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import public_id
+from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.goal_feedback import GoalFeedback
 from sidecar.delivery.settlement_writer import SettlementWriter
 from sidecar.ports.delivery import Claim, Note

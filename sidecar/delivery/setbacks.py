@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sidecar import loops
 from sidecar.core.answer import RefusedBatch
-from sidecar.core.entry import Reason
 from sidecar.core.in_flight import Sent
 from sidecar.core.instant import UnixMillis
-from sidecar.core.pace import THROTTLE_MILLIS
+from sidecar.core.rate_limit import THROTTLE_MILLIS
 from sidecar.core.retry import backoff_millis
+from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import PROBE_MILLIS, Gates
 from sidecar.delivery.settlement_writer import SettlementWriter
 from sidecar.ports.delivery import Claim, Note

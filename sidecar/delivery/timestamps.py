@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sidecar.core.attribution import Deferral, WaitForClick
 from sidecar.core.batch import SEARCH_SECONDS, Candidate, next_seconds, ranges, with_seconds
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis
+from sidecar.core.states_and_reasons import Reason
 from sidecar.ports.outbox import Outbox
 
 MIN_WAIT_MILLIS = 1_000

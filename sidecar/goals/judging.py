@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.instant import text_of_millis
-from sidecar.core.waiting import Waiting, in_words
+from sidecar.core.waiting_summary import Waiting, in_words
 from sidecar.delivery.account_state import GoalHold
 from sidecar.delivery.gates import Gates
 from sidecar.goals.known import KnownGoals

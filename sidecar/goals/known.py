@@ -10,7 +10,7 @@ from sidecar.core.goals.goal import Catalogue, find_goal
 from sidecar.core.goals.mapping import Mapped, OtherGoals, mapping
 from sidecar.core.goals.rule import GoalRule, goal_rules
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting import Waiting
+from sidecar.core.waiting_summary import Waiting
 from sidecar.delivery.gates import Gates
 from sidecar.ports.platform import GoalPlatform
 

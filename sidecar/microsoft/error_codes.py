@@ -8,7 +8,8 @@ from enum import Enum, auto
 from typing import assert_never
 
 from sidecar.core.answer import Verdict
-from sidecar.core.entry import Dead, Fault, Hold, Reason, Retry
+from sidecar.core.entry import Dead, Fault, Hold, Retry
+from sidecar.core.states_and_reasons import Reason
 
 
 class Meaning(Enum):

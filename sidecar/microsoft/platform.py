@@ -13,7 +13,7 @@ from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.invalid_credentials import BLAMES_TOKEN, CredentialsHistory, diagnose
-from sidecar.microsoft.pacer import Pacer
+from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.errors import NotConnected
@@ -27,7 +27,7 @@ class MicrosoftAdvertising:
 
     client: Client
     tokens: TokenSource
-    pacer: Pacer
+    rate_limiter: RateLimiter
     developer_token: str
     accounts: Callable[[], Mapping[str, AccountIds]]
     _answers: CredentialsHistory = field(default_factory=CredentialsHistory)
@@ -38,7 +38,7 @@ class MicrosoftAdvertising:
     async def permit(self, account: str) -> None:
         """Wait for the token first: requests that waited for it together must not leave together."""
         await self.tokens.access_token()
-        await self.pacer.permit(account)
+        await self.rate_limiter.permit(account)
 
     async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
         return await self._with_token(account, lambda credentials: self.client.apply(credentials, entries))
@@ -129,17 +129,17 @@ class MicrosoftAdvertising:
             raise
         if answer.maybe_applied:  # then the first answer is the one that counts: the same bytes must go again
             return answer
-        await self.pacer.permit(account)
+        await self.rate_limiter.permit(account)
         return await call(self._credentials(ids, fresh))
 
     def sharing(self, account: str) -> Sequence[str]:
-        return self.pacer.sharing(account)
+        return self.rate_limiter.sharing(account)
 
     def throttled(self, account: str) -> None:
-        self.pacer.throttled(account)
+        self.rate_limiter.throttled(account)
 
     def clean_answer(self, account: str) -> None:
-        self.pacer.clean_answer(account)
+        self.rate_limiter.clean_answer(account)
 
     def _credentials(self, ids: AccountIds, token: AccessToken) -> Credentials:
         return Credentials(token.value, self.developer_token, ids.customer_id, ids.account_id)

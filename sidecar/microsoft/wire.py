@@ -12,8 +12,9 @@ from typing import assert_never
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Dead, Delivered, Entry, Fault, Hold, Reason, Retry
+from sidecar.core.entry import Dead, Delivered, Entry, Fault, Hold, Retry
 from sidecar.core.instant import text_of_seconds
+from sidecar.core.states_and_reasons import Reason
 from sidecar.microsoft.error_codes import classify_refusal, concerns_request, concerns_row, find_code, row_outcome
 from sidecar.microsoft.reply import Error, HttpReply
 

@@ -7,10 +7,11 @@ from typing import Protocol, Self
 from sidecar.core.answer import RefusedBatch, Verdict
 from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Entry, Lane, State, Step
+from sidecar.core.entry import Entry, Lane, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.match_share import Share
-from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
+from sidecar.core.states_and_reasons import State
+from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from sidecar.core.conversion import Click, Conversion
 from sidecar.core.difference import FieldDifference
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.core.problem import Problem
+from sidecar.core.intake.problem import Problem
 from sidecar.core.record import Record
-from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
+from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 class Arrival(NamedTuple):

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from sidecar.core.entry import Fault, Lane, State
+from sidecar.core.entry import Fault, Lane
 from sidecar.core.instant import UnixMillis
 from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 from sidecar.core.unstored import Unstored
-from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
+from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar.core.entry import LongestWaits, State
+from sidecar.core.entry import LongestWaits
 from sidecar.core.goals.goal import Catalogue
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
-from sidecar.core.waiting import Waiting as Waiting  # what `Outbox` answers with
+from sidecar.core.states_and_reasons import State
+from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Why the account or goal of a stored row cannot take it now, as status, `explain` and the answers show it."""
 
 from sidecar.api.row_json import HeldReason, elsewhere
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason
 from sidecar.service.wiring import Components
 
 

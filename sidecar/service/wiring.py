@@ -15,11 +15,11 @@ from sidecar.delivery.goal_feedback import GoalFeedback
 from sidecar.delivery.pauses import AccountPauses
 from sidecar.delivery.poison import PoisonSearch
 from sidecar.delivery.row_settlement import RowSettlement
+from sidecar.delivery.rows_at_stake import Stakes
 from sidecar.delivery.sender import Sender
 from sidecar.delivery.setbacks import Setbacks
 from sidecar.delivery.settlement_writer import SettlementWriter
 from sidecar.delivery.settler import Settler
-from sidecar.delivery.stakes import Stakes
 from sidecar.delivery.timestamps import UniqueTimestamps
 from sidecar.delivery.timetable import Timetable
 from sidecar.emulator import Emulator
@@ -31,7 +31,7 @@ from sidecar.goals.reading import GoalReader
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.sign_in_flow import SignInFlow
 from sidecar.microsoft.tokens import TokenSource
-from sidecar.service.platform import open_platform
+from sidecar.service.microsoft_wiring import open_platform
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store

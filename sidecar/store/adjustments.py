@@ -29,11 +29,11 @@ from sidecar.core.adjustment import (
 )
 from sidecar.core.conversion import AdjustmentType, Kind, matched_by, plain_decimal
 from sidecar.core.difference import AdjustmentContent, of_adjustments
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
-from sidecar.core.problem import Problem
+from sidecar.core.intake.problem import Problem
 from sidecar.core.record import Record, public_id
 from sidecar.core.repeats import Repeat
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import (
     Adjusting,
     AdjustResult,

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sidecar.core.adjustment import Earlier, Original
-from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import Erasure, RowsOf, RowToErase
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.core.repeats import KeyedAdjustment
+from sidecar.core.states_and_reasons import Reason, State
 
 # --- Adjustments -----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What happened, recorded once: a log line, an entry of the journal, a metric, an active trouble."""
 
-from sidecar.telemetry.board import ActiveTrouble, Board
+from sidecar.telemetry.active_troubles import ActiveTrouble, Board
 from sidecar.telemetry.delivery import DeadRow
 from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
 from sidecar.telemetry.intake import RequestVerdicts

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sidecar.core.instant import UnixMillis
-from sidecar.telemetry.names import Name
+from sidecar.telemetry.event_names import Name
 
 WINDOW_MILLIS = 10_000
 """How long equal events are counted before they are recorded as one."""

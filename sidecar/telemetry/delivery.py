@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from sidecar.core.answer import RefusedBatch
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import Erasure, RowsOf, erasure_id
 from sidecar.core.record import Record
-from sidecar.telemetry import names
+from sidecar.core.states_and_reasons import Reason, State
+from sidecar.telemetry import event_names
 from sidecar.telemetry.metrics import DeliveryMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
@@ -55,7 +55,7 @@ class DeliveryEvents:
     def batch_sent(self, account: str, batch_id: int, rows: int, *, resend: bool = False) -> None:
         """A batch leaves; `resend` says that the same bytes went before."""
         message = f"batch {batch_id} {'goes again' if resend else 'sent'}: {_rows(rows)}"
-        self.recorder.record(names.BATCH_SENT, message, account=account, batch_id=batch_id, count=rows)
+        self.recorder.record(event_names.BATCH_SENT, message, account=account, batch_id=batch_id, count=rows)
 
     @harmless
     def batch_settled(
@@ -74,7 +74,7 @@ class DeliveryEvents:
         """Microsoft read the batch, and its rows are settled; `retried` counts held ones too."""
         self._uploaded(kind, "taken", rows, seconds)
         self.recorder.record(
-            names.BATCH_SETTLED,
+            event_names.BATCH_SETTLED,
             f"batch {batch_id}: {delivered} of {rows} delivered, {retried} to be sent again, {dead} dead",
             account=account,
             batch_id=batch_id,
@@ -98,7 +98,7 @@ class DeliveryEvents:
         self._uploaded(kind, answer.verdict.value, rows, seconds)
         fault = answer.faults[0]
         self.recorder.record(
-            names.BATCH_REFUSED,
+            event_names.BATCH_REFUSED,
             f"batch {batch_id} of {_rows(rows)} refused: {fault.message or fault.error}",
             account=account,
             batch_id=batch_id,
@@ -129,7 +129,7 @@ class DeliveryEvents:
         else:
             message = f"batch {batch_id} of {_rows(rows)} could not be sent; it is tried again"
         self.recorder.record(
-            names.BATCH_LOST,
+            event_names.BATCH_LOST,
             message,
             account=account,
             batch_id=batch_id,
@@ -143,7 +143,7 @@ class DeliveryEvents:
     def batch_halved(self, account: str, batch_id: int, rows: int) -> None:
         """A refused batch becomes two."""
         message = f"batch {batch_id} of {_rows(rows)} was cut in two, to find the row that spoils it"
-        self.recorder.record(names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
+        self.recorder.record(event_names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
 
     @harmless
     def settled(
@@ -171,7 +171,7 @@ class DeliveryEvents:
         if len(rows) > NAMED_ROWS:
             message = f"{_rows(len(rows) - NAMED_ROWS, 'more row')} died with them: list them with state=dead"
             self.recorder.record(
-                names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - NAMED_ROWS
+                event_names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - NAMED_ROWS
             )
 
     @harmless
@@ -186,19 +186,21 @@ class DeliveryEvents:
         """`n` rows of that state are due again; `record` is the row that was replayed by its id."""
         if record is None:
             self.recorder.record(
-                names.REPLAYED, f"{_rows(n, f'{state} conversion')} {'is' if n == 1 else 'are'} due again", count=n
+                event_names.REPLAYED,
+                f"{_rows(n, f'{state} conversion')} {'is' if n == 1 else 'are'} due again",
+                count=n,
             )
             return
         message = f"{record.id} was {state} and is due again"
         facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
-        self.recorder.record(names.REPLAYED, message, count=n, **facts)
+        self.recorder.record(event_names.REPLAYED, message, count=n, **facts)
 
     @harmless
     def discarded(self, record: Record) -> None:
         """An operator ended a row that was not sent."""
         self.settled(self.goal(record), State.CANCELED.value, record.reason)
         facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
-        self.recorder.record(names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
+        self.recorder.record(event_names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
 
     @harmless
     def rows_erased(self, ended: Mapping[RowsOf, int]) -> None:
@@ -213,14 +215,14 @@ class DeliveryEvents:
             f"{erasure_id(job.id)} by {job.subject} is done: {job.conversions} conversions, {job.clicks} clicks, "
             f"{job.log_entries} log entries"
         )
-        self.recorder.record(names.ERASED, message, count=job.conversions)
+        self.recorder.record(event_names.ERASED, message, count=job.conversions)
 
     @harmless
     def throttled(self, account: str, seconds: float) -> None:
         """Microsoft asked for a slower pace; the account waits this long."""
         self._metrics.throttled.inc()
         self.recorder.record(
-            names.THROTTLED, f"Microsoft asks to wait {seconds:g} s", account=account, also={"seconds": seconds}
+            event_names.THROTTLED, f"Microsoft asks to wait {seconds:g} s", account=account, also={"seconds": seconds}
         )
 
     def goal(self, record: Record) -> str | None:
@@ -229,7 +231,7 @@ class DeliveryEvents:
 
     def _row_died(self, row: DeadRow, batch_id: int | None) -> None:
         self.recorder.record(
-            names.ROW_DIED,
+            event_names.ROW_DIED,
             f"{row.conversion_id} will not be counted: {row.message or CATALOGUE[row.trouble].title}",
             account=row.account,
             conversion_id=row.conversion_id,

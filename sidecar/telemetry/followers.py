@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.ports.journal import JournalEntry, JournalQuery, StoredEntry
-from sidecar.telemetry.names import LEVELS
+from sidecar.telemetry.event_names import LEVELS
 
 MAX_FOLLOWERS = 16
 MAX_WAITING = 1_000

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import State
 from sidecar.core.intake.conversion import RejectedItem, Skipped
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 from sidecar.core.unstored import What, unstored
 from sidecar.ports.intake import Conflict, PutResult, Stored
 from sidecar.ports.queries import UnstoredItems
-from sidecar.telemetry import names
+from sidecar.telemetry import event_names
 from sidecar.telemetry.aggregator import Aggregator
 from sidecar.telemetry.delivery import DeliveryEvents
 from sidecar.telemetry.match_shares import MatchShares
@@ -29,11 +29,11 @@ ORDER_CHARACTERS = 64
 K = TypeVar("K")
 
 _COUNTED = {
-    names.SKIPPED: "not stored, by rule",
-    names.REFUSED: "refused",
-    names.TRACES_DROPPED: "traces of orders that were not stored were left out",
-    names.CALL_REFUSED: "refused, which brought no conversion",
-    names.LOOKUP_MISSED: "looked up what is not there",
+    event_names.SKIPPED: "not stored, by rule",
+    event_names.REFUSED: "refused",
+    event_names.TRACES_DROPPED: "traces of orders that were not stored were left out",
+    event_names.CALL_REFUSED: "refused, which brought no conversion",
+    event_names.LOOKUP_MISSED: "looked up what is not there",
 }
 """Events that are counted for ten seconds and recorded as one, with the words behind their number."""
 
@@ -117,7 +117,7 @@ class IntakeEvents:
         self._metrics.conversions.labels(event).inc(n)
         if matched_by:
             self._metrics.match.labels(matched_by[0]).inc(n)
-        self.recorder.record(names.RECEIVED, "conversions received", count=n, also={"event": event})
+        self.recorder.record(event_names.RECEIVED, "conversions received", count=n, also={"event": event})
 
     @harmless
     def adjusted(self, record: Record) -> None:
@@ -129,18 +129,18 @@ class IntakeEvents:
             if record.type is AdjustmentType.RETRACT:
                 self._delivery.settled(goal, State.CANCELED.value, record.reason)
         message = f"{record.id}: {record.type} of {record.conversion_id or 'a conversion'}"
-        self.recorder.record(names.ADJUSTED, message, count=1)
+        self.recorder.record(event_names.ADJUSTED, message, count=1)
 
     @harmless
     def skipped(self, reason: str, n: int = 1, kind: Kind = Kind.CONVERSION) -> None:
         """`n` items were not stored, by rule: consent_denied, no_identifier; of adjustments original_not_sent."""
         self._delivery.settled(None, State.SKIPPED.value, reason, n, kind)
-        self._aggregator.add(names.SKIPPED, reason, n, self.recorder.clock())
+        self._aggregator.add(event_names.SKIPPED, reason, n, self.recorder.clock())
 
     @harmless
     def refused(self, code: str, n: int = 1, orders: Sequence[str] = ()) -> None:
         """`n` items, or requests that brought items, were refused for the problem `code`; `orders` are order ids."""
-        self._aggregator.add(names.REFUSED, code, n, self.recorder.clock())
+        self._aggregator.add(event_names.REFUSED, code, n, self.recorder.clock())
         named = self._refused_orders.setdefault(code, [])
         for order in orders[:NAMED_ORDERS]:
             shown = self.recorder.redactor.identifier(order.strip()[:ORDER_CHARACTERS])
@@ -157,7 +157,7 @@ class IntakeEvents:
     @harmless
     def call_refused(self, code: str) -> None:
         """A call that brought no items was refused for the problem `code`: nothing was lost."""
-        name = names.LOOKUP_MISSED if code.startswith("no_such_") else names.CALL_REFUSED
+        name = event_names.LOOKUP_MISSED if code.startswith("no_such_") else event_names.CALL_REFUSED
         self._aggregator.add(name, code, 1, self.recorder.clock())
 
     @harmless
@@ -173,7 +173,7 @@ class IntakeEvents:
     def captured(self, n: int, woken: int) -> None:
         """`n` clicks of visitors are on disk, and `woken` conversions are due again with them."""
         self._metrics.clicks.inc(n)
-        self.recorder.record(names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
+        self.recorder.record(event_names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
 
     @harmless
     def response_time(self, seconds: float) -> None:
@@ -190,7 +190,7 @@ class IntakeEvents:
     def report_counted(self, *, last: bool = False) -> None:
         """Record what was counted for ten seconds; all of it if this is the `last` time."""
         for name, code, count in self._aggregator.take(None if last else self.recorder.clock()):
-            orders = self._refused_orders.pop(code, []) if name is names.REFUSED else []
+            orders = self._refused_orders.pop(code, []) if name is event_names.REFUSED else []
             message = f"{count} {_COUNTED[name]}: {code}{_named(orders, count)}"
             also = {"order_ids": orders} if orders else None
             self.recorder.record(name, message, error=code, count=count, also=also)
@@ -200,7 +200,7 @@ class IntakeEvents:
         try:
             if dropped := await self.traces.flush(store):
                 now = self.recorder.clock()
-                self._aggregator.add(names.TRACES_DROPPED, "more came than can be kept", dropped, now)
+                self._aggregator.add(event_names.TRACES_DROPPED, "more came than can be kept", dropped, now)
         except Exception as error:
             self.recorder.failed("traces", error)
 

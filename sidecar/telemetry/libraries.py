@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 
-from sidecar.telemetry.names import ERROR, WARNING
+from sidecar.telemetry.event_names import ERROR, WARNING
 
 TALKATIVE = ("aiohttp", "aiosqlite", "asyncio", "msal", "requests", "urllib3")
 

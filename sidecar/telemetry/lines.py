@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from sidecar.telemetry.names import LEVELS, LINES_DROPPED
+from sidecar.telemetry.event_names import LEVELS, LINES_DROPPED
 from sidecar.telemetry.output import Output
 from sidecar.telemetry.redact import one_line
 

@@ -11,11 +11,11 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.journal import Journal, JournalEntry
-from sidecar.telemetry import failure, names
+from sidecar.telemetry import event_names, failure
+from sidecar.telemetry.event_names import Name
 from sidecar.telemetry.followers import Followers
 from sidecar.telemetry.journal_buffer import JournalBuffer
 from sidecar.telemetry.lines import Lines
-from sidecar.telemetry.names import Name
 from sidecar.telemetry.redact import Redactor
 
 _IDENTIFIERS = frozenset(("account", "conversion_id", "order_id", "tracking_id"))
@@ -50,7 +50,7 @@ class Recorder:
     def failed(self, what: str, error: Exception) -> None:
         """Log that `what` could not be recorded, if at least that is possible."""
         with contextlib.suppress(Exception):
-            self.log(names.TELEMETRY_FAILED, f"{what} could not be recorded", error=failure.words(error))
+            self.log(event_names.TELEMETRY_FAILED, f"{what} could not be recorded", error=failure.words(error))
 
     async def flush(self, journal: Journal) -> int:
         """Write the entries that wait; returns how many were written. Never raises an error of the journal."""
@@ -61,7 +61,7 @@ class Recorder:
             return 0
         if flushed.dropped:
             message = f"{flushed.dropped} facts could not be stored; their log lines were written"
-            self.record(names.JOURNAL_DROPPED, message, count=flushed.dropped)
+            self.record(event_names.JOURNAL_DROPPED, message, count=flushed.dropped)
         return flushed.written
 
     def _cleaned(self, facts: dict[str, Any]) -> dict[str, Any]:

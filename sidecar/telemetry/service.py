@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.ports.queries import Backlog, Counts
-from sidecar.telemetry import failure, names
-from sidecar.telemetry.board import ActiveTrouble, Board
+from sidecar.telemetry import event_names, failure
+from sidecar.telemetry.active_troubles import ActiveTrouble, Board
 from sidecar.telemetry.metrics import ServiceMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE, End, Severity, Symptom
@@ -50,9 +50,9 @@ class ServiceEvents:
         if raised.trouble.symptom is not None and account is not None:
             self._clear(*self.board.with_symptom(raised.trouble.symptom, account, but=code))
         self.recorder.record(
-            names.TROUBLE_RAISED,
+            event_names.TROUBLE_RAISED,
             raised.message,
-            level=names.ERROR if raised.trouble.severity is Severity.ERROR else names.WARNING,
+            level=event_names.ERROR if raised.trouble.severity is Severity.ERROR else event_names.WARNING,
             account=account,
             error=code,
             fix=raised.trouble.solution,
@@ -110,7 +110,7 @@ class ServiceEvents:
         for active in over:
             self.board.remove(active)
             self.recorder.record(
-                names.TROUBLE_CLEARED,
+                event_names.TROUBLE_CLEARED,
                 f"Resolved: {active.headline}",
                 account=active.account,
                 error=active.code,
@@ -122,19 +122,19 @@ class ServiceEvents:
     @harmless
     def signed_in(self) -> None:
         """Someone connected the sidecar."""
-        self.recorder.record(names.SIGNED_IN, "connected to Microsoft Advertising")
+        self.recorder.record(event_names.SIGNED_IN, "connected to Microsoft Advertising")
 
     @harmless
     def sign_in_failed(self, code: str, error: str) -> None:
         """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` a message about it."""
         trouble = CATALOGUE[code]
-        self.recorder.record(names.SIGN_IN_FAILED, f"{trouble.title} ({error})", error=code, fix=trouble.solution)
+        self.recorder.record(event_names.SIGN_IN_FAILED, f"{trouble.title} ({error})", error=code, fix=trouble.solution)
 
     @harmless
     def token_refreshed(self, expires_at: UnixMillis) -> None:
         """There is a new access token: what prevented it is over."""
         self.signed_in_until = expires_at
-        self.recorder.record(names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
+        self.recorder.record(event_names.TOKEN_REFRESHED, f"new access token, good until {text_of_millis(expires_at)}")
         self._clear(*self.board.ended_by(End.TOKEN))
 
     @harmless
@@ -152,13 +152,13 @@ class ServiceEvents:
     def goals_read(self, account: str, goals: int) -> None:
         """The account's goals were read."""
         self.recorder.record(
-            names.GOALS_READ, f"{goals} goal{'' if goals == 1 else 's'} read", account=account, count=goals
+            event_names.GOALS_READ, f"{goals} goal{'' if goals == 1 else 's'} read", account=account, count=goals
         )
 
     @harmless
     def goal_created(self, account: str, goal: str) -> None:
         """Someone had this goal created."""
-        self.recorder.record(names.GOAL_CREATED, f"goal created: {goal}", account=account)
+        self.recorder.record(event_names.GOAL_CREATED, f"goal created: {goal}", account=account)
 
     # --- Start, stop, loops ------------------------------------------------------------------------------------------
 
@@ -167,36 +167,40 @@ class ServiceEvents:
         """The sidecar serves at `url`."""
         self._metrics.build_info.labels(version).set(1)
         message = f"msads-sidecar {version} serves at {url} (microsoft.environment: {environment})"
-        self.recorder.record(names.STARTED, message, also={"version": version, "url": url, "environment": environment})
+        self.recorder.record(
+            event_names.STARTED, message, also={"version": version, "url": url, "environment": environment}
+        )
 
     @harmless
     def stopping(self, why: str) -> None:
         """No more conversions are accepted. It is the last entry that followers of the journal see."""
-        self.recorder.record(names.STOPPING, f"stopping: {why}")
+        self.recorder.record(event_names.STOPPING, f"stopping: {why}")
         self.is_stopping = True
 
     @harmless
     def stopped(self) -> None:
         """Everything in progress is finished."""
-        self.recorder.record(names.STOPPED, "stopped")
+        self.recorder.record(event_names.STOPPED, "stopped")
 
     @harmless
     def reloaded(self, what: str, left: Sequence[ActiveTrouble] = ()) -> None:
         """The configuration was read again; `what` changed, and rows of what `left` wait for its return."""
         waiting = f"; rows wait: {'; '.join(active.message for active in left)}" if left else ""
-        self.recorder.record(names.RELOADED, f"configuration reloaded: {what}{waiting}")
+        self.recorder.record(event_names.RELOADED, f"configuration reloaded: {what}{waiting}")
 
     @harmless
     def reload_failed(self, error: str) -> None:
         """The configuration could not be read; the old one stays. `error` has no value of the file."""
         message = "the configuration was not reloaded, the old one stays in force"
         error = "; ".join(error.splitlines())
-        self.recorder.record(names.RELOAD_FAILED, message, error=error, fix="Correct the file and send SIGHUP again.")
+        self.recorder.record(
+            event_names.RELOAD_FAILED, message, error=error, fix="Correct the file and send SIGHUP again."
+        )
 
     @harmless
     def configuration_doubted(self, warning: str) -> None:
         """Something in the configuration is probably a mistake; `warning` has its line and key, never a value."""
-        self.recorder.record(names.CONFIGURATION_DOUBTED, warning)
+        self.recorder.record(event_names.CONFIGURATION_DOUBTED, warning)
 
     @harmless
     def loop_failed(self, where: str, error: BaseException) -> None:
@@ -205,7 +209,7 @@ class ServiceEvents:
         raised = self._raise("loop_failed", subject=f"{where}, {type(error).__name__}", detail=words)
         if raised is not None:
             self.recorder.record(
-                names.LOOP_FAILED,
+                event_names.LOOP_FAILED,
                 f"{raised.trouble.title}: {where}",
                 error=words,
                 fix=raised.trouble.solution,

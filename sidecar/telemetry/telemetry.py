@@ -8,8 +8,8 @@ from sidecar import loops
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.journal import Journal
 from sidecar.ports.queries import UnstoredItems
-from sidecar.telemetry import failure, names
-from sidecar.telemetry.board import Board
+from sidecar.telemetry import event_names, failure
+from sidecar.telemetry.active_troubles import Board
 from sidecar.telemetry.delivery import DeliveryEvents
 from sidecar.telemetry.intake import IntakeEvents
 from sidecar.telemetry.libraries import redirected
@@ -32,7 +32,7 @@ class Telemetry:
     """
 
     def __init__(
-        self, clock: Callable[[], UnixMillis], *, level: str = names.INFO, form: str = "json", fd: int = 1
+        self, clock: Callable[[], UnixMillis], *, level: str = event_names.INFO, form: str = "json", fd: int = 1
     ) -> None:
         self.board = Board()
         self.metrics = Metrics()
@@ -96,4 +96,4 @@ class Telemetry:
 
     def _library(self, level: str, logger: str, message: str, error: BaseException | None) -> None:
         facts = {} if error is None else {"error": failure.words(error), "traceback": failure.place(error)}
-        self._recorder.log(names.LIBRARY, message, level=level, logger=logger, **facts)
+        self._recorder.log(event_names.LIBRARY, message, level=level, logger=logger, **facts)

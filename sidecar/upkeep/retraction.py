@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, seconds
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Adjusting, Intake, Replayed, Stored
 
 REQUEST_ID = "erasure"

@@ -6,9 +6,10 @@ Most troubles are raised where their cause is found; this looks at the waiting r
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.entry import Lane, Reason
+from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting import in_words
+from sidecar.core.states_and_reasons import Reason
+from sidecar.core.waiting_summary import in_words
 from sidecar.delivery.gates import Gates
 from sidecar.microsoft import error_codes
 from sidecar.ports.outbox import Outbox

@@ -11,9 +11,9 @@ from row_kit import NOW, PENDING, ROWS
 from sidecar.api.http.reply import encode
 from sidecar.api.row_json import HeldReason, Rows, number
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.troubles import CATALOGUE
 
 FIELDS = (

@@ -13,10 +13,10 @@ from sidecar.api.http.reply import text
 from sidecar.api.new_rows import NewRows
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.core.problem import Warning_
+from sidecar.core.intake.problem import Warning_
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Replayed, Stored
 
 TEXTS = st.none() | st.text(min_size=1, max_size=20)

@@ -28,11 +28,11 @@ from sidecar.api.request.query import MAX_LIMIT
 from sidecar.api.routes import ROUTES
 from sidecar.config import parse
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.entry import State
 from sidecar.core.goals.plan import Blocked
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import conversion as intake
 from sidecar.core.intake import user
+from sidecar.core.states_and_reasons import State
 from sidecar.emulator import CUSTOMER_ID
 from sidecar.emulator.faults import Rule
 from sidecar.emulator.goal_rules import DEFAULTS
@@ -42,7 +42,7 @@ from sidecar.service.runtime import Runtime, chance, now
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, open_parts
 from sidecar.telemetry import Telemetry
-from sidecar.telemetry.names import LEVELS
+from sidecar.telemetry.event_names import LEVELS
 
 DOCUMENT = document()
 SCHEMAS = DOCUMENT["components"]["schemas"]

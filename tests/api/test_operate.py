@@ -6,8 +6,9 @@ import pytest
 from api_kit import MSCLKID, NOW, Api
 
 from sidecar.api.operate import SLICE_ROWS
-from sidecar.core.entry import Fault, Lane, Settled, State
+from sidecar.core.entry import Fault, Lane, Settled
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.delivery import Note
 
 Json = dict[str, Any]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sidecar.api.http.problem import HttpProblem
 from sidecar.api.status import read_query
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.queries import Query
 
 

@@ -9,8 +9,8 @@ import pytest
 from delivery_kit import DAY, HOUR, MINUTE, Rig
 from visitor_kit import visit
 
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis, seconds
+from sidecar.core.states_and_reasons import Reason
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import insert_goal
 from sidecar.microsoft.platform import MicrosoftAdvertising

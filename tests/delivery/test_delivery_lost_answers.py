@@ -9,7 +9,7 @@ from delivery_kit import DAY, HOUR, MINUTE, Rig
 from promises import Show
 from visitor_kit import capture, click_id, clicks_sent, visit
 
-from sidecar.microsoft.pacer import Pacer
+from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.ports.errors import StorageUnavailable
 
 LOST: dict[str, dict[str, Any]] = {
@@ -177,8 +177,8 @@ async def test_nothing_is_claimed_after_a_stop(rig: Rig) -> None:
     await rig.until_pending(0)
     await rig.post(1)
     (courier,) = [one for one in rig._couriers() if one.account == "main"]
-    pacer: Pacer = courier.platform.pacer  # type: ignore[attr-defined]
-    await rig.until(lambda: pacer._lanes["main"].limiter._waiters)  # the courier waits for its permit now
+    rate_limiter: RateLimiter = courier.platform.rate_limiter  # type: ignore[attr-defined]
+    await rig.until(lambda: rate_limiter._lanes["main"].limiter._waiters)  # the courier waits for its permit now
     await rig.stop()
     assert len(await rig.requests()) == 1
     assert rig.rows("attempt > 0 AND state = 'pending'") == []

@@ -12,7 +12,7 @@ from delivery_kit import HOUR, MINUTE, SECOND, Clock, Rig, options
 from promises import Show
 
 from sidecar.core.instant import UnixSeconds
-from sidecar.core.pace import MADE_UP
+from sidecar.core.rate_limit import MADE_UP
 from sidecar.emulator import Emulator
 
 SPARE = MADE_UP + 1

@@ -3,7 +3,7 @@
 from delivery_kit import DAY, HOUR, Rig
 from visitor_kit import capture, click_id, clicks_sent, visit
 
-from sidecar.core.entry import State
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.upkeep import Moved, ReplayQuery, Unmoved
 
 

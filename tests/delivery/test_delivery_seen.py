@@ -12,8 +12,8 @@ from delivery_kit import DAY, HOUR, MINUTE, Rig
 from sidecar.api.health import HealthCalls, Sources
 from sidecar.api.health_page import health_page
 from sidecar.api.row_json import Rows
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixSeconds
+from sidecar.core.states_and_reasons import Reason
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.service.held_reason import held_reason

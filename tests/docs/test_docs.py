@@ -18,12 +18,12 @@ from process_kit.turned_clock import DAY, TurnedClock, needs_libfaketime
 from sidecar.api import status
 from sidecar.api.http import problem
 from sidecar.api.row_json import Rows
-from sidecar.core.entry import Reason, State
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import click as capture
 from sidecar.core.intake import conversion as intake
 from sidecar.core.intake import user
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 
 PAGES = [
     "README.md",

@@ -26,7 +26,7 @@ from sidecar.core.intake import click_ids, emails, hashing, phones
 from sidecar.core.intake import conversion as intake
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.intake.json_text import BadBody, parse
-from sidecar.core.problem import Problem, Warning_
+from sidecar.core.intake.problem import Problem, Warning_
 from sidecar.microsoft import account_properties, goals, wire
 from sidecar.microsoft.reply import RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS, HttpReply
 from sidecar.microsoft.sign_in_errors import classify

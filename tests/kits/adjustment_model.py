@@ -8,8 +8,8 @@ from outbox_model import Model, Row
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import (
     AdjustResult,
     AlreadyRetracted,

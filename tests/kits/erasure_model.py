@@ -9,9 +9,9 @@ from outbox_model import Model, Row
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Reason, State
 from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.instant import UnixSeconds
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Replayed, Stored
 
 

@@ -23,9 +23,10 @@ from store_kit import DAY, GOALS, HOUR, LANES, LOST, MINUTE, NOW, REFUSED, SECON
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign, Target
 from sidecar.core.attribution import Deferral, SendConversion, Skip, WaitForClick, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind
-from sidecar.core.entry import Entry, Reason, Requeue, Settled, State, Step
+from sidecar.core.entry import Entry, Requeue, Settled, Step
 from sidecar.core.erasure import ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Adjusting, Arrival, Captured

@@ -9,9 +9,10 @@ from typing import Any
 
 from sidecar.core.attribution import Deferral, Skip
 from sidecar.core.conversion import AdjustmentType, Click, Conversion, Kind, plain_decimal
-from sidecar.core.entry import Entry, Reason, Requeue, Settled, State, Step
+from sidecar.core.entry import Entry, Requeue, Settled, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.delivery import Claim
 from sidecar.ports.intake import Captured, Conflict, Replayed, Stored
 from sidecar.ports.queries import Backlog, Counts, Query

@@ -8,12 +8,12 @@ from sidecar.api.explain import Receipts
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.attempts import BatchFacts
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import State
 from sidecar.core.goals.goal import Goal
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
 from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
 

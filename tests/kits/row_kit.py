@@ -2,9 +2,9 @@
 
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 
 PENDING = Record(
     seq=17,

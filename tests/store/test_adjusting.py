@@ -33,8 +33,9 @@ from sidecar.core.adjustment import ById, ByOrder, Foreign
 from sidecar.core.attribution import Deferral, SendConversion, Skip, with_choice
 from sidecar.core.conversion import AdjustmentType, Click, Kind
 from sidecar.core.difference import FieldDifference
-from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.delivery import Note
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import (

@@ -39,8 +39,9 @@ from store_kit import (
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Requeue, State, Step
+from sidecar.core.entry import Requeue, Step
 from sidecar.core.instant import UnixMillis, seconds
+from sidecar.core.states_and_reasons import State
 from sidecar.microsoft.wire import encode
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.intake import Adjusting, AlreadyRetracted, Replayed, Stored

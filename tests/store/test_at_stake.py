@@ -8,7 +8,7 @@ from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType
 from sidecar.core.entry import Fault, Lane, Requeue
 from sidecar.core.instant import UnixSeconds, seconds
-from sidecar.core.waiting import Waiting
+from sidecar.core.waiting_summary import Waiting
 from sidecar.ports.delivery import Note
 from sidecar.ports.intake import Adjusting
 from sidecar.ports.outbox import Outbox

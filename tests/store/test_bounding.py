@@ -22,8 +22,9 @@ from store_kit import (
 )
 
 from sidecar.core.attribution import Deferral, WaitForClick
-from sidecar.core.entry import LongestWaits, Reason, Requeue
+from sidecar.core.entry import LongestWaits, Requeue
 from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.core.states_and_reasons import Reason
 from sidecar.ports.delivery import Note
 from sidecar.ports.outbox import Outbox
 

@@ -28,8 +28,8 @@ from store_kit import (
 
 from sidecar.core.attribution import Deferral, Skip, WaitForClick
 from sidecar.core.conversion import Click, Conversion
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Captured, Clicks, Replayed, Stored
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts

@@ -27,9 +27,10 @@ from store_kit import (
 )
 
 from sidecar.core.attribution import Deferral, Skip
-from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
 from sidecar.core.erasure import ErasureRequest, Phase, Subject
 from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Replayed
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.outbox import Outbox

@@ -20,8 +20,9 @@ from store_kit import (
 )
 
 from sidecar.core.batch import with_goals
-from sidecar.core.entry import Reason, Requeue
-from sidecar.core.waiting import Waiting
+from sidecar.core.entry import Requeue
+from sidecar.core.states_and_reasons import Reason
+from sidecar.core.waiting_summary import Waiting
 from sidecar.ports.delivery import Claim, Note, OpenBatches
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.upkeep import Moved, Unmoved

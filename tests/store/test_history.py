@@ -16,7 +16,8 @@ from store_kit import (
     put,
 )
 
-from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.outbox import Outbox
 
 ATTEMPT = {"tracking_id": "tracking-1", "error": REFUSED.error, "error_code": REFUSED.error_code}

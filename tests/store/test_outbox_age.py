@@ -23,8 +23,9 @@ from store_kit import (
 )
 
 from sidecar.core.conversion import Conversion
-from sidecar.core.entry import Settled, State
+from sidecar.core.entry import Settled
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Conflict, Replayed, Stored
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Backlog, Counts

@@ -28,8 +28,9 @@ from store_kit import (
 )
 
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
 from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.delivery import Claim
 from sidecar.ports.intake import Arrival, Captured
 from sidecar.ports.outbox import Outbox

@@ -20,8 +20,9 @@ from store_kit import (
     seqs_of,
 )
 
-from sidecar.core.entry import Entry, Reason, Requeue
+from sidecar.core.entry import Entry, Requeue
 from sidecar.core.instant import UnixSeconds, seconds
+from sidecar.core.states_and_reasons import Reason
 from sidecar.ports.outbox import Outbox
 
 

@@ -18,7 +18,8 @@ from store_kit import (
     put,
 )
 
-from sidecar.core.entry import Settled, State
+from sidecar.core.entry import Settled
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Page, Query
 

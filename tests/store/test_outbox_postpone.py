@@ -22,7 +22,8 @@ from store_kit import (
     seqs_of,
 )
 
-from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts

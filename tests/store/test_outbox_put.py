@@ -25,9 +25,10 @@ from store_kit import (
 
 from sidecar.core.conversion import Conversion, ExternalAttribution, Kind
 from sidecar.core.difference import FieldDifference
-from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
 from sidecar.core.instant import UnixSeconds, millis, seconds, text_of_seconds
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Conflict, Replayed, Stored
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts

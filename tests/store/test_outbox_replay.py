@@ -28,8 +28,9 @@ from store_kit import (
 from sidecar.core.attribution import SendConversion, with_choice
 from sidecar.core.batch import with_goals
 from sidecar.core.conversion import Click, Conversion
-from sidecar.core.entry import Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Conflict, Replayed, Stored
 from sidecar.ports.outbox import Outbox

@@ -27,7 +27,8 @@ from store_kit import (
 
 from sidecar.core.attribution import SendConversion, with_choice
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Reason, Requeue, Settled, State, Step
+from sidecar.core.entry import Requeue, Settled, Step
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts
 

@@ -20,10 +20,11 @@ from store_kit import (
 )
 
 from sidecar.core.attempts import UNANSWERED, Attempt, attempts
-from sidecar.core.entry import Reason, Requeue
+from sidecar.core.entry import Requeue
 from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.core.receipts.trace import Trace
+from sidecar.core.states_and_reasons import Reason
 from sidecar.ports.delivery import Note
 from sidecar.ports.outbox import Outbox
 

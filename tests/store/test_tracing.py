@@ -15,10 +15,11 @@ from store_kit import (
 )
 
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
 from sidecar.core.history import Attempted, Done, Replaced
 from sidecar.core.instant import UnixSeconds, seconds
 from sidecar.core.receipts.trace import Trace
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Captured
 
 CLICKS_BEFORE, CLICKS_AFTER, COUNTED_CLICKS = 50, 10, 1_000

@@ -23,10 +23,10 @@ from sidecar.core.adjustment import (
     place,
 )
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.intake.adjustment import SHAPE, AcceptedAdjustment, read
 from sidecar.core.intake.conversion import EventRule, RejectedItem, Rules
+from sidecar.core.states_and_reasons import Reason, State
 
 NOW = UnixMillis(1_795_444_245_000)
 HOUR = 3_600_000

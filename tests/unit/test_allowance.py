@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.conversion import EventRule, RejectedItem, Rules, read
-from sidecar.core.problem import MOST_LOOK_UPS, MOST_PROBLEMS, Allowance, Findings, Near, Refusal
+from sidecar.core.intake.problem import MOST_LOOK_UPS, MOST_PROBLEMS, Allowance, Findings, Near, Refusal
 
 NOW = UnixMillis(1_800_000_000_000)
 RULES = Rules({"purchase": EventRule("Shop Purchase", currency="USD")}, ("default",))

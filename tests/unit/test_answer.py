@@ -3,7 +3,8 @@
 import pytest
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
-from sidecar.core.entry import Dead, Delivered, Fault, Hold, Reason, Retry
+from sidecar.core.entry import Dead, Delivered, Fault, Hold, Retry
+from sidecar.core.states_and_reasons import Reason
 
 SAID = Fault("Symbol", 5610, "customer@example.com is wrong")
 CLEAN = Fault("Symbol", 5610, "*** is wrong")

@@ -4,10 +4,10 @@ import pytest
 
 from sidecar.core.attempts import UNANSWERED, BatchFacts, RequestFacts, attempts
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import State
 from sidecar.core.history import Attempted, Past, Released
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 
 NOW = UnixMillis(1_795_444_245_000)
 MINUTE = 60_000

@@ -20,8 +20,9 @@ from sidecar.core.attribution import (
     with_choice,
 )
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Entry, Lane, Reason
+from sidecar.core.entry import Entry, Lane
 from sidecar.core.instant import UnixMillis, UnixSeconds
+from sidecar.core.states_and_reasons import Reason
 
 NOW = UnixMillis(1_795_000_000_000)
 SECOND = NOW // 1_000

@@ -3,9 +3,9 @@
 import pytest
 
 from sidecar.core.instant import UnixMillis
+from sidecar.telemetry.active_troubles import FADE_MILLIS, ActiveTrouble, Board
 from sidecar.telemetry.aggregator import MAX_CODES, WINDOW_MILLIS, Aggregator
-from sidecar.telemetry.board import FADE_MILLIS, ActiveTrouble, Board
-from sidecar.telemetry.names import REFUSED
+from sidecar.telemetry.event_names import REFUSED
 from sidecar.troubles import CATALOGUE, End
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sidecar.core.intake import click_ids
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.intake.problem import Findings
 from sidecar.core.intake.shared_fields import read_msclkid
-from sidecar.core.problem import Findings
 
 TABLE = json.loads((Path(__file__).parents[1] / "samples" / "landing_addresses.json").read_text("utf-8"))
 """Held against msclkid.js by tests/api/test_snippet.py."""

@@ -7,9 +7,9 @@ from receipt_kit import BATCH, DAY, HOUR, NOW, RECORD, of, told_lines
 
 from sidecar.cli import receipt_text
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 
 DELIVERED = RECORD._replace(state=State.DELIVERED, settled_at=BATCH.settled_at)
 

@@ -13,16 +13,15 @@ from sidecar.core.entry import (
     Hold,
     Lane,
     Outcome,
-    Reason,
     Requeue,
     Retry,
     Settled,
-    State,
     after_refusal,
     next_step,
     too_old,
 )
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds
+from sidecar.core.states_and_reasons import Reason, State
 
 NOW = UnixMillis(1_795_000_000_000)
 FAULT = Fault("OfflineConversionsApplyFailed", 5612, "failed to send")

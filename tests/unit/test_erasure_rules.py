@@ -2,8 +2,8 @@
 
 import pytest
 
-from sidecar.core.entry import State
 from sidecar.core.erasure import RowToErase, must_wait
+from sidecar.core.states_and_reasons import State
 
 ENDED = (State.DELIVERED, State.DEAD, State.SKIPPED, State.CANCELED)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from sidecar.core.answer import Verdict
-from sidecar.core.entry import Dead, Fault, Hold, Reason, Retry
+from sidecar.core.entry import Dead, Fault, Hold, Retry
+from sidecar.core.states_and_reasons import Reason
 from sidecar.microsoft.error_codes import (
     TABLE,
     classify_refusal,

@@ -1,7 +1,7 @@
 """What is closed holds its own rows back and no others."""
 
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.account_state import GoalHold
 from sidecar.delivery.gates import PROBE_MILLIS, Gates, GoalGate
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from sidecar.config import parse
-from sidecar.core.entry import Reason
 from sidecar.core.goals.creation import new_goal
 from sidecar.core.goals.goal import Catalogue, Goal, Revenue, remembered
 from sidecar.core.goals.mapping import Mapped, MappingState, mapping
 from sidecar.core.goals.plan import Blocked, GoalDifference, plan, window_text
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import Reason
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.service.settings import Settings
 from sidecar.troubles import CATALOGUE

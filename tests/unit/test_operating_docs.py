@@ -8,8 +8,8 @@ import pytest
 from sidecar.config import RELOADABLE
 from sidecar.config.key_names import KEYS
 from sidecar.telemetry import Metrics
+from sidecar.telemetry.event_names import NAMES, Name
 from sidecar.telemetry.metrics import Declared
-from sidecar.telemetry.names import NAMES, Name
 from sidecar.troubles import CATALOGUE, Trouble
 
 DOCS = Path(__file__).parents[2] / "docs"

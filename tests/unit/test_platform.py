@@ -15,8 +15,8 @@ from sidecar.core.instant import UnixMillis
 from sidecar.delivery.account_state import AccountStates
 from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.account_ids import AccountIds
-from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.ports.errors import NotConnected
 
 EXPIRED = {"Code": 109, "ErrorCode": "AuthenticationTokenExpired"}
@@ -47,10 +47,10 @@ async def platform_of(
     told = iter(answers)
     recorder = Recorder(lambda: next(told))
     async with microsoft(recorder) as base, client_of(base) as client:
-        pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
+        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
         accounts = {"main": AccountIds("111", "222")}
         tokens = Tokens(signed_in)
-        yield MicrosoftAdvertising(client, tokens, pacer, "test-developer-token", lambda: accounts), recorder  # type: ignore[arg-type]
+        yield MicrosoftAdvertising(client, tokens, rate_limiter, "test-developer-token", lambda: accounts), recorder  # type: ignore[arg-type]
 
 
 async def upload(*answers: web.Response, signed_in: bool = True) -> tuple[Answer | NotConnected, int]:
@@ -148,8 +148,8 @@ async def test_goals_of_earlier_requests_are_not_forgotten_over_a_later_refusal(
 async def test_account_that_left_between_permit_and_upload_sends_nothing() -> None:
     recorder = Recorder(clean)
     async with microsoft(recorder) as base, client_of(base) as client:
-        pacer = Pacer(lambda: 60_000, lambda: 0.0, dict, AccountStates().history)
-        platform = MicrosoftAdvertising(client, Tokens(True), pacer, "test-developer-token", dict)  # type: ignore[arg-type]
+        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, dict, AccountStates().history)
+        platform = MicrosoftAdvertising(client, Tokens(True), rate_limiter, "test-developer-token", dict)  # type: ignore[arg-type]
         await platform.permit("main")
         assert await platform.upload("main", [ENTRY]) == Lost("the account left the configuration", sent=False)
         assert isinstance(await platform.goals("main"), Lost)
@@ -168,8 +168,8 @@ async def test_account_whose_ids_change_while_a_token_is_waited_for_is_sent_to_a
 
     recorder = Recorder(clean)
     async with microsoft(recorder) as base, client_of(base) as client:
-        pacer = Pacer(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
-        platform = MicrosoftAdvertising(client, Slow(True), pacer, "test-developer-token", lambda: accounts)  # type: ignore[arg-type]
+        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
+        platform = MicrosoftAdvertising(client, Slow(True), rate_limiter, "test-developer-token", lambda: accounts)  # type: ignore[arg-type]
         await platform.upload("main", [ENTRY])
     assert [headers["CustomerAccountId"] for _, _, headers, _ in recorder.requests] == ["222"]
 

@@ -20,11 +20,12 @@ from sidecar.api.row_json import HeldReason
 from sidecar.cli import receipt_text
 from sidecar.core.attempts import RequestFacts
 from sidecar.core.attribution import SeenClick
-from sidecar.core.entry import Entry, Fault, Hold, Lane, Reason, Requeue, State, next_step
+from sidecar.core.entry import Entry, Fault, Hold, Lane, Requeue, next_step
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.history import Attempted, Done, Replaced, read_history
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.microsoft import error_codes
 from sidecar.microsoft.error_codes import TABLE
 

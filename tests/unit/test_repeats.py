@@ -7,9 +7,9 @@ import pytest
 from sidecar.core import repeats
 from sidecar.core.adjustment import Earlier
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.entry import Reason, State
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.repeats import ERASED_CONTENT, KeyedAdjustment, Repeat, RepeatedAdjustment
+from sidecar.core.states_and_reasons import Reason, State
 
 AT, LATER = UnixSeconds(1_000), UnixSeconds(1_001)
 

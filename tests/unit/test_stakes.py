@@ -5,7 +5,7 @@ import pytest
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.core.instant import EPOCH
-from sidecar.delivery.stakes import held_by
+from sidecar.delivery.rows_at_stake import held_by
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE, Scope
 

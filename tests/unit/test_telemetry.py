@@ -15,17 +15,18 @@ from store_kit import running_store
 
 from sidecar.core.answer import RefusedBatch, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Fault, State
+from sidecar.core.entry import Fault
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.conversion import RejectedItem, Skipped
-from sidecar.core.problem import Problem
+from sidecar.core.intake.problem import Problem
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Conflict, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.telemetry import DeadRow, RequestVerdicts, Telemetry
-from sidecar.telemetry.board import FADE_MILLIS
+from sidecar.telemetry.active_troubles import FADE_MILLIS
 from sidecar.telemetry.delivery import NAMED_ROWS
 from sidecar.telemetry.followers import Followers
 from sidecar.telemetry.journal_buffer import MAX_WAITING, Flushed, JournalBuffer

@@ -6,7 +6,7 @@ from sidecar.api.http.problem import HttpProblem
 from sidecar.api.request import query as parameters
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import fields, time_text
-from sidecar.core.problem import Refusal
+from sidecar.core.intake.problem import Refusal
 
 SECOND = 1_795_444_245
 """2026-11-23T14:30:45Z"""

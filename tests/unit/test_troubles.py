@@ -8,8 +8,8 @@ import pytest
 
 import sidecar
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Reason
 from sidecar.core.goals.mapping import MappingState
+from sidecar.core.states_and_reasons import Reason
 from sidecar.troubles import BY_REASON, CATALOGUE, REFUSED, End, HealthCheck, Scope, Severity, Trouble
 
 PACKAGE = Path(sidecar.__file__).parent

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixSeconds
-from sidecar.core.waiting import Waiting, amount, day, in_words, stake
+from sidecar.core.waiting_summary import Waiting, amount, day, in_words, stake
 
 FEBRUARY_27 = UnixSeconds(1_803_729_600)  # 2027-02-27T12:00:00Z
 FIRST = UnixSeconds(FEBRUARY_27 - MAX_AGE_SECONDS)

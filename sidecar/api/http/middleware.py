@@ -12,7 +12,7 @@ from sidecar.api.http.problem import HttpProblem, internal, invalid, of_http_err
 from sidecar.api.http.reply import ALWAYS
 from sidecar.api.http.request_id import HEADER, REQUEST_ID, request_id
 from sidecar.api.request.admission import SMALL_BYTES, Admission, size_of
-from sidecar.core.problem import Problem
+from sidecar.core.intake.problem import Problem
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.telemetry import Telemetry
 

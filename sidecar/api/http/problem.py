@@ -8,7 +8,7 @@ from aiohttp import web
 
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.core.did_you_mean import did_you_mean
-from sidecar.core.problem import MORE, MOST_PROBLEMS, Allowance, Problem, more_problems
+from sidecar.core.intake.problem import MORE, MOST_PROBLEMS, Allowance, Problem, more_problems
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.troubles import CATALOGUE
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sidecar.api.http.problem import UNAVAILABLE, UNKNOWN_OUTCOME, HttpProblem
 from sidecar.api.request.turns import CHEAP_BYTES, Lanes, Weights
-from sidecar.core.problem import Problem
+from sidecar.core.intake.problem import Problem
 from sidecar.ports.errors import StorageUnavailable
 
 SMALL_BYTES = 64 * 1024

@@ -13,7 +13,7 @@ from sidecar.api.http.problem import BAD_BODY, BAD_HTTP, ENCODED, NOT_JSON, TOO_
 from sidecar.api.http.reply import JSON
 from sidecar.core.intake.json_object import JsonObject, Shape
 from sidecar.core.intake.json_text import BadBody, parse
-from sidecar.core.problem import Findings, Problem
+from sidecar.core.intake.problem import Findings, Problem
 
 
 @dataclass(frozen=True, slots=True)

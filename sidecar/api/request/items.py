@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sidecar.api.http.problem import TOO_MANY, HttpProblem, invalid
 from sidecar.api.request.body import parse_body
-from sidecar.core.problem import Problem
+from sidecar.core.intake.problem import Problem
 
 MAX_ITEMS = 1_000
 

@@ -11,7 +11,7 @@ from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake import fields, time_text
 from sidecar.core.intake.invisible_characters import trimmed
-from sidecar.core.problem import Problem, Refusal, listed
+from sidecar.core.intake.problem import Problem, Refusal, listed
 
 MAX_LIMIT = 1_000
 MAX_TEXT = 200

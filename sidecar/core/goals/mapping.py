@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sidecar.core.did_you_mean import did_you_mean
-from sidecar.core.entry import Reason
 from sidecar.core.goals.goal import OFFLINE, Goal, find_goal
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import Reason
 
 
 class MappingState(StrEnum):

@@ -12,8 +12,8 @@ from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
 from sidecar.core.intake import fields, shared_fields, user
 from sidecar.core.intake.conversion import RejectedItem, Rules, account_of
 from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.intake.problem import Allowance, Findings, Refusal, Warning_
 from sidecar.core.intake.shared_fields import read_idempotency_key, read_value
-from sidecar.core.problem import Allowance, Findings, Refusal, Warning_
 from sidecar.core.record import seq_of
 
 ORIGINAL = Shape("original.", frozenset({"event", "account", "time", "msclkid", "user"}), inner=(user.SHAPE,))

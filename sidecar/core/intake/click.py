@@ -7,8 +7,8 @@ from sidecar.core.instant import UnixMillis, seconds
 from sidecar.core.intake import fields
 from sidecar.core.intake.fields import Consent
 from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.intake.problem import Allowance, Findings, Problem, Warning_
 from sidecar.core.intake.shared_fields import read_account, read_msclkid
-from sidecar.core.problem import Allowance, Findings, Problem, Warning_
 
 SHAPE = Shape("", frozenset({"visitor_id", "url", "msclkid", "time", "account", "consent"}))
 """Every field of a click."""

@@ -16,8 +16,8 @@ from sidecar.core.instant import UnixMillis, seconds, text_of_seconds
 from sidecar.core.intake import fields, shared_fields, user
 from sidecar.core.intake.fields import Consent
 from sidecar.core.intake.json_object import JsonObject, Shape
+from sidecar.core.intake.problem import Allowance, Findings, Problem, Warning_
 from sidecar.core.intake.shared_fields import read_account, read_idempotency_key, read_msclkid, read_value
-from sidecar.core.problem import Allowance, Findings, Problem, Warning_
 
 _CREDIT = Shape("external_attribution.", frozenset({"credit", "model"}))
 

@@ -11,12 +11,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from itertools import chain, islice
 from typing import Any, Literal
 
-from sidecar.core.codes import CURRENCIES
+from sidecar.core.currencies import CURRENCIES
 from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.intake import click_ids, hashing, time_text
 from sidecar.core.intake.invisible_characters import trimmed, without_whitespace
-from sidecar.core.problem import Near, Refusal, listed
+from sidecar.core.intake.problem import Near, Refusal, listed
 
 Consent = Literal["granted", "denied"]
 

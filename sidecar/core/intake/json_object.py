@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from sidecar.core.did_you_mean import did_you_mean
-from sidecar.core.problem import Findings, Refusal, listed
+from sidecar.core.intake.problem import Findings, Refusal, listed
 
 T = TypeVar("T")
 

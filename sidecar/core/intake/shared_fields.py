@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sidecar.core.intake import click_ids, fields
 from sidecar.core.intake.json_object import JsonObject
-from sidecar.core.problem import Findings, Refusal
+from sidecar.core.intake.problem import Findings, Refusal
 
 order_id = fields.text(200)
 _idempotency_key = fields.text(255)

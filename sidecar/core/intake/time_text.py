@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.core.problem import Refusal
+from sidecar.core.intake.problem import Refusal
 
 LONGEST = 64
 """No form that is taken has more than 36 characters; what is far longer is not looked at."""

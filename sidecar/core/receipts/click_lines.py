@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidecar.core.attribution import Chosen, ClickVerdict, SeenClick, verdicts
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis
 from sidecar.core.receipts.trace import Surroundings, Trace
+from sidecar.core.states_and_reasons import State
 
 SHOWN = 8
 """How many digits of a click id or hash are shown: enough to compare, not enough to use."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from sidecar.core.attempts import Attempt, attempts
 from sidecar.core.corrections import is_taken_back, with_corrections
-from sidecar.core.entry import State
 from sidecar.core.goals.mapping import Mapped
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis
 from sidecar.core.receipts.click_lines import ClickLine, click_lines
@@ -12,6 +11,7 @@ from sidecar.core.receipts.summary import WaitsFor, summary, usual_step, what_it
 from sidecar.core.receipts.timeline import Happening, timeline
 from sidecar.core.receipts.trace import Advice, Surroundings, Trace
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 
 _TAKEN_BACK = Advice("It was taken back at Microsoft, and counts no more.", "Nothing to do.")
 

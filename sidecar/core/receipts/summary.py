@@ -6,11 +6,11 @@ from typing import assert_never
 
 from sidecar.core.attempts import named
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Reason, State
 from sidecar.core.goals.mapping import MappingState
 from sidecar.core.instant import UnixMillis
 from sidecar.core.receipts.trace import Advice, Surroundings
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import assert_never
 from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import ClickVerdict
 from sidecar.core.corrections import corrections
-from sidecar.core.entry import State
 from sidecar.core.history import Attempted, Done, Past, Released, Replaced
 from sidecar.core.instant import UnixMillis, millis, text_of_millis
 from sidecar.core.receipts.click_lines import ClickLine, short
 from sidecar.core.receipts.trace import Surroundings, Trace
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 
 
 @dataclass(frozen=True, slots=True)

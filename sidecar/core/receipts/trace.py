@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from sidecar.core.attempts import BatchFacts
 from sidecar.core.attribution import AttributionRules, SeenClick
-from sidecar.core.entry import Reason
 from sidecar.core.goals.mapping import Mapped
 from sidecar.core.history import Past
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

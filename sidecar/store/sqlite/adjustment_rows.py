@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from sidecar.core.adjustment import Earlier, Original
 from sidecar.core.conversion import AdjustmentType
-from sidecar.core.entry import Lane, Reason, State
+from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.core.repeats import KeyedAdjustment
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.store import adjustments
 from sidecar.store.row_primitives import NewAdjustment, WaitingAdjustment
 from sidecar.store.sqlite import reading
-from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.row_counts import count
 
 # The conversions of some keys: an order id under every account and event it may be of.
 OF_ORDER = """

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.ports.errors import BackupFailed
-from sidecar.store.sqlite.counting import counts
 from sidecar.store.sqlite.database import code_of, fsync, quoted, refuse_foreign
+from sidecar.store.sqlite.row_counts import counts
 from sidecar.store.store import BackupFacts
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from sidecar.core.attribution import Deferral, Skip, WaitForClick
 from sidecar.core.conversion import Click
-from sidecar.core.entry import Entry, State
+from sidecar.core.entry import Entry
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Captured, ClickPage
-from sidecar.store.sqlite.counting import count
 from sidecar.store.sqlite.database import Database
 from sidecar.store.sqlite.engine import Writer
+from sidecar.store.sqlite.row_counts import count
 from sidecar.store.sqlite.visitors import hasher
 
 WAKE_ROWS = 1_000

@@ -11,13 +11,14 @@ from operator import itemgetter
 from typing import Any, assert_never
 
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Entry, Lane, Requeue, Settled, State, Step
+from sidecar.core.entry import Entry, Lane, Requeue, Settled, Step
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.delivery import Claim, Note
-from sidecar.store.sqlite import adjustment_rows, requests
-from sidecar.store.sqlite.counting import count
-from sidecar.store.sqlite.many import BulkStatement
+from sidecar.store.sqlite import adjustment_rows, batch_requests
+from sidecar.store.sqlite.bulk_statement import BulkStatement
+from sidecar.store.sqlite.row_counts import count
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 # The rows of a batch, found by their index and then asked themselves: SQLite does not ask again what a partial index
@@ -244,7 +245,7 @@ def retake(
         batch_id, token, answer, leased, root, created_at, sent_to = row
         adjustment_rows.release(db, adjustment_rows.of_batch(db, batch_id), now, adjustment_delay_millis)
         if answer is None and token > 0:
-            requests.note_unanswered(db, batch_id, token)
+            batch_requests.note_unanswered(db, batch_id, token)
         sent_to = ids if sent_to is None else sent_to
         db.execute(RETAKE_BATCH, (until, now, sent_to, batch_id))
         db.execute(RETAKE_ENTRIES, {"leased": leased, "batch": batch_id})
@@ -325,7 +326,7 @@ def postpone(
     """
     if not _holds(db, claim):
         return False
-    requests.note(db, claim, note, note.at, due_at)
+    batch_requests.note(db, claim, note, note.at, due_at)
     db.execute(POSTPONE, (due_at, note.answer, note.tracking_id, claim.batch_id))
     db.execute(NOTE_ERROR, (note.error, note.error_code, note.message, int(isolated), claim.batch_id))
     if maybe_sent:
@@ -341,7 +342,7 @@ def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, 
         return False
     if maybe_sent:
         db.execute(MAYBE_SENT, (claim.batch_id,))
-    requests.note(db, claim, note, now, now)
+    batch_requests.note(db, claim, note, now, now)
     middle = len(claim.entries) // 2
     for half in (claim.entries[:middle], claim.entries[middle:]):
         values = (claim.account, claim.root, claim.batch_id, len(half), now, now, now, claim.sent_to)

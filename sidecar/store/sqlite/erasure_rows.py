@@ -8,12 +8,12 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.entry import State
 from sidecar.core.erasure import Erasure, RowsOf, RowToErase
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import State
 from sidecar.store.row_primitives import NotedRow
 from sidecar.store.sqlite import adjustment_rows, unstored
-from sidecar.store.sqlite.counting import count
+from sidecar.store.sqlite.row_counts import count
 
 _IS_CONVERSION = "(SELECT kind = 'conversion' FROM lanes WHERE id = entries.lane)"
 

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from sidecar.core import repeats
 from sidecar.core.conversion import Conversion
 from sidecar.core.difference import of_conversions
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixSeconds
 from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.core.repeats import Repeat
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored
-from sidecar.store.sqlite.counting import count
-from sidecar.store.sqlite.many import BulkStatement
+from sidecar.store.sqlite.bulk_statement import BulkStatement
+from sidecar.store.sqlite.row_counts import count
 from sidecar.store.sqlite.rows import (
     INSERT_COLUMNS,
     RECORD_COLUMNS,

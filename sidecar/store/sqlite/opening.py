@@ -8,19 +8,19 @@ from pathlib import Path
 
 from sidecar.core.instant import UnixMillis
 from sidecar.store.committer import Committer
-from sidecar.store.sqlite import bounding, delivery
+from sidecar.store.sqlite import clock_bounds, delivery
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import owned, reader, unusable, writer
 from sidecar.store.sqlite.engine import SqliteEngine
 from sidecar.store.sqlite.erasures import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
-from sidecar.store.sqlite.grouping import GroupWriter, Incoming, Outcome
+from sidecar.store.sqlite.intake_group import GroupWriter, Incoming, Outcome
 from sidecar.store.sqlite.integrity import check_beside_work, last_commit, verified
 from sidecar.store.sqlite.journal import SqliteJournal
+from sidecar.store.sqlite.match_shares import SqliteShares
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.sqlite.pauses import SqlitePauses
 from sidecar.store.sqlite.secrets import SqliteSecrets
-from sidecar.store.sqlite.shares import SqliteShares
 from sidecar.store.sqlite.snapshot import Snapshot
 from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.store.sqlite.unstored import SqliteUnstored
@@ -68,5 +68,5 @@ async def open_sqlite(
 def _take_over(db: sqlite3.Connection, snapshot: Snapshot, now: UnixMillis) -> None:
     """The file had another owner before, whose leases are void."""
     delivery.release_leases(db, now)
-    bounding.bound_batches(db, now)
+    clock_bounds.bound_batches(db, now)
     snapshot.load(db)

@@ -6,21 +6,22 @@ from dataclasses import dataclass, replace
 
 from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Entry, Lane, LongestWaits, State, Step
+from sidecar.core.entry import Entry, Lane, LongestWaits, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.record import Record
-from sidecar.core.waiting import Waiting
+from sidecar.core.states_and_reasons import State
+from sidecar.core.waiting_summary import Waiting
 from sidecar.ports.delivery import Claim, Note, OpenBatches
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, PutResult
 from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.committer import Committer
-from sidecar.store.sqlite import bounding, clicks, delivery, fixed, pruning, reading, replaying
+from sidecar.store.sqlite import clicks, clock_bounds, delivery, fixed_goals, pruning, reading, replaying
 from sidecar.store.sqlite.clicks import Woken
 from sidecar.store.sqlite.database import Database
-from sidecar.store.sqlite.grouping import Incoming, Outcome
 from sidecar.store.sqlite.intake import known_results
+from sidecar.store.sqlite.intake_group import Incoming, Outcome
 from sidecar.store.sqlite.snapshot import Snapshot
 from sidecar.store.store import StoreLimits
 from sidecar.troubles import CATALOGUE, Scope
@@ -112,21 +113,21 @@ class SqliteOutbox:
         return await self.due_reader.call(lambda db: reading.throttled(db, now))
 
     async def know_ids(self, accounts: Mapping[str, str]) -> None:
-        await self.committer.write(lambda db: fixed.know_ids(db, accounts))
+        await self.committer.write(lambda db: fixed_goals.know_ids(db, accounts))
 
     async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
-        return await self.due_reader.call(lambda db: fixed.open_batches(db, account, self.lanes(), goals, ids))
+        return await self.due_reader.call(lambda db: fixed_goals.open_batches(db, account, self.lanes(), goals, ids))
 
     async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis, ids: str = "") -> int:
         return await self.committer.write(
-            lambda db: fixed.release_astray(db, account, self.lanes(), goals, ids, now, self._delay)
+            lambda db: fixed_goals.release_astray(db, account, self.lanes(), goals, ids, now, self._delay)
         )
 
     async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed.waiting_elsewhere(db, account, self.lanes(), ids))
+        return await self.reader.call(lambda db: fixed_goals.waiting_elsewhere(db, account, self.lanes(), ids))
 
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed.waiting_by_goal(db, account, self.lanes()))
+        return await self.reader.call(lambda db: fixed_goals.waiting_by_goal(db, account, self.lanes()))
 
     async def has_resend(
         self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
@@ -161,7 +162,7 @@ class SqliteOutbox:
     async def clock_stepped_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
         longest = replace(waits or LongestWaits(), adjustment_millis=self._delay)
         lanes = self.snapshot.lanes.values()
-        return await self.committer.write(lambda db: bounding.bound(db, lanes, now, limit, longest))
+        return await self.committer.write(lambda db: clock_bounds.bound(db, lanes, now, limit, longest))
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
         return await self.committer.write(lambda db: delivery.expire(db, now, limit, self._delay))

@@ -3,10 +3,10 @@
 import sqlite3
 from collections import Counter
 
-from sidecar.core.entry import State
 from sidecar.core.instant import UnixMillis, seconds
-from sidecar.store.sqlite.counting import count
+from sidecar.core.states_and_reasons import State
 from sidecar.store.sqlite.database import COPIED_PAGES, copy_back_each
+from sidecar.store.sqlite.row_counts import count
 
 # One slice: settled long ago, among the rows with numbers in (after, last]. A row settles after its own time but when
 # it is canceled before that has come: its key must be remembered all the same.

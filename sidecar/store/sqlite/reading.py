@@ -9,16 +9,17 @@ from typing import Any
 
 from sidecar.core.answer import Verdict
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import POISON_AFTER, Entry, Fault, Lane, State
+from sidecar.core.entry import POISON_AFTER, Entry, Fault, Lane
 from sidecar.core.fairness import Queue, fair_batch
 from sidecar.core.instant import MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixSeconds, millis
 from sidecar.core.keys import Key, KeySource
 from sidecar.core.record import Record
-from sidecar.core.waiting import Waiting
+from sidecar.core.states_and_reasons import State
+from sidecar.core.waiting_summary import Waiting
 from sidecar.ports.delivery import refusal
 from sidecar.ports.queries import Backlog, Page, Query, Retried
-from sidecar.store.sqlite.fixed import BOUND_TO
-from sidecar.store.sqlite.many import BulkStatement
+from sidecar.store.sqlite.bulk_statement import BulkStatement
+from sidecar.store.sqlite.fixed_goals import BOUND_TO
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 SCAN_ROWS = 20_000

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sidecar.core.conversion import Kind
-from sidecar.core.entry import Lane, State
+from sidecar.core.entry import Lane
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.sqlite import adjustment_rows, reading
-from sidecar.store.sqlite.counting import count, counts
-from sidecar.store.sqlite.fixed import BOUND_TO
+from sidecar.store.sqlite.fixed_goals import BOUND_TO
+from sidecar.store.sqlite.row_counts import count, counts
 
 _TAKEN_BACK = """
     EXISTS (SELECT 1 FROM entries a WHERE a.original = entries.seq AND a.type = 'retract'

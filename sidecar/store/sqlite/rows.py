@@ -10,10 +10,11 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, Kind, plain_decimal
-from sidecar.core.entry import Entry, Lane, Reason, State
+from sidecar.core.entry import Entry, Lane
 from sidecar.core.instant import UnixMillis, millis
 from sidecar.core.keys import Key
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Arrival
 
 # --- A row that comes in ---------------------------------------------------------------------------------------------

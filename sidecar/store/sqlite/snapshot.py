@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.ports.queries import Counts
-from sidecar.store.sqlite import counting, delivery
+from sidecar.store.sqlite import delivery, row_counts
 
 OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)"
 
@@ -26,12 +26,12 @@ class Snapshot:
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read everything."""
-        self.counts = counting.counts(db)
+        self.counts = row_counts.counts(db)
         self._load_lanes(db)
 
     def committed(self, db: sqlite3.Connection) -> None:
         """Read what a transaction has changed; called after each commit, before any caller gets its answer."""
-        self.counts = counting.counts(db)
+        self.counts = row_counts.counts(db)
         if self._has_new_lanes:
             self._load_lanes(db)
 

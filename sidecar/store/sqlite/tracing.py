@@ -13,7 +13,7 @@ from sidecar.core.attribution import SeenClick
 from sidecar.core.history import Past, read_history
 from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
-from sidecar.store.sqlite import reading, requests
+from sidecar.store.sqlite import batch_requests, reading
 from sidecar.store.sqlite.database import Database
 
 CLICKS_BEFORE = 50
@@ -109,6 +109,6 @@ def _batches(db: sqlite3.Connection, record: Record, past: Sequence[Past]) -> It
     """Those of its attempts; batches that were settled long ago are forgotten before their rows."""
     ids = {getattr(one, "batch_id", None) for one in past} | {record.batch_id}
     rows = db.execute(BATCHES, (json.dumps([id_ for id_ in ids if id_ is not None]),)).fetchall()
-    noted = requests.of_batches(db, [row[0] for row in rows])
+    noted = batch_requests.of_batches(db, [row[0] for row in rows])
     names = ("id", "claims", "created_at", "sent_at", "settled_at", "answer", "tracking_id", "rows", "parent")
     return (BatchFacts(**dict(zip(names, row, strict=True)), requests=noted.get(row[0], ())) for row in rows)

@@ -16,8 +16,9 @@ from store_kit import (
     put,
 )
 
-from sidecar.core.entry import Reason, Requeue, Settled, State
+from sidecar.core.entry import Requeue, Settled
 from sidecar.core.erasure import Phase, Subject
+from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Captured
 from sidecar.ports.journal import JournalEntry
 from sidecar.store.sqlite import erasures

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.store.sqlite.many import SIZES, BulkStatement
+from sidecar.store.sqlite.bulk_statement import SIZES, BulkStatement
 
 INSERT = BulkStatement("INSERT INTO things (number, name) VALUES ", 2)
 DOUBLE = BulkStatement(

@@ -10,7 +10,7 @@ import pytest
 from promises import Show
 from store_kit import HOUR, LANES, NOW, later, open_outbox, orders
 
-from sidecar.core.entry import State
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Arrival
 from sidecar.ports.upkeep import ReplayQuery
 from sidecar.store.sqlite.outbox import SqliteOutbox

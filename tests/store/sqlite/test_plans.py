@@ -8,32 +8,32 @@ import pytest
 
 from sidecar.store.sqlite import (
     adjustment_rows,
+    batch_requests,
     clicks,
-    counting,
     delivery,
-    fixed,
+    fixed_goals,
     goals,
     intake,
+    match_shares,
     outbox,
     pauses,
     pruning,
     reading,
     replaying,
-    requests,
+    row_counts,
     secrets,
-    shares,
     tracing,
     unstored,
 )
-from sidecar.store.sqlite.many import BulkStatement
+from sidecar.store.sqlite.bulk_statement import BulkStatement
 
 MODULES = (
     *(
         adjustment_rows,
         clicks,
-        counting,
+        row_counts,
         delivery,
-        fixed,
+        fixed_goals,
         goals,
         intake,
         outbox,
@@ -42,7 +42,7 @@ MODULES = (
         reading,
         replaying,
     ),
-    *(requests, secrets, shares, tracing, unstored),
+    *(batch_requests, secrets, match_shares, tracing, unstored),
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -78,10 +78,10 @@ SORTS_A_FEW = {
     # The rows of one order id, over all accounts and events.
     "reading.BY_KEYS",
     # The open batches of an account.
-    "fixed.IN_BATCHES",
-    "fixed.ELSEWHERE_IN_BATCHES",
+    "fixed_goals.IN_BATCHES",
+    "fixed_goals.ELSEWHERE_IN_BATCHES",
     # A bounded number of rows.
-    "fixed.ELSEWHERE",
+    "fixed_goals.ELSEWHERE",
 }
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.config import Config
-from sidecar.core.entry import Reason
 from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, UnusableState
 from sidecar.microsoft.client import open_client
 from sidecar.microsoft.endpoints import Endpoints, endpoints_of
 from sidecar.microsoft.oauth import Application, OAuthClient
-from sidecar.microsoft.pacer import Pacer
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.proxy_settings import ProxySettings
+from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
 from sidecar.microsoft.tls import context
@@ -75,13 +75,13 @@ async def open_platform(
     client = await stack.enter_async_context(
         open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, on_time, proxies)
     )
-    pacer = Pacer(
+    rate_limiter = RateLimiter(
         lambda: settings.config.delivery.requests_per_minute,
         clock.monotonic,
         settings.customers,
         gates.accounts.history,
     )
-    advertising = MicrosoftAdvertising(client, tokens, pacer, _developer_token(config), settings.accounts)
+    advertising = MicrosoftAdvertising(client, tokens, rate_limiter, _developer_token(config), settings.accounts)
     await _restore_throttles(store.outbox, gates, advertising, clock.now())
     sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry))
     return PlatformParts(advertising, tokens, sign_in, emulator)

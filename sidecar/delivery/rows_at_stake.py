@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.entry import Lane
-from sidecar.core.waiting import stake
+from sidecar.core.waiting_summary import stake
 from sidecar.delivery.gates import Gates
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import ActiveTrouble

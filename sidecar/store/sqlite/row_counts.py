@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 
-from sidecar.core.entry import State
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.queries import Counts
 
 ADD = "UPDATE counts SET rows = rows + ? WHERE state = ?"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sidecar.core.answer import Verdict
 from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting import Waiting
+from sidecar.core.waiting_summary import Waiting
 from sidecar.ports.delivery import OpenBatches, refusal
 from sidecar.store.sqlite import adjustment_rows
 
