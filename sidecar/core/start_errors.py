@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PRIVILEGED_PORTS = 1024
-"""Those below are for root, or for whoever has CAP_NET_BIND_SERVICE: https://man7.org/linux/man-pages/man7/ip.7.html"""
+"""Those below are for root, or for a process with CAP_NET_BIND_SERVICE: https://man7.org/linux/man-pages/man7/ip.7.html"""
 
 
 def cannot_listen(host: str, port: int, error: OSError, *, host_key: str, port_key: str) -> str:

@@ -48,5 +48,5 @@ class Lines:
 
 
 def _dropped(n: int) -> dict[str, Any]:
-    message = f"{n} log lines were dropped: nobody read them from stdout in time"
+    message = f"{n} log lines were dropped: they were not read from stdout in time"
     return {"level": LINES_DROPPED.level, "name": LINES_DROPPED.name, "message": message, "count": n}

@@ -55,7 +55,7 @@ PROMISES = (
     Promise("C3", "a key, once set, is asked for and compared in constant time", "0 let in"),
     Promise("C4", "oversized bodies cost nothing", "413 or 503; memory + <= 24 MiB at 100 at once"),
     Promise("C5", "compressed bodies are never inflated", "415; the loop stalls <= 10 ms"),
-    Promise("C6", "slow clients hold up nobody", "p99 <= 2x or + 20 ms; all cut <= 15 s"),
+    Promise("C6", "slow clients delay no others", "p99 <= 2x or + 20 ms; all cut <= 15 s"),
     Promise("C7", "hostile JSON is refused", "0 undocumented answers, never 500, in 10,000 bodies"),
     Promise("C8", "ambiguous framing is refused", "every one 400"),
     Promise("C9", "no log holds a secret, a person, or a second line", "0 canaries at any level"),
