@@ -118,16 +118,18 @@ async def test_retried_rows_fill_at_most_a_tenth_of_a_batch(rig: Rig) -> None:
     rig.fault(type="partial_errors", code=7777)
     await rig.post(100)
     await rig.until(lambda: len(rig.rows("retries > 0")) == 100)
-    rig.configure(batch_size=100, max_in_flight=1, linger=2)
     before, last = len(await rig.requests()), max(row["batch_id"] for row in rig.rows())
-    rig.clock.offset += HOUR
+    rig.configure(batch_size=1_000, max_in_flight=1, linger=300)  # the new rows wait until the others are due
     await rig.post(180)
+    rig.configure(batch_size=100, linger=2)
+    rig.pass_time(HOUR)
     await rig.until_requests(before + 2)
     again = {row["seq"] for row in rig.rows("retries > 0 OR attempt > 1")}
     first_two = sorted({row["batch_id"] for row in rig.rows(f"batch_id > {last}")})[:2]
-    assert first_two
+    assert len(first_two) == 2
     for batch in first_two:
         rows = {row["seq"] for row in rig.rows(f"batch_id = {batch}")}
+        assert len(rows) == 100
         assert len(rows & again) <= 10
     await rig.until_pending(0)
     await rig.balance()
