@@ -7,9 +7,9 @@ adjustments of a goal are different calls: one that gets no answers holds up the
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sidecar.core.adaptive_rate import Window
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis
-from sidecar.core.rate_limit import Window
 
 PATIENCE_SECONDS = 5.0
 """A request that is on its way for longer no longer counts in the window: another one may go beside it."""

@@ -6,11 +6,11 @@ Instants are seconds of a monotonic clock: a wall clock that is moved stretches 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sidecar.core.adaptive_rate import Window
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane
 from sidecar.core.in_flight import InFlight, Turn
 from sidecar.core.instant import UnixMillis
-from sidecar.core.rate_limit import Window
 
 IDLE_SECONDS = 1.0
 """The longest sleep; an arrival or an answer ends it at once."""

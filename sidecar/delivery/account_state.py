@@ -6,9 +6,9 @@ Nothing of it is on disk. The gates decide by it, the courier and the settler go
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
+from sidecar.core.adaptive_rate import RequestHistory
 from sidecar.core.in_flight import InFlight, Turn
 from sidecar.core.instant import UnixMillis
-from sidecar.core.rate_limit import RequestHistory
 from sidecar.core.states_and_reasons import Reason
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sidecar import loops
+from sidecar.core.adaptive_rate import THROTTLE_MILLIS
 from sidecar.core.answer import RefusedBatch
 from sidecar.core.in_flight import Sent
 from sidecar.core.instant import UnixMillis
-from sidecar.core.rate_limit import THROTTLE_MILLIS
 from sidecar.core.retry import backoff_millis
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import PROBE_MILLIS, Gates

@@ -5,10 +5,10 @@ A reading that fails raises its trouble and stops nothing: the last list stays i
 
 from dataclasses import dataclass, replace
 
+from sidecar.core.adaptive_rate import THROTTLE_MILLIS
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.goals.goal import Catalogue, remembered
 from sidecar.core.instant import UnixMillis
-from sidecar.core.rate_limit import THROTTLE_MILLIS
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
 from sidecar.goals.judging import GoalJudge

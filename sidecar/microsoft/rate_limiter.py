@@ -1,6 +1,6 @@
 """Waits for the pace of every Campaign call: evenly spaced permits per account, slower after Microsoft's "too many".
 
-The rates are `core.rate_limit`'s matter, and belong to the state of each account, which is asked for them.
+The rates are `core.adaptive_rate`'s matter, and belong to the state of each account, which is asked for them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiolimiter import AsyncLimiter
 
-from sidecar.core.rate_limit import Rate, RequestHistory
+from sidecar.core.adaptive_rate import Rate, RequestHistory
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ import pytest
 from delivery_kit import HOUR, MINUTE, SECOND, Clock, Rig, options
 from promises import Show
 
+from sidecar.core.adaptive_rate import MADE_UP
 from sidecar.core.instant import UnixSeconds
-from sidecar.core.rate_limit import MADE_UP
 from sidecar.emulator import Emulator
 
 SPARE = MADE_UP + 1

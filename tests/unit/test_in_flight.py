@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core.adaptive_rate import Window
 from sidecar.core.conversion import Kind
 from sidecar.core.in_flight import PATIENCE_SECONDS, SILENCE_SECONDS, InFlight, Request
-from sidecar.core.rate_limit import Window
 
 NOW = 1_000.0
 WIDE = Window(limit=4, size=4)

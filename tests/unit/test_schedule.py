@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core.adaptive_rate import Window
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane
 from sidecar.core.in_flight import PATIENCE_SECONDS, InFlight, Request, Turn
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.core.rate_limit import Window
 from sidecar.core.schedule import (
     IDLE_SECONDS,
     Fresh,

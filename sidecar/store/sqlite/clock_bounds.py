@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from sidecar.core.adaptive_rate import THROTTLE_MOST_MILLIS
 from sidecar.core.answer import Verdict
 from sidecar.core.entry import Lane, LongestWaits
 from sidecar.core.instant import UnixMillis
-from sidecar.core.rate_limit import THROTTLE_MOST_MILLIS
 from sidecar.core.retry import ROW_CAP_MILLIS
 from sidecar.ports.delivery import refusal
 from sidecar.store.sqlite import adjustment_rows

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.rate_limit import Rate, RequestHistory, Window
+from sidecar.core.adaptive_rate import Rate, RequestHistory, Window
 
 
 def test_even_spacing_keeps_every_sliding_minute_within_the_limit() -> None:
