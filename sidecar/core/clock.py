@@ -108,7 +108,7 @@ class SteadyClock:
         return steady, self.wall() - steady
 
     def _monotonic_millis(self) -> int:
-        return int(self.monotonic() * 1000)
+        return round(self.monotonic() * 1000)
 
 
 def _is_likely(away: int) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.core.clock import EARLIEST, SteadyClock, told
@@ -147,6 +147,7 @@ def test_time_is_in_doubt_after_a_jump_that_may_be_right_until_something_decides
 
 
 @given(st.lists(st.tuples(st.integers(-13 * YEAR, 13 * YEAR), st.integers(0, 10 * MINUTE)), max_size=20))
+@example([(-1_001, 1_001)])  # as a float, 1.001 s times 1,000 is a little less than 1,001 ms
 def test_while_microsoft_is_heard_the_time_is_never_wrong_by_more_than_what_is_followed_at_once(
     story: list[tuple[int, int]],
 ) -> None:
