@@ -16,7 +16,9 @@ def service(tmp_path: Path) -> Service:
 def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
     with service.running():
         body = {"event": "purchase", "order_id": "A/1", "value": 9.5, "msclkid": CLICK_ID}
-        assert requests.post(f"{service.url}/v1/conversions", json=body, timeout=10).status_code == 202
+        given = ("--order-id", "A/1", "--value", "9.5", "--msclkid", CLICK_ID)
+        sent = sidecar("send", "purchase", *given, "--wait", "60", url=service.url)
+        assert sent.exit_code == 0, sent.output  # delivered: its receipt changes no more
         by_order = sidecar("explain", "A/1", url=service.url)
         by_id = sidecar("explain", "conv_1", url=service.url)
         as_json = sidecar("explain", "A/1", "--json", url=service.url)

@@ -148,7 +148,7 @@ def test_new_event_of_the_embedded_emulator_delivers_right_after_a_reload(servic
         file.write_text(f"{file.read_text()}events: {{trial: {{goal: Trial, currency: EUR}}}}\n")
         running.send_signal(signal.SIGHUP)
         read_until('"reloaded"', running.stdout)
-        shown = sidecar("send", "trial", "--email", "a@example.com", "--wait", "10", url=service.url)
+        shown = sidecar("send", "trial", "--email", "a@example.com", "--wait", "60", url=service.url)
         assert ": delivered" in shown.stdout, shown.output
 
 
