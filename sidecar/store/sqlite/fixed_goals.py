@@ -14,6 +14,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting_summary import Waiting
 from sidecar.ports.delivery import OpenBatches, refusal
 from sidecar.store.sqlite import adjustment_rows
+from sidecar.store.sqlite.rows import BOUND_TO
 
 COUNTED_ROWS = 10_000
 """Where counting what waits for a goal is given up."""
@@ -22,11 +23,6 @@ COUNTED_ROWS = 10_000
 OPEN_GOALS = """
     SELECT (SELECT goal FROM entries WHERE batch_id = batches.id AND claimed = 1 LIMIT 1) FROM batches
     WHERE settled_at IS NULL AND account = ?"""
-
-# The account at Microsoft that a waiting row keeps: that of its batch, or, of an adjustment, of its conversion's.
-BOUND_TO = """
-    (SELECT sent_to FROM batches WHERE id = CASE WHEN entries.original > 0
-        THEN (SELECT o.batch_id FROM entries o WHERE o.seq = entries.original) ELSE entries.batch_id END)"""
 
 _ASTRAY = """
     FROM batches b JOIN entries e ON e.batch_id = b.id AND e.claimed = 1

@@ -19,8 +19,7 @@ from sidecar.core.waiting_summary import Waiting
 from sidecar.ports.delivery import refusal
 from sidecar.ports.queries import Backlog, Page, Query, Retried
 from sidecar.store.sqlite.bulk_statement import BulkStatement
-from sidecar.store.sqlite.fixed_goals import BOUND_TO
-from sidecar.store.sqlite.rows import ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
+from sidecar.store.sqlite.rows import BOUND_TO, ENTRY_COLUMNS, RECORD_COLUMNS, RECORD_TABLES, entry_of, record_of
 
 SCAN_ROWS = 20_000
 """How many rows one page of a list looks through at most; then it ends short, with a cursor to go on."""

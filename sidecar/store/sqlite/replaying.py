@@ -17,8 +17,8 @@ from sidecar.core.states_and_reasons import State
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.sqlite import adjustment_rows, reading
-from sidecar.store.sqlite.fixed_goals import BOUND_TO
 from sidecar.store.sqlite.row_counts import count, counts
+from sidecar.store.sqlite.rows import BOUND_TO
 
 _TAKEN_BACK = """
     EXISTS (SELECT 1 FROM entries a WHERE a.original = entries.seq AND a.type = 'retract'

@@ -28,6 +28,11 @@ _IN_OTHER_COLUMNS = frozenset(("account", "event", "goal", "idempotency_key", "g
 _AS_GIVEN = tuple(name for name in Conversion._fields if name not in _CONVERTED | _IN_OTHER_COLUMNS)
 """Fields of a conversion that its row has as they are."""
 
+# The account at Microsoft that a waiting row keeps: that of its batch, or, of an adjustment, of its conversion's.
+BOUND_TO = """
+    (SELECT sent_to FROM batches WHERE id = CASE WHEN entries.original > 0
+        THEN (SELECT o.batch_id FROM entries o WHERE o.seq = entries.original) ELSE entries.batch_id END)"""
+
 
 class _Computed(NamedTuple):
     """The other columns of a new row; the rest of the table starts at its defaults."""
