@@ -154,8 +154,9 @@ def _conversion(visitor: str, order_id: str, time: int) -> Conversion:
 
 async def claim(outbox: Outbox, click_matcher: ClickMatcher) -> Claim:
     """The courier's way from due rows, with another look-up, to a claim that is fsynced."""
-    entries = await click_matcher.sendable(ACCOUNT, GOAL, await outbox.due(outbox.lanes(), NOW, BATCH))
-    candidates = with_goals(entries, {EVENT: GOAL})
+    attributed = await click_matcher.attribute(ACCOUNT, GOAL, await outbox.due(outbox.lanes(), NOW, BATCH))
+    assert not attributed.deferrals
+    candidates = with_goals(attributed.ready, {EVENT: GOAL})
     await outbox.used_seconds(ranges(candidates, 0))
     frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]
     claimed = await outbox.claim(ACCOUNT, frozen, identities, NOW, LEASE_END)
