@@ -85,7 +85,7 @@ async def test_a_proxy_that_does_not_lead_there_is_distinguished_from_microsoft(
         failure = await failed(sign_in(through(between.port)))
     assert failure.trouble == trouble
     assert words in failure.message
-    assert of_interactive(failure) == failure, "whoever signs in hears the same"
+    assert of_interactive(failure) == failure, "a person who signs in gets the same failure"
 
 
 async def test_a_proxy_out_of_reach_is_reported(unused_tcp_port: int) -> None:

@@ -37,7 +37,7 @@ PHONES = [
     ("+1 425 555 1234 ext. 77", None, "+14255551234", PHONE),
     ("tel:+1-425-555-1234", None, "+14255551234", PHONE),
     ("＋１４２５５５５１２３４", None, "+14255551234", PHONE),
-    ("+15550001111", None, "+15550001111", None),  # possible; that nobody has it is not our matter
+    ("+15550001111", None, "+15550001111", None),  # possible; whether it is assigned does not matter
 ]
 
 
