@@ -1,4 +1,4 @@
-"""Real processes for the tests of service and faults; whatever a test starts is ended with it, by its pid.
+"""Real processes for the tests of service and faults; each process that a test starts is ended with it, by its pid.
 
 And the promises: what tests show of them is gathered, and printed at the end of a run with `--promises`.
 """

@@ -55,7 +55,7 @@ def test_body_of_unknown_length_takes_room_as_it_grows() -> None:
 
 
 def test_bodies_of_unknown_length_have_little_room_together_and_leave_the_rest_to_others() -> None:
-    """Nearly no client sends them, and whoever wants to fill the memory sends nothing else."""
+    """Few clients send them, and an attacker who wants to fill the memory sends nothing else."""
     admission = Admission(budget_bytes=4 * LARGE, undeclared_bytes=LARGE)
     with admission.reservation(None) as reservation, admission.reservation(None) as other:
         reservation.reserve(LARGE)

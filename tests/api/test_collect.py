@@ -349,7 +349,7 @@ async def test_full_outbox_is_503_with_outcome_unknown(open_api: OpenApi) -> Non
 
 
 async def test_full_outbox_still_knows_what_it_has(open_api: OpenApi) -> None:
-    """Conflict comes before storage: whoever repeats after a 503 learns that the row is on disk."""
+    """Conflict comes before storage: a client that repeats after a 503 learns that the row is on disk."""
     api = await open_api(max_pending=2)
     first, second = orders(1, 2)
     await api.post([first, second])

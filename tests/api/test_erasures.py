@@ -1,4 +1,4 @@
-"""Erasures over HTTP: what is asked, what is answered, and that nobody's plain data is kept with it."""
+"""Erasures over HTTP: requests, answers, and that no plain personal data is stored with them."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""Whatever is posted, the answer is one of eight statuses, and never 500.
+"""Generated bodies: the answer is always one of eight statuses, and never 500.
 
 `SIDECAR_GENERATED_BODIES` sets how many bodies are tried; 10,000 in the long form.
 """
@@ -96,7 +96,7 @@ headers = st.just({}) | st.just({}) | odd_headers
 
 
 def generated(number: int) -> list[tuple[bytes, dict[str, str], str]]:
-    """So many requests: body, headers and path."""
+    """Generated requests: body, headers and path."""
     requests: list[tuple[bytes, dict[str, str], str]] = []
 
     # The short form tries the same bodies each time: it guards, the long form searches.

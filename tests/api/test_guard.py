@@ -61,7 +61,7 @@ def test_host_is_checked_on_every_path(path: str) -> None:
 
 
 def test_host_is_any_where_a_key_is_required() -> None:
-    """In a container it is called by names that nobody can foresee."""
+    """In a container it is called by names that cannot be foreseen."""
     assert status(KEYED, Host="sidecar.internal", Authorization="Bearer test-key-one") == 200
 
 

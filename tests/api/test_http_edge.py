@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, problems for whatever goes wrong, and nothing that leaks."""
+"""What surrounds every request: its id, a problem for every failure, and no leak of internals."""
 
 import asyncio
 import gc

@@ -86,7 +86,7 @@ async def _told(sidecar: Sidecar, count: int) -> tuple[dict[str, float], list[st
 
 
 async def _grown(services: Services, rows: int, count: int) -> tuple[int, float, float, Sidecar]:
-    """By how many bytes memory grew with so many rows, and the p99 before and after."""
+    """By how many bytes memory grew with `rows` waiting rows, and the p99 before and after."""
     settings = config(None)
     settings["microsoft"]["endpoints"] = {"campaign": NOWHERE, "customer": NOWHERE, "authority": f"{NOWHERE}/common"}
     backlog = Backlog(await services.start(settings))
@@ -99,7 +99,7 @@ async def _grown(services: Services, rows: int, count: int) -> tuple[int, float,
 
 
 async def test_backlog_is_taken_in_while_microsoft_is_away(starter: Starter, services: Services) -> None:
-    """The short form: it works, whatever it takes."""
+    """The short form shows that it works; times are not measured."""
     *_, sidecar = await _grown(services, rows=5 * ARRAY, count=40)
     _, found = await _told(sidecar, count=3)
     assert found == []

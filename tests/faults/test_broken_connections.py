@@ -48,7 +48,7 @@ class Line:
         self.posted += len(bodies)
 
     async def break_connections(self, count: int) -> None:
-        """So many faults, while orders come in. Connections from before end: they would be used for ever."""
+        """Break connections `count` times while orders come in. Older connections end: they would be used for ever."""
         await self.proxy.end()
         until = self.proxy.faults.total() + count
         self.proxy.breaking = True

@@ -1,4 +1,4 @@
-"""The same request from many connections at once, and again after a kill -9: one row, whatever its key."""
+"""The same request from many connections at once, and again after a kill -9: one row, for each kind of key."""
 
 import asyncio
 import time

@@ -98,7 +98,7 @@ async def _sockets(sidecar: Sidecar, count: int) -> AsyncIterator[list[socket.so
 
 
 async def _filled(services: Services, rows: int = 1_000) -> Sidecar:
-    """A sidecar with so many large rows, warmed up."""
+    """A sidecar with `rows` large rows, warmed up."""
     sidecar = await services.start(config(None))
     for first in range(0, rows, 500):
         orders = [
@@ -110,7 +110,7 @@ async def _filled(services: Services, rows: int = 1_000) -> Sidecar:
     return sidecar
 
 
-# --- Answers that nobody reads ---------------------------------------------------------------------------------------
+# --- Answers that are not read ---------------------------------------------------------------------------------------
 
 
 async def _ask_and_do_not_read(sidecar: Sidecar, request: bytes, count: int, seconds: float) -> None:
@@ -182,7 +182,7 @@ BODIES = {
 
 
 async def _post_all(sidecar: Sidecar, body: bytes, count: int) -> Counter[int]:
-    """The statuses of so many at once."""
+    """The statuses of `count` requests at once."""
     address = urlsplit(sidecar.url)
 
     async def one() -> int:

@@ -1,4 +1,4 @@
-"""A failed fsync ends intake: what it was to make last is not acknowledged, and nobody asks the same file again."""
+"""A failed fsync ends intake: its rows are not acknowledged, and the same file is not synced again."""
 
 import asyncio
 import json

@@ -26,7 +26,7 @@ MOST_MEMORY = 24 * MEBIBYTE
 
 HEAD = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 META = {"note": "x" * 1_500}
-"""Makes a page of a hundred rows larger than the buffer of whoever reads it."""
+"""Makes a page of a hundred rows larger than the buffer of its reader."""
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

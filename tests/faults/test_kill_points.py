@@ -1,6 +1,6 @@
 """The process is killed at every named point: inside each transaction, before its answer, and around each upload.
 
-A small shop does everything that writes; a baseline, which nobody kills, says how it must end.
+A small shop does everything that writes; a baseline, which is not killed, shows how it must end.
 """
 
 import asyncio
@@ -187,7 +187,7 @@ async def _shop(starter: Starter, services: Services, folder: Path, point: str, 
 
 
 async def _points(starter: Starter, services: Services) -> tuple[list[str], End]:
-    """Every point that a life passes, and how it ends when nobody is killed."""
+    """Every point that a life passes, and how it ends without a kill."""
     shop, end = await _shop(starter, services, starter.folder / "baseline", "none")
     assert shop.starts == 1
     return sorted(set(shop.trace.read_text().splitlines())), end
@@ -198,7 +198,7 @@ async def _kill_at(starter: Starter, services: Services, points: Sequence[str], 
     base, wrong = starter.folder.parent, []
     for number, point in enumerate(points):
         shop, end = await _shop(starter, services, base / f"life-{number}", point)
-        assert shop.starts >= 2, f"nobody died at {point}"
+        assert shop.starts >= 2, f"no process died at {point}"
         if end != wanted:
             wrong.append(f"{point}: {end}")
     return wrong

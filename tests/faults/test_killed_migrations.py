@@ -79,7 +79,7 @@ class Trial:
     rows: list[tuple[object, ...]]
 
     async def statements(self) -> int:
-        """How many the migration has, when nobody kills it."""
+        """How many statements the migration has when it is not killed."""
         trace = await self._start("whole", 0)
         return len(trace.read_text().splitlines())
 

@@ -64,7 +64,7 @@ async def _trouble(there: Microsoft) -> None:
 
 
 def _bodies(rounds: int) -> list[Json]:
-    """Orders enough for so many lives."""
+    """Orders enough for all the lives of a sidecar that is killed `rounds` times."""
     return identified(shop.orders(int(time.time()), step=max(2, 180 // rounds)))
 
 

@@ -17,7 +17,7 @@ MEMORY = 64 * MEBIBYTE
 
 
 async def _overload(starter: Starter, services: Services, connections: int, seconds: float) -> tuple[Crowd, int, int]:
-    """What came of a crowd of requests, by how many bytes memory grew, and how many of those stored are missing."""
+    """Return the answers to a crowd, how many bytes memory grew, and how many acknowledged orders have no row."""
     slow: Path = await compiled("fsync_trouble", starter.folder)
     environment = {"LD_PRELOAD": str(slow), "FSYNC_MICROSECONDS": FSYNC_MICROSECONDS}
     sidecar = await services.start(config(None), env=environment)

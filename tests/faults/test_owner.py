@@ -1,4 +1,4 @@
-"""One process owns an outbox, by whatever path it is named; a second one ends at once and names the first."""
+"""One process owns an outbox, however its path is written; a second one ends at once and names the first."""
 
 import time
 

@@ -20,7 +20,7 @@ async def _back_up(starter: Starter, file: Path) -> str:
 
 
 async def _answered(patient: Patient, count: int) -> set[str]:
-    """The orders that were answered 202, once they are so many."""
+    """The orders that were answered 202, once there are `count`."""
     while len(patient.answered) < count:
         await asyncio.sleep(0.02)
     return set(patient.answered)
@@ -41,7 +41,7 @@ async def _order_ids(sidecar: Sidecar) -> set[str]:
 async def test_backup_under_load_holds_all_that_was_answered_before_and_comes_back(
     starter: Starter, services: Services
 ) -> None:
-    """After the disaster the app repeats what came after the copy; everything counts once all the same."""
+    """After the disaster the app repeats the orders that followed the copy; each still counts once."""
     there = await starter.stack.enter_async_context(microsoft(starter, *GOALS))
     settings = config(there)
     sidecar = await services.start(settings)
@@ -67,7 +67,7 @@ async def test_backup_under_load_holds_all_that_was_answered_before_and_comes_ba
 
 
 async def test_what_a_killed_sidecar_left_is_backed_up_with_its_log(starter: Starter, services: Services) -> None:
-    """Nobody runs, and the rows are in the write-ahead log alone."""
+    """No process runs, and the rows are only in the write-ahead log."""
     settings = config(None, delivery={"linger": "60s"})
     sidecar = await services.start(settings)
     bodies = identified(shop.orders(int(time.time()), step=2_000))

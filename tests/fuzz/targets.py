@@ -1,4 +1,4 @@
-"""What is fuzzed: each place where bytes of others are read, and what must hold of whatever comes out.
+"""What is fuzzed: each place where bytes of others are read, and what must hold of every result.
 
 A target is given bytes. It may refuse them in its own words; anything else that is raised is a bug. How a bug becomes a
 seed: CONTRIBUTING.md, Fuzzing.
@@ -193,7 +193,7 @@ def _items(body: bytes) -> list[Any]:
 
 
 def _check_told(read: object) -> None:
-    """Whoever is refused hears why; nothing but problems refuses."""
+    """A refused request is given the reason; nothing but problems refuses."""
     problems: tuple[Problem, ...] = getattr(read, "problems", ())
     warnings: tuple[Warning_, ...] = getattr(read, "warnings", ())
     assert all(one.message and one.code for one in (*problems, *warnings))

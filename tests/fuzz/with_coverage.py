@@ -1,6 +1,6 @@
 """`python tests/fuzz/with_coverage.py TARGET [libFuzzer's options]`: search with coverage to guide it; `make fuzz`.
 
-What is found lies in the folder where it was started, as `crash-…`. It becomes a seed once it is mended.
+What is found lies in the folder where it was started, as `crash-…`. It becomes a seed once it is fixed.
 """
 
 import sys

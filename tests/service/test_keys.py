@@ -79,7 +79,7 @@ async def test_every_call_needs_one_of_the_keys(services: Services, shown: Show)
 def test_key_is_compared_with_all_keys_and_in_constant_time(
     given: str, monkeypatch: pytest.MonkeyPatch, shown: Show
 ) -> None:
-    """Digests of one length, each compared to its end, whichever one fits."""
+    """Digests of one length, each compared to its end, even after one fits."""
     guard = Guard.of((), KEYS)
     compared: list[tuple[bytes, bytes]] = []
     real = hmac.compare_digest

@@ -50,7 +50,7 @@ async def _prepare(there: Microsoft, orders: Sequence[shop.Order], now: int) -> 
 
 
 async def _trouble(there: Microsoft, rounds: int) -> None:
-    """Slow answers, expiring tokens, throttles, partial errors, hangs up, and answers nobody can read."""
+    """Slow answers, expiring tokens, throttles, partial errors, broken connections, and unreadable answers."""
     await there.fault("slow", times=None, probability=0.15, seed=1, seconds=0.2)
     await there.fault("partial_errors", after=1, code=5612, indexes=(0, 60), repeat=2, order="descending")
     for number in range(rounds):

@@ -70,7 +70,7 @@ class Aviary:
 
 
 def _bodies(fly: Aviary) -> Iterator[object]:
-    """Persons where they belong, and where nobody expects them."""
+    """Personal data where it belongs, and where it is not expected."""
     good: Json = {"event": "purchase", "value": 1}
     for number in range(3):
         user = {"email": fly.email(), "phone": fly.phone()}
@@ -123,7 +123,7 @@ async def _misuse(sidecar: Sidecar, fly: Aviary) -> None:
 
 
 def _without_steps(text: str) -> str:
-    """The answer of /v1/validate without the steps of normalising, which show what came: that is what they are for."""
+    """The answer of /v1/validate without the steps of normalising, whose purpose is to show the input."""
     return re.sub(r'"steps":\{.*?\]\}', "", text)
 
 

@@ -1,4 +1,4 @@
-"""Where it listens: whatever address that is, the line to paste works, and what was meant is taken."""
+"""Where it listens: at each kind of address the line to paste works and its conversion is accepted."""
 
 import socket
 from urllib.parse import urlsplit

@@ -1,6 +1,6 @@
-"""What a conversion costs in instructions, as a multiple of the least that any script would need: no clock is asked.
+"""What a conversion costs in instructions, as a multiple of the least that any script would need, without a clock.
 
-Whoever needs more raises the bound on purpose, with `make bench` beside it.
+A change that needs more raises the bound on purpose, and shows `make bench` before and after.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ MOST = 5.0
 
 
 async def instructions(what: str, rows: int) -> int:
-    """Those of a whole process that does this with so many rows, its start and its end included."""
+    """The instructions of a whole process that does this with `rows` rows, its start and its end included."""
     command = ("valgrind", *COUNT, sys.executable, "-m", "bench.counted", what, str(rows))
     root = Path(__file__).parent.parent.parent
     started = await asyncio.create_subprocess_exec(

@@ -236,7 +236,7 @@ async def test_what_is_taken_back_at_microsoft_is_not_replayed(outbox: Outbox) -
 
 
 async def test_refund_of_what_was_replaced_since_says_nothing_of_the_new_content(outbox: Outbox) -> None:
-    """The order came anew after its refund: it is replayed and adjusted as any other."""
+    """The order was sent again after its refund: it is replayed and adjusted as any other."""
     seq = await dead_and_possibly_sent(outbox)
     await adjusted(outbox)
     await outbox.settle(await claimed(outbox, SETTLED), {}, TAKEN, SETTLED)

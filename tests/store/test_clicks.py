@@ -154,7 +154,7 @@ async def test_claimed_row_is_not_set_aside(outbox: Outbox, clicks: Clicks) -> N
 
 
 async def test_row_whose_visitor_clicked_meanwhile_is_not_set_aside(outbox: Outbox, clicks: Clicks) -> None:
-    """The click came in after it was looked for: it would wake nobody, and the row would wait in vain."""
+    """The click was stored after the row was decided: it would wake no row, and this one would wait in vain."""
     first, second = await seqs_of(outbox, visit(), visit("ORDER-2"))
     await clicks.capture([captured()])
     assert await outbox.defer([waiting(first), skipped(second)], NOW) == {}

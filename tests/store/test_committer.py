@@ -12,7 +12,7 @@ from sidecar.store.committer import MAX_GROUP_ROWS, PATIENCE
 
 
 async def test_all_who_wait_share_one_transaction_and_get_their_own_results(rows: Rows) -> None:
-    """It takes whatever is waiting, writes it in one transaction, then resolves all the waiters."""
+    """It takes everything that is waiting, writes it in one transaction, then answers all the waiters."""
     tasks = waiting(rows, [["a", "b"], [], ["c"], *numbered(200)])
     await asyncio.sleep(0)
     async with running(rows):

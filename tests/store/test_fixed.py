@@ -167,7 +167,7 @@ async def test_second_of_a_released_row_is_free_again(outbox: Outbox) -> None:
 
 
 async def test_adjustment_in_a_refused_batch_keeps_the_goal_of_its_conversion(outbox: Outbox) -> None:
-    """Microsoft knows the conversion by it, whatever the event is mapped to by now."""
+    """Microsoft knows the conversion by its goal, even if the event is now mapped to another one."""
     await put(outbox, conversion())
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
     row = await adjusted(outbox, "5")

@@ -1,4 +1,4 @@
-"""The store against a small model of it: whatever is done in whatever order, both say the same."""
+"""The store against a small model of it: after any calls in any order, both give the same answers."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -212,7 +212,7 @@ async def test_orders_that_were_reported_anew_do_not_keep_those_behind_them(outb
 
 
 async def test_keys_are_remembered_until_ninety_days_after_the_time_of_the_conversion(outbox: Outbox) -> None:
-    """Keys are remembered until 90 days after the conversion's time, whatever the retention."""
+    """Keys are remembered until 90 days after the conversion's time, however short the retention."""
     soon = UnixSeconds(seconds(NOW) + 300)
     await put(outbox, conversion(time=soon))
     canceled = {1: Settled(State.CANCELED, "discarded")}

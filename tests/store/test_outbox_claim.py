@@ -124,7 +124,7 @@ async def test_claim_sends_what_is_stored_not_what_was_read_before(outbox: Outbo
 
 
 async def test_row_that_was_replaced_since_it_was_looked_at_is_not_claimed(outbox: Outbox) -> None:
-    """It died and was sent anew, with equal value, in between: it is looked at anew, since its click was decided."""
+    """It died and was sent again with equal value in between. Its click may differ now, so it is decided again."""
     await put(outbox, conversion())
     (entry,) = await due(outbox)
     await outbox.settle(await claimed(outbox), {entry.seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
@@ -158,7 +158,7 @@ async def test_click_is_open_again_once_a_row_was_released(outbox: Outbox) -> No
 async def test_row_whose_visitor_clicked_since_it_was_decided_is_not_claimed(
     house: House, outbox: Outbox, evaluated: int | None, taken: bool
 ) -> None:
-    """The later click is the right one: it stays due, and is decided anew."""
+    """The later click is the right one: the row stays due, and is decided again."""
     await put(outbox, conversion(msclkid=None, visitor_id="v-1", email_sha256="a" * 64))
     (entry,) = await due(outbox)
     clicked_at = UnixSeconds(seconds(NOW) - 7_200)

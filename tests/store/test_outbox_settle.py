@@ -46,7 +46,7 @@ async def test_rows_without_exception_are_delivered(outbox: Outbox) -> None:
 
 
 async def test_row_that_may_have_been_sent_stays_frozen_even_if_its_claim_does_not_know(outbox: Outbox) -> None:
-    """The answer to a first try was lost; a late one says "again", and whoever brings it knows nothing of the loss."""
+    """The answer to a first try was lost; a late claim says "again" without knowing of the loss."""
     (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
     click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=first_of_day(1))
     taken = await claim(outbox, [with_choice(entry, SendConversion(click), click) for entry in await due(outbox)])

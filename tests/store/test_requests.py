@@ -133,7 +133,7 @@ async def test_attempts_go_on_counting_over_batches(house: House) -> None:
 
 
 async def postponed(outbox: Outbox, times: int, *notes: Note) -> UnixMillis:
-    """Go through so many requests of the one batch; the time after them."""
+    """Go through `times` requests of the one batch; return the time after them."""
     taken, now = await claimed(outbox), NOW
     for number in range(times):
         note = replace(notes[number % len(notes)], at=later(500, now))

@@ -32,7 +32,7 @@ V = ClickVerdict
 
 
 def click(name: str, before: int, captured_at: int | None = None) -> SeenClick:
-    """A click that happened so many seconds before the conversion."""
+    """A click that happened `before` seconds before the conversion."""
     happened = UnixSeconds(TIME - before)
     return SeenClick(name, happened, UnixMillis(millis(happened) if captured_at is None else captured_at))
 

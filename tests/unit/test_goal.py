@@ -295,7 +295,7 @@ def test_rules_are_those_of_the_events_that_are_meant_for_an_account() -> None:
 
 
 def test_accounts_without_ids_are_different_accounts_of_the_emulator() -> None:
-    """The first has the emulator's own; the others keep theirs whatever stands beside them."""
+    """The first has the emulator's own ids; those of the others do not depend on their neighbours."""
     text = "microsoft: {environment: emulator}\naccounts: {%s}"
     ids = Settings(parse(text % "a: , b: , c: {account_id: 200000001}", {})).accounts()
     assert len({(each.customer_id, each.account_id) for each in ids.values()}) == 3

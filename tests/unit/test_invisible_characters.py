@@ -1,4 +1,4 @@
-"""Characters that nobody sees are taken out, and nothing else is."""
+"""Invisible characters are removed, and nothing else is."""
 
 import sys
 import unicodedata

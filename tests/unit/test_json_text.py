@@ -63,7 +63,7 @@ def test_any_bytes_give_a_value_or_a_bad_body(body: bytes) -> None:
 
 
 def test_member_that_stands_twice_is_refused_without_repeating_it():
-    """Of two events nobody could say which one is meant."""
+    """With two values of one event it would be unclear which is meant."""
     with pytest.raises(BadBody, match="twice") as refused:
         parse(b'{"event": "purchase", "user": {"email": "a@example.com", "email": "b@example.com"}}')
     assert "example" not in str(refused.value)

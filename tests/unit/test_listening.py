@@ -1,4 +1,4 @@
-"""The address that is shown to people, of whatever is listened on."""
+"""The address that is shown to people, for each kind of listening address."""
 
 import socket
 

@@ -117,7 +117,7 @@ def copied(work: Callable[[], object]) -> int:
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm() -> Iterator[None]:
-    """What is loaded or remembered at first use belongs to nobody's text."""
+    """Load and cache first, so that no measured text pays for it."""
     read_conversion(CONVERSION | {"user": {"email": "a@b.example", "phone": "+1 425 555 1234", "country": "US"}})
     read_conversion(CONVERSION | {"user": {"phone": "425 555 1234", "country": "US"}, "unknown": 1, "event": "laed"})
     yield

@@ -4,7 +4,7 @@ The files under `samples/explain` hold what `sidecar explain` prints, one for ea
 
     SIDECAR_WRITE_SAMPLES=1 .venv/bin/pytest tests/unit/test_receipt.py
 
-writes them anew; read the difference before it is committed.
+writes them again; read the difference before you commit it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Files that others provide: whatever lies in their place, reading ends, and says why it gave nothing."""
+"""Files that others provide: reading any kind of file ends, and gives the reason when it gives nothing."""
 
 import os
 import subprocess

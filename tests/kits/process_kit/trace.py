@@ -1,7 +1,7 @@
 """Reads a system call trace: did an answer leave before its row was fsynced? Knows strace's format, nothing of ours.
 
-The rule, per order: the write-ahead log's page that holds it is written, then an fsync of that file begins and ends
-well, and only then an answer leaves that names the order.
+The rule for each order: its page of the write-ahead log is written, then that file is fsynced without an error.
+Only after that may an answer leave that names the order.
 """
 
 import asyncio

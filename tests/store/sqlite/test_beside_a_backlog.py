@@ -99,7 +99,7 @@ def spared() -> Iterator[None]:
 
 
 async def test_claims_and_intake_go_on_beside_a_backlog(tmp_path: Path) -> None:
-    """The short form: it works, whatever it takes."""
+    """The short form shows that it works; times are not measured."""
     await _beside(tmp_path / "outbox.db", backlog=8_000, count=4)
 
 
@@ -124,7 +124,7 @@ async def test_claims_and_intake_are_no_slower_beside_a_million_rows(tmp_path: P
 
 
 async def _settled(path: Path, count: int) -> None:
-    """So many rows that were delivered two hundred days ago."""
+    """Store `count` rows that were delivered two hundred days ago."""
     async with running(path) as outbox:
         await fill(outbox, count, at=later(-200 * DAY))
     with contextlib.closing(sqlite3.connect(path)) as db, db:
@@ -157,7 +157,7 @@ async def _prune_beside_intake(path: Path, settled: int, orders: int) -> tuple[f
 
 
 async def test_pruning_forgets_what_is_old_beside_intake(tmp_path: Path) -> None:
-    """The short form: it works, whatever it takes."""
+    """The short form shows that it works; times are not measured."""
     await _prune_beside_intake(tmp_path / "outbox.db", settled=10_000, orders=200)
 
 

@@ -77,7 +77,7 @@ async def _after_a_stop(path: Path) -> AsyncIterator[Path]:
 
 @contextlib.asynccontextmanager
 async def _after_a_kill(path: Path) -> AsyncIterator[Path]:
-    """What a killed process leaves behind: with a log that nobody moved into the file."""
+    """What a killed process leaves behind: a file beside a log that was not copied into it."""
     left = path.parent / "left"
     left.mkdir()
     async with open_outbox(path, "emulator", NOW):
@@ -89,7 +89,7 @@ async def _after_a_kill(path: Path) -> AsyncIterator[Path]:
 
 @pytest.mark.parametrize("before", [_as_new, _after_a_stop, _after_a_kill])
 async def test_other_program_that_looks_into_the_outbox_takes_no_log_away(tmp_path: Path, before: Before) -> None:
-    """Without the owner's locks in place, whoever closes the file last would delete what was answered 202."""
+    """Without the owner's locks, the last process to close the file would delete acknowledged rows."""
     script = (
         "import sqlite3, sys; db = sqlite3.connect(sys.argv[1])\n"
         "print(db.execute('SELECT count(*) FROM entries').fetchone()[0]); db.close()"

@@ -1,4 +1,4 @@
-"""Statements over many rows: each row once, in order, whatever their number."""
+"""Statements over many rows: each row once and in order, for any number of rows."""
 
 import sqlite3
 

@@ -31,7 +31,7 @@ async def running(path: Path) -> AsyncIterator[SqliteOutbox]:
 
 
 async def _fill(path: Path, count: int) -> None:
-    """So many rows, refused by Microsoft."""
+    """Store `count` rows that Microsoft refused."""
     async with running(path) as outbox:
         for start in range(0, count, SLICE):
             await outbox.put([Arrival(one, NOW, "request-1") for one in orders(min(SLICE, count - start), start)])
@@ -47,7 +47,7 @@ def _identities(path: Path) -> list[tuple[object, ...]]:
 
 
 async def _replay(outbox: SqliteOutbox, slices: int | None) -> int:
-    """Replay every dead row, or break off after so many slices; how many became due."""
+    """Replay every dead row, or break off after `slices` slices; return how many became due."""
     due, after = 0, 0
     while slices is None or slices > 0:
         done = await outbox.replay_slice(ReplayQuery(State.DEAD), after, SLICE // 2, later(HOUR), dry_run=False)

@@ -86,7 +86,7 @@ SORTS_A_FEW = {
 
 
 class Anything(dict[str, None]):
-    """Whatever a statement names, given as NULL: plans do not depend on it."""
+    """Gives every parameter of a statement as NULL: plans do not depend on values."""
 
     def __missing__(self, name: str) -> None:
         return None
