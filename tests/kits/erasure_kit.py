@@ -6,17 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from store_kit import (
-    DAY,
-    MINUTE,
-    NOW,
-    TAKEN,
-    House,
-    claimed,
-    conversion,
-    later,
-    seqs_of,
-)
+from conversion_kit import conversion
+from instant_kit import DAY, MINUTE, NOW, later
+from outbox_kit import TAKEN, claimed, seqs_of
+from store_kit import House
 
 from sidecar.core.conversion import Click
 from sidecar.core.erasure import Erasure, ErasureRequest, Subject

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from adjustment_model import AdjustingModel, told_by
+from conversion_kit import GOALS, LANES, conversion
 from erasure_model import ErasingModel, counted
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from instant_kit import DAY, HOUR, MINUTE, NOW, SECOND
+from outbox_kit import LOST, REFUSED, TAKEN
 from outbox_model import Model, entry_known, entry_shown, known, shown
-from store_kit import DAY, GOALS, HOUR, LANES, LOST, MINUTE, NOW, REFUSED, SECOND, TAKEN, House, conversion
+from store_kit import House
 
 from sidecar.core.adjustment import Adjustment, ById, ByOrder, Foreign, Target
 from sidecar.core.attribution import Deferral, SendConversion, Skip, WaitForClick, with_choice

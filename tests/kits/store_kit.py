@@ -1,35 +1,22 @@
-"""What the tests of stores are built from: conversions, the short way to a claim, and houses that can burn down."""
+"""Stores at work, and houses that can burn down: what the suite runs over each store there is."""
 
 import asyncio
 import contextlib
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
-from decimal import Decimal
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conversion_kit import LANES
+from instant_kit import NOW
 
-from sidecar.core.adjustment import Adjustment, ByOrder
-from sidecar.core.batch import as_sent, with_goals
-from sidecar.core.conversion import AdjustmentType, Click, Conversion
-from sidecar.core.entry import Entry, Fault
-from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
-from sidecar.core.record import Record
-from sidecar.core.unstored import Unstored, What, unstored
-from sidecar.ports.delivery import Claim, Note, StoredMatchShares
+from sidecar.core.instant import UnixMillis
+from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.erasure import Erasures
-from sidecar.ports.intake import (
-    Adjusting,
-    AdjustResult,
-    Arrival,
-    Captured,
-    Clicks,
-    PutResult,
-    Stored,
-)
+from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Traces, UnstoredItems
@@ -38,122 +25,6 @@ from sidecar.store.opening import open_store
 from sidecar.store.sqlite import erasures, reading, visitors
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.store import Store, StoreLimits
-
-NOW = UnixMillis(1_795_000_000_000)
-SECOND = 1_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-
-CLICK = "f894f652ea334e739002f7167ab8f8e3"
-LANES = (("main", "purchase"), ("main", "lead"), ("other", "purchase"))
-GOALS = {"purchase": "Sidecar Purchase", "lead": "Sidecar Lead"}
-TAKEN = Note("taken", tracking_id="tracking-1")
-LOST = Note("lost", error="ConnectionResetError")
-POISONED = Note("refused: poison", "tracking-2", "OfflineConversionError")
-REFUSED = Fault("OfflineConversionNameInvalid", 5600, "The name is not valid.")
-
-
-def later(amount: int, start: UnixMillis = NOW) -> UnixMillis:
-    """`amount` milliseconds after `start`."""
-    return UnixMillis(start + amount)
-
-
-def conversion(order_id: str | None = "ORDER-1", **given: Any) -> Conversion:
-    """A conversion as intake would give it, an hour old; `value` and `currency` count as the caller's own."""
-    value = Decimal(given.pop("value", "99.99"))
-    event = given.pop("event", "purchase")
-    fields: dict[str, Any] = {
-        "account": "main",
-        "goal": GOALS[event],
-        "time": UnixSeconds(seconds(NOW) - 3_600),
-        "time_given": True,
-        "currency": "USD",
-        "given_currency": "USD",
-        "msclkid": CLICK,
-        **given,
-    }
-    return Conversion(event=event, order_id=order_id, value=value, given_value=value, **fields)
-
-
-def orders(count: int, start: int = 0, **given: Any) -> list[Conversion]:
-    """`count` different orders."""
-    return [conversion(f"ORDER-{number}", **given) for number in range(start, start + count)]
-
-
-async def put(outbox: Outbox, *conversions: Conversion, at: UnixMillis = NOW) -> list[PutResult]:
-    """What became of each, received in one request."""
-    return await outbox.put([Arrival(conversion, at, "request-1") for conversion in conversions])
-
-
-async def seqs_of(outbox: Outbox, *conversions: Conversion, at: UnixMillis = NOW) -> list[int]:
-    """Their numbers once they are stored."""
-    return [result.record.seq for result in await put(outbox, *conversions, at=at)]
-
-
-async def record_of(outbox: Outbox, seq: int) -> Record:
-    """The row with that number, which is there."""
-    record = await outbox.get(seq)
-    assert record is not None
-    return record
-
-
-async def due(outbox: Outbox, now: UnixMillis = NOW, limit: int = 1_000, account: str = "main") -> list[Entry]:
-    """What may be claimed for an account."""
-    return await outbox.due([lane for lane in outbox.lanes() if lane.account == account], now, limit)
-
-
-async def claim(
-    outbox: Outbox, entries: Sequence[Entry], now: UnixMillis = NOW, lease: int = MINUTE, account: str = "main"
-) -> Claim | None:
-    """The way the courier claims: goal from the mapping, each with its own second where none was frozen."""
-    candidates = with_goals(entries, GOALS)
-    frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]
-    return await outbox.claim(account, frozen, identities, now, later(lease, now))
-
-
-async def claimed(outbox: Outbox, now: UnixMillis = NOW, limit: int = 1_000, lease: int = MINUTE) -> Claim:
-    """A claim of what is due now."""
-    taken = await claim(outbox, await due(outbox, now, limit), now, lease)
-    assert taken is not None
-    return taken
-
-
-async def retaken(outbox: Outbox, now: UnixMillis, lease: int = MINUTE) -> Claim:
-    """The open batch that is due, taken again."""
-    taken = await outbox.claim_resend("main", now, later(lease, now))
-    assert taken is not None
-    return taken
-
-
-def seqs(entries: Sequence[Entry] | Claim) -> list[int]:
-    """The numbers of entries, in their order."""
-    return [entry.seq for entry in (entries.entries if isinstance(entries, Claim) else entries)]
-
-
-def first_of_day(day: int) -> UnixSeconds:
-    """A second that lies `day` days before NOW."""
-    return UnixSeconds(seconds(NOW) - day * 86_400)
-
-
-def when(second: UnixSeconds) -> UnixMillis:
-    """The first millisecond of that second."""
-    return millis(second)
-
-
-def captured(
-    msclkid: str = CLICK, ago: int = 7_200, visitor_id: str = "v-1", account: str = "main", at: UnixMillis = NOW
-) -> Captured:
-    """A click of `ago` seconds ago."""
-    clicked_at = UnixSeconds(seconds(NOW) - ago)
-    return Captured(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), at)
-
-
-def trace(order_id: str = "R-1", at: UnixMillis = NOW, event: str = "purchase") -> Unstored:
-    """The trace of a refused item."""
-    made = unstored({"order_id": order_id, "event": event}, What.REFUSED, ("too_old", "odd"), at, "request-1")
-    assert made is not None
-    return made
 
 
 @contextlib.asynccontextmanager
@@ -306,31 +177,3 @@ class SqliteHouse(House):
 
 HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}
 """Every store there is, with a house for it."""
-
-
-def wish(value: str | None = None, target: Any = None, at: UnixMillis = NOW, **given: Any) -> Adjusting:
-    """A restate to `value`, else a retract, of ORDER-1 unless `target` is another."""
-    type_ = AdjustmentType.RETRACT if value is None else AdjustmentType.RESTATE
-    time = given.pop("time", None)
-    adjustment = Adjustment(
-        type=type_,
-        target=target or ByOrder("ORDER-1", None),
-        value=None if value is None else Decimal(value),
-        currency=given.pop("currency", None),
-        time=seconds(at) if time is None else time,
-        time_given=time is not None,
-        idempotency_key=given.pop("key", None),
-    )
-    return Adjusting(adjustment, at, "request-2")
-
-
-async def adjust(outbox: Outbox, value: str | None = None, at: UnixMillis = NOW, **given: Any) -> AdjustResult:
-    (result,) = await outbox.adjust([wish(value, at=at, **given)])
-    return result
-
-
-async def adjusted(outbox: Outbox, value: str | None = None, at: UnixMillis = NOW, **given: Any) -> Record:
-    """The row of an adjustment that was stored."""
-    result = await adjust(outbox, value, at, **given)
-    assert isinstance(result, Stored), result
-    return result.record

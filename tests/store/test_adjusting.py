@@ -4,30 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from store_kit import (
-    CLICK,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    House,
-    adjust,
-    adjusted,
-    claim,
-    claimed,
-    conversion,
-    due,
-    later,
-    orders,
-    put,
-    record_of,
-    retaken,
-    seqs,
-    seqs_of,
-    wish,
-)
+from adjusting_kit import adjust, adjusted, wish
+from conversion_kit import CLICK, conversion, orders
+from instant_kit import HOUR, MINUTE, NOW, later
+from outbox_kit import LOST, REFUSED, TAKEN, claim, claimed, due, put, record_of, retaken, seqs, seqs_of
+from store_kit import House
 
 from sidecar.core.adjustment import ById, ByOrder, Foreign
 from sidecar.core.attribution import Deferral, SendConversion, Skip, with_choice

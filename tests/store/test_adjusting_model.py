@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from conversion_kit import conversion
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,21 +22,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from store_kit import (
-    HOUR,
-    HOUSES,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    SECOND,
-    TAKEN,
-    House,
-    claim,
-    conversion,
-    later,
-    put,
-)
+from instant_kit import HOUR, MINUTE, NOW, SECOND, later
+from outbox_kit import LOST, REFUSED, TAKEN, claim, put
+from store_kit import HOUSES, House
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind

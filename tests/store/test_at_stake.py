@@ -2,7 +2,9 @@
 
 from decimal import Decimal
 
-from store_kit import MINUTE, NOW, POISONED, claimed, conversion, later, orders, put, seqs_of
+from conversion_kit import conversion, orders
+from instant_kit import MINUTE, NOW, later
+from outbox_kit import POISONED, claimed, put, seqs_of
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType

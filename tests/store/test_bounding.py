@@ -1,25 +1,11 @@
 """What was written while the clock was ahead waits no longer than anything legitimately may."""
 
 import pytest
-from store_kit import (
-    DAY,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    House,
-    adjusted,
-    claimed,
-    conversion,
-    due,
-    later,
-    put,
-    record_of,
-    retaken,
-    seqs_of,
-)
+from adjusting_kit import adjusted
+from conversion_kit import conversion
+from instant_kit import DAY, HOUR, MINUTE, NOW, later
+from outbox_kit import LOST, REFUSED, TAKEN, claimed, due, put, record_of, retaken, seqs_of
+from store_kit import House
 
 from sidecar.core.attribution import Deferral, WaitForClick
 from sidecar.core.entry import LongestWaits, Requeue

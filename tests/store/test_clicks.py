@@ -4,27 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from store_kit import (
-    CLICK,
-    DAY,
-    HOUR,
-    MINUTE,
-    NOW,
-    TAKEN,
-    House,
-    captured,
-    claim,
-    claimed,
-    conversion,
-    due,
-    first_of_day,
-    later,
-    orders,
-    put,
-    record_of,
-    seqs,
-    seqs_of,
-)
+from conversion_kit import CLICK, captured, conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from outbox_kit import TAKEN, claim, claimed, due, put, record_of, seqs, seqs_of
+from store_kit import House
 
 from sidecar.core.attribution import Deferral, Skip, WaitForClick
 from sidecar.core.conversion import Click, Conversion

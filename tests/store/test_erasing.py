@@ -6,25 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from conversion_kit import conversion, orders
 from erasure_kit import AFTER, BY, EMAIL, Place, click, delivered, person
-from store_kit import (
-    DAY,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    claimed,
-    conversion,
-    due,
-    later,
-    orders,
-    put,
-    record_of,
-    retaken,
-    seqs_of,
-)
+from instant_kit import DAY, HOUR, MINUTE, NOW, later
+from outbox_kit import LOST, REFUSED, TAKEN, claimed, due, put, record_of, retaken, seqs_of
 
 from sidecar.core.attribution import Deferral, Skip
 from sidecar.core.entry import Requeue, Settled

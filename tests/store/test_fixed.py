@@ -1,23 +1,10 @@
 """Rows whose goal is fixed: which goals open batches are for, who may leave them, what waits for which goal."""
 
 import pytest
-from store_kit import (
-    GOALS,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    TAKEN,
-    adjusted,
-    claim,
-    claimed,
-    conversion,
-    due,
-    later,
-    put,
-    record_of,
-    retaken,
-)
+from adjusting_kit import adjusted
+from conversion_kit import GOALS, conversion
+from instant_kit import HOUR, MINUTE, NOW, later
+from outbox_kit import LOST, TAKEN, claim, claimed, due, put, record_of, retaken
 
 from sidecar.core.batch import with_goals
 from sidecar.core.entry import Requeue

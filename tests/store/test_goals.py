@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from store_kit import NOW, House, later
+from instant_kit import NOW, later
+from store_kit import House
 
 from sidecar.core.goals.goal import Catalogue, Goal, Revenue
 

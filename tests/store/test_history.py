@@ -3,18 +3,10 @@
 import json
 from typing import Any
 
-from store_kit import (
-    HOUR,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    House,
-    claimed,
-    conversion,
-    later,
-    put,
-)
+from conversion_kit import conversion
+from instant_kit import HOUR, MINUTE, NOW, later
+from outbox_kit import REFUSED, TAKEN, claimed, put
+from store_kit import House
 
 from sidecar.core.entry import Requeue, Settled
 from sidecar.core.states_and_reasons import Reason, State

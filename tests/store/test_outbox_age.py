@@ -1,26 +1,9 @@
 """Age: rows that got too old, rows that are forgotten, and what waits."""
 
 import pytest
-from store_kit import (
-    DAY,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    SECOND,
-    TAKEN,
-    claimed,
-    conversion,
-    due,
-    first_of_day,
-    later,
-    orders,
-    put,
-    retaken,
-    seqs_of,
-    when,
-)
+from conversion_kit import conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, SECOND, first_of_day, later, when
+from outbox_kit import LOST, REFUSED, TAKEN, claimed, due, put, retaken, seqs_of
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.entry import Settled

@@ -3,29 +3,10 @@
 import asyncio
 
 import pytest
-from store_kit import (
-    CLICK,
-    DAY,
-    HOUR,
-    LANES,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    House,
-    claim,
-    claimed,
-    conversion,
-    due,
-    first_of_day,
-    later,
-    orders,
-    put,
-    retaken,
-    seqs,
-    seqs_of,
-)
+from conversion_kit import CLICK, LANES, conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from outbox_kit import LOST, REFUSED, TAKEN, claim, claimed, due, put, retaken, seqs, seqs_of
+from store_kit import House
 
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Requeue, Settled

@@ -1,24 +1,9 @@
 """What may be claimed: which rows, of which lanes, in which shares."""
 
 import pytest
-from store_kit import (
-    DAY,
-    HOUR,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    claim,
-    claimed,
-    conversion,
-    due,
-    first_of_day,
-    later,
-    orders,
-    put,
-    seqs,
-    seqs_of,
-)
+from conversion_kit import conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from outbox_kit import REFUSED, TAKEN, claim, claimed, due, put, seqs, seqs_of
 
 from sidecar.core.entry import Entry, Requeue
 from sidecar.core.instant import UnixSeconds, seconds

@@ -1,7 +1,10 @@
 """When the outbox takes nothing more: too many rows wait, too little disk is left, or it is stopping."""
 
 import pytest
-from store_kit import MINUTE, NOW, TAKEN, House, claimed, conversion, later, orders, put
+from conversion_kit import conversion, orders
+from instant_kit import MINUTE, NOW, later
+from outbox_kit import TAKEN, claimed, put
+from store_kit import House
 
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Conflict, Replayed

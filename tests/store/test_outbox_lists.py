@@ -4,19 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from store_kit import (
-    DAY,
-    HOUR,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    House,
-    conversion,
-    later,
-    orders,
-    put,
-)
+from conversion_kit import conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, later
+from outbox_kit import REFUSED, TAKEN, put
+from store_kit import House
 
 from sidecar.core.entry import Settled
 from sidecar.core.states_and_reasons import State

@@ -1,26 +1,9 @@
 """Postponing and halving: batches that go again, whole or in parts."""
 
 import pytest
-from store_kit import (
-    DAY,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    POISONED,
-    REFUSED,
-    TAKEN,
-    claimed,
-    conversion,
-    due,
-    later,
-    orders,
-    put,
-    record_of,
-    retaken,
-    seqs,
-    seqs_of,
-)
+from conversion_kit import conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, later
+from outbox_kit import LOST, POISONED, REFUSED, TAKEN, claimed, due, put, record_of, retaken, seqs, seqs_of
 
 from sidecar.core.entry import Requeue, Settled
 from sidecar.core.states_and_reasons import Reason, State

@@ -3,25 +3,9 @@
 from decimal import Decimal
 
 import pytest
-from store_kit import (
-    DAY,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    claimed,
-    conversion,
-    due,
-    first_of_day,
-    later,
-    orders,
-    put,
-    retaken,
-    seqs,
-    seqs_of,
-)
+from conversion_kit import conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from outbox_kit import LOST, REFUSED, TAKEN, claimed, due, put, retaken, seqs, seqs_of
 
 from sidecar.core.conversion import Conversion, ExternalAttribution, Kind
 from sidecar.core.difference import FieldDifference

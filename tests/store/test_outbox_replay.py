@@ -1,29 +1,10 @@
 """Replay and discard: which rows move, what they keep, and what stays as it is."""
 
 import pytest
-from store_kit import (
-    CLICK,
-    DAY,
-    GOALS,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    House,
-    claim,
-    claimed,
-    conversion,
-    due,
-    first_of_day,
-    later,
-    orders,
-    put,
-    record_of,
-    retaken,
-    seqs_of,
-)
+from conversion_kit import CLICK, GOALS, conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from outbox_kit import LOST, REFUSED, TAKEN, claim, claimed, due, put, record_of, retaken, seqs_of
+from store_kit import House
 
 from sidecar.core.attribution import SendConversion, with_choice
 from sidecar.core.batch import with_goals

@@ -1,29 +1,9 @@
 """Settling: how an answer is written down, and by whose claim."""
 
 import pytest
-from store_kit import (
-    CLICK,
-    DAY,
-    HOUR,
-    LOST,
-    MINUTE,
-    NOW,
-    POISONED,
-    REFUSED,
-    TAKEN,
-    claim,
-    claimed,
-    conversion,
-    due,
-    first_of_day,
-    later,
-    orders,
-    put,
-    record_of,
-    retaken,
-    seqs,
-    seqs_of,
-)
+from conversion_kit import CLICK, conversion, orders
+from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from outbox_kit import LOST, POISONED, REFUSED, TAKEN, claim, claimed, due, put, record_of, retaken, seqs, seqs_of
 
 from sidecar.core.attribution import SendConversion, with_choice
 from sidecar.core.conversion import Click

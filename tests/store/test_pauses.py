@@ -1,6 +1,7 @@
 """Pauses of accounts: one fact each, there after a crash, and gone once the account goes on."""
 
-from store_kit import NOW, House, later
+from instant_kit import NOW, later
+from store_kit import House
 
 
 async def test_no_account_is_paused_at_first(house: House) -> None:

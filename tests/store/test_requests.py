@@ -2,22 +2,10 @@
 
 from dataclasses import replace
 
-from store_kit import (
-    DAY,
-    LOST,
-    MINUTE,
-    NOW,
-    POISONED,
-    REFUSED,
-    TAKEN,
-    House,
-    claimed,
-    conversion,
-    later,
-    orders,
-    put,
-    retaken,
-)
+from conversion_kit import conversion, orders
+from instant_kit import DAY, MINUTE, NOW, later
+from outbox_kit import LOST, POISONED, REFUSED, TAKEN, claimed, put, retaken
+from store_kit import House
 
 from sidecar.core.attempts import UNANSWERED, Attempt, attempts
 from sidecar.core.entry import Requeue

@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
-from store_kit import House, conversion, put
+from conversion_kit import conversion
+from outbox_kit import put
+from store_kit import House
 
 from sidecar.ports.errors import StorageUnavailable
 

@@ -1,18 +1,9 @@
 """What is stored of one row for its receipt: bounded, and all of one instant."""
 
-from store_kit import (
-    CLICK,
-    HOUR,
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    House,
-    claimed,
-    conversion,
-    later,
-    put,
-)
+from conversion_kit import CLICK, conversion
+from instant_kit import HOUR, MINUTE, NOW, later
+from outbox_kit import REFUSED, TAKEN, claimed, put
+from store_kit import House
 
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Requeue, Settled

@@ -1,7 +1,10 @@
 """Traces of items that were not stored: found by their order alone, gone with an erasure of it."""
 
 import pytest
-from store_kit import NOW, House, conversion, later, put, trace
+from conversion_kit import conversion, trace
+from instant_kit import NOW, later
+from outbox_kit import put
+from store_kit import House
 
 from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.unstored import SHOWN_TRACES

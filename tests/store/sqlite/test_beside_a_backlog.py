@@ -10,8 +10,11 @@ from pathlib import Path
 from statistics import quantiles
 
 import pytest
+from conversion_kit import LANES, conversion
+from instant_kit import DAY, NOW, later
+from outbox_kit import TAKEN, claimed
 from promises import Show
-from store_kit import DAY, LANES, NOW, TAKEN, claimed, conversion, later, open_outbox
+from store_kit import open_outbox
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds

@@ -14,8 +14,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from conversion_kit import conversion
+from instant_kit import NOW
+from outbox_kit import put
 from promises import Show
-from store_kit import NOW, SqliteHouse, conversion, open_outbox, put
+from store_kit import SqliteHouse, open_outbox
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import database

@@ -4,7 +4,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_kit import NOW, open_outbox
+from instant_kit import NOW
+from store_kit import open_outbox
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite.database import unusable

@@ -4,17 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conversion_kit import orders
 from erasure_kit import CLICK_ID, EMAIL, PHONE, Place, click, delivered, person
-from store_kit import (
-    MINUTE,
-    NOW,
-    REFUSED,
-    TAKEN,
-    claimed,
-    later,
-    orders,
-    put,
-)
+from instant_kit import MINUTE, NOW, later
+from outbox_kit import REFUSED, TAKEN, claimed, put
 
 from sidecar.core.entry import Requeue, Settled
 from sidecar.core.erasure import Phase, Subject

@@ -10,7 +10,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from store_kit import DAY, NOW, TAKEN, SqliteHouse, claimed, later, orders, put, record_of
+from conversion_kit import orders
+from instant_kit import DAY, NOW, later
+from outbox_kit import TAKEN, claimed, put, record_of
+from store_kit import SqliteHouse
 
 from sidecar.ports.errors import OutboxRefused, StorageBroken
 from sidecar.store.opening import open_store

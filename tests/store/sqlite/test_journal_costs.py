@@ -1,6 +1,7 @@
 """What the journal costs in SQLite: a bounded number of rows for each call."""
 
-from store_kit import NOW, SqliteHouse
+from instant_kit import NOW
+from store_kit import SqliteHouse
 
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.journal import JournalEntry, JournalQuery

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from conversion_kit import LANES, orders
+from instant_kit import HOUR, NOW, later
 from promises import Show
-from store_kit import HOUR, LANES, NOW, later, open_outbox, orders
+from store_kit import open_outbox
 
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Arrival

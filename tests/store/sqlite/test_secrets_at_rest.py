@@ -4,7 +4,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_kit import NOW, SqliteHouse, conversion, later, put
+from conversion_kit import conversion
+from instant_kit import NOW, later
+from outbox_kit import put
+from store_kit import SqliteHouse
 
 from sidecar.ports.errors import LostKey
 from sidecar.store.tokens import SealedTokens

@@ -1,6 +1,8 @@
 """What SQLite keeps of items that were not stored: the newest rows, and no order in plain text."""
 
-from store_kit import DAY, SqliteHouse, later, trace
+from conversion_kit import trace
+from instant_kit import DAY, later
+from store_kit import SqliteHouse
 
 from sidecar.store.sqlite.unstored import SqliteUnstored
 

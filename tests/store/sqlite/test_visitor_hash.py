@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from store_kit import SqliteHouse, captured
+from conversion_kit import captured
+from store_kit import SqliteHouse
 
 from sidecar.core.keys import visitor_hash
 
