@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sidecar.core.instant import UnixMillis
 from sidecar.store.sqlite import backup
-from sidecar.store.sqlite.database import owned
 from sidecar.store.sqlite.opening import open_sqlite
+from sidecar.store.sqlite.outbox_file import owned
 from sidecar.store.store import BackupFacts, Store, StoreLimits
 
 

@@ -17,7 +17,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.wire import decode
 from sidecar.ports.delivery import Claim, Note
 from sidecar.store.sqlite import delivery
-from sidecar.store.sqlite.reading import due
+from sidecar.store.sqlite.due_rows import due
 from sidecar.store.sqlite.row_counts import counts
 
 NOW = UnixMillis(1_795_000_000_000)

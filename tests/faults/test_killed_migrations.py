@@ -14,7 +14,7 @@ from process_kit.running import Running, Starter
 from process_kit.service import LISTENING, Services, config
 from promises import Show
 
-from sidecar.store.sqlite.database import APPLICATION_ID, SCHEMA
+from sidecar.store.sqlite.migrations import APPLICATION_ID, SCHEMA
 
 SETTINGS = config(None, accounts={"elsewhere": {"customer_id": "1", "account_id": "2"}})
 """Without the rows' own account, so that nothing is sent."""

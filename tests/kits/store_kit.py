@@ -22,7 +22,7 @@ from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
 from sidecar.store.opening import open_store
-from sidecar.store.sqlite import erasures, reading, visitors
+from sidecar.store.sqlite import erasures, row_lists, visitors
 from sidecar.store.sqlite.outbox import SqliteOutbox
 from sidecar.store.store import Store, StoreLimits
 
@@ -167,7 +167,7 @@ class SqliteHouse(House):
             return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY 1")]
 
     def use_small_slices(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reading, "SCAN_ROWS", 2)
+        monkeypatch.setattr(row_lists, "SCAN_ROWS", 2)
         for name, rows in {"SCAN_ROWS": 7, "SLICE_ROWS": 2, "JOURNAL_ROWS": 2}.items():
             monkeypatch.setattr(erasures, name, rows)
 

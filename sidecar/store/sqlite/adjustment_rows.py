@@ -15,7 +15,7 @@ from sidecar.core.repeats import KeyedAdjustment
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.store import adjustments
 from sidecar.store.row_primitives import NewAdjustment, WaitingAdjustment
-from sidecar.store.sqlite import reading
+from sidecar.store.sqlite import row_lists
 from sidecar.store.sqlite.row_counts import count
 
 # The conversions of some keys: an order id under every account and event it may be of.
@@ -105,11 +105,11 @@ class SqliteAdjustmentRows:
     """Whether the first adjustment of an account's event made a lane for them."""
 
     def record(self, seq: int) -> Record | None:
-        return reading.get(self.db, seq)
+        return row_lists.get(self.db, seq)
 
     def of_order(self, order_id: str, event: str | None) -> list[int]:
         lanes = {(lane.account, lane.event) for lane in self.lanes if event in (None, lane.event)}
-        return [row[0] for row in self.db.execute(OF_ORDER, (reading.order_keys(order_id, lanes),))]
+        return [row[0] for row in self.db.execute(OF_ORDER, (row_lists.order_keys(order_id, lanes),))]
 
     def under_key(self, key: Key) -> Sequence[KeyedAdjustment]:
         rows = self.db.execute(UNDER_KEY, (key.hash, key.digest))

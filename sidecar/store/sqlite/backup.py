@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.ports.errors import BackupFailed
-from sidecar.store.sqlite.database import code_of, fsync, quoted, refuse_foreign
+from sidecar.store.sqlite.migrations import refuse_foreign
+from sidecar.store.sqlite.outbox_file import fsync, quoted
 from sidecar.store.sqlite.row_counts import counts
+from sidecar.store.sqlite.sqlite_errors import code_of
 from sidecar.store.store import BackupFacts
 
 

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.committer import Committer, StoreFault
-from sidecar.store.sqlite.database import Database, code_of, is_damage
+from sidecar.store.sqlite.database import Database
 from sidecar.store.sqlite.integrity import COUNT_COMMIT
+from sidecar.store.sqlite.sqlite_errors import code_of, is_damage
 
 T = TypeVar("T")
 

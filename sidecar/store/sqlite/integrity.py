@@ -14,7 +14,9 @@ from pathlib import Path
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import sliced_check
-from sidecar.store.sqlite.database import claim_file, code_of, fsync, is_damage, not_opened, quoted, reader, unusable
+from sidecar.store.sqlite.database import reader
+from sidecar.store.sqlite.outbox_file import claim_file, fsync, not_opened, quoted
+from sidecar.store.sqlite.sqlite_errors import code_of, is_damage, unusable
 
 CHECKED_FIRST_BYTES = 64 * 2**20
 """Up to this size the whole file is checked before it is used, within a second; a larger one beside the work.

@@ -10,7 +10,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.store.committer import Committer
 from sidecar.store.sqlite import clock_bounds, delivery
 from sidecar.store.sqlite.clicks import SqliteClicks
-from sidecar.store.sqlite.database import owned, reader, unusable, writer
+from sidecar.store.sqlite.database import reader, writer
 from sidecar.store.sqlite.engine import SqliteEngine
 from sidecar.store.sqlite.erasures import SqliteErasures
 from sidecar.store.sqlite.goals import SqliteGoals
@@ -19,9 +19,11 @@ from sidecar.store.sqlite.integrity import check_beside_work, last_commit, verif
 from sidecar.store.sqlite.journal import SqliteJournal
 from sidecar.store.sqlite.match_shares import SqliteShares
 from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.sqlite.outbox_file import owned
 from sidecar.store.sqlite.pauses import SqlitePauses
 from sidecar.store.sqlite.secrets import SqliteSecrets
 from sidecar.store.sqlite.snapshot import Snapshot
+from sidecar.store.sqlite.sqlite_errors import unusable
 from sidecar.store.sqlite.tracing import SqliteTraces
 from sidecar.store.sqlite.unstored import SqliteUnstored
 from sidecar.store.store import Store, StoreLimits

@@ -17,7 +17,17 @@ from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, PutResult
 from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.committer import Committer
-from sidecar.store.sqlite import clicks, clock_bounds, delivery, fixed_goals, pruning, reading, replaying
+from sidecar.store.sqlite import (
+    clicks,
+    clock_bounds,
+    delivery,
+    due_rows,
+    fixed_goals,
+    pruning,
+    replaying,
+    row_lists,
+    waiting_rows,
+)
 from sidecar.store.sqlite.clicks import Woken
 from sidecar.store.sqlite.database import Database
 from sidecar.store.sqlite.intake import known_results
@@ -82,18 +92,18 @@ class SqliteOutbox:
         return [result for result in results if not isinstance(result, Woken)]
 
     async def adjustments(self, seq: int) -> Sequence[Record]:
-        return await self.reader.call(lambda db: reading.adjustments(db, seq))
+        return await self.reader.call(lambda db: row_lists.adjustments(db, seq))
 
     async def due(
         self, lanes: Sequence[Lane], now: UnixMillis, limit: int, held: Collection[str] = (), ids: str | None = None
     ) -> list[Entry]:
-        return await self.due_reader.call(lambda db: reading.due(db, lanes, now, limit, held, ids))
+        return await self.due_reader.call(lambda db: due_rows.due(db, lanes, now, limit, held, ids))
 
     async def defer(self, deferrals: Sequence[Deferral], now: UnixMillis) -> Mapping[int, State]:
         return await self.committer.write(lambda db: clicks.defer(db, deferrals, now))
 
     async def used_seconds(self, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
-        return await self.due_reader.call(lambda db: reading.used_seconds(db, wanted))
+        return await self.due_reader.call(lambda db: due_rows.used_seconds(db, wanted))
 
     async def claim(
         self,
@@ -110,7 +120,7 @@ class SqliteOutbox:
         await self.committer.write(lambda db: db.execute(NOTE_WAIT, (f"waits:{account}", str(until))) and None)
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
-        return await self.due_reader.call(lambda db: reading.throttled(db, now))
+        return await self.due_reader.call(lambda db: due_rows.throttled(db, now))
 
     async def know_ids(self, accounts: Mapping[str, str]) -> None:
         await self.committer.write(lambda db: fixed_goals.know_ids(db, accounts))
@@ -168,22 +178,22 @@ class SqliteOutbox:
         return await self.committer.write(lambda db: delivery.expire(db, now, limit, self._delay))
 
     async def backlog(self) -> Backlog:
-        return await self.reader.call(lambda db: reading.backlog(db, self.lanes()))
+        return await self.reader.call(lambda db: waiting_rows.backlog(db, self.lanes()))
 
     async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
-        return await self.reader.call(lambda db: reading.waiting(db, lanes))
+        return await self.reader.call(lambda db: waiting_rows.waiting(db, lanes))
 
     async def at_stake(self, lanes: Sequence[Lane]) -> Waiting:
-        return await self.reader.call(lambda db: reading.at_stake(db, lanes))
+        return await self.reader.call(lambda db: waiting_rows.at_stake(db, lanes))
 
     async def retried(self, lanes: Sequence[Lane], now: UnixMillis) -> Sequence[Retried]:
-        return await self.reader.call(lambda db: reading.retried(db, lanes, now))
+        return await self.reader.call(lambda db: waiting_rows.retried(db, lanes, now))
 
     async def get(self, seq: int) -> Record | None:
-        return await self.reader.call(lambda db: reading.get(db, seq))
+        return await self.reader.call(lambda db: row_lists.get(db, seq))
 
     async def find(self, query: Query) -> Page:
-        return await self.reader.call(lambda db: reading.find(db, query, self.lanes()))
+        return await self.reader.call(lambda db: row_lists.find(db, query, self.lanes()))
 
     async def replay(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
         return await self.committer.write(lambda db: replaying.replay(db, seq, now, self.limits.max_pending))

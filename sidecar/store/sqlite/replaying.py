@@ -16,7 +16,7 @@ from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
-from sidecar.store.sqlite import adjustment_rows, reading
+from sidecar.store.sqlite import adjustment_rows, row_lists
 from sidecar.store.sqlite.row_counts import count, counts
 from sidecar.store.sqlite.rows import BOUND_TO
 
@@ -76,7 +76,7 @@ DISCARD = f"""
 
 def replay(db: sqlite3.Connection, seq: int, now: UnixMillis, max_pending: int) -> Moved | Unmoved | None:
     """Make one row due again. Unmoved where it may not be; None when there is no such row."""
-    before = reading.get(db, seq)
+    before = row_lists.get(db, seq)
     if before is None:
         return None
     if db.execute(REPLAYABLE, (seq, _oldest(now))).fetchone() is None:
@@ -92,7 +92,7 @@ def discard(
 
     `ids` is which account its own is at Microsoft now.
     """
-    before = reading.get(db, seq)
+    before = row_lists.get(db, seq)
     if before is None:
         return None
     if db.execute(DISCARD, {"seq": seq, "now": now, "ids": ids}).rowcount == 0:
@@ -103,7 +103,7 @@ def discard(
 
 
 def _moved(db: sqlite3.Connection, seq: int) -> Moved:
-    after = reading.get(db, seq)
+    after = row_lists.get(db, seq)
     assert after is not None
     return Moved(after)
 

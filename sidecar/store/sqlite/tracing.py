@@ -13,7 +13,7 @@ from sidecar.core.attribution import SeenClick
 from sidecar.core.history import Past, read_history
 from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
-from sidecar.store.sqlite import batch_requests, reading
+from sidecar.store.sqlite import batch_requests, row_lists
 from sidecar.store.sqlite.database import Database
 
 CLICKS_BEFORE = 50
@@ -71,7 +71,7 @@ def trace(db: sqlite3.Connection, seq: int) -> Trace | None:
     """All that is stored of one row, as of one instant; None when there is none."""
     db.execute("BEGIN")
     try:
-        record = reading.get(db, seq)
+        record = row_lists.get(db, seq)
         return None if record is None else _trace(db, record)
     finally:
         db.execute("COMMIT")
@@ -92,7 +92,7 @@ def _trace(db: sqlite3.Connection, record: Record) -> Trace:
         more_clicks=known == COUNTED_CLICKS,
         past=past,
         batches={batch.id: batch for batch in _batches(db, record, past)},
-        adjustments=tuple(reading.adjustments(db, record.seq)),
+        adjustments=tuple(row_lists.adjustments(db, record.seq)),
     )
 
 

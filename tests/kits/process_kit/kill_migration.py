@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from sidecar.cli import main
-from sidecar.store.sqlite import database
+from sidecar.store.sqlite import migrations
 
 
 def tap(trace: str, number: int) -> None:
-    migrate, begun = database._migrate, 0
+    migrate, begun = migrations.migrate, 0
     file = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def begin(statement: str) -> None:
@@ -30,10 +30,10 @@ def tap(trace: str, number: int) -> None:
         migrate(db)
         db.set_trace_callback(None)
 
-    database._migrate = tapped
+    migrations.migrate = tapped
 
 
 if __name__ == "__main__":
-    database.SCHEMA = Path(sys.argv[3])
+    migrations.SCHEMA = Path(sys.argv[3])
     tap(sys.argv[1], int(sys.argv[2]))
     main(sys.argv[5:], prog_name="sidecar")

@@ -21,8 +21,9 @@ from promises import Show
 from store_kit import SqliteHouse, open_outbox
 
 from sidecar.ports.errors import OutboxRefused
-from sidecar.store.sqlite import database
-from sidecar.store.sqlite.database import owned, reader, writer
+from sidecar.store.sqlite import migrations
+from sidecar.store.sqlite.database import reader, writer
+from sidecar.store.sqlite.outbox_file import owned
 
 Before = Callable[[Path], AbstractAsyncContextManager[Path]]
 """What happened to an outbox before it is opened; gives its path."""
@@ -46,7 +47,7 @@ async def test_second_process_is_refused_and_told_which_process_owns_the_outbox(
     """A second process exits and names the first."""
     path = tmp_path / "outbox.db"
     script = (
-        "import pathlib, sys; from sidecar.store.sqlite.database import owned\n"
+        "import pathlib, sys; from sidecar.store.sqlite.outbox_file import owned\n"
         "with owned(pathlib.Path(sys.argv[1])): pass"
     )
     async with open_outbox(path, "emulator", NOW):
@@ -112,7 +113,7 @@ async def test_other_program_that_looks_into_the_outbox_takes_no_log_away(tmp_pa
 
 def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     script = (
-        "import pathlib, sys; from sidecar.store.sqlite.database import owned\n"
+        "import pathlib, sys; from sidecar.store.sqlite.outbox_file import owned\n"
         "with owned(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "outbox.db")]
@@ -280,7 +281,7 @@ IN_FORCE = {
     "cache_size": -16_384,
     "journal_size_limit": 64 * 2**20,
     "query_only": 0,
-    "application_id": database.APPLICATION_ID,
+    "application_id": migrations.APPLICATION_ID,
 }
 
 
@@ -324,8 +325,8 @@ async def test_reader_sees_what_was_committed_and_nothing_before(tmp_path: Path)
 def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of steps, with the real ones in it, that takes more."""
     folder = tmp_path / "schema"
-    shutil.copytree(Path(database.__file__).parent / "schema", folder)
-    monkeypatch.setattr(database, "SCHEMA", folder)
+    shutil.copytree(Path(migrations.__file__).parent / "schema", folder)
+    monkeypatch.setattr(migrations, "SCHEMA", folder)
     return folder
 
 
@@ -343,7 +344,7 @@ NEXT_STEPS = (
 async def test_newest_schema_is_made_once(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     await opened(path)
-    assert version_of(path) == len(list((Path(database.__file__).parent / "schema").glob("*.sql")))
+    assert version_of(path) == len(list((Path(migrations.__file__).parent / "schema").glob("*.sql")))
     before = contents(tmp_path)
     await opened(path)
     assert contents(tmp_path).keys() == before.keys()
@@ -379,7 +380,7 @@ async def test_schema_is_brought_up_to_date_where_nothing_can_be_sorted_in_files
 ) -> None:
     """A container without a folder for temporary files."""
     stores: list[str] = []
-    carry_out = database._carry_out
+    carry_out = migrations._carry_out
 
     def without_files(db: sqlite3.Connection, step: str, temp_store: str) -> None:
         stores.append(temp_store)
@@ -391,7 +392,7 @@ async def test_schema_is_brought_up_to_date_where_nothing_can_be_sorted_in_files
             error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
             raise
 
-    monkeypatch.setattr(database, "_carry_out", without_files)
+    monkeypatch.setattr(migrations, "_carry_out", without_files)
     await opened(tmp_path / "outbox.db")
     assert stores == ["FILE", "MEMORY"] * (len(stores) // 2)
     with sqlite3.connect(tmp_path / "outbox.db") as db:

@@ -8,7 +8,7 @@ from instant_kit import NOW
 from store_kit import open_outbox
 
 from sidecar.ports.errors import OutboxRefused
-from sidecar.store.sqlite.database import unusable
+from sidecar.store.sqlite.sqlite_errors import unusable
 
 
 def full() -> sqlite3.DatabaseError:

@@ -11,6 +11,7 @@ from sidecar.store.sqlite import (
     batch_requests,
     clicks,
     delivery,
+    due_rows,
     fixed_goals,
     goals,
     intake,
@@ -18,12 +19,13 @@ from sidecar.store.sqlite import (
     outbox,
     pauses,
     pruning,
-    reading,
     replaying,
     row_counts,
+    row_lists,
     secrets,
     tracing,
     unstored,
+    waiting_rows,
 )
 from sidecar.store.sqlite.bulk_statement import BulkStatement
 
@@ -39,7 +41,9 @@ MODULES = (
         outbox,
         pauses,
         pruning,
-        reading,
+        due_rows,
+        row_lists,
+        waiting_rows,
         replaying,
     ),
     *(batch_requests, secrets, match_shares, tracing, unstored),
@@ -76,7 +80,7 @@ LIST_OF_VALUES = re.compile(r"(MATERIALIZE|CO-ROUTINE) wanted|SCAN \d+ CONSTANT 
 
 SORTS_A_FEW = {
     # The rows of one order id, over all accounts and events.
-    "reading.BY_KEYS",
+    "row_lists.BY_KEYS",
     # The open batches of an account.
     "fixed_goals.IN_BATCHES",
     "fixed_goals.ELSEWHERE_IN_BATCHES",
@@ -108,7 +112,7 @@ def plan(db: sqlite3.Connection, statement: str) -> list[str]:
 
 def test_all_statements_are_looked_at() -> None:
     assert len(STATEMENTS) > 40
-    assert {"reading.DUE", "delivery.TAKE", "intake.INSERT", "intake.FIND_KEYS", "pruning.PRUNE"} <= set(STATEMENTS)
+    assert {"due_rows.DUE", "delivery.TAKE", "intake.INSERT", "intake.FIND_KEYS", "pruning.PRUNE"} <= set(STATEMENTS)
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -137,11 +141,11 @@ def test_no_json_list_is_walked_through_once_for_every_row(database: sqlite3.Con
 
 def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.Connection) -> None:
     meant = {
-        "reading.DUE": "SEARCH entries USING INDEX entries_due (lane=? AND again=? AND due_at<?)",
-        "reading.NEXT_DUE": "SEARCH entries USING INDEX entries_due (lane=? AND again=?)",
-        "reading.FIRST_EXPIRY": "SEARCH entries USING INDEX entries_age",
+        "due_rows.DUE": "SEARCH entries USING INDEX entries_due (lane=? AND again=? AND due_at<?)",
+        "waiting_rows.NEXT_DUE": "SEARCH entries USING INDEX entries_due (lane=? AND again=?)",
+        "waiting_rows.FIRST_EXPIRY": "SEARCH entries USING INDEX entries_age",
         "intake.FIND_KEYS": "SEARCH e USING INDEX entries_key (key_hash=?)",
-        "reading.USED_SECONDS": "SEARCH e USING COVERING INDEX entries_identity "
+        "due_rows.USED_SECONDS": "SEARCH e USING COVERING INDEX entries_identity "
         "(<expr>=? AND identity=? AND sent_time>? AND sent_time<?)",
         "delivery.OPEN_BATCH": "SEARCH batches USING INDEX batches_open (account=? AND due_at<?)",
         "delivery.DELIVERED": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
@@ -154,7 +158,7 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "adjustment_rows.WAITING": "SEARCH w USING INDEX entries_awaiting (original=?)",
         "adjustment_rows.EARLIER": "SEARCH e USING INDEX entries_original (original=?)",
         "adjustment_rows.OF_BATCH": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
-        "reading.ADJUSTMENTS": "SEARCH e USING INDEX entries_original (original=?)",
+        "row_lists.ADJUSTMENTS": "SEARCH e USING INDEX entries_original (original=?)",
         "clicks.DEFERRED": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
         "clicks.SEEN": "SEARCH clicks USING INDEX clicks_visitor (visitor=? AND clicked_at<?)",
         "clicks.ASIDE": "SEARCH c USING INDEX clicks_visitor (visitor=? AND clicked_at>? AND clicked_at<?)",

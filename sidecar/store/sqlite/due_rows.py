@@ -1,0 +1,95 @@
+"""What a claim looks at before it is made: due rows, taken seconds, and until when accounts must wait."""
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+
+from sidecar.core.answer import Verdict
+from sidecar.core.entry import Entry, Lane
+from sidecar.core.fairness import Queue, fair_batch
+from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
+from sidecar.ports.delivery import refusal
+from sidecar.store.sqlite.bulk_statement import BulkStatement
+from sidecar.store.sqlite.rows import BOUND_TO, ENTRY_COLUMNS, entry_of
+
+# What may be claimed in a lane, fresh rows (again = 0) apart from retried ones (again = 1), oldest first.
+DUE = f"""
+    SELECT {ENTRY_COLUMNS} FROM entries
+    WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at <= :now
+    ORDER BY due_at, seq LIMIT :limit"""  # noqa: S608 - constants only
+
+# The same where rows that keep some goals, or another account at Microsoft, must wait.
+DUE_BESIDE = f"""
+    SELECT {ENTRY_COLUMNS} FROM entries
+    WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at <= :now
+        AND (goal IS NULL OR goal NOT IN (SELECT value FROM json_each(:held)) AND coalesce({BOUND_TO}, :ids) IS :ids)
+    ORDER BY due_at, seq LIMIT :limit"""  # noqa: S608 - constants only
+
+# Until when accounts were told to wait: the batch that was refused for it goes again at that time.
+THROTTLED = """
+    SELECT account, max(due_at) FROM batches INDEXED BY batches_open
+    WHERE settled_at IS NULL AND answer = ? AND due_at > ? GROUP BY account"""
+
+# Waits that were noted by themselves: answers to other calls than uploads.
+WAITS = """
+    SELECT substr(name, 7), CAST(value AS INTEGER) FROM facts
+    WHERE name >= 'waits:' AND name < 'waits;' AND CAST(value AS INTEGER) > ?"""
+
+SLOT_BITS = 6
+"""The index of used seconds begins with `sent_time >> 6`: 64 seconds in each slot."""
+
+# Which seconds of a person's conversions of a goal are taken.
+USED_SECONDS = BulkStatement(
+    "WITH wanted (slot, identity, first, last) AS (VALUES ",
+    4,
+    """)
+    SELECT e.identity, e.sent_time FROM wanted CROSS JOIN entries e
+    WHERE e.identity IS NOT NULL AND e.sent_time >> 6 = wanted.slot AND e.identity = wanted.identity
+        AND e.sent_time BETWEEN wanted.first AND wanted.last""",
+)
+
+
+def due(
+    db: sqlite3.Connection,
+    lanes: Sequence[Lane],
+    now: UnixMillis,
+    limit: int,
+    held: Collection[str] = (),
+    ids: str | None = None,
+) -> list[Entry]:
+    """Up to `limit` entries that may be claimed, of each lane its share.
+
+    Left alone are those that keep a goal in `held`, or another account at Microsoft than `ids`.
+    """
+    statement = DUE if ids is None and not held else DUE_BESIDE
+    given = {"now": now, "held": json.dumps(list(held)), "ids": ids}
+
+    def queue(lane: Lane, again: int) -> Queue:
+        return lambda most: [
+            entry_of(row, lane)
+            for row in db.execute(statement, {**given, "lane": lane.id, "again": again, "limit": most})
+        ]
+
+    return fair_batch([queue(lane, 0) for lane in lanes], [queue(lane, 1) for lane in lanes], limit)
+
+
+def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:
+    """By account, until when Microsoft told it to wait."""
+    noted = dict(db.execute(WAITS, (now,)))
+    for account, until in db.execute(THROTTLED, (refusal(Verdict.THROTTLED), now)):
+        noted[account] = max(until, noted.get(account, until))
+    return noted
+
+
+def used_seconds(db: sqlite3.Connection, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
+    """For each identity the seconds within its ranges that are taken."""
+    looks = [
+        (slot, identity, first, last)
+        for identity, ranges in wanted.items()
+        for first, last in ranges
+        for slot in range(first >> SLOT_BITS, (last >> SLOT_BITS) + 1)
+    ]
+    used: dict[int, set[UnixSeconds]] = {}
+    for identity, second in USED_SECONDS.execute(db, looks):
+        used.setdefault(identity, set()).add(second)
+    return used
