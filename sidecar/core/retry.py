@@ -1,9 +1,12 @@
-"""How long to wait before another try: after faults of an account, and for a row that Microsoft asks for again."""
+"""How long to wait before another try, and how often: after faults of an account, and for a row asked for again."""
 
 BACKOFF_FIRST_MILLIS = 1_000
 BACKOFF_CAP_MILLIS = 60_000
 BACKOFF_FLOOR_MILLIS = 1_000
 """Full jitter alone would now and then repeat at once; on errors at most one request a second goes out."""
+
+EXPIRED_TIMES = 3
+"""Fresh tokens that were refused as expired, one after another, before a person is asked to look."""
 
 ROW_FIRST_MILLIS = 60_000
 ROW_CAP_MILLIS = 6 * 3_600_000

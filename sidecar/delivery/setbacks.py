@@ -8,16 +8,13 @@ from sidecar.core.adaptive_rate import THROTTLE_MILLIS
 from sidecar.core.answer import RefusedBatch
 from sidecar.core.in_flight import Sent
 from sidecar.core.instant import UnixMillis
-from sidecar.core.retry import backoff_millis
+from sidecar.core.retry import EXPIRED_TIMES, backoff_millis
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import PROBE_MILLIS, Gates
 from sidecar.delivery.settlement_writer import SettlementWriter
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.platform import Platform
 from sidecar.telemetry import Telemetry
-
-EXPIRED_TIMES = 3
-"""Fresh tokens that were refused as expired, one after another, before a person is asked to look."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sidecar.core.adaptive_rate import THROTTLE_MILLIS
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.goals.goal import Catalogue, remembered
 from sidecar.core.instant import UnixMillis
+from sidecar.core.retry import EXPIRED_TIMES
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
 from sidecar.goals.judging import GoalJudge
@@ -21,9 +22,6 @@ from sidecar.telemetry import Telemetry
 
 RETRY_MILLIS = 60_000
 """The wait after the first failed reading. It doubles up to `goals.refresh`."""
-
-EXPIRED_TIMES = 3
-"""How many fresh tokens in a row are refused as expired before a person is asked to look."""
 
 _LEFT = Failure("unmapped", "the account left the configuration")
 
