@@ -163,7 +163,7 @@ THROTTLED = {"error": "CallRateExceeded", "error_code": 117, "message": "Too man
     ids=lambda held: str(held.trouble or held.reason),
 )
 @pytest.mark.parametrize("claimed", [False, True])
-def test_words_of_an_older_answer_never_stand_beside_the_remedy_of_another_trouble(
+def test_message_of_an_older_answer_never_appears_with_the_remedy_of_another_trouble(
     answer: dict[str, object], held: HeldReason, claimed: bool
 ) -> None:
     rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)
@@ -184,7 +184,7 @@ def test_words_of_an_older_answer_never_stand_beside_the_remedy_of_another_troub
     ],
     ids=str,
 )
-def test_words_of_an_older_answer_do_not_explain_what_came_after_it(changes: dict[str, object]) -> None:
+def test_message_of_an_older_answer_does_not_explain_a_later_state(changes: dict[str, object]) -> None:
     later = PENDING._replace(due_at=UnixMillis(NOW + 60_000), **REFUSED)
     row = ROWS.show(later._replace(**changes))
     assert row["fix"] is not None
@@ -206,7 +206,7 @@ def test_words_of_an_older_answer_are_gone_where_nothing_is_wrong_any_more(chang
         (THROTTLED, HeldReason(Reason.THROTTLED, "throttled"), "throttled"),
     ],
 )
-def test_words_of_the_answer_stand_beside_the_remedy_of_what_it_said(
+def test_message_of_the_answer_appears_with_its_own_remedy(
     answer: dict[str, object], held: HeldReason | None, trouble: str
 ) -> None:
     rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)

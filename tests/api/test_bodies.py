@@ -145,7 +145,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-async def test_large_pieces_are_for_bodies_that_said_how_large_they_are(api: Api, pieces: list[int]) -> None:
+async def test_large_pieces_are_for_bodies_of_declared_size(api: Api, pieces: list[int]) -> None:
     """Of others each connection may hold a few: a thousand must not take much memory together."""
     body = b" " * 300_000 + b"[]"
     sized = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body

@@ -37,7 +37,7 @@ async def test_url_without_a_click_is_no_problem(api: Api) -> None:
     assert (answer.status, answer.json["captured"], answer.json["reason"]) == (202, False, "no_msclkid")
 
 
-async def test_url_with_an_unusable_click_is_told(api: Api) -> None:
+async def test_url_with_an_unusable_click_is_reported(api: Api) -> None:
     answer = await post(api, {"visitor_id": "v", "url": "https://shop.example/?msclkid=x"})
     assert (answer.status, answer.json["captured"]) == (202, False)
     assert [warning["code"] for warning in answer.json["warnings"]] == ["click_id_unusable"]
@@ -77,7 +77,7 @@ async def test_what_cannot_be_used_is_refused_with_its_field(api: Api, given: An
     assert (answer.status, (field, code) in [(e["field"], e["code"]) for e in answer.json["errors"]]) == (422, True)
 
 
-async def test_all_problems_are_told_at_once(api: Api) -> None:
+async def test_all_problems_of_a_click_are_reported_at_once(api: Api) -> None:
     answer = await post(api, {"msclkid": "x", "time": "now"})
     assert answer.codes == ["required", "invalid_time", "invalid_msclkid"]
 

@@ -114,7 +114,7 @@ async def test_short_answer_to_an_array_has_index_status_and_id_and_all_errors(a
     assert answer.json["accepted"] == 1
 
 
-async def test_refusal_is_told_in_full_however_short_the_answer_is_wanted(api: Api, conversion: Json) -> None:
+async def test_refusal_is_complete_even_if_a_minimal_answer_is_preferred(api: Api, conversion: Json) -> None:
     answer = await api.post({**conversion, "event": "nothing"}, headers=SHORT)
     assert (answer.status, answer.codes) == (422, ["unknown_event"])
     assert "Preference-Applied" not in answer.headers
@@ -166,7 +166,7 @@ async def test_conversion_that_rules_leave_out_is_answered_200_skipped(api: Api,
     assert (api.pending, api.world.commits, api.world.woken) == (0, [], [])
 
 
-async def test_every_problem_is_told_at_once(api: Api) -> None:
+async def test_every_problem_is_reported_at_once(api: Api) -> None:
     given = {"event": "purchse", "valeu": 1, "currency": "EURO", "time": "2026-11-23T15:30:45", "order_id": ""}
     answer = await api.post(given)
     assert answer.status == 422
@@ -297,7 +297,7 @@ async def test_validate_shows_what_would_be_sent_and_stores_nothing(api: Api) ->
     assert (api.pending, api.world.commits) == (0, [])
 
 
-async def test_validate_shows_each_step_of_normalising_what_came_in_that_request(api: Api) -> None:
+async def test_validate_shows_each_step_of_normalising_the_request(api: Api) -> None:
     user = {"email": "John+1@Contoso.com", "phone": "0171 5551234"}
     one = {"event": "lead", "order_id": "1", "user": user}
     none = {"event": "lead", "order_id": "2", "msclkid": MSCLKID, "user": {"email_sha256": "a" * 64}}
@@ -404,7 +404,7 @@ async def test_metrics_count_what_was_received_skipped_and_refused(api: Api) -> 
 # --- What conversions can be matched by ------------------------------------------------------------------------------
 
 
-async def test_goal_whose_conversions_carry_too_little_is_told_until_it_recovers(api: Api) -> None:
+async def test_goal_whose_conversions_have_few_identifiers_is_reported_until_it_recovers(api: Api) -> None:
     organic = [{"event": "purchase", "order_id": f"N-{n}"} for n in range(90)]
     matched = [{"event": "purchase", "order_id": f"M-{n}", "msclkid": MSCLKID} for n in range(30)]
     denied = [{"event": "purchase", "order_id": f"D-{n}", "consent": "denied"} for n in range(500)]

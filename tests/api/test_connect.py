@@ -188,7 +188,7 @@ async def test_an_unknown_state_is_refused_without_asking_microsoft(house: House
     assert house.finished == []
 
 
-async def test_a_denied_permission_is_told_in_plain_words_with_a_way_to_try_again(house: House) -> None:
+async def test_denied_permission_is_explained_with_a_way_to_try_again(house: House) -> None:
     state = parse_qs(urlsplit(await house.begin()).query)["state"][0]
     denied = {"error": "access_denied", "error_description": "AADSTS65004: <b>User</b> declined.", "state": state}
     answer = await house.sidecar.get(f"/oauth/callback?{urlencode(denied)}")
@@ -342,7 +342,7 @@ async def test_a_web_page_cannot_begin_or_finish_a_sign_in_with_a_form(house: Ho
     assert answer.status == 415
 
 
-async def test_terminal_is_told_that_microsoft_is_away(house: House) -> None:
+async def test_terminal_learns_that_microsoft_is_away(house: House) -> None:
     house.fault("discovery", Status(type="status", status=500))
     answer = await house.sidecar.post("/connect", json={})
     assert (answer.status, answer.headers["Retry-After"]) == (503, "60")

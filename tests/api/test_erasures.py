@@ -17,7 +17,7 @@ EMAIL, PHONE = "shopper@contoso.com", "+14255551234"
 NOTHING = {"conversions": 0, "skipped": 0, "retracted": 0, "clicks": 0, "log_entries": 0}
 
 
-async def test_erasure_is_kept_and_told_of(api: Api) -> None:
+async def test_erasure_is_stored_and_shown(api: Api) -> None:
     answer = await api.post({"email": EMAIL}, "/v1/erasures")
     assert (answer.status, api.world.erasures) == (202, 1)
     assert answer.json == {
@@ -114,7 +114,7 @@ async def test_unknown_erasure_and_web_pages_are_refused(api: Api) -> None:
         (Phase.DONE, 0, "done"),
     ],
 )
-def test_state_is_told_in_three_words(phase: Phase, waiting: int, state: str) -> None:
+def test_state_is_one_of_three_words(phase: Phase, waiting: int, state: str) -> None:
     job = Erasure(
         id=3,
         subject=Subject.ORDER,

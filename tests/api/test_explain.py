@@ -57,7 +57,7 @@ async def test_unknown_conversion_and_order_are_not_found(api: Api, conversion: 
         assert (answer.status, answer.json["type"]) == (404, "urn:sidecar:problem:no_such_conversion")
 
 
-async def test_clicks_are_told_with_why_they_were_not_taken(api: Api) -> None:
+async def test_clicks_are_listed_with_the_reason_why_they_were_not_chosen(api: Api) -> None:
     click = {"visitor_id": "v-1", "msclkid": MSCLKID, "time": "2026-11-23T14:00:00Z"}
     late = {"visitor_id": "v-1", "msclkid": "0" * 32, "time": "2026-11-23T14:29:00Z"}
     await api.post([click, late], "/v1/clicks")
@@ -70,7 +70,7 @@ async def test_clicks_are_told_with_why_they_were_not_taken(api: Api) -> None:
     ]
 
 
-async def test_refund_is_told_at_the_top_and_with_its_times(api: Api, conversion: Json) -> None:
+async def test_refund_is_at_the_top_and_has_its_times(api: Api, conversion: Json) -> None:
     await api.post(conversion)
     await delivered(api)
     restate = {"order_id": "ORDER-1", "type": "restate", "value": 10}

@@ -156,7 +156,7 @@ async def big(_: web.Request) -> web.Response:
     return web.Response(body=b"x" * 16_000_000)
 
 
-async def test_connection_whose_answer_nobody_reads_is_ended(open_api: OpenApi) -> None:
+async def test_connection_with_an_unread_answer_is_ended(open_api: OpenApi) -> None:
     api = await open_api(connections=ConnectionLimits(unread_seconds=0.2), routes=[web.get("/big", big)])
     reader, writer = await asyncio.open_connection(api.host, api.port, limit=1_024)
     writer.write(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -190,7 +190,7 @@ async def test_idle_connection_is_kept_no_longer_than_that(open_api: OpenApi) ->
     assert ConnectionLimits().idle_seconds <= 15
 
 
-async def test_connections_beyond_the_limit_are_told_and_closed(open_api: OpenApi) -> None:
+async def test_connections_beyond_the_limit_are_refused_and_closed(open_api: OpenApi) -> None:
     api = await open_api(connections=ConnectionLimits(connections=3))
     held = [await asyncio.open_connection(api.host, api.port) for _ in range(3)]
     for reader, writer in held:

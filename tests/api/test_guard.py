@@ -41,7 +41,7 @@ MISDIRECTED = (
 
 
 @pytest.mark.parametrize("host", ALLOWED.split())
-def test_host_is_allowed_whatever_its_port_case_and_trailing_dot(host: str) -> None:
+def test_host_is_allowed_with_any_port_case_and_trailing_dot(host: str) -> None:
     assert status(OPEN, Host=host) == 200
 
 

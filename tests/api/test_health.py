@@ -63,7 +63,7 @@ def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
 
 # The disk itself is asked, and advice is no trouble.
 @pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full", "low_match_rate"}))
-def test_any_standing_trouble_degrades_one_check_and_names_its_remedy(code: str) -> None:
+def test_any_active_trouble_degrades_one_check_and_names_its_remedy(code: str) -> None:
     """Microsoft being away makes it degraded, never down."""
     page = health_page(replace(WELL, troubles=(standing(code),)))
     [name] = unwell(page)
@@ -94,7 +94,7 @@ def test_trouble_shows_in_the_check_it_belongs_to(code: str, check: str) -> None
 
 
 @pytest.mark.parametrize("code", ["name_not_found", "tls_failed", "proxy_unusable", "proxy_login"])
-def test_trouble_on_the_way_belongs_to_whoever_met_it(code: str) -> None:
+def test_connection_trouble_without_an_account_degrades_the_token_check(code: str) -> None:
     met = standing(code)
     assert unwell(health_page(replace(WELL, troubles=(replace(met, account=None),)))) == ["token"]
     assert unwell(health_page(replace(WELL, troubles=(replace(met, account="main"),)))) == ["delivery"]
@@ -119,7 +119,7 @@ def test_every_fix_is_shown_with_its_trouble_and_equal_ones_once() -> None:
     assert alike["checks"]["delivery"]["fix"] == throttled.solution
 
 
-def test_what_is_at_stake_is_said_first() -> None:
+def test_waiting_rows_are_named_first() -> None:
     at_stake = "3 conversions worth 300 EUR wait: Microsoft has no goal called A; the first expires on 27 February"
     missing = replace(standing("goal_not_found", "A"), detail="did you mean B?", waiting="2 rows wait")
     page = health_page(replace(WELL, troubles=(missing,), stakes={"goals": at_stake}))
@@ -138,7 +138,7 @@ async def test_each_check_is_asked_for_the_stake_of_its_own_troubles(open_api: O
     assert said == {"delivery": "2 wait", "goals": "1 wait"}
 
 
-def test_match_share_is_said_by_the_hundred_also_when_it_is_good() -> None:
+def test_match_share_is_a_percentage_also_when_it_is_good() -> None:
     shares = {"Sale": Share(100, 87, 80, 20, 10), "Lead": Share(4, 1, 1), "New": Share()}
     said = (
         " Lead: 25 % of the last 4 conversions can be matched (25 % by click id, 0 % by e-mail, 0 % by phone)."

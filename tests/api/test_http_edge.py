@@ -151,7 +151,7 @@ async def test_answers_on_a_kept_connection_say_how_long_it_may_be_idle(open_api
 @pytest.mark.parametrize(
     ("version", "header", "kept"), [(b"0", b"", False), (b"0", b"Connection: keep-alive\r\n", True)]
 )
-async def test_only_a_kept_connection_of_the_old_protocol_is_told_so(
+async def test_only_a_persistent_connection_of_http_1_0_announces_its_idle_time(
     open_api: OpenApi, version: bytes, header: bytes, kept: bool
 ) -> None:
     api = await open_api(connections=ConnectionLimits(idle_seconds=1))

@@ -240,7 +240,7 @@ async def test_watch_that_resumes_after_nonsense_is_422(service: Service) -> Non
     assert response.status == 422
 
 
-async def test_watch_of_a_journal_that_began_anew_shows_what_comes(service: Service) -> None:
+async def test_watch_of_a_journal_that_began_again_shows_new_events(service: Service) -> None:
     headers = {"Last-Event-ID": "1000000"}
     response = await service.get("?follow=1", **headers)
     await response.content.readline()
@@ -285,7 +285,7 @@ async def test_quiet_watch_is_kept_alive(service: Service) -> None:
     assert heard == [": still here\n", "\n"] * 3
 
 
-async def test_client_that_does_not_read_misses_a_counted_number_and_holds_up_nobody(service: Service) -> None:
+async def test_client_that_does_not_read_misses_a_counted_number_and_delays_no_other(service: Service) -> None:
     quick = await service.get("?follow=1")
     reader_, writer_ = await asyncio.open_connection(service.client.host, service.client.port, limit=2**14)
     writer_.write(b"GET /logs?follow=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -486,7 +486,7 @@ async def test_goal_that_no_event_is_mapped_to_is_refused_with_the_near_one(
     assert (error["code"], "did you mean Sidecar Purchase?" in error["message"]) == ("unknown_goal", True)
 
 
-def test_goal_of_another_account_is_told_with_both_ways_out() -> None:
+def test_goal_of_another_account_is_reported_with_both_remedies() -> None:
     told = _blocked("us", Blocked("Purchase", ("purchase",), "goal_name_taken", "eu"))
     assert told["message"].endswith("It is account eu.")
     assert "accounts.us.goals.purchase" in told["fix"]

@@ -105,7 +105,7 @@ def test_transaction_of_a_replay_has_at_most_a_thousand_rows() -> None:
         ([], ["not_an_object"]),
     ],
 )
-async def test_everything_that_is_wrong_with_a_wish_is_told(api: Api, wish: Any, codes: list[str]) -> None:
+async def test_every_problem_of_a_request_is_reported(api: Api, wish: Any, codes: list[str]) -> None:
     await ended(api, 1)
     answer = await api.post(wish, "/v1/replay")
     assert (answer.status, answer.codes, api.pending) == (422, codes, 0)
@@ -138,7 +138,7 @@ async def test_pending_row_need_not_be_replayed(api: Api, conversion: Json) -> N
     assert (answer.status, answer.json["state"]) == (409, "pending")
 
 
-async def test_discarded_row_is_canceled_and_said_so(api: Api, conversion: Json) -> None:
+async def test_discarded_row_is_canceled_and_reported(api: Api, conversion: Json) -> None:
     await api.post(conversion)
     answer = await api.post({}, "/v1/conversions/conv_1/discard")
     assert (answer.status, answer.json["state"], answer.json["reason"]) == (200, "canceled", "discarded")

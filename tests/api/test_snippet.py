@@ -61,7 +61,7 @@ async def test_script_is_served_as_javascript_that_may_be_cached(api: Api) -> No
     assert answer.text == script()
 
 
-def test_script_calls_nobody_and_makes_no_code_of_text() -> None:
+def test_script_makes_no_request_and_no_code_of_text() -> None:
     """So that it runs where a Content-Security-Policy allows the site's own scripts and nothing else."""
     assert [word for word in FORBIDDEN if word in script().split("*/", 1)[1].replace("https:", "")] == []
 

@@ -87,7 +87,7 @@ def test_anything_else_is_a_problem(name: str, text: str, code: str) -> None:
     assert (caught.value.kind.status, caught.value.errors[0].field, caught.value.reason) == (422, name, code)
 
 
-async def test_all_problems_are_told_and_a_near_name_is_suggested(api: Api) -> None:
+async def test_all_problems_are_reported_and_a_near_name_is_suggested(api: Api) -> None:
     answer = await api.get("/v1/conversions?lmit=5&state=gone&event=a&event=b")
     assert (answer.status, answer.codes) == (422, ["unknown_parameter", "unknown_state", "repeated"])
     assert "did you mean limit?" in answer.json["detail"]

@@ -32,7 +32,7 @@ def what(body: Json) -> list[tuple[str, list[str], str | None]]:
     ],
 )
 @pytest.mark.parametrize("alone", [True, False])
-async def test_order_that_was_not_stored_is_told_of(
+async def test_order_that_was_not_stored_is_explained(
     api: Api, conversion: Json, changes: Json, expected: tuple[str, list[str] | None, str], alone: bool
 ) -> None:
     item = {**conversion, **changes}
@@ -47,7 +47,7 @@ async def test_order_that_was_not_stored_is_told_of(
     assert codes[0] in body["detail"] and "came and was not stored" in body["detail"]
 
 
-async def test_conflict_is_told_of_beside_the_receipt(api: Api, conversion: Json) -> None:
+async def test_conflict_is_listed_beside_the_receipt(api: Api, conversion: Json) -> None:
     await api.post(conversion)
     assert (await api.post({**conversion, "value": 5})).status == 409
     body = await told(api)

@@ -82,7 +82,7 @@ async def test_page_whose_name_is_rebound_to_the_sidecar_changes_and_reads_nothi
 
 
 @needs_chromium
-async def test_the_same_page_does_harm_where_nobody_guards(starter: Starter) -> None:
+async def test_same_page_does_harm_without_the_guard(starter: Starter) -> None:
     """What is shown above is the guard's work, not the page's weakness."""
     hits: list[str] = []
 

@@ -343,7 +343,7 @@ FAULTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_whatever_happens_microsoft_ends_with_what_was_said_last(rig: Rig, seed: int) -> None:
+async def test_microsoft_ends_with_the_last_adjustment_of_each_conversion(rig: Rig, seed: int) -> None:
     """A small model: the last value that was said counts, and nothing after a retract."""
     chance = random.Random(seed)
     model: dict[int, Decimal | None] = {}

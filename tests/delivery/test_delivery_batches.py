@@ -96,7 +96,7 @@ async def test_row_with_several_errors_is_judged_once_by_the_gravest(rig: Rig) -
     await rig.balance()
 
 
-async def test_row_with_an_unknown_code_is_tried_again_and_told(rig: Rig) -> None:
+async def test_row_with_an_unknown_code_is_retried_and_reported(rig: Rig) -> None:
     """An unknown row error is retried with doubling delay, and raises a trouble."""
     rig.fault(times=2, type="partial_errors", indexes=[0], code=7777, symbol="SomethingNew")
     first, *_ = await rig.post(3)

@@ -105,7 +105,7 @@ async def test_goal_of_another_type_holds_its_rows_and_says_so(rig: Rig) -> None
     assert await rig.requests() == []
 
 
-async def test_goal_that_takes_no_hashes_is_told_of_and_holds_nothing(rig: Rig) -> None:
+async def test_goal_that_takes_no_hashes_is_reported_and_holds_no_row(rig: Rig) -> None:
     await change_goal(rig, "Sidecar Lead", IsEnhancedConversionsEnabled=False)
     await read(rig)
     await rig.post(1, event="lead")
@@ -114,7 +114,7 @@ async def test_goal_that_takes_no_hashes_is_told_of_and_holds_nothing(rig: Rig) 
     assert rig.parts.catalogue.known.traits("main", "Sidecar Lead").enhanced is False
 
 
-async def test_auto_tagging_that_is_off_is_told_of(rig: Rig) -> None:
+async def test_auto_tagging_that_is_off_is_reported(rig: Rig) -> None:
     await set_auto_tagging(rig, "False")
     await read(rig)
     assert rig.standing() == {"auto_tagging_off"}
@@ -222,9 +222,7 @@ async def test_nothing_is_sent_before_the_first_reading_has_ended(rig: Rig) -> N
     ],
     ids=str,
 )
-async def test_reading_that_fails_stops_nothing_and_is_told_of_until_one_succeeds(
-    rig: Rig, fault: dict[str, Any]
-) -> None:
+async def test_failed_reading_stops_nothing_and_is_reported_until_one_succeeds(rig: Rig, fault: dict[str, Any]) -> None:
     await rig.crash()
     rig.fault(times=None, match={"operation": QUERY}, **fault)
     await rig.start()
@@ -415,7 +413,7 @@ async def test_goal_that_is_held_gets_no_batch_again(rig: Rig) -> None:
     await rig.balance()
 
 
-async def test_account_that_nobody_signed_in_for_waits_for_its_first_reading(rig: Rig) -> None:
+async def test_account_without_a_sign_in_waits_for_its_first_reading(rig: Rig) -> None:
     await rig.crash()
     await rig.revoke_sign_in()
     rig.fault(times=None, match={"operation": "token"}, type="status", status=503)

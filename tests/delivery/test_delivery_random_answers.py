@@ -110,14 +110,14 @@ def _settle_all(batch: tuple[int, list[Errors]]) -> tuple[int, int]:
 
 @given(batches)
 @settings(max_examples=500, deadline=None)
-def test_every_row_gets_what_was_said_of_it_and_no_other(batch: tuple[int, list[Errors]]) -> None:
+def test_every_row_gets_its_own_outcome_and_no_other(batch: tuple[int, list[Errors]]) -> None:
     _settle_all(batch)
 
 
 @pytest.mark.faults
 @pytest.mark.promise("B3")
 @pytest.mark.timeout(3_600)
-def test_every_row_of_10000_batches_gets_what_was_said_of_it_and_no_other(shown: Show) -> None:
+def test_every_row_of_10000_batches_gets_its_own_outcome_and_no_other(shown: Show) -> None:
     done = [0, 0]
 
     @given(batches)

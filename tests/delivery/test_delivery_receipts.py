@@ -35,7 +35,9 @@ ROW = {"type": "partial_errors", "code": 5614}
         ([ROW, THROTTLED, ROW], ["(5614)", "Http429", "(5614)"]),
     ],
 )
-async def test_each_request_is_told_with_its_answer(rig: Rig, faults: list[dict[str, Any]], answers: list[str]) -> None:
+async def test_receipt_lists_each_request_with_its_answer(
+    rig: Rig, faults: list[dict[str, Any]], answers: list[str]
+) -> None:
     for fault in faults:
         rig.fault(**fault)
     (seq,) = await rig.post()
@@ -54,7 +56,7 @@ async def test_each_request_is_told_with_its_answer(rig: Rig, faults: list[dict[
     await rig.balance()
 
 
-async def test_request_that_could_not_leave_and_one_that_a_crash_cut_off_are_told(rig: Rig) -> None:
+async def test_receipt_lists_requests_that_could_not_leave_or_were_cut_off_by_a_crash(rig: Rig) -> None:
     rig.fault(type="hang")
     (seq,) = await rig.post()
     await rig.until_requests(1)
@@ -67,7 +69,7 @@ async def test_request_that_could_not_leave_and_one_that_a_crash_cut_off_are_tol
     assert (second.number, second.answer) == (2, "Microsoft took it")
 
 
-async def test_halves_are_told_as_often_as_they_went_out(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_receipt_lists_halves_as_often_as_they_were_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen rows of which one spoils each request it is in: each row's requests are those that carried it."""
     carried: list[set[str]] = []
     real = uploads.read_rows

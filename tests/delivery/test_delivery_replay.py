@@ -14,7 +14,7 @@ async def replayed(rig: Rig, query: ReplayQuery) -> int:
     return done.matched
 
 
-async def test_refused_rows_are_delivered_once_the_cause_is_mended(rig: Rig) -> None:
+async def test_refused_rows_are_delivered_after_the_cause_is_fixed(rig: Rig) -> None:
     rig.fault(type="partial_errors", every_nth=2, code=5610)
     await rig.post(10)
     await rig.until_pending(0)

@@ -81,7 +81,7 @@ async def test_paused_accounts_do_not_wake_each_other(rig: Rig) -> None:
     await rig.balance()
 
 
-async def test_account_with_swapped_ids_is_told_so_while_another_delivers(rig: Rig) -> None:
+async def test_account_with_swapped_ids_is_reported_while_another_delivers(rig: Rig) -> None:
     """The developer token is the same for both: it is not to blame."""
     swapped = rig.config.accounts["other"].model_copy(update={"customer_id": "200000002", "account_id": "100000001"})
     rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "other": swapped}}))
@@ -98,7 +98,7 @@ async def test_account_with_swapped_ids_is_told_so_while_another_delivers(rig: R
     assert "reload with SIGHUP" in told.trouble.solution
 
 
-async def test_account_that_only_a_person_can_mend_is_tried_every_quarter_of_an_hour(rig: Rig) -> None:
+async def test_account_that_only_a_person_can_fix_is_tried_every_quarter_of_an_hour(rig: Rig) -> None:
     """Header and account codes are never halved: the account pauses."""
     rig.fault(times=2, type="fault", code=1030)
     await rig.post(20)

@@ -146,7 +146,7 @@ async def test_recipe_names_a_refusal_and_says_why(recipe: Recipe, sidecar: str,
 
 
 @every_recipe
-async def test_recipe_waits_as_long_as_it_is_told(recipe: Recipe, tmp_path: Path) -> None:
+async def test_recipe_waits_for_as_long_as_retry_after_says(recipe: Recipe, tmp_path: Path) -> None:
     """503 with Retry-After, then 202: the very same body, and not before the time."""
     loop, came = asyncio.get_running_loop(), []
 

@@ -31,7 +31,7 @@ def test_something_is_installed() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_whatever_is_installed_comes_by_hash_and_ready_made_or_from_here(command: str) -> None:
+def test_each_installed_package_has_a_hash_and_is_a_wheel_or_built_here(command: str) -> None:
     by_hash = "--require-hashes" in command and "--only-binary :all:" in command and "-r requirements/" in command
     from_here = "--no-index" in command and "--no-deps" in command
     assert by_hash or from_here
@@ -39,7 +39,7 @@ def test_whatever_is_installed_comes_by_hash_and_ready_made_or_from_here(command
     assert not builds or "--no-build-isolation" in command
 
 
-def test_what_comes_as_source_is_named_and_built_with_what_is_locked() -> None:
+def test_packages_built_from_source_are_named_and_built_with_locked_tools() -> None:
     (sources,) = re.findall(r"^SOURCES := (.*)$", MAKEFILE, flags=re.MULTILINE)
     assert sources == "--no-binary msads --no-build-isolation"
     assert "$(SOURCES)" not in DOCKERFILE

@@ -78,7 +78,7 @@ async def test_only_configured_accounts_are_known(serve: Serve) -> None:
 # --- Pace -------------------------------------------------------------------------------------------------------------
 
 
-async def test_customer_may_make_so_many_calls_in_any_sixty_seconds(serve: Serve, clock: StillClock) -> None:
+async def test_calls_of_a_customer_are_limited_in_any_sixty_seconds(serve: Serve, clock: StillClock) -> None:
     """Calls per customer in a sliding 60-second window; beyond it 117."""
     async with serve(requests_per_minute=3) as client:
         for _ in range(3):

@@ -136,7 +136,7 @@ PATHS = (
 @pytest.mark.faults
 @pytest.mark.promise("C14")
 @pytest.mark.parametrize("path", PATHS)
-async def test_pages_that_nobody_reads_take_no_memory_and_hold_up_nobody(
+async def test_unread_pages_take_no_memory_and_delay_no_other_client(
     services: Services, shown: Show, path: str
 ) -> None:
     sidecar = await _filled(services)
@@ -199,7 +199,9 @@ async def _post_all(sidecar: Sidecar, body: bytes, count: int) -> Counter[int]:
 @pytest.mark.faults
 @pytest.mark.promise("C14")
 @pytest.mark.parametrize("name", BODIES)
-async def test_bodies_that_are_dear_to_refuse_hold_up_nobody(services: Services, shown: Show, name: str) -> None:
+async def test_bodies_that_are_expensive_to_refuse_delay_no_other_client(
+    services: Services, shown: Show, name: str
+) -> None:
     sidecar = await _filled(services)
     body, came = BODIES[name](), Counter[int]()
 

@@ -199,14 +199,14 @@ async def _bomb(services: Services, rounds: int) -> tuple[int, float, float]:
     return sent, alone, beside
 
 
-async def test_compressed_bodies_are_refused_whatever_their_coding(services: Services) -> None:
+async def test_compressed_bodies_are_refused_in_any_coding(services: Services) -> None:
     """The short form; that the loop does not stall is shown in CPU time beside it, in tests/api/test_bodies.py."""
     await _bomb(services, rounds=1)
 
 
 @pytest.mark.faults
 @pytest.mark.promise("C5")
-async def test_compressed_bombs_stall_nobody(services: Services, shown: Show) -> None:
+async def test_compressed_bombs_stall_no_other_client(services: Services, shown: Show) -> None:
     sent, alone, beside = await _bomb(services, rounds=25)
     assert beside <= alone + 10
     figure = f"longest answer of another client {alone:.1f} ms alone, {beside:.1f} ms beside them"
@@ -293,7 +293,7 @@ async def _beside_slow(services: Services, sockets: int, seconds: float) -> tupl
 
 @pytest.mark.faults
 @pytest.mark.promise("C6")
-async def test_a_thousand_slow_clients_hold_up_nobody_and_are_cut(services: Services, shown: Show) -> None:
+async def test_thousand_slow_clients_delay_no_other_and_are_cut_off(services: Services, shown: Show) -> None:
     alone, beside, last, left = await _beside_slow(services, sockets=1_000, seconds=6)
     assert beside <= max(2 * alone, alone + 20)
     figure = f"p99 {alone:.0f} ms alone, {beside:.0f} ms beside them; the last was cut after {last:.1f} s"

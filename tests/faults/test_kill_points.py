@@ -207,9 +207,7 @@ async def _kill_at(starter: Starter, services: Services, points: Sequence[str], 
 SHORT = ("SqliteOutbox.claim: after commit", "upload: after Taken")
 
 
-async def test_killed_at_points_everything_ends_as_if_nobody_had_been_killed(
-    starter: Starter, services: Services
-) -> None:
+async def test_killed_at_some_points_everything_ends_as_without_a_kill(starter: Starter, services: Services) -> None:
     """The short form: the two moments that matter most."""
     points, wanted = await _points(starter, services)
     assert set(SHORT) <= set(points), points
@@ -219,7 +217,7 @@ async def test_killed_at_points_everything_ends_as_if_nobody_had_been_killed(
 @pytest.mark.faults
 @pytest.mark.promise("A3")
 @pytest.mark.timeout(7_200)
-async def test_killed_at_every_point_everything_ends_as_if_nobody_had_been_killed(
+async def test_killed_at_every_point_everything_ends_as_without_a_kill(
     starter: Starter, services: Services, shown: Show
 ) -> None:
     points, wanted = await _points(starter, services)

@@ -9,7 +9,7 @@ from promises import Show
 
 
 @pytest.mark.promise("A7")
-async def test_second_process_ends_and_names_the_first_by_whatever_path(
+async def test_second_process_ends_and_names_the_first_by_any_path(
     starter: Starter, services: Services, shown: Show
 ) -> None:
     first = await services.start(config(None))

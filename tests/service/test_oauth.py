@@ -252,14 +252,14 @@ async def test_roots_of_the_given_context_are_not_added_to(microsoft: Double) ->
     assert tls.cert_store_stats() == before
 
 
-async def test_nobody_listening_is_a_setback_that_waits(unused_tcp_port: int) -> None:
+async def test_refused_connection_is_a_setback_that_waits(unused_tcp_port: int) -> None:
     sign_in = OAuthClient(Application(f"https://localhost:{unused_tcp_port}/common", "test-client", "", ""), trusting())
     with pytest.raises(SignInFailed, match="no connection") as caught:
         await sign_in.refresh("test-refresh-1")
     assert caught.value.failure.trouble == "sign_in_unavailable"
 
 
-async def test_an_application_without_client_id_names_the_key_and_asks_nobody(microsoft: Double) -> None:
+async def test_application_without_client_id_names_the_key_and_makes_no_request(microsoft: Double) -> None:
     sign_in = OAuthClient(Application(microsoft.authority, "", "", ""), trusting())
     with pytest.raises(SignInFailed, match=r"microsoft\.client_id"):
         await sign_in.begin()
@@ -439,7 +439,7 @@ async def test_a_token_in_use_is_refreshed_ahead_of_its_expiry(microsoft: Double
         assert (await source.access_token()).value == "test-access-3"
 
 
-async def test_an_idle_source_refreshes_weekly_and_whoever_comes_back_gets_a_fresh_token(
+async def test_idle_source_refreshes_weekly_and_the_next_caller_gets_a_fresh_token(
     microsoft: Double, clock: Clock
 ) -> None:
     watch = Watch()
@@ -502,7 +502,7 @@ async def test_invalid_grant_is_tried_again_after_15_minutes_and_not_before(micr
     assert len(microsoft.forms) == 2
 
 
-async def test_wrong_secret_is_mended_and_the_source_resumes_by_itself(microsoft: Double, clock: Clock) -> None:
+async def test_source_resumes_by_itself_after_a_wrong_secret_is_fixed(microsoft: Double, clock: Clock) -> None:
     microsoft.secret = "test-secret-of-the-application"
     watch = Watch()
     async with running(source_of(microsoft.sign_in(secret="test-secret-here"), Store(), clock, watch)) as source:
@@ -578,7 +578,7 @@ async def test_a_new_sign_in_ends_every_wait(microsoft: Double, clock: Clock, an
         assert missing.value.retry_at == clock.now() + 1_000, "pauses begin again too"
 
 
-async def test_nobody_signed_in_yet_is_not_connected_and_asks_nobody(microsoft: Double, clock: Clock) -> None:
+async def test_missing_sign_in_is_not_connected_and_makes_no_request(microsoft: Double, clock: Clock) -> None:
     watch = Watch()
     async with running(source_of(microsoft.sign_in(), Store(None), clock, watch)) as source:
         with pytest.raises(NotConnected, match="no one has signed in yet") as missing:

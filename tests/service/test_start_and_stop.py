@@ -166,7 +166,7 @@ async def test_outbox_of_another_environment_or_a_newer_version_is_refused_with_
     assert "Traceback" not in other.err + newer.err
 
 
-async def test_taken_port_is_told_in_words_and_exits_1(services: Services) -> None:
+async def test_port_in_use_is_reported_in_words_and_exits_1(services: Services) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         running = await services.launch(config(None, server={"port": port}))

@@ -495,7 +495,7 @@ async def test_of_equal_ones_in_one_request_the_first_stores(outbox: Outbox) -> 
     await balance(outbox)
 
 
-async def test_adjustment_that_microsoft_refused_may_be_sent_anew(outbox: Outbox) -> None:
+async def test_adjustment_that_microsoft_refused_may_be_sent_again(outbox: Outbox) -> None:
     await delivered(outbox)
     row = await adjusted(outbox, "50")
     claim = await claimed(outbox, SETTLED)

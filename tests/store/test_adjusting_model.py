@@ -201,7 +201,7 @@ class Shop(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("store", HOUSES)
-def test_microsoft_holds_what_was_said_last_whatever_happens_to_requests(store: str) -> None:
+def test_microsoft_ends_with_the_last_adjustment_after_any_failures_of_requests(store: str) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Shop(HOUSES[store]),
         settings=settings(

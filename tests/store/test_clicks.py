@@ -47,7 +47,7 @@ async def test_last_click_at_or_before_the_conversion_is_found(outbox: Outbox, c
     assert await seen_of(outbox, clicks) == ["2" * 32]
 
 
-async def test_of_two_clicks_in_one_second_the_later_told_is_found(outbox: Outbox, clicks: Clicks) -> None:
+async def test_of_two_clicks_in_one_second_the_later_received_is_found(outbox: Outbox, clicks: Clicks) -> None:
     await clicks.capture([captured("1" * 32), captured("2" * 32)])
     await put(outbox, visit())
     assert await seen_of(outbox, clicks) == ["2" * 32]
@@ -69,7 +69,7 @@ async def test_conversion_with_a_click_id_of_its_own_finds_that_click_only(outbo
     }
 
 
-async def test_own_click_that_was_told_with_a_later_time_is_not_found(outbox: Outbox, clicks: Clicks) -> None:
+async def test_own_click_that_was_received_with_a_later_time_is_not_found(outbox: Outbox, clicks: Clicks) -> None:
     await clicks.capture([captured(CLICK, 3_000)])
     await put(outbox, visit(msclkid=CLICK))
     assert await clicks.seen(await due(outbox)) == {}
@@ -208,7 +208,7 @@ async def test_click_that_was_known_already_wakes_nothing(outbox: Outbox, clicks
     assert await clicks.capture([captured("2" * 32, ago=8 * 86_400)]) == {"main": 1}
 
 
-async def test_waking_is_told_to_one_caller_of_a_group(outbox: Outbox, clicks: Clicks) -> None:
+async def test_waking_is_reported_to_one_caller_of_a_group(outbox: Outbox, clicks: Clicks) -> None:
     rows = await seqs_of(outbox, visit(), visit("ORDER-2"))
     await outbox.defer([waiting(seq) for seq in rows], NOW)
     told = await asyncio.gather(*(clicks.capture([captured(f"{number:032}")]) for number in range(4)))
@@ -249,7 +249,7 @@ async def test_clicks_are_forgotten_by_the_time_they_happened(outbox: Outbox, cl
     assert await seen_of(outbox, clicks) == [None]
 
 
-async def test_click_that_was_told_weeks_late_is_forgotten_with_those_of_its_age(
+async def test_click_that_was_received_weeks_late_is_forgotten_with_those_of_its_age(
     outbox: Outbox, clicks: Clicks
 ) -> None:
     await clicks.capture([captured("1" * 32, 89 * 86_400), captured("2" * 32, 7_200)])
@@ -259,7 +259,7 @@ async def test_click_that_was_told_weeks_late_is_forgotten_with_those_of_its_age
     assert await seen_of(outbox, clicks) == [None, "2" * 32]
 
 
-async def test_all_clicks_that_were_told_late_are_forgotten_in_one_walk(outbox: Outbox, clicks: Clicks) -> None:
+async def test_all_clicks_that_were_received_late_are_forgotten_in_one_walk(outbox: Outbox, clicks: Clicks) -> None:
     await clicks.capture([captured(f"{number:032}", 89 * 86_400) for number in range(20)])
     steps, after = 0, 0
     while (after_next := await clicks.prune(first_of_day(88), after, 5)) is not None:
@@ -299,7 +299,7 @@ BEFORE = {
 
 
 @pytest.mark.parametrize(("given", "late"), BEFORE.values(), ids=BEFORE)
-async def test_conversion_before_its_own_click_is_told_of_as_it_is_stored(
+async def test_conversion_before_its_own_click_is_reported_when_it_is_stored(
     outbox: Outbox, clicks: Clicks, given: Conversion, late: int | None
 ) -> None:
     earlier, after = captured(OTHER, ago=7_200, visitor_id="v-2"), 3_599
@@ -383,7 +383,7 @@ async def test_visitor_whose_hash_another_shares_finds_and_is_woken_by_clicks_of
     assert await seen_of(outbox, house.clicks) == [CLICK]
 
 
-async def test_row_with_a_click_of_its_own_is_set_aside_whatever_its_visitor_clicked_since(
+async def test_row_with_its_own_click_is_deferred_even_if_its_visitor_clicked_since(
     outbox: Outbox, clicks: Clicks
 ) -> None:
     """It goes with its own one: a later one changes nothing."""

@@ -240,7 +240,7 @@ async def test_erasure_goes_on_after_a_crash(place: Place, subject: Subject) -> 
 
 
 @pytest.mark.parametrize("other", [{}, {"value": "1"}, {"email_sha256": "ab" * 32}])
-async def test_same_order_is_answered_with_the_row_and_not_stored_anew(place: Place, other: dict[str, Any]) -> None:
+async def test_same_order_is_answered_with_its_row_and_not_stored_again(place: Place, other: dict[str, Any]) -> None:
     await delivered(place, person())
     await put(place.outbox, person("ORDER-SKIPPED"))
     await place.erase(Subject.EMAIL)

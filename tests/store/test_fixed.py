@@ -93,7 +93,7 @@ async def test_of_a_batch_the_row_that_may_have_been_sent_before_stays(outbox: O
     assert [entry.seq for entry in (await retaken(outbox, later(HOUR))).entries] == [kept.seq]
 
 
-async def test_refusals_of_a_row_that_stood_alone_say_nothing_of_another_goal(outbox: Outbox) -> None:
+async def test_refusals_of_a_lone_row_do_not_count_for_another_goal(outbox: Outbox) -> None:
     taken = await refused(outbox, "A")
     again = await retaken(outbox, later(HOUR))
     await outbox.postpone(again, later(HOUR), LOST, maybe_sent=False, isolated=True)
@@ -129,7 +129,7 @@ async def test_rows_that_keep_a_held_goal_are_not_due_and_leave_room_for_others(
     assert len(await outbox.due(lanes, NOW, 10, ["Another"])) == 6
 
 
-async def test_what_waits_is_told_by_the_goal_that_it_keeps(outbox: Outbox) -> None:
+async def test_waiting_rows_are_counted_by_the_goal_that_is_frozen_in_them(outbox: Outbox) -> None:
     taken = await refused(outbox, "A", "B")
     await put(outbox, conversion("C"))
     first = taken.entries[0].time

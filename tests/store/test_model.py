@@ -33,7 +33,7 @@ def compare(build: Callable[[Path], House], runs: int, steps: int) -> int:
     return taken
 
 
-def test_store_and_model_say_the_same_whatever_happens(build: Callable[[Path], House]) -> None:
+def test_store_and_model_agree_after_any_calls(build: Callable[[Path], House]) -> None:
     assert compare(build, runs=60, steps=40) > 60
 
 

@@ -82,7 +82,7 @@ async def test_postponed_batch_whose_rows_all_ended_is_not_claimed_again(outbox:
     assert not await outbox.has_resend("main", later(HOUR))
 
 
-async def test_empty_batch_does_not_stand_before_a_full_one(outbox: Outbox) -> None:
+async def test_empty_batch_does_not_delay_a_full_one(outbox: Outbox) -> None:
     await put(outbox, old(), *orders(1))
     for wait in (MINUTE, HOUR):
         await outbox.postpone(await claimed(outbox, limit=1), later(wait), LOST, maybe_sent=False)
@@ -181,7 +181,7 @@ async def test_forgetting_goes_in_slices_through_everything_that_is_old(outbox: 
     assert outbox.counts() == Counts(pending=11)
 
 
-async def test_orders_that_were_reported_anew_do_not_keep_those_behind_them(outbox: Outbox) -> None:
+async def test_orders_that_were_sent_again_do_not_delay_those_behind_them(outbox: Outbox) -> None:
     """Numbers follow the first receipt: a thousand dead rows that were sent again must not end the walk."""
     await put(outbox, *orders(5))
     dead = {seq: Settled(State.DEAD, "poison", REFUSED) for seq in range(1, 6)}

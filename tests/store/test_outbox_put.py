@@ -243,7 +243,7 @@ async def test_replaced_row_goes_out_with_its_new_content_and_counts_its_attempt
     assert (entry.seq, entry.value, entry.attempt, entry.retries, entry.maybe_sent) == (seq, "1", 2, 0, False)
 
 
-async def test_replaced_row_starts_anew_whatever_its_attempts_were(outbox: Outbox) -> None:
+async def test_replaced_row_starts_with_no_attempts(outbox: Outbox) -> None:
     """Other content is another request: that the old one may have been sent says nothing of the new one."""
     await put(outbox, conversion())
     for step in (Requeue(NOW, Reason.RETRYING, REFUSED, False, 4, 2), Settled(State.DEAD, "poison", REFUSED)):

@@ -67,7 +67,7 @@ async def test_replayed_row_keeps_id_time_and_key_and_is_due_at_once(outbox: Out
     assert isinstance(other, Conflict)
 
 
-async def test_replayed_row_is_sent_anew_with_the_mapping_of_then(outbox: Outbox) -> None:
+async def test_replayed_row_is_sent_with_the_mapping_of_its_replay(outbox: Outbox) -> None:
     (seq,) = await ended(outbox, conversion())
     await outbox.replay(seq, later(HOUR))
     (entry,) = await due(outbox, later(HOUR))

@@ -60,7 +60,7 @@ async def test_exception_that_ends_a_row_is_kept_with_its_reason(outbox: Outbox,
     assert (await record_of(outbox, 1)).state is State.DELIVERED
 
 
-async def test_retried_row_is_due_again_later_and_keeps_what_microsoft_said(outbox: Outbox) -> None:
+async def test_retried_row_is_due_again_later_with_microsofts_message(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion())
     taken = await claimed(outbox)
     step = Requeue(later(HOUR), Reason.RETRYING, REFUSED, released=False, retries=3)
@@ -74,7 +74,7 @@ async def test_retried_row_is_due_again_later_and_keeps_what_microsoft_said(outb
     assert outbox.counts() == Counts(pending=1)
 
 
-async def test_released_row_may_be_frozen_anew(outbox: Outbox) -> None:
+async def test_released_row_may_be_frozen_again(outbox: Outbox) -> None:
     """A goal's name comes from the current mapping until the row is first sent."""
     (seq,) = await seqs_of(outbox, conversion())
     before = (await due(outbox))[0]
@@ -110,7 +110,7 @@ async def test_every_kind_of_outcome_in_one_batch_counts_exactly(outbox: Outbox)
     assert outbox.counts() == Counts(pending=2, delivered=4, skipped=1, dead=2, canceled=1)
 
 
-async def test_thousand_rows_settle_each_as_told(outbox: Outbox) -> None:
+async def test_thousand_rows_settle_each_with_its_own_outcome(outbox: Outbox) -> None:
     await put(outbox, *orders(1_000))
     dead = Settled(State.DEAD, REFUSED.error, REFUSED)
     await outbox.settle(await claimed(outbox), dict.fromkeys(range(1, 1001, 3), dead), TAKEN, NOW)
@@ -158,7 +158,7 @@ async def test_second_answer_to_one_claim_changes_nothing(outbox: Outbox, late) 
     assert outbox.counts() == Counts(delivered=2)
 
 
-async def test_answer_after_the_lease_counts_while_nobody_else_has_claimed(outbox: Outbox) -> None:
+async def test_answer_after_the_lease_counts_until_another_claim(outbox: Outbox) -> None:
     await put(outbox, *orders(2))
     taken = await claimed(outbox)
     assert await outbox.settle(taken, {}, TAKEN, later(HOUR))

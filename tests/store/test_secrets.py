@@ -45,7 +45,7 @@ async def test_value_is_written_between_conversions_and_undoes_none(house: House
     assert [await secrets.get(f"name-{number}") for number in range(10)] == [str(number) for number in range(10)]
 
 
-async def test_value_that_cannot_be_written_is_said_to_be_so(house: House) -> None:
+async def test_value_that_cannot_be_written_is_reported(house: House) -> None:
     await house.open()
     secrets = house.secrets
     await house.close()

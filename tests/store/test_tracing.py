@@ -64,7 +64,7 @@ async def test_trace_of_a_replaced_row_has_what_it_was(house: House) -> None:
     assert not trace.is_frozen
 
 
-async def test_clicks_are_the_newest_before_and_the_first_after_whatever_their_number(house: House) -> None:
+async def test_clicks_are_the_newest_before_and_the_first_after_of_any_number(house: House) -> None:
     outbox = await house.open()
     await put(outbox, conversion(visitor_id="v-1", msclkid=None))
     await house.clicks.capture([click(n, HAPPENED - 400 + n) for n in range(800)])

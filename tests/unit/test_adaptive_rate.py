@@ -13,7 +13,7 @@ def test_even_spacing_keeps_every_sliding_minute_within_the_limit() -> None:
         assert 60 / rate.interval_seconds + rate.at_once <= limit
 
 
-def test_what_came_late_is_made_up_for_only_where_the_minute_has_room() -> None:
+def test_late_request_is_made_up_for_only_where_the_minute_has_room() -> None:
     assert [Rate.full(limit, 0).at_once for limit in (1, 50, 99, 150, 200, 1000, 30_000)] == [1, 1, 1, 2, 3, 3, 3]
 
 
@@ -53,7 +53,7 @@ def test_faults_of_requests_that_were_on_their_way_together_count_once() -> None
     assert health.faults == 2
 
 
-def test_backoff_grows_whatever_the_wall_clock_does() -> None:
+def test_backoff_grows_with_each_fault_of_a_later_request() -> None:
     """Seconds of a clock that never goes back: each fault of a later request is one more."""
     health = RequestHistory(Window(8, 8))
     pauses = [health.faulted(started_at=second, now=second + 0.5, chance=0.999) for second in (1.0, 2.0, 3.0)]

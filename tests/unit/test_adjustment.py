@@ -93,9 +93,7 @@ def test_every_cell_of_the_contract(original: Original, restate: object, retract
 
 @pytest.mark.parametrize("type_", AdjustmentType)
 @pytest.mark.parametrize("original", [PENDING, POSSIBLY, DELIVERED, RETRACTED, ended(State.DEAD)])
-def test_conversion_of_more_than_90_days_ago_is_too_old_whatever_became_of_it(
-    original: Original, type_: AdjustmentType
-) -> None:
+def test_conversion_of_more_than_90_days_ago_is_too_old_in_any_state(original: Original, type_: AdjustmentType) -> None:
     old = replace(original, time=UnixSeconds(seconds(NOW) - 90 * DAY_SECONDS - 1))
     decision = decide(old, [], wanted(type_), NOW, SETTLE)
     assert isinstance(decision, Unfit)
@@ -106,7 +104,7 @@ def test_conversion_of_more_than_90_days_ago_is_too_old_whatever_became_of_it(
 
 @pytest.mark.parametrize("state", [State.PENDING, State.DELIVERED])
 @pytest.mark.parametrize("original", [POSSIBLY, DELIVERED])
-def test_retract_that_waits_is_on_its_way_or_was_taken_stands(original: Original, state: State) -> None:
+def test_retract_that_waits_is_in_flight_or_was_accepted_is_not_replaced(original: Original, state: State) -> None:
     before = [earlier(7, RETRACT, state, possibly_sent=True, was_claimed=True)]
     assert decide(original, before, wanted(RESTATE), NOW, SETTLE) == Retracted(7)
     assert decide(original, before, wanted(RETRACT), NOW, SETTLE) == Retracted(7)

@@ -69,7 +69,7 @@ def told(row: Record, *batches: BatchFacts, past: tuple[Past, ...] = ()) -> list
 THROTTLED = {"error": "CallRateExceeded", "error_code": 117, "due_at": UnixMillis(at(0) + 500 + 60_000)}
 
 
-def test_each_request_of_a_batch_that_went_again_is_told_with_its_answer() -> None:
+def test_each_request_of_a_resent_batch_is_listed_with_its_answer() -> None:
     kept = batch(
         9,
         5,
@@ -99,7 +99,7 @@ def test_requests_of_what_a_half_comes_from_come_before_its_own() -> None:
     assert found[3][2] == "Microsoft refused the whole request: X (106)"
 
 
-def test_half_that_went_once_is_told_once() -> None:
+def test_half_that_was_sent_once_is_listed_once() -> None:
     whole = batch(7, 1, 0, request(1, "refused: poison", 0))
     half = batch(9, 1, 1, parent=7)
     [first, second] = attempts(ROW._replace(attempt=2), (), {7: whole, 9: half})
@@ -107,7 +107,7 @@ def test_half_that_went_once_is_told_once() -> None:
     assert (second.times, second.sent_at) == (1, at(1))
 
 
-def test_batches_that_were_settled_one_after_another_are_told_in_their_order() -> None:
+def test_settled_batches_are_listed_in_their_order() -> None:
     first = batch(5, 2, 1, request(1, "lost", 0))
     second = batch(9, 2, 3, request(1, UNANSWERED, 2, ended_at=None))
     past = (Attempted(at(1), 2, 5, "tracking-5", "OfflineConversionError", 5699),)
@@ -126,7 +126,7 @@ def test_batches_that_were_settled_one_after_another_are_told_in_their_order() -
         ({}, None, "no answer came before its time was over, or the sidecar ended; the very same request goes again"),
     ],
 )
-def test_open_request_is_told_as_it_stands(changes: dict[str, bool], answer: str | None, words: str) -> None:
+def test_open_request_is_listed_with_what_is_known(changes: dict[str, bool], answer: str | None, words: str) -> None:
     open_batch = batch(9, 2, 1, request(1, "lost", 0), settled_at=None, answer=answer, tracking_id=None)
     row = ROW._replace(state=State.PENDING, claimed=True, attempt=2, **changes)
     assert told(row, open_batch)[1:] == [(2, 9, words)]
@@ -145,7 +145,7 @@ def test_requests_after_the_row_was_ended_are_not_its_own() -> None:
     assert told(row, gone_on) == [(1, 9, "no readable answer; the very same request goes again")]
 
 
-def test_row_taken_out_for_another_rows_fault_is_told_so() -> None:
+def test_row_taken_out_for_another_rows_fault_says_so() -> None:
     split = batch(5, 1, 0, answer="refused: poison")
     past = (Attempted(at(0), 1, 5),)
     assert told(ROW._replace(attempt=2), split, batch(9, 1, 1), past=past) == [

@@ -67,7 +67,7 @@ def test_seconds_of_earlier_batches_are_not_used_again() -> None:
     assert place([entry()], used={SECOND, SECOND + 1}) == [SECOND + 2]
 
 
-def test_nobody_is_moved_into_the_future() -> None:
+def test_no_row_is_moved_into_the_future() -> None:
     """The first second is used and there is no later one yet: an earlier one is taken."""
     now_second = NOW // 1000
     assert place([entry(time=now_second)], used={now_second}) == [now_second - 1]
@@ -81,7 +81,7 @@ def test_row_without_a_free_second_in_reach_comes_back() -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 5])
-def test_nobody_is_moved_to_before_the_click(before: int) -> None:
+def test_no_row_is_moved_to_before_its_click(before: int) -> None:
     """Later seconds lie in the future: as many go before as lie between the click and the conversion."""
     now_second = NOW // 1000
     rows = [entry(seq, time=now_second, clicked_at=now_second - before) for seq in range(10)]
@@ -89,7 +89,7 @@ def test_nobody_is_moved_to_before_the_click(before: int) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1, 60, 3_600, 86_000])
-def test_nobody_is_moved_towards_the_limit_of_age(left: int) -> None:
+def test_no_row_is_moved_towards_the_limit_of_age(left: int) -> None:
     """130 orders of one person in one second, some seconds before they are too old."""
     time = NOW // 1000 - MAX_AGE_SECONDS + left
     seconds = place([entry(seq, time=time) for seq in range(130)], reach=3_600)
@@ -126,7 +126,7 @@ def test_frozen_second_is_kept_and_others_move_around_it() -> None:
     assert place([entry(2), frozen]) == [SECOND + 1, SECOND]
 
 
-def test_click_id_decides_who_a_row_stands_for_and_hashes_only_without_it() -> None:
+def test_click_id_identifies_the_person_and_hashes_only_without_it() -> None:
     def of(goal: str = "G", account: str = "main", **fields: object) -> int:
         return identity(entry(**fields)._replace(lane=Lane(1, account, "purchase")), goal)
 
@@ -165,7 +165,7 @@ def test_free_second_is_free_near_and_past(times: list[int], used: set[int], rea
             taken.add(second)
 
 
-def test_batch_is_troubled_when_more_than_half_of_many_rows_stand_refused() -> None:
+def test_batch_is_troubled_when_more_than_half_of_many_rows_are_refused() -> None:
     assert is_troubled(20, 11)
     assert not is_troubled(20, 10)
     assert not is_troubled(19, 19)

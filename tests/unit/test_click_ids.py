@@ -32,7 +32,7 @@ def found(name: str, address: str) -> tuple[str | None, list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("name", ["landing_url", "url"])
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row["address"])
-def test_click_id_is_found_wherever_it_stands_in_an_address(name: str, row: dict[str, Any]) -> None:
+def test_click_id_is_found_anywhere_in_an_address(name: str, row: dict[str, Any]) -> None:
     warnings = [("click_id_unusable", name)] if row["warned"] else []
     assert found(name, row["address"]) == (row["click_id"], warnings)
 

@@ -51,7 +51,7 @@ def server_tls(pem: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.promise("C11")
-async def test_a_certificate_of_nobodys_is_refused_before_the_token_leaves(
+async def test_certificate_of_an_unknown_authority_is_refused_before_the_token_leaves(
     server_tls: ssl.SSLContext, shown: Show
 ) -> None:
     recorder = Recorder(clean)

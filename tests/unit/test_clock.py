@@ -124,7 +124,7 @@ def test_clock_that_is_slewed_is_followed() -> None:
     assert machine.steps == []
 
 
-def test_no_time_is_told_before_a_clock_is_set_and_then_it_is_followed_at_once() -> None:
+def test_there_is_no_time_before_the_clock_is_set_and_then_it_is_followed_at_once() -> None:
     machine = Machine(begins=5_000)
     assert machine.clock.unsettled == "this machine's clock shows a time before 2024"
     machine.jump(EARLIEST)
@@ -169,5 +169,5 @@ def test_while_microsoft_is_heard_the_time_is_never_wrong_by_more_than_what_is_f
     ("millis", "words"),
     [(30_400, "30 s ahead"), (-30_000, "30 s back"), (7_200_000, "2.0 h ahead"), (-864_000_000, "10.0 days back")],
 )
-def test_how_far_it_was_set_is_told_in_words(millis: int, words: str) -> None:
+def test_size_of_a_clock_change_is_given_in_words(millis: int, words: str) -> None:
     assert told(millis) == words

@@ -226,7 +226,7 @@ async def test_a_request_that_cannot_be_written_is_our_mistake_and_left_nothing(
 
 
 @pytest.mark.parametrize("message", [(), (b"HTTP/1.1 200 OK\r\nContent-Le",), (b"rubbish\r\n\r\n",)])
-async def test_whatever_comes_once_rows_have_left_may_have_been_applied(message: tuple[bytes, ...]) -> None:
+async def test_any_failure_after_rows_have_left_may_have_been_applied(message: tuple[bytes, ...]) -> None:
     async with peer(says(*message)) as base:
         answer = await upload(base)
     assert isinstance(answer, Lost)

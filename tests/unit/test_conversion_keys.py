@@ -67,7 +67,7 @@ def test_hash_of_any_id_fits_into_64_bits(order_id: str) -> None:
     assert -(2**63) <= of_order(order_id) < 2**63
 
 
-def test_end_of_an_id_does_not_stand_in_the_hash_as_it_is() -> None:
+def test_end_of_an_id_is_not_readable_in_the_hash() -> None:
     assert len({of_order(f"ORDER-{head}-345") & 0xFFFFFF for head in range(100)}) == 100
 
 

@@ -46,7 +46,7 @@ def adjustment(
         ((adjustment(18, "50", State.CANCELED, reason=Reason.SUPERSEDED),), "Delivered: Microsoft took it."),
     ],
 )
-def test_what_adjustments_did_stands_at_the_top(adjustments: tuple[Record, ...], summary: str) -> None:
+def test_effect_of_adjustments_is_at_the_top(adjustments: tuple[Record, ...], summary: str) -> None:
     told = of(DELIVERED, adjustments=adjustments)
     assert told["summary"] == summary
     assert list(receipt_text.lines(told))[1] == f"  {summary}"

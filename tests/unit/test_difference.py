@@ -63,7 +63,7 @@ def test_value_that_was_restated_since_is_the_one_that_is_shown() -> None:
         assert (found.field, found.stored) == ("value", Decimal("79.99"))
 
 
-def test_differences_are_told_in_words_without_any_identifier() -> None:
+def test_differences_are_described_without_any_identifier() -> None:
     found = of_conversions(*stored(value=1.5), accepted(currency="EUR", visitor_id="v-1"))
     assert (
         words(found) == "value was 1.5 and now is absent; currency was absent and now is EUR; visitor_id is another one"

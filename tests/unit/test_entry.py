@@ -99,7 +99,7 @@ def test_lone_row_dies_at_its_third_refusal_when_others_were_accepted() -> None:
     assert step == Settled(State.DEAD, Reason.POISON, FAULT)
 
 
-def test_each_refusal_of_a_lone_row_doubles_its_pause_whatever_it_was_retried_for_before() -> None:
+def test_each_refusal_of_a_lone_row_doubles_its_pause_after_any_earlier_retry() -> None:
     steps = [after_refusal(entry(refusals=n, retries=5), FAULT, NOW, 0.0, others_accepted=False) for n in range(3)]
     pauses = [step.due_at - NOW for step in steps if isinstance(step, Requeue)]
     assert pauses == [45_000, 90_000, 180_000]

@@ -145,7 +145,7 @@ def test_the_table_holds_nothing_that_is_not_expected_here() -> None:
     assert {code.number for code in TABLE if code.number is not None} == {int(row[0]) for row in NUMBERED}
 
 
-def test_no_symbol_and_no_number_stands_twice() -> None:
+def test_no_symbol_and_no_number_is_listed_twice() -> None:
     symbols = [symbol.casefold() for code in TABLE for symbol in code.symbols]
     numbers = [code.number for code in TABLE if code.number is not None]
     assert len(symbols) == len(set(symbols))
@@ -209,12 +209,12 @@ def test_an_unknown_request_error_is_judged_by_its_status(status: int, verdict: 
 
 @pytest.mark.parametrize("number", [101, 104, 107, 110, 118, 199])
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
-def test_an_unknown_common_code_pauses_the_account_whatever_the_status(number: int, status: int) -> None:
+def test_unknown_common_code_pauses_the_account_with_any_status(number: int, status: int) -> None:
     assert classify_refusal(Fault("SomethingNew", number), status).verdict is Verdict.ACCOUNT
 
 
 @pytest.mark.parametrize("status", [200, 400, 500, 503])
-def test_an_unknown_code_of_offline_conversions_is_some_row_whatever_the_status(status: int) -> None:
+def test_unknown_code_of_offline_conversions_belongs_to_a_row_with_any_status(status: int) -> None:
     assert classify_refusal(Fault("SomethingNew", 5630), status).verdict is Verdict.POISON
     assert classify_refusal(Fault("SomethingNew", 5630), 429).verdict is Verdict.THROTTLED
 

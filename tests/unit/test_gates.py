@@ -59,7 +59,7 @@ def test_nothing_goes_out_without_a_sign_in() -> None:
     assert gates.held("a", "Goal") is Reason.NOT_CONNECTED
 
 
-def test_mending_something_tries_everything_at_once() -> None:
+def test_fix_tries_everything_at_once() -> None:
     called = []
     gates = Gates(changed=lambda: called.append(1))
     gates.connect(False)
@@ -71,7 +71,7 @@ def test_mending_something_tries_everything_at_once() -> None:
     assert called
 
 
-def test_microsofts_own_wait_is_kept_when_something_is_mended() -> None:
+def test_microsofts_own_wait_lasts_after_a_fix() -> None:
     gates = Gates()
     gates.close_account("a", Reason.THROTTLED, NOW, LATER)
     gates.retry_now()

@@ -134,7 +134,7 @@ def test_goal_that_was_missing_for_a_while_is_as_old_as_it_was() -> None:
     assert ([goal.is_new for goal in back.goals], back.gone) == ([False], ())
 
 
-def test_another_account_of_microsofts_starts_anew() -> None:
+def test_goals_of_changed_account_ids_count_as_old_at_first() -> None:
     other = read(read(None, GOAL), replace(GOAL, id="7"), identity="1/3")
     assert ([goal.is_new for goal in other.goals], other.gone) == ([False], ())
 

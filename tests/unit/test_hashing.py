@@ -55,7 +55,7 @@ def test_steps_of_a_phone_lead_to_what_is_hashed() -> None:
         ("j" * 400 + "@contoso.com", "longer than 320"),
     ],
 )
-def test_unusable_email_is_told_why(text: str, why: str) -> None:
+def test_unusable_email_has_a_reason(text: str, why: str) -> None:
     found = hashing.explain_email(text)
     assert found.sha256 is None
     assert why in str(found.unusable)
@@ -72,7 +72,7 @@ def test_unusable_email_is_told_why(text: str, why: str) -> None:
         ("12", "US", "possible in its country"),
     ],
 )
-def test_unusable_phone_is_told_why(text: str, country: str | None, why: str) -> None:
+def test_unusable_phone_has_a_reason(text: str, country: str | None, why: str) -> None:
     found = hashing.explain_phone(text, country)
     assert found.sha256 is None
     assert why in str(found.unusable)
@@ -88,7 +88,7 @@ def test_text_that_is_far_too_long_is_not_shown() -> None:
 
 
 @given(st.text(max_size=40) | st.emails(), st.sampled_from([None, "US", "IT", "DE"]))
-def test_whatever_is_given_is_usable_or_told_why(text: str, country: str | None) -> None:
+def test_any_value_is_usable_or_has_a_reason(text: str, country: str | None) -> None:
     for found in (hashing.explain_email(text), hashing.explain_phone(text, country)):
         assert (found.sha256 is None) is (found.unusable is not None)
 

@@ -56,7 +56,7 @@ def test_goal_without_an_answer_sends_nothing_new_until_it_gets_one_or_a_minute_
     assert in_flight.takes(A, WIDE, NOW, is_only=False)
 
 
-def test_batch_that_goes_again_in_vain_does_not_silence_its_goal_anew() -> None:
+def test_batch_resent_in_vain_does_not_block_its_goal_again() -> None:
     """It may be one row of that batch that Microsoft stumbles over: those behind it have their turn."""
     in_flight = InFlight()
     in_flight.finished(sent(in_flight), NOW, answered=False)

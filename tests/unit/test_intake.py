@@ -182,7 +182,7 @@ BAD_IDS = [
 
 
 @pytest.mark.parametrize(("value", "code"), [*BAD_IDS, ("a" * 201, "too_long")])
-def test_order_id_that_cannot_be_told_apart_by_eye_is_refused(value: Any, code: str) -> None:
+def test_order_id_that_is_not_readable_text_is_refused(value: Any, code: str) -> None:
     assert problems(order_id=value) == [("order_id", code)]
 
 
@@ -249,7 +249,7 @@ def test_without_any_key_the_natural_one_serves_and_without_time_nothing_does() 
 # --- consent, skipping -----------------------------------------------------------------------------------------------
 
 
-def test_denied_consent_is_skipped_whatever_identifies_the_person() -> None:
+def test_denied_consent_is_skipped_with_any_identifier() -> None:
     assert reading(consent="denied") == Skipped("consent_denied", "purchase")
     assert reading(consent="denied", msclkid=None) == Skipped("consent_denied", "purchase")
     denied = replace(RULES, consent="denied")

@@ -64,7 +64,7 @@ def test_plain_and_hashed_identifiers_come_to_the_same() -> None:
 
 
 @pytest.mark.parametrize("around", ["{}", " {}\n", "\ufeff{}", "{}\u200b\u00a0"])
-def test_what_came_along_with_a_pasted_identifier_does_not_count(around: str) -> None:
+def test_extra_characters_around_a_pasted_identifier_do_not_count(around: str) -> None:
     written = {"email": "john@contoso.com", "phone": "+14255551234", "email_sha256": JOHN, "phone_sha256": PHONE}
     pasted = {name: around.format(text) for name, text in written.items()}
     assert accepted(user=pasted) == accepted(user=written)
@@ -83,7 +83,7 @@ def test_unusable_plain_identifiers_are_left_out_with_a_warning() -> None:
     assert warnings == [("email_unusable", "user.email"), ("phone_unusable", "user.phone")]
 
 
-def test_unusable_plain_identifier_leaves_its_hash_standing() -> None:
+def test_unusable_plain_identifier_leaves_its_hash_in_use() -> None:
     conversion, warnings = warned(user={"email": "john", "email_sha256": JOHN})
     assert conversion.email_sha256 == JOHN
     assert warnings == [("email_unusable", "user.email")]
@@ -177,7 +177,7 @@ def test_name_that_only_resembles_a_role_has_no_warning(address: str) -> None:
         ("+1 425", "is no number that is possible"),
     ],
 )
-def test_phone_without_a_country_is_told_from_a_typo(phone: str, why: str) -> None:
+def test_phone_without_a_country_is_distinguished_from_a_typo(phone: str, why: str) -> None:
     result = reading(user={"phone": phone})
     assert [warning.code for warning in result.warnings] == ["phone_unusable"]
     assert result.warnings[0].message.startswith(why)

@@ -62,7 +62,7 @@ def test_any_bytes_give_a_value_or_a_bad_body(body: bytes) -> None:
         assert str(error)
 
 
-def test_member_that_stands_twice_is_refused_without_repeating_it():
+def test_duplicate_member_is_refused_without_repeating_it():
     """With two values of one event it would be unclear which is meant."""
     with pytest.raises(BadBody, match="twice") as refused:
         parse(b'{"event": "purchase", "user": {"email": "a@example.com", "email": "b@example.com"}}')

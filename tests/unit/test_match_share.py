@@ -48,7 +48,7 @@ def test_share_that_was_low_is_over_at_a_quarter(carrying: int, low: bool) -> No
         (Share(), "nothing came in yet"),
     ],
 )
-def test_share_is_said_by_the_hundred(found: Share, said: str) -> None:
+def test_share_is_a_percentage(found: Share, said: str) -> None:
     assert found.percent == said
 
 
@@ -61,7 +61,7 @@ def test_old_conversions_fade() -> None:
     assert not found.is_low(was_low=True)
 
 
-def test_something_that_nobody_matches_by_counts_as_nothing() -> None:
+def test_unusable_identifier_counts_as_none() -> None:
     """A visitor's id alone is no identifier yet: its click may never be found."""
     assert Share().plus(("visitor",), 3) == Share(received=3)
 

@@ -114,7 +114,7 @@ WRITTEN_NUMBERS = st.one_of(
 
 
 @given(WRITTEN_NUMBERS, st.one_of(st.none(), st.sampled_from(SUPPORTED)))
-def test_whatever_is_written_comes_out_as_e164_or_not_at_all(written: str, country: str | None) -> None:
+def test_any_written_number_becomes_e164_or_is_refused(written: str, country: str | None) -> None:
     number = normalise(written, country)
     assert number is None or (number[0] == "+" and number[1:].isascii() and number[1:].isdigit() and len(number) <= 16)
 

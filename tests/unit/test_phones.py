@@ -69,7 +69,7 @@ def test_trunk_zero_in_brackets_does_not_matter(region: str) -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_doubled_country_code_is_taken_once_unless_the_number_is_valid_as_it_stands(region: str) -> None:
+def test_doubled_country_code_is_taken_once_unless_the_number_is_valid_as_written(region: str) -> None:
     for number in examples(region):
         code, plus = str(number.country_code), e164(number)
         as_it_stands = f"+{code}{plus[1:]}"

@@ -39,7 +39,7 @@ def test_clean_answer_raises_the_rate_of_its_own_account_after_a_minute() -> Non
     assert rates(rate_limiter) == [600, 500, 1_000]
 
 
-def test_account_that_the_configuration_no_longer_has_shares_its_limit_with_nobody() -> None:
+def test_removed_account_shares_its_limit_with_no_other() -> None:
     rate_limiter = pacer_of(Time())
     assert rate_limiter.sharing("main") == ["main", "twin"]
     assert rate_limiter.sharing("gone") == []

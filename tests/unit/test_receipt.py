@@ -95,7 +95,7 @@ def test_words_of_an_older_answer_are_not_quoted_beside_another_remedy() -> None
     assert "Scripted" not in json.dumps(delivered["next_step"])
 
 
-def test_only_the_first_digits_of_identifiers_are_told() -> None:
+def test_only_the_first_digits_of_identifiers_are_shown() -> None:
     known = {"clicks": (SeenClick(OTHER, RECORD.time, NOW),), "known_clicks": 1}
     text = json.dumps(of(RECORD._replace(phone_sha256="cd" * 32, visitor_id="v-1"), **known))
     for whole in (CLICK, OTHER, "ab" * 32, "cd" * 32):
@@ -117,7 +117,7 @@ HOURS = 3_600
     ],
     ids=str,
 )
-def test_conversion_before_its_own_click_is_told_of_and_a_time_zone_named(
+def test_conversion_before_its_own_click_is_reported_with_a_hint_of_the_time_zone(
     changes: dict[str, object], named: str | None
 ) -> None:
     clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time + 5 * HOURS + 1_800), NOW),)
@@ -134,7 +134,7 @@ SKIPPED = {"state": State.SKIPPED, "reason": Reason.NO_CLICK, "goal": None, "bat
 
 
 @pytest.mark.parametrize("changes", [SKIPPED, {"reason": Reason.AWAITING_CLICK, "goal": None, "batch_id": None}])
-def test_conversion_before_every_click_that_was_known_as_it_came_in_is_told_of_a_time_zone(
+def test_conversion_before_every_click_known_at_its_receipt_has_a_hint_of_the_time_zone(
     changes: dict[str, object],
 ) -> None:
     record = RECORD._replace(visitor_id="v-1", msclkid=None, **changes)
@@ -163,7 +163,7 @@ def test_another_trouble_of_the_row_comes_before_its_time() -> None:
 # --- The timeline ----------------------------------------------------------------------------------------------------
 
 
-def test_long_life_is_told_in_its_order() -> None:
+def test_long_life_is_listed_in_order_of_time() -> None:
     start, error = RECORD.received_at, "OfflineConversionValueInvalid"
     past = (
         Attempted(UnixMillis(start + MINUTE), 1, 5, "tracking-5", error, 5610),
@@ -201,7 +201,7 @@ def request(number: int, answer: str, minutes: int, **given: object) -> RequestF
     return RequestFacts(**{**facts, "due_at": UnixMillis(sent_at + MINUTE), "answer": answer, **given})  # type: ignore[arg-type]
 
 
-def test_attempts_are_told_one_by_one_with_time_batch_tracking_id_and_answer() -> None:
+def test_each_attempt_is_listed_with_time_batch_tracking_id_and_answer() -> None:
     requests = (
         request(1, "refused: throttled", 2, tracking_id="t-1", error="CallRateExceeded", error_code=117),
         request(2, "lost", 2, error="no answer within 60 s"),
@@ -235,7 +235,7 @@ def test_attempts_are_told_one_by_one_with_time_batch_tracking_id_and_answer() -
     assert all(line in text for line in told_lines(told))
 
 
-def test_attempts_that_were_gathered_are_told_as_such() -> None:
+def test_attempts_without_details_are_listed_as_one_line() -> None:
     many = request(50, "refused: server", 3, last=83, times=34, ended_at=UnixMillis(NOW - 2 * MINUTE), error="Http500")
     batch = replace(BATCH, claims=83, requests=(many,), settled_at=None, answer="refused: server")
     told = of(RECORD._replace(claimed=True, attempt=83), batches={7: batch})

@@ -59,7 +59,7 @@ def test_what_an_operator_needs_is_left_as_it_is(text: str) -> None:
     assert Redactor().text(text) == text
 
 
-def test_registered_secrets_are_masked_as_they_are_and_as_they_stand_in_a_url() -> None:
+def test_registered_secrets_are_masked_plain_and_escaped_in_a_url() -> None:
     redactor = Redactor()
     redactor.hide(["test secret/1", "abc"])
     assert redactor.text("x test secret/1 y test%20secret%2F1 abc") == f"x {MASK} y {MASK} abc"

@@ -44,7 +44,7 @@ def test_an_address_that_cannot_be_had_says_which_key_to_change(
     assert "\n" not in told
 
 
-def test_an_ipv6_address_is_told_apart_from_its_port() -> None:
+def test_ipv6_address_is_separated_from_its_port() -> None:
     assert listening(OSError(errno.EADDRINUSE, "x"), host="::1").startswith(
         "cannot listen on [::1]:8077: Address already"
     )

@@ -120,7 +120,7 @@ def test_any_other_time_is_refused_with_what_is_missing_or_too_much(written: str
 
 
 @pytest.mark.parametrize("written", [text for text, _, _ in TAKEN if "+" in text])
-def test_plus_that_nobody_escaped_is_still_one_before_an_offset(written: str) -> None:
+def test_unescaped_plus_before_an_offset_is_still_a_plus(written: str) -> None:
     assert parameters.instant(written.replace("+", " ")) == parameters.instant(written)
 
 

@@ -76,7 +76,7 @@ def test_a_text_stored_before_there_was_a_passphrase_can_still_be_read() -> None
     assert VAULT.open("token", Vault("").seal("token", TOKEN)) == TOKEN
 
 
-def test_a_vault_shows_its_passphrase_to_nobody() -> None:
+def test_vault_never_shows_its_passphrase() -> None:
     assert KEY not in repr(VAULT)
 
 
@@ -171,7 +171,7 @@ HEAD = "aes256gcm-scrypt:"
     ids=count(),  # what is sealed differs each time
 )
 @pytest.mark.parametrize("key", [KEY, ""])
-async def test_whatever_became_of_the_stored_sign_in_it_means_connect_again(damaged: str, key: str) -> None:
+async def test_unusable_stored_sign_in_always_means_connect_again(damaged: str, key: str) -> None:
     memory = Memory()
     memory.values["refresh_token"] = damaged
     with pytest.raises(LostKey, match=r"[Ss]ign in again at /connect") as lost:

@@ -87,7 +87,7 @@ def test_nothing_that_identifies_a_person_is_in_a_trace() -> None:
         assert secret not in text
 
 
-def test_codes_are_told_once_each_and_few() -> None:
+def test_each_code_is_listed_once_and_the_list_is_short() -> None:
     one = trace(codes=["unknown_field"] * 500 + [f"code_{number}" for number in range(500)])
     assert one is not None
     assert one.codes[:2] == ("unknown_field", "code_0")
@@ -148,7 +148,7 @@ async def test_flood_of_refused_items_waits_within_bounds_and_the_loss_is_counte
     assert {one.order for one in store.written} == {order_digest(f"R-{number}") for number in range(MAX_WAITING)}
 
 
-def test_what_waits_takes_little_memory_whatever_is_sent() -> None:
+def test_waiting_traces_take_little_memory_for_any_input() -> None:
     worst = {"event": "e" * 64, "account": "a" * 64}
     tracemalloc.start()
     buffer = TraceBuffer()

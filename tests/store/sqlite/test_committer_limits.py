@@ -129,7 +129,7 @@ async def test_settlements_are_taken_while_it_stops_and_refused_once_it_has_ende
 
 
 @pytest.mark.parametrize("kind", ["intake", "settlement"])
-async def test_nobody_waits_for_ever_when_the_writer_is_cancelled(rows: Rows, kind: str) -> None:
+async def test_no_caller_waits_for_ever_when_the_writer_is_cancelled(rows: Rows, kind: str) -> None:
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
     rows.while_writing = lambda: loop.call_soon_threadsafe(started.set)

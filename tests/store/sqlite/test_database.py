@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 # --- one owner -------------------------------------------------------------------------------------------------------
 
 
-async def test_second_process_is_refused_and_told_which_process_owns_the_outbox(tmp_path: Path) -> None:
+async def test_second_process_is_refused_and_learns_which_process_owns_the_outbox(tmp_path: Path) -> None:
     """A second process exits and names the first."""
     path = tmp_path / "outbox.db"
     script = (

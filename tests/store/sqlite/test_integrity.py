@@ -65,7 +65,7 @@ async def test_log_that_lacks_the_last_commit_alone_is_noticed(killed: Path) -> 
     assert "it ends with transaction" in await refusal(killed)
 
 
-async def test_file_that_vanished_is_not_made_anew(killed: Path) -> None:
+async def test_file_that_vanished_is_not_created_again(killed: Path) -> None:
     killed.unlink()
     assert "missing or empty" in await refusal(killed)
     assert not killed.exists()
@@ -310,7 +310,7 @@ async def test_disk_that_does_not_read_ends_the_committer_and_says_nothing_again
         pass
 
 
-async def test_what_is_wrong_with_a_small_table_is_told_in_a_line(many: Path) -> None:
+async def test_damage_of_a_small_table_is_reported_in_one_line(many: Path) -> None:
     with contextlib.closing(sqlite3.connect(many)) as db:
         root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'").fetchone()[0]
     content = bytearray(many.read_bytes())

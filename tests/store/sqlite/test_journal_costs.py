@@ -23,7 +23,7 @@ async def test_old_entries_are_pruned_in_slices_and_young_ones_stay(house: Sqlit
     assert len(page.items) == 50
 
 
-async def test_a_page_costs_a_bounded_number_of_rows_whatever_is_asked(house: SqliteHouse) -> None:
+async def test_page_reads_a_bounded_number_of_rows_for_any_query(house: SqliteHouse) -> None:
     """Every statement that looks for entries walks the numbers of one stretch."""
     outbox = await house.open()
     given = dict.fromkeys(

@@ -16,7 +16,7 @@ async def rows(house: SqliteHouse) -> int:
     return len(await house.rows("unstored"))
 
 
-async def test_only_the_newest_are_kept_whatever_comes_and_over_restarts(house: SqliteHouse) -> None:
+async def test_only_the_newest_traces_are_stored_also_over_restarts(house: SqliteHouse) -> None:
     kept = await traces(house)
     for start in range(0, 300, 60):
         await kept.append([trace(f"R-{number}", at=later(number)) for number in range(start, start + 60)])
