@@ -95,7 +95,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
     rows = Rows(parts.goal_of, parts.held, parts.now)
     return Calls(
         conversions=ConversionCalls(
-            outbox=parts.outbox,
+            intake=parts.outbox,
             rules=parts.rules,
             rows=rows,
             telemetry=parts.telemetry,

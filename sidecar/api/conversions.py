@@ -34,8 +34,7 @@ from sidecar.api.validation import validation
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.conversion import Accepted, Reading, Rules, read
 from sidecar.core.intake.problem import Allowance
-from sidecar.ports.intake import Arrival, Replayed, Stored
-from sidecar.ports.outbox import Outbox
+from sidecar.ports.intake import Arrival, Intake, Replayed, Stored
 from sidecar.telemetry import RequestVerdicts, Telemetry
 
 
@@ -43,7 +42,7 @@ from sidecar.telemetry import RequestVerdicts, Telemetry
 class ConversionCalls:
     """Stores and validates conversions. `stored` is called with the number of new rows of each account."""
 
-    outbox: Outbox
+    intake: Intake
     rules: Callable[[], Rules]
     rows: Rows
     telemetry: Telemetry
@@ -99,7 +98,7 @@ class ConversionCalls:
         now = self.now()
         accepted = (reading.conversion for reading in readings if isinstance(reading, Accepted))
         arrivals = [Arrival(conversion, now, request_id) for conversion in accepted]
-        results = list(results_of(readings, await self.outbox.put(arrivals) if arrivals else []))
+        results = list(results_of(readings, await self.intake.put(arrivals) if arrivals else []))
         verdicts = [result.verdict for result in results]
         if new_rows := _rows_of_accounts(verdicts):
             self.stored(new_rows)

@@ -24,8 +24,7 @@ from sidecar.core.receipts.trace import Advice, Surroundings, Trace, later_click
 from sidecar.core.record import Record, seq_of
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.unstored import Unstored, all_in_words, in_words
-from sidecar.ports.outbox import Outbox
-from sidecar.ports.queries import Query, Traces
+from sidecar.ports.queries import Queries, Query, Traces
 from sidecar.telemetry import TracesOfOrders
 from sidecar.troubles import CATALOGUE, Trouble
 
@@ -112,7 +111,7 @@ def _advice(trouble: Trouble | None, record: Record) -> Advice | None:
 class ExplainCalls:
     """Answers with receipts."""
 
-    outbox: Outbox
+    queries: Queries
     receipts: Receipts
     traces: TracesOfOrders | None = None
     """Of orders that were not stored."""
@@ -130,7 +129,7 @@ class ExplainCalls:
         """A receipt for each conversion of that order, newest first."""
         order_id = trimmed(request.match_info["order_id"])
         query = Query(order_id=order_id, limit=MAX_RECEIPTS)
-        page = await self.outbox.find(query)
+        page = await self.queries.find(query)
         made = [await self.receipts.of(record.seq) for record in page.records]
         items = [one for one in made if one is not None]
         traces = await self.traces.of_order(order_id) if self.traces else ()

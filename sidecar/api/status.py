@@ -15,33 +15,32 @@ from sidecar.core.conversion import Kind
 from sidecar.core.intake.problem import Refusal, listed
 from sidecar.core.record import seq_of
 from sidecar.core.states_and_reasons import State
-from sidecar.ports.outbox import Outbox
-from sidecar.ports.queries import Query
+from sidecar.ports.queries import Queries, Query
 
 
 @dataclass(frozen=True, slots=True)
 class StatusCalls:
     """Answers with rows."""
 
-    outbox: Outbox
+    queries: Queries
     rows: Rows
 
     async def get(self, request: web.Request) -> web.Response:
         """The row of that id, with its adjustments."""
         id_ = request.match_info["id"]
         seq = seq_of(Kind.CONVERSION, id_)
-        record = None if seq is None else await self.outbox.get(seq)
+        record = None if seq is None else await self.queries.get(seq)
         if record is None or record.kind is not Kind.CONVERSION:
             hint = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
             raise HttpProblem(NO_CONVERSION, hint)
-        adjustments = await self.outbox.adjustments(record.seq)
+        adjustments = await self.queries.adjustments(record.seq)
         return json_reply({**self.rows.show(record), "adjustments": [self.rows.show(each) for each in adjustments]})
 
     async def find(self, request: web.Request) -> web.Response:
         """Rows, newest first. A page may be short while its cursor says that there is more to look through."""
         query = read_query(request.query.items())
         async with admission_of(request).page(query.limit):
-            page = await self.outbox.find(query)
+            page = await self.queries.find(query)
             cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
             rows = self.rows.of_one_answer()
             return page_reply(await in_turns(page.records, lambda record: text(rows.show(record))), cursor)

@@ -11,8 +11,8 @@ from sidecar.core.attribution import Attributed, AttributionRules, Deferral, Goa
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import Reason, State
+from sidecar.ports.delivery import Delivery
 from sidecar.ports.intake import Clicks
-from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry
 
 
@@ -20,7 +20,7 @@ from sidecar.telemetry import Telemetry
 class ClickMatcher:
     """`rules` and `traits` (of an account's goal) are asked for each batch."""
 
-    outbox: Outbox
+    outbox: Delivery
     clicks: Clicks
     telemetry: Telemetry
     now: Callable[[], UnixMillis]

@@ -8,7 +8,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import Reason
 from sidecar.core.waiting_summary import Waiting, in_words
 from sidecar.delivery.gates import Gates
-from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Queries
 from sidecar.telemetry import Telemetry
 
 _TROUBLES = (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING)
@@ -19,7 +19,7 @@ _TROUBLES = (Reason.GOAL_NOT_FOUND, Reason.GOAL_SETTLING)
 class GoalFeedback:
     """Opens and closes the gates of goals, and raises and clears their troubles."""
 
-    outbox: Outbox
+    queries: Queries
     gates: Gates
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
@@ -49,7 +49,7 @@ class GoalFeedback:
             return  # the catalogue has reported it already, and more exactly
         self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
         lanes = list({entry.lane for entry in entries})
-        waiting = await self.outbox.waiting(lanes) if is_named else _waiting(frozen)
+        waiting = await self.queries.waiting(lanes) if is_named else _waiting(frozen)
         self.telemetry.service.trouble_raised(
             hold.reason.value,
             account=account,

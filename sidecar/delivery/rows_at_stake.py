@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sidecar.core.entry import Lane
 from sidecar.core.waiting_summary import stake
 from sidecar.delivery.gates import Gates
-from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Queries
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import Scope
 
@@ -18,7 +18,7 @@ GoalOf = Callable[[str, str], str | None]
 class Stakes:
     """Says what waits; `accounts` are those configured now."""
 
-    outbox: Outbox
+    queries: Queries
     gates: Gates
     goal_of: GoalOf
     accounts: Callable[[], Collection[str]]
@@ -27,10 +27,10 @@ class Stakes:
         """Return one sentence: what waits for these to end, its value and first expiry; None where nothing waits."""
         # A trouble without an account is of the sign-in, and delivery goes on while the last token is valid.
         holding = [trouble for trouble in troubles if trouble.account is not None or not self.gates.connected]
-        lanes = {lane for trouble in holding for lane in held_by(trouble, self.outbox.lanes(), self.goal_of)}
+        lanes = {lane for trouble in holding for lane in held_by(trouble, self.queries.lanes(), self.goal_of)}
         if not lanes:
             return None
-        waiting = await self.outbox.at_stake(sorted(lanes, key=lambda lane: lane.id))
+        waiting = await self.queries.at_stake(sorted(lanes, key=lambda lane: lane.id))
         causes = [cause for trouble in holding if (cause := self._cause(trouble)) is not None]
         return stake(waiting, causes) if waiting.rows else None
 

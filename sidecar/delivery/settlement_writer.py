@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from sidecar.core.entry import Step
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.delivery import Claim, Note
+from sidecar.ports.delivery import Claim, Delivery, Note
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry
 
 RETRY_SECONDS = 1.0
@@ -19,7 +18,7 @@ RETRY_SECONDS = 1.0
 class SettlementWriter:
     """Each call returns once it is on disk. False when the claim has passed."""
 
-    outbox: Outbox
+    outbox: Delivery
     telemetry: Telemetry
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:

@@ -10,7 +10,7 @@ from sidecar.core.attribution import Deferral, WaitForClick
 from sidecar.core.batch import SEARCH_SECONDS, Candidate, next_seconds, ranges, with_seconds
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis
 from sidecar.core.states_and_reasons import Reason
-from sidecar.ports.outbox import Outbox
+from sidecar.ports.delivery import Delivery
 
 MIN_WAIT_MILLIS = 1_000
 """How long a row waits at least for a free second, so that it is not read again at once."""
@@ -20,7 +20,7 @@ MIN_WAIT_MILLIS = 1_000
 class UniqueTimestamps:
     """Looks up the seconds that are used. Claims of one account follow one another: no two choose one second."""
 
-    outbox: Outbox
+    outbox: Delivery
     now: Callable[[], UnixMillis]
 
     async def choose(self, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -10,8 +10,8 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.schedule import DeliveryRules, GoalQueue, Schedule, has_room, ready_goals
 from sidecar.delivery.account_state import AccountState
 from sidecar.delivery.gates import Gates, GoalGate
-from sidecar.ports.outbox import Outbox
 from sidecar.ports.platform import Platform
+from sidecar.ports.queries import Queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Timetable:
     """One account's; `rules` and `goals` (event to its goal there) are asked each time."""
 
     account: str
-    outbox: Outbox
+    queries: Queries
     platform: Platform
     gates: Gates
     now: Callable[[], UnixMillis]
@@ -47,7 +47,7 @@ class Timetable:
     def _queues(self, batch_size: int) -> list[GoalQueue]:
         lanes: defaultdict[Turn, list[Lane]] = defaultdict(list)
         mapped, now = self.goals(), self.now()
-        for lane in self.outbox.lanes():
+        for lane in self.queries.lanes():
             if lane.account == self.account and lane.event in mapped:
                 lanes[mapped[lane.event], lane.kind].append(lane)
         sizes = {GoalGate.OPEN: batch_size, GoalGate.PROBE: 1, GoalGate.CLOSED: 0}

@@ -1,4 +1,4 @@
-"""The whole outbox, for the part that implements it. Its users take the narrower ports."""
+"""The whole outbox, for what implements it and for users of several of its ports. Others take the narrow port."""
 
 from typing import Protocol
 

@@ -221,6 +221,7 @@ class _Wiring:
         store = self.store
         return Housekeeping(
             store.outbox,
+            store.outbox,
             store.clicks,
             store.journal,
             self.telemetry,

@@ -16,8 +16,8 @@ from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
-from sidecar.ports.outbox import Outbox
-from sidecar.ports.queries import UnstoredItems
+from sidecar.ports.queries import Queries, UnstoredItems
+from sidecar.ports.upkeep import Upkeep
 from sidecar.telemetry import Telemetry
 
 DISK_SECONDS = 5.0
@@ -52,7 +52,8 @@ class HousekeepingRules:
 class Housekeeping:
     """Runs each task at its own interval; `rules` is asked each time."""
 
-    outbox: Outbox
+    upkeep: Upkeep
+    queries: Queries
     clicks: Clicks
     journal: Journal
     telemetry: Telemetry
@@ -89,12 +90,12 @@ class Housekeeping:
         await self._correct_rows()
         free = shutil.disk_usage(rules.path.parent).free
         self._report("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
-        pending = self.outbox.counts().pending
+        pending = self.queries.counts().pending
         self._report("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
 
     async def expire(self) -> None:
         """End every waiting row that is older than Microsoft accepts, also those of closed goals and accounts."""
-        while not self._stopping.is_set() and (ended := await self.outbox.expire(self.now(), SLICE_ROWS)):
+        while not self._stopping.is_set() and (ended := await self.upkeep.expire(self.now(), SLICE_ROWS)):
             self.telemetry.delivery.rows_expired(ended)
 
     async def save_shares(self) -> None:
@@ -108,7 +109,7 @@ class Housekeeping:
         rules, now = self.rules(), self.now()
         after: int | None = 0
         while after is not None and not self._stopping.is_set():
-            after = await self.outbox.prune(UnixMillis(now - rules.retention_millis), after, SLICE_ROWS)
+            after = await self.upkeep.prune(UnixMillis(now - rules.retention_millis), after, SLICE_ROWS)
         after = 0
         while after is not None and not self._stopping.is_set():
             after = await self.clicks.prune(seconds(UnixMillis(now - rules.click_millis)), after, SLICE_ROWS)
@@ -132,8 +133,8 @@ class Housekeeping:
         if before != EPOCH and now >= before - CLOCK_STEP_MILLIS:
             return
         waits = self.rules().waits
-        for _ in range(self.outbox.counts().pending // SLICE_ROWS + 1):
-            if self._stopping.is_set() or await self.outbox.clock_stepped_back(self.now(), SLICE_ROWS, waits):
+        for _ in range(self.queries.counts().pending // SLICE_ROWS + 1):
+            if self._stopping.is_set() or await self.upkeep.clock_stepped_back(self.now(), SLICE_ROWS, waits):
                 break
         self._last_seen = now
 

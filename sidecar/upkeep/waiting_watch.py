@@ -12,8 +12,7 @@ from sidecar.core.states_and_reasons import Reason
 from sidecar.core.waiting_summary import in_words
 from sidecar.delivery.gates import Gates
 from sidecar.microsoft import error_codes
-from sidecar.ports.outbox import Outbox
-from sidecar.ports.queries import Retried
+from sidecar.ports.queries import Queries, Retried
 from sidecar.telemetry import ActiveTrouble, Telemetry
 from sidecar.troubles import CATALOGUE, Scope
 
@@ -24,7 +23,7 @@ UNMAPPED = "unmapped"
 class WaitingWatch:
     """Looks at what waits, by the current configuration; the cost of a look does not grow with the rows."""
 
-    outbox: Outbox
+    queries: Queries
     gates: Gates
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
@@ -47,14 +46,14 @@ class WaitingWatch:
         """
         board, wanted = self.telemetry.board, set()
         for (account, event), lanes in self._left().items():
-            waiting = await self.outbox.at_stake(lanes)
+            waiting = await self.queries.at_stake(lanes)
             if waiting.rows:
                 wanted.add((account, event))
                 self.telemetry.service.trouble_raised(
                     UNMAPPED, account=account, subject=event, waiting=in_words(waiting)
                 )
         for account, ids in self.identities().items():
-            for former, waiting in (await self.outbox.waiting_elsewhere(account, ids)).items():
+            for former, waiting in (await self.queries.waiting_elsewhere(account, ids)).items():
                 wanted.add((account, former))
                 self.telemetry.service.trouble_raised(
                     UNMAPPED,
@@ -71,7 +70,7 @@ class WaitingWatch:
     def _left(self) -> dict[tuple[str, str], list[Lane]]:
         """Return the lanes that nothing maps any more, by account and event."""
         left: dict[tuple[str, str], list[Lane]] = {}
-        for lane in self.outbox.lanes():
+        for lane in self.queries.lanes():
             if self.goal_of(lane.account, lane.event) is None:
                 left.setdefault((lane.account, lane.event), []).append(lane)
         return left
@@ -92,7 +91,7 @@ class WaitingWatch:
 
     async def _look_at_retried(self) -> None:
         """Repeat the troubles of retried rows: their pauses last up to six hours, and a trouble fades after one."""
-        for found in await self.outbox.retried(self.outbox.lanes(), self.now()):
+        for found in await self.queries.retried(self.queries.lanes(), self.now()):
             if found.account in self.accounts():
                 code = _trouble_of(found)
                 subject = found.goal if CATALOGUE[code].scope is Scope.GOAL else found.fault.error
