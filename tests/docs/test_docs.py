@@ -14,6 +14,7 @@ from docs_match import matches
 from docs_page import ROOT, Example, Request, anchors, answers, blocks, examples, links, names, table, text_of
 from process_kit.running import Running, Starter
 from process_kit.turned_clock import DAY, TurnedClock, needs_libfaketime
+from row_kit import stored_row
 
 from sidecar.api import status
 from sidecar.api.http import problem
@@ -22,7 +23,6 @@ from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import click as capture
 from sidecar.core.intake import conversion as intake
 from sidecar.core.intake import user
-from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import Reason, State
 
 PAGES = [
@@ -232,9 +232,7 @@ def test_fields_that_are_read_are_those_in_the_tables() -> None:
 
 def test_fields_of_a_row_are_those_in_the_table() -> None:
     documented = first_names([row for row in table(API, "field") if len(row) == 2])
-    absent = dict.fromkeys(Record._fields)
-    values = {**absent, "seq": 1, "kind": "conversion", "state": State.PENDING, "time": 0, "received_at": 0}
-    assert documented == Rows(lambda *_: None, lambda _: None, lambda: 0).show(Record(**values)).keys()
+    assert documented == Rows(lambda *_: None, lambda _: None, lambda: 0).show(stored_row(time=0, received_at=0)).keys()
 
 
 def test_states_reasons_and_parameters_are_those_of_the_code() -> None:

@@ -4,63 +4,35 @@ import asyncio
 import json
 from datetime import datetime
 
+from row_kit import CLICK, stored_row
+
 from sidecar.api.explain import Receipts
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.attempts import BatchFacts
-from sidecar.core.conversion import Kind
 from sidecar.core.goals.goal import Goal
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.instant import UnixMillis, UnixSeconds, seconds
 from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
-from sidecar.core.states_and_reasons import State
 
 NOW = UnixMillis(1_795_444_245_000)  # 2026-11-23T14:30:45Z
-
-
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-
-
-CLICK = "f894f652ea334e739002f7167ab8f8e3"
-
-
 OTHER = "0123456789abcdef0123456789abcdef"
-
-
 GOAL = Goal(id="7", name="Sidecar Purchase", type="OfflineConversion", window_seconds=30 * 86_400, enhanced=True)
-
-
-RECORD = Record(
-    seq=17,
-    kind=Kind.CONVERSION,
-    state=State.PENDING,
-    reason=None,
-    account="default",
-    event="purchase",
+RECORD = stored_row(
     goal="Sidecar Purchase",
     order_id="ORDER-12345",
     time=UnixSeconds(seconds(NOW) - 7_200),
     value="99.99",
     currency="USD",
     msclkid=CLICK,
-    visitor_id=None,
     email_sha256="ab" * 32,
-    phone_sha256=None,
     attempt=1,
     received_at=UnixMillis(NOW - 2 * HOUR + 120),
     due_at=UnixMillis(NOW - MINUTE),
-    claimed=False,
     sent_at=UnixMillis(NOW - MINUTE),
-    settled_at=None,
     batch_id=7,
-    error=None,
-    error_code=None,
-    tracking_id=None,
-    message=None,
-    meta=None,
 )
-
-
 BATCH = BatchFacts(
     id=7,
     claims=1,

@@ -1,9 +1,9 @@
 """A row's attempts out of what is stored of batches: each request that carried it, numbered as it was claimed."""
 
 import pytest
+from row_kit import CLICK, stored_row
 
 from sidecar.core.attempts import UNANSWERED, BatchFacts, RequestFacts, attempts
-from sidecar.core.conversion import Kind
 from sidecar.core.history import Attempted, Past, Released
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.record import Record
@@ -12,33 +12,16 @@ from sidecar.core.states_and_reasons import State
 NOW = UnixMillis(1_795_444_245_000)
 MINUTE = 60_000
 
-ROW = Record(
-    seq=17,
-    kind=Kind.CONVERSION,
+ROW = stored_row(
     state=State.DELIVERED,
-    reason=None,
-    account="default",
-    event="purchase",
     goal="Sidecar Purchase",
     order_id="O-1",
     time=UnixSeconds(NOW // 1000),
-    value=None,
-    currency=None,
-    msclkid="f894f652ea334e739002f7167ab8f8e3",
-    email_sha256=None,
-    phone_sha256=None,
+    msclkid=CLICK,
     attempt=1,
     received_at=NOW,
     due_at=NOW,
-    claimed=False,
-    sent_at=None,
-    settled_at=None,
     batch_id=9,
-    error=None,
-    error_code=None,
-    tracking_id=None,
-    message=None,
-    meta=None,
 )
 
 

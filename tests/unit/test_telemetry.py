@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from row_kit import stored_row
 from store_kit import running_store
 
 from sidecar.core.answer import RefusedBatch, Verdict
@@ -304,9 +305,7 @@ async def test_of_many_dead_rows_the_first_are_recorded_and_the_rest_counted(wri
 
 def never_sent(**given: Any) -> Record:
     """A row that no claim has frozen yet."""
-    fields = dict.fromkeys(Record._fields)
-    given = {"seq": 1, "kind": Kind.CONVERSION, "state": State.CANCELED, "account": "main", "event": "lead", **given}
-    return Record(**{**fields, **given})
+    return stored_row(**{"state": State.CANCELED, "account": "main", "event": "lead", **given})
 
 
 ENDED: list[tuple[Callable[[Telemetry], None], str, dict[str, str]]] = [
