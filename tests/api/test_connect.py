@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from api_kit import NOT_SERVED
+from sign_in_double import Store
 
 from sidecar.api import sign_in as connect
 from sidecar.api.http.guard import Guard
@@ -26,28 +27,11 @@ from sidecar.emulator.faults import Match, OAuthError, Rule, Status
 from sidecar.microsoft.oauth import Application, AuthorizationRequest, OAuthClient
 from sidecar.microsoft.sign_in_flow import MAX_PENDING, FinishedSignIn, PendingSignIns, SignInFlow, UnknownSignIn
 from sidecar.microsoft.tokens import TokenSource
-from sidecar.ports.errors import StorageUnavailable
 from sidecar.telemetry import Telemetry
 
 NOW = UnixMillis(1_795_000_000_000)
 SCOPE = "https://ads.microsoft.com/msads.manage"
 CALLBACK = "http://localhost:8077/oauth/callback"
-
-
-class Store:
-    """The refresh token in memory; the disk can be made to fail."""
-
-    def __init__(self) -> None:
-        self.token: str | None = None
-        self.fails = False
-
-    async def load(self) -> str | None:
-        return self.token
-
-    async def save(self, refresh_token: str) -> None:
-        if self.fails:
-            raise StorageUnavailable("storage_failed", "the disk does not answer")
-        self.token = refresh_token
 
 
 @dataclass
@@ -93,7 +77,7 @@ async def house() -> AsyncIterator[House]:
     async with Emulator(EmulatorOptions(client_id="test-client", client_secret="test-secret"), lambda: NOW) as emulator:
         application = Application(emulator.authority, "test-client", CALLBACK, SCOPE, "test-secret")
         sign_in = OAuthClient(application, ssl.create_default_context(cadata=emulator.ca_pem))
-        store = Store()
+        store = Store(None)
         tokens = TokenSource(sign_in, store, now=lambda: NOW, chance=lambda: 0.5)
         finished: list[FinishedSignIn] = []
         connector = SignInFlow(sign_in, tokens, now=lambda: NOW, on_finished=finished.append)

@@ -94,6 +94,18 @@ def always(response: Callable[[], web.Response]) -> Script:
     return script
 
 
+@dataclass
+class Hanging:
+    """A script that never answers; `arrived` says that a request is at it."""
+
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, _: Form) -> web.StreamResponse:
+        self.arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
 @contextlib.asynccontextmanager
 async def double() -> AsyncIterator[Double]:
     """A double that listens on a free port of 127.0.0.1."""
@@ -149,6 +161,19 @@ class Store:
         if self.hangs:
             self.hanging.set()
             await asyncio.Event().wait()
+
+
+class Memory:
+    """Secrets in a dictionary that outlives the process, as the database does."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    async def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    async def put(self, name: str, value: str) -> None:
+        self.values[name] = value
 
 
 class Watch:

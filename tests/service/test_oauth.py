@@ -19,6 +19,8 @@ from sign_in_double import (
     Clock,
     Double,
     Form,
+    Hanging,
+    Memory,
     Store,
     Watch,
     always,
@@ -270,16 +272,10 @@ async def test_application_without_client_id_names_the_key_and_makes_no_request(
 
 
 async def test_a_hanging_token_endpoint_neither_blocks_the_loop_nor_lasts(microsoft: Double) -> None:
-    arrived = asyncio.Event()
-
-    async def hang(_: Form) -> web.StreamResponse:
-        arrived.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    microsoft.script = hang
+    hanging = Hanging()
+    microsoft.script = hanging
     asking = asyncio.create_task(microsoft.sign_in(call_seconds=0.3).refresh("test-refresh-1"))
-    await arrived.wait()
+    await hanging.arrived.wait()
     turns = 0
     while not asking.done():
         await asyncio.sleep(0)
@@ -316,17 +312,11 @@ def test_a_hanging_call_does_not_keep_the_process_from_exiting() -> None:
 
 
 async def test_a_cancelled_caller_leaves_the_sign_in_usable(microsoft: Double) -> None:
-    arrived = asyncio.Event()
-
-    async def hang(_: Form) -> web.StreamResponse:
-        arrived.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    microsoft.script = hang
+    hanging = Hanging()
+    microsoft.script = hanging
     sign_in = microsoft.sign_in(call_seconds=1)
     asking = asyncio.create_task(sign_in.refresh("test-refresh-1"))
-    await arrived.wait()
+    await hanging.arrived.wait()
     asking.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asking
@@ -663,19 +653,6 @@ async def test_an_unexpected_error_is_a_trouble_and_the_source_goes_on(microsoft
 
 
 # --- Against the emulator --------------------------------------------------------------------------------------------
-
-
-class Memory:
-    """Secrets in a dictionary that outlives the process, as the database does."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    async def get(self, name: str) -> str | None:
-        return self.values.get(name)
-
-    async def put(self, name: str, value: str) -> None:
-        self.values[name] = value
 
 
 def emulated(emulator: Emulator, memory: Memory, clock: Clock, watch: Watch) -> TokenSource:

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sign_in_double import Memory
 
 from sidecar.ports.errors import LostKey, StorageUnavailable
 from sidecar.store.tokens import SealedTokens
@@ -13,19 +14,6 @@ from sidecar.store.vault import Vault
 KEY = "test-passphrase-of-the-vault"
 TOKEN = "test-refresh-token-1"
 SEED = "test-seed-token"
-
-
-class Memory:
-    """Secrets in a dictionary."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    async def get(self, name: str) -> str | None:
-        return self.values.get(name)
-
-    async def put(self, name: str, value: str) -> None:
-        self.values[name] = value
 
 
 # --- Vault -----------------------------------------------------------------------------------------------------------
