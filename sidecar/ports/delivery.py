@@ -107,9 +107,8 @@ class Delivery(Protocol):
         """Claim these entries as a new batch for the account `ids` at Microsoft, and freeze what will be sent.
 
         None when none was left.
-        Left out are those that are no longer free, were replaced, or whose visitor clicked since they were read;
-        one that was restated goes with its new value. An identity keeps its second from other conversions; adjustments
-        have none.
+        Left out are those that are no longer free, or whose row was replaced or restated, or whose visitor clicked,
+        since they were read: they stay due. An identity keeps its second from other conversions; adjustments have none.
         """
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:

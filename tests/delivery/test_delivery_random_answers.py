@@ -16,7 +16,7 @@ from sidecar.core.entry import Delivered, Lane, next_step
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.wire import decode
 from sidecar.ports.delivery import Claim, Note
-from sidecar.store.sqlite import delivery
+from sidecar.store.sqlite import claiming, settling
 from sidecar.store.sqlite.due_rows import due
 from sidecar.store.sqlite.row_counts import counts
 
@@ -61,7 +61,7 @@ def outbox_of(rows: int) -> sqlite3.Connection:
 def claimed(db: sqlite3.Connection, now: UnixMillis) -> Claim | None:
     candidates = with_goals(due(db, [LANE], now, 1_000), {"purchase": "Goal"})
     frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]
-    return delivery.take(db, "main", frozen, identities, now, UnixMillis(now + 1))
+    return claiming.take(db, "main", frozen, identities, now, UnixMillis(now + 1))
 
 
 def answer(errors: Errors) -> bytes:
@@ -94,7 +94,7 @@ def _settle_all(batch: tuple[int, list[Errors]]) -> tuple[int, int]:
         assert isinstance(decoded, Taken)
         said = zip(claim.entries, decoded.outcomes, strict=True)
         steps = {e.seq: next_step(e, outcome, now, 0.5) for e, outcome in said if not isinstance(outcome, Delivered)}
-        assert delivery.settle(db, claim, steps, Note("taken"), now, adjustment_delay_millis=0)
+        assert settling.settle(db, claim, steps, Note("taken"), now, adjustment_delay_millis=0)
         states |= expected(claim, fitting)
         settled += 1
         assert dict(db.execute("SELECT seq, state FROM entries")) == states

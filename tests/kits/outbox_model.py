@@ -242,7 +242,10 @@ class Model:
     def takes(self, entry: Entry) -> bool:
         """Whether a claim gets this row, as it was read."""
         row = self.rows.get(entry.seq)
-        return row is not None and row.is_free and not (row.goal is None and self.is_overtaken(row, entry.evaluated))
+        if row is None or not row.is_free or (row.goal is None and self.is_overtaken(row, entry.evaluated)):
+            return False
+        stored = (row.value, row.currency, row.adjusted_at)
+        return stored == (entry.value, entry.currency, entry.adjusted_at)
 
     def take(self, claim: Claim, entries: Sequence[tuple[Entry, int | None]], until: int) -> None:
         """These go out in a new batch, frozen as they are given, each with its identity."""

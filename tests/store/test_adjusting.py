@@ -37,16 +37,18 @@ SETTLED = later(6 * HOUR)
 """When adjustments of what was delivered at NOW go out."""
 
 
-async def test_row_that_was_restated_after_it_was_looked_at_is_claimed_with_its_new_value(outbox: Outbox) -> None:
+@pytest.mark.parametrize(("value", "currency"), [("5", None), ("99.99", "EUR")])
+async def test_row_that_was_restated_after_it_was_read_stays_due_and_is_claimed_next_with_its_new_value(
+    outbox: Outbox, value: str, currency: str | None
+) -> None:
     first, second = await seqs_of(outbox, *orders(2))
-    looked_at = await due(outbox)
-    await adjusted(outbox, "5", target=ById(second, None))
-    taken = await claim(outbox, looked_at)
+    read_before = await due(outbox)
+    await adjusted(outbox, value, target=ById(second, None), currency=currency)
+    taken = await claim(outbox, read_before)
     assert taken is not None
-    assert [(entry.seq, entry.value, entry.attempt) for entry in taken.entries] == [
-        (first, "99.99", 1),
-        (second, "5", 1),
-    ]
+    assert [(entry.seq, entry.value, entry.attempt) for entry in taken.entries] == [(first, "99.99", 1)]
+    (entry,) = (await claimed(outbox)).entries
+    assert (entry.seq, entry.value, entry.currency, entry.attempt) == (second, value, currency or "USD", 1)
 
 
 async def delivered(outbox: Outbox, *conversions: Any, at: UnixMillis = NOW) -> list[int]:

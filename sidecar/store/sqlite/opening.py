@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sidecar.core.instant import UnixMillis
 from sidecar.store.committer import Committer
-from sidecar.store.sqlite import clock_bounds, delivery
+from sidecar.store.sqlite import claiming, clock_bounds
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import reader, writer
 from sidecar.store.sqlite.engine import SqliteEngine
@@ -69,6 +69,6 @@ async def open_sqlite(
 
 def _take_over(db: sqlite3.Connection, snapshot: Snapshot, now: UnixMillis) -> None:
     """The file had another owner before, whose leases are void."""
-    delivery.release_leases(db, now)
+    claiming.release_leases(db, now)
     clock_bounds.bound_batches(db, now)
     snapshot.load(db)

@@ -18,14 +18,16 @@ from sidecar.ports.queries import Backlog, Counts, Page, Query, Retried
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.committer import Committer
 from sidecar.store.sqlite import (
+    claiming,
     clicks,
     clock_bounds,
-    delivery,
     due_rows,
+    expiry,
     fixed_goals,
     pruning,
     replaying,
     row_lists,
+    settling,
     waiting_rows,
 )
 from sidecar.store.sqlite.clicks import Woken
@@ -114,7 +116,7 @@ class SqliteOutbox:
         until: UnixMillis,
         ids: str | None = None,
     ) -> Claim | None:
-        return await self.committer.write(lambda db: delivery.take(db, account, entries, identities, now, until, ids))
+        return await self.committer.write(lambda db: claiming.take(db, account, entries, identities, now, until, ids))
 
     async def record_throttle(self, account: str, until: UnixMillis) -> None:
         await self.committer.write(lambda db: db.execute(NOTE_WAIT, (f"waits:{account}", str(until))) and None)
@@ -142,7 +144,7 @@ class SqliteOutbox:
     async def has_resend(
         self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
     ) -> bool:
-        return await self.due_reader.call(lambda db: delivery.open_batch(db, account, now, held, ids)) is not None
+        return await self.due_reader.call(lambda db: claiming.open_batch(db, account, now, held, ids)) is not None
 
     async def claim_resend(
         self,
@@ -153,21 +155,21 @@ class SqliteOutbox:
         ids: str | None = None,
     ) -> Claim | None:
         return await self.committer.write(
-            lambda db: delivery.retake(db, account, self.snapshot.lanes, now, until, self._delay, held, ids)
+            lambda db: claiming.retake(db, account, self.snapshot.lanes, now, until, self._delay, held, ids)
         )
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis) -> bool:
-        return await self.committer.write(lambda db: delivery.settle(db, claim, exceptions, note, now, self._delay))
+        return await self.committer.write(lambda db: settling.settle(db, claim, exceptions, note, now, self._delay))
 
     async def postpone(
         self, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, isolated: bool = False
     ) -> bool:
         return await self.committer.write(
-            lambda db: delivery.postpone(db, claim, due_at, note, maybe_sent=maybe_sent, isolated=isolated)
+            lambda db: settling.postpone(db, claim, due_at, note, maybe_sent=maybe_sent, isolated=isolated)
         )
 
     async def halve(self, claim: Claim, note: Note, now: UnixMillis, *, maybe_sent: bool = False) -> bool:
-        return await self.committer.write(lambda db: delivery.halve(db, claim, note, now, maybe_sent=maybe_sent))
+        return await self.committer.write(lambda db: settling.halve(db, claim, note, now, maybe_sent=maybe_sent))
 
     async def clock_stepped_back(self, now: UnixMillis, limit: int, waits: LongestWaits | None = None) -> bool:
         longest = replace(waits or LongestWaits(), adjustment_millis=self._delay)
@@ -175,7 +177,7 @@ class SqliteOutbox:
         return await self.committer.write(lambda db: clock_bounds.bound(db, lanes, now, limit, longest))
 
     async def expire(self, now: UnixMillis, limit: int) -> list[Record]:
-        return await self.committer.write(lambda db: delivery.expire(db, now, limit, self._delay))
+        return await self.committer.write(lambda db: expiry.expire(db, now, limit, self._delay))
 
     async def backlog(self) -> Backlog:
         return await self.reader.call(lambda db: waiting_rows.backlog(db, self.lanes()))

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.ports.queries import Counts
-from sidecar.store.sqlite import delivery, row_counts
+from sidecar.store.sqlite import row_counts
+
+LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
 
 OPEN_LANE = "INSERT OR IGNORE INTO lanes (account, event, kind) VALUES (?, ?, ?)"
 
@@ -45,7 +47,7 @@ class Snapshot:
         self._has_new_lanes = True
 
     def _load_lanes(self, db: sqlite3.Connection) -> None:
-        lanes = delivery.load_lanes(db)
+        lanes = [Lane(number, account, event, Kind(kind)) for number, account, event, kind in db.execute(LANES)]
         self.lanes = {lane.id: lane for lane in lanes}
         self.conversion_lanes = {(lane.account, lane.event): lane.id for lane in lanes if lane.kind is Kind.CONVERSION}
         self._has_new_lanes = False

@@ -9,9 +9,10 @@ import pytest
 from sidecar.store.sqlite import (
     adjustment_rows,
     batch_requests,
+    claiming,
     clicks,
-    delivery,
     due_rows,
+    expiry,
     fixed_goals,
     goals,
     intake,
@@ -23,6 +24,7 @@ from sidecar.store.sqlite import (
     row_counts,
     row_lists,
     secrets,
+    settling,
     tracing,
     unstored,
     waiting_rows,
@@ -34,7 +36,9 @@ MODULES = (
         adjustment_rows,
         clicks,
         row_counts,
-        delivery,
+        claiming,
+        settling,
+        expiry,
         fixed_goals,
         goals,
         intake,
@@ -112,7 +116,7 @@ def plan(db: sqlite3.Connection, statement: str) -> list[str]:
 
 def test_all_statements_are_looked_at() -> None:
     assert len(STATEMENTS) > 40
-    assert {"due_rows.DUE", "delivery.TAKE", "intake.INSERT", "intake.FIND_KEYS", "pruning.PRUNE"} <= set(STATEMENTS)
+    assert {"due_rows.DUE", "claiming.TAKE", "intake.INSERT", "intake.FIND_KEYS", "pruning.PRUNE"} <= set(STATEMENTS)
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -147,11 +151,11 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "intake.FIND_KEYS": "SEARCH e USING INDEX entries_key (key_hash=?)",
         "due_rows.USED_SECONDS": "SEARCH e USING COVERING INDEX entries_identity "
         "(<expr>=? AND identity=? AND sent_time>? AND sent_time<?)",
-        "delivery.OPEN_BATCH": "SEARCH batches USING INDEX batches_open (account=? AND due_at<?)",
-        "delivery.DELIVERED": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
-        "delivery.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
-        "delivery.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
-        "delivery.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
+        "claiming.OPEN_BATCH": "SEARCH batches USING INDEX batches_open (account=? AND due_at<?)",
+        "settling.DELIVERED": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
+        "settling.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
+        "claiming.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
+        "expiry.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
         "adjustment_rows.OF_ORDER": "SEARCH e USING INDEX entries_key (key_hash=?)",
         "adjustment_rows.UNDER_KEY": "SEARCH entries USING INDEX entries_key (key_hash=?)",
         "adjustment_rows.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",

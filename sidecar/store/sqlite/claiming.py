@@ -1,0 +1,169 @@
+"""Claims: puts due rows into a batch, freezes what will be sent, and takes an open batch again as it was.
+
+Each function is one transaction's work on the writing connection. Which rows go, and how, was decided before.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
+
+from sidecar.core.entry import Entry, Lane
+from sidecar.core.instant import UnixMillis
+from sidecar.ports.delivery import Claim
+from sidecar.store.sqlite import adjustment_rows, batch_requests
+from sidecar.store.sqlite.bulk_statement import BulkStatement
+from sidecar.store.sqlite.rows import ENTRY_COLUMNS, entry_of
+
+# The rows of a batch, found by their index and then asked themselves: SQLite does not ask again what a partial index
+# says already, and should a page of the index be older than the table, no row shall be sent or settled by what it was.
+ROWS_OF_BATCH = """
+    seq IN (SELECT seq FROM entries WHERE batch_id = :batch AND claimed = 1) AND batch_id = :batch AND claimed = 1"""
+
+NEW_BATCH = """
+    INSERT INTO batches (account, root, rows, token, leased, due_at, created_at, sent_at, sent_to)
+    VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?) RETURNING id"""
+
+# Put rows into a batch and freeze what will be sent, where they are as they were read. Left out are rows that are no
+# longer free, were replaced or restated, or whose visitor got a later click. It returns nothing, which was a tenth of a
+# claim.
+TAKE = BulkStatement(
+    """
+    WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, evaluated, received_at, value, currency,
+        adjusted_at)
+    AS (VALUES """,
+    12,
+    """)
+    UPDATE entries
+    SET claimed = 1, batch_id = wanted.batch_id, attempt = attempt + 1, reason = NULL, goal = wanted.goal,
+        sent_time = wanted.sent_time, identity = wanted.identity, click = wanted.click, clicked_at = wanted.clicked_at
+    FROM wanted
+    WHERE entries.seq = wanted.seq AND state = 'pending' AND claimed = 0 AND entries.received_at = wanted.received_at
+        AND entries.value IS wanted.value AND entries.currency IS wanted.currency
+        AND entries.adjusted_at IS wanted.adjusted_at
+        AND NOT (entries.visitor IS NOT NULL AND entries.goal IS NULL AND entries.msclkid IS NULL AND EXISTS (
+            SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.visitor_id = entries.visitor_id
+                AND c.clicked_at <= entries.time
+                AND c.clicked_at > coalesce(wanted.evaluated, -1)))""",
+)
+
+TAKEN = "SELECT seq FROM entries WHERE batch_id = ? AND claimed = 1"
+
+DROP_BATCH = "DELETE FROM batches WHERE id = ?"
+RESIZE_BATCH = "UPDATE batches SET rows = ? WHERE id = ?"
+
+# The open batch of an account that has been due longest; not one for another account at Microsoft, but an empty one.
+OPEN_BATCH = """
+    SELECT id, token, answer, leased, coalesce(root, id), created_at, sent_to FROM batches
+    WHERE settled_at IS NULL AND account = :account AND due_at <= :now AND (
+        sent_to IS NULL OR :ids IS NULL OR sent_to = :ids
+        OR NOT EXISTS (SELECT 1 FROM entries WHERE batch_id = batches.id AND claimed = 1))
+    ORDER BY due_at LIMIT 1"""
+
+# The same where some goals can accept nothing; a batch has rows of one goal.
+OPEN_BATCH_BESIDE = """
+    SELECT id, token, answer, leased, coalesce(root, id), created_at, sent_to FROM batches
+    WHERE settled_at IS NULL AND account = :account AND due_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM entries WHERE batch_id = batches.id AND claimed = 1
+            AND (goal IN (SELECT value FROM json_each(:held)) OR batches.sent_to <> :ids))
+    ORDER BY due_at LIMIT 1"""
+
+# From here on until there is one, its answer is none: that of the request before is noted with it.
+RETAKE_BATCH = """
+    UPDATE batches
+    SET token = token + 1, leased = 1, due_at = ?, sent_at = ?, sent_to = ?, answer = NULL, tracking_id = NULL
+    WHERE id = ?"""
+
+# A lease that passed without an answer: its request may have been applied.
+RETAKE_ENTRIES = f"""
+    UPDATE entries NOT INDEXED SET attempt = attempt + 1, maybe_sent = maybe_sent OR :leased
+    WHERE {ROWS_OF_BATCH}"""  # noqa: S608
+
+BATCH_ENTRIES = f"SELECT lane, {ENTRY_COLUMNS} FROM entries NOT INDEXED WHERE {ROWS_OF_BATCH} ORDER BY seq"  # noqa: S608
+
+ROOT = "SELECT rows, poisoned FROM batches WHERE id = ?"
+
+CLOSE_BATCH = "UPDATE batches SET settled_at = ?, leased = 0, answer = ?, tracking_id = ? WHERE id = ?"
+
+# After a start: leases of the process before, whose requests may have been applied.
+RELEASE_ENTRIES = """
+    UPDATE entries SET maybe_sent = 1 WHERE claimed = 1 AND batch_id IN (
+        SELECT id FROM batches WHERE settled_at IS NULL AND leased = 1)"""
+RELEASE_BATCHES = "UPDATE batches SET due_at = ?, leased = 0 WHERE settled_at IS NULL AND leased = 1"
+
+
+def take(
+    db: sqlite3.Connection,
+    account: str,
+    entries: Sequence[Entry],
+    identities: Sequence[int | None],
+    now: UnixMillis,
+    until: UnixMillis,
+    ids: str | None = None,
+) -> Claim | None:
+    """A new batch of those `entries` that are as they were read; None, and nothing written, when there are none."""
+    batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now, ids)).fetchone()[0]
+    wanted = [
+        (
+            *(batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.evaluated),
+            *(e.received_at, e.value, e.currency, e.adjusted_at),
+        )
+        for e, identity in zip(entries, identities, strict=True)
+    ]
+    if TAKE.change(db, wanted) < len(entries):
+        in_batch = {seq for (seq,) in db.execute(TAKEN, (batch_id,))}
+        entries = [entry for entry in entries if entry.seq in in_batch]
+        db.execute(RESIZE_BATCH, (len(entries), batch_id))
+    if not entries:
+        db.execute(DROP_BATCH, (batch_id,))
+        return None
+    taken = sorted((entry.taken() for entry in entries), key=itemgetter(0))
+    return Claim(batch_id, 1, account, tuple(taken), False, batch_id, len(taken), 0, now, ids)
+
+
+def retake(
+    db: sqlite3.Connection,
+    account: str,
+    lanes: Mapping[int, Lane],
+    now: UnixMillis,
+    until: UnixMillis,
+    adjustment_delay_millis: int,
+    held: Collection[str] = (),
+    ids: str | None = None,
+) -> Claim | None:
+    """The open batch of `account` that has been due longest, taken again as it was; None when there is none.
+
+    Batches of the goals in `held`, and for another account at Microsoft than `ids`, are left alone. An adjustment
+    that was stored meanwhile is applied first, where nothing of the batch can be at Microsoft.
+    """
+    while row := open_batch(db, account, now, held, ids):
+        batch_id, token, answer, leased, root, created_at, sent_to = row
+        adjustment_rows.release(db, adjustment_rows.of_batch(db, batch_id), now, adjustment_delay_millis)
+        if answer is None and token > 0:
+            batch_requests.note_unanswered(db, batch_id, token)
+        sent_to = ids if sent_to is None else sent_to
+        db.execute(RETAKE_BATCH, (until, now, sent_to, batch_id))
+        db.execute(RETAKE_ENTRIES, {"leased": leased, "batch": batch_id})
+        rows = db.execute(BATCH_ENTRIES, {"batch": batch_id})
+        entries = tuple(entry_of(row[1:], lanes[row[0]]) for row in rows)
+        if entries:
+            # A root is pruned by its own age, which a half may outlive by minutes.
+            root_rows, poisoned = db.execute(ROOT, (root,)).fetchone() or (len(entries), 0)
+            return Claim(batch_id, token + 1, account, entries, True, root, root_rows, poisoned, created_at, sent_to)
+        db.execute(CLOSE_BATCH, (now, "empty", None, batch_id))
+    return None
+
+
+def open_batch(
+    db: sqlite3.Connection, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
+) -> tuple[int, int, str | None, int, int, UnixMillis, str | None] | None:
+    """id, token, answer, leased, root, created_at and sent_to of the batch that may be claimed again first."""
+    given = {"account": account, "now": now, "held": json.dumps(list(held)), "ids": ids}
+    row = db.execute(OPEN_BATCH_BESIDE if held else OPEN_BATCH, given).fetchone()
+    return row and tuple(row)
+
+
+def release_leases(db: sqlite3.Connection, now: UnixMillis) -> None:
+    """Void every lease, whose holder owned the file before; what they covered may have been sent."""
+    db.execute(RELEASE_ENTRIES)
+    db.execute(RELEASE_BATCHES, (now,))

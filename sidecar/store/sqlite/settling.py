@@ -1,0 +1,158 @@
+"""Settlements: writes what became of a claimed batch, fenced by the token of its claim.
+
+Each function is one transaction's work on the writing connection. What becomes of each row was decided before.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from sidecar.core.entry import Requeue, Settled, Step
+from sidecar.core.instant import UnixMillis
+from sidecar.core.states_and_reasons import State
+from sidecar.ports.delivery import Claim, Note
+from sidecar.store.sqlite import adjustment_rows, batch_requests
+from sidecar.store.sqlite.claiming import CLOSE_BATCH, ROWS_OF_BATCH
+from sidecar.store.sqlite.row_counts import count
+
+# Fence: only the last claim of a batch may settle it.
+FENCED = "SELECT 1 FROM batches WHERE id = ? AND token = ? AND settled_at IS NULL"
+
+_DELIVER = """
+    SET state = 'delivered', reason = NULL, claimed = 0, settled_at = :now, error = NULL, error_code = NULL,
+        message = NULL
+    WHERE seq NOT IN (SELECT value FROM json_each(:exceptions)) AND """
+
+# All rows of a batch; the second asks each, which costs a fourth more: for batches whose rows are not those claimed.
+DELIVERED = f"UPDATE entries {_DELIVER} batch_id = :batch AND claimed = 1"
+DELIVERED_EACH = f"UPDATE entries NOT INDEXED {_DELIVER} {ROWS_OF_BATCH}"
+IN_BATCH = "SELECT count(*) FROM entries WHERE batch_id = ? AND claimed = 1"
+
+# Rows that were not simply delivered: ended otherwise, or due again. The plus keeps SQLite from walking through the
+# whole batch for each of them. What may have been sent stays frozen, also if the step
+# does not know of it.
+EXCEPTIONS = """
+    UPDATE entries
+    SET history = CASE
+            WHEN json_array_length(coalesce(history, '[]')) >= 50 AND history ->> '$[#-1].attempt' IS NOT NULL
+            THEN json_set(history, '$[#-1].times', coalesce(history ->> '$[#-1].times', 1) + 1,
+                '$[#-1].since', coalesce(history ->> '$[#-1].since', history ->> '$[#-1].at'),
+                '$[#-1].attempt', attempt, '$[#-1].batch_id', batch_id, '$[#-1].at', :now,
+                '$[#-1].tracking_id', :tracking_id, '$[#-1].error', step.value ->> 8,
+                '$[#-1].error_code', step.value ->> 9)
+            ELSE json_insert(coalesce(history, '[]'), '$[#]', json_object(
+                'attempt', attempt, 'batch_id', batch_id, 'at', :now, 'tracking_id', :tracking_id,
+                'error', step.value ->> 8, 'error_code', step.value ->> 9)) END,
+        claimed = 0,
+        state = step.value ->> 1, reason = step.value ->> 2, due_at = coalesce(step.value ->> 3, due_at),
+        again = step.value ->> 4, retries = step.value ->> 5, refusals = step.value ->> 6,
+        goal = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE goal END,
+        sent_time = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE sent_time END,
+        identity = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE identity END,
+        click = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE click END,
+        clicked_at = CASE WHEN step.value ->> 7 AND NOT maybe_sent THEN NULL ELSE clicked_at END,
+        error = step.value ->> 8, error_code = step.value ->> 9, message = step.value ->> 10,
+        settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
+    FROM json_each(:steps) AS step
+    WHERE entries.seq = step.value ->> 0 AND +batch_id = :batch AND claimed = 1
+    RETURNING state"""
+
+STOOD_ALONE = "UPDATE batches SET poisoned = poisoned + 1 WHERE id = ?"
+POSTPONE = "UPDATE batches SET leased = 0, due_at = ?, answer = ?, tracking_id = ? WHERE id = ?"
+MAYBE_SENT = "UPDATE entries SET maybe_sent = 1 WHERE batch_id = ? AND claimed = 1"
+NOTE_ERROR = """
+    UPDATE entries SET error = ?, error_code = ?, message = ?, refusals = refusals + ?
+    WHERE batch_id = ? AND claimed = 1"""
+MOVE = """
+    UPDATE entries SET batch_id = ? WHERE seq IN (SELECT value FROM json_each(?)) AND batch_id = ? AND claimed = 1"""
+
+# A half of a batch; it was not claimed yet.
+NEW_HALF = """
+    INSERT INTO batches (account, root, parent, rows, token, leased, due_at, created_at, sent_at, sent_to)
+    VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?) RETURNING id"""
+
+
+def settle(
+    db: sqlite3.Connection,
+    claim: Claim,
+    exceptions: Mapping[int, Step],
+    note: Note,
+    now: UnixMillis,
+    adjustment_delay_millis: int,
+) -> bool:
+    """Write down what became of each row of a batch, and close it; False when the claim has passed."""
+    if not _holds(db, claim):
+        return False
+    given = {"batch": claim.batch_id, "now": now, "exceptions": json.dumps(list(exceptions))}
+    in_batch = db.execute(IN_BATCH, (claim.batch_id,)).fetchone()[0]
+    delivered = db.execute(DELIVERED if in_batch == len(claim.entries) else DELIVERED_EACH, given).rowcount
+    changes = Counter({State.DELIVERED: delivered, State.PENDING: -delivered})
+    if exceptions:
+        changes.update(_settle_exceptions(db, claim, exceptions, note, now))
+    db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
+    count(db, changes)
+    adjustment_rows.release(db, (entry.conversion_seq for entry in claim.entries), now, adjustment_delay_millis)
+    return True
+
+
+def _settle_exceptions(
+    db: sqlite3.Connection, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis
+) -> Counter[State]:
+    steps = json.dumps([_step_values(seq, step) for seq, step in exceptions.items()])
+    given = {"steps": steps, "now": now, "batch": claim.batch_id, "tracking_id": note.tracking_id}
+    ended = Counter(State(row[0]) for row in db.execute(EXCEPTIONS, given))
+    ended[State.PENDING] = ended[State.PENDING] - ended.total()
+    return ended
+
+
+def _step_values(seq: int, step: Step) -> tuple[Any, ...]:
+    """seq, state, reason, due_at, again, retries, refusals, released, error, error_code, message."""
+    fault = (step.fault.error, step.fault.error_code, step.fault.message) if step.fault else (None, None, None)
+    match step:
+        case Settled(state=state, reason=reason):
+            return (seq, state.value, reason, None, 0, 0, 0, 0, *fault)
+        case Requeue(due_at=due_at, reason=reason, released=released, retries=retries, refusals=refusals):
+            return (seq, "pending", reason, due_at, int(retries > 0), retries, refusals, int(released), *fault)
+        case _:
+            assert_never(step)
+
+
+def postpone(
+    db: sqlite3.Connection, claim: Claim, due_at: UnixMillis, note: Note, *, maybe_sent: bool, isolated: bool
+) -> bool:
+    """Keep the batch as it is until `due_at`; False when the claim has passed.
+
+    `maybe_sent` notes that the request may have been applied, `isolated` that its only row was refused once more.
+    """
+    if not _holds(db, claim):
+        return False
+    batch_requests.note(db, claim, note, note.at, due_at)
+    db.execute(POSTPONE, (due_at, note.answer, note.tracking_id, claim.batch_id))
+    db.execute(NOTE_ERROR, (note.error, note.error_code, note.message, int(isolated), claim.batch_id))
+    if maybe_sent:
+        db.execute(MAYBE_SENT, (claim.batch_id,))
+    if isolated and claim.entries[0].refusals == 0:
+        db.execute(STOOD_ALONE, (claim.root,))
+    return True
+
+
+def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, maybe_sent: bool) -> bool:
+    """Two batches in place of one, both due now; False when the claim has passed."""
+    if not _holds(db, claim):
+        return False
+    if maybe_sent:
+        db.execute(MAYBE_SENT, (claim.batch_id,))
+    batch_requests.note(db, claim, note, now, now)
+    middle = len(claim.entries) // 2
+    for half in (claim.entries[:middle], claim.entries[middle:]):
+        values = (claim.account, claim.root, claim.batch_id, len(half), now, now, now, claim.sent_to)
+        batch_id = db.execute(NEW_HALF, values).fetchone()[0]
+        db.execute(MOVE, (batch_id, json.dumps([entry.seq for entry in half]), claim.batch_id))
+    db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
+    return True
+
+
+def _holds(db: sqlite3.Connection, claim: Claim) -> bool:
+    return db.execute(FENCED, (claim.batch_id, claim.token)).fetchone() is not None
