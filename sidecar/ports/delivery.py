@@ -11,7 +11,6 @@ from sidecar.core.entry import Entry, Lane, Step
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.core.match_share import Share
 from sidecar.core.states_and_reasons import State
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from sidecar.core.erasure import Erasure, ErasureRequest, Found, Phase, RowsOf
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 class Erasures(Protocol):

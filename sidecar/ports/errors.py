@@ -1,7 +1,6 @@
 """The errors of stores and platforms."""
 
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 class StorageUnavailable(Exception):

@@ -11,7 +11,6 @@ from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.intake.problem import Problem
 from sidecar.core.record import Record
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 class Arrival(NamedTuple):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.core.instant import UnixMillis
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from sidecar.core.answer import Answer, Lost, RefusedBatch
 from sidecar.core.entry import Entry
 from sidecar.core.goals.creation import Creation, NewGoal
 from sidecar.core.goals.goal import Goal
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 class Platform(Protocol):

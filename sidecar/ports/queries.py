@@ -10,7 +10,7 @@ from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import State
 from sidecar.core.unstored import Unstored
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
+from sidecar.core.waiting_summary import Waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from sidecar.core.goals.goal import Catalogue
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import State
-from sidecar.core.waiting_summary import Waiting as Waiting  # what `Outbox` answers with
 
 
 @dataclass(frozen=True, slots=True)
