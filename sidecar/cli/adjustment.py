@@ -27,27 +27,11 @@ def adjustment_options(command: F) -> F:
     return command
 
 
-def adjust(
-    client: SidecarClient,
-    kind: str,
-    order: str,
-    *,
-    event: str | None,
-    at: str | None,
-    idempotency_key: str | None,
-    as_json: bool,
-    value: str | None = None,
-    currency: str | None = None,
-) -> None:
+def adjust(client: SidecarClient, kind: str, order: str, *, at: str | None, as_json: bool, **given: str | None) -> None:
     """Posts the adjustment of ORDER, an order id or a conversion's id, and prints the answer."""
-    fields = {
-        "conversion_id" if order.startswith("conv_") else "order_id": order,
-        "type": kind,
-        "event": event,
-        "currency": currency,
-        "time": at and time_value(at),
-    }
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    answer = client.post_bytes("/v1/adjustments", encode(fields, value), headers)
+    key, value = given.pop("idempotency_key"), given.pop("value", None)
+    about = {"conversion_id" if order.startswith("conv_") else "order_id": order, "type": kind}
+    body = encode({**about, **given, "time": at and time_value(at)}, value)
+    answer = client.post_bytes("/v1/adjustments", body, {"Idempotency-Key": key} if key else {})
     repeated = ["  It was received before, and counts once."] if answer.status == 200 and "id" in answer.body else []
     print_answer(answer.body, as_json, chain(formatting.row(answer.body), repeated))

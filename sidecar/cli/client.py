@@ -98,9 +98,8 @@ class SidecarClient:
         return body
 
     def _raise_foreign(self, response: requests.Response) -> NoReturn:
-        raise CommandFailed(
-            f"what answers at {self.url} is no sidecar (HTTP {response.status_code}, but not in its form)"
-        )
+        status = response.status_code
+        raise CommandFailed(f"what answers at {self.url} is no sidecar (HTTP {status}, but not in its form)")
 
     def _request(self, method: str, path: str, silence_seconds: float, **arguments: Any) -> requests.Response:
         headers = {"Accept": "application/json", **arguments.pop("headers", {})}

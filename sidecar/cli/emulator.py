@@ -43,13 +43,7 @@ def _checked_names(_: click.Context, __: click.Parameter, given: tuple[str, ...]
     help="Further name in its certificate; repeatable.",
 )
 @click.option("--ca-out", metavar="FILE", type=click.Path(path_type=Path), help="Write its certificate authority here.")
-@click.option(
-    "--state",
-    "state_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Store its state here.",
-)
+@click.option("--state", "state_file", metavar="FILE", type=click.Path(path_type=Path), help="Store its state here.")
 @click.option("--goal", "goals", multiple=True, help="A conversion goal that exists from the start; repeatable.")
 @click.option(
     "--account",
@@ -122,7 +116,4 @@ def _print_settings(started: Emulator, ca_out: Path | None) -> None:
     if started.options.control:
         click.echo(f"\nFaults, clicks and what it received: {started.url}/_emulator/summary, see docs/emulator.md")
     if started.options.control and started.options.host not in _LOOPBACK:
-        click.echo(
-            "Nothing guards /_emulator/ from programs: any that reaches this address may use it.",
-            err=True,
-        )
+        click.echo("Nothing guards /_emulator/ from programs: any that reaches this address may use it.", err=True)

@@ -24,7 +24,8 @@ def explain(client: SidecarClient, orders: tuple[str, ...], as_json: bool) -> No
     shown = 0
     for order in orders:
         try:
-            answer = _explain(client, order.strip())
+            kind = "conversions" if order.strip().startswith("conv_") else "orders"
+            answer = client.get(f"/v1/{kind}/{quote(order.strip(), safe='')}/explain")
         except CallRefused as error:
             if len(orders) == 1 or error.status != 404:
                 raise
@@ -35,11 +36,6 @@ def explain(client: SidecarClient, orders: tuple[str, ...], as_json: bool) -> No
             shown += 1
     if refused is not None:
         sys.exit(refused.exit_code)
-
-
-def _explain(client: SidecarClient, order: str) -> Json:
-    kind = "conversions" if order.startswith("conv_") else "orders"
-    return client.get(f"/v1/{kind}/{quote(order, safe='')}/explain")
 
 
 def _show(answer: Json, as_json: bool, *, is_first: bool) -> None:

@@ -72,7 +72,10 @@ def apply(client: SidecarClient, account: str | None, goal: str | None, yes: boo
         click.echo("\n".join(line for answer in answers for line in created_lines(answer)))
         click.echo("".join(f"{line}\n" for each in plans for line in blocked_lines(each)), nl=False)
     _fail_unless_read(answers)
-    _fail_unless_created(answers, plans)
+    if any(goal["outcome"] in ("refused", "unknown") for answer in answers for goal in answer["goals"]):
+        raise CommandFailed("not every goal could be created")
+    if any(each["state"] != PAUSED for plan in plans for each in plan["blocked"]):
+        raise CommandFailed("not every goal can be created")
 
 
 def _given(**members: Any) -> Json:
@@ -119,10 +122,3 @@ def _fail_unless_read(items: list[Json]) -> None:
     unread = [item["account"] for item in items if item["trouble"]]
     if unread:
         raise CommandFailed(f"the goals of {plain(', '.join(unread))} could not be read")
-
-
-def _fail_unless_created(answers: list[Json], plans: list[Json]) -> None:
-    if any(goal["outcome"] in ("refused", "unknown") for answer in answers for goal in answer["goals"]):
-        raise CommandFailed("not every goal could be created")
-    if any(each["state"] != PAUSED for plan in plans for each in plan["blocked"]):
-        raise CommandFailed("not every goal can be created")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sidecar.cli.formatting import Json, plain
+from sidecar.cli.formatting import Json, plain, remedy
 
 OFFLINE = "OfflineConversion"
 
@@ -104,6 +104,4 @@ def created_lines(answer: Json) -> Iterator[str]:
         yield f"{account}: {plain(goal['goal'])}: {plain(goal['outcome'])}"
         if goal["first_conversion_at"]:
             yield f"  its first conversion may go out at {plain(goal['first_conversion_at'])}; those before it wait"
-        for name, label in (("error", "error"), ("message", "message"), ("fix", "What to do")):
-            if goal[name]:
-                yield f"  {label}: {plain(goal[name])}"
+        yield from remedy(goal)

@@ -43,7 +43,10 @@ def hash(email: str | None, phone: str | None, country: str | None, as_json: boo
     country = _country(country)
     hashed: dict[str, HashedIdentifier] = {}
     if email is not None:
-        hashed["email"] = _email(_given(email, "E-mail"))
+        text = _given(email, "E-mail")
+        normalised = emails.normalise(text)
+        shared = normalised is not None and emails.is_role(normalised)
+        hashed["email"] = HashedIdentifier(explain_email(text), emails.SHARED if shared else None)
     if phone is not None:
         hashed["phone"] = HashedIdentifier(explain_phone(_given(phone, "Phone"), country, "or name --country"))
     print_answer(_as_json(hashed), as_json, _lines(hashed))
@@ -72,15 +75,6 @@ def _given(value: str, label: str) -> str:
     if not line:
         raise click.UsageError(f"standard input has no line for it: {label}")
     return line.rstrip("\r\n")
-
-
-def _email(text: str) -> HashedIdentifier:
-    normalised = emails.normalise(text)
-    shared = normalised is not None and emails.is_role(normalised)
-    return HashedIdentifier(explain_email(text), emails.SHARED if shared else None)
-
-
-# --- Output ----------------------------------------------------------------------------------------------------------
 
 
 def _lines(hashed: Mapping[str, HashedIdentifier]) -> Iterator[str]:

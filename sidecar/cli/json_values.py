@@ -14,15 +14,13 @@ def encode(fields: dict[str, Any], value: str | None) -> bytes:
     Raises click.BadParameter when `value` is no number.
     """
     body = json.dumps({name: given for name, given in fields.items() if given is not None})
-    return (body if value is None else f'{body[:-1]}, "value": {_number(value)}}}').encode()
+    if value is None:
+        return body.encode()
+    if not re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", value):
+        raise click.BadParameter(f"{value!r} is not a number such as 99.99", param_hint="--value")
+    return f'{body[:-1]}, "value": {Decimal(value):f}}}'.encode()
 
 
 def time_value(text: str) -> str | int:
     """A --time as the API takes it: Unix seconds as a number, anything else as it was written."""
     return int(text) if re.fullmatch("[0-9]{1,20}", text) else text
-
-
-def _number(text: str) -> str:
-    if not re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", text):
-        raise click.BadParameter(f"{text!r} is not a number such as 99.99", param_hint="--value")
-    return f"{Decimal(text):f}"

@@ -9,7 +9,7 @@ import click
 
 from sidecar.cli.client import CallRefused, SidecarClient, Unreachable
 from sidecar.cli.event_stream import StreamEvent, parse_events
-from sidecar.cli.formatting import Json, plain
+from sidecar.cli.formatting import Json, plain, remedy
 from sidecar.cli.options import with_client
 
 RETRY_SECONDS = 1.0
@@ -37,7 +37,7 @@ def logs(client: SidecarClient, follow: bool, as_json: bool, **query: Any) -> No
 
     With --follow it starts with the newest, and continues after a restart of the sidecar; Ctrl-C ends it.
     """
-    show = _show_json if as_json else _show
+    show: Show = (lambda item: click.echo(json.dumps(item))) if as_json else _show
     if follow:
         _follow(client, query, show)
         return
@@ -91,14 +91,9 @@ def _reconnect(client: SidecarClient, query: Json, last: str | None) -> Iterator
         return
 
 
-def _show_json(item: Json) -> None:
-    click.echo(json.dumps(item))
-
-
 def _show(item: Json) -> None:
     level = str(item.get("level", "info"))
     coloured = click.style(f"{plain(level).upper():7}", fg=_COLOURS.get(level))
     click.echo(f"{plain(item.get('time', ''))} {coloured} {plain(item.get('message', ''))}")
-    for name, label in (("error", "error"), ("fix", "What to do")):
-        if item.get(name):
-            click.echo(f"    {label}: {plain(item[name])}")
+    for line in remedy({"error": item.get("error"), "fix": item.get("fix")}):
+        click.echo(f"  {line}")

@@ -64,15 +64,11 @@ def require_terminal(as_json: bool, advice: str = "add --yes") -> None:
 
 def _client(url: str | None, api_key: str, *, quiet: bool) -> SidecarClient:
     found = target.find(url, api_key, os.environ)
-    if not (found.is_default or quiet or _is_typed("url")):
+    source = click.get_current_context().get_parameter_source("url")
+    is_typed = source is click.core.ParameterSource.COMMANDLINE  # then the user knows it
+    if not (found.is_default or quiet or is_typed):
         click.echo(f"(sidecar at {found.url}, {found.source})", err=True)
     return SidecarClient(found.url, found.api_key)
-
-
-def _is_typed(option: str) -> bool:
-    """Whether the option is on the command line, so that the user knows its value."""
-    source = click.get_current_context().get_parameter_source(option)
-    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def _checked_url(_: click.Context, __: click.Parameter, given: str | None) -> str | None:

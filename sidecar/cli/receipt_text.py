@@ -10,13 +10,18 @@ def lines(receipt: Json) -> Iterator[str]:
     yield f"{plain(receipt.get('id'))}: {_state(receipt)}"
     yield f"  {plain(receipt.get('summary'))}"
     yield f"  {_about(receipt)}"
-    yield from _timeline(receipt)
+    yield "What happened"
+    for line in receipt.get("timeline") or ():
+        yield f"  {plain(line.get('at')):<24}  {plain(line.get('what'))}"
     yield from _identifiers(receipt)
     yield from _clicks(receipt)
     yield from _goal(receipt)
     yield from _waiting(receipt)
     yield from _adjustments(receipt)
-    yield from _next_step(receipt)
+    step = receipt.get("next_step") or {}
+    yield "Next step"
+    yield f"  {plain(step.get('message'))}"
+    yield f"  What to do: {plain(step.get('fix'))}"
 
 
 def not_stored(answer: Json) -> Iterator[str]:
@@ -39,12 +44,6 @@ def _about(receipt: Json) -> str:
 
 def _worth(item: Json) -> str:
     return f"{plain(item['value'])} {plain(item.get('currency') or '')}".rstrip()
-
-
-def _timeline(receipt: Json) -> Iterator[str]:
-    yield "What happened"
-    for line in receipt.get("timeline") or ():
-        yield f"  {plain(line.get('at')):<24}  {plain(line.get('what'))}"
 
 
 def _identifiers(receipt: Json) -> Iterator[str]:
@@ -109,10 +108,3 @@ def _when(adjustment: Json) -> str:
         return f" at {plain(adjustment['settled_at'])}{received}"
     waits = adjustment.get("state") == "pending" and adjustment.get("due_at")
     return f"{received}, goes out at {plain(adjustment['due_at'])} at the earliest" if waits else received
-
-
-def _next_step(receipt: Json) -> Iterator[str]:
-    step = receipt.get("next_step") or {}
-    yield "Next step"
-    yield f"  {plain(step.get('message'))}"
-    yield f"  What to do: {plain(step.get('fix'))}"

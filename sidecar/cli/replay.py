@@ -59,12 +59,8 @@ def replay(
     elif given or dry_run:
         raise click.UsageError("--reason, --event, --since and --dry-run go with --state")
     else:
-        _replay_one(client, id_, as_json)
-
-
-def _replay_one(client: SidecarClient, id_: str, as_json: bool) -> None:
-    answer = client.post(f"/v1/conversions/{quote(id_, safe='')}/replay", {})
-    print_answer(answer, as_json, formatting.row(answer.get("conversion") or {}))
+        answer = client.post(f"/v1/conversions/{quote(id_, safe='')}/replay", {})
+        print_answer(answer, as_json, formatting.row(answer.get("conversion") or {}))
 
 
 def _replay_all(client: SidecarClient, query: Json, *, dry_run: bool, yes: bool, as_json: bool) -> None:

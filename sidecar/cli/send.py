@@ -49,10 +49,8 @@ def send(client: SidecarClient, event: str | None, wait: int, as_json: bool, **f
     answer = _post(client, _from_options(event, fields) if event else _from_stdin(fields))
     shown = _wait(client, answer.body, time.monotonic() + wait) if wait else answer.body
     print_answer(shown, as_json, _lines(answer.status, shown))
-    sys.exit(_exit_code(answer.status, shown, wait))
-
-
-# --- The request -----------------------------------------------------------------------------------------------------
+    undelivered = wait > 0 and any(item.get("state") != "delivered" for item in shown.get("results", [shown]))
+    sys.exit(1 if answer.status not in (200, 202) or undelivered else 0)
 
 
 def _from_options(event: str, fields: dict[str, str | None]) -> bytes:
@@ -83,9 +81,6 @@ def _post(client: SidecarClient, body: bytes) -> ClientAnswer:
         return ClientAnswer(refused.status, refused.body)
 
 
-# --- Its outcome -----------------------------------------------------------------------------------------------------
-
-
 def _wait(client: SidecarClient, answer: Json, until: float) -> Json:
     """The rows of `answer` once they are settled, or as they are at `until` (monotonic seconds)."""
     if "results" in answer:
@@ -110,10 +105,3 @@ def _lines(status: int, answer: Json) -> Iterator[str]:
     yield from formatting.rows(answer) if "results" in answer else formatting.row(answer)
     if status == 200 and "id" in answer:
         yield "  It was stored before, and counts once."
-
-
-def _exit_code(status: int, answer: Json, wait: int) -> int:
-    """1 where an item was refused, or was not delivered in time although --wait asks for it."""
-    items = answer.get("results", [answer])
-    undelivered = wait > 0 and any(item.get("state") != "delivered" for item in items)
-    return 1 if status not in (200, 202) or undelivered else 0

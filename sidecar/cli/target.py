@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import click
 
@@ -67,12 +66,7 @@ def _configured(environ: Mapping[str, str]) -> Target | None:
         raise _Unusable(str(error)) from None
     if where.port == 0:
         raise _Unusable(f"{path}: server.port: 0 means any free port, so only the running sidecar knows its address")
-    key = where.api_key or _generated(where.database)
+    key = where.api_key
+    with contextlib.suppress(OSError):  # that of the first start, unless it is not for this user
+        key = key or key_beside(where.database) or ""
     return Target(local_url(where.host, where.port), key, f"of {path}")
-
-
-def _generated(database: Path) -> str:
-    """The key that the sidecar made at its first start; empty where there is none, or it is not for this user."""
-    with contextlib.suppress(OSError):
-        return key_beside(database) or ""
-    return ""

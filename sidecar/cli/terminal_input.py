@@ -24,19 +24,12 @@ class PastedLines:
         if self._at_end:
             time.sleep(timeout_seconds)
             return ""
-        if not self._has_line() and select.select([self.fd], [], [], timeout_seconds)[0]:
-            self._read()
-        return self._take() if self._has_line() or self._at_end else ""
-
-    def _read(self) -> None:
-        received = os.read(self.fd, 65_536)
-        self._buffer += received.replace(b"\r", b"\n")
-        self._at_end = not received
-
-    def _has_line(self) -> bool:
-        return b"\n" in self._buffer
-
-    def _take(self) -> str:
+        if b"\n" not in self._buffer and select.select([self.fd], [], [], timeout_seconds)[0]:
+            received = os.read(self.fd, 65_536)
+            self._buffer += received.replace(b"\r", b"\n")
+            self._at_end = not received
+        if b"\n" not in self._buffer and not self._at_end:
+            return ""
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.decode("utf-8", "replace").strip()
 

@@ -27,22 +27,11 @@ def _host(value: str) -> str:
         raise ValueError("must be a host name or address, without scheme and port") from None
 
 
-def _address(value: str) -> str:
-    """The base of a service, without its trailing slash."""
-    _refuse_remote_http(_split(value))
-    return value.rstrip("/")
-
-
 def _authority(value: str) -> str:
     parts = _split(value)
     if parts.scheme != "https" or not parts.path.strip("/"):
         raise ValueError("must be https with the tenant as its path, such as https://login.example/common")
     return value.rstrip("/")
-
-
-def _redirect(value: str) -> str:
-    _refuse_remote_http(_split(value))
-    return value
 
 
 def _split(value: str) -> SplitResult:
@@ -58,9 +47,11 @@ def _split(value: str) -> SplitResult:
     return parts
 
 
-def _refuse_remote_http(parts: SplitResult) -> None:
+def _redirect(value: str) -> str:
+    parts = _split(value)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must be https; plain http is accepted for this machine (localhost) only")
+    return value
 
 
 def _database(value: str) -> str:
@@ -86,7 +77,8 @@ def _listening(value: str) -> str:
 
 Host = Annotated[str, AfterValidator(_host)]
 ListeningHost = Annotated[str, AfterValidator(_listening)]
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(lambda value: _redirect(value).rstrip("/"))]
+"""The base of a service, without its trailing slash."""
 Authority = Annotated[str, AfterValidator(_authority)]
 Redirect = Annotated[str, AfterValidator(_redirect)]
 Database = Annotated[str, AfterValidator(_database)]

@@ -18,6 +18,7 @@ CALLBACK_PATH = "/oauth/callback"
 _ENVIRONMENT: KeyPath = ("microsoft", "environment")
 
 _SAME_IDS = "have the same ids: one account at Microsoft has one name here; keep one of them"
+_BAD_NAME = "a name has 1 to 100 characters on one line, and no blanks around it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +43,18 @@ def _names(config: Config) -> Iterator[Contradiction]:
             yield Contradiction((section,), "name at least one, or leave the key out")
         for name in names:
             if not 0 < len(name) <= 100 or not name.isprintable() or name != name.strip():
-                yield Contradiction(
-                    (section, name), "a name has 1 to 100 characters on one line, and no blanks around it"
-                )
+                yield Contradiction((section, name), _BAD_NAME)
 
 
 def _credentials(config: Config) -> Iterator[Contradiction]:
     microsoft = config.microsoft
-    given = {
-        "client_id": bool(microsoft.client_id),
-        "client_secret": bool(microsoft.client_secret),
-        "developer_token": bool(microsoft.developer_token),
-        "refresh_token": bool(microsoft.refresh_token),
-    }
     if microsoft.environment == "emulator":
         message = "the emulator takes no credentials: remove it, or choose production or sandbox"
-        wrong = [key for key in given if given[key]]
+        keys = ("client_id", "client_secret", "developer_token", "refresh_token")
+        wrong = [key for key in keys if getattr(microsoft, key)]
     else:
         message = f"is required in {microsoft.environment}: docs/connect.md shows where to get it"
-        wrong = [key for key in ("client_id", "developer_token") if not given[key]]
+        wrong = [key for key in ("client_id", "developer_token") if not getattr(microsoft, key)]
     for key in wrong:
         yield Contradiction(("microsoft", key), message, (_ENVIRONMENT, ("microsoft", f"{key}_file")))
 
@@ -69,9 +63,8 @@ def _redirect(config: Config) -> Iterator[Contradiction]:
     """A browser that is redirected to this machine reaches the sidecar, which answers at one path only."""
     parts = urlsplit(config.microsoft.redirect_uri)
     if is_loopback(parts.hostname or "") and parts.path != CALLBACK_PATH:
-        yield Contradiction(
-            ("microsoft", "redirect_uri"), f"must end in {CALLBACK_PATH} where it leads to this machine"
-        )
+        message = f"must end in {CALLBACK_PATH} where it leads to this machine"
+        yield Contradiction(("microsoft", "redirect_uri"), message)
 
 
 def _endpoints(config: Config) -> Iterator[Contradiction]:
@@ -140,17 +133,13 @@ def _goals_of_accounts(config: Config) -> Iterator[Contradiction]:
 def _events(config: Config) -> Iterator[Contradiction]:
     known = ", ".join(config.accounts)
     for name, event in config.events.items():
-        account: KeyPath = ("events", name, "account")
+        path: KeyPath = ("events", name)
         if event.account is not None and event.account not in config.accounts:
-            yield Contradiction(account, f"is not one of accounts: {known}", (("accounts",),))
+            yield Contradiction((*path, "account"), f"is not one of accounts: {known}", (("accounts",),))
         if event.value is not None and event.currency is None:
-            yield Contradiction(
-                ("events", name, "value"), "needs a currency beside it", (("events", name, "currency"),)
-            )
+            yield Contradiction((*path, "value"), "needs a currency beside it", ((*path, "currency"),))
         if event.revenue == "FixedValue" and event.value is None:
-            yield Contradiction(
-                ("events", name, "revenue"), "FixedValue needs a value beside it", (("events", name, "value"),)
-            )
+            yield Contradiction((*path, "revenue"), "FixedValue needs a value beside it", ((*path, "value"),))
 
 
 def _ca_bundle(config: Config) -> Iterator[Contradiction]:

@@ -1,11 +1,11 @@
 """Shows the configuration as a file again, and the keys that differ between two. Secrets are masked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-from sidecar.config.sections import Config, Section
+from sidecar.config.sections import Config
 
 RELOADABLE = frozenset({"events", "accounts", "delivery", "logging"})
 """The sections that a reload (SIGHUP) applies; the others need a restart."""
@@ -33,12 +33,7 @@ def changes(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]
 
 def _changed(old: Config, new: Config) -> Iterator[str]:
     for section in Config.model_fields:
-        before, after = _entries(getattr(old, section)), _entries(getattr(new, section))
+        before, after = dict(getattr(old, section)), dict(getattr(new, section))  # a section, or a mapping of them
         for key in {**before, **after}:
             if before.get(key) != after.get(key):
                 yield f"{section}.{key}"
-
-
-def _entries(section: Section | Mapping[str, Section]) -> dict[str, Any]:
-    """The keys of a section, or the names in a mapping of sections."""
-    return dict(section)

@@ -39,11 +39,8 @@ def _substitute_text(text: str, environ: Mapping[str, str], path: KeyPath, repor
 
     result = _REFERENCE.sub(replacement, text)
     if unset:
-        report.add(path, _unset_message(unset))
+        names = list(dict.fromkeys(unset))
+        are = "variable is" if len(names) == 1 else "variables are"
+        default = f"set it, or write a default: ${{{names[0]}:-…}}"
+        report.add(path, f"environment {are} not set: {' and '.join(names)}; {default}")
     return result
-
-
-def _unset_message(names: list[str]) -> str:
-    shown = " and ".join(dict.fromkeys(names))
-    are = "variable is" if len(set(names)) == 1 else "variables are"
-    return f"environment {are} not set: {shown}; set it, or write a default: ${{{names[0]}:-…}}"

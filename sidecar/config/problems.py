@@ -59,11 +59,8 @@ class Report:
 
     def add(self, path: KeyPath, message: str, *, line: int | None = None, because: Iterable[KeyPath] = ()) -> None:
         """Adds a problem of the key at `path`, unless that key or one of `because` already has one."""
-        if not any(self._is_wrong(cause) for cause in (path, *because)):
+        if not any(cause[:length] in self._found for cause in (path, *because) for length in range(len(cause) + 1)):
             self._found[path] = ConfigProblem(line or self._line(path), dotted(path), message)
-
-    def _is_wrong(self, path: KeyPath) -> bool:
-        return any(path[:length] in self._found for length in range(len(path) + 1))
 
     def _line(self, path: KeyPath) -> int | None:
         """The line of `path`, or of the innermost section around it that the file has."""

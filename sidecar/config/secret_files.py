@@ -45,13 +45,10 @@ def _with_file(section: dict[str, Value], name: str, key: str, report: Report) -
     elif not isinstance(file, str):
         report.add(path, "must be the path of a file")
     else:
-        rest[key] = _read_lines(file, path, report) if key == "api_keys" else _read(file, path, report)
+        text = _read(file, path, report)
+        lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+        rest[key] = list[Value](lines) if key == "api_keys" else text
     return rest
-
-
-def _read_lines(file: str, path: tuple[str, str], report: Report) -> Value:
-    """The keys, one per line, without blank lines."""
-    return [line.strip() for line in (_read(file, path, report) or "").splitlines() if line.strip()]
 
 
 def _read(file: str, path: tuple[str, str], report: Report) -> str | None:

@@ -44,13 +44,10 @@ def _part(
     sections: Mapping[str, Value], wanted: Mapping[str, tuple[str, ...]], environ: Mapping[str, str], report: Report
 ) -> Config:
     """The configuration made of the `wanted` keys alone."""
-    part = {name: _only(sections.get(name), keys) for name, keys in wanted.items()}
-    values = {name: substitute(value, environ, (name,), report) for name, value in part.items()}
+    values: dict[str, Value] = {}
+    for name, keys in wanted.items():
+        section = sections.get(name)
+        if isinstance(section, dict):  # anything else is refused
+            section = {key: value for key, value in section.items() if key in keys}
+        values[name] = substitute(section, environ, (name,), report)
     return validate({**read_secret_files(values, report), "microsoft": {"environment": "emulator"}}, report)
-
-
-def _only(section: Value, keys: tuple[str, ...]) -> Value:
-    """The section with these keys alone; anything else than a section is returned unchanged, to be refused."""
-    if not isinstance(section, dict):
-        return section
-    return {key: value for key, value in section.items() if key in keys}

@@ -23,9 +23,6 @@ def _from_text(read: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
-# --- Numbers ---------------------------------------------------------------------------------------------------------
-
-
 def integer_between(least: int, most: int) -> BeforeValidator:
     """A whole number between `least` and `most`, both included."""
 
@@ -95,9 +92,6 @@ Amount = Annotated[Decimal, _from_text(_money), PlainSerializer(_number)]
 Boolean = Annotated[bool, _from_text(_boolean)]
 
 
-# --- Texts -----------------------------------------------------------------------------------------------------------
-
-
 def text(most: int) -> AfterValidator:
     """A text of 1 to `most` characters on one line, without blanks around it."""
 
@@ -137,10 +131,6 @@ def _country(text: str) -> str:
     return code
 
 
-def _masked(secret: SecretStr) -> str:
-    return "***" if secret.get_secret_value() else ""
-
-
 def _clean(secret: SecretStr) -> SecretStr:
     _one_line(secret.get_secret_value())
     return secret
@@ -170,6 +160,8 @@ OneLine = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[str, text(100)]
 Currency = Annotated[str, _code(CURRENCIES, "an ISO 4217 code, such as USD")]
 Country = Annotated[str, AfterValidator(_country)]
-Secret = Annotated[_Hidden, AfterValidator(_clean), PlainSerializer(_masked, return_type=str)]
+Secret = Annotated[
+    _Hidden, AfterValidator(_clean), PlainSerializer(lambda secret: "***" if secret else "", return_type=str)
+]
 EncryptionKey = Annotated[Secret, AfterValidator(_encryption_key)]
 ApiKey = Annotated[Secret, AfterValidator(_api_key)]

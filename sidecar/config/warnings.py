@@ -36,7 +36,6 @@ def add_warnings(config: Config, report: Report) -> None:
     """Adds a warning to `report` for everything in `config` that looks like a mistake."""
     texts = dict(_texts(config))
     for path, message in (
-        *_quoted(texts),
         *_unfilled(texts),
         *_redirect(config, report),
         *(_credentials(config) if config.microsoft.environment != "emulator" else ()),
@@ -57,15 +56,11 @@ def _texts(config: Config) -> Iterator[tuple[KeyPath, str]]:
         yield ("microsoft", name), getattr(microsoft, name)
 
 
-def _quoted(texts: dict[KeyPath, str]) -> Iterator[KeyWarning]:
+def _unfilled(texts: dict[KeyPath, str]) -> Iterator[KeyWarning]:
     for path, text in texts.items():
         if len(text) >= 2 and text[0] + text[-1] in _QUOTES:
             yield path, "the quotes around it count as part of it (`docker run --env-file` keeps them): remove them"
-
-
-def _unfilled(texts: dict[KeyPath, str]) -> Iterator[KeyWarning]:
-    for path, text in texts.items():
-        if re.fullmatch(r"\$\w+|\$\(.*\)|%\w+%|\{\{.*\}\}", text):
+        elif re.fullmatch(r"\$\w+|\$\(.*\)|%\w+%|\{\{.*\}\}", text):
             yield path, "looks like a variable that was not filled in: write ${NAME}"
         elif _PLACEHOLDER.fullmatch(text):
             yield path, "looks like a placeholder: put the real value here (docs/connect.md)"
@@ -84,9 +79,6 @@ def _redirect(config: Config, report: Report) -> Iterator[KeyWarning]:
             "nothing, unless a container or tunnel maps one to the other. Register the right address and use it here"
         )
         yield path if path in report.lines else ("server", "port"), message
-
-
-# --- Credentials -----------------------------------------------------------------------------------------------------
 
 
 def _credentials(config: Config) -> Iterator[KeyWarning]:
@@ -124,10 +116,7 @@ def _developer_token(config: Config) -> Iterator[KeyWarning]:
     if config.microsoft.environment == "production" and sandbox:
         yield path, "is the public token of the sandbox, which production refuses (error 105): docs/connect.md, step 3"
     elif config.microsoft.environment == "sandbox" and not sandbox and re.fullmatch(r"[0-9A-Z]{8,20}", token):
-        yield (
-            path,
-            f"looks like a token of production: the sandbox has one for everyone, {SANDBOX_DEVELOPER_TOKEN}",
-        )
+        yield path, f"looks like a token of production: the sandbox has one for everyone, {SANDBOX_DEVELOPER_TOKEN}"
     elif _GUID.fullmatch(token) or "~" in token:
         what = "an id" if _GUID.fullmatch(token) else "a client secret"
         yield path, f"looks like {what}, not like a developer token, a short row of letters and digits"
@@ -144,18 +133,13 @@ def _endpoints(config: Config) -> Iterator[KeyWarning]:
             yield ("microsoft", "endpoints", name), f"is an address of {other}, and microsoft.environment is not"
 
 
-# --- Ids -------------------------------------------------------------------------------------------------------------
-
-
 def _ids(config: Config) -> Iterator[KeyWarning]:
     for name, account in config.accounts.items():
         yield from _account(name, account)
     for (one, first), (other, second) in combinations(config.accounts.items(), 2):
         if first.account_id == second.customer_id or first.customer_id == second.account_id:
-            yield (
-                ("accounts", other),
-                f"an id of {one} is the other kind of id here: perhaps one of the two has them swapped",
-            )
+            message = f"an id of {one} is the other kind of id here: perhaps one of the two has them swapped"
+            yield ("accounts", other), message
         elif first.account_id == second.account_id:
             yield ("accounts", other, "account_id"), f"is the same ad account as {one}, though of another customer"
 

@@ -66,11 +66,8 @@ def _value(node: yaml.Node, path: KeyPath, report: Report) -> Value:
         for index, item in enumerate(node.value):
             report.lines[(*path, index)] = _line(item)
         return [_value(item, (*path, index), report) for index, item in enumerate(node.value)]
-    return None if _is_plain(node) and node.value in _NULLS else str(node.value)
-
-
-def _is_plain(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None
+    is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    return None if is_plain and node.value in _NULLS else str(node.value)
 
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, report: Report) -> Value:
