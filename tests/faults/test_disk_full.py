@@ -221,6 +221,8 @@ async def test_disks_that_fill_up_lose_nothing(
         with small_disk(starter.folder / "disk") as disk:
             trial = Backend(backend.orders[2_000 * number : 2_000 * (number + 1)])
             seen.append(await _fill_up(services, disk, trial, reserve=("8MiB", NONE)[number % 2]))
+    assert max(one.refused_after for one in seen) <= 1
+    assert max(one.back_after for one in seen) <= 5
     shown(
         f"10 disks filled under load, {sum(one.taken for one in seen):,} orders taken",
         sum(one.lost for one in seen),

@@ -84,6 +84,7 @@ async def test_equal_requests_make_one_row_also_after_a_kill(starter: Starter, s
 
 @pytest.mark.faults
 @pytest.mark.promise("B13")
+@pytest.mark.timeout(600)
 async def test_equal_requests_of_20_rounds_make_one_row_also_after_a_kill(
     starter: Starter, services: Services, shown: Show
 ) -> None:

@@ -153,6 +153,15 @@ async def test_row_whose_visitor_clicked_since_it_was_decided_is_not_claimed(
     assert len(await due(outbox)) == (not taken)
 
 
+async def test_click_after_the_conversion_holds_up_no_claim(house: House, outbox: Outbox) -> None:
+    """It can never be the one that led to it, so there is nothing to decide again."""
+    await put(outbox, conversion(msclkid=None, visitor_id="v-1", email_sha256="a" * 64))
+    (entry,) = await due(outbox)
+    click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=UnixSeconds(entry.time + 1))
+    await house.clicks.capture([Captured(click, NOW)])
+    assert await claim(outbox, [entry]) is not None
+
+
 async def test_batch_of_a_goal_that_is_held_is_left_alone_and_others_go(outbox: Outbox) -> None:
     await put(outbox, conversion("A"), conversion("B", event="lead"))
     for event in ("purchase", "lead"):
@@ -266,6 +275,17 @@ async def test_batch_that_was_on_its_way_at_a_crash_goes_again_at_once_as_it_was
     assert all(entry.maybe_sent for entry in again.entries)
     assert await outbox.settle(again, {}, TAKEN, later(RESTART))
     assert outbox.counts() == Counts(delivered=3)
+
+
+async def test_batch_that_was_on_its_way_for_the_second_time_at_a_crash_may_have_been_sent(house: House) -> None:
+    """Its first request never left; of its second nobody knows."""
+    outbox = await house.open()
+    await put(outbox, *orders(3))
+    await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=False)
+    assert not any(entry.maybe_sent for entry in (await retaken(outbox, NOW, lease=DAY)).entries)
+    await house.crash()
+    again = await retaken(await house.open(later(RESTART)), later(RESTART))
+    assert all(entry.maybe_sent for entry in again.entries)
 
 
 async def test_postponed_batch_waits_on_after_a_crash_and_was_not_sent_for_that(house: House) -> None:
