@@ -50,7 +50,7 @@ bench: .venv/.test ## the table of docs/performance.md; BENCH="--quick" for a sh
 	@$(BIN)/python -m bench $(BENCH)
 
 bench-clicks: .venv/.run ## look-up and claim with ever more stored clicks; CLICKS=100000 for a short run
-	$(BIN)/python bench/clicks.py $(CLICKS)
+	$(BIN)/python -m bench.clicks $(CLICKS)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

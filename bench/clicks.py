@@ -1,4 +1,4 @@
-"""How long look-up and claim take, the more clicks are stored: `make bench`, or `python bench/clicks.py 100000`.
+"""How long look-up and claim take, the more clicks are stored: `make bench`, or `python -m bench.clicks 100000`.
 
 Everything lies in a temporary folder, which is deleted at the end. Ten million clicks need some 3 GB of disk and a few
 minutes. Only the ratios within one run mean anything.
@@ -10,12 +10,13 @@ import contextlib
 import os
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 
+from bench.store import open_running
 from sidecar.core.attribution import AttributionRules, GoalTraits
 from sidecar.core.batch import as_sent, ranges, with_goals
 from sidecar.core.conversion import Conversion
@@ -24,9 +25,8 @@ from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.intake import Arrival
 from sidecar.ports.outbox import Outbox
-from sidecar.store.opening import open_store
 from sidecar.store.sqlite.visitors import hasher
-from sidecar.store.store import Store, StoreLimits
+from sidecar.store.store import Store
 from sidecar.telemetry import Telemetry
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -85,17 +85,6 @@ def fill(path: Path, before: int, clicks: int) -> None:
         assert found == clicks, (found, clicks)
     with path.open("rb") as file:
         os.fsync(file)  # else every claim's own fsync waits for gigabytes that are on their way to the disk
-
-
-@contextlib.asynccontextmanager
-async def open_running(path: Path) -> AsyncIterator[Store]:
-    """The store at work, with a lane for the event."""
-    async with open_store(path, "emulator", lambda: NOW, StoreLimits()) as store:
-        running = asyncio.create_task(store.run())
-        await store.outbox.open_lanes([(ACCOUNT, EVENT)])
-        yield store
-        store.stop()
-        await running
 
 
 def spread(clicks: int, start: int) -> Iterator[str]:
@@ -168,13 +157,13 @@ async def claim(outbox: Outbox, click_matcher: ClickMatcher) -> Claim:
 async def run(folder: Path, sizes: Sequence[int], batches: int) -> None:
     """Grow and measure, and print a line for each size."""
     path = folder / "outbox.db"
-    async with open_running(path):
+    async with open_running(path, EVENT, ACCOUNT, NOW):
         pass  # makes the schema
     print(f"{'stored clicks':>13}  {'look-up of 1,000 visitors':>26}  {'claim of 1,000 rows':>26}")
     before, smallest = 0, None
     for size in sizes:
         await asyncio.to_thread(fill, path, before, size)
-        async with open_running(path) as store:
+        async with open_running(path, EVENT, ACCOUNT, NOW) as store:
             times = await measure(store, size, batches)
         look_up, claimed = min(times.look_ups), min(times.claims)
         smallest = smallest or (look_up, claimed)

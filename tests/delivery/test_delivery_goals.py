@@ -169,9 +169,7 @@ async def test_reload_between_a_full_batch_and_its_permit_sends_each_row_to_its_
 async def test_row_that_may_have_been_sent_keeps_its_goal_without_a_tight_loop(rig: Rig) -> None:
     """Sending it under another name could count it twice."""
     rig.map(lead="Misspelled")
-    rig.fault(type="reset_before")
-    await rig.post(3, event="lead")
-    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    await rig.post_unanswered(3, event="lead")
     rig.pass_time(2_000)
     await held(rig, "Misspelled", "goal_not_found")
     rig.map(lead="Sidecar Lead")
@@ -215,9 +213,7 @@ async def test_answer_about_a_goal_that_nothing_names_any_more_leaves_no_trouble
 @pytest.mark.usefixtures("blind")
 async def test_rows_that_keep_a_goal_which_nothing_names_any_more_are_no_silent_rows(rig: Rig) -> None:
     rig.map(lead="Misspelled")
-    rig.fault(type="reset_before")
-    await rig.post(3, event="lead")
-    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    await rig.post_unanswered(3, event="lead")
     rig.map(lead="Sidecar Lead")
     rig.pass_time(2_000)
     await held(rig, "Misspelled", "goal_not_found")

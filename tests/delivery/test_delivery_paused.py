@@ -60,9 +60,7 @@ async def test_request_that_is_on_its_way_finishes_and_opens_nothing(rig: Rig) -
 
 
 async def test_batch_that_would_go_again_waits_too(rig: Rig) -> None:
-    rig.fault(type="reset_before")
-    await rig.post(5)
-    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    await rig.post_unanswered(5)
     await rig.parts.pauses.pause("main")
     sent = len(await rig.requests())
     rig.pass_time(20 * MINUTE)

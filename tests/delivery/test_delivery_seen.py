@@ -102,9 +102,7 @@ async def account_left(rig: Rig) -> None:
 
 async def account_left_with_a_batch(rig: Rig) -> None:
     """Its row is in an open batch, which goes again and again."""
-    rig.fault(times=None, type="reset_before")
-    await rig.post()
-    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    await rig.post_unanswered(times=None)
     left = {name: account for name, account in rig.config.accounts.items() if name != "main"}
     rig._take_up(rig.config.model_copy(update={"accounts": left}))
 
@@ -126,9 +124,7 @@ async def refused_alone(rig: Rig) -> None:
 
 
 async def no_answer(rig: Rig) -> None:
-    rig.fault(times=None, type="reset_before")
-    await rig.post()
-    await rig.until(lambda: any(row["maybe_sent"] for row in rig.rows()))
+    await rig.post_unanswered(times=None)
 
 
 WAIT_LONG: dict[str, list[tuple[Scene, str]]] = {

@@ -41,12 +41,17 @@ APPLY = "OfflineConversions/Apply"
 ADJUST = "OfflineConversionAdjustments/Apply"
 GOALS = {"purchase": "Sidecar Purchase", "lead": "Sidecar Lead"}
 
-CONFIG = """
+MICROSOFT = """
 microsoft:
   environment: emulator
   ca_bundle: {ca}
   endpoints: {{campaign: "{url}", customer: "{url}", authority: "{url}/common"}}
 storage: {{url: "sqlite:///{path}", min_free_disk: 1KiB}}
+"""
+"""The head of a configuration: an emulator, and a store."""
+CONFIG = (
+    MICROSOFT
+    + """
 accounts:
   main:  {{customer_id: "100000001", account_id: "200000001"}}
   twin:  {{customer_id: "100000001", account_id: "200000002"}}
@@ -55,6 +60,7 @@ events:
   purchase: {{goal: Sidecar Purchase, currency: USD, account: main}}
   lead: {{goal: Sidecar Lead, account: main}}
 """
+)
 
 
 @dataclass
@@ -216,6 +222,13 @@ class Rig:
         """`count` conversions come in with one request; their numbers."""
         arrivals = [Arrival(self.order(**given), self.clock(), "request-1") for _ in range(count)]
         return await self.put(arrivals)
+
+    async def post_unanswered(self, count: int = 1, *, times: int | None = 1, **given: Any) -> list[int]:
+        """`count` conversions come in, and the answer to their request is lost: they may have been sent."""
+        self.fault(times, type="reset_before")
+        seqs = await self.post(count, **given)
+        await self.until(lambda: any(row["maybe_sent"] for row in self.rows()))
+        return seqs
 
     async def put(self, arrivals: Sequence[Arrival]) -> list[int]:
         results = await self.parts.store.outbox.put(arrivals)

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 import month_model as model
-from delivery_kit import Clock, Rig
+from delivery_kit import MICROSOFT, Clock, Rig
 from month_history import Click, History, Refund, Sale
 
 from sidecar.api.application import make_app, serving
@@ -29,12 +29,9 @@ from sidecar.emulator.goals import all_goals, replace_goal
 from sidecar.service.http import _api
 from sidecar.service.runtime import Runtime
 
-CONFIG = """
-microsoft:
-  environment: emulator
-  ca_bundle: {ca}
-  endpoints: {{campaign: "{url}", customer: "{url}", authority: "{url}/common"}}
-storage: {{url: "sqlite:///{path}", min_free_disk: 1KiB}}
+CONFIG = (
+    MICROSOFT
+    + """
 accounts:
   main:  {{customer_id: "100000001", account_id: "200000001"}}
   other: {{customer_id: "100000001", account_id: "200000002"}}
@@ -43,6 +40,7 @@ events:
   lead: {{goal: Shop Lead, account: main}}
   signup: {{goal: Shop Signup, account: main, value: 12.5, currency: EUR, window: 14d, enhanced: false}}
 """
+)
 
 GOALS = (
     MappedGoal(name="Shop Order", window_minutes=30 * 24 * 60),

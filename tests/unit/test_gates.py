@@ -1,5 +1,7 @@
 """What is closed holds its own rows back and no others."""
 
+import pytest
+
 from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.account_state import GoalHold
@@ -243,26 +245,22 @@ def test_row_that_microsoft_takes_opens_nothing_that_the_catalogue_holds() -> No
     assert gates.goal("a", "Goal", NOW) is GoalGate.CLOSED
 
 
-def test_reading_that_shows_a_goal_opens_it_at_once() -> None:
+@pytest.mark.parametrize(
+    ("refused_for", "read_at", "gate"),
+    [
+        pytest.param(Reason.GOAL_NOT_FOUND, NOW + 1, GoalGate.OPEN, id="read after the refusal"),
+        pytest.param(Reason.GOAL_NOT_FOUND, NOW, GoalGate.CLOSED, id="read before the refusal"),
+        pytest.param(Reason.GOAL_SETTLING, NOW + 1, GoalGate.CLOSED, id="too young, and a reading names no age"),
+    ],
+)
+def test_reading_that_shows_a_goal_opens_it_at_once_where_it_is_newer_than_the_refusal(
+    refused_for: Reason, read_at: int, gate: GoalGate
+) -> None:
+    """A goal that is too young for Microsoft is opened by a probe only."""
     gates = Gates()
-    gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
-    gates.seen_goal("a", "Goal", UnixMillis(NOW + 1))
-    assert gates.goal("a", "Goal", NOW) is GoalGate.OPEN
-
-
-def test_reading_from_before_the_refusal_opens_nothing() -> None:
-    gates = Gates()
-    gates.close_goal("a", "Goal", Reason.GOAL_NOT_FOUND, NOW)
-    gates.seen_goal("a", "Goal", NOW)
-    assert gates.goal("a", "Goal", NOW) is GoalGate.CLOSED
-
-
-def test_goal_that_is_too_young_for_microsoft_is_opened_by_a_probe_only() -> None:
-    """A reading names no age."""
-    gates = Gates()
-    gates.close_goal("a", "Goal", Reason.GOAL_SETTLING, NOW)
-    gates.seen_goal("a", "Goal", UnixMillis(NOW + 1))
-    assert gates.goal("a", "Goal", NOW) is GoalGate.CLOSED
+    gates.close_goal("a", "Goal", refused_for, NOW)
+    gates.seen_goal("a", "Goal", UnixMillis(read_at))
+    assert gates.goal("a", "Goal", NOW) is gate
 
 
 def test_what_the_catalogue_says_comes_before_an_answer() -> None:

@@ -31,6 +31,17 @@ def drain(read: int) -> list[str]:
     return b"".join(chunks).decode().splitlines()
 
 
+def closed_under_a_reader(output: Output, read: int, write: int) -> list[str]:
+    """The lines that a reader gets, who begins when the output is about to close."""
+    lines: list[str] = []
+    reading = threading.Thread(target=lambda: lines.extend(drain(read)))
+    reading.start()
+    output.close(timeout_seconds=10)
+    os.close(write)
+    reading.join(10)
+    return lines
+
+
 def notice(n: int) -> str:
     return f"dropped {n}"
 
@@ -64,12 +75,7 @@ def test_number_of_dropped_lines_is_written_once_output_flows_again(pipe: tuple[
     output = Output(write, notice, limit=100)
     for number in range(1_000):
         output.put(f"{number} {'x' * 200}")
-    lines: list[str] = []
-    reading = threading.Thread(target=lambda: lines.extend(drain(read)))
-    reading.start()
-    output.close(timeout_seconds=10)
-    os.close(write)
-    reading.join(10)
+    lines = closed_under_a_reader(output, read, write)
     told = [int(line.split()[1]) for line in lines if line.startswith("dropped")]
     assert sum(told) == 1_000 - (len(lines) - len(told)) > 0
 
@@ -89,12 +95,7 @@ def test_descriptor_that_another_process_made_non_blocking_still_gets_every_line
     output = Output(write, notice)
     for number in range(200):
         output.put(f"{number} {'x' * 200}")
-    lines: list[str] = []
-    reading = threading.Thread(target=lambda: lines.extend(drain(read)))
-    reading.start()
-    output.close(timeout_seconds=10)
-    os.close(write)
-    reading.join(10)
+    lines = closed_under_a_reader(output, read, write)
     assert [int(line.split()[0]) for line in lines] == list(range(200))
 
 
