@@ -35,7 +35,7 @@ class PoisonSearch:
         elif answer.hold is not None:
             await self.rows.settle(claim, [answer.hold] * size, note)
         elif size > 1:
-            self.telemetry.delivery.batch_halved(claim.account, claim.batch_id, size)
+            self.telemetry.delivery.batch_halved(claim)
             await self.writer.halve(claim, note, self.now(), maybe_sent=answer.maybe_applied)
         else:
             await self._isolated(claim, answer, note)

@@ -31,7 +31,7 @@ class Sender:
         if not self._still_goes(claim, sent.at):
             await self.settler.put_back(claim, "closed while it was claimed")
             return False
-        self.telemetry.delivery.batch_sent(claim.account, claim.batch_id, len(claim.entries), resend=claim.resend)
+        self.telemetry.delivery.batch_sent(claim)
         answer: Answer
         try:
             answer = await self.platform.upload(claim.account, claim.entries)

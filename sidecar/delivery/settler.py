@@ -3,14 +3,13 @@
 `row_settlement` settles rows, `poison` isolates the one that spoils a batch, `setbacks` waits for the account.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
 from sidecar import loops
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
-from sidecar.core.entry import Delivered, Settled, Step
+from sidecar.core.entry import Delivered
 from sidecar.core.in_flight import Sent
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.gates import Gates
@@ -63,7 +62,7 @@ class Settler:
             self.gates.accounts[claim.account].history.accepted_at = self.now()
         steps = await self.rows.settle(claim, answer.outcomes, Note("taken", answer.tracking_id))
         if steps is not None:
-            self._report_settled(claim, steps, answer.tracking_id, response_time)
+            self.telemetry.delivery.batch_settled(claim, steps, answer.tracking_id, response_time)
 
     def _clean_answer(self, account: str, sent: Sent) -> None:
         """Nothing is wrong with the account, unless that was found out while the request was on its way."""
@@ -74,36 +73,11 @@ class Settler:
             self.platform.clean_answer(account)
             self.telemetry.service.account_well(account)
 
-    def _report_settled(
-        self, claim: Claim, steps: Mapping[int, Step], tracking_id: str | None, response_time: float
-    ) -> None:
-        dead = sum(isinstance(step, Settled) for step in steps.values())
-        self.telemetry.delivery.batch_settled(
-            claim.account,
-            claim.batch_id,
-            rows=len(claim.entries),
-            delivered=len(claim.entries) - len(steps),
-            retried=len(steps) - dead,
-            dead=dead,
-            tracking_id=tracking_id,
-            seconds=response_time,
-            kind=claim.kind,
-        )
-        for goal, rows in Counter(entry.goal for entry in claim.entries if entry.seq not in steps).items():
-            self.telemetry.delivery.settled(goal, "delivered", n=rows, kind=claim.kind)
-
     # --- Microsoft refused the batch, or did not answer --------------------------------------------------------------
 
     async def _refused(self, claim: Claim, answer: RefusedBatch, sent: Sent, response_time: float) -> None:
         self.telemetry.service.reached(claim.account)
-        self.telemetry.delivery.batch_refused(
-            claim.account,
-            claim.batch_id,
-            rows=len(claim.entries),
-            answer=answer,
-            seconds=response_time,
-            kind=claim.kind,
-        )
+        self.telemetry.delivery.batch_refused(claim, answer, response_time)
         match answer.verdict:
             case Verdict.TOKEN if answer.trouble == "token_refresh_failed":
                 await self.setbacks.expired(claim, answer, sent)
@@ -119,16 +93,7 @@ class Settler:
                 assert_never(answer.verdict)
 
     async def _lost(self, claim: Claim, answer: Lost, sent: Sent, response_time: float) -> None:
-        self.telemetry.delivery.batch_lost(
-            claim.account,
-            claim.batch_id,
-            rows=len(claim.entries),
-            why=answer.why,
-            tracking_id=answer.tracking_id,
-            seconds=response_time,
-            sent=answer.sent,
-            kind=claim.kind,
-        )
+        self.telemetry.delivery.batch_lost(claim, answer, response_time)
         if self.gates.connected:
             self.telemetry.service.not_reached(claim.account, answer.trouble, answer.why)
         note = Note("lost" if answer.sent else "not sent", answer.tracking_id, answer.why, at=self.now())

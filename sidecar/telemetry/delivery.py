@@ -3,13 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sidecar.core.answer import RefusedBatch
+from sidecar.core.answer import Lost, RefusedBatch
 from sidecar.core.conversion import Kind
+from sidecar.core.entry import Settled, Step
 from sidecar.core.erasure import Erasure, RowsOf, erasure_id
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import Reason, State
+from sidecar.ports.delivery import Claim
 from sidecar.telemetry import event_names
+from sidecar.telemetry.event_names import Name
 from sidecar.telemetry.metrics import DeliveryMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE
@@ -52,98 +56,65 @@ class DeliveryEvents:
     # --- Batches -----------------------------------------------------------------------------------------------------
 
     @harmless
-    def batch_sent(self, account: str, batch_id: int, rows: int, *, resend: bool = False) -> None:
-        """A batch leaves; `resend` says that the same bytes went before."""
-        message = f"batch {batch_id} {'goes again' if resend else 'sent'}: {_rows(rows)}"
-        self.recorder.record(event_names.BATCH_SENT, message, account=account, batch_id=batch_id, count=rows)
+    def batch_sent(self, claim: Claim) -> None:
+        """A batch leaves, for the first time or again."""
+        message = f"batch {claim.batch_id} {'goes again' if claim.resend else 'sent'}: {_rows(len(claim.entries))}"
+        self._record_batch(event_names.BATCH_SENT, claim, message)
 
     @harmless
-    def batch_settled(
-        self,
-        account: str,
-        batch_id: int,
-        *,
-        rows: int,
-        delivered: int,
-        retried: int = 0,
-        dead: int = 0,
-        tracking_id: str | None = None,
-        seconds: float,
-        kind: Kind = Kind.CONVERSION,
-    ) -> None:
-        """Microsoft read the batch, and its rows are settled; `retried` counts held ones too."""
-        self._uploaded(kind, "taken", rows, seconds)
-        self.recorder.record(
+    def batch_settled(self, claim: Claim, steps: Mapping[int, Step], tracking_id: str | None, seconds: float) -> None:
+        """Microsoft read the batch, and its rows are settled; `steps` are those of the rows that were not delivered."""
+        rows = len(claim.entries)
+        dead = sum(isinstance(step, Settled) for step in steps.values())
+        counts = {"delivered": rows - len(steps), "retried": len(steps) - dead, "dead": dead}
+        self._uploaded(claim, "taken", seconds)
+        self._record_batch(
             event_names.BATCH_SETTLED,
-            f"batch {batch_id}: {delivered} of {rows} delivered, {retried} to be sent again, {dead} dead",
-            account=account,
-            batch_id=batch_id,
+            claim,
+            f"batch {claim.batch_id}: {counts['delivered']} of {rows} delivered, {counts['retried']} to be sent again, "
+            f"{dead} dead",
             tracking_id=tracking_id,
-            count=rows,
-            also={"delivered": delivered, "retried": retried, "dead": dead, "seconds": seconds},
+            also={**counts, "seconds": seconds},
         )
+        for goal, n in Counter(entry.goal for entry in claim.entries if entry.seq not in steps).items():
+            self.settled(goal, State.DELIVERED.value, n=n, kind=claim.kind)
 
     @harmless
-    def batch_refused(
-        self,
-        account: str,
-        batch_id: int,
-        *,
-        rows: int,
-        answer: RefusedBatch,
-        seconds: float,
-        kind: Kind = Kind.CONVERSION,
-    ) -> None:
+    def batch_refused(self, claim: Claim, answer: RefusedBatch, seconds: float) -> None:
         """Microsoft took nothing of the batch."""
-        self._uploaded(kind, answer.verdict.value, rows, seconds)
+        self._uploaded(claim, answer.verdict.value, seconds)
         fault = answer.faults[0]
-        self.recorder.record(
+        self._record_batch(
             event_names.BATCH_REFUSED,
-            f"batch {batch_id} of {_rows(rows)} refused: {fault.message or fault.error}",
-            account=account,
-            batch_id=batch_id,
+            claim,
+            f"{_batch(claim)} refused: {fault.message or fault.error}",
             tracking_id=answer.tracking_id,
             error=fault.error,
             fix=CATALOGUE[answer.trouble].solution,
-            count=rows,
             also={"error_code": fault.error_code, "trouble": answer.trouble, "seconds": seconds},
         )
 
     @harmless
-    def batch_lost(
-        self,
-        account: str,
-        batch_id: int,
-        *,
-        rows: int,
-        why: str,
-        tracking_id: str | None,
-        seconds: float,
-        sent: bool = True,
-        kind: Kind = Kind.CONVERSION,
-    ) -> None:
-        """No readable answer: the rows may have been accepted, unless the batch was not even `sent`."""
-        self._uploaded(kind, "lost", rows, seconds)
-        if sent:
-            message = f"no answer to batch {batch_id} of {_rows(rows)}; the same bytes go again"
-        else:
-            message = f"batch {batch_id} of {_rows(rows)} could not be sent; it is tried again"
-        self.recorder.record(
+    def batch_lost(self, claim: Claim, answer: Lost, seconds: float) -> None:
+        """No readable answer: the rows may have been accepted, unless the batch was not even sent."""
+        self._uploaded(claim, "lost", seconds)
+        batch = _batch(claim)
+        self._record_batch(
             event_names.BATCH_LOST,
-            message,
-            account=account,
-            batch_id=batch_id,
-            tracking_id=tracking_id,
-            error=why,
-            count=rows,
+            claim,
+            f"no answer to {batch}; the same bytes go again"
+            if answer.sent
+            else f"{batch} could not be sent; it is tried again",
+            tracking_id=answer.tracking_id,
+            error=answer.why,
             also={"seconds": seconds},
         )
 
     @harmless
-    def batch_halved(self, account: str, batch_id: int, rows: int) -> None:
+    def batch_halved(self, claim: Claim) -> None:
         """A refused batch becomes two."""
-        message = f"batch {batch_id} of {_rows(rows)} was cut in two, to find the row that spoils it"
-        self.recorder.record(event_names.BATCH_HALVED, message, account=account, batch_id=batch_id, count=rows)
+        message = f"{_batch(claim)} was cut in two, to find the row that spoils it"
+        self._record_batch(event_names.BATCH_HALVED, claim, message)
 
     @harmless
     def settled(
@@ -242,9 +213,14 @@ class DeliveryEvents:
             also={"goal": row.goal, "trouble": row.trouble},
         )
 
-    def _uploaded(self, kind: Kind, result: str, rows: int, seconds: float) -> None:
-        self._metrics.requests.labels(OPERATIONS[kind], result).inc()
-        self._metrics.rows.observe(rows)
+    def _record_batch(self, name: Name, claim: Claim, message: str, **facts: Any) -> None:
+        self.recorder.record(
+            name, message, account=claim.account, batch_id=claim.batch_id, count=len(claim.entries), **facts
+        )
+
+    def _uploaded(self, claim: Claim, result: str, seconds: float) -> None:
+        self._metrics.requests.labels(OPERATIONS[claim.kind], result).inc()
+        self._metrics.rows.observe(len(claim.entries))
         self._metrics.seconds.observe(seconds)
 
 
@@ -258,6 +234,10 @@ def _expired(record: Record, goal: str | None) -> DeadRow:
         goal=goal,
         kind=record.kind,
     )
+
+
+def _batch(claim: Claim) -> str:
+    return f"batch {claim.batch_id} of {_rows(len(claim.entries))}"
 
 
 def _rows(n: int, noun: str = "row") -> str:

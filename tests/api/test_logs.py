@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
+from claim_kit import claim_of
 from store_kit import running_store
 
 from sidecar.api.http.problem import HttpProblem
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
 from sidecar.api.request.query import to_cursor
+from sidecar.core.answer import Lost
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What
 from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
@@ -40,7 +42,7 @@ class Service:
     async def tell(self, *batches: int) -> None:
         """Let the journal keep one fact per batch number."""
         for number in batches:
-            self.telemetry.delivery.batch_halved("main", number, 10)
+            self.telemetry.delivery.batch_halved(claim_of(number, 10))
         await self.telemetry.flush(self.journal)
 
     async def get(self, query: str = "", **headers: str) -> ClientResponse:
@@ -133,7 +135,7 @@ async def test_without_limit_a_page_has_a_hundred(service: Service) -> None:
 )
 async def test_filters_narrow(service: Service, query: str, count: int) -> None:
     await service.tell(1, 2)
-    service.telemetry.delivery.batch_lost("other", 3, rows=1, why="reset", tracking_id=None, seconds=1)
+    service.telemetry.delivery.batch_lost(claim_of(3, 1, "other"), Lost("reset"), seconds=1)
     await service.telemetry.flush(service.journal)
     assert len(await service.items(query)) == count
 
@@ -273,7 +275,7 @@ async def test_watch_shows_only_what_fits_the_filter(service: Service) -> None:
     response = await service.get("?follow=1&level=warning")
     await response.content.readline()
     await service.tell(2)
-    service.telemetry.delivery.batch_lost("main", 3, rows=1, why="reset", tracking_id=None, seconds=1)
+    service.telemetry.delivery.batch_lost(claim_of(3, 1), Lost("reset"), seconds=1)
     await service.telemetry.flush(service.journal)
     assert await batches(response, 1) == [3]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from claim_kit import claim_of
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate as validate_openapi
 from referencing import Registry
@@ -354,7 +355,7 @@ POST, GET = "POST", "GET"
 async def test_real_answers_are_as_described(service: Service, method: str, path: str, body: Any, code: int) -> None:
     assert (await service.call(POST, "/v1/conversions", ONE))[0] == 202
     assert (await service.call(POST, "/v1/erasures", {"visitor_id": "v-1"}))[0] == 202
-    service.parts.telemetry.delivery.batch_halved("default", 1, 10)
+    service.parts.telemetry.delivery.batch_halved(claim_of(1, 10, "default"))
     await service.parts.telemetry.flush(service.parts.store.journal)
     answered, content_type, text = await service.call(method, path, body)
     assert answered == code, text

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from claim_kit import claim_of
 from row_kit import stored_row
 from store_kit import running_store
 
-from sidecar.core.answer import RefusedBatch, Verdict
+from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Fault
+from sidecar.core.entry import Fault, Requeue, Settled
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.conversion import RejectedItem, Skipped
 from sidecar.core.intake.problem import Problem
@@ -114,15 +115,15 @@ def dead_row(number: int, *, trouble: str = "row_refused", message: str | None =
 
 
 async def test_batch_is_a_line_an_entry_and_metrics_in_the_same_words(written: Written) -> None:
-    written.telemetry.delivery.batch_settled(
-        "main", 7, rows=10, delivered=8, retried=1, dead=1, tracking_id="3f1c-test", seconds=0.5
-    )
+    steps = {3: Requeue(UnixMillis(NOW), None), 5: Settled(State.DEAD)}
+    written.telemetry.delivery.batch_settled(claim_of(7, 10), steps, tracking_id="3f1c-test", seconds=0.5)
     (entry,) = await written.entries()
     assert (entry.name, entry.level, entry.account, entry.batch_id) == ("batch_settled", "info", "main", 7)
     assert (entry.tracking_id, entry.count, entry.time) == ("3f1c-test", 10, NOW)
     assert written.metric("upload_requests_total", operation="conversions", result="taken") == 1
     assert written.metric("upload_rows_sum") == 10
     assert written.metric("upload_seconds_sum") == 0.5
+    assert written.metric("conversions_settled_total", goal="Sale", state="delivered", reason="") == 8
     (line,) = written.lines()
     assert list(line)[:4] == ["time", "level", "name", "message"]
     assert line["time"] == "2026-09-21T14:13:20Z"
@@ -237,11 +238,11 @@ async def test_calls_that_brought_nothing_are_no_warning(written: Written) -> No
 
 
 async def test_singular_and_plural_are_right(written: Written) -> None:
-    written.telemetry.delivery.batch_sent("main", 7, 1)
-    written.telemetry.delivery.batch_lost("main", 7, rows=1, why="reset", tracking_id=None, seconds=1.0)
+    written.telemetry.delivery.batch_sent(claim_of(7, 1))
+    written.telemetry.delivery.batch_lost(claim_of(7, 1), Lost("reset"), seconds=1.0)
     written.telemetry.delivery.replayed(1, State.DEAD)
     written.telemetry.service.goals_read("main", 1)
-    written.telemetry.delivery.batch_sent("main", 8, 2)
+    written.telemetry.delivery.batch_sent(claim_of(8, 2))
     messages = [line["message"] for line in written.lines()]
     assert messages == [
         "batch 7 sent: 1 row",
@@ -260,7 +261,7 @@ async def test_trouble_that_is_over_is_resolved(written: Written) -> None:
 
 async def test_refused_batch_names_the_error_and_the_remedy(written: Written) -> None:
     answer = RefusedBatch(Verdict.ACCOUNT, (Fault("InvalidCredentials", 105, "bad"),), "developer_token_invalid", "t-1")
-    written.telemetry.delivery.batch_refused("main", 3, rows=5, answer=answer, seconds=1.0)
+    written.telemetry.delivery.batch_refused(claim_of(3, 5), answer, seconds=1.0)
     (entry,) = await written.entries()
     assert (entry.name, entry.level, entry.error, entry.tracking_id) == (
         "batch_refused",
@@ -273,7 +274,7 @@ async def test_refused_batch_names_the_error_and_the_remedy(written: Written) ->
 
 
 async def test_lost_answer_says_that_the_same_bytes_go_again(written: Written) -> None:
-    written.telemetry.delivery.batch_lost("main", 3, rows=5, why="connection reset", tracking_id=None, seconds=60.0)
+    written.telemetry.delivery.batch_lost(claim_of(3, 5), Lost("connection reset"), seconds=60.0)
     (entry,) = await written.entries()
     assert (entry.name, entry.error) == ("batch_lost", "connection reset")
     assert "the same bytes go again" in entry.message
@@ -584,7 +585,7 @@ NASTY = "a\r\nb\x1b[31mc\u2028d\u2029e\x85f\x00g\ud800h"
 @pytest.mark.parametrize("written", [{"form": "json"}, {"form": "console"}], indirect=True)
 async def test_one_fact_is_one_line_with_any_text_in_it(written: Written) -> None:
     written.telemetry.delivery.rows_died([dead_row(1, message=NASTY)])
-    written.telemetry.delivery.batch_lost(NASTY, 1, rows=1, why=NASTY, tracking_id=NASTY, seconds=1)
+    written.telemetry.delivery.batch_lost(claim_of(1, 1, NASTY), Lost(NASTY, NASTY), seconds=1)
     written.telemetry.intake.received(NASTY)
     assert len(await written.entries()) == 2
     text = written.text()
@@ -595,7 +596,7 @@ async def test_one_fact_is_one_line_with_any_text_in_it(written: Written) -> Non
 @pytest.mark.parametrize("written", [{"level": "warning"}], indirect=True)
 async def test_level_hides_lines_but_keeps_the_journal(written: Written) -> None:
     written.telemetry.service.signed_in()
-    written.telemetry.delivery.batch_halved("main", 1, 10)
+    written.telemetry.delivery.batch_halved(claim_of(1, 10))
     written.telemetry.service.trouble_raised("throttled")
     assert len(await written.entries()) == 3
     written.telemetry.configure("info", "json")
@@ -634,7 +635,7 @@ async def test_no_canary_is_ever_written_at_any_level(written: Written, canary: 
     text = f"something with {canary} inside"
     written.telemetry.delivery.rows_died([dead_row(1, message=text)])
     written.telemetry.service.trouble_raised("unreachable", account="main", detail=text)
-    written.telemetry.delivery.batch_lost("main", 1, rows=1, why=text, tracking_id=None, seconds=1)
+    written.telemetry.delivery.batch_lost(claim_of(1, 1), Lost(text), seconds=1)
     written.telemetry.service.sign_in_failed("scope_missing", text)
     written.telemetry.service.reload_failed(text)
     written.telemetry.service.loop_failed("deliver", ValueError(text))
@@ -676,8 +677,9 @@ async def test_library_record_that_cannot_be_formatted_breaks_nothing(written: W
 
 async def test_stdout_without_a_reader_stalls_neither_recording_nor_the_end(written: Written) -> None:
     started = time.monotonic()
-    for number in range(3_000):
-        written.telemetry.delivery.batch_sent("main", number, 1_000)
+    claim = claim_of(7, 1_000)
+    for _ in range(3_000):
+        written.telemetry.delivery.batch_sent(claim)
     written.telemetry.close()
     assert time.monotonic() - started < 10
     assert len(await written.entries()) == 0
