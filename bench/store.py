@@ -38,7 +38,7 @@ async def open_running(
     path: Path, event: str = "purchase", account: str = ACCOUNT, now: UnixMillis = NOW
 ) -> AsyncIterator[Store]:
     """The store at work, with a lane for the event."""
-    async with open_store(path, "emulator", lambda: now, StoreLimits()) as store:
+    async with open_store(f"sqlite:///{path}", "emulator", lambda: now, StoreLimits()) as store:
         running = asyncio.create_task(store.run())
         await store.outbox.open_lanes([(account, event)])
         yield store

@@ -20,7 +20,7 @@ def backup(config_path: Path | None, file: Path) -> None:
     """
     _, loaded = load_config(config_path)
     try:
-        copied = back_up(loaded.config.storage.path, file)
+        copied = back_up(loaded.config.storage.url, file)
     except (BackupFailed, OutboxRefused) as error:
         exit_with(1, str(error))
     rows = ", ".join(f"{number:,} {state}" for state, number in asdict(copied.rows).items())

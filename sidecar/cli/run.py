@@ -13,6 +13,7 @@ from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxy_settings import UnusableProxy
 from sidecar.ports.errors import OutboxRefused, StorageUnavailable
 from sidecar.store.opening import refuse_if_owned
+from sidecar.store.store_url import file_of
 from sidecar.troubles import CATALOGUE
 
 
@@ -27,7 +28,7 @@ def run(config_path: Path | None) -> None:
     path, loaded = load_checked_config(config_path)
     os.umask(0o077)
     try:  # an outbox in use is reported before the service is imported, which takes longest
-        refuse_if_owned(loaded.config.storage.path)
+        refuse_if_owned(loaded.config.storage.url)
     except OutboxRefused as error:
         exit_with(1, str(error))
     sys.exit(_serve(path, loaded))
@@ -48,5 +49,5 @@ def _serve(path: Path, loaded: LoadedConfig) -> int:
         trouble = CATALOGUE.get(error.code)
         exit_with(1, f"the sidecar cannot start: {error}" + (f"; {trouble.solution}" if trouble else ""))
     except OSError as error:
-        file = Path(error.filename or loaded.config.storage.path)
+        file = Path(error.filename or file_of(loaded.config.storage.url))
         exit_with(1, cannot_open("the sidecar cannot start: the file", file, error))

@@ -8,6 +8,7 @@ import click
 
 from sidecar.service.api_key import key_beside
 from sidecar.service.banner import local_url
+from sidecar.store.store_url import file_of
 
 DEFAULT_URL = "http://127.0.0.1:8077"
 NAMED = "named by $SIDECAR_URL"
@@ -68,5 +69,5 @@ def _configured(environ: Mapping[str, str]) -> Target | None:
         raise _Unusable(f"{path}: server.port: 0 means any free port, so only the running sidecar knows its address")
     key = where.api_key
     with contextlib.suppress(OSError):  # that of the first start, unless it is not for this user
-        key = key or key_beside(where.database) or ""
+        key = key or key_beside(file_of(where.storage_url)) or ""
     return Target(local_url(where.host, where.port), key, f"of {path}")

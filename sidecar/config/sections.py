@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
@@ -92,11 +91,6 @@ class StorageSection(Section):
     retention: Annotated[Seconds, duration_between("90d", "3650d")] = 90 * DAY
     max_pending: Annotated[int, integer_between(1, 1_000_000_000)] = 10_000_000
     min_free_disk: Annotated[Bytes, size_between("0B", "1TiB")] = 256 * MIB
-
-    @property
-    def path(self) -> Path:
-        """The SQLite file that `url` names; relative to the working directory if it is relative."""
-        return Path(self.url.removeprefix("sqlite:///"))
 
 
 class EndpointOverrides(Section):

@@ -25,7 +25,7 @@ class ServiceAddress:
 
     host: str
     port: int
-    database: Path
+    storage_url: str
     api_key: str = field(default="", repr=False)
 
 
@@ -37,7 +37,7 @@ def read_service_address(path: Path, environ: Mapping[str, str]) -> ServiceAddre
         raise ConfigError(path, report.problems)
     keys = _part(sections, _KEYS, environ, unread := Report()).server.api_keys
     key = keys[0].get_secret_value() if keys and not unread.problems else ""
-    return ServiceAddress(config.server.host, config.server.port, config.storage.path, key)
+    return ServiceAddress(config.server.host, config.server.port, config.storage.url, key)
 
 
 def _part(

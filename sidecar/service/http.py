@@ -27,6 +27,7 @@ from sidecar.service.held_reason import held_reason
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components
+from sidecar.store.store_url import file_of
 from sidecar.telemetry import TracesOfOrders
 
 GRACE_SECONDS = 4.0
@@ -59,7 +60,7 @@ async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
 def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
     settings, store = parts.settings, parts.store
     config = settings.config
-    started = clock.monotonic()
+    started, folder = clock.monotonic(), file_of(config.storage.url).parent
 
     return ApiParts(
         outbox=store.outbox,
@@ -71,7 +72,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
             now=clock.now,
             uptime_seconds=lambda: clock.monotonic() - started,
             troubles=parts.telemetry.board.active,
-            free_bytes=lambda: shutil.disk_usage(config.storage.path.parent).free,
+            free_bytes=lambda: shutil.disk_usage(folder).free,
             min_free_bytes=config.storage.min_free_disk,
             max_pending=config.storage.max_pending,
             clock_unsettled=clock.clock_unsettled,
@@ -138,7 +139,7 @@ def _keys(parts: Components) -> tuple[list[str], banner.Key]:
     if is_loopback(config.server.host):
         return [], banner.Open()
     try:
-        key, file, is_new = kept_key(config.storage.path)
+        key, file, is_new = kept_key(file_of(config.storage.url))
     except OSError as error:
         raise CannotListen(
             f"{config.server.host} is not loopback, so calls need a key, and none can be kept beside the database: "

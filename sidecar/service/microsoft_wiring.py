@@ -27,6 +27,7 @@ from sidecar.ports.upkeep import Secrets
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.store import Store
+from sidecar.store.store_url import file_of
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
@@ -100,7 +101,7 @@ async def _restore_throttles(
 async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Runtime) -> Emulator | None:
     if not settings.embeds_emulator:
         return None
-    state_file = settings.config.storage.path.with_suffix(".emulator.db")
+    state_file = file_of(settings.config.storage.url).with_suffix(".emulator.db")
     options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
     try:
         return await stack.enter_async_context(Emulator(options, clock.now))

@@ -21,6 +21,7 @@ from sidecar.core.schedule import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.goals.known import CatalogueRules
 from sidecar.microsoft.account_ids import AccountIds
+from sidecar.store.store_url import file_of
 from sidecar.upkeep.housekeeping import HousekeepingRules
 
 LEASE_MARGIN_SECONDS = 30.0
@@ -128,7 +129,7 @@ class Settings:
         """The rules of periodic maintenance."""
         storage, logging = self.config.storage, self.config.logging
         return HousekeepingRules(
-            path=storage.path,
+            path=file_of(storage.url),
             retention_millis=int(storage.retention * 1000),
             click_millis=int(self.config.clicks.retention * 1000),
             min_free_bytes=storage.min_free_disk,

@@ -116,7 +116,7 @@ def _store(settings: Settings, telemetry: Telemetry, clock: Runtime) -> contextl
         adjustment_delay_millis=int(config.adjustments.settle * 1000),
         on_group=telemetry.intake.committed,
     )
-    return open_store(storage.path, config.microsoft.environment, clock.now, limits)
+    return open_store(storage.url, config.microsoft.environment, clock.now, limits)
 
 
 def _wake_all(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:

@@ -9,27 +9,28 @@ from sidecar.store.sqlite import backup
 from sidecar.store.sqlite.opening import open_sqlite
 from sidecar.store.sqlite.outbox_file import owned
 from sidecar.store.store import BackupFacts, Store, StoreLimits
+from sidecar.store.store_url import file_of
 
 
 def open_store(
-    path: Path, environment: str, now: Callable[[], UnixMillis], limits: StoreLimits
+    url: str, environment: str, now: Callable[[], UnixMillis], limits: StoreLimits
 ) -> AbstractAsyncContextManager[Store]:
-    """The store in `path`, for this process and this environment alone.
+    """The store that `url` names, for this process and this environment alone.
 
     OutboxRefused says why it cannot be opened and what to do. `Store.run` must be running while the store is used.
     """
-    return open_sqlite(path, environment, now, limits)
+    return open_sqlite(file_of(url), environment, now, limits)
 
 
-def refuse_if_owned(path: Path) -> None:
-    """OutboxRefused when another process has the store in `path`, or when this one may not have it."""
-    with owned(path):
+def refuse_if_owned(url: str) -> None:
+    """OutboxRefused when another process has the store, or when this one may not have it."""
+    with owned(file_of(url)):
         pass
 
 
-def back_up(path: Path, target: Path) -> BackupFacts:
-    """Copy the store in `path` to the new file `target` and check the copy; a running sidecar goes on meanwhile.
+def back_up(url: str, target: Path) -> BackupFacts:
+    """Copy the store to the new file `target` and check the copy; a running sidecar goes on meanwhile.
 
     BackupFailed or OutboxRefused when that is not possible; there is no `target` then.
     """
-    return backup.back_up(path, target)
+    return backup.back_up(file_of(url), target)

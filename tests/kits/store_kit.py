@@ -30,7 +30,7 @@ from sidecar.store.store import Store, StoreLimits
 @contextlib.asynccontextmanager
 async def open_outbox(path: Path, environment: str, now: UnixMillis, **limits: Any) -> AsyncIterator[SqliteOutbox]:
     """The outbox of a store that does not run yet."""
-    async with open_store(path, environment, lambda: now, StoreLimits(**limits)) as store:
+    async with open_store(f"sqlite:///{path}", environment, lambda: now, StoreLimits(**limits)) as store:
         assert isinstance(store.outbox, SqliteOutbox)
         yield store.outbox
 
@@ -38,7 +38,7 @@ async def open_outbox(path: Path, environment: str, now: UnixMillis, **limits: A
 @contextlib.asynccontextmanager
 async def running_store(path: Path, now: Callable[[], UnixMillis] = lambda: NOW, **limits: Any) -> AsyncIterator[Store]:
     """A store at work, ended in order."""
-    async with open_store(path, "emulator", now, StoreLimits(**limits)) as store:
+    async with open_store(f"sqlite:///{path}", "emulator", now, StoreLimits(**limits)) as store:
         running = asyncio.create_task(store.run())
         try:
             yield store

@@ -117,14 +117,6 @@ def test_account_may_call_the_goal_of_an_event_otherwise():
     }
 
 
-@pytest.mark.parametrize(
-    ("url", "path"),
-    [("sqlite:///data/x.db", "data/x.db"), ("sqlite:////data/x.db", "/data/x.db"), ("sqlite:///./x", "x")],
-)
-def test_three_slashes_are_relative_and_four_absolute(url: str, path: str):
-    assert emulated(f"storage: {{url: {url}}}").storage.path == Path(path)
-
-
 def test_hosts_are_lower_cased_and_lose_their_brackets():
     config = emulated("server: {host: '::1', allowed_hosts: [Shop.Example, '[::1]']}")
     assert config.server.allowed_hosts == ("shop.example", "::1")

@@ -80,7 +80,7 @@ def test_endpoints_shown_as_comments_work_when_they_are_uncommented():
 
 def test_image_listens_everywhere_and_stores_under_data_by_environment():
     config = parse(TEXT, {"SIDECAR_HOST": "0.0.0.0", "SIDECAR_STORAGE_URL": "sqlite:////data/outbox.db"})
-    assert (config.server.host, config.storage.path) == ("0.0.0.0", Path("/data/outbox.db"))
+    assert (config.server.host, config.storage.url) == ("0.0.0.0", "sqlite:////data/outbox.db")
 
 
 def test_example_holds_no_secret():

@@ -36,7 +36,7 @@ async def killed(tmp_path: Path) -> Path:
 
 def opened(path: Path) -> AbstractAsyncContextManager[Store]:
     """The store, which does not run yet."""
-    return open_store(path, "emulator", lambda: NOW, StoreLimits())
+    return open_store(f"sqlite:///{path}", "emulator", lambda: NOW, StoreLimits())
 
 
 async def refusal(path: Path) -> str:

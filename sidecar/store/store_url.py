@@ -1,0 +1,21 @@
+"""Where a store is: what its URL names. Nobody else takes one apart."""
+
+from pathlib import Path
+
+from sidecar.ports.errors import OutboxRefused
+
+_SQLITE = "sqlite:///"
+
+
+def file_of(url: str) -> Path:
+    """The store's file, beside which others lie; relative to the working directory after three slashes.
+
+    OutboxRefused for a URL that names no store of this version.
+    """
+    if not url.startswith(_SQLITE) or url == _SQLITE:
+        scheme = url.partition(":")[0]  # never more of it: a URL may hold a password
+        raise OutboxRefused(
+            f"storage.url begins with {scheme}:, and no store of this version is found that way; name a file as "
+            "sqlite:///relative/file.db or sqlite:////absolute/file.db"
+        )
+    return Path(url.removeprefix(_SQLITE))
