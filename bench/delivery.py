@@ -36,7 +36,7 @@ class Microsoft:
     def start(cls, folder: Path, stack: ExitStack, requests_per_minute: int = PER_MINUTE) -> "Microsoft":
         started = processes.start_emulator(folder, requests_per_minute=requests_per_minute)
         stack.enter_context(ended(started))
-        return cls(started, started.said(r"(https://127\.0\.0\.1:\d+)"), folder)
+        return cls(started, started.output_matching(r"(https://127\.0\.0\.1:\d+)"), folder)
 
     def control(self, method: str, path: str, body: object = None) -> Any:
         tls = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))

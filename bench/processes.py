@@ -157,14 +157,14 @@ def start_sidecar(folder: Path, given: Mapping[str, Any], core: int = SUBJECT_CO
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(json.dumps(given))
     started = Started.start("sidecar", folder, core, SIDECAR, "run", "--config", "config.yaml")
-    return Service(started, started.said(r"listening on (http://\S+)"))
+    return Service(started, started.output_matching(r"listening on (http://\S+)"))
 
 
 def start_server(name: str, folder: Path) -> Service:
     """One of the yardsticks of `bench.servers`."""
     folder.mkdir(parents=True, exist_ok=True)
     started = Started.start(name, folder, SUBJECT_CORE, PYTHON, "-m", "bench.servers", name, env=here())
-    return Service(started, started.said(r"listening on (http://\S+)"))
+    return Service(started, started.output_matching(r"listening on (http://\S+)"))
 
 
 def start_emulator(folder: Path, *, goals: Sequence[str] = (GOAL,), requests_per_minute: int = 1_000) -> Started:

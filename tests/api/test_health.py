@@ -33,7 +33,7 @@ WELL = Vitals(
 CHECKS = ["storage", "token", "delivery", "goals", "clock", "disk"]
 
 
-def standing(code: str, subject: str | None = None) -> ActiveTrouble:
+def active(code: str, subject: str | None = None) -> ActiveTrouble:
     return ActiveTrouble(code=code, account="default", subject=subject, detail=None, since=NOW, seen_at=NOW)
 
 
@@ -65,7 +65,7 @@ def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
 @pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full", "low_match_rate"}))
 def test_any_active_trouble_degrades_one_check_and_names_its_remedy(code: str) -> None:
     """Microsoft being away makes it degraded, never down."""
-    page = health_page(replace(WELL, troubles=(standing(code),)))
+    page = health_page(replace(WELL, troubles=(active(code),)))
     [name] = unwell(page)
     assert (page["status"], page["checks"][name]["status"]) == ("degraded", "degraded")
     assert page["checks"][name]["fix"] == CATALOGUE[code].solution
@@ -90,38 +90,36 @@ def test_any_active_trouble_degrades_one_check_and_names_its_remedy(code: str) -
     ],
 )
 def test_trouble_shows_in_the_check_it_belongs_to(code: str, check: str) -> None:
-    assert unwell(health_page(replace(WELL, troubles=(standing(code),)))) == [check]
+    assert unwell(health_page(replace(WELL, troubles=(active(code),)))) == [check]
 
 
 @pytest.mark.parametrize("code", ["name_not_found", "tls_failed", "proxy_unusable", "proxy_login"])
 def test_connection_trouble_without_an_account_degrades_the_token_check(code: str) -> None:
-    met = standing(code)
+    met = active(code)
     assert unwell(health_page(replace(WELL, troubles=(replace(met, account=None),)))) == ["token"]
     assert unwell(health_page(replace(WELL, troubles=(replace(met, account="main"),)))) == ["delivery"]
 
 
 def test_advice_is_shown_and_degrades_nothing() -> None:
-    page = health_page(replace(WELL, troubles=(standing("low_match_rate", "Sidecar Lead"),)))
+    page = health_page(replace(WELL, troubles=(active("low_match_rate", "Sidecar Lead"),)))
     assert (page["status"], unwell(page)) == ("ok", [])
     assert "Sidecar Lead" in page["checks"]["goals"]["message"]
-    both = health_page(replace(WELL, troubles=(standing("low_match_rate"), standing("goal_not_found"))))
+    both = health_page(replace(WELL, troubles=(active("low_match_rate"), active("goal_not_found"))))
     assert unwell(both) == ["goals"]
 
 
 def test_every_fix_is_shown_with_its_trouble_and_equal_ones_once() -> None:
-    shown = health_page(
-        replace(WELL, troubles=(standing("throttled"), standing("wrong_account"), standing("throttled")))
-    )
+    shown = health_page(replace(WELL, troubles=(active("throttled"), active("wrong_account"), active("throttled"))))
     throttled, wrong = CATALOGUE["throttled"], CATALOGUE["wrong_account"]
     expected = f"{throttled.title}: {throttled.solution} {wrong.title}: {wrong.solution}"
     assert shown["checks"]["delivery"]["fix"] == expected
-    alike = health_page(replace(WELL, troubles=(standing("throttled"), standing("throttled"))))
+    alike = health_page(replace(WELL, troubles=(active("throttled"), active("throttled"))))
     assert alike["checks"]["delivery"]["fix"] == throttled.solution
 
 
 def test_waiting_rows_are_named_first() -> None:
     at_stake = "3 conversions worth 300 EUR wait: Microsoft has no goal called A; the first expires on 27 February"
-    missing = replace(standing("goal_not_found", "A"), detail="did you mean B?", waiting="2 rows wait")
+    missing = replace(active("goal_not_found", "A"), detail="did you mean B?", waiting="2 rows wait")
     page = health_page(replace(WELL, troubles=(missing,), stakes={"goals": at_stake}))
     assert page["checks"]["goals"]["message"] == f"{at_stake}. Conversion goal not found: A (did you mean B?)"
     unknown = health_page(replace(WELL, troubles=(missing,)))["checks"]["goals"]["message"]
@@ -147,7 +145,7 @@ def test_match_share_is_a_percentage_also_when_it_is_good() -> None:
     well = health_page(replace(WELL, shares=shares))["checks"]
     assert well["goals"]["message"].endswith(said)
     assert "%" not in well["delivery"]["message"]
-    unwell_ = health_page(replace(WELL, shares=shares, troubles=(standing("goal_paused", "Lead"),)))["checks"]["goals"]
+    unwell_ = health_page(replace(WELL, shares=shares, troubles=(active("goal_paused", "Lead"),)))["checks"]["goals"]
     assert unwell_["message"] == f"Conversion goal is paused: Lead.{said}"
     many = health_page(replace(WELL, shares={f"Goal {n}": Share(10, n, n) for n in range(8)}))["checks"]["goals"][
         "message"
@@ -165,7 +163,7 @@ def test_sign_in_that_works_says_until_when() -> None:
 
 
 def test_many_troubles_of_a_check_are_cut_short() -> None:
-    goals = tuple(standing("goal_not_found", f"Goal {n}") for n in range(5))
+    goals = tuple(active("goal_not_found", f"Goal {n}") for n in range(5))
     message = health_page(replace(WELL, troubles=goals))["checks"]["goals"]["message"]
     assert "Goal 0" in message
     assert "Goal 3" not in message
@@ -184,7 +182,7 @@ def test_disk_check_warns_before_intake_stops(free: int, status: str) -> None:
 
 
 def test_worst_check_is_the_status_of_the_whole() -> None:
-    assert health_page(replace(WELL, troubles=(standing("throttled"),), free_bytes=0))["status"] == "down"
+    assert health_page(replace(WELL, troubles=(active("throttled"),), free_bytes=0))["status"] == "down"
 
 
 # --- Pages -----------------------------------------------------------------------------------------------------------

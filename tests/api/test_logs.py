@@ -39,7 +39,7 @@ class Service:
     journal: SqliteJournal
     client: Client
 
-    async def tell(self, *batches: int) -> None:
+    async def publish(self, *batches: int) -> None:
         """Let the journal keep one fact per batch number."""
         for number in batches:
             self.telemetry.delivery.batch_halved(claim_of(number, 10))
@@ -83,7 +83,7 @@ async def service(
 
 
 async def test_facts_come_newest_first_in_the_words_of_the_journal(service: Service) -> None:
-    await service.tell(1, 2)
+    await service.publish(1, 2)
     response = await service.get()
     assert response.status == 200
     assert response.content_type == "application/json"
@@ -102,7 +102,7 @@ async def test_facts_come_newest_first_in_the_words_of_the_journal(service: Serv
 
 
 async def test_cursor_leads_through_all_pages(service: Service) -> None:
-    await service.tell(*range(25))
+    await service.publish(*range(25))
     seen, cursor = [], ""
     while cursor is not None:
         body = await (await service.get(f"?limit=10{cursor and '&cursor=' + cursor}")).json()
@@ -112,7 +112,7 @@ async def test_cursor_leads_through_all_pages(service: Service) -> None:
 
 
 async def test_without_limit_a_page_has_a_hundred(service: Service) -> None:
-    await service.tell(*range(101))
+    await service.publish(*range(101))
     assert len(await service.items()) == 100
     assert len(await service.items("?limit=1000")) == 101
 
@@ -134,7 +134,7 @@ async def test_without_limit_a_page_has_a_hundred(service: Service) -> None:
     ],
 )
 async def test_filters_narrow(service: Service, query: str, count: int) -> None:
-    await service.tell(1, 2)
+    await service.publish(1, 2)
     service.telemetry.delivery.batch_lost(claim_of(3, 1, "other"), Lost("reset"), seconds=1)
     await service.telemetry.flush(service.journal)
     assert len(await service.items(query)) == count
@@ -180,7 +180,7 @@ async def test_all_problems_are_named_at_once(service: Service) -> None:
 
 
 async def test_ndjson_is_one_object_a_line_with_the_cursor_in_a_header(service: Service) -> None:
-    await service.tell(1, 2, 3)
+    await service.publish(1, 2, 3)
     response = await service.get("?limit=2", Accept="application/x-ndjson")
     assert response.content_type == "application/x-ndjson"
     assert [json.loads(line)["batch_id"] for line in (await response.text()).splitlines()] == [3, 2]
@@ -217,22 +217,22 @@ async def batches(response: ClientResponse, count: int) -> list[int]:
 
 
 async def test_watch_begins_with_what_was_and_goes_on_with_what_comes(service: Service) -> None:
-    await service.tell(1, 2)
+    await service.publish(1, 2)
     response = await service.get("?follow=1")
     assert response.content_type == "text/event-stream"
     assert await batches(response, 2) == [1, 2]
-    await service.tell(3)
+    await service.publish(3)
     event = await next_event(response)
     assert event["id"] == "3"
     assert json.loads(event["data"])["batch_id"] == 3
 
 
 async def test_watch_resumes_after_the_last_event_without_gap_or_repeat(service: Service) -> None:
-    await service.tell(*range(1, 251))
+    await service.publish(*range(1, 251))
     headers = {"Last-Event-ID": "100"}
     response = await service.get("?follow=1", **headers)
     assert await batches(response, 150) == list(range(101, 251))
-    await service.tell(251)
+    await service.publish(251)
     assert await batches(response, 1) == [251]
 
 
@@ -246,7 +246,7 @@ async def test_watch_of_a_journal_that_began_again_shows_new_events(service: Ser
     headers = {"Last-Event-ID": "1000000"}
     response = await service.get("?follow=1", **headers)
     await response.content.readline()
-    await service.tell(1)
+    await service.publish(1)
     assert await batches(response, 1) == [1]
 
 
@@ -257,7 +257,7 @@ async def test_fact_that_comes_while_the_page_is_read_comes_once(
 
     class Late(SqliteJournal):
         async def read(self, query: JournalQuery) -> JournalPage:
-            await service.tell(7)
+            await service.publish(7)
             return await super().read(query)
 
     page = LogCalls(Late(service.journal.committer, service.journal.reader), service.telemetry.followers)
@@ -266,15 +266,15 @@ async def test_fact_that_comes_while_the_page_is_read_comes_once(
     client = await aiohttp_client(app)
     response = await client.get("/logs?follow=1")
     assert await batches(response, 1) == [7]
-    await service.tell(8)
+    await service.publish(8)
     assert await batches(response, 1) == [8]
 
 
 async def test_watch_shows_only_what_fits_the_filter(service: Service) -> None:
-    await service.tell(1)
+    await service.publish(1)
     response = await service.get("?follow=1&level=warning")
     await response.content.readline()
-    await service.tell(2)
+    await service.publish(2)
     service.telemetry.delivery.batch_lost(claim_of(3, 1), Lost("reset"), seconds=1)
     await service.telemetry.flush(service.journal)
     assert await batches(response, 1) == [3]

@@ -47,7 +47,7 @@ def cookies_by_page(*addresses: str) -> list[list[str]]:
     return found
 
 
-def kept(query: str) -> str | None:
+def stored_click_id(query: str) -> str | None:
     """The click id that is kept when a page is opened with this query."""
     cookies = cookies_of(f"https://shop.example/landing{query}")
     return cookies[0].partition(";")[0].removeprefix("msclkid=") if cookies else None
@@ -92,7 +92,7 @@ def test_cookie_is_secure_on_https_only() -> None:
     ],
 )
 def test_click_id_is_found_among_other_parameters(query: str) -> None:
-    assert kept(query) == MSCLKID
+    assert stored_click_id(query) == MSCLKID
 
 
 @node
@@ -114,7 +114,7 @@ def test_click_id_is_found_among_other_parameters(query: str) -> None:
     ],
 )
 def test_what_is_no_click_id_is_not_kept(query: str) -> None:
-    assert kept(query) is None
+    assert stored_click_id(query) is None
 
 
 @node
@@ -127,7 +127,7 @@ def test_newest_click_wins_and_a_page_without_one_changes_nothing() -> None:
 @node
 def test_what_the_script_keeps_the_api_takes() -> None:
     """A script of today must not fill cookies that intake refuses tomorrow."""
-    assert normalise(kept(f"?msclkid={DASHED}") or "") == MSCLKID
+    assert normalise(stored_click_id(f"?msclkid={DASHED}") or "") == MSCLKID
 
 
 @node

@@ -11,7 +11,7 @@ Json = dict[str, Any]
 PERSON = {"email": "anna@example.com", "phone": "+49 171 5551234"}
 
 
-async def told(api: Api, order_id: str = "ORDER-1") -> Json:
+async def explained(api: Api, order_id: str = "ORDER-1") -> Json:
     answer = await api.get(f"/v1/orders/{order_id}/explain")
     body: Json = answer.json
     return body
@@ -37,7 +37,7 @@ async def test_order_that_was_not_stored_is_explained(
 ) -> None:
     item = {**conversion, **changes}
     await api.post(item if alone else [item], headers={"X-Request-Id": "from-the-shop"})
-    body = await told(api)
+    body = await explained(api)
     assert (body["status"], body["type"]) == (404, "urn:sidecar:problem:no_such_conversion")
     [(kind, codes, event)] = what(body)
     assert (kind, event) == (expected[0], expected[2])
@@ -50,7 +50,7 @@ async def test_order_that_was_not_stored_is_explained(
 async def test_conflict_is_listed_beside_the_receipt(api: Api, conversion: Json) -> None:
     await api.post(conversion)
     assert (await api.post({**conversion, "value": 5})).status == 409
-    body = await told(api)
+    body = await explained(api)
     assert [item["id"] for item in body["items"]] == ["conv_1"]
     assert what(body) == [("conflict", ["conflict"], "purchase")]
 
@@ -58,13 +58,13 @@ async def test_conflict_is_listed_beside_the_receipt(api: Api, conversion: Json)
 async def test_order_that_was_stored_or_repeated_leaves_no_trace(api: Api, conversion: Json) -> None:
     await api.post(conversion)
     await api.post([conversion, {**conversion, "order_id": "ORDER-2"}])
-    assert (await told(api))["not_stored"] == []
-    assert (await told(api, "NONE"))["not_stored"] == []
+    assert (await explained(api))["not_stored"] == []
+    assert (await explained(api, "NONE"))["not_stored"] == []
 
 
 async def test_validation_leaves_no_trace(api: Api, conversion: Json) -> None:
     await api.post({**conversion, "value": "12"}, "/v1/validate")
-    assert (await told(api))["not_stored"] == []
+    assert (await explained(api))["not_stored"] == []
 
 
 async def test_traces_are_found_once_they_are_on_disk_and_hold_no_person(api: Api, conversion: Json) -> None:
@@ -75,7 +75,7 @@ async def test_traces_are_found_once_they_are_on_disk_and_hold_no_person(api: Ap
     api.world.now = UnixMillis(NOW + 60_000)
     await api.post(bad)
     for _ in range(2):  # half of it on disk, then all of it
-        [one] = (await told(api))["not_stored"]
+        [one] = (await explained(api))["not_stored"]
         assert (one["times"], one["first_at"], one["at"]) == (2, "2026-11-23T14:30:45Z", "2026-11-23T14:31:45Z")
         await api.telemetry.intake.traces.flush(store)
     files = b"".join(path.read_bytes() for path in api.folder.glob("outbox.db*"))
@@ -89,7 +89,7 @@ async def test_adjustment_of_an_order_that_was_refused_says_why_it_is_not_known(
     answer = await api.post(retract, "/v1/adjustments")
     assert answer.status == 404
     assert "purchase was refused (not_a_number)" in answer.json["detail"]
-    body = await told(api)
+    body = await explained(api)
     assert {(one["kind"], one["codes"][0]) for one in body["not_stored"]} == {
         ("conversion", "not_a_number"),
         ("adjustment", "no_such_conversion"),

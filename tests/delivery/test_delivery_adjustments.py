@@ -110,7 +110,7 @@ async def test_adjustment_that_comes_while_the_conversion_is_on_its_way_follows_
     (seq,) = await rig.post(value="10")
     await rig.until(lambda: under_way.fired)
     row = await adjusted(rig, seq, value)
-    rig.mend()
+    rig.clear_faults()
     assert reason(rig, row) in (("pending", "awaiting_original"), ("pending", "not_yet"))
     await rig.hurry(1)
     assert reason(rig, row) == ("pending", "not_yet")
@@ -138,7 +138,7 @@ async def test_adjustment_of_a_conversion_whose_answer_was_lost_waits_through_a_
 async def test_adjustment_of_a_throttled_conversion_is_applied_to_it(rig: Rig) -> None:
     rig.fault(type="fault", code=117, status=429, retry_after=30)
     kept, gone = await rig.post(2, value="10")
-    await rig.until(lambda: "throttled" in rig.standing())
+    await rig.until(lambda: "throttled" in rig.active_troubles())
     await adjusted(rig, kept, "5")
     await adjusted(rig, gone)
     rig.pass_time(31 * SECOND)
@@ -163,7 +163,7 @@ async def test_refunded_order_that_was_refused_is_not_uploaded_by_a_replay(rig: 
     (early,) = await rig.post()
     await rig.until(lambda: under_way.fired)
     row = await adjusted(rig, early)
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
     assert reason(rig, early) == reason(rig, row) == ("canceled", "retracted")
     rig.fault(type="partial_errors", code=5604)
@@ -217,7 +217,7 @@ async def test_retract_waits_for_the_restate_that_is_on_its_way(rig: Rig, fault:
     retract = await adjusted(rig, seq)
     assert isinstance(await rig.adjust(seq), Replayed)
     assert isinstance(await rig.adjust(seq, "3"), AlreadyRetracted)
-    rig.mend()
+    rig.clear_faults()
     await rig.hurry()
     assert [reason(rig, row) for row in (restate, retract)] == [("delivered", None)] * 2
     assert [item["row"]["AdjustmentType"] for item in await rig.adjustments()] == ["Restate", "Retract"]
@@ -248,7 +248,7 @@ async def test_adjustments_that_get_no_answer_keep_no_conversion_of_their_goal_w
     await rig.post(3)
     await rig.hurry(count=1)
     assert {row["state"] for row in rig.rows("original IS NULL")} == {"delivered"}
-    rig.mend()
+    rig.clear_faults()
     await rig.hurry()
     await rig.balance()
 
@@ -258,7 +258,7 @@ async def test_throttled_adjustments_wait_as_conversions_do(rig: Rig) -> None:
     await adjusted(rig, seq, "5")
     rig.fault(match={"operation": ADJUST}, type="fault", code=117, status=429, retry_after=30)
     rig.pass_time(6 * HOUR)
-    await rig.until(lambda: "throttled" in rig.standing())
+    await rig.until(lambda: "throttled" in rig.active_troubles())
     rig.pass_time(31 * SECOND)
     await rig.until_pending(0)
     assert await at_microsoft(rig) == [("Restate", "5")]
@@ -367,7 +367,7 @@ async def test_microsoft_ends_with_the_last_adjustment_of_each_conversion(rig: R
             case "fault":
                 match = {"operation": chance.choice([APPLY, ADJUST])}
                 rig.fault(match=match, **chance.choice(FAULTS))
-    rig.mend()
+    rig.clear_faults()
     await rig.hurry(step=10 * MINUTE)
     await rig.balance()
     theirs = {item["row"]["MicrosoftClickId"]: item for item in await rig.ledger()}

@@ -6,7 +6,18 @@ from sqlite3 import connect
 from typing import Any
 
 import pytest
-from catalogue_kit import ADD, QUERY, all_read, change_goal, held, make_goal, queries, read, said, set_auto_tagging
+from catalogue_kit import (
+    ADD,
+    QUERY,
+    all_read,
+    change_goal,
+    held,
+    make_goal,
+    queries,
+    read,
+    set_auto_tagging,
+    trouble_message,
+)
 from delivery_kit import HOUR, MINUTE, SECOND, Rig
 
 from sidecar.api.row_json import HeldReason
@@ -23,7 +34,7 @@ from sidecar.service.held_reason import held_reason
 async def test_first_conversion_of_goals_that_were_there_goes_out_at_once(rig: Rig) -> None:
     await rig.post(3)
     await rig.until_pending(0, seconds=3)
-    assert rig.standing() == set()
+    assert rig.active_troubles() == set()
     await rig.balance()
 
 
@@ -34,14 +45,14 @@ async def test_missing_goal_holds_its_rows_without_sending_any(rig: Rig) -> None
     await rig.until_pending(3)
     await held(rig, "Sidecar Leads", "goal_not_found")
     rig.pass_time(16 * MINUTE)
-    await rig.until(lambda: "3 rows wait" in said(rig, "goal_not_found"))
-    assert "did you mean Sidecar Lead?" in said(rig, "goal_not_found")
-    assert "the first expires at " in said(rig, "goal_not_found")
+    await rig.until(lambda: "3 rows wait" in trouble_message(rig, "goal_not_found"))
+    assert "did you mean Sidecar Lead?" in trouble_message(rig, "goal_not_found")
+    assert "the first expires at " in trouble_message(rig, "goal_not_found")
     assert {request["rows"] for request in await rig.requests()} == {2}
     assert {row["attempt"] for row in rig.rows("state = 'pending'")} == {0}
     rig.map(lead="Sidecar Lead")
     await rig.until_pending(0)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
 
@@ -52,13 +63,13 @@ async def test_goal_that_appears_settles_first_and_then_takes_everything(rig: Ri
     await make_goal(rig, "Newsletter")
     await read(rig)
     await held(rig, "Newsletter", "goal_settling")
-    assert rig.standing() == {"goal_settling"}
+    assert rig.active_troubles() == {"goal_settling"}
     rig.pass_time(2 * HOUR - MINUTE)
     await rig.give_time(0.1)
     assert await rig.requests() == []
     rig.pass_time(MINUTE)
     await rig.until_pending(0, seconds=3)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
 
@@ -84,11 +95,11 @@ async def test_paused_goal_holds_its_rows_until_it_is_active_again(rig: Rig) -> 
     await rig.post(1)
     await rig.until_pending(2)
     await held(rig, "Sidecar Lead", "goal_paused")
-    assert rig.standing() == {"goal_paused"}
+    assert rig.active_troubles() == {"goal_paused"}
     await change_goal(rig, "Sidecar Lead", Status="Active")
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
 
@@ -96,8 +107,8 @@ async def test_goal_of_another_type_holds_its_rows_and_says_so(rig: Rig) -> None
     await make_goal(rig, "Newsletter", Type="Url")
     rig.map(lead="Newsletter")
     await rig.post(1, event="lead")
-    await rig.until(lambda: "goal_wrong_type" in rig.standing())
-    assert "its type is Url" in said(rig, "goal_wrong_type")
+    await rig.until(lambda: "goal_wrong_type" in rig.active_troubles())
+    assert "its type is Url" in trouble_message(rig, "goal_wrong_type")
     [row] = await rig.post(1, event="lead")
     record = await rig.parts.store.outbox.get(row)
     assert record is not None
@@ -110,20 +121,20 @@ async def test_goal_that_takes_no_hashes_is_reported_and_holds_no_row(rig: Rig) 
     await read(rig)
     await rig.post(1, event="lead")
     await rig.until_pending(0)
-    assert rig.standing() == {"goal_not_enhanced"}
+    assert rig.active_troubles() == {"goal_not_enhanced"}
     assert rig.parts.catalogue.known.traits("main", "Sidecar Lead").enhanced is False
 
 
 async def test_auto_tagging_that_is_off_is_reported(rig: Rig) -> None:
     await set_auto_tagging(rig, "False")
     await read(rig)
-    assert rig.standing() == {"auto_tagging_off"}
+    assert rig.active_troubles() == {"auto_tagging_off"}
     await rig.post(1)
     await rig.until_pending(0)
-    assert rig.standing() == {"auto_tagging_off"}
+    assert rig.active_troubles() == {"auto_tagging_off"}
     await set_auto_tagging(rig, "true")
     await read(rig)
-    assert rig.standing() == set()
+    assert rig.active_troubles() == set()
 
 
 async def test_traits_are_those_of_the_goal_and_unknown_while_nothing_was_read(rig: Rig) -> None:
@@ -141,10 +152,10 @@ async def test_refusal_between_two_readings_closes_the_goal_and_the_next_reading
     await change_goal(rig, "Sidecar Lead", Status="Paused")
     await rig.post(2, event="lead")
     await held(rig, "Sidecar Lead", "goal_not_found")
-    await rig.until(lambda: rig.standing() == {"goal_not_found"})
+    await rig.until(lambda: rig.active_troubles() == {"goal_not_found"})
     await read(rig)
     assert rig.parts.gates.held("main", "Sidecar Lead") == "goal_paused"
-    assert rig.standing() == {"goal_paused"}
+    assert rig.active_troubles() == {"goal_paused"}
     await change_goal(rig, "Sidecar Lead", Status="Active")
     await read(rig)
     await rig.until_pending(0, seconds=3)
@@ -162,11 +173,11 @@ async def test_goal_that_is_too_young_for_microsoft_alone_is_probed(rig: Rig) ->
     await rig.post(3, event="lead")
     await held(rig, "Newsletter", "goal_settling")
     await read(rig)
-    assert rig.standing() == {"goal_settling"}
+    assert rig.active_troubles() == {"goal_settling"}
     assert rig.parts.gates.held("main", "Newsletter") == "goal_settling"
     rig.pass_time(HOUR)
     await rig.until_pending(0)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
 
 
 async def test_goal_that_an_answer_closed_reads_as_closed_while_its_rows_wait(rig: Rig) -> None:
@@ -183,7 +194,7 @@ async def test_goal_that_an_answer_closed_reads_as_closed_while_its_rows_wait(ri
     assert state_of(rig, "lead") == "ok"
     assert known.mapped_event("gone", "lead") is None
     assert known.mapped_goal("gone", "Sidecar Purchase") is None
-    rig.mend()
+    rig.clear_faults()
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
     await rig.until(lambda: state_of(rig, "purchase") == "ok")
@@ -206,7 +217,7 @@ async def test_nothing_is_sent_before_the_first_reading_has_ended(rig: Rig) -> N
     await rig.post(2)
     await rig.give_time(0.3)
     assert await rig.requests() == []
-    rig.mend()
+    rig.clear_faults()
     await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
     assert rig.parts.gates.held("main", "Sidecar Purchase") is None
     await rig.until_pending(0)
@@ -227,14 +238,14 @@ async def test_failed_reading_stops_nothing_and_is_reported_until_one_succeeds(r
     rig.fault(times=None, match={"operation": QUERY}, **fault)
     await rig.start()
     await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").failure)
-    [code] = rig.standing()
+    [code] = rig.active_troubles()
     assert code in ("unreachable", "not_authorized")
-    assert "reading its goals: " in said(rig, code)
+    assert "reading its goals: " in trouble_message(rig, code)
     await rig.post(3)
     await rig.until_pending(0)
-    rig.mend()
+    rig.clear_faults()
     rig.pass_time(MINUTE)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     assert rig.parts.catalogue.known.account_goals("main").failure is None
 
 
@@ -243,9 +254,9 @@ async def test_next_reading_that_fails_otherwise_changes_the_trouble(rig: Rig) -
     for fault, code in (({"type": "reset_before"}, "unreachable"), ({"type": "fault", "code": 106}, "not_authorized")):
         rig.fault(match={"operation": QUERY}, **fault)
         assert isinstance(await rig.parts.catalogue.reader.read("main"), Failure)
-        assert rig.standing() == {code}
+        assert rig.active_troubles() == {code}
     await read(rig)
-    assert rig.standing() == set()
+    assert rig.active_troubles() == set()
 
 
 def open_batches(rig: Rig) -> list[str]:
@@ -271,7 +282,7 @@ async def test_batch_of_a_held_goal_is_passed_over_for_another_that_is_due_later
     await read(rig)
     assert open_batches(rig) == ["lead", "purchase"]
     before = len(await rig.requests())
-    rig.mend()
+    rig.clear_faults()
     rig.pass_time(10 * MINUTE)
     await rig.until_pending(2)
     await rig.give_time(0.1)
@@ -290,7 +301,7 @@ async def test_goals_that_were_read_before_go_on_to_count_while_readings_fail(ri
     await rig.post(1)
     await rig.until_pending(1)
     await held(rig, "Sidecar Lead", "goal_paused")
-    await rig.until(lambda: rig.standing() >= {"goal_paused", "unreachable"})
+    await rig.until(lambda: rig.active_troubles() >= {"goal_paused", "unreachable"})
 
 
 async def test_account_that_calls_a_goal_otherwise_is_asked_for_it_by_that_name(rig: Rig) -> None:
@@ -302,8 +313,8 @@ async def test_account_that_calls_a_goal_otherwise_is_asked_for_it_by_that_name(
     await rig.post(3, account="twin", goal="Purchase Twin")
     await rig.until_pending(3)
     assert rig.parts.gates.held("twin", "Purchase Twin") == "goal_not_found"
-    await rig.until(lambda: said(rig, "goal_not_found", "twin"))
-    assert "3 rows wait" in said(rig, "goal_not_found", "twin")
+    await rig.until(lambda: trouble_message(rig, "goal_not_found", "twin"))
+    assert "3 rows wait" in trouble_message(rig, "goal_not_found", "twin")
     rule, mapped = rig.parts.catalogue.known.account_goals("twin").events["purchase"]
     assert (rule.name, mapped.state) == ("Purchase Twin", "goal_not_found")
     await make_goal(rig, "Purchase Twin")
@@ -328,7 +339,7 @@ async def test_another_account_of_microsofts_is_read_before_anything_is_sent_to_
     await rig.give_time(0.2)
     assert await rig.requests() == []
     assert rig.parts.catalogue.known.account_goals("main").catalogue is None
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
 
 
@@ -358,7 +369,7 @@ async def test_expired_token_is_renewed_for_a_reading_too(rig: Rig) -> None:
     before = await queries(rig)
     await read(rig)
     assert await queries(rig) == before + 2
-    assert rig.standing() == set()
+    assert rig.active_troubles() == set()
 
 
 async def test_throttled_reading_closes_every_account_that_shares_the_limit(rig: Rig) -> None:
@@ -375,7 +386,7 @@ async def test_throttled_reading_closes_every_account_that_shares_the_limit(rig:
     assert await rig.requests() == []
     rig.pass_time(MINUTE)
     await rig.until_pending(0)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
 
 
 async def test_throttle_of_a_reading_is_kept_over_a_restart_and_while_an_operator_pauses_the_account(rig: Rig) -> None:
@@ -420,7 +431,7 @@ async def test_account_without_a_sign_in_waits_for_its_first_reading(rig: Rig) -
     await rig.start()
     await rig.post(2)
     await rig.until(lambda: not rig.parts.gates.connected)
-    rig.mend()
+    rig.clear_faults()
     await rig.sign_in()
     await rig.until_pending(0)
     sent, asked = await rig.requests(account="main"), await rig.requests(operation=QUERY, account="main")
@@ -474,7 +485,7 @@ async def test_goal_of_another_account_of_the_customer_is_blocked_until_it_has_a
     planned = await rig.parts.catalogue.creator.plan("twin")
     assert isinstance(planned, Planned)
     assert planned.plan == Plan(blocked=(Blocked("Newsletter", ("lead",), "goal_name_taken", "main"),))
-    await rig.until(lambda: "account main has a goal of that name" in said(rig, "goal_not_found", "twin"))
+    await rig.until(lambda: "account main has a goal of that name" in trouble_message(rig, "goal_not_found", "twin"))
     assert await rig.parts.catalogue.creator.apply("twin", None) == Applied(())
 
     named = twin.model_copy(update={"goals": {"lead": "Newsletter Twin"}})

@@ -42,7 +42,7 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
     rig.map(lead="Newsletter")
     await rig.post(10, event="lead")
     await held(rig, "Newsletter", "goal_not_found")
-    await rig.until(lambda: "goal_not_found" in rig.standing())
+    await rig.until(lambda: "goal_not_found" in rig.active_troubles())
     await rig.post(5)
     await rig.until_pending(10)
     for _ in range(2):
@@ -60,7 +60,7 @@ async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(r
     await make_goal(rig, "Newsletter")
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
 
@@ -202,7 +202,7 @@ async def test_answer_about_a_goal_that_nothing_names_any_more_leaves_no_trouble
     await rig.post(3, event="lead")
     await rig.until(lambda: under_way.fired)
     rig.map(lead="Sidecar Lead")
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
     assert [request["answer"] for request in await rig.requests()] == ["partial", "ok"]
     assert await rig.troubles() == set()
@@ -217,7 +217,7 @@ async def test_rows_that_keep_a_goal_which_nothing_names_any_more_are_no_silent_
     rig.map(lead="Sidecar Lead")
     rig.pass_time(2_000)
     await held(rig, "Misspelled", "goal_not_found")
-    await rig.until(lambda: "goal_not_found" in rig.standing())
+    await rig.until(lambda: "goal_not_found" in rig.active_troubles())
     (standing,) = rig.parts.telemetry.board.active("goal_not_found")
     assert (standing.account, standing.subject) == ("main", "Misspelled")
 
@@ -233,7 +233,7 @@ async def test_young_goal_settles(rig: Rig) -> None:
     await rig.until_pending(10)
     rig.pass_time(HOUR)
     await rig.until_pending(0)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
 
@@ -245,7 +245,7 @@ async def test_goal_that_appears_but_is_young_changes_its_trouble(rig: Rig) -> N
     await make_goal(rig, "Newsletter", age=0)
     rig.pass_time(15 * MINUTE)
     await held(rig, "Newsletter", "goal_settling")
-    await rig.until(lambda: rig.standing() == {"goal_settling"})
+    await rig.until(lambda: rig.active_troubles() == {"goal_settling"})
 
 
 # --- slow and broken -------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ async def test_hanging_account_does_not_delay_another(rig: Rig) -> None:
     for _ in range(3):
         await rig.post(5, account="other")
         await rig.until_pending(5, seconds=2)
-    rig.mend()
+    rig.clear_faults()
     await rig.crash()
     await rig.start()
     await rig.until_pending(0)
@@ -276,7 +276,7 @@ async def test_broken_goal_does_not_hold_up_another(rig: Rig, fault: dict[str, A
         await rig.post(20)
         await rig.hurry(rig.parts.store.outbox.counts().pending - 20, step=100)
     assert len(rig.rows("state = 'delivered' AND event = 'purchase'")) == 80
-    rig.mend()
+    rig.clear_faults()
     await rig.hurry(step=2_000)
     await rig.balance()
 
@@ -292,7 +292,7 @@ async def test_hanging_goal_leaves_room_for_another(rig: Rig, monkeypatch: pytes
     await rig.until_requests(20 + 7)
     await rig.post(10)
     await rig.until_pending(40, seconds=4)
-    rig.mend()
+    rig.clear_faults()
     await rig.crash()
     await rig.start()
     await rig.hurry()

@@ -38,7 +38,7 @@ async def test_batch_without_an_answer_goes_again_byte_for_byte(rig: Rig, case: 
     assert {row["attempt"] for row in rig.rows()} == {3}
     assert {row["maybe_sent"] for row in rig.rows()} == {1}
     assert "unreachable" in await rig.troubles()
-    await rig.until(lambda: "unreachable" not in rig.standing())
+    await rig.until(lambda: "unreachable" not in rig.active_troubles())
     await rig.balance()
     shown("2 answers lost", lost=0)
 
@@ -107,7 +107,7 @@ async def test_crashes_at_random_moments_lose_nothing_and_count_nothing_twice(ri
         await asyncio.sleep(0.03 * round_)  # a crash at another moment each round
         await rig.crash()
         await rig.start()
-    rig.mend()
+    rig.clear_faults()
     rig.pass_time(MINUTE)
     await rig.until_pending(0)
     await rig.balance()
@@ -245,7 +245,7 @@ async def test_after_a_fault_one_request_probes_however_many_are_due(rig: Rig, s
     await rig.until(lambda: failing.fired >= 1)
     await rig.until(lambda: not rig.parts.gates.lets_out("main", rig.clock()))
     await rig.until(lambda: not rig.rows("claimed = 1 AND batch_id IN (SELECT id FROM batches WHERE leased = 1)"))
-    rig.mend()
+    rig.clear_faults()
     probing = rig.hold(times=40)
     for event in ("purchase", "lead"):
         await rig.post(10, event=event)
@@ -253,7 +253,7 @@ async def test_after_a_fault_one_request_probes_however_many_are_due(rig: Rig, s
     await rig.until(lambda: probing.fired >= 1)
     await rig.give_time(0.5)
     assert probing.fired == 1
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
     await rig.balance()
     shown("1 probes of a failing remote", lost=0, figure="1 in flight, 20 more due")
@@ -271,7 +271,7 @@ async def test_remote_that_is_back_is_used_fully_within_a_minute(rig: Rig, kind:
         while standing.fired < 5:
             await asyncio.sleep(0.02)
             rig.pass_time(200)
-        rig.mend()
+        rig.clear_faults()
         failed = len(await rig.requests())
         while len(await rig.requests()) == failed:
             await asyncio.sleep(0.02)
@@ -294,7 +294,7 @@ async def test_faults_of_requests_that_were_on_their_way_together_count_once(rig
     rig.fault(times=8, type="status", status=500)
     await rig.post(8)
     await rig.until(lambda: under_way.fired >= 4)
-    rig.mend()
+    rig.clear_faults()
     await rig.hurry(step=50)
     requests = await rig.requests()
     faults = [request for request in requests if request["fault"] == "slow status"]
@@ -332,7 +332,7 @@ async def test_answer_that_finds_no_room_is_written_down_later_and_asked_for_onc
 
     monkeypatch.setattr(rig.parts.store.outbox, "settle", full_at_first)
     await rig.post(5)
-    await rig.until(lambda: "disk_nearly_full" in rig.standing())
+    await rig.until(lambda: "disk_nearly_full" in rig.active_troubles())
     await rig.until_pending(0)
     assert len(await rig.requests()) == 1
     assert len(tries) == 2

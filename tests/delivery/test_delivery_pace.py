@@ -146,13 +146,13 @@ async def test_nothing_of_the_customer_goes_before_the_time_that_microsoft_asks_
     await rig.post(3, account="twin")
     await rig.post(3, account="other")
     await rig.until_pending(6)
-    await rig.until(lambda: "throttled" in rig.standing())
+    await rig.until(lambda: "throttled" in rig.active_troubles())
     rig.pass_time((waits - 5) * SECOND)
     await rig.give_time(0.1)
     assert {row["account"] for row in rig.rows("state = 'delivered'")} == {"other"}
     rig.pass_time(5 * SECOND)
     await rig.until_pending(0)
-    await rig.until(lambda: "throttled" not in rig.standing())
+    await rig.until(lambda: "throttled" not in rig.active_troubles())
     await rig.balance()
     shown("1 pauses that Microsoft asked for", lost=0, figure=f"{asked}: {waits} s")
 
@@ -189,7 +189,7 @@ async def test_after_a_throttle_each_account_of_the_customer_begins_with_one_req
     await rig.until(lambda: back.fired >= 1)
     await rig.give_time(0.2)
     assert back.fired == 1
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
     await rig.balance()
 
@@ -237,7 +237,7 @@ async def test_answer_to_an_earlier_request_does_not_lift_a_throttle(rig: Rig) -
     await rig.give_time(0)
     await rig.until(lambda: rig.under_way() == 4)  # a claim that was being written is put back unsent
     claimed = rig.count("attempt > 0")
-    rig.mend()
+    rig.clear_faults()
     await rig.until(lambda: rig.parts.store.outbox.counts().delivered > 20)  # the earlier requests come back
     await rig.give_time(0.2)
     assert rig.count("attempt > 0") == claimed
@@ -254,7 +254,7 @@ async def test_rate_halves_once_however_many_were_on_their_way_and_climbs_again(
     rig.fault(times=8, type="status", status=429, retry_after="1")
     await rig.post(8)
     await rig.until(lambda: under_way.fired >= 4)
-    rig.mend()
+    rig.clear_faults()
     await rig.until(lambda: rig.parts.gates.held("main", None) == "throttled")
     await rig.give_time(0.5)
     assert rig.parts.gates.accounts["main"].history.rate.current == 15_000

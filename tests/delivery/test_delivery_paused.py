@@ -12,7 +12,7 @@ async def test_nothing_of_a_paused_account_goes_out_and_others_do(rig: Rig) -> N
     await rig.give_time(0.3)
     assert await rig.requests(account="main") == []
     assert {row["attempt"] for row in rig.rows("account = 'main'")} == {0}
-    assert rig.standing() == {"paused_by_operator"}
+    assert rig.active_troubles() == {"paused_by_operator"}
     await rig.balance()
 
 
@@ -22,7 +22,7 @@ async def test_resuming_opens_at_once(rig: Rig) -> None:
     await rig.give_time(0.2)
     await rig.parts.pauses.resume("main")
     await rig.until_pending(0, seconds=3)
-    assert rig.standing() == set()
+    assert rig.active_troubles() == set()
     assert [entry.error for entry in await rig.journal("trouble_cleared")] == ["paused_by_operator"]
     await rig.balance()
 
@@ -37,12 +37,12 @@ async def test_pause_outlives_a_restart_and_keeps_its_beginning(rig: Rig) -> Non
     await rig.give_time(0.3)
     assert (rig.parts.store.outbox.counts().pending, await rig.requests()) == (5, [])
     assert rig.parts.gates.paused_since("main") == since
-    assert rig.standing() == {"paused_by_operator"}
+    assert rig.active_troubles() == {"paused_by_operator"}
     await rig.parts.pauses.resume("main")
     await rig.until_pending(0)
     await rig.crash()
     await rig.start()
-    assert rig.standing() == set()
+    assert rig.active_troubles() == set()
     await rig.balance()
 
 
@@ -52,10 +52,10 @@ async def test_request_that_is_on_its_way_finishes_and_opens_nothing(rig: Rig) -
     await rig.until(lambda: under_way.fired)
     await rig.parts.pauses.pause("main")
     await rig.post(5)
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(5)
     await rig.give_time(0.3)
-    assert (len(await rig.requests()), rig.standing()) == (1, {"paused_by_operator"})
+    assert (len(await rig.requests()), rig.active_troubles()) == (1, {"paused_by_operator"})
     await rig.balance()
 
 
@@ -75,7 +75,7 @@ async def test_resuming_tries_an_account_at_once_that_microsoft_refused(rig: Rig
     rig.fault(type="fault", code=1030)
     await rig.post(5)
     await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused")
-    assert "paused_by_operator" not in rig.standing()
+    assert "paused_by_operator" not in rig.active_troubles()
     await rig.parts.pauses.resume("main")
     await rig.until_pending(0, seconds=3)
     await rig.balance()

@@ -143,7 +143,7 @@ async def test_batch_that_is_mostly_poison_stops_and_gives_up_no_row(rig: Rig, p
     rig.configure(linger=1)
     poison.update(f"{value}.5" for value in range(1, 21))
     await rig.put([half(rig, number) for number in range(30)])
-    await rig.until(lambda: "batch_refused" in rig.standing())
+    await rig.until(lambda: "batch_refused" in rig.active_troubles())
     assert rig.parts.gates.held("main", None) == "account_paused"
     await shut(rig)
     sent = len(await rig.requests())

@@ -23,14 +23,14 @@ async def test_rows_wait_unsent_behind_a_proxy_that_refuses_and_go_out_once_it_l
         rig.reads_goals = False
         await rig.start()
         await rig.post(3)
-        await rig.until(lambda: "proxy_login" in rig.standing())
+        await rig.until(lambda: "proxy_login" in rig.active_troubles())
         between.says = b"HTTP/1.1 503 Busy\r\n\r\n"
         clock.offset += 60_000
-        await rig.until(lambda: (rig.pass_time(500), rig.standing() == {"proxy_unusable"})[1])
+        await rig.until(lambda: (rig.pass_time(500), rig.active_troubles() == {"proxy_unusable"})[1])
         assert {row["maybe_sent"] for row in rig.rows()} == {0}
         between.says, between.leads_to = None, int(emulator.url.rsplit(":", 1)[1])
         await rig.hurry()
-        await rig.until(lambda: rig.standing() == set())
+        await rig.until(lambda: rig.active_troubles() == set())
         assert len(await rig.requests()) == 1
         await rig.balance()
         await rig.close()

@@ -60,7 +60,7 @@ async def test_account_that_a_reload_brings_is_read_before_anything_is_sent_to_i
     await rig.until(lambda: reading.fired == 1)
     await rig.give_time(0.2)
     assert await rig.requests() == []
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
     assert [(request["account_id"], request["rows"]) for request in await rig.requests()] == [("200000044", 3)]
 
@@ -73,7 +73,7 @@ async def test_account_that_is_another_one_after_a_reload_is_read_before_anythin
     await rig.post(1)
     await rig.give_time(0.2)
     assert await rig.requests() == []
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
     assert [request["account_id"] for request in await rig.requests()] == ["200000033"]
 
@@ -107,9 +107,9 @@ async def test_trouble_of_a_goal_that_nothing_names_any_more_is_over_with_the_re
     await reload(rig, events={"lead": {"goal": "Misspelled"}})
     await rig.post(3, event="lead")
     await rig.until(lambda: rig.parts.gates.held("main", "Misspelled") == "goal_not_found")
-    await rig.until(lambda: "goal_not_found" in rig.standing())
+    await rig.until(lambda: "goal_not_found" in rig.active_troubles())
     await reload(rig)
-    assert "goal_not_found" not in rig.standing()
+    assert "goal_not_found" not in rig.active_troubles()
     await rig.until_pending(0)
     assert {row["goal"] for row in rig.rows()} == {GOALS["lead"]}
     await rig.balance()

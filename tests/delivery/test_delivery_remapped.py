@@ -2,7 +2,7 @@
 would drop it."""
 
 import pytest
-from catalogue_kit import change_goal, read, said
+from catalogue_kit import change_goal, read, trouble_message
 from delivery_kit import DEFINITE, HOUR, MINUTE, Rig
 
 LEAD = "Sidecar Lead"
@@ -35,7 +35,7 @@ async def test_batch_that_was_refused_each_time_follows_the_new_mapping(rig: Rig
     rig.map(lead="Sidecar Purchase")
     await rig.hurry(step=MINUTE)
     assert {(row["state"], row["goal"]) for row in rig.rows()} == {("delivered", "Sidecar Purchase")}
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
 
@@ -100,14 +100,14 @@ async def test_batch_that_may_have_been_sent_waits_while_its_old_goal_is_paused(
         rig.map(lead="Sidecar Purchase")
     await read(rig)
     rig.pass_time(2 * HOUR)
-    await rig.until(lambda: "3 rows wait" in said(rig, "goal_paused"))
+    await rig.until(lambda: "3 rows wait" in trouble_message(rig, "goal_paused"))
     assert rig.parts.gates.held("main", LEAD) == "goal_paused"
     assert len(await rig.requests()) == before
     await change_goal(rig, LEAD, Status="Active")
     await read(rig)
     await rig.hurry(step=MINUTE)
     assert {row["goal"] for row in rig.rows()} == {LEAD}
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
 
@@ -125,7 +125,7 @@ async def test_row_that_keeps_its_paused_goal_waits_beside_rows_of_its_event_tha
     await rig.post(5, event="lead")
     await rig.until_pending(1)
     await rig.until(lambda: rig.parts.gates.held("main", LEAD) == "goal_paused")
-    await rig.until(lambda: "1 row waits" in said(rig, "goal_paused"))
+    await rig.until(lambda: "1 row waits" in trouble_message(rig, "goal_paused"))
     assert rig.row(kept)["state"] == "pending"
     await change_goal(rig, LEAD, Status="Active")
     await read(rig)
@@ -142,7 +142,7 @@ async def test_adjustments_of_a_goal_that_no_event_names_wait_while_it_is_paused
     for seq in seqs:
         await rig.adjust(seq)
     rig.pass_time(7 * HOUR)
-    await rig.until(lambda: "2 rows wait" in said(rig, "goal_paused"))
+    await rig.until(lambda: "2 rows wait" in trouble_message(rig, "goal_paused"))
     await rig.give_time(0.2)
     assert await rig.adjustments() == []
     await change_goal(rig, LEAD, Status="Active")

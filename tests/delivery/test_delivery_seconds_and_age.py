@@ -139,7 +139,7 @@ async def test_rows_of_a_closed_goal_die_of_age_too(rig: Rig) -> None:
 
 async def test_rows_of_a_batch_that_waits_to_go_again_die_of_age(rig: Rig) -> None:
     await rig.post_unanswered(3, times=None, time=aged(rig))
-    rig.mend()
+    rig.clear_faults()
     sent = len(await rig.requests())
     rig.pass_time(NINETY_DAYS - DAY)
     await all_too_old(rig, 3)
@@ -160,7 +160,7 @@ async def test_row_whose_request_is_on_its_way_does_not_die_of_age(rig: Rig) -> 
     rig.clock.offset += 6_000
     await rig.parts.housekeeping.expire()
     assert rig.row(seq)["state"] == "pending"
-    rig.mend()
+    rig.clear_faults()
     await rig.until(lambda: rig.row(seq)["maybe_sent"])
     await rig.parts.housekeeping.expire()
     assert (rig.row(seq)["state"], rig.row(seq)["reason"]) == ("dead", "too_old")
@@ -173,7 +173,7 @@ async def test_row_is_never_ended_by_the_number_of_its_attempts(rig: Rig) -> Non
     for retries in range(1, 16):
         await rig.until(lambda retries=retries: rig.row(seq)["retries"] == retries)
         rig.pass_time(6 * HOUR + MINUTE)
-    rig.mend()
+    rig.clear_faults()
     await rig.until(lambda: rig.parts.store.outbox.counts().pending == 0 or rig.pass_time(6 * HOUR))
     assert rig.row(seq)["state"] == "delivered"
     await rig.balance()

@@ -169,7 +169,7 @@ def test_table_has_every_reason_that_a_pending_row_can_have() -> None:
 
 async def is_seen(rig: Rig, reason: str, trouble: str) -> None:
     """The row shows the reason, a trouble stands that says what to do, and the health page says what waits."""
-    await rig.until(lambda: trouble in rig.standing())
+    await rig.until(lambda: trouble in rig.active_troubles())
     (row,) = rig.rows("state = 'pending'")
     record = await rig.parts.store.outbox.get(row["seq"])
     assert record is not None
@@ -224,13 +224,13 @@ async def test_what_waits_for_long_is_seen_again_after_a_restart(
 async def test_rows_that_are_tried_again_every_six_hours_keep_their_trouble(rig: Rig) -> None:
     """One that is not repeated within an hour is taken to be over."""
     await asked_for_again(rig)
-    await rig.until(lambda: "row_retried" in rig.standing())
+    await rig.until(lambda: "row_retried" in rig.active_troubles())
     for _ in range(3):
         rig.clock.offset += 50 * MINUTE
         await rig.until(lambda: not rig.rows("claimed = 1"))
         await rig.parts.waiting.look()
         await rig.journal()  # which lets what is over fade
-        assert "row_retried" in rig.standing()
+        assert "row_retried" in rig.active_troubles()
 
 
 async def test_unmapped_rows_are_over_when_their_event_is_back(rig: Rig) -> None:
@@ -242,7 +242,7 @@ async def test_unmapped_rows_are_over_when_their_event_is_back(rig: Rig) -> None
     )
     rig._take_up(rig.config.model_copy(update={"events": events}))
     assert await rig.parts.waiting.look_at_unmapped() == []
-    assert rig.standing() == set()
+    assert rig.active_troubles() == set()
     rig.parts.flusher.wake_all()
     await rig.until_pending(0)
 

@@ -34,7 +34,7 @@ async def test_fifty_requests_with_one_expired_token_share_one_refresh(rig: Rig,
     await rig.post(50)
     await rig.until(lambda: under_way.fired >= 45)
     await rig.expire_tokens()
-    rig.mend()
+    rig.clear_faults()
     await rig.until_pending(0)
     refused = [one for one in (await rig.requests())[sent:] if one["answer"] == "AuthenticationTokenExpired"]
     assert len(refused) >= 40
@@ -49,7 +49,7 @@ async def test_fresh_token_that_expired_too_is_tried_again_in_a_moment(rig: Rig)
     await rig.post(5)
     await rig.until_pending(0)
     assert len(await rig.requests()) == 3
-    await rig.until(lambda: "token_refresh_failed" not in rig.standing())
+    await rig.until(lambda: "token_refresh_failed" not in rig.active_troubles())
     await rig.balance()
 
 
@@ -58,11 +58,11 @@ async def test_fresh_tokens_that_expire_three_times_pause_the_account_with_its_t
     await rig.post(5)
     await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused")
     assert len(await rig.requests()) == 6
-    await rig.until(lambda: "token_refresh_failed" in rig.standing())
-    rig.mend()
+    await rig.until(lambda: "token_refresh_failed" in rig.active_troubles())
+    rig.clear_faults()
     rig.pass_time(15 * MINUTE)
     await rig.until_pending(0)
-    await rig.until(lambda: "token_refresh_failed" not in rig.standing())
+    await rig.until(lambda: "token_refresh_failed" not in rig.active_troubles())
     await rig.balance()
 
 
@@ -74,8 +74,8 @@ async def test_paused_accounts_do_not_wake_each_other(rig: Rig) -> None:
     await rig.until(lambda: all(rig.parts.gates.held(name, None) for name in ("main", "other")))
     await rig.give_time(0.7)
     assert len(await rig.requests()) == 4
-    await rig.until(lambda: "developer_token_invalid" in rig.standing())
-    rig.mend()
+    await rig.until(lambda: "developer_token_invalid" in rig.active_troubles())
+    rig.clear_faults()
     rig.parts.gates.retry_now()
     await rig.until_pending(0)
     await rig.balance()
@@ -91,8 +91,8 @@ async def test_account_with_swapped_ids_is_reported_while_another_delivers(rig: 
     await rig.post(1)
     await rig.post(1, account="other")
     await rig.until_pending(1)
-    await rig.until(lambda: "wrong_account" in rig.standing())
-    assert "developer_token_invalid" not in rig.standing()
+    await rig.until(lambda: "wrong_account" in rig.active_troubles())
+    assert "developer_token_invalid" not in rig.active_troubles()
     [told] = rig.parts.telemetry.board.active("wrong_account")
     assert (told.account, "looks swapped" in told.message) == ("other", True)
     assert "reload with SIGHUP" in told.trouble.solution
@@ -130,11 +130,11 @@ async def test_without_a_sign_in_rows_wait_untouched_and_go_at_once_after_a_new_
     await rig.give_time(0.2)
     assert len(await rig.requests()) == sent
     assert {row["attempt"] for row in rig.rows("state = 'pending' AND batch_id IS NULL")} == {0}
-    await rig.until(lambda: "token_refresh_failed" in rig.standing())
+    await rig.until(lambda: "token_refresh_failed" in rig.active_troubles())
     assert rig.metric("token_expires_seconds") == 0
     await rig.sign_in()
     await rig.until_pending(0, seconds=3)
-    await rig.until(lambda: rig.standing() == set())
+    await rig.until(lambda: rig.active_troubles() == set())
     assert rig.metric("token_expires_seconds") > 0
     await rig.balance()
     shown("1 sign-in that ended under waiting rows", lost=0, figure="0 attempts of rows that were not on their way")
@@ -149,7 +149,7 @@ async def test_rows_that_wait_for_the_first_sign_in_are_not_claimed(rig: Rig) ->
     await rig.give_time(0.1)
     assert {row["attempt"] for row in rig.rows()} == {0}
     assert await rig.requests() == []
-    rig.mend()
+    rig.clear_faults()
     await rig.sign_in()
     await rig.until_pending(0, seconds=3)
     await rig.balance()

@@ -121,7 +121,7 @@ async def sidecar(starter: Starter) -> AsyncIterator[str]:
         f"server: {{port: 0, api_keys: [{KEY}]}}\nmicrosoft: {{environment: emulator}}\ndelivery: {{linger: 50ms}}\n"
     )
     running: Running = await starter.start("run", "--config", "config.yaml")
-    yield await running.said(r"listening on (http://\S+)")
+    yield await running.output_matching(r"listening on (http://\S+)")
 
 
 @every_recipe

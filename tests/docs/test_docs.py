@@ -55,7 +55,7 @@ async def sidecar(starter: Starter, clock: int) -> AsyncIterator[Running]:
     turned = TurnedClock(starter.folder / "clock")
     turned.set(clock * DAY)
     running = await starter.start("run", "--config", "config.yaml", env=turned.environment() if clock else None)
-    await running.said(r" curl .*\n")
+    await running.output_matching(r" curl .*\n")
     yield running
     running.signal(signal.SIGTERM)
     assert await running.ended() == 0
@@ -90,7 +90,7 @@ async def run(client: aiohttp.ClientSession, url: str, example: Example) -> None
 @pytest.mark.parametrize("clock", [0, pytest.param(365, marks=needs_libfaketime)], ids=["today", "a year ahead"])
 @pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
 async def test_examples_of_a_page_are_answered_as_it_shows(page: str, sidecar: Running) -> None:
-    url = await sidecar.said(LISTENING)
+    url = await sidecar.output_matching(LISTENING)
     found = examples(text_of(page))
     assert found
     async with aiohttp.ClientSession() as client:
@@ -156,7 +156,7 @@ def test_matching_finds_what_differs(shown: Any, real: Any, fits: bool) -> None:
 
 
 async def test_readme_has_what_make_run_prints(sidecar: Running) -> None:
-    printed = sidecar.err.replace(await sidecar.said(LISTENING), "http://127.0.0.1:8077").splitlines()
+    printed = sidecar.err.replace(await sidecar.output_matching(LISTENING), "http://127.0.0.1:8077").splitlines()
     assert [line for line in printed if line.strip() not in README] == []
     pasted = next(line for line in printed if " curl " in line).strip()
     assert [content for _, language, content in blocks(README) if language == "sh"] == [f"{pasted}\n"]

@@ -29,10 +29,10 @@ async def test_reset_leaves_the_caller_without_answer(client: Client, action: st
     with pytest.raises((aiohttp.ClientConnectionError, ConnectionResetError)):
         await client.apply(conversion(1))
     assert await seen(client) == kept
-    lost = (await client.kept("requests"))[-1]
+    lost = (await client.stored("requests"))[-1]
     assert (lost["status"], lost["fault"], lost["taken"]) == (0, action, kept)
     assert (await client.apply(conversion(1))).status == 200
-    (entry,) = await client.kept()
+    (entry,) = await client.stored()
     assert entry["seen"] == 1 + kept
 
 

@@ -23,7 +23,7 @@ async def test_request_with_wrong_headers_is_refused_whole(
 ) -> None:
     reply = await client.apply(conversion(1), **headers)
     assert (reply.status, reply.fault) == (status, symbol)
-    assert await client.kept() == []
+    assert await client.stored() == []
 
 
 async def test_bearer_is_mandatory(client: Client) -> None:

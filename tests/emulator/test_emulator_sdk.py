@@ -53,7 +53,7 @@ async def test_adjustment_written_by_the_sdk_finds_its_conversion(client: Client
     row = OfflineConversionAdjustment(AdjustmentType="Retract", AdjustmentTime=AT, ConversionTime=AT, **keys)
     body = written(ApplyOfflineConversionAdjustmentsRequest(OfflineConversionAdjustments=[row]))
     assert (await client.campaign("OfflineConversionAdjustments/Apply", body)).json() == {"PartialErrors": []}
-    assert [entry["adjusted"] for entry in await client.kept()] == ["Retract"]
+    assert [entry["adjusted"] for entry in await client.stored()] == ["Retract"]
 
 
 async def test_goal_written_by_the_sdk_is_added_and_read_back(client: Client) -> None:

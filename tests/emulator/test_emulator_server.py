@@ -33,7 +33,7 @@ async def test_ledger_tokens_and_goals_survive_a_restart(serve: Serve, tmp_path:
         assert client.emulator.ca_pem == pem
         await client.apply(conversion(1), conversion(2, ConversionName="Made"))
         await client.adjust(adjustment(1, "Retract"))
-        (entry,) = await client.kept()
+        (entry,) = await client.stored()
         assert (entry["seen"], entry["adjusted"]) == (2, "Retract")
         names = [item["goal"]["Name"] for item in (await client.control("GET", "goals")).json()["items"]]
         assert names == ["Purchase", "Plain", "Outside", "Made"]
@@ -43,7 +43,7 @@ async def test_state_in_memory_is_gone_with_the_emulator(serve: Serve) -> None:
     async with serve() as client:
         await client.apply(conversion(1))
     async with serve() as client:
-        assert await client.kept() == []
+        assert await client.stored() == []
 
 
 async def test_state_file_is_for_its_owner_only(serve: Serve, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ async def test_reset_forgets_everything_but_the_mapped_goals(serve: Serve) -> No
         await client.sign_in()
         assert (await client.apply(conversion(1))).errors == []
         assert (await client.apply(conversion(1))).errors == []
-        (entry,) = await client.kept()
+        (entry,) = await client.stored()
         assert entry["seen"] == 2
         assert len((await client.control("GET", "goals")).json()["items"]) == 3
 
@@ -205,7 +205,7 @@ async def test_reset_forgets_everything_but_the_mapped_goals(serve: Serve) -> No
 async def test_ledger_alone_can_be_reset(client: Client) -> None:
     await client.apply(conversion(1))
     await client.control("POST", "reset", {"ledger_only": True})
-    assert await client.kept() == []
+    assert await client.stored() == []
     assert (await client.apply(conversion(1))).status == 200
 
 

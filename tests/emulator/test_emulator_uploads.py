@@ -14,7 +14,7 @@ async def test_accepted_conversions_are_answered_with_an_empty_list_and_a_tracki
     reply = await client.apply(conversion(1), conversion(2))
     assert (reply.status, reply.json()) == (200, {"PartialErrors": []})
     assert len(reply.headers["TrackingId"]) == 36
-    assert [entry["row"] for entry in await client.kept()] == [conversion(1), conversion(2)]
+    assert [entry["row"] for entry in await client.stored()] == [conversion(1), conversion(2)]
 
 
 async def test_refused_rows_are_named_by_index_and_the_others_are_stored(client: Client) -> None:
@@ -22,7 +22,7 @@ async def test_refused_rows_are_named_by_index_and_the_others_are_stored(client:
     reply = await client.apply(conversion(1), conversion(2, MicrosoftClickId="invalid-click-id"), None, conversion(3))
     assert reply.status == 200
     assert reply.errors == [(1, "OfflineConversionMicrosoftClickIdInvalid"), (2, "OfflineConversionIsNull")]
-    assert [entry["row"]["MicrosoftClickId"] for entry in await client.kept()] == [click_id(1), click_id(3)]
+    assert [entry["row"]["MicrosoftClickId"] for entry in await client.stored()] == [click_id(1), click_id(3)]
 
 
 async def test_partial_error_has_every_member_of_a_batch_error(client: Client) -> None:
@@ -55,7 +55,7 @@ async def test_list_without_rows_is_refused(client: Client, body: dict[str, Any]
 async def test_thousand_rows_are_taken_and_one_more_is_refused(client: Client) -> None:
     rows = [conversion(number) for number in range(1001)]
     assert (await client.apply(*rows)).fault == "OfflineConversionsLimitExceeded"
-    assert await client.kept() == []
+    assert await client.stored() == []
     assert (await client.apply(*rows[:1000])).status == 200
     assert (await client.emulator.summary())["conversions"]["kept"] == 1000
 
@@ -74,7 +74,7 @@ async def test_one_malformed_value_refuses_the_whole_request(
 ) -> None:
     reply = await client.apply(conversion(1), conversion(2, **{field: value}), conversion(3))
     assert (reply.status, reply.fault) == (400, symbol)
-    assert await client.kept() == []
+    assert await client.stored() == []
 
 
 async def test_body_that_is_no_json_is_refused(client: Client) -> None:
@@ -97,7 +97,7 @@ async def test_repeat_is_ignored_silently_and_counted(client: Client, clock: Sti
     await client.apply(conversion(1))
     clock.now += 1000
     assert (await client.apply(conversion(1), conversion(1))).errors == []
-    (entry,) = await client.kept()
+    (entry,) = await client.stored()
     assert (entry["seen"], entry["changed"]) == (3, 0)
     assert (entry["first_seen_at"], entry["last_seen_at"]) == (NOON, NOON + 1000)
 
@@ -107,7 +107,7 @@ async def test_repeat_with_other_bytes_is_recognised_and_the_first_is_stored(cli
     await client.apply(conversion(1, ConversionValue=1.0))
     spaced = json.dumps({"OfflineConversions": [conversion(1)]}, separators=(",", ":"))
     await client.campaign("OfflineConversions/Apply", spaced)
-    (entry,) = await client.kept()
+    (entry,) = await client.stored()
     assert (entry["seen"], entry["changed"]) == (3, 2)
     assert entry["row"] == conversion(1)
     assert entry["raw"] == json.dumps(conversion(1))
@@ -123,19 +123,19 @@ async def test_repeat_with_other_bytes_is_recognised_and_the_first_is_stored(cli
 )
 async def test_other_time_name_or_click_is_another_conversion(client: Client, other: dict[str, str]) -> None:
     assert (await client.apply(conversion(1), conversion(1, **other))).errors == []
-    assert len(await client.kept()) == 2
+    assert len(await client.stored()) == 2
 
 
 async def test_same_second_written_otherwise_is_the_same_conversion(client: Client) -> None:
     await client.apply(conversion(1))
     await client.apply(conversion(1, ConversionTime=at(NOON - HOUR).replace("Z", ".000+00:00")))
-    (entry,) = await client.kept()
+    (entry,) = await client.stored()
     assert (entry["seen"], entry["changed"]) == (2, 1)
 
 
 async def test_hash_added_on_a_repeat_does_not_make_another_conversion(client: Client) -> None:
     await client.apply(conversion(1), conversion(1, HashedEmailAddress=HASH))
-    assert len(await client.kept()) == 1
+    assert len(await client.stored()) == 1
 
 
 async def test_hashes_distinguish_rows_without_click(client: Client) -> None:
@@ -147,13 +147,13 @@ async def test_hashes_distinguish_rows_without_click(client: Client) -> None:
         {**bare, "HashedPhoneNumber": HASH},
     )
     assert (await client.apply(*rows, rows[0])).errors == []
-    assert [entry["seen"] for entry in await client.kept()] == [2, 1, 1]
+    assert [entry["seen"] for entry in await client.stored()] == [2, 1, 1]
 
 
 async def test_accounts_do_not_share_conversions(client: Client) -> None:
     await client.apply(conversion(1))
     await client.apply(conversion(1), CustomerAccountId="200000002")
-    assert [entry["account_id"] for entry in await client.kept()] == ["200000001", "200000002"]
+    assert [entry["account_id"] for entry in await client.stored()] == ["200000001", "200000002"]
     assert len((await client.emulator.ledger("conversions", account="200000002"))["items"]) == 1
 
 
@@ -161,7 +161,7 @@ async def test_accounts_do_not_share_conversions(client: Client) -> None:
 async def test_ledger_holds_every_request_and_its_answer(client: Client) -> None:
     await client.apply(conversion(1), conversion(2, ConversionName="Nobody"))
     await client.apply(conversion(1), CustomerId=None)
-    requests = [entry for entry in await client.kept("requests") if entry["operation"] == "OfflineConversions/Apply"]
+    requests = [entry for entry in await client.stored("requests") if entry["operation"] == "OfflineConversions/Apply"]
     shown = [(e["status"], e["answer"], e["rows"], e["taken"], e["refused"], e["at"]) for e in requests]
     assert shown == [
         (200, "partial", 2, 1, 1, NOON),
@@ -173,7 +173,7 @@ async def test_ledger_holds_every_request_and_its_answer(client: Client) -> None
 async def test_identical_bodies_are_seen_to_be_identical(client: Client) -> None:
     for number in (1, 1, 2):
         await client.apply(conversion(number))
-    digests = [e["body_sha256"] for e in await client.kept("requests") if e["rows"]]
+    digests = [e["body_sha256"] for e in await client.stored("requests") if e["rows"]]
     assert digests[0] == digests[1] != digests[2]
 
 

@@ -65,7 +65,7 @@ CANARY = {
 }
 
 
-async def _told(sidecar: Sidecar, count: int) -> tuple[dict[str, float], list[str]]:
+async def _look_at_pages(sidecar: Sidecar, count: int) -> tuple[dict[str, float], list[str]]:
     """How long each page took in milliseconds, in the middle; and which canaries stand in one of them."""
     assert (await sidecar.post(CANARY)).status == 202
     hashed = email_sha256(EMAIL)
@@ -101,7 +101,7 @@ async def _grown(services: Services, rows: int, count: int) -> tuple[int, float,
 async def test_backlog_is_taken_in_while_microsoft_is_away(starter: Starter, services: Services) -> None:
     """The short form shows that it works; times are not measured."""
     *_, sidecar = await _grown(services, rows=5 * ARRAY, count=40)
-    _, found = await _told(sidecar, count=3)
+    _, found = await _look_at_pages(sidecar, count=3)
     assert found == []
 
 
@@ -116,7 +116,7 @@ async def test_a_million_rows_take_no_memory_and_health_costs_nothing(
     assert many <= 2 * few + 20
     figure = f"memory + {grown / MEBIBYTE:.0f} MiB, p99 of POST {few:.0f} and {many:.0f} ms"
     shown("1,000,000 rows pending", lost=0, figure=figure)
-    took, found = await _told(sidecar, count=100)
+    took, found = await _look_at_pages(sidecar, count=100)
     assert max(took.values()) <= 5
     told = ", ".join(f"{page} {milliseconds:.1f} ms" for page, milliseconds in took.items())
     shown("400 looks beside 1,000,000 rows", lost=len(found), figure=told, promise="C13")

@@ -89,7 +89,7 @@ async def _line(starter: Starter, services: Services, accounts: int, seed: int) 
     names = tuple(f"shop{n}" for n in range(accounts))
     file = starter.folder / "vitals.json"
     running = await services.launch(_settings(there, proxy, names), before=started_with(file))
-    sidecar = Sidecar(running, await running.said(LISTENING), services.session)
+    sidecar = Sidecar(running, await running.output_matching(LISTENING), services.session)
     return there, Line(sidecar, proxy, names, file)
 
 

@@ -73,7 +73,7 @@ async def _jump(starter: Starter, services: Services, jumps: list[Jump], held_se
     clock = TurnedClock(starter.folder / "clock")
     clock.set(0)
     running = await services.launch(config(there), env=clock.environment())
-    sidecar = Sidecar(running, await running.said(LISTENING), services.session)
+    sidecar = Sidecar(running, await running.output_matching(LISTENING), services.session)
     shop = Shop(sidecar, random.Random(seed))
     pauses, pause_seconds = 0, int(held_seconds) + 2
     for number, jump in enumerate(jumps):
@@ -143,7 +143,7 @@ async def test_clock_that_was_never_set_is_waited_for(starter: Starter, services
     clock = TurnedClock(starter.folder / "clock")
     clock.set("1970")
     running = await services.launch(config(there), env=clock.environment())
-    sidecar = Sidecar(running, await running.said(LISTENING), services.session)
+    sidecar = Sidecar(running, await running.output_matching(LISTENING), services.session)
     order: dict[str, Any] = {"event": "purchase", "order_id": "ORDER-1", "value": 1, "msclkid": "1" * 32}
     answer = await sidecar.post(order)
     assert answer.status == 503

@@ -58,7 +58,7 @@ async def _start(services: Services, left: Snapshot, number: int) -> tuple[str, 
     before = _content(folder)
     running = await services.launch(SETTINGS)
     try:
-        await running.said(LISTENING)
+        await running.output_matching(LISTENING)
     except AssertionError:
         return kind, await _refused(running.err, await running.ended(), folder, before)
     await running.kill()

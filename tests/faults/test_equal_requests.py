@@ -60,7 +60,7 @@ async def _repeat(starter: Starter, services: Services, rounds: int) -> tuple[in
     made = wrong = rows = 0
     for round_ in range(rounds):
         running = await services.launch(settings)
-        sidecar = Sidecar(running, await running.said(LISTENING), services.session)
+        sidecar = Sidecar(running, await running.output_matching(LISTENING), services.session)
         requests = _requests(round_)
         for stored in (1, 0):
             for equal in requests:
@@ -70,7 +70,7 @@ async def _repeat(starter: Starter, services: Services, rounds: int) -> tuple[in
             if stored:
                 await running.kill()
                 running = await services.launch(settings)
-                sidecar = Sidecar(running, await running.said(LISTENING), services.session)
+                sidecar = Sidecar(running, await running.output_matching(LISTENING), services.session)
         wrong += abs(len(await sidecar.rows()) - rows)
         await running.kill()
     return made, wrong

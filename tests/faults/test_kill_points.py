@@ -60,7 +60,7 @@ class Shop:
 
     async def _listening(self, running: Running) -> str | None:
         try:
-            return await running.said(LISTENING)
+            return await running.output_matching(LISTENING)
         except AssertionError:
             assert running.process.returncode == -9, running.err
             return None

@@ -88,7 +88,7 @@ class Trial:
         await self._start(f"killed-{number}", number)
         folder = self.services.starter.folder
         running = await self._launch(folder / "restarted.txt", 0)
-        await running.said(LISTENING)
+        await running.output_matching(LISTENING)
         await running.kill()
         left = rows_of(folder / "outbox.db")
         shutil.rmtree(folder)
@@ -102,7 +102,7 @@ class Trial:
         if number:
             assert await running.ended(60) == -9
         else:
-            await running.said(LISTENING)
+            await running.output_matching(LISTENING)
             await running.kill()
         return trace
 

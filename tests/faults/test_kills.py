@@ -38,7 +38,7 @@ class Trial:
             await asyncio.sleep(self.chance.uniform(0.2, 1.2))  # killed at any moment of its start
             await running.kill()
             return
-        sidecar = Sidecar(running, await running.said(LISTENING), self.services.session)
+        sidecar = Sidecar(running, await running.output_matching(LISTENING), self.services.session)
         async with asyncio.TaskGroup() as group:
             for backend in self.backends:
                 group.create_task(backend.post_until_killed(sidecar))

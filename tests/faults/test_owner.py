@@ -32,7 +32,7 @@ async def test_outbox_of_a_killed_process_is_free_at_once(services: Services, sh
     """Each start ends with an error if it is refused."""
     for _ in range(3):
         running = await services.launch(config(None))
-        await running.said(LISTENING)
+        await running.output_matching(LISTENING)
         await running.kill()
-    await (await services.launch(config(None))).said(LISTENING)
+    await (await services.launch(config(None))).output_matching(LISTENING)
     shown("3 starts after a kill", lost=0)

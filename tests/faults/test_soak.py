@@ -108,7 +108,7 @@ class Soak:
 
     async def _born(self) -> Sidecar:
         running: Running = await self.services.launch(self.settings, before=started_with(self.file))
-        return Sidecar(running, await running.said(LISTENING), self.services.session)
+        return Sidecar(running, await running.output_matching(LISTENING), self.services.session)
 
 
 @contextlib.asynccontextmanager

@@ -59,7 +59,7 @@ def conversions(body: bytes) -> None:
         if isinstance(read, intake.Accepted):
             _check_storable(repr(read.conversion), read.conversion.order_id, read.conversion.meta)
             _check_no_plain(item, repr(read))
-        _check_told(read)
+        _check_reasons(read)
         assert intake.read(item, now=NOW, rules=RULES) == read
 
 
@@ -70,7 +70,7 @@ def clicks(body: bytes) -> None:
         if isinstance(read, capture.Clicked):
             _check_storable(read.click.visitor_id)
             assert click_ids.normalise(read.click.msclkid) == read.click.msclkid
-        _check_told(read)
+        _check_reasons(read)
 
 
 def adjustments(body: bytes) -> None:
@@ -80,7 +80,7 @@ def adjustments(body: bytes) -> None:
         if isinstance(read, adjustment_intake.AcceptedAdjustment):
             _check_storable(repr(read.adjustment))
             _check_no_plain(item, repr(read))
-        _check_told(read)
+        _check_reasons(read)
 
 
 def requests(body: bytes) -> None:
@@ -192,7 +192,7 @@ def _items(body: bytes) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _check_told(read: object) -> None:
+def _check_reasons(read: object) -> None:
     """A refused request is given the reason; nothing but problems refuses."""
     problems: tuple[Problem, ...] = getattr(read, "problems", ())
     warnings: tuple[Warning_, ...] = getattr(read, "warnings", ())

@@ -28,7 +28,7 @@ Told = tuple[Any, ...]
 """What the caller hears: the kind of answer, then the rows or codes that it names."""
 
 
-def told_by(result: AdjustResult) -> Told:
+def summary_of(result: AdjustResult) -> Told:
     """The store's answer in the same form."""
     match result:
         case Stored(record) | Conflict(record):
@@ -118,12 +118,12 @@ class AdjustingModel:
                 return None
             newest = max(rows, key=lambda row: row.seq)
             return (Replayed, newest.seq, False) if newest.content in (None, content) else (Conflict, newest.seq)
-        rows = [row for row in self.of(meant.number) if row.content == content and self._stands(row, meant)]
+        rows = [row for row in self.of(meant.number) if row.content == content and self._is_effective(row, meant)]
         if not rows:
             return None
         return (Replayed, rows[-1].seq, any(_counts(later) for later in self._after(rows[-1])))
 
-    def _stands(self, row: Row, meant: Meant) -> bool:
+    def _is_effective(self, row: Row, meant: Meant) -> bool:
         """Whether what it said is done, or will be: by itself, or by a later one that took over from it."""
         if row.state in (State.PENDING, State.DELIVERED):
             return True
@@ -150,7 +150,7 @@ class AdjustingModel:
         retracts = [row for row in retracts if row.received_at >= since]
         if retracts or (meant.row is not None and meant.row.reason == Reason.RETRACTED):
             return self._already(wanted, meant, retracts)
-        if meant.state is State.DELIVERED and meant.row is not None and _is_nobody(meant.row):
+        if meant.state is State.DELIVERED and meant.row is not None and _has_no_identifier(meant.row):
             return (Unadjustable, "erased")
         return (OriginalNotSent, meant.number) if meant.row and _is_out_of_reach(meant.row) else None
 
@@ -281,6 +281,6 @@ def _counts(row: Row) -> bool:
     return row.state in (State.PENDING, State.DELIVERED, State.CANCELED)
 
 
-def _is_nobody(row: Row) -> bool:
+def _has_no_identifier(row: Row) -> bool:
     """Whether nothing is left by which Microsoft would know it."""
     return not (row.shown_click or row.visitor_id or row.email or row.phone)

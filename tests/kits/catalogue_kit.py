@@ -55,6 +55,6 @@ async def queries(rig: Rig) -> int:
     return len(await rig.requests(operation=QUERY))
 
 
-def said(rig: Rig, code: str, account: str = "main") -> str:
+def trouble_message(rig: Rig, code: str, account: str = "main") -> str:
     """What is said of a trouble of the account that stands; nothing if it does not."""
     return "".join(standing.message for standing in rig.parts.telemetry.board.active(code, account=account))

@@ -71,7 +71,7 @@ async def lost(base: str, seconds: float = 5, tls: ssl.SSLContext | None = None)
     return answer
 
 
-def says(*parts: bytes) -> Talk:
+def replying(*parts: bytes) -> Talk:
     async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in parts:
             writer.write(part)

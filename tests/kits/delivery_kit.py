@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from delivery_ledger import ACCOUNT_IDS, adjusted_by, kept, told
+from delivery_ledger import ACCOUNT_IDS, adjusted_by, expected_entry, ledger_entry
 
 from sidecar.config import Config
 from sidecar.config.loader import parse
@@ -270,7 +270,7 @@ class Rig:
         self.configure(request_timeout=600.0)
         return self.fault(times, type="slow", seconds=600, **given)
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Nothing goes wrong any more; what was held is answered."""
         self.emulator.script.clear()
 
@@ -363,7 +363,7 @@ class Rig:
         return found
 
     async def journal(self, name: str | None = None) -> list[JournalEntry]:
-        """What was told, oldest first."""
+        """What was expected_entry, oldest first."""
         await asyncio.sleep(0.02)  # a fact is told just after its row is on disk
         await self.parts.telemetry.flush(self.parts.store.journal)
         page = await self.parts.store.journal.read(JournalQuery(name=name, limit=1_000))
@@ -373,7 +373,7 @@ class Rig:
         """Codes of the troubles that were raised so far."""
         return {entry.error for entry in await self.journal("trouble_raised")}
 
-    def standing(self) -> set[str]:
+    def active_troubles(self) -> set[str]:
         """Codes of the troubles that stand now."""
         return {standing.code for standing in self.parts.telemetry.board.active()}
 
@@ -394,11 +394,11 @@ class Rig:
             row for row in self.rows("original IS NULL") if row["state"] == "delivered" or row["seq"] in kept_besides
         ]
         theirs = await self.ledger()
-        assert sorted(map(told, ours)) == sorted(map(kept, theirs))
+        assert sorted(map(expected_entry, ours)) == sorted(map(ledger_entry, theirs))
         assert [item["changed"] for item in theirs] == [0] * len(theirs)
         # What reached Microsoft twice had an unknown outcome.
-        unknown = {told(row) for row in self.rows("original IS NULL AND maybe_sent = 1")}
-        assert {kept(item) for item in theirs if item["seen"] > 1} <= unknown
+        unknown = {expected_entry(row) for row in self.rows("original IS NULL AND maybe_sent = 1")}
+        assert {ledger_entry(item) for item in theirs if item["seen"] > 1} <= unknown
         adjusted = await self.adjustments()
         assert sorted(item["raw"] for item in adjusted) == sorted(map(adjusted_by, self.rows(TAKEN_ADJUSTMENTS)))
         assert [(item["changed"], item["unattributed"]) for item in adjusted] == [(0, None)] * len(adjusted)

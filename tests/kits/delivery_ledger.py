@@ -8,7 +8,7 @@ from sidecar.core.instant import text_of_seconds
 ACCOUNT_IDS = {"main": "200000001", "twin": "200000002", "other": "200000009"}
 
 
-def told(row: dict[str, Any]) -> str:
+def expected_entry(row: dict[str, Any]) -> str:
     """A row of ours as Microsoft should have it."""
     sent = {
         "ConversionName": row["goal"],
@@ -41,7 +41,7 @@ def adjusted_by(row: dict[str, Any]) -> str:
     return "{" + ",".join(members) + "}"
 
 
-def kept(item: dict[str, Any]) -> str:
+def ledger_entry(item: dict[str, Any]) -> str:
     """What Microsoft has, its numbers digit for digit."""
     row = json.loads(item["raw"], parse_float=str, parse_int=str)
     return json.dumps([item["account_id"], row], sort_keys=True)

@@ -105,7 +105,7 @@ class Client:
         reply = await self.control("POST", "faults", {"action": {"type": action}, **rule})
         assert reply.status == 200, reply.text
 
-    async def kept(self, table: str = "conversions") -> list[Any]:
+    async def stored(self, table: str = "conversions") -> list[Any]:
         return (await self.emulator.ledger(table))["items"]
 
 

@@ -164,10 +164,10 @@ class _Visitor:
             consent = "denied" if self.consent == "denied" or self.chance.random() < 0.02 else self.consent
             click = Click(self.name, account, msclkid, at, self._step(at), consent, by_url)
             self._truth.append(click)
-            self._tell(click)
+            self._report_click(click)
             at += self.chance.choice((self._minutes(2, 50), self._minutes(60, 1_500), self._minutes(1_500, 18_000)))
 
-    def _tell(self, click: Click) -> None:
+    def _report_click(self, click: Click) -> None:
         """At once, late, or twice."""
         what = self.chance.random()
         if what < 0.12:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from adjustment_model import AdjustingModel, told_by
+from adjustment_model import AdjustingModel, summary_of
 from conversion_kit import GOALS, LANES, conversion
 from erasure_model import ErasingModel, counted
 from hypothesis import strategies as st
@@ -216,7 +216,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def adjust(self, data: Any, drawn: list[tuple[Any, ...]]) -> None:
         wanted = [self._adjustment(self._target(data), *each) for each in drawn]
         results = self.run(self.outbox.adjust([Adjusting(each, self.at, "request-2") for each in wanted]))
-        assert [told_by(result) for result in results] == [self.adjusting.adjust(each, self.now) for each in wanted]
+        assert [summary_of(result) for result in results] == [self.adjusting.adjust(each, self.now) for each in wanted]
 
     def _target(self, data: Any) -> Target:
         known = self._often({State.DELIVERED})
@@ -517,7 +517,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert not self.run(self.outbox.halve(claim, LOST, self.at, maybe_sent=True))
 
     @rule(account=ACCOUNTS, wait=WAITS)
-    def is_told_to_wait(self, account: str, wait: int) -> None:
+    def is_throttled(self, account: str, wait: int) -> None:
         until = UnixMillis(self.now + wait)
         self.run(self.outbox.record_throttle(account, until))
         self.model.waits[account] = until
@@ -568,7 +568,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.steps > CALM)
     @rule(limit=st.sampled_from([2, ALL]))
-    def keep_house(self, limit: int) -> None:
+    def do_housekeeping(self, limit: int) -> None:
         self._expire()
         before, after = UnixMillis(self.now - 90 * DAY), 0
         while after is not None:
@@ -663,7 +663,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert dict(self.run(self.outbox.throttled(self.at))) == self.model.throttled(self.now)
 
     @invariant()
-    def both_know_which_goals_are_kept(self) -> None:
+    def both_agree_on_waiting_rows_by_goal(self) -> None:
         for account in ("main", "other"):
             found = self.run(self.outbox.waiting_by_goal(account))
             shown_ = {goal: (one.rows, one.first_time) for goal, one in found.items()}

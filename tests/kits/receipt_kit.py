@@ -63,7 +63,7 @@ def of(
     return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
 
 
-def told_lines(told: dict[str, object]) -> list[str]:
+def timeline_lines(told: dict[str, object]) -> list[str]:
     timeline = told["timeline"]
     assert isinstance(timeline, list)
     instants = [datetime.fromisoformat(line["at"]) for line in timeline]

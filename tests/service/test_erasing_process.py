@@ -56,7 +56,7 @@ async def test_nothing_that_identifies_the_person_is_left_in_database_or_log(
     await sidecar.settled(30)
     await sidecar.call("POST", "/v1/accounts/default/pause", {})
     assert (await sidecar.post(order(5, user=user))).status == 202
-    await sidecar.running.said('"row_died"')
+    await sidecar.running.output_matching('"row_died"')
     assert {text for text, _ in held(starter.folder)} >= set(CANARIES[1:])
 
     by_email = (await sidecar.call("POST", "/v1/erasures", {"email": EMAIL})).json()

@@ -80,7 +80,7 @@ async def test_second_sigterm_ends_it_at_once(there: Microsoft, services: Servic
         while not (await there.call("GET", "faults"))["items"][0]["fired"]:
             await asyncio.sleep(0.05)
     sidecar.running.signal(signal.SIGTERM)
-    await sidecar.running.said('"stopping"')
+    await sidecar.running.output_matching('"stopping"')
     asked = time.monotonic()
     sidecar.running.signal(signal.SIGTERM)
     assert await sidecar.running.ended() == 1
@@ -112,13 +112,13 @@ async def test_sighup_takes_up_new_events_and_a_broken_file_changes_nothing(
     events = {**EVENTS, "refill": {"goal": GOALS[0], "currency": "USD"}}
     services.configure(config(there, events=events))
     sidecar.running.signal(signal.SIGHUP)
-    await sidecar.running.said('"reloaded"')
+    await sidecar.running.output_matching('"reloaded"')
     assert (await sidecar.post(order(1, event="refill"))).status == 202
     await sidecar.settled(20)
 
     services.configure({**config(there, events={"only": {"gaol": "Shop"}}), "sever": {}})
     sidecar.running.signal(signal.SIGHUP)
-    await sidecar.running.said('"reload_failed"')
+    await sidecar.running.output_matching('"reload_failed"')
     assert (await sidecar.post(order(2, event="refill"))).status == 202
     async with asyncio.timeout(10):
         while not (found := (await sidecar.get("/logs?name=reload_failed"))["items"]):
@@ -202,7 +202,7 @@ async def test_off_loopback_a_key_is_made_printed_once_and_needed_and_every_file
 ) -> None:
     settings = config(None, server={"host": "0.0.0.0"}, storage={"url": "sqlite:///kept/outbox.db"})
     sidecar = await services.start(settings)
-    key = await sidecar.running.said(r"Bearer ([\w-]{30,})")
+    key = await sidecar.running.output_matching(r"Bearer ([\w-]{30,})")
     for path in ("/livez", "/readyz"):
         assert (await sidecar.call("GET", path)).status == 200
     for path in ("/healthz", "/metrics", "/logs", "/v1/conversions", "/connect", "/nowhere"):

@@ -24,7 +24,7 @@ async def reload(services: Services, sidecar: Sidecar, settings: Json) -> None:
     services.configure(settings)
     seen = sidecar.running.out.count('"reloaded"')
     sidecar.running.signal(signal.SIGHUP)
-    await sidecar.running.said(f'(?s)(?:"reloaded".*){{{seen + 1}}}')
+    await sidecar.running.output_matching(f'(?s)(?:"reloaded".*){{{seen + 1}}}')
 
 
 async def shown(sidecar: Sidecar, **query: str) -> dict[str, tuple[str, str | None]]:

@@ -57,7 +57,7 @@ async def delivered(outbox: Outbox, *conversions: Any, at: UnixMillis = NOW) -> 
     return numbers
 
 
-async def said(outbox: Outbox, seq: int) -> tuple[State, str | None]:
+async def state_of(outbox: Outbox, seq: int) -> tuple[State, str | None]:
     record = await record_of(outbox, seq)
     return record.state, record.reason
 
@@ -97,7 +97,7 @@ async def test_retract_ends_what_was_never_sent(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion())
     row = await adjusted(outbox)
     assert (row.state, row.reason) == (State.CANCELED, "retracted")
-    assert await said(outbox, seq) == (State.CANCELED, "retracted")
+    assert await state_of(outbox, seq) == (State.CANCELED, "retracted")
     assert await due(outbox) == []
     again = await adjust(outbox, at=later(MINUTE))
     assert again == Replayed(row)
@@ -113,7 +113,7 @@ async def test_what_was_definitely_refused_counts_as_never_sent(outbox: Outbox) 
     assert (await adjusted(outbox, target=ByOrder("ORDER-2", None))).reason == "retracted"
     (entry,) = (await retaken(outbox, later(MINUTE))).entries
     assert (entry.seq, entry.value) == (first, "5")
-    assert await said(outbox, second) == (State.CANCELED, "retracted")
+    assert await state_of(outbox, second) == (State.CANCELED, "retracted")
     await balance(outbox)
 
 
@@ -142,7 +142,7 @@ async def test_adjustment_of_what_may_have_been_sent_waits(outbox: Outbox, value
     assert claim.entries[0].value == "99.99"
     at = later(2 * MINUTE)
     assert await outbox.settle(claim, {}, TAKEN, at)
-    assert await said(outbox, row.seq) == (State.PENDING, "not_yet")
+    assert await state_of(outbox, row.seq) == (State.PENDING, "not_yet")
     assert await due(outbox, later(6 * HOUR - 1, at)) == []
     (entry,) = await due(outbox, later(6 * HOUR, at))
     sent = claim.entries[0]
@@ -161,8 +161,8 @@ async def test_restate_of_what_was_refused_for_good_changes_what_a_replay_sends(
     early = await adjusted(outbox, "5") if comes_first else None
     await outbox.settle(claim, {seq: Settled(State.DEAD, "X", REFUSED)}, TAKEN, NOW)
     row = early or await adjusted(outbox, "5")
-    assert await said(outbox, row.seq) == (State.CANCELED, "applied_before_upload")
-    assert await said(outbox, seq) == (State.DEAD, "X")
+    assert await state_of(outbox, row.seq) == (State.CANCELED, "applied_before_upload")
+    assert await state_of(outbox, seq) == (State.DEAD, "X")
     await outbox.replay(seq, later(MINUTE))
     assert [entry.value for entry in await due(outbox, later(MINUTE))] == ["5"]
     await balance(outbox)
@@ -175,7 +175,7 @@ async def test_what_was_refused_for_good_and_taken_back_is_never_sent(outbox: Ou
     early = await adjusted(outbox) if comes_first else None
     await outbox.settle(claim, {seq: Settled(State.DEAD, "X", REFUSED)}, TAKEN, NOW)
     row = early or await adjusted(outbox)
-    assert await said(outbox, seq) == await said(outbox, row.seq) == (State.CANCELED, "retracted")
+    assert await state_of(outbox, seq) == await state_of(outbox, row.seq) == (State.CANCELED, "retracted")
     assert isinstance(await outbox.replay(seq, later(MINUTE)), Unmoved)
     assert (await outbox.replay_slice(ReplayQuery(State.DEAD), 0, 100, NOW, dry_run=False)).matched == 0
     assert isinstance(await adjust(outbox), Replayed)
@@ -198,7 +198,7 @@ async def dead_and_possibly_sent(outbox: Outbox) -> int:
 async def test_adjustment_of_what_died_but_may_be_at_microsoft_goes_out(outbox: Outbox, value: str | None) -> None:
     seq = await dead_and_possibly_sent(outbox)
     row = await adjusted(outbox, value)
-    assert await said(outbox, seq) == (State.DEAD, "X")
+    assert await state_of(outbox, seq) == (State.DEAD, "X")
     (entry,) = await due(outbox, SETTLED)
     assert (entry.seq, entry.original, entry.goal) == (row.seq, seq, "Sidecar Purchase")
     await balance(outbox)
@@ -214,7 +214,7 @@ async def test_what_is_taken_back_at_microsoft_is_not_replayed(outbox: Outbox) -
         for dry_run in (True, False):
             assert (await outbox.replay_slice(query, 0, 100, at, dry_run=dry_run)).matched == 0
     await outbox.settle(await claimed(outbox, SETTLED), {}, TAKEN, SETTLED)
-    assert await said(outbox, refund.seq) == (State.DELIVERED, None)
+    assert await state_of(outbox, refund.seq) == (State.DELIVERED, None)
     assert isinstance(await outbox.replay(seq, SETTLED), Unmoved)
 
 
@@ -261,9 +261,9 @@ async def test_adjustment_is_applied_when_the_request_on_its_way_was_refused(out
     row = await adjusted(outbox, value)
     await outbox.settle(claim, {seq: Requeue(NOW, None, REFUSED, released=True)}, TAKEN, NOW)
     if value is None:
-        assert await said(outbox, seq) == await said(outbox, row.seq) == (State.CANCELED, "retracted")
+        assert await state_of(outbox, seq) == await state_of(outbox, row.seq) == (State.CANCELED, "retracted")
     else:
-        assert await said(outbox, row.seq) == (State.CANCELED, "applied_before_upload")
+        assert await state_of(outbox, row.seq) == (State.CANCELED, "applied_before_upload")
         assert (await due(outbox))[0].value == "5"
     await balance(outbox)
 
@@ -276,8 +276,8 @@ async def test_adjustment_is_applied_before_a_refused_request_goes_again(outbox:
     await outbox.postpone(claim, later(MINUTE), Note("refused: throttled"), maybe_sent=False)
     (entry,) = (await retaken(outbox, later(MINUTE))).entries
     assert (entry.seq, entry.value) == (kept, "5")
-    assert await said(outbox, restate.seq) == (State.CANCELED, "applied_before_upload")
-    assert await said(outbox, retract.seq) == await said(outbox, gone) == (State.CANCELED, "retracted")
+    assert await state_of(outbox, restate.seq) == (State.CANCELED, "applied_before_upload")
+    assert await state_of(outbox, retract.seq) == await state_of(outbox, gone) == (State.CANCELED, "retracted")
     await balance(outbox)
 
 
@@ -288,11 +288,11 @@ async def test_adjustment_goes_on_waiting_while_a_retry_may_have_been_applied(ou
     row = await adjusted(outbox, "5")
     claim = await retaken(outbox, later(MINUTE))
     await outbox.settle(claim, {seq: Requeue(later(HOUR), Reason.RETRYING, REFUSED, released=False)}, TAKEN, NOW)
-    assert await said(outbox, row.seq) == (State.PENDING, "awaiting_original")
+    assert await state_of(outbox, row.seq) == (State.PENDING, "awaiting_original")
     again = await claimed(outbox, later(HOUR))
     assert seqs(again) == [seq]
     await outbox.settle(again, {}, TAKEN, later(HOUR))
-    assert await said(outbox, row.seq) == (State.PENDING, "not_yet")
+    assert await state_of(outbox, row.seq) == (State.PENDING, "not_yet")
 
 
 async def test_waiting_outlives_a_crash(house: House) -> None:
@@ -302,7 +302,7 @@ async def test_waiting_outlives_a_crash(house: House) -> None:
     row = await adjusted(outbox, "5")
     await house.crash()
     outbox = await house.open()
-    assert await said(outbox, row.seq) == (State.PENDING, "awaiting_original")
+    assert await state_of(outbox, row.seq) == (State.PENDING, "awaiting_original")
     await outbox.settle(await retaken(outbox, later(MINUTE)), {}, TAKEN, later(MINUTE))
     assert seqs(await due(outbox, later(7 * HOUR))) == [row.seq]
 
@@ -315,7 +315,7 @@ async def test_waiting_ends_by_age_with_its_conversion(outbox: Outbox) -> None:
     old = later(90 * DAY_SECONDS * 1000)
     assert len(await outbox.expire(old, 1)) == 1
     await outbox.expire(old, 10)
-    assert (await said(outbox, row.seq))[0] in (State.DEAD, State.SKIPPED)
+    assert (await state_of(outbox, row.seq))[0] in (State.DEAD, State.SKIPPED)
     assert outbox.counts().pending == 0
     await balance(outbox)
 
@@ -335,7 +335,7 @@ async def test_clock_that_is_set_back_wakes_nothing_that_waits_for_its_conversio
 async def test_newer_restate_takes_over_from_one_that_waits(outbox: Outbox) -> None:
     (seq,) = await delivered(outbox)
     first, second = await adjusted(outbox, "50"), await adjusted(outbox, "40", at=later(MINUTE))
-    assert await said(outbox, first.seq) == (State.CANCELED, "superseded")
+    assert await state_of(outbox, first.seq) == (State.CANCELED, "superseded")
     (entry,) = await due(outbox, SETTLED)
     assert (entry.seq, entry.value, entry.original) == (second.seq, "40", seq)
     await balance(outbox)
@@ -348,8 +348,8 @@ async def test_newer_one_waits_for_one_that_is_on_its_way(outbox: Outbox) -> Non
     assert seqs(claim) == [first.seq]
     second = await adjusted(outbox, "40", at=SETTLED)
     third = await adjusted(outbox, at=later(1, SETTLED))
-    assert await said(outbox, second.seq) == (State.CANCELED, "superseded")
-    assert await said(outbox, third.seq) == (State.PENDING, "awaiting_original")
+    assert await state_of(outbox, second.seq) == (State.CANCELED, "superseded")
+    assert await state_of(outbox, third.seq) == (State.PENDING, "awaiting_original")
     await outbox.settle(claim, {}, TAKEN, later(MINUTE, SETTLED))
     (entry,) = await due(outbox, later(MINUTE, SETTLED))
     assert (entry.seq, entry.type) == (third.seq, AdjustmentType.RETRACT)
@@ -362,7 +362,7 @@ async def test_newer_one_takes_over_from_one_that_was_definitely_refused(outbox:
     claim = await claimed(outbox, SETTLED)
     second = await adjusted(outbox, "40", at=SETTLED)
     await outbox.settle(claim, {first.seq: Requeue(SETTLED, None, REFUSED, released=False)}, TAKEN, SETTLED)
-    assert await said(outbox, first.seq) == (State.CANCELED, "superseded")
+    assert await state_of(outbox, first.seq) == (State.CANCELED, "superseded")
     assert seqs(await due(outbox, later(MINUTE, SETTLED))) == [second.seq]
     await balance(outbox)
 
@@ -449,7 +449,7 @@ async def test_conversion_that_was_uploaded_elsewhere_is_adjusted_six_hours_afte
     )  # fmt: skip
     assert not entry.keeps_frozen
     newer = await adjusted(outbox, target=FOREIGN)
-    assert await said(outbox, row.seq) == (State.CANCELED, "superseded")
+    assert await state_of(outbox, row.seq) == (State.CANCELED, "superseded")
     assert await adjust(outbox, target=FOREIGN) == Replayed(newer)
     assert isinstance(await adjust(outbox, "4", target=FOREIGN), AlreadyRetracted)
     await balance(outbox)
@@ -493,7 +493,7 @@ async def test_of_equal_ones_in_one_request_the_first_stores(outbox: Outbox) -> 
     assert isinstance(first, Stored)
     assert isinstance(second, Replayed)
     assert isinstance(third, Stored)
-    assert await said(outbox, first.record.seq) == (State.CANCELED, "superseded")
+    assert await state_of(outbox, first.record.seq) == (State.CANCELED, "superseded")
     await balance(outbox)
 
 
@@ -543,7 +543,7 @@ async def late_click(house: House) -> dict[str, int]:
 async def test_sale_that_was_taken_back_is_not_revived_by_a_late_click(house: House, outbox: Outbox) -> None:
     seq = await ended_without_a_click(outbox)
     assert isinstance(await adjust(outbox), Stored)
-    assert await said(outbox, seq) == (State.CANCELED, "retracted")
+    assert await state_of(outbox, seq) == (State.CANCELED, "retracted")
     assert await late_click(house) == {}
     await balance(outbox)
 

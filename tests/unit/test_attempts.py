@@ -43,7 +43,7 @@ def batch(id_: int, claims: int, minute: int, *requests: RequestFacts, **given: 
     return BatchFacts(**{**facts, **settled, **given})  # type: ignore[arg-type]
 
 
-def told(row: Record, *batches: BatchFacts, past: tuple[Past, ...] = ()) -> list[tuple[int, int | None, str]]:
+def listed(row: Record, *batches: BatchFacts, past: tuple[Past, ...] = ()) -> list[tuple[int, int | None, str]]:
     """Number, batch and answer of each attempt."""
     found = attempts(row, past, {one.id: one for one in batches})
     return [(one.number, one.batch_id, one.answer) for one in found]
@@ -62,7 +62,7 @@ def test_each_request_of_a_resent_batch_is_listed_with_its_answer() -> None:
         request(3, "refused: server", 4, error="Http500"),
         request(4, "not sent", 6, error="no connection"),
     )
-    assert told(ROW._replace(attempt=5), kept) == [
+    assert listed(ROW._replace(attempt=5), kept) == [
         (1, 9, "Microsoft asked to wait 60 s: CallRateExceeded (117)"),
         (2, 9, "no readable answer (the connection was closed before the answer); the very same request goes again"),
         (3, 9, "Microsoft's server failed: Http500; the very same request goes again"),
@@ -76,7 +76,7 @@ def test_requests_of_what_a_half_comes_from_come_before_its_own() -> None:
     whole = batch(7, 2, 1, request(1, "lost", 0), request(2, "refused: poison", 1, error="NullParameter"))
     half = batch(8, 1, 2, request(1, "refused: poison", 2), parent=7)
     quarter = batch(9, 2, 4, request(1, "refused: account", 3, rows=1, error="X", error_code=106), parent=8)
-    found = told(ROW._replace(attempt=5), whole, half, quarter)
+    found = listed(ROW._replace(attempt=5), whole, half, quarter)
     assert [(number, id_) for number, id_, _ in found] == [(1, 7), (2, 7), (3, 8), (4, 9), (5, 9)]
     assert found[1][2] == "Microsoft refused the whole request: NullParameter; it goes on in halves"
     assert found[3][2] == "Microsoft refused the whole request: X (106)"
@@ -94,7 +94,7 @@ def test_settled_batches_are_listed_in_their_order() -> None:
     first = batch(5, 2, 1, request(1, "lost", 0))
     second = batch(9, 2, 3, request(1, UNANSWERED, 2, ended_at=None))
     past = (Attempted(at(1), 2, 5, "tracking-5", "OfflineConversionError", 5699),)
-    assert told(ROW._replace(attempt=4), first, second, past=past) == [
+    assert listed(ROW._replace(attempt=4), first, second, past=past) == [
         (1, 5, "no readable answer; the very same request goes again"),
         (2, 5, "Microsoft answered OfflineConversionError (5699)"),
         (3, 9, "no answer came before its time was over, or the sidecar ended; the very same request goes again"),
@@ -112,26 +112,26 @@ def test_settled_batches_are_listed_in_their_order() -> None:
 def test_open_request_is_listed_with_what_is_known(changes: dict[str, bool], answer: str | None, words: str) -> None:
     open_batch = batch(9, 2, 1, request(1, "lost", 0), settled_at=None, answer=answer, tracking_id=None)
     row = ROW._replace(state=State.PENDING, claimed=True, attempt=2, **changes)
-    assert told(row, open_batch)[1:] == [(2, 9, words)]
+    assert listed(row, open_batch)[1:] == [(2, 9, words)]
 
 
 def test_batch_that_waits_to_go_again_has_no_request_more_than_it_had() -> None:
     waiting = batch(9, 1, 0, request(1, "refused: throttled", 0), settled_at=None, answer="refused: throttled")
     row = ROW._replace(state=State.PENDING, claimed=True)
-    assert told(row, waiting) == [(1, 9, "Microsoft asked to wait")]
+    assert listed(row, waiting) == [(1, 9, "Microsoft asked to wait")]
 
 
 def test_requests_after_the_row_was_ended_are_not_its_own() -> None:
     """It got too old between two requests of its batch, which goes on with the others."""
     gone_on = batch(9, 3, 4, request(1, "lost", 0), request(2, "lost", 3))
     row = ROW._replace(state=State.DEAD, reason="too_old", settled_at=at(2))
-    assert told(row, gone_on) == [(1, 9, "no readable answer; the very same request goes again")]
+    assert listed(row, gone_on) == [(1, 9, "no readable answer; the very same request goes again")]
 
 
 def test_row_taken_out_for_another_rows_fault_says_so() -> None:
     split = batch(5, 1, 0, answer="refused: poison")
     past = (Attempted(at(0), 1, 5),)
-    assert told(ROW._replace(attempt=2), split, batch(9, 1, 1), past=past) == [
+    assert listed(ROW._replace(attempt=2), split, batch(9, 1, 1), past=past) == [
         (1, 5, "Microsoft refused the whole request for another row of it"),
         (2, 9, "Microsoft took it"),
     ]
@@ -141,7 +141,7 @@ def test_row_that_left_a_refused_batch_for_another_goal_keeps_its_requests() -> 
     """The batch may have gone on with the others; of those requests it knows nothing."""
     left = batch(5, 3, 4, request(1, "refused: throttled", 0), request(2, "refused: account", 1), request(3, "lost", 4))
     past = (Released(at(2), 2, 5),)
-    assert [(number, id_) for number, id_, _ in told(ROW._replace(attempt=3), left, batch(9, 1, 5), past=past)] == [
+    assert [(number, id_) for number, id_, _ in listed(ROW._replace(attempt=3), left, batch(9, 1, 5), past=past)] == [
         (1, 5),
         (2, 5),
         (3, 9),

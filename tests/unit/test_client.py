@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from client_kit import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft, peer, says
+from client_kit import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft, peer, replying
 from promises import Show
 
 from sidecar.core.answer import Lost, RefusedBatch, Taken, Verdict
@@ -141,7 +141,7 @@ async def test_an_answer_without_end_is_cut_at_the_cap(shown: Show) -> None:
 
 
 async def test_a_refused_connection_sent_nothing() -> None:
-    async with peer(says()) as base:
+    async with peer(replying()) as base:
         pass
     answer = await lost(base)
     assert answer.why == "no connection: Connection refused"
@@ -203,7 +203,7 @@ async def test_an_answer_that_trickles_ends_at_the_same_limit() -> None:
     ],
 )
 async def test_an_answer_that_breaks_off_may_have_been_applied(message: tuple[bytes, ...], why: str) -> None:
-    async with peer(says(*message)) as base:
+    async with peer(replying(*message)) as base:
         assert await lost(base) == Lost(why, sent=True)
 
 
@@ -256,13 +256,13 @@ async def test_a_cancelled_request_closes_its_connection() -> None:
 
 
 async def test_the_environments_proxy_is_asked_and_its_refusal_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with peer(says(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")) as proxy:
+    async with peer(replying(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:test-password@"))
         assert await lost("https://campaign.example") == Lost("the proxy refused to connect: HTTP 407", sent=False)
 
 
 async def test_a_proxy_out_of_reach_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with peer(says()) as proxy:
+    async with peer(replying()) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
     answer = await lost("https://campaign.example")
     assert answer == Lost("the proxy cannot be reached: Connection refused", sent=False)

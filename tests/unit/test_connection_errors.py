@@ -10,7 +10,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from client_kit import CREDENTIALS, ENTRY, Recorder, clean, microsoft, peer, says
+from client_kit import CREDENTIALS, ENTRY, Recorder, clean, microsoft, peer, replying
 from proxy_double import proxy
 
 from sidecar.core.answer import Lost, Taken
@@ -227,7 +227,7 @@ async def test_a_request_that_cannot_be_written_is_our_mistake_and_left_nothing(
 
 @pytest.mark.parametrize("message", [(), (b"HTTP/1.1 200 OK\r\nContent-Le",), (b"rubbish\r\n\r\n",)])
 async def test_any_failure_after_rows_have_left_may_have_been_applied(message: tuple[bytes, ...]) -> None:
-    async with peer(says(*message)) as base:
+    async with peer(replying(*message)) as base:
         answer = await upload(base)
     assert isinstance(answer, Lost)
     assert (answer.sent, answer.trouble) == (True, "unreachable")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from receipt_kit import BATCH, DAY, HOUR, NOW, RECORD, of, told_lines
+from receipt_kit import BATCH, DAY, HOUR, NOW, RECORD, of, timeline_lines
 
 from sidecar.cli import receipt_text
 from sidecar.core.conversion import AdjustmentType, Kind
@@ -65,7 +65,7 @@ def test_refused_order_that_may_have_been_sent_and_was_taken_back_says_both() ->
 
 def test_adjustments_tell_value_and_times() -> None:
     told = of(DELIVERED, adjustments=(adjustment(18, "50"), adjustment(19, None, State.PENDING, at=NOW + 2 * DAY)))
-    assert told_lines(told)[-3:] == [
+    assert timeline_lines(told)[-3:] == [
         "adj_18: a restate to 50 USD was received.",
         "adj_18: Microsoft took the restate to 50 USD.",
         "adj_19: a retract was received.",
@@ -89,4 +89,4 @@ def test_adjustments_tell_value_and_times() -> None:
 )
 def test_adjustment_that_needed_no_call_tells_what_it_did(reason: Reason, value: str | None, words: str) -> None:
     told = of(DELIVERED, adjustments=(adjustment(18, value, State.CANCELED, reason=reason),))
-    assert words in told_lines(told)
+    assert words in timeline_lines(told)

@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from receipt_kit import BATCH, CLICK, GOAL, HOUR, MINUTE, NOW, OTHER, RECORD, of, told_lines
+from receipt_kit import BATCH, CLICK, GOAL, HOUR, MINUTE, NOW, OTHER, RECORD, of, timeline_lines
 
 from sidecar.api.row_json import HeldReason
 from sidecar.cli import receipt_text
@@ -179,7 +179,7 @@ def test_long_life_is_listed_in_order_of_time() -> None:
         settled_at=BATCH.settled_at,
     )
     told = of(record, past=past, request_id="request-9")
-    assert told_lines(told) == [
+    assert timeline_lines(told) == [
         "The conversion happened.",
         "Received by request request-0.",
         "Attempt 1: Microsoft answered OfflineConversionValueInvalid (5610) (TrackingId tracking-5).",
@@ -208,7 +208,7 @@ def test_each_attempt_is_listed_with_time_batch_tracking_id_and_answer() -> None
     )
     batch = replace(BATCH, claims=3, requests=requests)
     told = of(RECORD._replace(state=State.DELIVERED, settled_at=BATCH.settled_at, attempt=3), batches={7: batch})
-    assert told_lines(told)[2:] == [
+    assert timeline_lines(told)[2:] == [
         "Attempt 1: made ready to be sent in batch 7 of 1 row.",
         "Attempt 1: Microsoft asked to wait 60 s: CallRateExceeded (117) (TrackingId t-1).",
         "Attempt 2: made ready to be sent in batch 7 of 1 row.",
@@ -232,14 +232,14 @@ def test_each_attempt_is_listed_with_time_batch_tracking_id_and_answer() -> None
         "message": None,
     }
     text = "\n".join(receipt_text.lines(told))
-    assert all(line in text for line in told_lines(told))
+    assert all(line in text for line in timeline_lines(told))
 
 
 def test_attempts_without_details_are_listed_as_one_line() -> None:
     many = request(50, "refused: server", 3, last=83, times=34, ended_at=UnixMillis(NOW - 2 * MINUTE), error="Http500")
     batch = replace(BATCH, claims=83, requests=(many,), settled_at=None, answer="refused: server")
     told = of(RECORD._replace(claimed=True, attempt=83), batches={7: batch})
-    assert told_lines(told)[2:] == [
+    assert timeline_lines(told)[2:] == [
         "Attempts 50 to 83: made ready to be sent in batch 7 of 1 row, 34 times until 2026-11-23T14:28:45Z.",
         "Attempts 50 to 83: Microsoft's server failed: Http500; the very same request goes again.",
     ]
@@ -248,7 +248,7 @@ def test_attempts_without_details_are_listed_as_one_line() -> None:
 def test_history_that_is_not_understood_is_left_out() -> None:
     items = [{"at": 1, "attempt": 1}, {"odd": 2}, {"restated_at": 3, "state": "pending"}, {"settled_at": 4}]
     assert [type(past) for past in read_history(items)] == [Attempted, Done]
-    assert "It was restated." in told_lines(of(RECORD, past=read_history(items[2:3])))
+    assert "It was restated." in timeline_lines(of(RECORD, past=read_history(items[2:3])))
 
 
 # --- Microsoft's codes -----------------------------------------------------------------------------------------------

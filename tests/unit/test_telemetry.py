@@ -413,17 +413,17 @@ async def test_of_the_explanations_of_one_answer_the_last_one_stays(written: Wri
 async def test_on_the_way_to_microsoft_only_the_newest_trouble_stays_and_an_answer_ends_it(written: Written) -> None:
     telemetry = written.telemetry
 
-    def standing() -> list[tuple[str, str | None]]:
+    def active_codes() -> list[tuple[str, str | None]]:
         return [(one.code, one.account) for one in telemetry.board.active()]
 
     telemetry.service.trouble_raised("proxy_login", detail="the sign-in's own")
     telemetry.service.not_reached("main", "name_not_found", "no such name")
     telemetry.service.not_reached("other", "name_not_found", "no such name")
     telemetry.service.not_reached("main", "unreachable", "no connection")
-    assert standing() == [("proxy_login", None), ("name_not_found", "other"), ("unreachable", "main")]
+    assert active_codes() == [("proxy_login", None), ("name_not_found", "other"), ("unreachable", "main")]
     telemetry.service.not_reached("main", "tls_failed", "not trusted")
     telemetry.service.reached("main")
-    assert standing() == [("proxy_login", None), ("name_not_found", "other")]
+    assert active_codes() == [("proxy_login", None), ("name_not_found", "other")]
 
 
 async def test_new_token_ends_the_troubles_of_the_sign_in(written: Written) -> None:

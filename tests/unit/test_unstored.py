@@ -23,14 +23,14 @@ def trace(item: object = ITEM, codes: Sequence[str] = ("currency_required",), at
     return unstored(item, What.REFUSED, codes, UnixMillis(at), "request-1")
 
 
-def kept(order_id: str = "R-1", at: int = NOW, **given: Any) -> Unstored:
+def trace_of(order_id: str = "R-1", at: int = NOW, **given: Any) -> Unstored:
     one = trace({**ITEM, "order_id": order_id, **given}, at=at)
     assert one is not None
     return one
 
 
 def test_trace_has_order_event_account_codes_request_and_time() -> None:
-    one = kept()
+    one = trace_of()
     assert one.order == order_digest("R-1")
     assert (one.event, one.account, one.codes, one.request_id) == (
         "purchase",
@@ -43,7 +43,7 @@ def test_trace_has_order_event_account_codes_request_and_time() -> None:
 
 
 def test_white_space_around_the_order_makes_no_other_one() -> None:
-    assert kept(" R-1 ").order == kept().order
+    assert trace_of(" R-1 ").order == trace_of().order
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_each_code_is_listed_once_and_the_list_is_short() -> None:
 
 
 def test_the_same_again_is_one_trace_that_counts() -> None:
-    first, second = kept(), kept(at=NOW + 60_000)
+    first, second = trace_of(), trace_of(at=NOW + 60_000)
     both = second.with_older(first)
     assert (both.times, both.first_at, both.time) == (2, NOW, NOW + 60_000)
     assert in_words(both).endswith("2 times since 2026-11-23T14:30:45Z")
-    assert first.same != kept(event="lead").same
+    assert first.same != trace_of(event="lead").same
 
 
 def test_newest_of_an_order_are_shown_newest_first() -> None:
-    many = [kept(event=f"event_{number}", at=NOW + number) for number in range(50)]
+    many = [trace_of(event=f"event_{number}", at=NOW + number) for number in range(50)]
     shown = merged([*many, many[3]])
     assert [one.time for one in shown] == [NOW + number for number in range(49, 49 - SHOWN_TRACES, -1)]
 
@@ -140,7 +140,7 @@ class Store:
 async def test_flood_of_refused_items_waits_within_bounds_and_the_loss_is_counted() -> None:
     buffer, store = TraceBuffer(), Store()
     for number in range(100_000):
-        buffer.put(kept(f"R-{number}"))
+        buffer.put(trace_of(f"R-{number}"))
     assert await buffer.flush(store) == 100_000 - MAX_WAITING
     assert len(store.written) == SLICE * SLICES
     while await buffer.flush(store) or len(store.written) < MAX_WAITING:
@@ -153,7 +153,7 @@ def test_waiting_traces_take_little_memory_for_any_input() -> None:
     tracemalloc.start()
     buffer = TraceBuffer()
     for number in range(2 * MAX_WAITING):
-        buffer.put(kept(f"{number:>0200}", **worst))
+        buffer.put(trace_of(f"{number:>0200}", **worst))
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken < 4 * 2**20
@@ -162,16 +162,16 @@ def test_waiting_traces_take_little_memory_for_any_input() -> None:
 async def test_item_that_is_sent_again_and_again_takes_one_place() -> None:
     buffer, store = TraceBuffer(), Store()
     for number in range(10_000):
-        buffer.put(kept(at=NOW + number))
+        buffer.put(trace_of(at=NOW + number))
     assert await buffer.flush(store) == 0
     assert [(one.times, one.first_at, one.time) for one in store.written] == [(10_000, NOW, NOW + 9_999)]
 
 
 async def test_traces_wait_while_storage_is_away_and_can_be_found_meanwhile() -> None:
     buffer, store = TraceBuffer(), Store(StorageUnavailable("disk_nearly_full", "full"))
-    buffer.put(kept())
+    buffer.put(trace_of())
     assert await buffer.flush(store) == 0
-    buffer.put(kept(at=NOW + 1))
+    buffer.put(trace_of(at=NOW + 1))
     assert [one.times for one in buffer.of_order("R-1")] == [2]
     store.error = None
     assert await buffer.flush(store) == 0
@@ -181,7 +181,7 @@ async def test_traces_wait_while_storage_is_away_and_can_be_found_meanwhile() ->
 
 async def test_slice_that_cannot_be_written_is_given_up_and_counted() -> None:
     buffer, store = TraceBuffer(), Store(ValueError("odd"))
-    buffer.put(kept())
+    buffer.put(trace_of())
     assert await buffer.flush(store) == 1
     store.error = None
     assert await buffer.flush(store) == 0 and store.written == []
@@ -195,13 +195,13 @@ async def test_trace_that_is_on_disk_while_it_is_written_is_found_once() -> None
             found.append(buffer.of_order("R-1", on_disk=traces))
             found.append(buffer.of_order("R-1"))
 
-    buffer.put(kept())
+    buffer.put(trace_of())
     await buffer.flush(Disk())
-    assert found == [[], [kept()]]
+    assert found == [[], [trace_of()]]
 
 
 def test_page_of_a_stretch_of_time_has_the_traces_from_since_on_and_before_until() -> None:
     query = JournalQuery(order_id="R-1", since=NOW, until=UnixMillis(NOW + 2))
-    traces = [kept(at=NOW + late, event=f"event {late}") for late in (-1, 0, 1, 2)]
+    traces = [trace_of(at=NOW + late, event=f"event {late}") for late in (-1, 0, 1, 2)]
     page = with_traces(JournalPage((), None), query, traces)
     assert [one.entry.time - NOW for one in page.items] == [1, 0]

@@ -57,13 +57,13 @@ def submissions(orders: Sequence[Order], chance: random.Random, lasting: Any) ->
         known = is_identified(conversion)
         yield Submission(body, 202 if known else 200, skipped=not known)
         if known and lasting(conversion):
-            later += _comes_again(order)
+            later += _repeats(order)
         if later and chance.random() < 0.04:
             yield later.pop(chance.randrange(len(later)))
     yield from later
 
 
-def _comes_again(order: Order) -> Iterator[Submission]:
+def _repeats(order: Order) -> Iterator[Submission]:
     """More often than 3 % and 1 %: a third of the orders is not stored at all."""
     if order.number % 25 == 3:
         yield Submission(order.body(writing=1 + order.number % 3), 200)

@@ -65,7 +65,7 @@ async def microsoft(starter: Starter, *goals: str, requests_per_minute: int = 1_
         *("emulator", "--port", "0", "--ca-out", str(ca_file), "--control", *named),
         *("--requests-per-minute", str(requests_per_minute)),
     )
-    url = await running.said(r"(https://127\.0\.0\.1:\d+)")
+    url = await running.output_matching(r"(https://127\.0\.0\.1:\d+)")
     tls = ssl.create_default_context(cafile=str(ca_file))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
         yield Microsoft(running, url, ca_file, session)

@@ -41,7 +41,7 @@ class Running:
     def is_over(self) -> bool:
         return self.process.returncode is not None
 
-    async def said(self, pattern: str, seconds: float = START_SECONDS) -> str:
+    async def output_matching(self, pattern: str, seconds: float = START_SECONDS) -> str:
         """The first group of `pattern`, once one of its outputs has it. AssertionError when it ends without."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

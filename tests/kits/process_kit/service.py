@@ -156,4 +156,4 @@ class Services:
 
     async def ready(self, running: Running) -> Sidecar:
         """The sidecar, once it listens."""
-        return Sidecar(running, await running.said(LISTENING), self.session)
+        return Sidecar(running, await running.output_matching(LISTENING), self.session)

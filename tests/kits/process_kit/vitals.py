@@ -80,10 +80,10 @@ def open_files(pid: int) -> tuple[int, int]:
 
 def _asked(_: int, frame: FrameType | None) -> None:
     loop = asyncio.get_running_loop()
-    loop.call_soon_threadsafe(lambda: loop.create_task(_tell()))
+    loop.call_soon_threadsafe(lambda: loop.create_task(_report()))
 
 
-async def _tell() -> None:
+async def _report() -> None:
     """Count first: what follows takes tasks and memory of its own."""
     tasks = len(asyncio.all_tasks()) - 1
     gc.unfreeze()  # what was there at the start was put out of sight
