@@ -95,7 +95,7 @@ CALM = 4
 class OutboxMachine(RuleBasedStateMachine):
     """A store and its model, side by side."""
 
-    def __init__(self, build: Callable[[Path], House], ran: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, build: Callable[[Path], House], ran: Callable[[str], None] = lambda what: None) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
@@ -498,7 +498,19 @@ class OutboxMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(map(self._can_be_halved, self.held)))
     @rule(data=st.data(), maybe_sent=st.booleans())
     def halve(self, data: Any, maybe_sent: bool) -> None:
-        claim = data.draw(st.sampled_from([claim for claim in self.held if self._can_be_halved(claim)]))
+        claims = [claim for claim in self.held if self._can_be_halved(claim)]
+        self._halve(data.draw(st.sampled_from(claims)), maybe_sent)
+
+    @precondition(lambda self: sum(row.is_free for row in self.model.rows.values()) > 1)
+    @rule(account=ACCOUNTS, kind=KINDS, maybe_sent=st.booleans())
+    def refuse_as_a_whole(self, account: str, kind: Kind, maybe_sent: bool) -> None:
+        """A round whose batch is halved, to find the row that spoils it."""
+        self._claim(account, self._attributed(self._due(account, kind, ALL), ["send"]))
+        if self.held and self._can_be_halved(self.held[-1]):
+            self._halve(self.held[-1], maybe_sent)
+
+    def _halve(self, claim: Claim, maybe_sent: bool) -> None:
+        self.ran("halve")
         assert self.run(self.outbox.halve(claim, LOST, self.at, maybe_sent=maybe_sent))
         ends = (claim.entries[0].seq, claim.entries[-1].seq)
         numbers = [self.run(self.outbox.get(seq)).batch_id for seq in ends]
@@ -635,7 +647,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def both_show_the_same_rows(self) -> None:
         self.steps += 1
-        self.ran()
+        self.ran("step")
         page = self.run(self.outbox.find(Query(limit=ALL)))
         originals = {row.original for row in self.model.rows.values() if row.original is not None}
         records = list(page.records)
