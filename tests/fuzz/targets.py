@@ -156,12 +156,13 @@ def goal_answers(text: bytes) -> None:
 
 def sign_in_answers(text: bytes) -> None:
     """What MSAL gives back of a sign-in that failed."""
-    with contextlib.suppress(ValueError, RecursionError):
+    given: object = None
+    with contextlib.suppress(ValueError, RecursionError):  # of the text alone: what classifies it raises neither
         given = json.loads(text)
-        if isinstance(given, dict):
-            failure = classify(given)
-            assert failure.trouble in CATALOGUE
-            _check_storable(failure.message)
+    if isinstance(given, dict):
+        failure = classify(given)
+        assert failure.trouble in CATALOGUE
+        _check_storable(failure.message)
 
 
 # --- What the operator writes ----------------------------------------------------------------------------------------
@@ -169,15 +170,17 @@ def sign_in_answers(text: bytes) -> None:
 
 def configuration(text: bytes) -> None:
     """A configuration file; files that it names are none."""
-    with contextlib.suppress(UnicodeDecodeError):
+    try:
         given = text.decode("utf-8-sig")
-        try:
-            config = parse_config(given, {"SET": "test-value", "EMPTY": ""})
-        except ConfigError as refused:
-            assert refused.problems
-            assert all(problem.message for problem in refused.problems)
-        else:
-            assert masked_yaml(config)
+    except UnicodeDecodeError:
+        return
+    try:
+        config = parse_config(given, {"SET": "test-value", "EMPTY": ""})
+    except ConfigError as refused:
+        assert refused.problems
+        assert all(problem.message for problem in refused.problems)
+    else:
+        assert masked_yaml(config)
 
 
 # --- What must hold --------------------------------------------------------------------------------------------------
