@@ -1,4 +1,4 @@
-"""Where a store is: what its URL names. Nobody else takes one apart."""
+"""Where a store is: takes its URL apart, so that no other module does."""
 
 from pathlib import Path
 

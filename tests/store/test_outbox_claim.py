@@ -278,7 +278,7 @@ async def test_batch_that_was_on_its_way_at_a_crash_goes_again_at_once_as_it_was
 
 
 async def test_batch_that_was_on_its_way_for_the_second_time_at_a_crash_may_have_been_sent(house: House) -> None:
-    """Its first request never left; of its second nobody knows."""
+    """Its first request never left; what became of its second is unknown."""
     outbox = await house.open()
     await put(outbox, *orders(3))
     await outbox.postpone(await claimed(outbox), NOW, LOST, maybe_sent=False)

@@ -12,8 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "sidecar").rglob("*.py"))
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-FILES = [str(file.relative_to(ROOT)) for file in (*MODULES, *PAGES)]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PAGES = sorted(
+    [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "tests/kits/README.md"]
+)
+FILES = [str(file.relative_to(ROOT)) for file in (*MODULES, *TESTS, *PAGES)]
 
 GIVEN_UP = re.compile(
     r"\b(who(?:m)?ever|whatever|whichever|nobody|anew|mend(?:s|ed|ing)?|what came|so many|st(?:ands|ood) against)\b",
@@ -26,6 +29,20 @@ def texts_of_module(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
+    yield from comments(source)
+
+
+def texts_of_test(source: str) -> Iterator[tuple[int, str]]:
+    """Names, docstrings and comments of a module of tests; its other texts are data."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name.replace("_", " ")
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+    yield from comments(source)
+
+
+def comments(source: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
@@ -42,7 +59,7 @@ def texts_of_page(source: str) -> Iterator[tuple[int, str]]:
 
 def given_up_words(name: str, source: str) -> list[tuple[int, str]]:
     """Each word that was given up, with its line."""
-    texts = texts_of_module if name.endswith(".py") else texts_of_page
+    texts = texts_of_page if name.endswith(".md") else texts_of_test if name.startswith("tests/") else texts_of_module
     return [
         (line + text.count("\n", 0, found.start()), found[0])
         for line, text in texts(source)
@@ -75,6 +92,11 @@ def test_texts_have_no_word_that_was_given_up(file: str) -> None:
             [(1, "Whatever"), (3, "so many"), (4, "nobody")],
         ),
         ("module.py", "whatever = nobody\n", []),
+        (
+            "tests/test_module.py",
+            '"""Anew."""\nTEXT = "nobody"\n\n\ndef test_so_many():  # whoever\n    """Mend."""\n',
+            [(1, "Anew"), (5, "so many"), (6, "Mend"), (5, "whoever")],
+        ),
         (
             "page.md",
             "Plain.\n\nWhat\ncame in. `anew`\n\n```\nwhoever\n```\n\nMend it.\n",
