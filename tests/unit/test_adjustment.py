@@ -155,6 +155,13 @@ def test_adjustment_is_never_earlier_than_the_second_its_conversion_was_sent_wit
     assert decision.adjusted_at == TIME + 5
 
 
+def test_conversion_that_was_settled_while_the_clock_was_ahead_delays_no_adjustment_for_longer() -> None:
+    ahead = replace(DELIVERED, settled_at=UnixMillis(NOW + DAY_SECONDS * 1_000))
+    decision = place(ahead, [], TIME, NOW, SETTLE)
+    assert isinstance(decision, SendAdjustment)
+    assert decision.due_at == NOW + SETTLE
+
+
 def test_restate_needs_some_currency() -> None:
     without = replace(DELIVERED, currency=None)
     assert isinstance(decide(without, [], wanted(RESTATE), NOW, SETTLE), Unfit)
