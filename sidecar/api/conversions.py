@@ -35,7 +35,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.conversion import Accepted, Reading, Rules, read
 from sidecar.core.intake.problem import Allowance
 from sidecar.ports.intake import Arrival, Intake, Replayed, Stored
-from sidecar.telemetry import RequestVerdicts, Telemetry
+from sidecar.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,8 @@ class ConversionCalls:
         verdicts = [result.verdict for result in results]
         if new_rows := _rows_of_accounts(verdicts):
             self.stored(new_rows)
-        self.telemetry.intake.conversions(RequestVerdicts(received.items, verdicts, self.rules().goal_of))
-        if not all(isinstance(verdict, Stored | Replayed) for verdict in verdicts):
+        self.telemetry.intake.conversions(received.items, verdicts, self.rules().goal_of)
+        if sum(new_rows.values()) < len(verdicts):
             await self._trace(received, results, request_id)
         return results
 

@@ -3,7 +3,6 @@
 from sidecar.telemetry.active_troubles import ActiveTrouble, Board
 from sidecar.telemetry.delivery import DeadRow
 from sidecar.telemetry.followers import Follower, Followers, TooManyFollowers
-from sidecar.telemetry.intake import RequestVerdicts
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.telemetry.trace_buffer import TracesOfOrders
@@ -15,7 +14,6 @@ __all__ = [
     "Follower",
     "Followers",
     "Metrics",
-    "RequestVerdicts",
     "Telemetry",
     "TooManyFollowers",
     "TracesOfOrders",

@@ -1,7 +1,6 @@
 """What happens to requests and their items: stored, skipped, refused. One function per event."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from sidecar.core.conversion import AdjustmentType, Kind
@@ -38,18 +37,6 @@ _COUNTED = {
 """Events that are counted for ten seconds and recorded as one, with the words behind their number."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestVerdicts:
-    """What became of the conversions of one request."""
-
-    items: Sequence[object]
-    """As they were received."""
-    verdicts: Sequence[PutResult | Skipped | RejectedItem]
-    """One for each item, in order."""
-    goal_of: Callable[[str, str], str | None]
-    """The goal of an account's event; None where the event is not configured."""
-
-
 class IntakeEvents:
     """What happens at the API. None of these functions raises, blocks or awaits."""
 
@@ -66,12 +53,17 @@ class IntakeEvents:
         """By code, some order ids of refused items that are not yet recorded; as bounded as the codes counted."""
 
     @harmless
-    def conversions(self, request: RequestVerdicts) -> None:
-        """Count what became of the conversions of a request."""
+    def conversions(
+        self,
+        items: Sequence[object],
+        verdicts: Sequence[PutResult | Skipped | RejectedItem],
+        goal_of: Callable[[str, str], str | None],
+    ) -> None:
+        """Count the verdicts on the `items` of a request, in order; `goal_of` names the goal of an account's event."""
         stored: dict[tuple[str, str, tuple[str, ...]], int] = {}
         skipped: dict[tuple[str, str], int] = {}
         refused: dict[str, list[object]] = {}
-        for item, verdict in zip(request.items, request.verdicts, strict=True):
+        for item, verdict in zip(items, verdicts, strict=True):
             if isinstance(verdict, Stored):
                 record = verdict.record
                 _count(stored, (record.account, record.event, record.matched_by))
@@ -84,8 +76,9 @@ class IntakeEvents:
         self._received(stored)
         for (reason, _), n in skipped.items():
             self.skipped(reason, n)
-        self._matched(stored, skipped, request.goal_of)
-        self.items_refused(refused)
+        self._matched(stored, skipped, goal_of)
+        if refused:
+            self.items_refused(refused)
 
     def _received(self, stored: Mapping[tuple[str, str, tuple[str, ...]], int]) -> None:
         by_event: dict[tuple[str, tuple[str, ...]], int] = {}

@@ -27,7 +27,7 @@ from sidecar.ports.intake import Conflict, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.store.sqlite.journal import SqliteJournal
-from sidecar.telemetry import DeadRow, RequestVerdicts, Telemetry
+from sidecar.telemetry import DeadRow, Telemetry
 from sidecar.telemetry.active_troubles import FADE_MILLIS
 from sidecar.telemetry.delivery import NAMED_ROWS
 from sidecar.telemetry.followers import Followers
@@ -194,7 +194,7 @@ async def test_verdicts_of_a_request_are_counted_by_event_reason_code_and_goal(w
     ]
     items = [{"order_id": f"ORDER-{n}"} for n in range(len(verdicts))]
     goals = {"purchase": "Sale", "lead": "Lead"}
-    written.telemetry.intake.conversions(RequestVerdicts(items, verdicts, lambda account, event: goals.get(event)))
+    written.telemetry.intake.conversions(items, verdicts, lambda account, event: goals.get(event))
     written.telemetry.intake.report_counted(last=True)
     assert {goal: share.received for goal, share in written.telemetry.intake.matches.shares.items()} == {"Sale": 3}
     assert written.metric("conversions_received_total", event="purchase") == 2
