@@ -32,8 +32,14 @@ READS = 3
 class DueRows:
     """Rows of a goal that may go out now, with their clicks; `has_more` where others may be ready behind them."""
 
+    goal: GoalQueue
     entries: Sequence[Entry]
     has_more: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether they fill a batch."""
+        return len(self.entries) >= self.goal.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +106,9 @@ class Claims:
                 await self.click_matcher.defer(goal.goal, attributed.deferrals)
             ready = attributed.ready[: goal.rows]
             if len(entries) < limit or len(ready) == goal.rows:
-                return DueRows(ready)
+                return DueRows(goal, ready)
             limit = max(goal.rows, READ_ROWS)
-        return DueRows(ready, has_more=True)
+        return DueRows(goal, ready, has_more=True)
 
     async def _due(self, goal: GoalQueue, limit: int) -> list[Entry]:
         """Due rows, without those frozen for a goal that would drop them; reading some shows which goals those are."""
@@ -118,9 +124,13 @@ class Claims:
         while ended := await self.outbox.expire(self.now(), EXPIRED_ROWS):
             self.telemetry.delivery.rows_expired(ended)
 
-    async def freeze(self, goal: GoalQueue, entries: Sequence[Entry], lease_end: UnixMillis) -> Claim | None:
-        """Claim these rows as a new batch, with what will be sent of each; None when none of them is free any more."""
-        candidates = of_one_goal(with_goals(entries, {lane.event: goal.goal for lane in goal.lanes}))
+    async def freeze(self, due: DueRows, lease_end: UnixMillis) -> Claim | None:
+        """Claim these rows as a new batch, with what will be sent of each; None when none of them is free any more.
+
+        Rows that changed since they were read are left out, and stay due.
+        """
+        goal = due.goal
+        candidates = of_one_goal(with_goals(due.entries, {lane.event: goal.goal for lane in goal.lanes}))
         if goal.kind is Kind.CONVERSION:
             candidates = await self.timestamps.choose(candidates)
         if not candidates:

@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 from sidecar import loops
 from sidecar.core.in_flight import Request
 from sidecar.core.instant import UnixMillis
-from sidecar.core.schedule import IDLE_SECONDS, Fresh, GoalQueue, Resend, Schedule, Sleep, next_move, ripe_at
+from sidecar.core.schedule import IDLE_SECONDS, Fresh, Resend, Schedule, Sleep, next_move, ripe_at
 from sidecar.delivery.claims import Claims, DueRows
 from sidecar.delivery.sender import Sender
 from sidecar.delivery.timetable import Timetable
@@ -73,8 +73,8 @@ class Courier:
                     return await self._resend()
                 case Fresh(goal):
                     due = await self.claims.attribute(goal)
-                    if (ripe_in := self._ripe_in(goal, due)) <= 0:
-                        return await self._send_new(goal, due)
+                    if (ripe_in := self._ripe_in(due)) <= 0:
+                        return await self._send_new(due)
                     read_again_in = 0.0 if due.has_more else ripe_in
                     schedule = schedule.postponed(goal, loops.monotonic() + read_again_in, len(due.entries))
                 case Sleep(until, rows):
@@ -91,10 +91,10 @@ class Courier:
             schedule = replace(schedule, has_resend=await self.claims.has_resend())
         return schedule
 
-    def _ripe_in(self, goal: GoalQueue, due: DueRows) -> float:
+    def _ripe_in(self, due: DueRows) -> float:
         """Seconds until the rows may go; 0 or less when they may."""
         now = self.now()
-        return (ripe_at(due.entries, goal.rows, self.timetable.rules().linger_millis, now) - now) / 1000
+        return (ripe_at(due.entries, due.goal.rows, self.timetable.rules().linger_millis, now) - now) / 1000
 
     # --- claiming it -------------------------------------------------------------------------------------------------
 
@@ -109,18 +109,18 @@ class Courier:
             self.timetable.state.resent_last = True
         return claim
 
-    async def _send_new(self, goal: GoalQueue, due: DueRows) -> Claim | None:
+    async def _send_new(self, due: DueRows) -> Claim | None:
         """A new batch of a goal; what was not a full one, or waited long for its permit, is read again."""
-        asked_at = loops.monotonic()
+        goal, asked_at = due.goal, loops.monotonic()
         await self.platform.permit(self.account)
         if self._stopping.is_set() or not self.timetable.may_send(goal, loops.monotonic()):
             return None
-        if len(due.entries) < goal.rows or loops.monotonic() - asked_at >= IDLE_SECONDS:
+        if not due.is_full or loops.monotonic() - asked_at >= IDLE_SECONDS:
             due = await self.claims.attribute(goal)
-            if self._ripe_in(goal, due) > 0:
+            if self._ripe_in(due) > 0:
                 return None
         self.timetable.take_turn(goal)
-        return await self.claims.freeze(goal, due.entries, self._lease_end())
+        return await self.claims.freeze(due, self._lease_end())
 
     def _lease_end(self) -> UnixMillis:
         return UnixMillis(self.now() + self.timetable.rules().lease_millis)
