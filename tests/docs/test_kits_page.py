@@ -25,6 +25,28 @@ def test_page_lists_each_kit_once() -> None:
     assert sorted(listed) == sorted(modules)
 
 
+def names_of(kit: str) -> set[str]:
+    """What a kit defines, methods and its own name included."""
+    files = [KITS / f"{kit}.py"] if (KITS / f"{kit}.py").exists() else list((KITS / kit).glob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    assigned = {
+        target.id
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return {kit, *assigned, *(node.name for node in nodes if isinstance(node, kinds))}
+
+
+def test_example_of_each_kit_uses_something_that_it_defines() -> None:
+    examples = re.findall(r"^\| `(\w+)` \| .* \| `(.+)`.* \|$", (KITS / "README.md").read_text(), re.MULTILINE)
+    assert len(examples) == len(re.findall(r"^\| `\w+` \|", (KITS / "README.md").read_text(), re.MULTILINE))
+    foreign = [kit for kit, example in examples if not names_of(kit) & set(re.findall(r"\w+", example))]
+    assert foreign == []
+
+
 def test_contributing_says_what_each_folder_holds() -> None:
     listed = re.findall(r"^\| `tests/(\w+)` \|", TESTS.with_name("CONTRIBUTING.md").read_text(), re.MULTILINE)
     folders = [path.name for path in TESTS.iterdir() if path.is_dir() and path.name != "__pycache__"]

@@ -544,6 +544,12 @@ async def test_error_while_recording_never_reaches_the_caller(written: Written) 
     assert names == ["telemetry_failed", "telemetry_failed"]
 
 
+async def test_error_that_cannot_even_be_logged_never_reaches_the_caller_either(written: Written) -> None:
+    written.clock.now = 10**30  # no calendar has it, so that no line gets its time
+    written.telemetry.service.signed_in()
+    assert written.text() == ""
+
+
 async def test_run_writes_everything_before_it_ends(written: Written) -> None:
     written.telemetry.service.stopping("SIGTERM")
     written.telemetry.intake.refused("too_old")
