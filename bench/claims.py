@@ -20,7 +20,7 @@ REACH = SEARCH_SECONDS[0]
 
 async def claim_and_settle(outbox: Outbox) -> None:
     """The courier's way through the store with one full batch."""
-    lanes = [lane for lane in outbox.lanes() if lane.event == "purchase"]
+    lanes = [lane for lane in await outbox.lanes() if lane.event == "purchase"]
     entries = await outbox.due(lanes, NOW, BATCH)
     candidates = with_goals(entries, {"purchase": GOAL})
     used = await outbox.used_seconds(ranges(candidates, REACH))

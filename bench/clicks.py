@@ -103,7 +103,7 @@ async def measure(store: Store, clicks: int, batches: int) -> Times:
     )
     for number in range(batches + 1):
         await put(outbox, list(spread(clicks, number)), f"{clicks}-{number}", seconds(NOW) - number * 2 * BATCH)
-        entries = await outbox.due(outbox.lanes(), NOW, BATCH)
+        entries = await outbox.due(await outbox.lanes(), NOW, BATCH)
         started = perf_counter()
         found = await store.clicks.seen(entries)
         looked_up = perf_counter()
@@ -143,7 +143,7 @@ def _conversion(visitor: str, order_id: str, time: int) -> Conversion:
 
 async def claim(outbox: Outbox, click_matcher: ClickMatcher) -> Claim:
     """The courier's way from due rows, with another look-up, to a claim that is fsynced."""
-    attributed = await click_matcher.attribute(ACCOUNT, GOAL, await outbox.due(outbox.lanes(), NOW, BATCH))
+    attributed = await click_matcher.attribute(ACCOUNT, GOAL, await outbox.due(await outbox.lanes(), NOW, BATCH))
     assert not attributed.deferrals
     candidates = with_goals(attributed.ready, {EVENT: GOAL})
     await outbox.used_seconds(ranges(candidates, 0))

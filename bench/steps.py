@@ -88,7 +88,7 @@ def answer(items: Sequence[ItemResult]) -> bytes:
 
 async def send_off(outbox: Outbox, steps: Steps) -> None:
     """The same thousand, as one batch."""
-    entries = await steps.wait("read what is due", outbox.due(outbox.lanes(), NOW, BATCH))
+    entries = await steps.wait("read what is due", outbox.due(await outbox.lanes(), NOW, BATCH))
     candidates = steps.time("goal and identity", lambda: with_goals(entries, {"purchase": GOAL}))
     used = await steps.wait("seconds in use", outbox.used_seconds(ranges(candidates, REACH)))
     placed, _ = steps.time("give seconds", lambda: with_seconds(candidates, used, NOW, REACH))

@@ -80,7 +80,7 @@ class HealthCalls:
             return StorageUnavailable("clock_jumped", reason)
         if self.sources.free_bytes() < self.sources.min_free_bytes:
             return StorageUnavailable("disk_nearly_full", "less than storage.min_free_disk is left")
-        if self.outbox.counts().pending >= self.sources.max_pending:
+        if (await self.outbox.counts()).pending >= self.sources.max_pending:
             return StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
         return await self._probe()
 
@@ -113,7 +113,7 @@ class HealthCalls:
             troubles=troubles,
             free_bytes=sources.free_bytes(),
             min_free_bytes=sources.min_free_bytes,
-            counts=self.outbox.counts(),
+            counts=await self.outbox.counts(),
             backlog=await self.outbox.backlog(),
             shares=sources.shares(),
             signed_in_until=sources.signed_in_until(),

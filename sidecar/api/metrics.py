@@ -20,6 +20,6 @@ class MetricsCalls:
         """The handler of the route; authorisation happened before."""
         backlog = await self.queries.backlog()
         await admission_of(request).lanes.turn(request)
-        self.telemetry.service.outbox_seen(self.queries.counts(), backlog)
+        self.telemetry.service.outbox_seen(await self.queries.counts(), backlog)
         body, content_type = self.telemetry.metrics.exposition(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

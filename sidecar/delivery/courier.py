@@ -85,8 +85,8 @@ class Courier:
         return None
 
     async def _look_around(self) -> Schedule:
-        schedule = self.timetable.schedule()
-        if self.timetable.may_resend(loops.monotonic()):
+        schedule = await self.timetable.schedule()
+        if await self.timetable.may_resend(loops.monotonic()):
             await self.claims.release_astray()
             schedule = replace(schedule, has_resend=await self.claims.has_resend())
         return schedule
@@ -100,7 +100,7 @@ class Courier:
 
     async def _resend(self) -> Claim | None:
         await self.platform.permit(self.account)
-        if self._stopping.is_set() or not self.timetable.may_resend(loops.monotonic()):
+        if self._stopping.is_set() or not await self.timetable.may_resend(loops.monotonic()):
             return None
         claim = await self.claims.resend(self._lease_end())
         if claim is None:
@@ -113,7 +113,7 @@ class Courier:
         """A new batch of a goal; what was not a full one, or waited long for its permit, is read again."""
         goal, asked_at = due.goal, loops.monotonic()
         await self.platform.permit(self.account)
-        if self._stopping.is_set() or not self.timetable.may_send(goal, loops.monotonic()):
+        if self._stopping.is_set() or not await self.timetable.may_send(goal, loops.monotonic()):
             return None
         if not due.is_full or loops.monotonic() - asked_at >= IDLE_SECONDS:
             due = await self.claims.attribute(goal)

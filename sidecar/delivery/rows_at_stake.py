@@ -27,7 +27,8 @@ class Stakes:
         """Return one sentence: what waits for these to end, its value and first expiry; None where nothing waits."""
         # A trouble without an account is of the sign-in, and delivery goes on while the last token is valid.
         holding = [trouble for trouble in troubles if trouble.account is not None or not self.gates.connected]
-        lanes = {lane for trouble in holding for lane in held_by(trouble, self.queries.lanes(), self.goal_of)}
+        every = await self.queries.lanes()
+        lanes = {lane for trouble in holding for lane in held_by(trouble, every, self.goal_of)}
         if not lanes:
             return None
         waiting = await self.queries.at_stake(sorted(lanes, key=lambda lane: lane.id))

@@ -1,4 +1,4 @@
-"""Where an account stands, as a `core.schedule.Schedule`: from memory, without reading a row."""
+"""Where an account stands, as a `core.schedule.Schedule`: from gates, history and lanes, without reading a row."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -31,23 +31,24 @@ class Timetable:
         """What is known of the account."""
         return self.gates.accounts[self.account]
 
-    def schedule(self) -> Schedule:
-        """What may go now, as far as memory can tell."""
+    async def schedule(self) -> Schedule:
+        """What may go now, as far as can be said without reading a row."""
         rules, state = self.rules(), self.state
+        goals = await self._queues(rules.batch_size)
         return Schedule(
             is_open=self.platform.knows(self.account) and self.gates.lets_out(self.account, self.now()),
             in_flight=state.in_flight,
             window=state.history.window_within(rules.max_in_flight),
-            goals=self._queues(rules.batch_size),
+            goals=goals,
             turns=state.turns,
             resent_last=state.resent_last,
             batch_size=rules.batch_size,
         )
 
-    def _queues(self, batch_size: int) -> list[GoalQueue]:
+    async def _queues(self, batch_size: int) -> list[GoalQueue]:
         lanes: defaultdict[Turn, list[Lane]] = defaultdict(list)
         mapped, now = self.goals(), self.now()
-        for lane in self.queries.lanes():
+        for lane in await self.queries.lanes():
             if lane.account == self.account and lane.event in mapped:
                 lanes[mapped[lane.event], lane.kind].append(lane)
         sizes = {GoalGate.OPEN: batch_size, GoalGate.PROBE: 1, GoalGate.CLOSED: 0}
@@ -56,14 +57,14 @@ class Timetable:
             for goal, kind in lanes
         ]
 
-    def may_resend(self, monotonic: float) -> bool:
+    async def may_resend(self, monotonic: float) -> bool:
         """Whether a batch may go again now, if there is one."""
-        schedule = self.schedule()
+        schedule = await self.schedule()
         return has_room(schedule, monotonic) and schedule.in_flight.takes_resend(schedule.window, monotonic)
 
-    def may_send(self, goal: GoalQueue, monotonic: float) -> bool:
+    async def may_send(self, goal: GoalQueue, monotonic: float) -> bool:
         """Whether a new batch of the goal may still go as it was planned."""
-        schedule = self.schedule()
+        schedule = await self.schedule()
         return has_room(schedule, monotonic) and goal in ready_goals(schedule, monotonic)
 
     def take_turn(self, goal: GoalQueue) -> None:

@@ -66,11 +66,11 @@ class Page:
 class Queries(Protocol):
     """Reads what is stored, without waiting for writes."""
 
-    def lanes(self) -> Sequence[Lane]:
-        """Every lane that ever held a row, from memory; one that another process opens comes a little later."""
+    async def lanes(self) -> Sequence[Lane]:
+        """Return every lane that ever held a row, whoever opened it; cheap enough to ask before each batch."""
 
-    def counts(self) -> Counts:
-        """Rows by state, from memory: exact but for what another process has just committed."""
+    async def counts(self) -> Counts:
+        """Return the rows by state, whoever wrote them; cheap enough for each scrape and each look at the health."""
 
     async def adjustments(self, seq: int) -> Sequence[Record]:
         """Return every adjustment of the conversion with that number, oldest first."""

@@ -240,6 +240,6 @@ class _Wiring:
             self.store.erasures,
             self.telemetry,
             self.now,
-            lambda: {lane.account for lane in outbox.lanes()},
+            outbox,
             Retractor(outbox, self.now, flusher.arrived),
         )

@@ -5,7 +5,7 @@ redact the journal, vacuum the files. Which rows match and what is redacted in t
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sidecar import loops
@@ -13,6 +13,7 @@ from sidecar.core.erasure import Erasure, Found, Phase, Subject
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.erasure import Erasures, Retracts
 from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.queries import Queries
 from sidecar.telemetry import Telemetry
 
 WAIT_SECONDS = 5.0
@@ -24,12 +25,12 @@ LAG_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Eraser:
-    """Runs the erasures; `accounts` are those whose visitors have clicks."""
+    """Runs the erasures; a visitor may have clicks in every account that has a lane."""
 
     erasures: Erasures
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
-    accounts: Callable[[], Collection[str]]
+    queries: Queries
     retracts: Retracts
     wait_seconds: float = WAIT_SECONDS
     lag_seconds: float = LAG_SECONDS
@@ -88,7 +89,7 @@ class Eraser:
 
     async def _rows(self, job: Erasure) -> None:
         if job.after_seq == 0:
-            await self._forget_clicks(job, self._own(job))
+            await self._forget_clicks(job, await self._own(job))
         found = await self.erasures.find(job)
         await self._erase(job, found)
         if found.next_seq is None:
@@ -119,11 +120,12 @@ class Eraser:
         """Retract what was delivered, if wanted. Returns the numbers of the rows that carry the retracts."""
         return await self.retracts.retract_uploaded(delivered) if job.retract and delivered else ()
 
-    def _own(self, job: Erasure) -> Sequence[tuple[str, str]]:
+    async def _own(self, job: Erasure) -> Sequence[tuple[str, str]]:
         """Return where clicks may be of a visitor that the erasure names itself."""
         if job.subject is not Subject.VISITOR or job.search_value is None:
             return ()
-        return [(account, job.search_value) for account in self.accounts()]
+        accounts = {lane.account for lane in await self.queries.lanes()}
+        return [(account, job.search_value) for account in accounts]
 
     async def _forget_clicks(self, job: Erasure, visitors: Sequence[tuple[str, str]]) -> None:
         for account, visitor_id in visitors:

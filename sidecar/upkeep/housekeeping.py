@@ -90,7 +90,7 @@ class Housekeeping:
         await self._correct_rows()
         free = shutil.disk_usage(rules.path.parent).free
         self._report("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
-        pending = self.queries.counts().pending
+        pending = (await self.queries.counts()).pending
         self._report("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
 
     async def expire(self) -> None:
@@ -133,7 +133,7 @@ class Housekeeping:
         if before != EPOCH and now >= before - CLOCK_STEP_MILLIS:
             return
         waits = self.rules().waits
-        for _ in range(self.queries.counts().pending // SLICE_ROWS + 1):
+        for _ in range((await self.queries.counts()).pending // SLICE_ROWS + 1):
             if self._stopping.is_set() or await self.upkeep.clock_stepped_back(self.now(), SLICE_ROWS, waits):
                 break
         self._last_seen = now

@@ -45,7 +45,7 @@ class WaitingWatch:
         They wait until it comes back, or 90 days are over.
         """
         board, wanted = self.telemetry.board, set()
-        for (account, event), lanes in self._left().items():
+        for (account, event), lanes in (await self._left()).items():
             waiting = await self.queries.at_stake(lanes)
             if waiting.rows:
                 wanted.add((account, event))
@@ -67,10 +67,10 @@ class WaitingWatch:
                 self.telemetry.service.trouble_cleared(UNMAPPED, account=active.account, subject=active.subject)
         return board.active(UNMAPPED)
 
-    def _left(self) -> dict[tuple[str, str], list[Lane]]:
+    async def _left(self) -> dict[tuple[str, str], list[Lane]]:
         """Return the lanes that nothing maps any more, by account and event."""
         left: dict[tuple[str, str], list[Lane]] = {}
-        for lane in self.queries.lanes():
+        for lane in await self.queries.lanes():
             if self.goal_of(lane.account, lane.event) is None:
                 left.setdefault((lane.account, lane.event), []).append(lane)
         return left
@@ -91,7 +91,7 @@ class WaitingWatch:
 
     async def _look_at_retried(self) -> None:
         """Repeat the troubles of retried rows: their pauses last up to six hours, and a trouble fades after one."""
-        for found in await self.queries.retried(self.queries.lanes(), self.now()):
+        for found in await self.queries.retried(await self.queries.lanes(), self.now()):
             if found.account in self.accounts():
                 code = _trouble_of(found)
                 subject = found.goal if CATALOGUE[code].scope is Scope.GOAL else found.fault.error

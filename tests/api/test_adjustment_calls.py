@@ -31,7 +31,7 @@ async def stored(api: Api, *items: Json) -> list[str]:
 
 async def sent(api: Api) -> Claim:
     """A claim of all that is due: it is on its way."""
-    entries = await api.outbox.due(api.outbox.lanes(), api.world.now, 100)
+    entries = await api.outbox.due(await api.outbox.lanes(), api.world.now, 100)
     frozen = [_frozen(entry) for entry in entries]
     claim = await api.outbox.claim("default", frozen, [None] * len(frozen), api.world.now, UnixMillis(NOW + HOUR))
     assert claim is not None
@@ -145,7 +145,7 @@ async def test_conversion_that_was_not_taken_has_nothing_to_adjust(api: Api, con
     assert answer.status == 200
     assert answer.json == {"state": "skipped", "reason": "original_not_sent", "conversion_id": id_, "warnings": []}
     assert "Idempotent-Replayed" not in answer.headers
-    assert api.outbox.counts().pending == 0
+    assert (await api.outbox.counts()).pending == 0
     (text, _) = api.telemetry.metrics.exposition("")
     assert b'sidecar_adjustments_settled_total{goal="",reason="original_not_sent",state="skipped"} 1.0' in text
 

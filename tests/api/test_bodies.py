@@ -62,7 +62,7 @@ async def test_json_is_taken(api: Api, conversion: dict[str, Any], media_type: s
 async def test_what_a_page_could_send_unasked_is_415(api: Api, conversion: dict[str, Any], media_type: str) -> None:
     """POST only with application/json."""
     answer = await api.post(conversion, headers={"Content-Type": media_type})
-    assert (answer.status, answer.json["type"], api.pending) == (415, "urn:sidecar:problem:not_json", 0)
+    assert (answer.status, answer.json["type"], await api.pending()) == (415, "urn:sidecar:problem:not_json", 0)
 
 
 async def test_body_without_a_type_is_415(api: Api) -> None:
@@ -205,7 +205,7 @@ async def test_default_limits_are_those_of_the_contract() -> None:
 
 async def test_body_that_is_cut_off_stores_nothing(api: Api) -> None:
     assert await api.raw(HEAD + b'Content-Length: 100\r\n\r\n{"event"', half_close=True) == b""
-    assert api.pending == 0
+    assert await api.pending() == 0
 
 
 async def test_broken_chunk_is_400(open_api: OpenApi) -> None:

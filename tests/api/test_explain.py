@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 async def delivered(api: Api, tracking_id: str = "tracking-1") -> None:
-    lanes: list[Lane] = list(api.outbox.lanes())
+    lanes: list[Lane] = list(await api.outbox.lanes())
     entries = await api.outbox.due(lanes, api.world.now, 1_000)
     claim = await api.outbox.claim("default", entries, [0] * len(entries), api.world.now, api.world.now)
     assert claim is not None

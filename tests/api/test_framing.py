@@ -107,7 +107,7 @@ async def test_what_is_no_valid_http_or_two_things_at_once_is_400_and_closed(
     """Request smuggling: duplicate Content-Length, both framings, two hosts or none."""
     came = await api.raw(sent + BEHIND)
     answers = re.findall(rb"HTTP/\d\.\d (\d{3}) ", came)
-    shown("1 ambiguous requests", lost=sum(status != b"400" for status in answers) + api.pending)
+    shown("1 ambiguous requests", lost=sum(status != b"400" for status in answers) + await api.pending())
     assert answers == [b"400"], came
     assert b"urn:sidecar:problem:malformed_request" in came
     assert b"X-Request-Id: request-1\r\n" in came

@@ -196,7 +196,7 @@ async def test_path_that_is_not_quite_one_is_404_and_stores_nothing(
 ) -> None:
     answer = await api.post(conversion, path=path)
     assert (answer.status, answer.json["type"]) == (404, "urn:sidecar:problem:not_found")
-    assert api.outbox.counts().pending == 0
+    assert (await api.outbox.counts()).pending == 0
 
 
 async def test_unknown_path_suggests_a_near_one(api: Api) -> None:

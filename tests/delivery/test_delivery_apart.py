@@ -13,9 +13,9 @@ async def _seconds(rig: Rig, count: int) -> list[float]:
     took: list[float] = []
     for _ in range(count):
         began = time.perf_counter()
-        delivered = rig.parts.store.outbox.counts().delivered
+        delivered = (await rig.parts.store.outbox.counts()).delivered
         await rig.post(account="other")
-        await rig.until(lambda delivered=delivered: rig.parts.store.outbox.counts().delivered > delivered)
+        await rig.until_counts(lambda counts, delivered=delivered: counts.delivered > delivered)
         took.append(time.perf_counter() - began)
     return took
 

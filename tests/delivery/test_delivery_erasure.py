@@ -45,7 +45,7 @@ async def adjust(rig: Rig, seq: int, value: str | None = None) -> None:
 
 
 async def ended(rig: Rig, number: int) -> None:
-    await rig.until(lambda: rig.parts.store.outbox.counts().pending == 0)
+    await rig.until_counts(lambda counts: counts.pending == 0)
     assert await phase(rig, number) is Phase.DONE
     columns = ("msclkid", "click", "email_sha256", "phone_sha256", "order_id", "identity")
     assert {row[column] for row in rig.rows() for column in columns} == {None}

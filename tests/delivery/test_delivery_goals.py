@@ -274,7 +274,7 @@ async def test_broken_goal_does_not_hold_up_another(rig: Rig, fault: dict[str, A
     for _ in range(4):
         await rig.post(5, event="lead")
         await rig.post(20)
-        await rig.hurry(rig.parts.store.outbox.counts().pending - 20, step=100)
+        await rig.hurry((await rig.parts.store.outbox.counts()).pending - 20, step=100)
     assert len(rig.rows("state = 'delivered' AND event = 'purchase'")) == 80
     rig.clear_faults()
     await rig.hurry(step=2_000)

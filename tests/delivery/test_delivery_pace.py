@@ -89,7 +89,7 @@ async def test_restart_within_the_minute_does_not_double_the_pace(rig: Rig) -> N
     rig.configure(batch_size=1, linger=0, requests_per_minute=1_200)
     await rig.post(40)
     await rig.until_requests(10)
-    assert rig.parts.store.outbox.counts().pending
+    assert (await rig.parts.store.outbox.counts()).pending
     await rig.crash()
     await rig.start()
     await rig.until_pending(0)
@@ -103,7 +103,7 @@ async def test_requests_in_flight_climb_from_one_and_stay_within_the_limit(rig: 
     rig.fault(times=None, type="slow", seconds=0.1)
     most, seen = 0, []
     await rig.post(20)
-    while rig.parts.store.outbox.counts().pending:
+    while (await rig.parts.store.outbox.counts()).pending:
         now = len(rig.rows("claimed = 1"))
         most = max(most, now)
         seen.append(now)
@@ -238,7 +238,7 @@ async def test_answer_to_an_earlier_request_does_not_lift_a_throttle(rig: Rig) -
     await rig.until(lambda: rig.under_way() == 4)  # a claim that was being written is put back unsent
     claimed = rig.count("attempt > 0")
     rig.clear_faults()
-    await rig.until(lambda: rig.parts.store.outbox.counts().delivered > 20)  # the earlier requests come back
+    await rig.until_counts(lambda counts: counts.delivered > 20)  # the earlier requests come back
     await rig.give_time(0.2)
     assert rig.count("attempt > 0") == claimed
     rig.pass_time(30 * SECOND)

@@ -35,7 +35,7 @@ async def test_pause_outlives_a_restart_and_keeps_its_beginning(rig: Rig) -> Non
     await rig.crash()
     await rig.start()
     await rig.give_time(0.3)
-    assert (rig.parts.store.outbox.counts().pending, await rig.requests()) == (5, [])
+    assert ((await rig.parts.store.outbox.counts()).pending, await rig.requests()) == (5, [])
     assert rig.parts.gates.paused_since("main") == since
     assert rig.active_troubles() == {"paused_by_operator"}
     await rig.parts.pauses.resume("main")

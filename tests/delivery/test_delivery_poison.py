@@ -40,7 +40,7 @@ async def _isolate(rig: Rig, poison: set[str], places: list[int]) -> int:
     conversions = [half(rig, number) for number in range(1000)]
     seqs = await rig.put(conversions)
     k = len(places)
-    await rig.until(lambda: rig.parts.store.outbox.counts().delivered == 1000 - k)
+    await rig.until_counts(lambda counts: counts.delivered == 1000 - k)
     await rig.until(lambda: rig.count("refusals > 0") == k)
     isolating = len(await rig.requests()) - 1
     assert isolating <= _bound(k)
@@ -159,7 +159,7 @@ async def test_batch_that_is_mostly_poison_stops_and_gives_up_no_row(rig: Rig, p
     assert rig.rows("state = 'dead'") == []
     poison.clear()
     await rig.hurry(step=15 * MINUTE)
-    assert rig.parts.store.outbox.counts().delivered == 30
+    assert (await rig.parts.store.outbox.counts()).delivered == 30
     await rig.balance()
 
 
@@ -170,7 +170,7 @@ async def test_exactly_half_poison_is_not_yet_the_configuration(rig: Rig, poison
     await rig.until(lambda: rig.count("refusals > 0") == 10)
     await rig.post()
     await rig.hurry(step=5_000)
-    assert (rig.parts.store.outbox.counts().delivered, rig.parts.store.outbox.counts().dead) == (11, 10)
+    assert ((await rig.parts.store.outbox.counts()).delivered, (await rig.parts.store.outbox.counts()).dead) == (11, 10)
     assert "batch_refused" not in await rig.troubles()
     await rig.balance()
 

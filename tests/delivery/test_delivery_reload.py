@@ -94,10 +94,10 @@ async def test_what_needs_a_restart_is_named_and_not_even_half_in_force(rig: Rig
 
 @pytest.mark.parametrize("broken", ["events: {only: {gaol: Shop}}", "{"])
 async def test_file_that_cannot_be_read_changes_nothing(rig: Rig, broken: str) -> None:
-    before, lanes = rig.parts.settings.config, rig.parts.store.outbox.lanes()
+    before, lanes = rig.parts.settings.config, await rig.parts.store.outbox.lanes()
     await reload(rig, text=broken)
     assert rig.parts.settings.config is before
-    assert rig.parts.store.outbox.lanes() == lanes
+    assert await rig.parts.store.outbox.lanes() == lanes
     assert len(await rig.journal("reload_failed")) == 1
     await rig.post(1)
     await rig.until_pending(0)

@@ -62,7 +62,7 @@ async def test_events_in_the_second_of_their_click_wait_for_later_seconds(rig: R
     )
     at = UnixSeconds(rig.clock() // SECOND)
     await rig.post(3, msclkid=None, visitor_id="v-1", time=at)  # at once, so that one claim sees all of them
-    await rig.until(lambda: rig.parts.store.outbox.counts().delivered == 1)
+    await rig.until_counts(lambda counts: counts.delivered == 1)
     await rig.until(lambda: rig.count("reason = 'not_yet'") == 2)
     assert sorted(row["due_at"] // 1000 - at for row in rig.rows("state = 'pending'")) == [1, 2]
     await rig.until_pending(0)
@@ -146,7 +146,7 @@ async def test_rows_of_a_batch_that_waits_to_go_again_die_of_age(rig: Rig) -> No
     await rig.give_time(0.1)
     assert len(await rig.requests()) == sent
     await rig.post()
-    await rig.until(lambda: rig.parts.store.outbox.counts().delivered == 1)
+    await rig.until_counts(lambda counts: counts.delivered == 1)
     await rig.balance()
 
 
@@ -174,6 +174,6 @@ async def test_row_is_never_ended_by_the_number_of_its_attempts(rig: Rig) -> Non
         await rig.until(lambda retries=retries: rig.row(seq)["retries"] == retries)
         rig.pass_time(6 * HOUR + MINUTE)
     rig.clear_faults()
-    await rig.until(lambda: rig.parts.store.outbox.counts().pending == 0 or rig.pass_time(6 * HOUR))
+    await rig.until_counts(lambda counts: counts.pending == 0 or rig.pass_time(6 * HOUR))
     assert rig.row(seq)["state"] == "delivered"
     await rig.balance()

@@ -156,9 +156,8 @@ class Api:
     def outbox(self) -> Outbox:
         return self.store.outbox
 
-    @property
-    def pending(self) -> int:
-        return self.outbox.counts().pending
+    async def pending(self) -> int:
+        return (await self.outbox.counts()).pending
 
 
 async def read_all(reader: asyncio.StreamReader) -> bytes:

@@ -29,6 +29,7 @@ from sidecar.emulator.faults import Rule
 from sidecar.emulator.tokens import expire_access_tokens, revoke_refresh_tokens
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
+from sidecar.ports.queries import Counts
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, Runtime, open_parts
 from sidecar.telemetry import Telemetry
@@ -195,7 +196,7 @@ class Rig:
     async def hurry(self, count: int = 0, step: int = 500) -> None:
         """Until no more than `count` rows are pending: pauses pass twenty times as fast."""
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while self.parts.store.outbox.counts().pending > count:
+            while (await self.parts.store.outbox.counts()).pending > count:
                 await asyncio.sleep(0.025)
                 self.pass_time(step)
 
@@ -326,8 +327,16 @@ class Rig:
         """Those that run; a stopped one looks no more."""
         return list(self.parts.flusher._couriers.values()) if self._tasks else []
 
+    async def until_counts(self, hold: Callable[[Counts], Any], seconds: float = DEADLINE_SECONDS) -> None:
+        """Wait until the counts of the rows are like that."""
+
+        async def there() -> bool:
+            return bool(hold(await self.parts.store.outbox.counts()))
+
+        await self.until(there, seconds)
+
     async def until_pending(self, count: int = 0, seconds: float = DEADLINE_SECONDS) -> None:
-        await self.until(lambda: self.parts.store.outbox.counts().pending == count, seconds)
+        await self.until_counts(lambda counts: counts.pending == count, seconds)
 
     async def until_requests(self, count: int, **which: Any) -> None:
         async def there() -> bool:
@@ -386,7 +395,7 @@ class Rig:
 
         `kept_besides` are rows that Microsoft took although they did not end as delivered.
         """
-        counts = self.parts.store.outbox.counts()
+        counts = await self.parts.store.outbox.counts()
         sums = (counts.delivered, counts.pending, counts.dead, counts.skipped, counts.canceled)
         assert sum(sums) == self.accepted == len(self.rows())
         assert counts.delivered == len(self.rows("state = 'delivered'"))

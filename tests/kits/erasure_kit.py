@@ -51,8 +51,7 @@ class Place:
 
     @property
     def eraser(self) -> Eraser:
-        accounts = {lane.account for lane in self.outbox.lanes()}
-        return Eraser(self.erasures, self.telemetry, lambda: AFTER, lambda: accounts, self.retracts, 0, 0)
+        return Eraser(self.erasures, self.telemetry, lambda: AFTER, self.outbox, self.retracts, 0, 0)
 
     async def job(self, number: int = 1) -> Erasure:
         job = await self.erasures.get(number)

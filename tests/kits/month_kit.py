@@ -8,7 +8,7 @@ import contextlib
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -104,26 +104,29 @@ class Shop:
         self.rig.clock.offset = self.history.time(step) * 1000
         await self._at(step)
         self.rig.parts.catalogue.wake()
-        await _until(lambda: not self._reads_goals())
+        await _until(self._has_read_goals)
         self.rig.parts.flusher.wake_all()
         await self.rest()
 
     async def rest(self) -> None:
         """Until the sidecar has nothing to do at this moment."""
-        await _until(lambda: not (self._reads_goals() or self._has_rows()))
+        await _until(self._rests)
 
-    def _reads_goals(self) -> bool:
+    async def _rests(self) -> bool:
+        return await self._has_read_goals() and not await self._has_rows()
+
+    async def _has_read_goals(self) -> bool:
         catalogue = self.rig.parts.catalogue
         states = [catalogue.known.states[account] for account in self.rig.config.accounts]
-        return any(state.reading.locked() or catalogue.reader.is_due(state) for state in states)
+        return not any(state.reading.locked() or catalogue.reader.is_due(state) for state in states)
 
-    def _has_rows(self) -> bool:
+    async def _has_rows(self) -> bool:
         """Whether rows are on their way, or are due and nothing holds them."""
         now = self.rig.clock()
         accounts = [name for name in self.rig.config.accounts if self.rig.parts.gates.lets_out(name, now)]
         lanes = [
             lane.id
-            for lane in self.rig.parts.store.outbox.lanes()
+            for lane in await self.rig.parts.store.outbox.lanes()
             if lane.account in accounts and self._is_open(lane, now)
         ]
         given = {"now": now, "accounts": json.dumps(accounts), "lanes": json.dumps(lanes)}
@@ -213,9 +216,9 @@ class Shop:
         return items
 
 
-async def _until(holds: Callable[[], bool]) -> None:
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
-        while not holds():
+        while not await holds():
             await asyncio.sleep(0.001)
 
 

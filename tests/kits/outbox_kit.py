@@ -39,7 +39,7 @@ async def record_of(outbox: Outbox, seq: int) -> Record:
 
 async def due(outbox: Outbox, now: UnixMillis = NOW, limit: int = 1_000, account: str = "main") -> list[Entry]:
     """What may be claimed for an account."""
-    return await outbox.due([lane for lane in outbox.lanes() if lane.account == account], now, limit)
+    return await outbox.due([lane for lane in await outbox.lanes() if lane.account == account], now, limit)
 
 
 async def claim(

@@ -277,7 +277,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """What is due, once what is too old was ended."""
         if any(row.time < seconds(self.at) - 90 * 86_400 for row in self.model.due(account, kind, self.now)):
             self._expire()
-        lanes = [lane for lane in self.outbox.lanes() if lane.account == account and lane.kind is kind]
+        lanes = [lane for lane in self.run(self.outbox.lanes()) if lane.account == account and lane.kind is kind]
         entries: list[Entry] = self.run(self.outbox.due(lanes, self.at, limit))
         may = self.model.due(account, kind, self.now)
         retried = sum(row.again for row in may)
@@ -428,7 +428,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(account=ACCOUNTS, kind=KINDS, held=HELD)
     def look_beside_held_goals(self, account: str, kind: Kind, held: Sequence[str]) -> None:
-        lanes = [lane for lane in self.outbox.lanes() if lane.account == account and lane.kind is kind]
+        lanes = [lane for lane in self.run(self.outbox.lanes()) if lane.account == account and lane.kind is kind]
         found = self.run(self.outbox.due(lanes, self.at, ALL, held))
         may = [row.seq for row in self.model.due(account, kind, self.now) if row.goal not in held]
         assert sorted(entry.seq for entry in found) == sorted(may)
@@ -638,9 +638,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _eraser(self, calls: int | None = None) -> Eraser:
         erasures = self.house.erasures if calls is None else Ending(self.house.erasures, calls)
-        accounts = {account for account, _ in LANES}
         retracting = Retractor(self.outbox, lambda: self.at, lambda due: None)
-        return Eraser(erasures, self.telemetry, lambda: self.at, lambda: accounts, retracting, 0, 0)
+        return Eraser(erasures, self.telemetry, lambda: self.at, self.outbox, retracting, 0, 0)
 
     # --- What must hold then -----------------------------------------------------------------------------------------
 
@@ -664,7 +663,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def accounts_balance(self) -> None:
         """accepted = delivered + pending + dead + skipped + canceled."""
-        counts = self.outbox.counts()
+        counts = self.run(self.outbox.counts())
         assert counts == self.model.counts()
         kept = counts.delivered + counts.pending + counts.dead + counts.skipped + counts.canceled
         assert kept + self.model.pruned == self.model.last
@@ -711,7 +710,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(account=ACCOUNTS)
     def count_what_waits(self, account: str) -> None:
-        lanes = [lane for lane in self.outbox.lanes() if lane.account == account]
+        lanes = [lane for lane in self.run(self.outbox.lanes()) if lane.account == account]
         rows = [row.time for row in self.model.rows.values() if row.is_free and row.account == account]
         waiting = self.run(self.outbox.waiting(lanes))
         assert (waiting.rows, waiting.more, waiting.first_time) == (len(rows), False, min(rows, default=None))

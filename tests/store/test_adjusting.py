@@ -68,7 +68,7 @@ async def balance(outbox: Outbox) -> None:
     for seq in range(1, 100):
         if (record := await outbox.get(seq)) is not None:
             found[record.state] += 1
-    counts = outbox.counts()
+    counts = await outbox.counts()
     assert {state.value: rows for state, rows in found.items()} == {
         "pending": counts.pending,
         "delivered": counts.delivered,
@@ -316,7 +316,7 @@ async def test_waiting_ends_by_age_with_its_conversion(outbox: Outbox) -> None:
     assert len(await outbox.expire(old, 1)) == 1
     await outbox.expire(old, 10)
     assert (await state_of(outbox, row.seq))[0] in (State.DEAD, State.SKIPPED)
-    assert outbox.counts().pending == 0
+    assert (await outbox.counts()).pending == 0
     await balance(outbox)
 
 
@@ -585,4 +585,4 @@ async def test_restate_of_what_was_refused_meanwhile_counts_when_that_is_replaye
     await outbox.settle(taken, {seq: Settled(State.DEAD, "poison", REFUSED)}, TAKEN, NOW)
     await outbox.replay(seq, later(MINUTE))
     assert [entry.value for entry in await due(outbox, later(MINUTE))] == ["5"]
-    assert outbox.counts() == Counts(pending=1, canceled=1)
+    assert await outbox.counts() == Counts(pending=1, canceled=1)

@@ -132,7 +132,7 @@ class Shop(RuleBasedStateMachine):
         if again:
             self.in_flight = self.run(self.outbox.claim_resend("main", self.now, later(MINUTE, self.now)))
             return
-        lanes = [lane for lane in self.outbox.lanes() if lane.account == "main" and lane.kind is kind]
+        lanes = [lane for lane in self.run(self.outbox.lanes()) if lane.account == "main" and lane.kind is kind]
         entries = self.run(self.outbox.due(lanes, self.now, 3))
         if entries:
             self.in_flight = self.run(claim(self.outbox, entries, self.now))
@@ -168,7 +168,7 @@ class Shop(RuleBasedStateMachine):
 
     @invariant()
     def counts_are_exact(self) -> None:
-        counts = self.outbox.counts()
+        counts = self.run(self.outbox.counts())
         assert counts.dead == counts.skipped == 0
         assert counts.pending + counts.delivered + counts.canceled == len(self.rows())
 
@@ -184,7 +184,7 @@ class Shop(RuleBasedStateMachine):
         if self.in_flight is not None:
             self.answer("taken")
         for _ in range(300):
-            if self.outbox.counts().pending == 0:
+            if self.run(self.outbox.counts()).pending == 0:
                 break
             self.pass_time(HOUR)
             for again in (True, False, False):
@@ -192,7 +192,7 @@ class Shop(RuleBasedStateMachine):
                     self.leave(kind, again)
                     if self.in_flight is not None:
                         self.answer("taken")
-        assert self.outbox.counts().pending == 0
+        assert self.run(self.outbox.counts()).pending == 0
         held = {identity[2]: value for identity, value in self.microsoft.values.items()}
         for seq, value in self.said.items():
             assert held.get(self.clicks[seq]) == value

@@ -22,8 +22,8 @@ STAKE_ROWS = 1_000
 FAULT = Fault("InternalError", 0, "Try again.")
 
 
-def lanes(outbox: Outbox, account: str = "main") -> list[Lane]:
-    return [lane for lane in outbox.lanes() if lane.account == account]
+async def lanes(outbox: Outbox, account: str = "main") -> list[Lane]:
+    return [lane for lane in await outbox.lanes() if lane.account == account]
 
 
 async def test_values_add_up_by_currency_to_the_last_digit(outbox: Outbox) -> None:
@@ -35,17 +35,17 @@ async def test_values_add_up_by_currency_to_the_last_digit(outbox: Outbox) -> No
         conversion("C", value="5", currency="JPY", event="lead"),
         conversion("D", value="7", account="other"),
     )
-    waiting = await outbox.at_stake(lanes(outbox))
+    waiting = await outbox.at_stake(await lanes(outbox))
     assert waiting == Waiting(3, False, oldest, 0, {"EUR": Decimal("1000000000000.000"), "JPY": Decimal(5)})
 
 
 async def test_rows_of_an_open_batch_wait_too(outbox: Outbox) -> None:
     await put(outbox, *orders(3, value="2"))
     batch = await claimed(outbox, limit=2)
-    assert (await outbox.at_stake(lanes(outbox))).values == {"USD": Decimal(6)}
+    assert (await outbox.at_stake(await lanes(outbox))).values == {"USD": Decimal(6)}
     assert await outbox.settle(batch, {}, Note("taken"), NOW)
-    assert (await outbox.at_stake(lanes(outbox))).values == {"USD": Decimal(2)}
-    assert (await outbox.at_stake(lanes(outbox, "other"))).rows == 0
+    assert (await outbox.at_stake(await lanes(outbox))).values == {"USD": Decimal(2)}
+    assert (await outbox.at_stake(await lanes(outbox, "other"))).rows == 0
 
 
 async def test_adjustments_are_counted_apart_and_are_worth_nothing(outbox: Outbox) -> None:
@@ -60,14 +60,14 @@ async def test_adjustments_are_counted_apart_and_are_worth_nothing(outbox: Outbo
         time_given=False,
     )
     await outbox.adjust([Adjusting(retract, NOW, "request-2")])
-    waiting = await outbox.at_stake(lanes(outbox))
+    waiting = await outbox.at_stake(await lanes(outbox))
     assert (waiting.rows, waiting.adjustments, waiting.values) == (1, 1, {})
 
 
 async def test_counting_is_given_up_over_all_lanes_together(outbox: Outbox) -> None:
     await put(outbox, *orders(STAKE_ROWS // 2, value="1"))
     await put(outbox, *orders(STAKE_ROWS, STAKE_ROWS, value="1", event="lead"))
-    waiting = await outbox.at_stake(lanes(outbox))
+    waiting = await outbox.at_stake(await lanes(outbox))
     assert (waiting.rows, waiting.more, waiting.values) == (STAKE_ROWS, True, {"USD": Decimal(STAKE_ROWS)})
 
 
@@ -77,8 +77,8 @@ async def test_rows_that_are_tried_again_name_each_reason_once(outbox: Outbox) -
     again = {entry.seq: Requeue(later(MINUTE), None, FAULT, retries=1) for entry in batch.entries}
     assert await outbox.settle(batch, again, Note("taken"), NOW)
     await put(outbox, *orders(2, 10))
-    assert await outbox.retried(lanes(outbox), NOW) == [Retried("main", FAULT, None)]
-    assert await outbox.retried(lanes(outbox, "other"), NOW) == []
+    assert await outbox.retried(await lanes(outbox), NOW) == [Retried("main", FAULT, None)]
+    assert await outbox.retried(await lanes(outbox, "other"), NOW) == []
 
 
 async def test_row_that_was_refused_alone_three_times_is_one_of_them(outbox: Outbox) -> None:
@@ -86,9 +86,9 @@ async def test_row_that_was_refused_alone_three_times_is_one_of_them(outbox: Out
     batch = await claimed(outbox)
     for refusals in (1, 2, 3):
         assert await outbox.postpone(batch, later(refusals * MINUTE), POISONED, maybe_sent=False, isolated=True)
-        found = await outbox.retried(lanes(outbox), later(refusals * MINUTE - 1))
+        found = await outbox.retried(await lanes(outbox), later(refusals * MINUTE - 1))
         if refusals < 3:
             assert found == []
             batch = await outbox.claim_resend("main", later(refusals * MINUTE), later(10 * MINUTE))
     assert found == [Retried("main", Fault("OfflineConversionError"), None, is_refused=True)]
-    assert await outbox.retried(lanes(outbox), later(3 * MINUTE)) == [], "it is due"
+    assert await outbox.retried(await lanes(outbox), later(3 * MINUTE)) == [], "it is due"

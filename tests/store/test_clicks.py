@@ -126,14 +126,14 @@ async def test_row_that_can_no_longer_count_ends_skipped(outbox: Outbox, clicks:
     assert await outbox.defer([skipped(seq, Reason.OUTSIDE_WINDOW, first_of_day(9))], NOW) == {seq: State.SKIPPED}
     record = await record_of(outbox, seq)
     assert (record.state, record.reason, record.settled_at) == (State.SKIPPED, "outside_window", NOW)
-    assert outbox.counts() == Counts(skipped=1)
+    assert await outbox.counts() == Counts(skipped=1)
 
 
 async def test_claimed_row_is_not_set_aside(outbox: Outbox, clicks: Clicks) -> None:
     (seq,) = await seqs_of(outbox, visit())
     await claimed(outbox)
     assert await outbox.defer([skipped(seq)], NOW) == {}
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
 
 
 async def test_row_whose_visitor_clicked_meanwhile_is_not_set_aside(outbox: Outbox, clicks: Clicks) -> None:
@@ -174,7 +174,7 @@ async def test_late_click_revives_rows_that_ended_for_want_of_it(
     before = await record_of(outbox, seq)
     await outbox.defer([skipped(seq, reason)], later(HOUR))
     assert await clicks.capture([captured(at=later(DAY))]) == {"main": 1}
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
     revived = await record_of(outbox, seq)
     assert revived == before._replace(due_at=later(DAY))
     assert seqs(await due(outbox, later(DAY))) == [seq]
@@ -195,7 +195,7 @@ async def test_late_click_revives_nothing_that_went_out_or_ended_otherwise(outbo
     assert taken is not None
     await outbox.settle(taken, {}, TAKEN, NOW)
     assert await clicks.capture([captured()]) == {}
-    assert outbox.counts() == Counts(pending=1, delivered=1, skipped=1)
+    assert await outbox.counts() == Counts(pending=1, delivered=1, skipped=1)
 
 
 async def test_click_that_was_known_already_wakes_nothing(outbox: Outbox, clicks: Clicks) -> None:
@@ -219,7 +219,7 @@ async def test_thousands_of_rows_of_one_visitor_are_all_woken(outbox: Outbox, cl
     rows = await seqs_of(outbox, *[visit(f"ORDER-{number}") for number in range(2_500)])
     await outbox.defer([skipped(seq) for seq in rows], NOW)
     assert await clicks.capture([captured()]) == {"main": 2_500}
-    assert outbox.counts() == Counts(pending=2_500)
+    assert await outbox.counts() == Counts(pending=2_500)
 
 
 async def test_row_that_waited_for_a_click_is_known_by_its_visitor(outbox: Outbox, clicks: Clicks) -> None:

@@ -124,7 +124,7 @@ async def test_rows_that_keep_a_held_goal_are_not_due_and_leave_room_for_others(
     again = Requeue(NOW, None, None, released=False)
     await outbox.settle(taken, dict.fromkeys([entry.seq for entry in taken.entries], again), LOST, NOW)
     await put(outbox, conversion("B"))
-    lanes = [lane for lane in outbox.lanes() if lane.account == "main"]
+    lanes = [lane for lane in await outbox.lanes() if lane.account == "main"]
     assert [entry.order_id for entry in await outbox.due(lanes, NOW, 3, [PURCHASE])] == ["B"]
     assert len(await outbox.due(lanes, NOW, 10, ["Another"])) == 6
 
@@ -236,7 +236,7 @@ async def test_row_that_waits_by_itself_is_due_for_its_own_account_alone(outbox:
     assert again is not None
     seq = again.entries[0].seq
     await outbox.settle(again, {seq: Requeue(NOW, None, None, released=False)}, LOST, NOW)
-    lanes = [lane for lane in outbox.lanes() if lane.account == "main"]
+    lanes = [lane for lane in await outbox.lanes() if lane.account == "main"]
     assert [entry.seq for entry in await outbox.due(lanes, NOW, 10, (), HERE)] == [seq]
     assert await outbox.due(lanes, NOW, 10, (), THERE) == []
     assert {ids: one.rows for ids, one in (await outbox.waiting_elsewhere("main", THERE)).items()} == {HERE: 1}

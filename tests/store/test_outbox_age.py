@@ -33,7 +33,7 @@ async def test_row_ends_by_age_one_second_after_ninety_days(outbox: Outbox) -> N
     assert (record.seq, record.state, record.reason) == (seq, State.DEAD, "too_old")
     assert record.settled_at == later(SECOND)
     assert record == await outbox.get(seq)
-    assert outbox.counts() == Counts(dead=1)
+    assert await outbox.counts() == Counts(dead=1)
     assert await outbox.expire(later(DAY), 100) == []
 
 
@@ -41,7 +41,7 @@ async def test_oldest_rows_end_first_and_no_more_than_asked_for(outbox: Outbox) 
     await put(outbox, *(conversion(f"ORDER-{day}", time=first_of_day(day)) for day in (80, 90, 85, 88)))
     assert [record.order_id for record in await outbox.expire(later(6 * DAY), 2)] == ["ORDER-90", "ORDER-88"]
     assert [record.order_id for record in await outbox.expire(later(6 * DAY), 2)] == ["ORDER-85"]
-    assert outbox.counts() == Counts(pending=1, dead=3)
+    assert await outbox.counts() == Counts(pending=1, dead=3)
 
 
 async def test_row_on_its_way_is_not_ended_before_its_lease_passes(outbox: Outbox) -> None:
@@ -59,7 +59,7 @@ async def test_row_of_a_postponed_batch_ends_and_the_others_of_the_batch_go_on(o
     again = await retaken(outbox, later(HOUR))
     assert [entry.time for entry in again.entries] == [conversion().time] * 2
     await outbox.settle(again, {}, TAKEN, later(HOUR))
-    assert outbox.counts() == Counts(delivered=2, dead=1)
+    assert await outbox.counts() == Counts(delivered=2, dead=1)
 
 
 @pytest.mark.parametrize(("passed", "is_possibly_sent"), [(True, True), (False, False)])
@@ -95,7 +95,7 @@ async def test_late_answer_does_not_wake_a_row_that_ended_meanwhile(outbox: Outb
     taken = await claimed(outbox)
     await outbox.expire(later(MINUTE), 100)
     await outbox.settle(taken, {}, TAKEN, later(MINUTE))
-    assert outbox.counts() == Counts(dead=1)
+    assert await outbox.counts() == Counts(dead=1)
 
 
 async def test_settled_rows_do_not_end_by_age(outbox: Outbox) -> None:
@@ -109,7 +109,7 @@ async def test_order_that_died_of_age_is_replaced_by_a_younger_report_of_it(outb
     await outbox.expire(later(SECOND), 100)
     (result,) = await put(outbox, conversion("ORDER-1"), at=later(SECOND))
     assert isinstance(result, Stored)
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
     assert len(await due(outbox, later(SECOND))) == 1
 
 
@@ -157,9 +157,9 @@ async def test_rows_settled_long_ago_are_forgotten(outbox: Outbox) -> None:
     steps = {1: Settled(State.DEAD, "poison", REFUSED), 2: Settled(State.SKIPPED, "no_click")}
     await outbox.settle(await claimed(outbox), steps, TAKEN, NOW)
     await pruned(outbox, NOW)
-    assert outbox.counts() == Counts(delivered=1, skipped=1, dead=1)
+    assert await outbox.counts() == Counts(delivered=1, skipped=1, dead=1)
     await pruned(outbox, later(1))
-    assert outbox.counts() == Counts()
+    assert await outbox.counts() == Counts()
     assert [await outbox.get(seq) for seq in (1, 2, 3)] == [None] * 3
 
 
@@ -168,7 +168,7 @@ async def test_pending_rows_are_never_forgotten(outbox: Outbox) -> None:
     await outbox.settle(await claimed(outbox, limit=2), {}, TAKEN, NOW)
     await outbox.postpone(await claimed(outbox, limit=1), later(HOUR), LOST, maybe_sent=True)
     await pruned(outbox, later(1_000 * DAY))
-    assert outbox.counts() == Counts(pending=2)
+    assert await outbox.counts() == Counts(pending=2)
     assert (await retaken(outbox, later(HOUR))).entries[0].seq == 3
     assert [entry.seq for entry in await due(outbox)] == [4]
 
@@ -178,7 +178,7 @@ async def test_forgetting_goes_in_slices_through_everything_that_is_old(outbox: 
     await outbox.settle(await claimed(outbox, limit=9), {}, TAKEN, NOW)
     await put(outbox, *orders(10, start=10), at=later(DAY))
     assert await pruned(outbox, later(HOUR), limit=3) == 4
-    assert outbox.counts() == Counts(pending=11)
+    assert await outbox.counts() == Counts(pending=11)
 
 
 async def test_orders_that_were_sent_again_do_not_delay_those_behind_them(outbox: Outbox) -> None:
@@ -189,9 +189,9 @@ async def test_orders_that_were_sent_again_do_not_delay_those_behind_them(outbox
     await put(outbox, *orders(5, start=5))
     await outbox.settle(await claimed(outbox), {}, TAKEN, NOW)
     await put(outbox, *orders(5, value="1"), at=later(DAY))
-    assert outbox.counts() == Counts(pending=5, delivered=5)
+    assert await outbox.counts() == Counts(pending=5, delivered=5)
     await pruned(outbox, later(HOUR), limit=2)
-    assert outbox.counts() == Counts(pending=5)
+    assert await outbox.counts() == Counts(pending=5)
 
 
 async def test_keys_are_remembered_until_ninety_days_after_the_time_of_the_conversion(outbox: Outbox) -> None:
@@ -222,7 +222,7 @@ async def test_half_of_a_forgotten_batch_still_goes_out(outbox: Outbox) -> None:
     half = await retaken(outbox, later(DAY))
     assert (len(half.entries), half.root_rows, half.root_poisoned) == (1, 1, 0)
     assert await outbox.settle(half, {}, TAKEN, later(DAY))
-    assert outbox.counts() == Counts(pending=1, delivered=1)
+    assert await outbox.counts() == Counts(pending=1, delivered=1)
 
 
 async def test_kept_row_conflicts_as_long_as_it_is_kept(outbox: Outbox) -> None:

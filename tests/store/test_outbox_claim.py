@@ -61,7 +61,7 @@ async def test_claimed_rows_still_count_as_pending(outbox: Outbox) -> None:
     """`pending` counts conversions, in flight included."""
     await put(outbox, *orders(3))
     await claimed(outbox)
-    assert outbox.counts() == Counts(pending=3)
+    assert await outbox.counts() == Counts(pending=3)
 
 
 async def test_claim_lists_its_rows_by_number(outbox: Outbox) -> None:
@@ -165,7 +165,7 @@ async def test_click_after_the_conversion_holds_up_no_claim(house: House, outbox
 async def test_batch_of_a_goal_that_is_held_is_left_alone_and_others_go(outbox: Outbox) -> None:
     await put(outbox, conversion("A"), conversion("B", event="lead"))
     for event in ("purchase", "lead"):
-        lane = [lane for lane in outbox.lanes() if (lane.account, lane.event) == ("main", event)]
+        lane = [lane for lane in await outbox.lanes() if (lane.account, lane.event) == ("main", event)]
         taken = await claim(outbox, await outbox.due(lane, NOW, 10))
         assert taken is not None
         await outbox.postpone(taken, NOW, LOST, maybe_sent=True)
@@ -258,8 +258,8 @@ async def test_everything_stored_is_there_after_a_crash(house: House) -> None:
     await house.crash()
     outbox = await house.open(later(RESTART))
     assert list((await outbox.find(Query(limit=100))).records) == stored[::-1]
-    assert outbox.counts() == Counts(pending=50)
-    assert tuple((lane.account, lane.event) for lane in outbox.lanes()) == LANES
+    assert await outbox.counts() == Counts(pending=50)
+    assert tuple((lane.account, lane.event) for lane in await outbox.lanes()) == LANES
     assert len(await due(outbox)) == 50
 
 
@@ -274,7 +274,7 @@ async def test_batch_that_was_on_its_way_at_a_crash_goes_again_at_once_as_it_was
     assert (again.batch_id, again.resend, wire(again)) == (before.batch_id, True, wire(before))
     assert all(entry.maybe_sent for entry in again.entries)
     assert await outbox.settle(again, {}, TAKEN, later(RESTART))
-    assert outbox.counts() == Counts(delivered=3)
+    assert await outbox.counts() == Counts(delivered=3)
 
 
 async def test_batch_that_was_on_its_way_for_the_second_time_at_a_crash_may_have_been_sent(house: House) -> None:
@@ -305,7 +305,7 @@ async def test_settled_rows_stay_settled_after_a_crash(house: House) -> None:
     await outbox.settle(await claimed(outbox), {2: Requeue(later(HOUR), None)}, TAKEN, NOW)
     await house.crash()
     outbox = await house.open(later(RESTART))
-    assert outbox.counts() == Counts(delivered=2, pending=1)
+    assert await outbox.counts() == Counts(delivered=2, pending=1)
     assert await due(outbox, later(HOUR - 1)) == []
     assert seqs(await due(outbox, later(HOUR))) == [2]
 
@@ -321,10 +321,10 @@ async def test_keys_are_known_after_a_crash_and_numbers_go_on(house: House) -> N
 
 
 async def test_lane_opened_later_takes_rows_and_a_known_one_changes_nothing(outbox: Outbox) -> None:
-    lanes = outbox.lanes()
+    lanes = await outbox.lanes()
     await outbox.open_lanes([("main", "purchase"), ("third", "signup")])
-    assert list(outbox.lanes())[: len(lanes)] == list(lanes)
-    (new,) = list(outbox.lanes())[len(lanes) :]
+    assert list(await outbox.lanes())[: len(lanes)] == list(lanes)
+    (new,) = list(await outbox.lanes())[len(lanes) :]
     assert (new.account, new.event) == ("third", "signup")
     arrival = Arrival(conversion()._replace(account="third", event="signup"), NOW, "request-1")
     await outbox.put([arrival])

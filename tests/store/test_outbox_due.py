@@ -33,7 +33,7 @@ async def test_only_the_lanes_asked_for_give_rows(outbox: Outbox) -> None:
     """A goal that is held cannot stand before others."""
     await put(outbox, *orders(3))
     lead, other = await seqs_of(outbox, conversion(event="lead"), conversion(account="other"))
-    lanes = {(lane.account, lane.event): lane for lane in outbox.lanes()}
+    lanes = {(lane.account, lane.event): lane for lane in await outbox.lanes()}
     assert seqs(await outbox.due([lanes["main", "lead"]], NOW, 1_000)) == [lead]
     assert seqs(await outbox.due([lanes["other", "purchase"]], NOW, 1_000)) == [other]
 

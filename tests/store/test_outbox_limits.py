@@ -19,10 +19,10 @@ async def test_outbox_with_too_many_waiting_rows_takes_no_more(house: House) -> 
     with pytest.raises(StorageUnavailable) as refused:
         await put(outbox, *orders(2, start=4))
     assert refused.value.code == "outbox_growing"
-    assert outbox.counts() == Counts(pending=4)
+    assert await outbox.counts() == Counts(pending=4)
     await outbox.settle(await claimed(outbox, limit=1), {}, TAKEN, NOW)
     await put(outbox, *orders(2, start=4))
-    assert outbox.counts() == Counts(pending=5, delivered=1)
+    assert await outbox.counts() == Counts(pending=5, delivered=1)
 
 
 async def test_outbox_without_disk_takes_no_more_but_goes_on_delivering(house: House) -> None:
@@ -34,7 +34,7 @@ async def test_outbox_without_disk_takes_no_more_but_goes_on_delivering(house: H
         await put(outbox, conversion("NEW"))
     assert refused.value.code == "disk_nearly_full"
     assert await outbox.settle(await claimed(outbox), {}, TAKEN, later(MINUTE))
-    assert outbox.counts() == Counts(delivered=3)
+    assert await outbox.counts() == Counts(delivered=3)
 
 
 async def test_outbox_without_disk_still_knows_what_it_has(house: House) -> None:

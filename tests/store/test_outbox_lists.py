@@ -42,7 +42,7 @@ async def settled(outbox: Outbox, ends: Sequence[State]) -> None:
         if state not in (State.DELIVERED, State.PENDING)
     }
     pending = {seq for seq, state in enumerate(ends, start=1) if state is State.PENDING}
-    entries = [entry for entry in await outbox.due(outbox.lanes(), NOW, 1_000) if entry.seq not in pending]
+    entries = [entry for entry in await outbox.due(await outbox.lanes(), NOW, 1_000) if entry.seq not in pending]
     frozen = [entry._replace(goal="Goal", sent_time=entry.time) for entry in entries]
     taken = await outbox.claim("main", frozen, list(range(len(frozen))), NOW, later(MINUTE))
     assert taken is not None

@@ -32,7 +32,7 @@ async def test_postponed_rows_are_not_due_by_themselves(outbox: Outbox) -> None:
     assert await due(outbox, later(DAY)) == []
     record = await record_of(outbox, 1)
     assert (record.state, record.due_at, record.error) == (State.PENDING, later(HOUR), LOST.error)
-    assert outbox.counts() == Counts(pending=3)
+    assert await outbox.counts() == Counts(pending=3)
 
 
 @pytest.mark.parametrize("maybe_sent", [True, False])
@@ -101,7 +101,7 @@ async def test_halves_hold_each_row_once_and_in_order(outbox: Outbox) -> None:
     assert (seqs(first), seqs(second)) == ([1, 2], [3, 4, 5])
     assert [*first.entries, *second.entries] == [entry._replace(attempt=2) for entry in whole.entries]
     assert not await outbox.has_resend("main", later(MINUTE))
-    assert outbox.counts() == Counts(pending=5)
+    assert await outbox.counts() == Counts(pending=5)
 
 
 async def test_halves_know_the_batch_they_come_from(outbox: Outbox) -> None:
@@ -127,9 +127,9 @@ async def test_each_half_settles_for_itself(outbox: Outbox) -> None:
     await put(outbox, *orders(4))
     first, second = await halves(outbox, await claimed(outbox))
     assert await outbox.settle(second, {}, TAKEN, later(MINUTE))
-    assert outbox.counts() == Counts(pending=2, delivered=2)
+    assert await outbox.counts() == Counts(pending=2, delivered=2)
     assert await outbox.settle(first, {1: Settled(State.DEAD, "poison", REFUSED)}, POISONED, later(MINUTE))
-    assert outbox.counts() == Counts(delivered=3, dead=1)
+    assert await outbox.counts() == Counts(delivered=3, dead=1)
     assert (await record_of(outbox, 1)).tracking_id == "tracking-2"
 
 

@@ -49,7 +49,7 @@ async def test_new_conversion_is_stored_pending_and_due_at_once(outbox: Outbox) 
     assert await outbox.get(1) == record
     (entry,) = await due(outbox)
     assert (entry.value, entry.external_credit, entry.external_model) == ("12.5", "0.5", "last")
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
 
 
 async def test_values_stay_exact(outbox: Outbox) -> None:
@@ -84,12 +84,12 @@ async def test_conversion_of_the_next_minutes_waits_as_not_yet(outbox: Outbox) -
 async def test_thousand_conversions_of_one_call_are_all_stored(outbox: Outbox) -> None:
     results = await put(outbox, *orders(1_000))
     assert [result.record.seq for result in results] == list(range(1, 1_001))
-    assert outbox.counts() == Counts(pending=1_000)
+    assert await outbox.counts() == Counts(pending=1_000)
 
 
 async def test_nothing_put_is_nothing_stored(outbox: Outbox) -> None:
     assert await put(outbox) == []
-    assert outbox.counts() == Counts()
+    assert await outbox.counts() == Counts()
 
 
 # --- the same again --------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ async def test_same_key_and_content_is_answered_with_the_row_as_it_is_now(outbox
     assert isinstance(result, Replayed)
     assert (result.record.seq, result.record.state, result.record.tracking_id) == (seq, State.DELIVERED, "tracking-1")
     assert result.record == await outbox.get(seq)
-    assert outbox.counts() == Counts(delivered=1)
+    assert await outbox.counts() == Counts(delivered=1)
 
 
 def _without_time(given: Conversion, received: int = 0) -> Conversion:
@@ -127,7 +127,7 @@ async def test_same_content_is_a_replay(outbox: Outbox, first: Conversion, secon
     await put(outbox, first)
     (result,) = await put(outbox, second)
     assert isinstance(result, Replayed)
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
 
 
 OTHER = {
@@ -148,7 +148,7 @@ async def test_other_content_is_a_conflict_that_shows_the_stored_row(outbox: Out
     (result,) = await put(outbox, other)
     assert isinstance(result, Conflict)
     assert result.record == stored.record
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
 
 
 DIFFERING = {
@@ -196,7 +196,7 @@ APART = {
 async def test_other_key_is_another_conversion(outbox: Outbox, first: Conversion, second: Conversion) -> None:
     results = await put(outbox, first, second)
     assert [type(result) for result in results] == [Stored, Stored]
-    assert outbox.counts() == Counts(pending=2)
+    assert await outbox.counts() == Counts(pending=2)
 
 
 @pytest.mark.parametrize("given", [conversion(None, idempotency_key="K"), conversion(None)], ids=["header", "natural"])
@@ -209,14 +209,14 @@ async def test_without_any_key_every_report_is_a_new_conversion(outbox: Outbox) 
     nameless = conversion(None, time_given=False)
     assert [type(result) for result in await put(outbox, nameless, nameless)] == [Stored, Stored]
     assert [type(result) for result in await put(outbox, nameless)] == [Stored]
-    assert outbox.counts() == Counts(pending=3)
+    assert await outbox.counts() == Counts(pending=3)
 
 
 async def test_of_equal_keys_in_one_request_the_first_stores(outbox: Outbox) -> None:
     results = await put(outbox, conversion(), conversion(), conversion(value="1"), conversion("ORDER-2"))
     assert [type(result) for result in results] == [Stored, Replayed, Conflict, Stored]
     assert [result.record.seq for result in results] == [1, 1, 1, 2]
-    assert outbox.counts() == Counts(pending=2)
+    assert await outbox.counts() == Counts(pending=2)
 
 
 # --- in place of what ended ------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ async def test_other_content_replaces_a_row_that_is_dead_or_skipped(outbox: Outb
     assert (record.seq, record.state, record.value, record.received_at) == (seq, State.PENDING, "1", later(HOUR))
     assert (record.reason, record.error, record.message, record.settled_at, record.goal) == (None,) * 5
     assert record == await outbox.get(seq)
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
 
 
 async def test_replaced_row_goes_out_with_its_new_content_and_counts_its_attempts_on(outbox: Outbox) -> None:
@@ -267,7 +267,7 @@ async def test_same_content_does_not_revive_a_dead_row(outbox: Outbox) -> None:
     await ended(outbox, conversion(), State.DEAD)
     (result,) = await put(outbox, conversion(), at=later(HOUR))
     assert isinstance(result, Replayed)
-    assert outbox.counts() == Counts(dead=1)
+    assert await outbox.counts() == Counts(dead=1)
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.CANCELED])

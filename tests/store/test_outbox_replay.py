@@ -59,7 +59,7 @@ async def test_replayed_row_keeps_id_time_and_key_and_is_due_at_once(outbox: Out
     assert (record.id, record.time, record.order_id, record.attempt) == (before.id, before.time, before.order_id, 1)
     assert (record.state, record.reason, record.due_at, record.settled_at) == (State.PENDING, None, later(HOUR), None)
     assert (record.error, record.error_code, record.message, record.goal) == (None, None, None, None)
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
     assert [entry.seq for entry in await due(outbox, later(HOUR))] == [seq]
     (again,) = await put(outbox, conversion(), at=later(HOUR))
     assert isinstance(again, Replayed)
@@ -126,7 +126,7 @@ async def test_skipped_row_can_be_replayed_and_an_erased_one_cannot(outbox: Outb
     assert isinstance(await outbox.replay(first, NOW), Moved)
     assert isinstance(await outbox.replay(second, NOW), Unmoved)
     assert await walked(outbox, ReplayQuery(State.SKIPPED)) == ReplaySlice(0, 0, {}, None)
-    assert outbox.counts() == Counts(pending=1, skipped=1)
+    assert await outbox.counts() == Counts(pending=1, skipped=1)
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.CANCELED, State.PENDING])
@@ -158,9 +158,9 @@ async def test_unknown_rows_are_none(outbox: Outbox) -> None:
 async def test_walk_goes_through_all_in_slices_and_each_row_once(outbox: Outbox) -> None:
     numbers = await ended(outbox, *orders(25))
     assert await walked(outbox, DEAD, 10, dry_run=True) == ReplaySlice(25, 0, {"main": 25}, None)
-    assert outbox.counts() == Counts(dead=25)
+    assert await outbox.counts() == Counts(dead=25)
     assert await walked(outbox, DEAD, 10) == ReplaySlice(25, 0, {"main": 25}, None)
-    assert outbox.counts() == Counts(pending=25)
+    assert await outbox.counts() == Counts(pending=25)
     assert [entry.seq for entry in await due(outbox, later(HOUR))] == numbers
     assert await walked(outbox, DEAD, 10) == ReplaySlice(0, 0, {}, None)
 
@@ -190,16 +190,16 @@ async def test_rows_that_are_too_old_are_counted_apart(outbox: Outbox) -> None:
     await ended(outbox, *orders(3), *orders(2, 10, time=first_of_day(90)))
     assert await walked(outbox, DEAD, 2, dry_run=True) == ReplaySlice(3, 2, {"main": 3}, None)
     assert await walked(outbox, DEAD, 2) == ReplaySlice(3, 2, {"main": 3}, None)
-    assert outbox.counts() == Counts(pending=3, dead=2)
+    assert await outbox.counts() == Counts(pending=3, dead=2)
 
 
 async def test_walk_that_broke_off_goes_on_where_it_was(outbox: Outbox) -> None:
     await ended(outbox, *orders(30))
     first = await outbox.replay_slice(DEAD, 0, 10, later(HOUR), dry_run=False)
-    assert (first.matched, outbox.counts()) == (10, Counts(pending=10, dead=20))
+    assert (first.matched, await outbox.counts()) == (10, Counts(pending=10, dead=20))
     assert first.next_seq is not None
     rest = await outbox.replay_slice(DEAD, first.next_seq, 1_000, later(HOUR), dry_run=False)
-    assert (rest.matched, outbox.counts()) == (20, Counts(pending=30))
+    assert (rest.matched, await outbox.counts()) == (20, Counts(pending=30))
 
 
 async def test_full_outbox_takes_none_back(house: House) -> None:
@@ -213,7 +213,7 @@ async def test_full_outbox_takes_none_back(house: House) -> None:
     assert (await outbox.replay_slice(DEAD, 0, 7, NOW, dry_run=False)).matched == 7
     with pytest.raises(StorageUnavailable, match="max_pending"):
         await outbox.replay(10, NOW)
-    assert outbox.counts() == Counts(pending=12, dead=3)
+    assert await outbox.counts() == Counts(pending=12, dead=3)
 
 
 # --- discarded -------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ async def test_pending_row_that_was_never_sent_is_discarded(outbox: Outbox) -> N
     assert isinstance(result, Moved)
     record = result.record
     assert (record.state, record.reason, record.settled_at) == (State.CANCELED, "discarded", later(HOUR))
-    assert outbox.counts() == Counts(canceled=1)
+    assert await outbox.counts() == Counts(canceled=1)
     assert await due(outbox, later(HOUR)) == []
     (again,) = await put(outbox, conversion(), at=later(HOUR))
     assert isinstance(again, Replayed)
@@ -237,7 +237,7 @@ async def test_dead_row_is_discarded_and_can_no_longer_be_replayed(outbox: Outbo
     assert (await record_of(outbox, seq)).error == REFUSED.error
     assert isinstance(await outbox.replay(seq, NOW), Unmoved)
     assert isinstance(await outbox.discard(seq, NOW), Unmoved)
-    assert outbox.counts() == Counts(canceled=1)
+    assert await outbox.counts() == Counts(canceled=1)
 
 
 async def test_row_on_its_way_or_possibly_sent_is_not_discarded(outbox: Outbox) -> None:
@@ -250,7 +250,7 @@ async def test_row_on_its_way_or_possibly_sent_is_not_discarded(outbox: Outbox) 
     again = await retaken(outbox, NOW)
     assert await outbox.settle(again, {seq: Settled(State.DEAD, REFUSED.error, REFUSED)}, TAKEN, NOW)
     assert isinstance(await outbox.discard(seq, NOW), Unmoved)
-    assert outbox.counts() == Counts(dead=1)
+    assert await outbox.counts() == Counts(dead=1)
 
 
 async def test_row_of_a_batch_that_was_definitely_refused_is_discarded_and_leaves_it(outbox: Outbox) -> None:
@@ -261,7 +261,7 @@ async def test_row_of_a_batch_that_was_definitely_refused_is_discarded_and_leave
     again = await retaken(outbox, NOW)
     assert [entry.seq for entry in again.entries] == [second]
     assert await outbox.settle(again, {}, TAKEN, NOW)
-    assert outbox.counts() == Counts(delivered=1, canceled=1)
+    assert await outbox.counts() == Counts(delivered=1, canceled=1)
 
 
 async def test_late_answer_changes_nothing_of_a_discarded_row(outbox: Outbox) -> None:
@@ -270,7 +270,7 @@ async def test_late_answer_changes_nothing_of_a_discarded_row(outbox: Outbox) ->
     assert await outbox.postpone(taken, NOW, LOST, maybe_sent=False)
     assert isinstance(await outbox.discard(seq, NOW), Moved)
     assert await outbox.settle(taken, {seq: Requeue(NOW, None, REFUSED)}, TAKEN, NOW)
-    assert outbox.counts() == Counts(canceled=1)
+    assert await outbox.counts() == Counts(canceled=1)
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.SKIPPED, State.CANCELED])

@@ -22,7 +22,7 @@ async def test_rows_without_exception_are_delivered(outbox: Outbox) -> None:
     record = await record_of(outbox, 2)
     assert (record.state, record.settled_at, record.tracking_id) == (State.DELIVERED, later(MINUTE), "tracking-1")
     assert (record.batch_id, record.sent_at, record.claimed) == (taken.batch_id, NOW, False)
-    assert outbox.counts() == Counts(delivered=3)
+    assert await outbox.counts() == Counts(delivered=3)
 
 
 async def test_row_that_may_have_been_sent_stays_frozen_even_if_its_claim_does_not_know(outbox: Outbox) -> None:
@@ -56,7 +56,7 @@ async def test_exception_that_ends_a_row_is_kept_with_its_reason(outbox: Outbox,
     fault = step.fault
     told = (fault.error, fault.error_code, fault.message) if fault else (None, None, None)
     assert (record.error, record.error_code, record.message) == told
-    assert outbox.counts() == Counts(delivered=2, **{step.state.value: 1})
+    assert await outbox.counts() == Counts(delivered=2, **{step.state.value: 1})
     assert (await record_of(outbox, 1)).state is State.DELIVERED
 
 
@@ -71,7 +71,7 @@ async def test_retried_row_is_due_again_later_with_microsofts_message(outbox: Ou
     assert await due(outbox, later(HOUR - 1)) == []
     (entry,) = await due(outbox, later(HOUR))
     assert (entry.retries, entry.goal, entry.sent_time) == (3, "Sidecar Purchase", entry.time)
-    assert outbox.counts() == Counts(pending=1)
+    assert await outbox.counts() == Counts(pending=1)
 
 
 async def test_released_row_may_be_frozen_again(outbox: Outbox) -> None:
@@ -107,14 +107,14 @@ async def test_every_kind_of_outcome_in_one_batch_counts_exactly(outbox: Outbox)
     steps: dict[int, Step] = dict(enumerate(ENDS.values(), start=1))
     steps |= {5: Requeue(later(HOUR), Reason.RETRYING, REFUSED, retries=1), 6: Requeue(NOW, None, REFUSED)}
     assert await outbox.settle(await claimed(outbox), steps, TAKEN, NOW)
-    assert outbox.counts() == Counts(pending=2, delivered=4, skipped=1, dead=2, canceled=1)
+    assert await outbox.counts() == Counts(pending=2, delivered=4, skipped=1, dead=2, canceled=1)
 
 
 async def test_thousand_rows_settle_each_with_its_own_outcome(outbox: Outbox) -> None:
     await put(outbox, *orders(1_000))
     dead = Settled(State.DEAD, REFUSED.error, REFUSED)
     await outbox.settle(await claimed(outbox), dict.fromkeys(range(1, 1001, 3), dead), TAKEN, NOW)
-    assert outbox.counts() == Counts(delivered=666, dead=334)
+    assert await outbox.counts() == Counts(delivered=666, dead=334)
     assert {seq: (await record_of(outbox, seq)).state for seq in (1, 2, 1_000)} == {
         1: State.DEAD,
         2: State.DELIVERED,
@@ -143,7 +143,7 @@ async def test_late_answer_cannot_overwrite_a_newer_claim(outbox: Outbox, late) 
     before = [await outbox.get(seq) for seq in (1, 2)]
     assert not await late(outbox, passed)
     assert [await outbox.get(seq) for seq in (1, 2)] == before
-    assert outbox.counts() == Counts(pending=2)
+    assert await outbox.counts() == Counts(pending=2)
     assert not await outbox.has_resend("main", later(HOUR))
 
 
@@ -155,14 +155,14 @@ async def test_second_answer_to_one_claim_changes_nothing(outbox: Outbox, late) 
     before = [await outbox.get(seq) for seq in (1, 2)]
     assert not await late(outbox, taken)
     assert [await outbox.get(seq) for seq in (1, 2)] == before
-    assert outbox.counts() == Counts(delivered=2)
+    assert await outbox.counts() == Counts(delivered=2)
 
 
 async def test_answer_after_the_lease_counts_until_another_claim(outbox: Outbox) -> None:
     await put(outbox, *orders(2))
     taken = await claimed(outbox)
     assert await outbox.settle(taken, {}, TAKEN, later(HOUR))
-    assert outbox.counts() == Counts(delivered=2)
+    assert await outbox.counts() == Counts(delivered=2)
 
 
 async def test_exception_for_a_row_of_another_batch_changes_nothing_there(outbox: Outbox) -> None:
@@ -171,4 +171,4 @@ async def test_exception_for_a_row_of_another_batch_changes_nothing_there(outbox
     stranger = seqs(second)[0]
     assert await outbox.settle(first, {stranger: Settled(State.DEAD, "poison")}, TAKEN, NOW)
     assert (await record_of(outbox, stranger)).state is State.PENDING
-    assert outbox.counts() == Counts(pending=1, delivered=1)
+    assert await outbox.counts() == Counts(pending=1, delivered=1)

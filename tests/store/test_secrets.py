@@ -41,7 +41,7 @@ async def test_value_is_written_between_conversions_and_undoes_none(house: House
         *(put(outbox, conversion(f"ORDER-{number}")) for number in range(50)),
         *(secrets.put(f"name-{number}", str(number)) for number in range(10)),
     )
-    assert outbox.counts().pending == 50
+    assert (await outbox.counts()).pending == 50
     assert [await secrets.get(f"name-{number}") for number in range(10)] == [str(number) for number in range(10)]
 
 

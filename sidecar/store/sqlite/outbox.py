@@ -54,11 +54,15 @@ class SqliteOutbox:
     snapshot: Snapshot
     limits: StoreLimits
 
-    def lanes(self) -> Sequence[Lane]:
-        return tuple(self.snapshot.lanes.values())
+    async def lanes(self) -> Sequence[Lane]:
+        return self._lanes
 
-    def counts(self) -> Counts:
+    async def counts(self) -> Counts:
         return self.snapshot.counts
+
+    @property
+    def _lanes(self) -> Sequence[Lane]:
+        return tuple(self.snapshot.lanes.values())
 
     @property
     def _delay(self) -> int:
@@ -81,7 +85,7 @@ class SqliteOutbox:
             return known
 
     def _refuse_beyond_limit(self, rows: int) -> None:
-        if self.counts().pending + rows > self.limits.max_pending:
+        if self.snapshot.counts.pending + rows > self.limits.max_pending:
             raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
 
     async def _known(self, arrivals: Sequence[Arrival]) -> list[PutResult] | None:
@@ -128,18 +132,18 @@ class SqliteOutbox:
         await self.committer.write(lambda db: fixed_goals.know_ids(db, accounts))
 
     async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
-        return await self.due_reader.call(lambda db: fixed_goals.open_batches(db, account, self.lanes(), goals, ids))
+        return await self.due_reader.call(lambda db: fixed_goals.open_batches(db, account, self._lanes, goals, ids))
 
     async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis, ids: str = "") -> int:
         return await self.committer.write(
-            lambda db: fixed_goals.release_astray(db, account, self.lanes(), goals, ids, now, self._delay)
+            lambda db: fixed_goals.release_astray(db, account, self._lanes, goals, ids, now, self._delay)
         )
 
     async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed_goals.waiting_elsewhere(db, account, self.lanes(), ids))
+        return await self.reader.call(lambda db: fixed_goals.waiting_elsewhere(db, account, self._lanes, ids))
 
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed_goals.waiting_by_goal(db, account, self.lanes()))
+        return await self.reader.call(lambda db: fixed_goals.waiting_by_goal(db, account, self._lanes))
 
     async def has_resend(
         self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
@@ -180,7 +184,7 @@ class SqliteOutbox:
         return await self.committer.write(lambda db: expiry.expire(db, now, limit, self._delay))
 
     async def backlog(self) -> Backlog:
-        return await self.reader.call(lambda db: waiting_rows.backlog(db, self.lanes()))
+        return await self.reader.call(lambda db: waiting_rows.backlog(db, self._lanes))
 
     async def waiting(self, lanes: Sequence[Lane]) -> Waiting:
         return await self.reader.call(lambda db: waiting_rows.waiting(db, lanes))
@@ -195,7 +199,7 @@ class SqliteOutbox:
         return await self.reader.call(lambda db: row_lists.get(db, seq))
 
     async def find(self, query: Query) -> Page:
-        return await self.reader.call(lambda db: row_lists.find(db, query, self.lanes()))
+        return await self.reader.call(lambda db: row_lists.find(db, query, self._lanes))
 
     async def replay(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
         return await self.committer.write(lambda db: replaying.replay(db, seq, now, self.limits.max_pending))
@@ -203,7 +207,7 @@ class SqliteOutbox:
     async def replay_slice(
         self, query: ReplayQuery, after_seq: int, limit: int, now: UnixMillis, *, dry_run: bool
     ) -> ReplaySlice:
-        given = (query, self.lanes(), after_seq, limit, now)
+        given = (query, self._lanes, after_seq, limit, now)
         if dry_run:
             return await self.reader.call(lambda db: replaying.preview(db, *given))
         return await self.committer.write(

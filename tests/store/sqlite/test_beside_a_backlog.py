@@ -155,7 +155,7 @@ async def _prune_beside_intake(path: Path, settled: int, orders: int) -> tuple[f
         beside: list[float] = []
         while not forgetting.done():
             beside += await arrivals(outbox, 20_000_000 + len(beside), orders, pause=0.004)
-        assert (outbox.counts().pending, outbox.counts().delivered) == (orders + len(beside), 0)
+        assert ((await outbox.counts()).pending, (await outbox.counts()).delivered) == (orders + len(beside), 0)
         return p99(alone), p99(beside), await forgetting
 
 
@@ -180,7 +180,7 @@ async def test_log_is_copied_back_in_small_steps_while_rows_are_forgotten_and_no
         assert await step() == pruning.STEP_PAGES < before
         while after is not None:
             after = await outbox.prune(later(-90 * DAY), after, 100)
-        assert (await step(), outbox.counts().delivered) == (before, 0)
+        assert (await step(), (await outbox.counts()).delivered) == (before, 0)
 
 
 @pytest.mark.faults

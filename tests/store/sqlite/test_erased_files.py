@@ -62,7 +62,7 @@ async def test_nothing_of_the_person_is_left_in_any_file(place: Place, subject: 
     assert {name for name, _ in found_in(place)} == CANARIES.keys(), "the search would find nothing at all"
     assert (await place.erase(subject)).phase is Phase.DONE
     assert found_in(place) == set()
-    assert place.outbox.counts().pending > 0
+    assert (await place.outbox.counts()).pending > 0
 
 
 async def test_overwriting_alone_leaves_nothing_of_a_quiet_table(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

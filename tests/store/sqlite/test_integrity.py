@@ -77,14 +77,14 @@ async def test_operator_who_gives_up_what_is_missing_removes_the_note(killed: Pa
     for end in ("", "-wal", ".last"):
         killed.with_name(f"outbox.db{end}").unlink()
     async with opened(killed) as store:
-        assert store.outbox.counts().pending == 0
+        assert (await store.outbox.counts()).pending == 0
 
 
 @pytest.mark.parametrize("note", [b"", b"\0" * 21, b"1234", b"00000000000000000001\n"], ids=repr)
 async def test_note_that_a_power_cut_left_behind_or_unreadable_says_nothing_wrong(killed: Path, note: bytes) -> None:
     killed.with_name("outbox.db.last").write_bytes(note)
     async with opened(killed) as store:
-        assert store.outbox.counts().pending == 30
+        assert (await store.outbox.counts()).pending == 30
 
 
 async def test_file_whose_process_was_killed_before_it_had_any_tables_is_taken_up(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ async def test_file_whose_process_was_killed_before_it_had_any_tables_is_taken_u
         db.execute("PRAGMA journal_mode = WAL")
     assert (tmp_path / "outbox.db").stat().st_size
     async with opened(tmp_path / "outbox.db") as store:
-        assert store.outbox.counts().pending == 0
+        assert (await store.outbox.counts()).pending == 0
 
 
 # --- While it is used ------------------------------------------------------------------------------------------------

@@ -68,12 +68,12 @@ async def _keep_and_replay(path: Path, count: int) -> int:
         after: int | None = 0
         while after is not None:
             after = await outbox.prune(NOW, after, SLICE)  # to the last moment of their retention
-        assert outbox.counts().dead == count
+        assert (await outbox.counts()).dead == count
         cut = await _replay(outbox, slices=count // SLICE)
     assert 0 < cut < count
     async with running(path) as outbox:
         rest = await _replay(outbox, slices=None)
-        assert (outbox.counts().pending, outbox.counts().dead) == (count, 0)
+        assert ((await outbox.counts()).pending, (await outbox.counts()).dead) == (count, 0)
     assert cut + rest == count
     return sum(old != new for old, new in zip(before, _identities(path), strict=True))
 

@@ -50,7 +50,7 @@ async def test_nothing_of_a_plain_value_is_left_once_it_is_sealed(house: SqliteH
     assert readable(house.path.parent) == []
     assert [await secrets.get(name) for name in ("first", "last")] == ["test-other"] * 2
     assert await secrets.get("refresh_token") == "aes256gcm-scrypt:test-sealed"
-    assert outbox.counts().pending == 3
+    assert (await outbox.counts()).pending == 3
 
 
 async def test_a_log_that_a_dead_process_left_behind_is_emptied_with_the_first_sealed_value(
