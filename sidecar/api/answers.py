@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sidecar.api.http.problem import HttpProblem, errors_of
 from sidecar.api.http.reply import Json
-from sidecar.api.row_json import number
+from sidecar.api.row_members import number
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.difference import FieldDifference, Shown
 from sidecar.core.intake.problem import Warning_

@@ -109,9 +109,9 @@ def minimal_result(index: int, item: ItemResult, rows: Rows, errors: BulkErrors 
 
 def result_text(index: int, item: ItemResult, new_rows: NewRows, errors: BulkErrors | None = None) -> str:
     """`result` as JSON text, which is quicker for a new row."""
-    if isinstance(item.verdict, Stored) and (members := new_rows.members(item.verdict.record)) is not None:
+    if isinstance(item.verdict, Stored):
         warnings = text(warnings_json(item.warnings)) if item.warnings else "[]"
-        return f'{{"index":{index},"status":202,{members},"warnings":{warnings}}}'
+        return f'{{"index":{index},"status":202,{new_rows.members(item.verdict.record)},"warnings":{warnings}}}'
     return text(result(index, item, new_rows.rows, errors))
 
 

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from sidecar.api.http.problem import NO_CONVERSION, HttpProblem
 from sidecar.api.http.reply import Json, json_reply
-from sidecar.api.row_json import Rows, goal_words, number, words_of
+from sidecar.api.row_json import Rows, goal_words, words_of
+from sidecar.api.row_members import number
 from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind

@@ -10,7 +10,8 @@ from sidecar.api.http.problem import invalid
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.request.body import BodyLimits, check, object_in, read_body
 from sidecar.api.request.query import read, text
-from sidecar.api.row_json import goal_words, number
+from sidecar.api.row_json import goal_words
+from sidecar.api.row_members import number
 from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.goals.creation import Created, Exists, NotCreated
 from sidecar.core.goals.goal import Goal, Revenue

@@ -1,19 +1,19 @@
-"""A stored row as JSON: instants as text, numbers exact, and with each trouble its text and its remedy.
+"""A stored row as JSON, with the reason for its state, and the text and remedy of the trouble behind it.
 
 Reasons that belong to an account or goal are not stored in rows; they are added here, as of the moment.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import assert_never
 
 from sidecar.api.http.reply import Json
+from sidecar.api.row_members import stored_members
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Fault
 from sidecar.core.goals.mapping import Mapped
-from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds, text_or_none
+from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.microsoft import error_codes
@@ -58,37 +58,15 @@ class Rows:
 
     def show(self, record: Record) -> Json:
         """Return the row as the API shows it."""
-        goal = self.goal_of(record.account, record.event)
         reason, trouble = self.reason_and_trouble(record)
-        return {
-            "id": record.id,
-            "kind": record.kind,
-            "state": record.state,
-            "reason": reason,
-            "account": record.account,
-            "event": record.event,
-            "goal": record.goal or goal,
-            "order_id": record.order_id,
-            "time": text_of_seconds(record.time),
-            "value": None if record.value is None else number(record.value),
-            "currency": record.currency,
-            "msclkid": record.msclkid,
-            "visitor_id": record.visitor_id,
-            "matched_by": record.matched_by,
-            "attempt": record.attempt,
-            "received_at": text_of_millis(record.received_at),
-            "due_at": text_or_none(_due_at(record)),
-            "sent_at": text_or_none(record.sent_at),
-            "settled_at": text_or_none(record.settled_at),
-            "batch_id": record.batch_id,
-            "error": record.error,
-            "error_code": record.error_code,
-            "tracking_id": record.tracking_id,
-            "message": words_of(record, trouble) or (trouble.cause if trouble else None),
-            "fix": trouble.solution if trouble else None,
-            "meta": None if record.meta is None else json.loads(record.meta),
-            **(_of_adjustment(record) if record.kind is Kind.ADJUSTMENT else {}),
-        }
+        row = stored_members(record)
+        row["reason"] = reason
+        row["goal"] = record.goal or self.goal_of(record.account, record.event)
+        if not _shows_due_at(record):
+            row["due_at"] = None
+        row["message"] = words_of(record, trouble) or (trouble.cause if trouble else None)
+        row["fix"] = trouble.solution if trouble else None
+        return row
 
     def reason_and_trouble(self, record: Record) -> tuple[str | None, Trouble | None]:
         """Return the reason for the row's state, and the trouble behind it.
@@ -151,26 +129,13 @@ def _account(ids: str) -> str:
     return f"customer_id {customer}, account_id {account}"
 
 
-def number(exact: str) -> int | float:
-    """Return a JSON number that reads digit for digit as the plain decimal `exact`.
+def _shows_due_at(record: Record) -> bool:
+    """Return whether it is known when the row is sent next.
 
-    A value has at most 15 digits (12 before the point, 3 after), which a double keeps exactly.
+    It is not once it is settled; nor while it is leased, since the end of the lease would mislead; nor while an
+    adjustment waits for the outcome of its conversion.
     """
-    return float(exact) if "." in exact else int(exact)
-
-
-def _due_at(record: Record) -> UnixMillis | None:
-    """Return when it is sent next; None once it is settled, and while it is leased: the end of the lease would mislead.
-
-    None, too, while that is unknown: an adjustment waits for the outcome of its conversion.
-    """
-    known = record.state is State.PENDING and not record.leased and record.reason != Reason.AWAITING_ORIGINAL
-    return record.due_at if known else None
-
-
-def _of_adjustment(record: Record) -> Json:
-    """Return the members that only an adjustment has; `conversion_id` is None if it was not uploaded from here."""
-    return {"type": record.type, "conversion_id": record.conversion_id}
+    return record.state is State.PENDING and not record.leased and record.reason != Reason.AWAITING_ORIGINAL
 
 
 def _trouble_of_pending(record: Record, reason: str | None) -> Trouble | None:

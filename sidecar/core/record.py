@@ -12,6 +12,8 @@ _PREFIXES = {Kind.CONVERSION: "conv_", Kind.ADJUSTMENT: "adj_"}
 class Record(NamedTuple):
     """Everything that is known of one row; a named tuple, since a page has a thousand of them.
 
+    The API shows the fields in this order; `api.row_members` lists the exceptions.
+
     `claimed` says that it is in an open batch, `leased` that a request may be on its way: then `due_at` is the
     lease's end.
     """
@@ -28,6 +30,7 @@ class Record(NamedTuple):
     value: str | None
     currency: str | None
     msclkid: str | None
+    visitor_id: str | None
     email_sha256: str | None
     phone_sha256: str | None
     attempt: int
@@ -43,7 +46,6 @@ class Record(NamedTuple):
     message: str | None
     meta: str | None
     leased: bool = False
-    visitor_id: str | None = None
     type: AdjustmentType | None = None
     original: int | None = None
     """Of an adjustment: the number of its conversion; negative for one that was uploaded elsewhere."""

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from row_kit import NOW, PENDING, ROWS
 
 from sidecar.api.http.reply import encode
-from sidecar.api.row_json import HeldReason, Rows, number
+from sidecar.api.row_json import HeldReason, Rows
+from sidecar.api.row_members import number
 from sidecar.core.conversion import AdjustmentType, Kind, plain_decimal
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record

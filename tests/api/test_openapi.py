@@ -27,8 +27,9 @@ from sidecar.api.openapi import document
 from sidecar.api.request.items import MAX_ITEMS
 from sidecar.api.request.query import MAX_LIMIT
 from sidecar.api.routes import ROUTES
+from sidecar.api.row_members import MEMBERS
 from sidecar.config import parse
-from sidecar.core.conversion import AdjustmentType
+from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.goals.plan import Blocked
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import conversion as intake
@@ -208,6 +209,11 @@ def test_fields_of_an_adjustment_are_those_that_are_read() -> None:
     assert SCHEMAS["Adjustment"]["properties"].keys() == adjustment_intake.SHAPE.names
     assert SCHEMAS["Adjustment"]["properties"]["type"]["enum"] == list(AdjustmentType)
     assert SCHEMAS["Original"]["properties"].keys() == adjustment_intake.ORIGINAL.names
+
+
+@pytest.mark.parametrize(("schema", "kind"), [("Row", Kind.CONVERSION), ("AdjustmentRow", Kind.ADJUSTMENT)])
+def test_members_of_a_row_are_those_that_are_shown_in_their_order(schema: str, kind: Kind) -> None:
+    assert list(SCHEMAS[schema]["properties"]) == SCHEMAS[schema]["required"] == list(MEMBERS[kind])
 
 
 def test_lists_of_values_and_limits_are_those_of_the_code() -> None:

@@ -40,7 +40,7 @@ async def test_new_conversion_is_stored_pending_and_due_at_once(outbox: Outbox) 
     )
     record = Record(
         seq=1, kind=Kind.CONVERSION, state=State.PENDING, reason=None, account="main", event="purchase", goal=None,
-        order_id="ORDER-1", time=given.time, value="12.5", currency="USD", msclkid=given.msclkid,
+        order_id="ORDER-1", time=given.time, value="12.5", currency="USD", msclkid=given.msclkid, visitor_id=None,
         email_sha256="a" * 64, phone_sha256="b" * 64, attempt=0, received_at=NOW, due_at=NOW, claimed=False,
         sent_at=None, settled_at=None, batch_id=None, error=None, error_code=None, tracking_id=None, message=None,
         meta='{"shop":1}',
