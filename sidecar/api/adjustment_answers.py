@@ -100,7 +100,8 @@ def answer(item: AdjustmentResult, rows: Rows) -> HttpAnswer | HttpProblem:
         case Unadjustable(problem):
             return invalid([problem])
         case NoOriginal():
-            return _no_original()
+            message = "names no conversion that is known here; for one that was uploaded elsewhere give original"
+            return HttpProblem(NO_CONVERSION, f"It {message}.", errors=[Problem("", NO_CONVERSION.code, message)])
         case Ambiguous(originals):
             return _ambiguous(originals)
         case AlreadyRetracted(original):
@@ -125,11 +126,6 @@ def summary(items: Sequence[AdjustmentResult], results: list[Json]) -> HttpAnswe
     rejected = len(items) - stored - replayed - skipped
     counts = {"accepted": stored, "replayed": replayed, "skipped": skipped, "rejected": rejected}
     return HttpAnswer(bulk_status(rejected, len(items)), {**counts, "results": results})
-
-
-def _no_original() -> HttpProblem:
-    message = "names no conversion that is known here; for one that was uploaded elsewhere give original"
-    return HttpProblem(NO_CONVERSION, f"It {message}.", errors=[Problem("", "no_such_conversion", message)])
 
 
 def _ambiguous(originals: Sequence[Record]) -> HttpProblem:

@@ -29,7 +29,7 @@ from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import Telemetry, TracesOfOrders
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class AdjustmentCalls:
     """Stores and shows adjustments. `stored` is called with the number of rows of each account that are due."""
 
@@ -81,11 +81,8 @@ class AdjustmentCalls:
 
     async def _earlier(self, received: Received, items: Sequence[AdjustmentResult]) -> str:
         """What happened to the order of a single adjustment that has no conversion here: it may have been refused."""
-        if (
-            not isinstance(received, SingleRequest)
-            or not isinstance(items[0].verdict, NoOriginal)
-            or self.traces is None
-        ):
+        is_unknown = isinstance(received, SingleRequest) and isinstance(items[0].verdict, NoOriginal)
+        if not isinstance(received, SingleRequest) or not is_unknown or self.traces is None:
             return ""
         order_id = received.item.get("order_id") if isinstance(received.item, dict) else None
         found = await self.traces.of_order(trimmed(order_id)) if isinstance(order_id, str) else ()
@@ -113,8 +110,8 @@ class AdjustmentCalls:
     def _tell_refused(self, items: Sequence[AdjustmentResult], received: Received) -> None:
         refused: dict[str, list[object]] = {}
         for item, result_ in zip(received.items, items, strict=True):
-            if (problem := _problem(result_, self.rows)) is not None:
-                refused.setdefault(problem.reason, []).append(item)
+            if isinstance(found := answer(result_, self.rows), HttpProblem):
+                refused.setdefault(found.reason, []).append(item)
         self.telemetry.intake.items_refused(refused)
 
     async def _bulk(self, items: Sequence[AdjustmentResult], allowance: Allowance) -> web.Response:
@@ -132,8 +129,3 @@ def _single(item: AdjustmentResult, rows: Rows, earlier: str) -> web.Response:
             problem.detail = " ".join(filter(None, (problem.detail, earlier)))
             problem.is_counted = True
             raise problem
-
-
-def _problem(item: AdjustmentResult, rows: Rows) -> HttpProblem | None:
-    found = answer(item, rows)
-    return found if isinstance(found, HttpProblem) else None

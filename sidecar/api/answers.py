@@ -41,12 +41,10 @@ def warnings_json(warnings: Iterable[Warning_]) -> list[Json]:
 
 def differences_json(differences: Iterable[FieldDifference]) -> list[Json]:
     """Both values of each field, of an identifier only its name."""
-    return [_difference(one) for one in differences]
-
-
-def _difference(one: FieldDifference) -> Json:
-    values = {} if one.is_secret else {"stored": _value(one.stored), "given": _value(one.given)}
-    return {"field": one.field, **values}
+    return [
+        {"field": one.field, **({} if one.is_secret else {"stored": _value(one.stored), "given": _value(one.given)})}
+        for one in differences
+    ]
 
 
 def _value(value: Shown) -> Any:

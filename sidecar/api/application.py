@@ -92,52 +92,22 @@ def make_app(parts: ApiParts) -> web.Application:
 
 
 def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
-    rows = Rows(parts.goal_of, parts.held, parts.now)
+    outbox, telemetry, now, stored = parts.outbox, parts.telemetry, parts.now, parts.stored
+    rows = Rows(parts.goal_of, parts.held, now)
     return Calls(
-        conversions=ConversionCalls(
-            intake=parts.outbox,
-            rules=parts.rules,
-            rows=rows,
-            telemetry=parts.telemetry,
-            now=parts.now,
-            stored=parts.stored,
-            reader=reader,
-        ),
-        status=StatusCalls(parts.outbox, rows),
-        operator=OperatorCalls(
-            outbox=parts.outbox,
-            rows=rows,
-            telemetry=parts.telemetry,
-            now=parts.now,
-            stored=parts.stored,
-            identity=parts.identity,
-        ),
+        conversions=ConversionCalls(outbox, parts.rules, rows, telemetry, now, stored, reader),
+        status=StatusCalls(outbox, rows),
+        operator=OperatorCalls(outbox, rows, telemetry, now, stored, parts.identity),
         explain=parts.explain,
-        clicks=ClickCalls(
-            clicks=parts.clicks,
-            rules=parts.capture,
-            telemetry=parts.telemetry,
-            now=parts.now,
-            due=parts.stored,
-            reader=reader,
-        ),
-        adjustments=AdjustmentCalls(
-            outbox=parts.outbox,
-            rules=parts.rules,
-            rows=rows,
-            telemetry=parts.telemetry,
-            now=parts.now,
-            stored=parts.stored,
-            reader=reader,
-            traces=parts.traces,
-        ),
+        clicks=ClickCalls(parts.clicks, parts.capture, telemetry, now, stored, reader),
+        adjustments=AdjustmentCalls(outbox, parts.rules, rows, telemetry, now, stored, reader, parts.traces),
         erasures=parts.erasures,
         accounts=parts.accounts,
         goals=parts.goals,
         sign_in=parts.sign_in,
         logs=parts.logs,
         metrics=parts.metrics,
-        health=HealthCalls(parts.outbox, parts.health),
+        health=HealthCalls(outbox, parts.health),
     )
 
 

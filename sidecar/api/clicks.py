@@ -23,7 +23,7 @@ from sidecar.ports.intake import Captured, Clicks
 from sidecar.telemetry import Telemetry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ClickCalls:
     """Stores and returns clicks. `due` is called with the number of rows of each account that are due again."""
 
@@ -43,7 +43,9 @@ class ClickCalls:
             received, readings = await self.reader.read(request, reservation, lambda item, _: read(item))
             await self._store(readings, now)
             if isinstance(received, SingleRequest):
-                return _single(readings[0])
+                if isinstance(reading := readings[0], RejectedClick):
+                    raise invalid(reading.problems)
+                return json_reply(_answer(reading), 202)
             return await self._bulk(readings, allowance)
 
     async def find(self, request: web.Request) -> web.Response:
@@ -55,8 +57,8 @@ class ClickCalls:
         limit = found.get("limit", _DEFAULT_LIMIT)
         async with admission_of(request).page(limit):
             page = await self.clicks.of_visitor(found["visitor_id"], accounts, found.get("cursor"), limit)
-            cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
-            return page_reply(await in_turns(page.clicks, lambda each: text(show(each))), cursor)
+            rows = await in_turns(page.clicks, lambda each: text(show(each)))
+            return page_reply(rows, parameters.to_cursor(page.next_seq))
 
     async def _store(self, readings: Sequence[Capture], now: UnixMillis) -> None:
         captures = [Captured(reading.click, now) for reading in readings if isinstance(reading, Clicked)]
@@ -100,12 +102,6 @@ def show(captured: Captured) -> Json:
         "clicked_at": text_of_seconds(click.clicked_at),
         "captured_at": text_of_millis(captured.captured_at),
     }
-
-
-def _single(reading: Capture) -> web.Response:
-    if isinstance(reading, RejectedClick):
-        raise invalid(reading.problems)
-    return json_reply(_answer(reading), 202)
 
 
 def _result(index: int, reading: Capture, errors: BulkErrors) -> Json:

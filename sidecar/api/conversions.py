@@ -38,7 +38,7 @@ from sidecar.ports.intake import Arrival, Intake, Replayed, Stored
 from sidecar.telemetry import Telemetry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ConversionCalls:
     """Stores and validates conversions. `stored` is called with the number of new rows of each account."""
 

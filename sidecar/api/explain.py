@@ -17,7 +17,7 @@ from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
 from sidecar.core.goals.mapping import Mapped, MappingState
 from sidecar.core.goals.plan import window_text
-from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds
+from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis, text_of_seconds, text_or_none
 from sidecar.core.intake.invisible_characters import trimmed
 from sidecar.core.receipts.click_lines import ClickLine, short
 from sidecar.core.receipts.receipt import Receipt, receipt
@@ -83,20 +83,18 @@ class Receipts:
         elif record.state is State.DELIVERED:
             trouble = CATALOGUE["not_counted"]
         goal = self.rows.goal_of(record.account, record.event)
+        if record.goal in (None, goal):
+            mapped = self.mapped(record.account, record.event)
+        else:  # it was frozen for another one
+            mapped = self.mapped_goal(record.account, record.goal or "")
         return Surroundings(
             reason=reason,
             advice=_advice(trouble, record),
             goal=record.goal or goal,
-            mapped=self._mapped(record, goal),
+            mapped=mapped,
             rules=self.rules(),
             now=self.now(),
         )
-
-    def _mapped(self, record: Record, goal: str | None) -> Mapped | None:
-        """The state of the row's goal: the one that it was frozen for, else its event's, which is `goal`."""
-        if record.goal in (None, goal):
-            return self.mapped(record.account, record.event)
-        return self.mapped_goal(record.account, record.goal or "")
 
 
 def _advice(trouble: Trouble | None, record: Record) -> Advice | None:
@@ -146,12 +144,9 @@ _NEVER_CAME = (
 )
 
 
-# --- As JSON ---------------------------------------------------------------------------------------------------------
-
-
 def show(made: Receipt) -> Json:
     """The receipt; of identifiers only the first digits."""
-    record = made.record
+    record, waits = made.record, made.waits_for
     return {
         "id": record.id,
         "order_id": record.order_id,
@@ -171,15 +166,11 @@ def show(made: Receipt) -> Json:
             "email_sha256": short(record.email_sha256),
             "phone_sha256": short(record.phone_sha256),
         },
-        "clicks": {
-            "known": made.known_clicks,
-            "more": made.more_clicks,
-            "items": [_click(line) for line in made.clicks],
-        },
+        "clicks": {"known": made.known_clicks, "more": made.more_clicks, "items": list(map(_click, made.clicks))},
         "goal": _goal(made),
         "attempts": [_attempt(attempt) for attempt in made.attempts],
-        "waits_for": _waits_for(made),
-        "expires_at": _instant(made.expires_at),
+        "waits_for": waits and {"reason": waits.reason, "what": waits.what, "until": text_or_none(waits.until)},
+        "expires_at": text_or_none(made.expires_at),
         "next_step": {"message": made.next_step.message, "fix": made.next_step.fix},
     }
 
@@ -220,7 +211,7 @@ def _goal(made: Receipt) -> Json:
         "state": state,
         "window": window_text(goal.window_seconds) if goal and goal.window_seconds else None,
         "enhanced": goal.enhanced if goal else None,
-        "settles_at": _instant(mapped.settles_at if mapped else None),
+        "settles_at": text_or_none(mapped.settles_at if mapped else None),
         "did_you_mean": mapped.near if mapped else None,
         "message": goal_words(mapped, trouble) if mapped and trouble else _STANDING.get(state),
     }
@@ -229,8 +220,8 @@ def _goal(made: Receipt) -> Json:
 def _attempt(attempt: Attempt) -> Json:
     return {
         "attempt": attempt.number,
-        "sent_at": _instant(attempt.sent_at),
-        "answered_at": _instant(attempt.answered_at),
+        "sent_at": text_or_none(attempt.sent_at),
+        "answered_at": text_or_none(attempt.answered_at),
         "batch_id": attempt.batch_id,
         "rows": attempt.rows,
         "times": attempt.times,
@@ -240,12 +231,3 @@ def _attempt(attempt: Attempt) -> Json:
         "error_code": attempt.error_code,
         "message": attempt.message,
     }
-
-
-def _waits_for(made: Receipt) -> Json | None:
-    waits = made.waits_for
-    return None if waits is None else {"reason": waits.reason, "what": waits.what, "until": _instant(waits.until)}
-
-
-def _instant(at: UnixMillis | None) -> str | None:
-    return None if at is None else text_of_millis(at)

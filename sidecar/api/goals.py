@@ -55,13 +55,7 @@ class GoalCalls:
     async def plan(self, request: web.Request) -> web.Response:
         """What each account lacks, or of that only the goals that are named, by a new reading; changes nothing."""
         asked = await self._asked(request, PLAN)
-        return _items([_plan(account, await self._planned(account, asked.goals)) for account in asked.accounts])
-
-    async def _planned(self, account: str, goals: Set[str] | None) -> Planned | Failure:
-        planned = await self.creator.plan(account)
-        if isinstance(planned, Failure) or goals is None:
-            return planned
-        return replace(planned, plan=planned.plan.only(goals))
+        return _items([_plan(account, await self.creator.plan(account), asked.goals) for account in asked.accounts])
 
     async def apply(self, request: web.Request) -> web.Response:
         """Create what each account lacks, or of that only the goals that are named."""
@@ -76,9 +70,6 @@ class GoalCalls:
         wanted = {rule.name for account in asked.accounts for rule in self.known.events(account).values()}
         _refuse_unknown(asked.goals or set(), wanted, "goals")
         return asked
-
-
-# --- What is asked ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +117,6 @@ def _only(goal: str, standing: AccountGoals) -> AccountGoals:
     return replace(standing, catalogue=read and replace(read, goals=goals), events=events)
 
 
-# --- What is answered ------------------------------------------------------------------------------------------------
-
-
 def _items(items: list[Json]) -> web.Response:
     """As every list; it has one page."""
     return json_reply({"items": items, "next_cursor": None})
@@ -136,18 +124,15 @@ def _items(items: list[Json]) -> web.Response:
 
 def _account(standing: AccountGoals, settle_millis: int) -> Json:
     read = standing.catalogue
+    goals = sorted(read.goals if read else (), key=lambda goal: (goal.name.casefold(), goal.name, goal.id))
     return {
         "account": standing.account,
         "read_at": text_of_millis(read.read_at) if read else None,
         "trouble": _trouble(standing.failure),
         "auto_tagging": read.auto_tagging if read else None,
-        "goals": [_goal(goal, settle_millis) for goal in sorted(read.goals if read else (), key=_by_name)],
+        "goals": [_goal(goal, settle_millis) for goal in goals],
         "events": [_event(event, rule, mapped) for event, (rule, mapped) in standing.events.items()],
     }
-
-
-def _by_name(goal: Goal) -> tuple[str, str, str]:
-    return goal.name.casefold(), goal.name, goal.id
 
 
 def _goal(goal: Goal, settle_millis: int) -> Json:
@@ -186,9 +171,11 @@ def _event(event: str, rule: GoalRule, mapped: Mapped) -> Json:
     }
 
 
-def _plan(account: str, planned: Planned | Failure) -> Json:
+def _plan(account: str, planned: Planned | Failure, goals: Set[str] | None) -> Json:
+    """The plan, or only what it has of these goals."""
     failure = planned if isinstance(planned, Failure) else None
     found = planned.plan if isinstance(planned, Planned) else None
+    found = found.only(goals) if found and goals is not None else found
     return {
         "account": account,
         "read_at": text_of_millis(planned.catalogue.read_at) if isinstance(planned, Planned) else None,
@@ -230,11 +217,7 @@ def _blocked(account: str, blocked: Blocked) -> Json:
 def _applied(account: str, applied: Applied | Failure, settle_millis: int) -> Json:
     failure = applied if isinstance(applied, Failure) else None
     made = applied.made if isinstance(applied, Applied) else ()
-    return {
-        "account": account,
-        "trouble": _trouble(failure),
-        "goals": [_made(each, settle_millis) for each in made],
-    }
+    return {"account": account, "trouble": _trouble(failure), "goals": [_made(each, settle_millis) for each in made]}
 
 
 def _made(made: CreatedGoal, settle_millis: int) -> Json:

@@ -22,10 +22,6 @@ PROBE_SECONDS = 1.0
 PROBE_PATIENCE_SECONDS = 5.0
 
 
-async def _nothing(_: Sequence[ActiveTrouble]) -> str | None:
-    return None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where the vitals come from. `free_bytes` is of the outbox's disk."""
@@ -39,7 +35,7 @@ class Sources:
     max_pending: int
     clock_unsettled: Callable[[], str | None] = lambda: None
     """Why the time is unknown now; None if it is known."""
-    stake: Callable[[Sequence[ActiveTrouble]], Awaitable[str | None]] = _nothing
+    stake: Callable[[Sequence[ActiveTrouble]], Awaitable[str | None]]
     """One sentence about what waits for the end of these troubles; None if nothing does."""
     shares: Callable[[], Mapping[str, Share]] = dict
     signed_in_until: Callable[[], UnixMillis | None] = lambda: None

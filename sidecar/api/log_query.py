@@ -29,7 +29,11 @@ def read_request(given: Iterable[tuple[str, str]], last_event_id: str | None) ->
     if follow and "cursor" in found:
         raise invalid([Problem("cursor", "not_with_follow", "a watch has no pages: leave out cursor or follow")])
     query = JournalQuery(before_seq=found.pop("cursor", None), **found)
-    return LogRequest(query, follow, _number(last_event_id) if follow and last_event_id else None)
+    if not follow or not last_event_id:
+        return LogRequest(query, follow, None)
+    if not re.fullmatch(r"[0-9]{1,18}", last_event_id, re.ASCII):
+        raise invalid([Problem("Last-Event-ID", "invalid_id", "must be the id of an event of this stream")])
+    return LogRequest(query, follow, int(last_event_id))
 
 
 def _level(given: str) -> str:
@@ -59,12 +63,6 @@ def _follow(given: str) -> bool:
     if given not in ("0", "1"):
         raise Refusal("invalid_follow", "must be 1 to watch what comes, or 0")
     return given == "1"
-
-
-def _number(last_event_id: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", last_event_id, re.ASCII):
-        raise invalid([Problem("Last-Event-ID", "invalid_id", "must be the id of an event of this stream")])
-    return int(last_event_id)
 
 
 _READERS: parameters.Readers = {

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from sidecar.core.unstored import Unstored, What, in_words
 from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
-from sidecar.telemetry.event_names import INFO, LEVELS, REFUSED, SKIPPED, WARNING
+from sidecar.telemetry.event_names import INFO, REFUSED, SKIPPED, WARNING
+from sidecar.telemetry.followers import matches
 
 _NO_SEQ = 0
 """A trace has no number in the journal: a page never continues after one."""
@@ -12,7 +13,7 @@ _NO_SEQ = 0
 
 def with_traces(page: JournalPage, query: JournalQuery, traces: Sequence[Unstored]) -> JournalPage:
     """The page, newest first, of at most `query.limit` items; where it is cut it continues after its last entry."""
-    found = [StoredEntry(_NO_SEQ, entry) for one in traces if _fits(entry := _entry(one, query.order_id), query)]
+    found = [StoredEntry(_NO_SEQ, entry) for one in traces if matches(entry := _entry(one, query.order_id), query)]
     if not found:
         return page
     items = sorted((*page.items, *found), key=lambda item: item.entry.time, reverse=True)[: query.limit]
@@ -34,15 +35,4 @@ def _entry(one: Unstored, order_id: str | None) -> JournalEntry:
         order_id=order_id,
         error=", ".join(one.codes) or None,
         count=one.times,
-    )
-
-
-def _fits(entry: JournalEntry, query: JournalQuery) -> bool:
-    return (
-        query.conversion_id is None
-        and LEVELS[entry.level] >= LEVELS[query.level or "debug"]
-        and query.name in (None, entry.name)
-        and query.account in (None, entry.account)
-        and (query.since is None or entry.time >= query.since)
-        and (query.until is None or entry.time < query.until)
     )

@@ -2,20 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from sidecar.api.http.problem import UNAVAILABLE, HttpProblem
-from sidecar.api.http.reply import Json, page_reply, text
+from sidecar.api.http.reply import page_reply, text
 from sidecar.api.log_query import LogRequest, read_request
 from sidecar.api.log_traces import with_traces
 from sidecar.api.request.admission import ROW_BYTES, Admission, admission_of
 from sidecar.api.request.query import to_cursor
 from sidecar.api.request.turns import in_turns
-from sidecar.core.instant import text_of_millis
-from sidecar.ports.journal import Journal, JournalEntry, JournalPage, JournalQuery, StoredEntry
+from sidecar.ports.journal import Journal, JournalPage, JournalQuery, StoredEntry, facts_of
 from sidecar.telemetry import Follower, Followers, TooManyFollowers, TracesOfOrders
 
 NDJSON = "application/x-ndjson"
@@ -45,7 +44,10 @@ class LogCalls:
             return await self._follow(request, asked)
         async with admission_of(request).page(asked.query.limit):
             page = await self._page(asked.query)
-            return await _lines(page) if NDJSON in request.headers.get("Accept", "") else await _json(page)
+            if NDJSON in request.headers.get("Accept", ""):
+                return await _lines(page)
+            rows = await in_turns(page.items, lambda item: text(facts_of(item.entry)))
+            return page_reply(rows, to_cursor(page.next_seq))
 
     async def _page(self, query: JournalQuery) -> JournalPage:
         page = await self.journal.read(query)
@@ -88,7 +90,8 @@ class LogCalls:
             entries, missed = await follower.next(self.heartbeat_seconds)
             over = follower.closed  # checked before a slow write: entries until then are in `entries`
             fresh = [one for one in entries if one.seq > seen]
-            yield (_events_of(fresh) + _gap(missed)) or _HEARTBEAT
+            gap = f"event: gap\ndata: {json.dumps({'missed': missed})}\n\n" if missed else ""
+            yield "".join((*map(_event_of, fresh), gap)).encode() or _HEARTBEAT
 
     async def _history(self, asked: LogRequest, admission: Admission) -> AsyncIterator[tuple[bytes, int]]:
         """The newest page, or everything after the fact at which an earlier watch broke off; and its last number."""
@@ -108,35 +111,13 @@ class LogCalls:
             after = then
 
 
-def row_of(entry: JournalEntry) -> Json:
-    """An entry as JSON, without the fields that it does not have."""
-    fields = {key: value for key, value in asdict(entry).items() if value is not None}
-    return fields | {"time": text_of_millis(entry.time)}
-
-
-def _cursor(page: JournalPage) -> str | None:
-    return None if page.next_seq is None else to_cursor(page.next_seq)
-
-
-async def _json(page: JournalPage) -> web.Response:
-    return page_reply(await in_turns(page.items, lambda item: text(row_of(item.entry))), _cursor(page))
-
-
 async def _lines(page: JournalPage) -> web.Response:
     """One object a line; the cursor, if there is more, in a header."""
-    cursor = _cursor(page)
+    cursor = to_cursor(page.next_seq)
     headers = {"X-Next-Cursor": cursor} if cursor else {}
-    lines = await in_turns(page.items, lambda item: f"{json.dumps(row_of(item.entry))}\n")
+    lines = await in_turns(page.items, lambda item: f"{json.dumps(facts_of(item.entry))}\n")
     return web.Response(text="".join(lines), content_type=NDJSON, headers=headers)
 
 
 def _event_of(item: StoredEntry) -> str:
-    return f"id: {item.seq}\ndata: {json.dumps(row_of(item.entry))}\n\n"
-
-
-def _events_of(items: Iterable[StoredEntry]) -> bytes:
-    return "".join(map(_event_of, items)).encode()
-
-
-def _gap(missed: int) -> bytes:
-    return f"event: gap\ndata: {json.dumps({'missed': missed})}\n\n".encode() if missed else b""
+    return f"id: {item.seq}\ndata: {json.dumps(facts_of(item.entry))}\n\n"

@@ -32,7 +32,7 @@ MAX_SLICES = 100
 _Move = Callable[[int, UnixMillis], Awaitable[Moved | Unmoved | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class OperatorCalls:
     """Replays and discards rows. `stored` is called with the number of rows of each account that are due again."""
 
@@ -51,7 +51,7 @@ class OperatorCalls:
         if done.matched and not wish.dry_run:
             self.telemetry.delivery.replayed(done.matched, wish.query.state)
         number = {"matched" if wish.dry_run else "replayed": done.matched}
-        cursor = None if done.next_seq is None else parameters.to_cursor(done.next_seq)
+        cursor = parameters.to_cursor(done.next_seq)
         return json_reply({**number, "too_old": done.too_old, "dry_run": wish.dry_run, "next_cursor": cursor})
 
     async def replay_one(self, request: web.Request) -> web.Response:

@@ -38,7 +38,8 @@ def read_wish(body: bytes) -> Wish:
         event=members.take("event", _text),
         since=members.take("since", fields.moment),
     )
-    wish = Wish(query, members.take("dry_run", fields.flag) or False, members.take("cursor", _cursor) or 0)
+    after_seq = members.take("cursor", lambda value: parameters.cursor(fields.string(value)))
+    wish = Wish(query, members.take("dry_run", fields.flag) or False, after_seq or 0)
     check(members)
     return wish
 
@@ -47,7 +48,3 @@ def _state(value: object) -> State:
     if value in STATES:
         return State(str(value))
     raise Refusal("unknown_state", f"must be {' or '.join(STATES)}")
-
-
-def _cursor(value: object) -> int:
-    return parameters.cursor(fields.string(value))

@@ -104,14 +104,13 @@ def access_of(path: str) -> Access:
 
 def mounted(calls: Calls) -> list[web.RouteDef]:
     """The table as aiohttp takes it."""
-    return [_mounted(route, route.handler(calls)) for route in ROUTES]
-
-
-def _mounted(route: Route, handler: Handler) -> web.RouteDef:
-    """`Expect: 100-continue` is left to the reader of bodies: a body is asked for only where it may come."""
-    options: dict[str, Any] = {"allow_head": route.head} if route.method == "GET" else {}
-    return web.RouteDef(route.method, route.path, handler, {"expect_handler": _leave_to_reader, **options})
+    mounted = []
+    for route in ROUTES:
+        options: dict[str, Any] = {"allow_head": route.head} if route.method == "GET" else {}
+        options["expect_handler"] = _leave_to_reader
+        mounted.append(web.RouteDef(route.method, route.path, route.handler(calls), options))
+    return mounted
 
 
 async def _leave_to_reader(_: web.Request) -> None:
-    pass
+    """`Expect: 100-continue` is left to the reader of bodies: a body is asked for only where it may come."""

@@ -4,10 +4,11 @@ Shows what `microsoft.sign_in_flow` does; who may call is for the guard. No page
 """
 
 import base64
+import functools
 import hashlib
 from collections.abc import Awaitable, Callable
 from html import escape
-from typing import Any, assert_never
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from sidecar.api.request.body import parse_body, read_body
 from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.intake.problem import Problem
-from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure
+from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow, UnknownSignIn
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.troubles import CATALOGUE
@@ -28,6 +29,59 @@ RETRY_SECONDS = 60
 
 _PASTE = "must be the whole address that the browser ended at, from http to the last character, with code and state"
 
+_Call = Callable[["SignInCalls", web.Request], Awaitable[web.Response]]
+
+
+def _page(status: int, title: str, content: str) -> web.Response:
+    text = (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
+        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{content}</body></html>\n"
+    )
+    return web.Response(status=status, text=text, content_type="text/html", headers={**_PAGE, **_retry_after(status)})
+
+
+def _error_page(status: int, title: str, detail: str, fix: str) -> web.Response:
+    again = "<p><a href='/connect'>Try again</a></p>"
+    return _page(status, title, f"<p>{escape(detail)}</p><p><strong>What to do:</strong> {escape(fix)}</p>{again}")
+
+
+def _problem(status: int, title: str, detail: str, fix: str) -> web.Response:
+    """RFC 9457; `fix` is the advice."""
+    kind = ProblemKind(status, "sign_in_failed", title)
+    return HttpProblem(kind, detail, headers={**_PRIVATE, **_retry_after(status)}, members={"fix": fix}).reply()
+
+
+def _retry_after(status: int) -> dict[str, str]:
+    return {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {}
+
+
+_Failure = Callable[[int, str, str, str], web.Response]
+"""Makes the answer of status, title, what happened, and what to do."""
+
+_STATUSES = {Remedy.RECONNECT: 400, Remedy.FIX: 502, Remedy.CONFIGURATION: 502, Remedy.WAIT: 503}
+
+
+def _failures_as(failed: _Failure) -> Callable[[_Call], _Call]:
+    """Answers the failures of a sign-in with `failed`: the page or the JSON."""
+
+    def decorate(call: _Call) -> _Call:
+        @functools.wraps(call)
+        async def answer(calls: "SignInCalls", request: web.Request) -> web.Response:
+            try:
+                return await call(calls, request)
+            except UnknownSignIn as error:
+                return failed(400, "Sign-in expired", f"{str(error).capitalize()}.", "Start again at /connect.")
+            except SignInFailed as error:
+                trouble, status = CATALOGUE[error.failure.trouble], _STATUSES[error.failure.remedy]
+                return failed(status, trouble.title, f"{error}. {trouble.cause}", trouble.solution)
+            except StorageUnavailable as error:
+                again = "Start again at /connect in a moment."
+                return failed(503, "The sign-in could not be stored", f"{error}.", again)
+
+        return answer
+
+    return decorate
+
 
 class SignInCalls:
     """The handlers of the sign-in, for a browser and for a terminal."""
@@ -35,82 +89,37 @@ class SignInCalls:
     def __init__(self, connector: SignInFlow) -> None:
         self._connector = connector
 
+    @_failures_as(_error_page)
     async def redirect(self, _: web.Request) -> web.Response:
         """302 to Microsoft's sign-in, or a page with the reason why not."""
+        started = await self._connector.begin()
+        return web.Response(status=302, headers={**_PRIVATE, "Location": started.url})
 
-        async def begun() -> web.Response:
-            started = await self._connector.begin()
-            return web.Response(status=302, headers={**_PRIVATE, "Location": started.url})
-
-        return await _answered(begun, _error_page)
-
+    @_failures_as(_error_page)
     async def callback(self, request: web.Request) -> web.Response:
         """Microsoft sent the browser back: connect, and show the result."""
+        return connected_page(await self._connector.finish(dict(request.query)))
 
-        async def connect() -> web.Response:
-            return connected_page(await self._connector.finish(dict(request.query)))
-
-        return await _answered(connect, _error_page)
-
+    @_failures_as(_problem)
     async def begin(self, request: web.Request) -> web.Response:
         """For a terminal: {"url", "expires_at"}."""
         await read_body(request)  # the body is not used, but requiring JSON refuses web pages
+        started = await self._connector.begin()
+        return _json({"url": started.url, "expires_at": text_of_millis(started.expires_at)})
 
-        async def begun() -> web.Response:
-            started = await self._connector.begin()
-            return _json(200, {"url": started.url, "expires_at": text_of_millis(started.expires_at)})
-
-        return await _answered(begun, _problem)
-
+    @_failures_as(_problem)
     async def finish(self, request: web.Request) -> web.Response:
         """For a terminal: the address that the browser ended at, {"redirect_url"}; answers as GET /v1/connection."""
         try:
             query = _query_of(parse_body(await read_body(request)))
         except ValueError:
             raise invalid([Problem("redirect_url", "required", _PASTE)]) from None
-
-        async def connect() -> web.Response:
-            await self._connector.finish(query)
-            return _json(200, _connection(self._connector))
-
-        return await _answered(connect, _problem)
+        await self._connector.finish(query)
+        return _json(_connection(self._connector))
 
     async def connection(self, _: web.Request) -> web.Response:
         """Whether there is a connection, why not, and how the last sign-in ended."""
-        return _json(200, _connection(self._connector))
-
-
-# --- Failures, once for pages and JSON -------------------------------------------------------------------------------
-
-_Failure = Callable[[int, str, str, str], web.Response]
-"""Makes the answer of status, title, what happened, and what to do."""
-
-
-async def _answered(work: Callable[[], Awaitable[web.Response]], failed: _Failure) -> web.Response:
-    try:
-        return await work()
-    except UnknownSignIn as error:
-        return failed(400, "Sign-in expired", f"{str(error).capitalize()}.", "Start again at /connect.")
-    except SignInFailed as error:
-        trouble = CATALOGUE[error.failure.trouble]
-        return failed(_status(error.failure), trouble.title, f"{error}. {trouble.cause}", trouble.solution)
-    except StorageUnavailable as error:
-        return failed(503, "The sign-in could not be stored", f"{error}.", "Start again at /connect in a moment.")
-
-
-def _status(failure: SignInFailure) -> int:
-    match failure.remedy:
-        case Remedy.RECONNECT:
-            return 400
-        case Remedy.FIX | Remedy.CONFIGURATION:
-            return 502
-        case Remedy.WAIT:
-            return 503
-        case _:
-            assert_never(failure.remedy)
-
-
-# --- JSON ------------------------------------------------------------------------------------------------------------
+        return _json(_connection(self._connector))
 
 
 def _query_of(body: object) -> dict[str, str]:
@@ -148,21 +157,9 @@ def _last(finished: FinishedSignIn | None) -> dict[str, Any] | None:
     return {"at": text_of_millis(finished.at), "trouble": trouble}
 
 
-def _json(status: int, body: dict[str, Any]) -> web.Response:
-    return json_reply(body, status, _PRIVATE)
+def _json(body: dict[str, Any]) -> web.Response:
+    return json_reply(body, headers=_PRIVATE)
 
-
-def _problem(status: int, title: str, detail: str, fix: str) -> web.Response:
-    """RFC 9457; `fix` is the advice."""
-    kind = ProblemKind(status, "sign_in_failed", title)
-    return HttpProblem(kind, detail, headers={**_PRIVATE, **_retry_after(status)}, members={"fix": fix}).reply()
-
-
-def _retry_after(status: int) -> dict[str, str]:
-    return {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {}
-
-
-# --- Pages -----------------------------------------------------------------------------------------------------------
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em;color:#1b1b1f;"
@@ -193,16 +190,3 @@ def connected_page(user: str | None) -> web.Response:
     """What a person sees after a sign-in; `user` is as Microsoft gave it, None where it did not."""
     who = f"<p>Signed in as <strong>{escape(user)}</strong>.</p>" if user else ""
     return _page(200, "Connected to Microsoft Advertising", who + _NEXT)
-
-
-def _error_page(status: int, title: str, detail: str, fix: str) -> web.Response:
-    again = "<p><a href='/connect'>Try again</a></p>"
-    return _page(status, title, f"<p>{escape(detail)}</p><p><strong>What to do:</strong> {escape(fix)}</p>{again}")
-
-
-def _page(status: int, title: str, content: str) -> web.Response:
-    text = (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{content}</body></html>\n"
-    )
-    return web.Response(status=status, text=text, content_type="text/html", headers={**_PAGE, **_retry_after(status)})

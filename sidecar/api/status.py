@@ -41,9 +41,9 @@ class StatusCalls:
         query = read_query(request.query.items())
         async with admission_of(request).page(query.limit):
             page = await self.queries.find(query)
-            cursor = None if page.next_seq is None else parameters.to_cursor(page.next_seq)
             rows = self.rows.of_one_answer()
-            return page_reply(await in_turns(page.records, lambda record: text(rows.show(record))), cursor)
+            shown = await in_turns(page.records, lambda record: text(rows.show(record)))
+            return page_reply(shown, parameters.to_cursor(page.next_seq))
 
 
 def read_query(given: Iterable[tuple[str, str]]) -> Query:

@@ -1,10 +1,10 @@
 """The journal: stored facts of what happened, and how they are read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
-from sidecar.core.instant import UnixMillis
+from sidecar.core.instant import UnixMillis, text_of_millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,12 @@ class JournalEntry:
     error: str | None = None
     fix: str | None = None
     count: int | None = None
+
+
+def facts_of(entry: JournalEntry) -> dict[str, Any]:
+    """The fields that it has, as log lines and /logs show them."""
+    fields = {key: value for key, value in asdict(entry).items() if value is not None}
+    return fields | {"time": text_of_millis(entry.time)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sidecar.core.instant import UnixMillis, text_of_millis
-from sidecar.ports.journal import Journal, JournalEntry
+from sidecar.ports.journal import Journal, JournalEntry, facts_of
 from sidecar.telemetry import event_names, failure
 from sidecar.telemetry.event_names import Name
 from sidecar.telemetry.followers import Followers
@@ -40,7 +40,7 @@ class Recorder:
         entry = replace(entry, **self._cleaned(asdict(entry)))
         if name.stored:
             self._buffer.put(entry)
-        self.lines.write(_line_of(entry) | self._cleaned(also or {}))
+        self.lines.write(facts_of(entry) | self._cleaned(also or {}))
 
     def log(self, name: Name, message: str, /, *, level: str | None = None, **facts: str) -> None:
         """Write a log line and store nothing; from any thread."""
@@ -93,9 +93,3 @@ def harmless(record: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[
             self.recorder.failed(record.__name__, error)
 
     return guarded
-
-
-def _line_of(entry: JournalEntry) -> dict[str, Any]:
-    """The fields of a log line, which are those of /logs."""
-    fields = {key: value for key, value in asdict(entry).items() if value is not None}
-    return fields | {"time": text_of_millis(entry.time)}

@@ -15,12 +15,9 @@ def check_framing(request: web.BaseRequest) -> None:
     codings = [coding.lower() for coding in request.headers.getall("Transfer-Encoding", [])]
     if codings and (codings != ["chunked"] or request.version == HttpVersion10):
         raise _refused("The only Transfer-Encoding is `chunked`, and only in HTTP/1.1.")
-    if not request.raw_path.startswith("/"):
-        _check_whole_address(request)
-
-
-def _check_whole_address(request: web.BaseRequest) -> None:
-    """The absolute form, which proxies receive: its host counts more than Host, which the guard checks."""
+    if request.raw_path.startswith("/"):
+        return
+    # The absolute form, which proxies receive: its host counts more than Host, which the guard checks.
     _, whole, rest = request.raw_path.partition("://")
     if whole and rest.partition("/")[0].lower() != request.headers.get("Host", "").lower():
         raise _refused("The address in the request line and the Host header name two hosts.")

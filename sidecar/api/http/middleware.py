@@ -106,7 +106,8 @@ class ErrorMiddleware:
             headers = response.headers
             headers.update(ALWAYS)
             headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
-            if _stays_open(request, response):
+            stays_open = "keep-alive" if request.version == HttpVersion10 else None
+            if headers.get("Connection") == stays_open:
                 headers["Keep-Alive"] = keep_alive
 
         return mark
@@ -126,10 +127,3 @@ class ErrorMiddleware:
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer was sent already") from error
         return internal().reply()
-
-
-def _stays_open(request: web.Request, response: web.StreamResponse) -> bool:
-    """Whether the connection stays open after the answer, as its headers say."""
-    if request.version == HttpVersion10:
-        return response.headers.get("Connection") == "keep-alive"
-    return "Connection" not in response.headers

@@ -132,11 +132,8 @@ def errors_of(problems: Iterable[Problem]) -> list[Json]:
 def invalid(problems: Iterable[Problem]) -> HttpProblem:
     """422 with everything that was found."""
     problems = tuple(problems)
-    return HttpProblem(INVALID, "; ".join(map(_sentence, problems)), errors=problems)
-
-
-def _sentence(problem: Problem) -> str:
-    return f"{problem.field} {problem.message}" if problem.field else problem.message
+    detail = "; ".join(f"{one.field} {one.message}" if one.field else one.message for one in problems)
+    return HttpProblem(INVALID, detail, errors=problems)
 
 
 UNKNOWN_OUTCOME = "Outcome unknown: repeat the request with the same order_id or Idempotency-Key."
@@ -167,15 +164,12 @@ def of_http_error(error: web.HTTPException, known_paths: Iterable[str], path: st
         allowed = ", ".join(sorted(error.allowed_methods))
         return HttpProblem(METHOD, f"This address takes {allowed}.", headers={"Allow": allowed})
     if isinstance(error, web.HTTPNotFound):
-        return HttpProblem(NOT_FOUND, _near(path, known_paths))
+        close = did_you_mean(path, known_paths)
+        hint = f"Did you mean {close}?" if close else "GET /openapi.json lists what there is."
+        return HttpProblem(NOT_FOUND, hint)
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return HttpProblem(TOO_LARGE, "Send less at once.", close=True)
     if isinstance(error, web.HTTPRequestTimeout):
         return HttpProblem(TOO_SLOW, "Send the body without pauses.", close=True)
     phrase = HTTPStatus(error.status).phrase
     return HttpProblem(ProblemKind(error.status, phrase.lower().replace(" ", "_"), phrase), f"{phrase}.")
-
-
-def _near(path: str, known_paths: Iterable[str]) -> str:
-    close = did_you_mean(path, known_paths)
-    return f"Did you mean {close}?" if close else "GET /openapi.json lists what there is."

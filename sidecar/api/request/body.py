@@ -28,9 +28,6 @@ SMALL_BODY = BodyLimits(max_bytes=64 * 1024)
 """Enough for a request that brings no conversions."""
 
 
-# --- Bytes -----------------------------------------------------------------------------------------------------------
-
-
 async def read_body(request: web.Request, limits: BodyLimits = SMALL_BODY) -> bytes:
     """The body of a request that says it is JSON; HttpProblem otherwise, with the rest of the body left unread."""
     check_headers(request, limits)
@@ -101,9 +98,6 @@ def _check_size(size: int, limits: BodyLimits) -> None:
     if size > limits.max_bytes:
         detail = f"At most {limits.max_bytes} bytes are taken (server.max_body). Send less at once."
         raise HttpProblem(TOO_LARGE, detail, close=True)
-
-
-# --- JSON ------------------------------------------------------------------------------------------------------------
 
 
 def parse_body(body: bytes) -> Any:

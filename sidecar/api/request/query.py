@@ -66,9 +66,9 @@ def limit(given: str) -> int:
     return int(given)
 
 
-def to_cursor(seq: int) -> str:
-    """Where the next page starts, as an opaque text."""
-    return base64.urlsafe_b64encode(f"before {seq}".encode()).decode().rstrip("=")
+def to_cursor(seq: int | None) -> str | None:
+    """Where the next page starts, as an opaque text; None at the end."""
+    return None if seq is None else base64.urlsafe_b64encode(f"before {seq}".encode()).decode().rstrip("=")
 
 
 def cursor(given: str) -> int:
