@@ -25,11 +25,12 @@ class BatchError:
 class PlannedErrors(Protocol):
     """Scripted errors for rows that may be valid."""
 
+    @property
+    def is_descending(self) -> bool:
+        """Whether the answer lists the last row's errors first."""
+
     def errors_of(self, index: int, goal: str) -> list[BatchError]:
         """The errors of the row at `index`, which names that goal."""
-
-    def in_order(self, errors: list[BatchError]) -> list[BatchError]:
-        """All errors in the order of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

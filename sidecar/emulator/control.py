@@ -26,7 +26,7 @@ from sidecar.emulator.validation_errors import explain, suggestion
 
 MAX_PAGE = 10_000
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Work = Callable[[web.Request], Awaitable[Any]]
 
 
 class _Body(BaseModel):
@@ -74,24 +74,22 @@ class Control:
     def routes(self) -> list[web.RouteDef]:
         """The routes of all calls, behind the guard against web pages."""
         guard = PageGuard.of(self.options)
-        return [web.RouteDef(one.method, one.path, _guarded(guard, one.handler), one.kwargs) for one in self._calls()]
-
-    def _calls(self) -> list[web.RouteDef]:
-        return [
-            web.get("/_emulator/summary", _answering(self.summary)),
-            web.get("/_emulator/ledger/{table:conversions|adjustments|requests}", _answering(self.ledger)),
-            web.post("/_emulator/reset", _answering(self.reset)),
-            web.get("/_emulator/goals", _answering(self.goals)),
-            web.post("/_emulator/goals", _answering(self.add_goal)),
-            web.patch("/_emulator/goals/{id:[0-9]+}", _answering(self.change_goal)),
-            web.post("/_emulator/clicks", _answering(self.add_click)),
-            web.get("/_emulator/faults", _answering(self.faults)),
-            web.post("/_emulator/faults", _answering(self.add_fault)),
-            web.delete("/_emulator/faults", _answering(self.clear_faults)),
-            web.delete("/_emulator/faults/{id:[0-9]+}", _answering(self.remove_fault)),
-            web.post("/_emulator/tokens/expire", _answering(self.expire_tokens)),
-            web.post("/_emulator/tokens/revoke", _answering(self.revoke_tokens)),
-        ]
+        calls: tuple[tuple[str, str, _Work], ...] = (
+            ("GET", "summary", self.summary),
+            ("GET", "ledger/{table:conversions|adjustments|requests}", self.ledger),
+            ("POST", "reset", self.reset),
+            ("GET", "goals", self.goals),
+            ("POST", "goals", self.add_goal),
+            ("PATCH", "goals/{id:[0-9]+}", self.change_goal),
+            ("POST", "clicks", self.add_click),
+            ("GET", "faults", self.faults),
+            ("POST", "faults", self.add_fault),
+            ("DELETE", "faults", self.clear_faults),
+            ("DELETE", "faults/{id:[0-9]+}", self.remove_fault),
+            ("POST", "tokens/expire", self.expire_tokens),
+            ("POST", "tokens/revoke", self.revoke_tokens),
+        )
+        return [web.route(method, f"/_emulator/{path}", _guarded(guard, work)) for method, path, work in calls]
 
     async def summary(self, request: web.Request) -> Any:
         """The totals of the ledger."""
@@ -100,10 +98,8 @@ class Control:
     async def ledger(self, request: web.Request) -> Any:
         """`?account=&after=&limit=`: a page, oldest first."""
         table, account = request.match_info["table"], request.query.get("account")
-        after, limit = _number(request, "after", 0), _number(request, "limit", 1_000)
-        return await self.state.transact(
-            lambda db: ledger.page(db, table, account, after, max(1, min(limit, MAX_PAGE)))
-        )
+        after, limit = _number(request, "after", 0), max(1, min(_number(request, "limit", 1_000), MAX_PAGE))
+        return await self.state.transact(lambda db: ledger.page(db, table, account, after, limit))
 
     async def reset(self, request: web.Request) -> Any:
         """Clears ledger, faults and pace, and unless `ledger_only` sign-ins, goals, properties and clicks."""
@@ -125,11 +121,8 @@ class Control:
         if not body.get("Name"):
             raise InvalidCall(["goal.Name: is needed"])
         created_at = self.clock() - 30 * DAY_MS if given.created_at is None else given.created_at
-        return {
-            "id": await self.state.transact(
-                lambda db: insert_goal(db, given.customer_id, given.account_id, body, created_at)
-            )
-        }
+        owner = given.customer_id, given.account_id
+        return {"id": await self.state.transact(lambda db: insert_goal(db, *owner, body, created_at))}
 
     async def change_goal(self, request: web.Request) -> Any:
         """Changes members of a goal, or its age."""
@@ -155,10 +148,8 @@ class Control:
     async def add_fault(self, request: web.Request) -> Any:
         """Adds a rule."""
         rule = await _read(request, Rule)
-        if rule.match.operation not in (None, *self.operations):
-            raise ValueError(
-                f"match.operation: is not known; {suggestion(rule.match.operation or '', self.operations)}"
-            )
+        if (operation := rule.match.operation) is not None and operation not in self.operations:
+            raise ValueError(f"match.operation: is not known; {suggestion(operation, self.operations)}")
         return _active_rule(self.script.add(rule))
 
     async def clear_faults(self, request: web.Request) -> Any:
@@ -181,37 +172,34 @@ class Control:
         return {"revoked": await self.state.transact(tokens.revoke_refresh_tokens)}
 
 
-def _guarded(guard: PageGuard, handler: Callable[..., Any]) -> _Handler:
-    """`handler` behind the guard."""
+def _guarded(guard: PageGuard, work: _Work) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler that answers with `work`, behind the guard."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         refusal = guard.refusal(request.headers)
-        if refusal is None:
-            response: web.StreamResponse = await handler(request)
-        else:
-            response = web.json_response({"errors": [refusal[1]]}, status=refusal[0])
+        response = await _answer(work, request) if refusal is None else _errors(refusal[0], refusal[1])
         response.headers.update(HEADERS)
         return response
 
     return handle
 
 
-def _answering(work: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
-    """A handler that answers the result of `work` as JSON, and problems of the request as 400 or 422."""
+async def _answer(work: _Work, request: web.Request) -> web.Response:
+    """The result of `work` as JSON, or the problems of the request as 400 or 422."""
+    try:
+        return web.json_response(await work(request))
+    except InvalidCall as error:
+        return _errors(error.status, *error.texts)
+    except Refused as refused:
+        return _errors(422, refused.detail or refused.code.message)
+    except OverflowError:
+        return _errors(400, "a number is too large")
+    except ValueError as error:
+        return _errors(400, str(error))
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            return web.json_response(await work(request))
-        except InvalidCall as error:
-            return web.json_response({"errors": error.texts}, status=error.status)
-        except Refused as refused:
-            return web.json_response({"errors": [refused.detail or refused.code.message]}, status=422)
-        except OverflowError:
-            return web.json_response({"errors": ["a number is too large"]}, status=400)
-        except ValueError as error:
-            return web.json_response({"errors": [str(error)]}, status=400)
 
-    return handle
+def _errors(status: int, *texts: str) -> web.Response:
+    return web.json_response({"errors": texts}, status=status)
 
 
 class InvalidCall(Exception):

@@ -1,8 +1,10 @@
 """The JSON of errors: one per refused row, or one for a whole request."""
 
+from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
-from sidecar.emulator.call import Answer, BatchError, answer_json
+from sidecar.emulator.call import Answer, BatchError, Tally, answer_json
 from sidecar.emulator.error_codes import BY_SYMBOL, ErrorCode
 
 
@@ -42,6 +44,15 @@ def batch_error_body(error: BatchError) -> dict[str, object]:
         "Message": error.message,
         "Type": "BatchError",
     }
+
+
+def partial_answer(body: dict[str, Any], wrong: Sequence[Sequence[BatchError]], *, descending: bool = False) -> Answer:
+    """The answer with the errors of each row: `wrong` has those of every row, empty where it was taken."""
+    errors = [batch_error_body(error) for found in wrong for error in found]
+    refused = sum(1 for found in wrong if found)
+    tally = Tally(len(wrong), len(wrong) - refused, refused)
+    listed = {"PartialErrors": errors[::-1] if descending else errors}
+    return answer_json(body | listed, summary="partial" if errors else "ok", tally=tally)
 
 
 def fault_body(code: ErrorCode, shape: FaultShape, tracking_id: str, detail: str | None = None) -> dict[str, object]:

@@ -99,12 +99,9 @@ def matches(match: Match, call: Call) -> bool:
         return False
     if match.account not in (None, call.headers.get("CustomerAccountId")):
         return False
-    return match.goal is None or _names_goal(call.body, match.goal)
-
-
-def _names_goal(body: bytes, goal: str) -> bool:
-    """Whether the body holds the name as a JSON string, with or without escapes beyond ASCII."""
-    return any(json.dumps(goal, ensure_ascii=ascii_only).encode() in body for ascii_only in (True, False))
+    # The body holds the name as a JSON string, with or without escapes beyond ASCII.
+    names = [json.dumps(match.goal, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
+    return match.goal is None or any(name in call.body for name in names)
 
 
 def _is_selected(rule: Rule, number: int) -> bool:

@@ -93,9 +93,10 @@ class PartialErrors(_Model):
         number, symbol, message = resolve_code(self)
         return [BatchError(index, number, symbol, message)] * self.repeat
 
-    def in_order(self, errors: list[BatchError]) -> list[BatchError]:
-        """All errors in the order of the answer."""
-        return errors[::-1] if self.order == "descending" else errors
+    @property
+    def is_descending(self) -> bool:
+        """Whether the answer lists the last row's errors first."""
+        return self.order == "descending"
 
     def _is_chosen(self, index: int, goal: str) -> bool:
         if self.indexes is not None and index not in self.indexes:

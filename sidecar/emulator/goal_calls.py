@@ -11,8 +11,8 @@ from sqlite3 import Connection
 from typing import Any
 
 from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
-from sidecar.emulator.call import Answer, Call, Tally, answer_json
-from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, batch_error_body
+from sidecar.emulator.call import Answer, Call
+from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, partial_answer
 from sidecar.emulator.goal_rules import DEFAULTS, GOAL_TYPE, TYPES, goal_errors, read_goal
 from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, replace_goal, visible_goals
 from sidecar.emulator.json_rows import read_object
@@ -69,7 +69,10 @@ class GoalCalls:
         for value in _limited(read_list(read_object(call.body), "ConversionGoals")):
             goal, symbols = self._new(db, caller, value, in_request)
             wrong.append(symbols)
-            ids.append(None if symbols else str(self._insert(db, call, caller, goal)))
+            ids.append(None)
+            if not symbols:
+                put_property(db, caller.account_id, AUTO_TAGGING, "true")
+                ids[-1] = str(insert_goal(db, caller.customer_id, caller.account_id, goal, call.at))
         return _answer({"ConversionGoalIds": ids}, wrong)
 
     def update(self, db: Connection, call: Call) -> Answer:
@@ -114,10 +117,6 @@ class GoalCalls:
         symbols += goal_errors(goal, enhanced_terms_accepted=self.options.enhanced_terms_accepted)
         symbols += _name_errors(goal.get("Name"), in_request, _names(db, caller.customer_id))
         return goal | {"Type": GOAL_TYPE}, symbols
-
-    def _insert(self, db: Connection, call: Call, caller: Caller, goal: dict[str, Any]) -> int:
-        put_property(db, caller.account_id, AUTO_TAGGING, "true")
-        return insert_goal(db, caller.customer_id, caller.account_id, goal, call.at)
 
     def _changed(
         self, db: Connection, value: object, there: dict[str, StoredGoal], seen: set[str]
@@ -174,7 +173,4 @@ def _change_errors(former: StoredGoal, given: dict[str, Any]) -> Iterator[str]:
 
 
 def _answer(body: dict[str, Any], wrong: Sequence[Sequence[str]]) -> Answer:
-    errors = [batch_error_body(batch_error(index, symbol)) for index, found in enumerate(wrong) for symbol in found]
-    refused = sum(1 for found in wrong if found)
-    tally = Tally(len(wrong), len(wrong) - refused, refused)
-    return answer_json(body | {"PartialErrors": errors}, summary="partial" if errors else "ok", tally=tally)
+    return partial_answer(body, [[batch_error(index, one) for one in found] for index, found in enumerate(wrong)])

@@ -173,9 +173,8 @@ def _status(action: Status, answer: Answer) -> Answer:
 
 def _fault(action: FaultCode, call: Call) -> Answer:
     number, symbol, message = resolve_code(action)
-    body: dict[str, object] = fault_body(
-        ErrorCode(number, symbol, message), action.shape, call.tracking_id, action.detail
-    )
+    code = ErrorCode(number, symbol, message)
+    body: dict[str, object] = fault_body(code, action.shape, call.tracking_id, action.detail)
     headers = {"Retry-After": str(action.retry_after)} if action.retry_after is not None else {}
     answer = answer_json({"ApplicationFault": body} if action.wrapped else body, action.http_status, symbol)
     return replace(answer, headers=headers)

@@ -98,27 +98,26 @@ def _name(name: str | None, goal: Goal | None, now: int) -> Iterator[str]:
 
 
 def _conversion_time(time: Time | None, now: int) -> Iterator[str]:
-    if time is None:
-        yield "OfflineConversionTimeNullOrEmpty"
-    elif not time.zoned:
-        yield "OfflineConversionTimeInvalid"
-    elif time.ticks > now * TICKS_PER_MS:
-        yield "FutureConversionTimeCannotBeSet"
-    elif time.ticks < (now - _MAX_AGE_MS) * TICKS_PER_MS:
-        yield "OfflineConversionTimeOutOfWindow"
+    yield from _time(time, now, "OfflineConversionTime", "FutureConversionTimeCannotBeSet")
 
 
 def _adjustment_time(row: Adjustment, now: int) -> Iterator[str]:
-    if row.time is None:
-        yield "OfflineConversionAdjustmentTimeNullOrEmpty"
-    elif not row.time.zoned:
-        yield "OfflineConversionAdjustmentTimeInvalid"
-    elif row.time.ticks > now * TICKS_PER_MS:
-        yield "OfflineConversionFutureAdjustmentTimeCannotBeSet"
-    elif row.time.ticks < (now - _MAX_AGE_MS) * TICKS_PER_MS:
-        yield "OfflineConversionAdjustmentTimeOutOfWindow"
-    elif row.original.time is not None and row.time.ticks < row.original.time.ticks:
-        yield "OfflineConversionAdjustmentTimeEarlierThanConversionTime"
+    prefix, in_future = "OfflineConversionAdjustmentTime", "OfflineConversionFutureAdjustmentTimeCannotBeSet"
+    wrong = list(_time(row.time, now, prefix, in_future))
+    yield from wrong
+    if not wrong and row.time and row.original.time and row.time.ticks < row.original.time.ticks:
+        yield f"{prefix}EarlierThanConversionTime"
+
+
+def _time(time: Time | None, now: int, prefix: str, in_future: str) -> Iterator[str]:
+    if time is None:
+        yield f"{prefix}NullOrEmpty"
+    elif not time.zoned:
+        yield f"{prefix}Invalid"
+    elif time.ticks > now * TICKS_PER_MS:
+        yield in_future
+    elif time.ticks < (now - _MAX_AGE_MS) * TICKS_PER_MS:
+        yield f"{prefix}OutOfWindow"
 
 
 def _identifiers(row: Conversion, goal: Goal | None) -> Iterator[str]:
@@ -135,12 +134,8 @@ def _identifiers(row: Conversion, goal: Goal | None) -> Iterator[str]:
 
 
 def _value(value: Decimal | None) -> Iterator[str]:
-    if value is not None and not _is_amount(value):
+    if value is not None and not (0 <= value <= MAX_VALUE and value == round(value, 3)):
         yield "OfflineConversionValueInvalid"
-
-
-def _is_amount(value: Decimal) -> bool:
-    return 0 <= value <= MAX_VALUE and value == round(value, 3)
 
 
 def _currency(currency: str | None) -> Iterator[str]:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from sidecar.emulator.error_bodies import Refused
+
+T = TypeVar("T")
 
 TICKS_PER_SECOND = 10_000_000
 """A time has up to seven digits after the second."""
@@ -75,10 +77,7 @@ def read_adjustment(row: object) -> Adjustment | None:
 
 def read_text(fields: Mapping[str, Any], name: str) -> str | None:
     """A string or None."""
-    value = fields.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise Refused("ApiInputValidationError", detail=f"{name} is not a string")
+    return _typed(fields, name, str, "string")
 
 
 def read_number(fields: Mapping[str, Any], name: str) -> Decimal | None:
@@ -93,10 +92,7 @@ def read_number(fields: Mapping[str, Any], name: str) -> Decimal | None:
 
 def read_flag(fields: Mapping[str, Any], name: str) -> bool | None:
     """A boolean or None."""
-    value = fields.get(name)
-    if value is None or isinstance(value, bool):
-        return value
-    raise Refused("ApiInputValidationError", detail=f"{name} is not a boolean")
+    return _typed(fields, name, bool, "boolean")
 
 
 def read_long(fields: Mapping[str, Any], name: str) -> str | None:
@@ -120,10 +116,7 @@ def read_flags(fields: Mapping[str, Any], name: str, known: Sequence[str]) -> tu
 
 def read_list(fields: Mapping[str, Any], name: str) -> list[Any] | None:
     """A list or None."""
-    value = fields.get(name)
-    if value is None or isinstance(value, list):
-        return value
-    raise Refused("ApiInputValidationError", detail=f"{name} is not a list")
+    return _typed(fields, name, list, "list")
 
 
 def read_time(fields: Mapping[str, Any], name: str) -> Time | None:
@@ -141,6 +134,13 @@ def read_time(fields: Mapping[str, Any], name: str) -> Time | None:
     except (ValueError, OverflowError):
         raise Refused("InvalidDateObject", detail=f"{name} is not an ISO 8601 time") from None
     return Time(seconds * TICKS_PER_SECOND + int((fraction or "").ljust(7, "0")), zone is not None)
+
+
+def _typed(fields: Mapping[str, Any], name: str, kind: type[T], what: str) -> T | None:
+    value = fields.get(name)
+    if value is None or isinstance(value, kind):
+        return value
+    raise Refused("ApiInputValidationError", detail=f"{name} is not a {what}")
 
 
 def _conversion(fields: Mapping[str, Any]) -> Conversion:

@@ -59,15 +59,8 @@ class Emulator:
         """The authority for MSAL."""
         return f"{self.url}/common"
 
-    @property
-    def campaign(self) -> str:
-        """The base address of `/CampaignManagement/v13`."""
-        return self.url
-
-    @property
-    def customer(self) -> str:
-        """The base address of `/CustomerManagement/v13`."""
-        return self.url
+    campaign = customer = url
+    """The base addresses of `/CampaignManagement/v13` and `/CustomerManagement/v13`."""
 
     async def ledger(
         self, table: str, *, account: str | None = None, after: int = 0, limit: int = 1_000

@@ -74,16 +74,12 @@ def server_context(made: Certificate) -> ssl.SSLContext:
 def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     name = _name("Sidecar emulator test authority")
     builder = _builder(name, name, key.public_key())
-    usage = _usage(key_cert_sign=True, crl_sign=True)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    return builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+    return builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True).sign(key, hashes.SHA256())
 
 
 def _server(
-    key: ec.EllipticCurvePublicKey,
-    host_names: Sequence[str],
-    ca: x509.Certificate,
-    ca_key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePublicKey, host_names: Sequence[str], ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
     builder = _builder(_name("Sidecar emulator"), ca.subject, key)
     purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -91,7 +87,7 @@ def _server(
     return (
         builder.add_extension(x509.SubjectAlternativeName([_alternative(name) for name in host_names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(_usage("digital_signature"), critical=True)
         .add_extension(purposes, critical=False)
         .add_extension(issuer_key, critical=False)
         .sign(ca_key, hashes.SHA256())
@@ -108,18 +104,14 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
     )
 
 
-def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
+def _usage(*wanted: str) -> x509.KeyUsage:
+    return x509.KeyUsage(**{name: name in wanted for name in _USAGES})
 
 
 def _alternative(name: str) -> x509.GeneralName:

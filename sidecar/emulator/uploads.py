@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from sidecar.emulator import ledger, row_identity
 from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
-from sidecar.emulator.call import Answer, BatchError, Call, Tally, answer_json
+from sidecar.emulator.call import Answer, BatchError, Call
 from sidecar.emulator.clicks import find_clicks
-from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, batch_error_body
+from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, partial_answer
 from sidecar.emulator.goals import usable_goals
 from sidecar.emulator.json_rows import Row, read_rows
 from sidecar.emulator.ledger import StoredAdjustment, StoredConversion
@@ -111,12 +111,4 @@ def _stored_adjustment(row: Row, fields: Adjustment, context: CheckContext) -> S
 
 
 def _answer(call: Call, errors: Sequence[Sequence[BatchError]]) -> Answer:
-    found = [error for wrong in errors for error in wrong]
-    ordered = call.planned.in_order(found) if call.planned else found
-    refused = sum(1 for wrong in errors if wrong)
-    tally = Tally(len(errors), len(errors) - refused, refused)
-    return answer_json(
-        {"PartialErrors": [batch_error_body(error) for error in ordered]},
-        summary="partial" if found else "ok",
-        tally=tally,
-    )
+    return partial_answer({}, errors, descending=call.planned is not None and call.planned.is_descending)

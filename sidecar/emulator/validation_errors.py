@@ -51,12 +51,6 @@ def _text(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     return f"{where}: {message}" if where else message
 
 
-def _place(parsers: str) -> str:
-    """The position at the end of the parser's message: `… at line 1 column 8`."""
-    found = re.search(r" at line ([0-9]+) column ([0-9]+)$", parsers)
-    return f" from line {found[1]}, column {found[2]} on" if found else ""
-
-
 def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], Mapping[str, Any], list[str]]:
     """The path in the body, the fields of the object where it ends, and the possible types of that object.
 
@@ -72,7 +66,8 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
         path.append(str(step))
         annotation = fields[str(step)].annotation if str(step) in fields else None
         inner = _models(annotation)
-        kinds = {_type_of(each): each for each in inner} if len(inner) > 1 else {}
+        types = [str(get_args(each.model_fields["type"].annotation)[0]) for each in inner] if len(inner) > 1 else []
+        kinds = dict(zip(types, inner, strict=False))
         fields = inner[0].model_fields if len(inner) == 1 else fields
     return path, fields, list(kinds)
 
@@ -82,15 +77,12 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [each for each in options if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
-def _type_of(model: type[BaseModel]) -> str:
-    return str(get_args(model.model_fields["type"].annotation)[0])
-
-
 def _message(detail: Mapping[str, Any], fields: Mapping[str, Any], kinds: list[str]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     match kind:
         case "json_invalid":
-            return f"the body is not JSON{_place(str(context['error']))}"
+            found = re.search(r" at line ([0-9]+) column ([0-9]+)$", str(context["error"]))
+            return "the body is not JSON" + (f" from line {found[1]}, column {found[2]} on" if found else "")
         case "extra_forbidden":
             return f"is not known; {suggestion(str(detail['loc'][-1]), fields)}"
         case "union_tag_invalid":
