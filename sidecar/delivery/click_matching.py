@@ -46,10 +46,6 @@ class ClickMatcher:
 
     def count_matched(self, goal: str, entries: Sequence[Entry]) -> None:
         """These go out: count those that only a click of their visitor lets Microsoft match."""
-        found = sum(_by_visitor_only(entry) and entry.clicked_at is not None for entry in entries)
-        if found:
+        only = [one for one in entries if one.visitor_id and not (one.email_sha256 or one.phone_sha256)]
+        if found := sum(one.clicked_at is not None for one in only):
             self.telemetry.intake.matches.seen(goal, {("msclkid",): found})
-
-
-def _by_visitor_only(entry: Entry) -> bool:
-    return entry.visitor_id is not None and entry.email_sha256 is None and entry.phone_sha256 is None

@@ -62,8 +62,6 @@ class Courier:
             self.timetable.state.in_flight.finished(number, loops.monotonic(), answered=bool(is_heard))
             self._wake.set()
 
-    # --- what goes next ----------------------------------------------------------------------------------------------
-
     async def _next_claim(self) -> Claim | None:
         """Return the next batch that may go; None after a wait, so that the caller can stop."""
         schedule = await self._look_around()
@@ -96,8 +94,6 @@ class Courier:
         now = self.now()
         return (ripe_at(due.entries, due.goal.rows, self.timetable.rules().linger_millis, now) - now) / 1000
 
-    # --- claiming it -------------------------------------------------------------------------------------------------
-
     async def _resend(self) -> Claim | None:
         await self.platform.permit(self.account)
         if self._stopping.is_set() or not await self.timetable.may_resend(loops.monotonic()):
@@ -124,8 +120,6 @@ class Courier:
 
     def _lease_end(self) -> UnixMillis:
         return UnixMillis(self.now() + self.timetable.rules().lease_millis)
-
-    # --- waiting, and going on ---------------------------------------------------------------------------------------
 
     async def _guarded(self, where: str, work: Awaitable[T]) -> T | None:
         """One odd batch must not become a crash: it stays claimed, and its lease brings it back."""

@@ -27,17 +27,14 @@ class Flusher:
         async with asyncio.TaskGroup() as group:
             while not self._stopping.is_set():
                 for account in await self._accounts.get():
-                    self._start(group, account)
+                    if account not in self._couriers:
+                        self._couriers[account] = self.courier(account)
+                        self._tasks.append(group.create_task(self._couriers[account].run(self._stopping)))
             tasks = set(self._tasks)
             if tasks:
                 _, late = await asyncio.wait(tasks, timeout=self.grace_seconds)
                 for task in late:
                     task.cancel()
-
-    def _start(self, group: asyncio.TaskGroup, account: str) -> None:
-        if account not in self._couriers:
-            self._couriers[account] = self.courier(account)
-            self._tasks.append(group.create_task(self._couriers[account].run(self._stopping)))
 
     def serve(self, accounts: Sequence[str]) -> None:
         """Carry the rows of these accounts too."""

@@ -28,7 +28,8 @@ class Sender:
     async def send(self, claim: Claim) -> bool:
         """Send a batch and settle it; whether Microsoft answered about the rows or about us."""
         sent = Sent(self.now(), loops.monotonic())
-        if not self._still_goes(claim, sent.at):
+        is_same = self.platform.knows(claim.account) and claim.sent_to == (self.platform.identity(claim.account) or "")
+        if not is_same or not self.gates.lets_out(claim.account, sent.at):
             await self.settler.put_back(claim, "closed while it was claimed")
             return False
         self.telemetry.delivery.batch_sent(claim)
@@ -39,11 +40,6 @@ class Sender:
             answer = Lost(str(error), sent=False)
         await self.settler.settle(claim, answer, sent)
         return _is_heard(answer)
-
-    def _still_goes(self, claim: Claim, now: UnixMillis) -> bool:
-        """Whether the account is there and open, and the one at Microsoft that the batch is for."""
-        is_same = self.platform.knows(claim.account) and claim.sent_to == (self.platform.identity(claim.account) or "")
-        return is_same and self.gates.lets_out(claim.account, now)
 
 
 def _is_heard(answer: Answer) -> bool:

@@ -54,8 +54,6 @@ class Settler:
         now = self.now()
         await self.writer.postpone(claim, now, Note("not sent", error=why, at=now), maybe_sent=False)
 
-    # --- Microsoft read the batch ------------------------------------------------------------------------------------
-
     async def _taken(self, claim: Claim, answer: Taken, sent: Sent, response_time: float) -> None:
         self._clean_answer(claim.account, sent)
         if any(isinstance(outcome, Delivered) for outcome in answer.outcomes):
@@ -72,8 +70,6 @@ class Settler:
             history.window = history.window.clean()
             self.platform.clean_answer(account)
             self.telemetry.service.account_well(account)
-
-    # --- Microsoft refused the batch, or did not answer --------------------------------------------------------------
 
     async def _refused(self, claim: Claim, answer: RefusedBatch, sent: Sent, response_time: float) -> None:
         self.telemetry.service.reached(claim.account)

@@ -56,11 +56,8 @@ class GoalCreator:
         for name in self.known.siblings(account):
             if self.known.catalogue(name) is None:
                 await self.reader.read(name)
-        rules, shared, others = (
-            self.known.events(account),
-            self.known.shared_names(account),
-            self.known.other_goals(account),
-        )
+        rules, shared = self.known.events(account), self.known.shared_names(account)
+        others = self.known.other_goals(account)
         return Planned(catalogue, plan(rules, catalogue.goals, self.known.now(), shared, others))
 
     async def apply(self, account: str, names: Set[str] | None) -> Applied | Failure:

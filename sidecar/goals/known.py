@@ -84,8 +84,6 @@ class KnownGoals:
     all_events: Callable[[str], Mapping[str, GoalRule]]
     states: defaultdict[str, ReadingState] = field(default_factory=lambda: defaultdict(ReadingState))
 
-    # --- Lists of goals ----------------------------------------------------------------------------------------------
-
     def catalogue(self, account: str) -> Catalogue | None:
         """Return what was read last, if the account is still the same one at Microsoft."""
         catalogue = self.states[account].catalogue
@@ -103,8 +101,6 @@ class KnownGoals:
     def shared_names(self, account: str) -> Set[str]:
         """Return the names of goals that events of other accounts of the same customer are mapped to."""
         return {rule.name for name in self.siblings(account) for rule in self.events(name).values()}
-
-    # --- Mappings ----------------------------------------------------------------------------------------------------
 
     def look_up(self, account: str, rule: GoalRule) -> Mapped:
         """Look up the goal that `rule` names in the list of goals alone."""
@@ -135,8 +131,6 @@ class KnownGoals:
     def _mapped_now(self, account: str, rule: GoalRule) -> Mapped:
         """Look up a goal in the list of goals, and in Microsoft's last answer to its rows."""
         return self.look_up(account, rule).closed_by(self.gates.refusal_reason(account, rule.name))
-
-    # --- What delivery asks ------------------------------------------------------------------------------------------
 
     def drops(self, account: str, goal: str) -> bool:
         """Return whether Microsoft would silently drop rows of that goal, which no event may name any more."""

@@ -108,8 +108,6 @@ class GoalReader:
             return None
         return answer
 
-    # --- Failures ----------------------------------------------------------------------------------------------------
-
     def _failed(self, account: str, state: ReadingState, failure: Failure, identity: str) -> Failure:
         """Report the failure once, plan the next try, and let the account send by the last list.
 

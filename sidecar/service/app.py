@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sidecar import __version__
+from sidecar import __version__, loops
 from sidecar.config import Config, ConfigError, changes, load
 from sidecar.core.clock import SteadyClock
 from sidecar.emulator import Emulator, EmulatorOptions
@@ -22,8 +22,6 @@ from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, open_parts
 from sidecar.store.store_url import file_of
 from sidecar.telemetry import ActiveTrouble, Telemetry
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 STOP_SECONDS = 14.0
 """A stop that takes longer is cut short: some thread waits for a file or a host that does not answer."""
@@ -126,8 +124,8 @@ class Service:
         tasks.create_task(parts.store.run())
         recording = tasks.create_task(parts.telemetry.run(parts.store.journal, parts.store.unstored))
         delivery = tasks.create_task(parts.flusher.run())
-        loops = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.store.check(), self._reloads())
-        endless = [tasks.create_task(work) for work in loops]
+        works = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.store.check(), self._reloads())
+        endless = [tasks.create_task(work) for work in works]
         tasks.create_task(parts.housekeeping.run(self._stopping))
         await self._prepare(parts.settings)
         spare_the_collector()
@@ -154,8 +152,6 @@ class Service:
         self.parts.catalogue.expect(tuple(settings.config.accounts))
         self.parts.flusher.serve(tuple(settings.config.accounts))
 
-    # --- Signals -----------------------------------------------------------------------------------------------------
-
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
@@ -165,7 +161,7 @@ class Service:
         try:
             yield
         finally:
-            for number in SIGNALS:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
     def _stop(self, name: str) -> None:
@@ -178,8 +174,7 @@ class Service:
 
     async def _reloads(self) -> None:
         while True:
-            await self._reload_wanted.wait()
-            self._reload_wanted.clear()
+            await loops.wait_for_wake(self._reload_wanted, None)
             await self._reload()
 
     async def _reload(self) -> None:

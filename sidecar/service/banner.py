@@ -96,16 +96,13 @@ def _of_delivery(url: str, key: Key, emulator: str | None, first: Try) -> Iterat
 
 def _curl(url: str, key: Key, first: Try) -> str:
     """Send it, wait, look: one line for a POSIX shell."""
-    call = f"curl -sS -w '\\n'{_authorization(key)}"
-    send = f"{call} -H 'Content-Type: application/json' {shlex.quote(f'{url}/v1/conversions')} -d {_body(first)}"
-    look = f"{call} {shlex.quote(f'{url}/v1/conversions?order_id=FIRST-1')}"
-    return f"{send} && sleep {math.ceil(first.linger_seconds) + ANSWER_SECONDS} && {look}"
-
-
-def _body(first: Try) -> str:
     body = {"event": first.event, "order_id": "FIRST-1", "value": 99.99, "currency": first.currency}
     consent = {} if first.consent is None else {"consent": first.consent}
-    return shlex.quote(json.dumps({**body, "msclkid": CLICK_ID, **consent}))
+    data = shlex.quote(json.dumps({**body, "msclkid": CLICK_ID, **consent}))
+    call = f"curl -sS -w '\\n'{_authorization(key)}"
+    send = f"{call} -H 'Content-Type: application/json' {shlex.quote(f'{url}/v1/conversions')} -d {data}"
+    look = f"{call} {shlex.quote(f'{url}/v1/conversions?order_id=FIRST-1')}"
+    return f"{send} && sleep {math.ceil(first.linger_seconds) + ANSWER_SECONDS} && {look}"
 
 
 def _authorization(key: Key) -> str:

@@ -52,21 +52,22 @@ async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
         except OSError as error:
             why = cannot_listen(server.host, server.port, error, host_key="server.host", port_key="server.port")
             raise CannotListen(why) from error
-        url = banner.local_url(host, port)
-        _print_banner(url, key, parts.settings)
+        url, settings = banner.local_url(host, port), parts.settings
+        with contextlib.suppress(OSError):  # the service runs even if stderr is closed
+            click.echo(banner.lines(url, key, _emulator(settings), _first(settings.config)), err=True)
         yield url
 
 
 def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
     settings, store = parts.settings, parts.store
     config = settings.config
-    started, folder = clock.monotonic(), file_of(config.storage.url).parent
-
+    started, folder, host = clock.monotonic(), file_of(config.storage.url).parent, config.server.host
+    names = (host, "127.0.0.1", "::1") if host == "localhost" else (host,)  # a name of this machine has its addresses
     return ApiParts(
         outbox=store.outbox,
         clicks=store.clicks,
         telemetry=parts.telemetry,
-        guard=Guard.of((*config.server.allowed_hosts, *_listened_on(config.server.host)), keys),
+        guard=Guard.of((*config.server.allowed_hosts, *names), keys),
         health=Sources(
             version=__version__,
             now=clock.now,
@@ -122,11 +123,6 @@ def _traces(parts: Components) -> TracesOfOrders:
     return TracesOfOrders(parts.telemetry.intake.traces, parts.store.unstored)
 
 
-def _listened_on(host: str) -> tuple[str, ...]:
-    """What the sidecar is rightly called by where it listens; a name of this machine stands for its addresses too."""
-    return (host, "127.0.0.1", "::1") if host == "localhost" else (host,)
-
-
 def _keys(parts: Components) -> tuple[list[str], banner.Key]:
     """The keys that calls need, and what to say of them. CannotListen when one has to be made and cannot be kept.
 
@@ -147,12 +143,6 @@ def _keys(parts: Components) -> tuple[list[str], banner.Key]:
         ) from error
     parts.telemetry.hide(key)
     return [key], banner.NewKey(key, file) if is_new else banner.StoredKey(file)
-
-
-def _print_banner(url: str, key: banner.Key, settings: Settings) -> None:
-    """Print the banner to stderr; the service runs even if that is closed."""
-    with contextlib.suppress(OSError):
-        click.echo(banner.lines(url, key, _emulator(settings), _first(settings.config)), err=True)
 
 
 def _emulator(settings: Settings) -> str | None:

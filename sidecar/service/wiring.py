@@ -147,8 +147,6 @@ class _Wiring:
         """The configured accounts."""
         return tuple(self.settings.config.accounts)
 
-    # --- Delivery ----------------------------------------------------------------------------------------------------
-
     def pauses(self) -> AccountPauses:
         """Which accounts an operator has paused."""
         return AccountPauses(self.store.pauses, self.gates, self.telemetry, self.now, self.accounts)
@@ -182,8 +180,6 @@ class _Wiring:
         setbacks = Setbacks(writer, self.platform, gates, telemetry, now, chance)
         return Settler(writer, rows, poison, setbacks, self.platform, gates, telemetry, now)
 
-    # --- Goals -------------------------------------------------------------------------------------------------------
-
     def catalogue(self) -> GoalCatalogue:
         """The goals of all accounts."""
         settings, gates, telemetry, store = self.settings, self.gates, self.telemetry, self.store
@@ -200,8 +196,6 @@ class _Wiring:
         reader = GoalReader(known, judge, self.platform, store.goals, store.outbox, gates, telemetry)
         creator = GoalCreator(known, reader, self.platform, telemetry)
         return GoalCatalogue(known, judge, reader, creator, store.goals, store.outbox, gates, telemetry)
-
-    # --- Upkeep ------------------------------------------------------------------------------------------------------
 
     def waiting_watch(self) -> WaitingWatch:
         """The search for waiting rows that no trouble mentions."""

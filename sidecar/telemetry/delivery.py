@@ -53,8 +53,6 @@ class DeliveryEvents:
         """The goal that an account's event is mapped to now; None where one of them left the configuration."""
         self._metrics = metrics
 
-    # --- Batches -----------------------------------------------------------------------------------------------------
-
     @harmless
     def batch_sent(self, claim: Claim) -> None:
         """A batch leaves, for the first time or again."""
@@ -118,18 +116,10 @@ class DeliveryEvents:
 
     @harmless
     def settled(
-        self,
-        goal: str | None,
-        state: str,
-        reason: str | None = None,
-        n: int = 1,
-        kind: Kind = Kind.CONVERSION,
+        self, goal: str | None, state: str, reason: str | None = None, n: int = 1, kind: Kind = Kind.CONVERSION
     ) -> None:
         """`n` rows of `goal` reached a final state: the metric only, the rows have the rest."""
-        metrics = {
-            Kind.CONVERSION: self._metrics.conversions,
-            Kind.ADJUSTMENT: self._metrics.adjustments,
-        }
+        metrics = {Kind.CONVERSION: self._metrics.conversions, Kind.ADJUSTMENT: self._metrics.adjustments}
         metrics[kind].labels(goal or "", state, reason or "").inc(n)
 
     @harmless
@@ -140,38 +130,32 @@ class DeliveryEvents:
         for row in rows[:NAMED_ROWS]:
             self._row_died(row, batch_id)
         if len(rows) > NAMED_ROWS:
-            message = f"{_rows(len(rows) - NAMED_ROWS, 'more row')} died with them: list them with state=dead"
-            self.recorder.record(
-                event_names.ROW_DIED, message, account=rows[0].account, batch_id=batch_id, count=len(rows) - NAMED_ROWS
-            )
+            more = len(rows) - NAMED_ROWS
+            message = f"{_rows(more, 'more row')} died with them: list them with state=dead"
+            account = rows[0].account
+            self.recorder.record(event_names.ROW_DIED, message, account=account, batch_id=batch_id, count=more)
 
     @harmless
     def rows_expired(self, records: Sequence[Record]) -> None:
         """Rows got too old before they could be sent."""
         self.rows_died([_expired(record, self.goal(record)) for record in records])
 
-    # --- An operator -------------------------------------------------------------------------------------------------
-
     @harmless
     def replayed(self, n: int, state: State, record: Record | None = None) -> None:
         """`n` rows of that state are due again; `record` is the row that was replayed by its id."""
         if record is None:
-            self.recorder.record(
-                event_names.REPLAYED,
-                f"{_rows(n, f'{state} conversion')} {'is' if n == 1 else 'are'} due again",
-                count=n,
-            )
-            return
-        message = f"{record.id} was {state} and is due again"
-        facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
-        self.recorder.record(event_names.REPLAYED, message, count=n, **facts)
+            message = f"{_rows(n, f'{state} conversion')} {'is' if n == 1 else 'are'} due again"
+            self.recorder.record(event_names.REPLAYED, message, count=n)
+        else:
+            message = f"{record.id} was {state} and is due again"
+            self.recorder.record(event_names.REPLAYED, message, count=n, **_names_of(record))
 
     @harmless
     def discarded(self, record: Record) -> None:
         """An operator ended a row that was not sent."""
         self.settled(self.goal(record), State.CANCELED.value, record.reason)
-        facts = {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
-        self.recorder.record(event_names.DISCARDED, f"{record.id} was discarded: it will not be sent", **facts)
+        message = f"{record.id} was discarded: it will not be sent"
+        self.recorder.record(event_names.DISCARDED, message, **_names_of(record))
 
     @harmless
     def rows_erased(self, ended: Mapping[RowsOf, int]) -> None:
@@ -238,6 +222,10 @@ def _expired(record: Record, goal: str | None) -> DeadRow:
 
 def _batch(claim: Claim) -> str:
     return f"batch {claim.batch_id} of {_rows(len(claim.entries))}"
+
+
+def _names_of(record: Record) -> dict[str, str | None]:
+    return {"account": record.account, "conversion_id": record.id, "order_id": record.order_id}
 
 
 def _rows(n: int, noun: str = "row") -> str:

@@ -22,7 +22,7 @@ class Lines:
     """Writes facts that were cleaned already; `write` never blocks and may be called from any thread."""
 
     def __init__(self, fd: int, level: str, format_: str) -> None:
-        self._output = Output(fd, lambda n: self._render(_dropped(n)))
+        self._output = Output(fd, self._dropped)
         self.configure(level, format_)
 
     def configure(self, level: str, format_: str) -> None:
@@ -46,7 +46,7 @@ class Lines:
     def _render(self, fact: Mapping[str, Any]) -> str:
         return one_line(str(self._renderer(None, fact["level"], dict(fact))))
 
-
-def _dropped(n: int) -> dict[str, Any]:
-    message = f"{n} log lines were dropped: they were not read from stdout in time"
-    return {"level": LINES_DROPPED.level, "name": LINES_DROPPED.name, "message": message, "count": n}
+    def _dropped(self, n: int) -> str:
+        message = f"{n} log lines were dropped: they were not read from stdout in time"
+        name = LINES_DROPPED
+        return self._render({"level": name.level, "name": name.name, "message": message, "count": n})

@@ -40,7 +40,9 @@ class Output:
                 self._dropped += 1
                 return
             self._lines.append(line)
-            self._thread = self._thread or self._started()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
+                self._thread.start()
             self._changed.notify()
 
     def close(self, timeout_seconds: float = 1.0) -> None:
@@ -50,11 +52,6 @@ class Output:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(timeout_seconds)
-
-    def _started(self) -> threading.Thread:
-        thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
-        thread.start()
-        return thread
 
     def _run(self) -> None:
         while taken := self._take():

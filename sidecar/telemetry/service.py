@@ -24,8 +24,6 @@ class ServiceEvents:
         self._metrics = metrics
         metrics.token_expires_seconds.set_function(self._token_seconds)
 
-    # --- Troubles ----------------------------------------------------------------------------------------------------
-
     @harmless
     def trouble_raised(
         self,
@@ -44,7 +42,7 @@ class ServiceEvents:
         """
         if code == "stopping":
             return
-        raised = self._raise(code, account, subject, detail, waiting)
+        raised = self._raise(code, detail, subject, account, waiting)
         if raised is None:
             return
         if raised.trouble.symptom is not None and account is not None:
@@ -93,12 +91,7 @@ class ServiceEvents:
         self._clear(*self.board.faded(self.recorder.clock()))
 
     def _raise(
-        self,
-        code: str,
-        account: str | None = None,
-        subject: str | None = None,
-        detail: str | None = None,
-        waiting: str | None = None,
+        self, code: str, detail: str | None, subject: str | None, account: str | None = None, waiting: str | None = None
     ) -> ActiveTrouble | None:
         now, cleaned = self.recorder.clock(), None if detail is None else self.recorder.redactor.text(detail)
         found = ActiveTrouble(
@@ -116,8 +109,6 @@ class ServiceEvents:
                 error=active.code,
                 count=active.count,
             )
-
-    # --- Sign-in -----------------------------------------------------------------------------------------------------
 
     @harmless
     def signed_in(self) -> None:
@@ -146,30 +137,24 @@ class ServiceEvents:
         until = self.signed_in_until
         return 0.0 if until is None else max(0.0, (until - self.recorder.clock()) / 1000)
 
-    # --- Goals -------------------------------------------------------------------------------------------------------
-
     @harmless
     def goals_read(self, account: str, goals: int) -> None:
         """The account's goals were read."""
-        self.recorder.record(
-            event_names.GOALS_READ, f"{goals} goal{'' if goals == 1 else 's'} read", account=account, count=goals
-        )
+        message = f"{goals} goal{'' if goals == 1 else 's'} read"
+        self.recorder.record(event_names.GOALS_READ, message, account=account, count=goals)
 
     @harmless
     def goal_created(self, account: str, goal: str) -> None:
         """Someone had this goal created."""
         self.recorder.record(event_names.GOAL_CREATED, f"goal created: {goal}", account=account)
 
-    # --- Start, stop, loops ------------------------------------------------------------------------------------------
-
     @harmless
     def started(self, version: str, url: str, environment: str) -> None:
         """The sidecar serves at `url`."""
         self._metrics.build_info.labels(version).set(1)
         message = f"msads-sidecar {version} serves at {url} (microsoft.environment: {environment})"
-        self.recorder.record(
-            event_names.STARTED, message, also={"version": version, "url": url, "environment": environment}
-        )
+        also = {"version": version, "url": url, "environment": environment}
+        self.recorder.record(event_names.STARTED, message, also=also)
 
     @harmless
     def stopping(self, why: str) -> None:
@@ -192,10 +177,8 @@ class ServiceEvents:
     def reload_failed(self, error: str) -> None:
         """The configuration could not be read; the old one stays. `error` has no value of the file."""
         message = "the configuration was not reloaded, the old one stays in force"
-        error = "; ".join(error.splitlines())
-        self.recorder.record(
-            event_names.RELOAD_FAILED, message, error=error, fix="Correct the file and send SIGHUP again."
-        )
+        error, fix = "; ".join(error.splitlines()), "Correct the file and send SIGHUP again."
+        self.recorder.record(event_names.RELOAD_FAILED, message, error=error, fix=fix)
 
     @harmless
     def configuration_doubted(self, warning: str) -> None:
@@ -206,7 +189,7 @@ class ServiceEvents:
     def loop_failed(self, where: str, error: BaseException) -> None:
         """A loop failed with an unexpected error; recorded once while it keeps failing."""
         words = failure.words(error)
-        raised = self._raise("loop_failed", subject=f"{where}, {type(error).__name__}", detail=words)
+        raised = self._raise("loop_failed", words, f"{where}, {type(error).__name__}")
         if raised is not None:
             self.recorder.record(
                 event_names.LOOP_FAILED,
@@ -215,8 +198,6 @@ class ServiceEvents:
                 fix=raised.trouble.solution,
                 also={"where": where, "traceback": failure.place(error)},
             )
-
-    # --- Gauges ------------------------------------------------------------------------------------------------------
 
     @harmless
     def outbox_seen(self, counts: Counts, backlog: Backlog) -> None:

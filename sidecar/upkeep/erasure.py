@@ -111,14 +111,11 @@ class Eraser:
 
     async def _erase(self, job: Erasure, found: Found) -> None:
         """Retract rows and delete clicks before redacting: both need what the rows contain."""
-        retracts = await self._retract(job, found.delivered)
+        is_retracting = job.retract and found.delivered
+        retracts = await self.retracts.retract_uploaded(found.delivered) if is_retracting else ()
         if job.subject in (Subject.EMAIL, Subject.PHONE):
             await self._forget_clicks(job, found.visitors)
         self.telemetry.delivery.rows_erased(await self.erasures.redact(job, found, retracts, self.now()))
-
-    async def _retract(self, job: Erasure, delivered: Sequence[int]) -> Sequence[int]:
-        """Retract what was delivered, if wanted. Returns the numbers of the rows that carry the retracts."""
-        return await self.retracts.retract_uploaded(delivered) if job.retract and delivered else ()
 
     async def _own(self, job: Erasure) -> Sequence[tuple[str, str]]:
         """Return where clicks may be of a visitor that the erasure names itself."""
