@@ -4,7 +4,6 @@ To add a key: its type and default in `sections.py`, its reason in `config.examp
 `consistency.py`, a probable mistake into `warnings.py`. The caller passes path and environment.
 """
 
-from sidecar.config.address_types import is_loopback
 from sidecar.config.display import RELOADABLE, changes, masked, masked_yaml
 from sidecar.config.loader import LoadedConfig, load, locate, parse
 from sidecar.config.problems import ConfigError, ConfigProblem
@@ -21,7 +20,6 @@ __all__ = [
     "MicrosoftSection",
     "ServiceAddress",
     "changes",
-    "is_loopback",
     "load",
     "locate",
     "masked",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sidecar.config.address_types import is_loopback
 from sidecar.config.problems import KeyPath, Report
 from sidecar.config.sections import AccountSection, Config
 from sidecar.core.did_you_mean import did_you_mean
 from sidecar.core.intake.problem import listed
 from sidecar.system import small_files
+from sidecar.system.listening import is_loopback
 
 CALLBACK_PATH = "/oauth/callback"
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from sidecar.config.address_types import is_loopback
 from sidecar.config.problems import KeyPath, Report
 from sidecar.config.sections import AccountSection, Config
+from sidecar.system.listening import is_loopback
 
 SANDBOX_DEVELOPER_TOKEN = "BBD37VB98"  # noqa: S105 - public: https://learn.microsoft.com/advertising/guides/sandbox
 

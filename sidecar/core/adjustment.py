@@ -14,8 +14,6 @@ from sidecar.core.intake.problem import Problem
 from sidecar.core.keys import Key, KeySource, digest_of, foreign_original
 from sidecar.core.states_and_reasons import Reason, State
 
-# --- Which conversion is meant ---------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class ByOrder:
@@ -80,8 +78,6 @@ class Adjustment:
         return digest_of(str(original), self.type.value, value, currency or "", time)
 
 
-# --- What becomes of it ----------------------------------------------------------------------------------------------
-
 TOO_OLD = Problem("", "too_old", "is about a conversion of more than 90 days ago, which Microsoft no longer changes")
 BEFORE_ORIGINAL = Problem("time", "before_original", "must not lie before the time of the conversion itself")
 NO_CURRENCY = Problem("currency", "currency_required", "is required: the conversion has no currency of its own")
@@ -126,6 +122,11 @@ class Earlier:
     def waits(self) -> bool:
         """It is pending, and for certain not at Microsoft."""
         return self.state is State.PENDING and not self.possibly_sent
+
+    @property
+    def retracts(self) -> bool:
+        """Whether it retracted the conversion, or will: one that was refused or skipped does not."""
+        return self.type is AdjustmentType.RETRACT and self.state in (State.PENDING, State.DELIVERED, State.CANCELED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def decide(
     problem = _unfit(original, wanted, now)
     if problem is not None:
         return Unfit(problem)
-    standing = [one.seq for one in earlier if _retracts(one) and one.received_at >= original.replaced_at]
+    standing = [one.seq for one in earlier if one.retracts and one.received_at >= original.replaced_at]
     if standing or (original.state is State.CANCELED and original.reason == Reason.RETRACTED):
         return Retracted(standing[-1] if standing else None)
     return place(original, earlier, wanted.time, now, adjustment_delay_millis)
@@ -234,8 +235,3 @@ def _unfit(original: Original, wanted: Adjustment, now: UnixMillis) -> Problem |
     if wanted.type is AdjustmentType.RESTATE and not (wanted.currency or original.currency):
         return NO_CURRENCY
     return None
-
-
-def _retracts(one: Earlier) -> bool:
-    """Whether it retracted the conversion, or will: one that was refused or skipped does not."""
-    return one.type is AdjustmentType.RETRACT and one.state in (State.PENDING, State.DELIVERED, State.CANCELED)

@@ -16,8 +16,6 @@ from sidecar.core.states_and_reasons import State
 UNANSWERED = "unanswered"
 """In place of an answer: the lease passed, or the process ended, before there was one."""
 
-# --- What is known ---------------------------------------------------------------------------------------------------
-
 
 class RequestFacts(NamedTuple):
     """A request that carried a batch and did not settle it; `times` of them with the same answer may be gathered.
@@ -61,9 +59,6 @@ class BatchFacts:
     requests: Sequence[RequestFacts] = ()
 
 
-# --- What is shown ---------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One request that carried the row; `times` of them with the same answer may be gathered in one.
@@ -103,9 +98,6 @@ def attempts(record: Record, past: Sequence[Past], batches: Mapping[int, BatchFa
 def named(error: str, code: int | None) -> str:
     """An error as it is shown: `CallRateExceeded (117)`."""
     return error if code is None else f"{error} ({code})"
-
-
-# --- From batches to the row -----------------------------------------------------------------------------------------
 
 
 def _stays(record: Record, past: Sequence[Past]) -> Iterator[_Stay]:
@@ -207,8 +199,6 @@ def _end_of_record(record: Record, batch: BatchFacts | None) -> Attempt:
         message=record.message,
     )
 
-
-# --- In words --------------------------------------------------------------------------------------------------------
 
 _AGAIN = "the very same request goes again"
 _REFUSED = "refused: "

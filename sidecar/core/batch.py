@@ -105,7 +105,11 @@ def with_seconds(
         second = entry.sent_time
         if second is None:
             mine = taken.get(person)  # None where nothing else is this person's, as of nearly all
-            second = entry.time if mine is None else mine.free(entry.time, seconds(now), reach, _earliest(entry, now))
+            if mine is None:
+                second = entry.time
+            else:
+                earliest = max(UnixSeconds(seconds(now) - YOUNG_SECONDS), entry.clicked_at or UnixSeconds(0))
+                second = mine.free(entry.time, seconds(now), reach, earliest)
             if second is None:
                 left.append(candidate)
                 continue
@@ -113,11 +117,6 @@ def with_seconds(
                 mine.take(second)
         placed.append(Candidate(entry.sent_as(goal, second), goal, person))
     return placed, left
-
-
-def _earliest(entry: Entry, now: UnixMillis) -> UnixSeconds:
-    """The first second that an entry may be moved to."""
-    return max(UnixSeconds(seconds(now) - YOUNG_SECONDS), entry.clicked_at or UnixSeconds(0))
 
 
 def next_seconds(

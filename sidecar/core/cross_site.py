@@ -12,9 +12,7 @@ from typing import Protocol
 _OWN_SITES = frozenset(("same-origin", "none"))
 """Sec-Fetch-Site of our own pages, and of an address that was typed. `same-site` is another port of this machine."""
 
-_HOST = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._~%-]+)?\]|(?P<name>[^\[\]:]+?))\.?(?::[0-9]{0,5})?",
-)
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._~%-]+)?\]|(?P<name>[^\[\]:]+?))\.?(?::[0-9]{0,5})?")
 
 
 class Headers(Protocol):
@@ -32,7 +30,8 @@ class Headers(Protocol):
 
 def hosts(names: Iterable[str]) -> frozenset[str]:
     """Host names and addresses, with or without brackets, in the form that `calls_one_of` compares."""
-    return frozenset(bare for name in names if (bare := _bare(_bracketed(name))))
+    given = (f"[{name}]" if ":" in name and not name.startswith("[") else name for name in names)
+    return frozenset(bare for name in given if (bare := _bare(name)))
 
 
 def calls_one_of(allowed: frozenset[str], headers: Headers) -> bool:
@@ -50,11 +49,6 @@ def is_foreign(headers: Headers) -> bool:
     sites = (site.lower() for site in headers.getall("Sec-Fetch-Site", ()))
     origins = (origin.lower() for origin in headers.getall("Origin", ()))
     return any(site not in _OWN_SITES for site in sites) or any(origin not in own for origin in origins)
-
-
-def _bracketed(host: str) -> str:
-    """An address of IPv6 as a Host header has it."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 @lru_cache(maxsize=128)

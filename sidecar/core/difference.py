@@ -72,19 +72,10 @@ _FIELDS = {"email_sha256": "user.email", "phone_sha256": "user.phone"}
 
 
 def _attribution(stored: ExternalAttribution | None, given: ExternalAttribution | None) -> Iterator[FieldDifference]:
-    before, now = stored or _NONE, given or _NONE
-    if before.credit != now.credit:
-        yield FieldDifference("external_attribution.credit", before.credit, now.credit)
-    if before.model != now.model:
-        yield FieldDifference("external_attribution.model", before.model, now.model)
-
-
-class _Absent(NamedTuple):
-    credit: Decimal | None = None
-    model: str | None = None
-
-
-_NONE = _Absent()
+    for name in ("credit", "model"):
+        before, now = getattr(stored, name, None), getattr(given, name, None)
+        if before != now:
+            yield FieldDifference(f"external_attribution.{name}", before, now)
 
 
 class AdjustmentContent(NamedTuple):

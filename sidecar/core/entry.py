@@ -94,9 +94,6 @@ _ATTEMPT = Entry._fields.index("attempt")
 assert (Entry._fields[_GOAL + 1], Entry._fields[-1]) == ("sent_time", "evaluated")
 
 
-# --- Microsoft's outcome ---------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One error as Microsoft names it."""
@@ -141,9 +138,6 @@ class Dead:
 
 
 Outcome = Delivered | Retry | Hold | Dead
-
-
-# --- What happens next -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

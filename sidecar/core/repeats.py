@@ -30,11 +30,7 @@ class Repeat(Enum):
 
 
 def of_conversion(
-    content: str,
-    time: UnixSeconds | None,
-    stored_content: str,
-    stored_time: UnixSeconds | None,
-    stored_state: State,
+    content: str, time: UnixSeconds | None, stored_content: str, stored_time: UnixSeconds | None, stored_state: State
 ) -> Repeat:
     """What a conversion is beside the row with its key; a time is None where the caller named none, and equals any."""
     if stored_content == ERASED_CONTENT:

@@ -73,12 +73,7 @@ def order_digest(order_id: str) -> str:
 
 
 def unstored(
-    item: object,
-    what: What,
-    codes: Iterable[str],
-    now: UnixMillis,
-    request_id: str,
-    kind: Kind = Kind.CONVERSION,
+    item: object, what: What, codes: Iterable[str], now: UnixMillis, request_id: str, kind: Kind = Kind.CONVERSION
 ) -> Unstored | None:
     """The trace that `item` of a request leaves; None where it has no order id that any row could have."""
     if not isinstance(item, dict) or (order_id := _order_id(item.get("order_id"))) is None:
@@ -118,11 +113,7 @@ def in_words(one: Unstored) -> str:
     return f"{thing}{account} {_WHAT[one.what]}{codes} at {text_of_millis(one.time)}{request}{times}"
 
 
-_WHAT = {
-    What.SKIPPED: "was skipped",
-    What.REFUSED: "was refused",
-    What.CONFLICT: "was in conflict with what is stored",
-}
+_WHAT = {What.SKIPPED: "was skipped", What.REFUSED: "was refused", What.CONFLICT: "was in conflict with what is stored"}
 
 
 def all_in_words(traces: Sequence[Unstored]) -> str:

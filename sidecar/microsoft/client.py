@@ -20,9 +20,10 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.connection_errors import ConnectionFailure, explain_upload_error
-from sidecar.microsoft.proxy_settings import Proxy, ProxySettings, is_loopback
+from sidecar.microsoft.proxy_settings import Proxy, ProxySettings
 from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.wire import decode, encode
+from sidecar.system.listening import is_loopback
 
 T = TypeVar("T")
 
@@ -72,22 +73,15 @@ class _Body(aiohttp.BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
+@dataclass(frozen=True, slots=True)
 class Client:
     """Microsoft's API under one base address, such as `https://campaign.api.bingads.microsoft.com`."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        base: str,
-        request_timeout: Callable[[], float],
-        proxy: Proxy | None = None,
-        on_server_time: Callable[[UnixMillis], None] = lambda at: None,
-    ) -> None:
-        self._session = session
-        self._proxy = proxy
-        self._base = base.rstrip("/")
-        self._request_timeout = request_timeout
-        self._on_server_time = on_server_time
+    session: aiohttp.ClientSession
+    base: str
+    request_timeout: Callable[[], float]
+    proxy: Proxy | None = None
+    on_server_time: Callable[[UnixMillis], None] = lambda at: None
 
     async def apply(self, credentials: Credentials, entries: Sequence[Entry]) -> Answer:
         """Uploads claimed entries, at most 1,000 of one account and one kind."""
@@ -108,7 +102,7 @@ class Client:
         if isinstance(reply, Lost):
             return reply
         if (at := reply.answered_at) is not None:
-            self._on_server_time(at)
+            self.on_server_time(at)
         return decode(reply)
 
     async def post(self, path: str, credentials: Credentials, body: bytes) -> HttpReply | Lost:
@@ -116,13 +110,13 @@ class Client:
 
         A redirect is returned, not followed: the token in the headers is meant for one host.
         """
-        seconds = self._request_timeout()
+        seconds = self.request_timeout()
         limits = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_SECONDS))
         payload = _Body(body, content_type="application/json")
-        proxy = self._proxy
+        proxy = self.proxy
         try:
-            async with self._session.post(
-                self._base + path,
+            async with self.session.post(
+                self.base.rstrip("/") + path,
                 data=payload,
                 headers=credentials.headers(),
                 timeout=limits,

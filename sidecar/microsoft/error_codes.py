@@ -5,6 +5,7 @@ A new code is one line here. `reply` reads codes from an answer, and `wire` deci
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import assert_never
 
 from sidecar.core.answer import Verdict
@@ -41,38 +42,24 @@ class ErrorCode:
     """A key of the catalogue in `sidecar.troubles`."""
 
 
-def _code(number: int | None, symbols: str, meaning: Meaning, trouble: str) -> ErrorCode:
+def _code(meaning: Meaning, number: int | None, symbols: str, trouble: str) -> ErrorCode:
     return ErrorCode(number, tuple(symbols.split()), meaning, trouble)
 
 
-def _row(number: int | None, symbols: str, trouble: str = "row_refused") -> ErrorCode:
-    return _code(number, symbols, Meaning.ROW, trouble)
-
-
-def _ours(number: int | None, symbols: str) -> ErrorCode:
-    return _code(number, symbols, Meaning.OURS, "request_malformed")
-
-
-def _account(number: int | None, symbols: str, trouble: str) -> ErrorCode:
-    return _code(number, symbols, Meaning.ACCOUNT, trouble)
-
-
-def _throttled(number: int | None, symbols: str) -> ErrorCode:
-    return _code(number, symbols, Meaning.THROTTLED, "throttled")
-
-
-def _server(number: int | None, symbols: str, trouble: str = "unreachable") -> ErrorCode:
-    return _code(number, symbols, Meaning.SERVER, trouble)
-
+_row = partial(_code, Meaning.ROW)
+_ours = partial(_code, Meaning.OURS, trouble="request_malformed")
+_account = partial(_code, Meaning.ACCOUNT)
+_throttled = partial(_code, Meaning.THROTTLED, trouble="throttled")
+_server = partial(_code, Meaning.SERVER, trouble="unreachable")
 
 TABLE = (
     # Common: https://learn.microsoft.com/advertising/guides/operation-error-codes
     _server(0, "InternalError"),
     _account(100, "NullRequest", "request_malformed"),
-    _code(105, "InvalidCredentials", Meaning.TOKEN, "developer_token_invalid"),
+    _code(Meaning.TOKEN, 105, "InvalidCredentials", "developer_token_invalid"),
     _account(106, "UserIsNotAuthorized", "not_authorized"),
     _account(108, "UserCompromised", "not_authorized"),
-    _code(109, "AuthenticationTokenExpired", Meaning.TOKEN, "token_refresh_failed"),
+    _code(Meaning.TOKEN, 109, "AuthenticationTokenExpired", "token_refresh_failed"),
     _ours(113, "InvalidDateObject"),
     _account(116, "RequestMissingHeaders", "request_malformed"),
     _throttled(117, "CallRateExceeded"),
@@ -104,7 +91,7 @@ TABLE = (
     _throttled(4204, "BulkServiceNoMoreCallsPermittedForTheTimePeriod"),
     # Faults without any code, by the names in Microsoft's REST SDK (msads, openapi_client/models/campaign)
     _code(
-        None, "AdCenterAuthenticationFault NoCredential InvalidSecurityTicket", Meaning.TOKEN, "token_refresh_failed"
+        Meaning.TOKEN, None, "AdCenterAuthenticationFault NoCredential InvalidSecurityTicket", "token_refresh_failed"
     ),
     _account(None, "InvalidCustomerId", "wrong_account"),  # of the same fault; the code 1490 has another spelling
     _account(None, "AdCenterAuthorizationFault", "not_authorized"),
@@ -123,7 +110,7 @@ TABLE = (
     ),
     _row(5604, "OfflineConversionMicrosoftClickIdInvalid OfflineConversionMSClickIdInvalid", "click_id_refused"),
     _ours(5605, "OfflineConversionNameNullOrEmpty"),
-    _code(5606, "OfflineConversionNameInvalid", Meaning.GOAL_NOT_FOUND, "goal_not_found"),
+    _code(Meaning.GOAL_NOT_FOUND, 5606, "OfflineConversionNameInvalid", "goal_not_found"),
     _row(5607, "OfflineConversionTimeInvalid", "time_refused"),
     _row(5608, "OfflineConversionTimeNullOrEmpty", "time_refused"),
     _row(5609, "OfflineConversionTimeOutOfWindow", "conversion_too_old"),
@@ -132,11 +119,11 @@ TABLE = (
     # "Failed to send to internal server": not a row's fault, so a request refused with it is not halved either.
     _server(5612, "OfflineConversionsApplyFailed"),
     _account(5613, "OfflineConversionPilotNotEnabledForCustomer", "account_inactive"),
-    _code(5614, "FutureConversionTimeCannotBeSet", Meaning.CLOCK, "clock_skew"),
+    _code(Meaning.CLOCK, 5614, "FutureConversionTimeCannotBeSet", "clock_skew"),
     _code(
+        Meaning.GOAL_SETTLING,
         5615,
         "OfflineConversionNotAcceptedForGoal OfflineConversionGoalTooRecent",
-        Meaning.GOAL_SETTLING,
         "goal_settling",
     ),
     _row(5616, "ConversionTimeEarlierThanClickTime", "click_after_conversion"),
@@ -145,7 +132,7 @@ TABLE = (
     _row(5619, "OfflineConversionAdjustmentTimeNullOrEmpty", "adjustment_refused"),
     _row(5620, "OfflineConversionAdjustmentTimeEarlierThanConversionTime", "adjustment_refused"),
     _row(5621, "OfflineConversionAdjustmentTimeInvalid", "adjustment_refused"),
-    _code(5622, "OfflineConversionFutureAdjustmentTimeCannotBeSet", Meaning.CLOCK, "clock_skew"),
+    _code(Meaning.CLOCK, 5622, "OfflineConversionFutureAdjustmentTimeCannotBeSet", "clock_skew"),
     _row(5623, "OfflineConversionAdjustmentTimeOutOfWindow", "conversion_too_old"),
     _ours(5624, "OfflineConversionAdjustmentValueNotExpected"),
     _ours(5625, "OfflineConversionAdjustmentValueRequired"),
@@ -232,14 +219,8 @@ def classify_refusal(fault: Fault, status: int) -> Classification:
     if code is None:
         return _classify_unknown(fault, status)
     match code.meaning:
-        case Meaning.TOKEN:
-            return Classification(Verdict.TOKEN, code.trouble)
-        case Meaning.ACCOUNT:
-            return Classification(Verdict.ACCOUNT, code.trouble)
-        case Meaning.THROTTLED:
-            return Classification(Verdict.THROTTLED, code.trouble)
-        case Meaning.SERVER:
-            return Classification(Verdict.SERVER, code.trouble)
+        case Meaning.TOKEN | Meaning.ACCOUNT | Meaning.THROTTLED | Meaning.SERVER as meaning:
+            return Classification(Verdict[meaning.name], code.trouble)
         case Meaning.ROW | Meaning.OURS | Meaning.CLOCK | Meaning.GOAL_NOT_FOUND | Meaning.GOAL_SETTLING:
             return Classification(Verdict.POISON, "poison")
         case _:
@@ -271,13 +252,9 @@ def classify_status(status: int) -> Classification:
             return Classification(Verdict.ACCOUNT, "not_authorized")
         case 429:
             return Classification(Verdict.THROTTLED, "throttled")
-        case 400 | 413 | 422:
+        case _ if status in (400, 413, 422) or 200 <= status < 300:
             return Classification(Verdict.POISON, "poison")
-        case 408:
+        case _ if status == 408 or status >= 500:
             return Classification(Verdict.SERVER, "unreachable")
-        case _ if status >= 500:
-            return Classification(Verdict.SERVER, "unreachable")
-        case _ if 200 <= status < 300:
-            return Classification(Verdict.POISON, "poison")
         case _:
             return Classification(Verdict.ACCOUNT, "request_malformed")

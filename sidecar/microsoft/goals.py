@@ -31,16 +31,7 @@ NAME_TAKEN = ("ConversionGoalNameAlreadyExists", 5317)
 NO_SUCH_GOAL = ("InvalidConversionGoalId", 5314)
 """The error of one goal that does not exist (any more); the others of the answer are complete."""
 
-TYPES = (
-    "Url",
-    "Duration",
-    "PagesViewedPerVisit",
-    "Event",
-    "AppInstall",
-    OFFLINE,
-    "InStoreTransaction",
-    "AppDownload",
-)
+TYPES = ("Url", "Duration", "PagesViewedPerVisit", "Event", "AppInstall", OFFLINE, "InStoreTransaction", "AppDownload")
 """All types are read, so that a goal of the wrong type is not reported as missing.
 
 https://learn.microsoft.com/advertising/campaign-management-service/conversiongoaltype
@@ -51,8 +42,6 @@ ADDITIONAL = ("GoalCategory", "IsEnhancedConversionsEnabled", "IsExternallyAttri
 
 https://learn.microsoft.com/advertising/campaign-management-service/conversiongoaladditionalfield
 """
-
-# --- Requests --------------------------------------------------------------------------------------------------------
 
 
 def encode_query() -> bytes:
@@ -89,9 +78,6 @@ def _revenue(revenue: Revenue) -> dict[str, Any]:
     value = None if revenue.value is None else float(revenue.value)
     members = {"Type": revenue.type, "Value": value, "CurrencyCode": revenue.currency}
     return {name: member for name, member in members.items() if member is not None}
-
-
-# --- Answers ---------------------------------------------------------------------------------------------------------
 
 
 def decode_goals(reply: HttpReply) -> tuple[Goal, ...] | RefusedBatch | Lost:
@@ -158,24 +144,19 @@ def _goal(item: object) -> Goal | None:
     id_, name = _id(item.get("Id")), _text(item.get("Name"))
     if id_ is None or name is None:
         return None
-    window = _whole(item.get("ConversionWindowInMinutes"))
+    window = _id(item.get("ConversionWindowInMinutes"))
     return Goal(
         id=id_,
         name=name,
-        type=_type(item.get("Type")),
+        type=(_text(item.get("Type")) or "Unknown").removesuffix("Goal"),  # some pages write OfflineConversionGoal
         status=_text(item.get("Status")) or "Active",
         count_type=_text(item.get("CountType")),
-        window_seconds=None if window is None else window * 60,
+        window_seconds=None if window is None or len(window) > 9 else int(window) * 60,  # else it fits no column
         category=_text(item.get("GoalCategory")),
         revenue=_read_revenue(item.get("Revenue")),
         enhanced=_flag(item.get("IsEnhancedConversionsEnabled")),
         externally_attributed=_flag(item.get("IsExternallyAttributed")),
     )
-
-
-def _type(value: object) -> str:
-    """The short name of the type: some of Microsoft's pages write `OfflineConversionGoal`."""
-    return (_text(value) or "Unknown").removesuffix("Goal")
 
 
 def _read_revenue(value: object) -> Revenue | None:
@@ -192,12 +173,6 @@ def _id(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     return str(value) if re.fullmatch(r"[0-9]{1,19}", str(value), re.ASCII) else None
-
-
-def _whole(value: object) -> int | None:
-    """A number of minutes that fits a column."""
-    text = _id(value)
-    return None if text is None or len(text) > 9 else int(text)
 
 
 def _flag(value: object) -> bool | None:

@@ -138,7 +138,8 @@ class OAuthClient:
         """MSAL's application object; its constructor fetches the discovery document."""
         ours = self._application
         if not ours.client_id:
-            raise SignInFailed(_no_client_id())
+            why = f"{CATALOGUE['app_registration'].title}: microsoft.client_id is empty (docs/connect.md)"
+            raise SignInFailed(SignInFailure(Remedy.FIX, "app_registration", why))
         arguments: dict[str, Any] = {
             "authority": ours.authority,
             "http_client": Transport(self._tls, self._call_seconds, self._proxies),
@@ -186,13 +187,9 @@ def _grant(answer: Mapping[str, Any]) -> Grant:
         raise SignInFailed(unavailable("its answer holds no access token"))
     if isinstance(scope, str) and scope and "msads.manage" not in scope:
         raise SignInFailed(_scope_missing("the sign-in does not include msads.manage"))
-    refresh_token = answer.get("refresh_token")
-    return Grant(
-        access_token,
-        refresh_token if isinstance(refresh_token, str) and refresh_token else None,
-        _life_seconds(answer.get("expires_in")),
-        _user(answer.get("id_token_claims")),
-    )
+    claims = answer.get("id_token_claims")
+    user = _text(claims.get("preferred_username")) if isinstance(claims, dict) else None
+    return Grant(access_token, _text(answer.get("refresh_token")), _life_seconds(answer.get("expires_in")), user)
 
 
 def _life_seconds(value: object) -> float:
@@ -203,14 +200,8 @@ def _life_seconds(value: object) -> float:
         return _DEFAULT_LIFE_SECONDS
 
 
-def _user(claims: object) -> str | None:
-    name = claims.get("preferred_username") if isinstance(claims, dict) else None
-    return name if isinstance(name, str) and name else None
-
-
-def _no_client_id() -> SignInFailure:
-    title = CATALOGUE["app_registration"].title
-    return SignInFailure(Remedy.FIX, "app_registration", f"{title}: microsoft.client_id is empty (docs/connect.md)")
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _scope_missing(why: str) -> SignInFailure:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
+from sidecar.system.listening import is_loopback
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -70,21 +72,10 @@ class ProxySettings:
         return is_loopback(host) or any(_matches(entry.lower(), host, port) for entry in self.without)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address without brackets, is this machine itself."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _first(environ: Mapping[str, str], name: str) -> tuple[str, str] | None:
     """The variable that is set, in lower or upper case, and its value."""
     given = ((written, environ.get(written, "").strip()) for written in (name.lower(), name))
     return next(((written, value) for written, value in given if value), None)
-
-
-# --- NO_PROXY --------------------------------------------------------------------------------------------------------
 
 
 def _matches(entry: str, host: str, port: int) -> bool:
@@ -92,7 +83,10 @@ def _matches(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     if "/" in entry:
-        return _in_range(host, entry)
+        try:
+            return ip_address(host) in ip_network(entry, strict=False)
+        except ValueError:
+            return False
     named, only_port = _split_port(entry)
     if only_port is not None and only_port != port:
         return False
@@ -111,21 +105,11 @@ def _split_port(entry: str) -> tuple[str, int | None]:
     return match[1] or match[3], int(port) if port else None
 
 
-def _in_range(host: str, entry: str) -> bool:
-    try:
-        return ip_address(host) in ip_network(entry, strict=False)
-    except ValueError:
-        return False
-
-
 def _address(text: str) -> object:
     try:
         return ip_address(text)
     except ValueError:
         return None
-
-
-# --- The proxy itself ------------------------------------------------------------------------------------------------
 
 
 def _read(variable: str, value: str) -> Proxy:

@@ -3,8 +3,9 @@
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes#aadsts-error-codes
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 
 class Remedy(StrEnum):
@@ -31,33 +32,13 @@ class SignInCode:
     """The least wait before the next try, where the remedy's usual wait would be wrong."""
 
 
-def _sign_in(text: str) -> SignInCode:
-    return SignInCode(Remedy.RECONNECT, "token_refresh_failed", text)
-
-
-def _blocked(text: str) -> SignInCode:
-    return SignInCode(Remedy.RECONNECT, "sign_in_blocked", text)
-
-
-def _consent(text: str) -> SignInCode:
-    return SignInCode(Remedy.RECONNECT, "scope_missing", text)
-
-
-def _secret(text: str, trouble: str = "client_secret_invalid") -> SignInCode:
-    return SignInCode(Remedy.FIX, trouble, text)
-
-
-def _application(text: str) -> SignInCode:
-    return SignInCode(Remedy.FIX, "app_registration", text)
-
-
-def _configuration(text: str, trouble: str = "app_registration") -> SignInCode:
-    return SignInCode(Remedy.CONFIGURATION, trouble, text)
-
-
-def _wait(text: str, retry_seconds: float | None = None) -> SignInCode:
-    return SignInCode(Remedy.WAIT, "sign_in_unavailable", text, retry_seconds)
-
+_sign_in = partial(SignInCode, Remedy.RECONNECT, "token_refresh_failed")
+_blocked = partial(SignInCode, Remedy.RECONNECT, "sign_in_blocked")
+_consent = partial(SignInCode, Remedy.RECONNECT, "scope_missing")
+_secret = partial(SignInCode, Remedy.FIX, "client_secret_invalid")
+_application = partial(SignInCode, Remedy.FIX, "app_registration")
+_configuration = partial(SignInCode, Remedy.CONFIGURATION, "app_registration")
+_wait = partial(SignInCode, Remedy.WAIT, "sign_in_unavailable")
 
 _EXPIRED = _sign_in("the sign-in expired, or was unused for 90 days")
 _CHANGED = _sign_in("the session is no longer valid, often after a password change")
@@ -80,7 +61,9 @@ _PUBLIC = _secret("the application is public: leave microsoft.client_secret empt
 _UNKNOWN_APPLICATION = _application("Microsoft does not know the application: check microsoft.client_id")
 _DISABLED = _application("the application is disabled: enable it in the Azure portal")
 _REDIRECT = _configuration("microsoft.redirect_uri is not among the application's redirect URIs")
-_SCOPE = _configuration("the permission asked for does not exist here: check microsoft.environment", "scope_missing")
+_SCOPE = SignInCode(
+    Remedy.CONFIGURATION, "scope_missing", "the permission asked for does not exist here: check microsoft.environment"
+)
 _BUSY = _wait("Microsoft's sign-in service is busy; nothing to do but wait")
 
 CODES = {
@@ -147,10 +130,12 @@ CODES = {
     500011: _NO_SERVICE,
     # The application, the configuration
     7000215: _secret("the secret is wrong: often its id was pasted instead of its value"),
-    7000222: _secret("the secret has expired; the sign-in itself stays valid", "client_secret_expired"),
+    7000222: replace(
+        _secret("the secret has expired; the sign-in itself stays valid"), trouble="client_secret_expired"
+    ),
     7000218: _secret("no secret was sent: set microsoft.client_secret, or allow public client flows"),
     700025: _PUBLIC,
-    90023: _configuration(_PUBLIC.text, _PUBLIC.trouble),
+    90023: replace(_PUBLIC, remedy=Remedy.CONFIGURATION),
     700011: _UNKNOWN_APPLICATION,
     700016: _UNKNOWN_APPLICATION,
     70001: _DISABLED,

@@ -109,9 +109,6 @@ def unavailable(why: str, retry_seconds: float | None = None, trouble: str = "si
     return SignInFailure(Remedy.WAIT, trouble, f"{CATALOGUE[trouble].title}: {why}", retry_seconds)
 
 
-# --- The tables ------------------------------------------------------------------------------------------------------
-
-
 _BY_NAME = {
     "invalid_grant": SignInCode(Remedy.RECONNECT, "token_refresh_failed", ""),
     "interaction_required": SignInCode(Remedy.RECONNECT, "token_refresh_failed", ""),

@@ -5,7 +5,7 @@ The pages of the sign-in are in `sidecar.api.sign_in`.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import AuthorizationRequest, OAuthClient
@@ -61,37 +61,30 @@ class PendingSignIns:
         return request
 
 
+@dataclass(slots=True)
 class SignInFlow:
     """Starts and finishes sign-ins; `on_finished` gets the outcome of each."""
 
-    def __init__(
-        self,
-        sign_in: OAuthClient,
-        tokens: TokenSource,
-        *,
-        now: Callable[[], UnixMillis],
-        on_finished: Callable[[FinishedSignIn], None] = lambda _: None,
-    ) -> None:
-        self._sign_in = sign_in
-        self._tokens = tokens
-        self._now = now
-        self._on_finished = on_finished
-        self._pending = PendingSignIns()
-        self.last: FinishedSignIn | None = None
+    sign_in: OAuthClient
+    tokens: TokenSource
+    now: Callable[[], UnixMillis]
+    on_finished: Callable[[FinishedSignIn], None] = lambda _: None
+    last: FinishedSignIn | None = None
+    _pending: PendingSignIns = field(default_factory=PendingSignIns)
 
     @property
     def connection(self) -> Connection:
         """Whether we are connected now."""
-        return self._tokens.connection
+        return self.tokens.connection
 
     async def begin(self) -> StartedSignIn:
         """Starts a sign-in. Raises SignInFailed when Microsoft is unavailable or the application is misconfigured."""
         try:
-            request = await self._sign_in.begin()
+            request = await self.sign_in.begin()
         except SignInFailed as error:
             raise SignInFailed(of_interactive(error.failure)) from None
         self._pending.put(request, asyncio.get_running_loop().time())
-        return StartedSignIn(request.url, UnixMillis(self._now() + int(SIGN_IN_SECONDS * 1000)))
+        return StartedSignIn(request.url, UnixMillis(self.now() + int(SIGN_IN_SECONDS * 1000)))
 
     async def finish(self, answer: Mapping[str, str]) -> str | None:
         """Connects with the query of the callback; returns the user name, where Microsoft gives it.
@@ -116,10 +109,10 @@ class SignInFlow:
     async def _connect(self, request: AuthorizationRequest, answer: Mapping[str, str]) -> str | None:
         if "error" in answer:
             raise SignInFailed(classify(answer))
-        grant = await self._sign_in.finish(request, answer)
-        await self._tokens.signed_in(grant)
+        grant = await self.sign_in.finish(request, answer)
+        await self.tokens.signed_in(grant)
         return grant.user
 
     def _finished(self, failure: SignInFailure | None) -> None:
-        self.last = FinishedSignIn(self._now(), failure)
-        self._on_finished(self.last)
+        self.last = FinishedSignIn(self.now(), failure)
+        self.on_finished(self.last)

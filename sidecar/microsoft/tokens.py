@@ -94,7 +94,9 @@ class TokenSource:
 
     async def access_token(self) -> AccessToken:
         """A valid token; waits for a refresh if one is needed. Raises NotConnected when there is none."""
-        self._mark_used()
+        if not self._used:
+            self._used = True
+            self._wake.set()
         if self._is_good():
             return self._token_or_raise()
         if self._failure is None:
@@ -117,7 +119,7 @@ class TokenSource:
         self._failures = 0
         self._refresh_token, self._loaded = grant.refresh_token, True
         try:
-            await self._accept(grant, _loop_time(), self._sign_ins)
+            await self._accept(grant, loops.monotonic(), self._sign_ins)
         except StorageUnavailable as error:
             self._record_failure(SignInFailure(Remedy.WAIT, error.code, str(error)))
             raise
@@ -133,8 +135,6 @@ class TokenSource:
                 self._record_failure(failure)
                 self._announce()
             await self._until_due()
-
-    # --- One attempt -------------------------------------------------------------------------------------------------
 
     async def _attempt(self, sign_ins: int) -> SignInFailure | None:
         try:
@@ -157,7 +157,7 @@ class TokenSource:
             self._refresh_token, self._loaded = stored, True
         if self._refresh_token is None:
             raise SignInFailed(_final("no one has signed in yet"))
-        asked_at = _loop_time()
+        asked_at = loops.monotonic()
         grant = await self._sign_in.refresh(self._refresh_token)
         await self._accept(grant, asked_at, sign_ins)
 
@@ -178,7 +178,7 @@ class TokenSource:
         self._failure = failure
         self._failures += 1
         pause = pause_seconds(failure, self._failures)
-        self._retry_at = _loop_time() + pause
+        self._retry_at = loops.monotonic() + pause
         self._retry_at_wall = UnixMillis(self._now() + int(pause * 1000)) if math.isfinite(pause) else None
 
     def _announce(self) -> None:
@@ -187,10 +187,8 @@ class TokenSource:
         self._wake.set()
         self._publish()
 
-    # --- The next attempt --------------------------------------------------------------------------------------------
-
     async def _until_due(self) -> None:
-        while (seconds := self._due_at() - _loop_time()) > 0:
+        while (seconds := self._due_at() - loops.monotonic()) > 0:
             await loops.wait_for_wake(self._wake, min(seconds, self._seconds_to_expiry()))
             self._publish()
 
@@ -203,18 +201,11 @@ class TokenSource:
 
     def _seconds_to_expiry(self) -> float:
         """The seconds until the token expires, which changes `connected` without any attempt."""
-        left = self._cached.good_until - _loop_time() if self._cached is not None else 0.0
+        left = self._cached.good_until - loops.monotonic() if self._cached is not None else 0.0
         return min(left, _MAX_SLEEP_SECONDS) if left > 0 else _MAX_SLEEP_SECONDS
 
-    # --- The connection ----------------------------------------------------------------------------------------------
-
-    def _mark_used(self) -> None:
-        if not self._used:
-            self._used = True
-            self._wake.set()
-
     def _is_good(self) -> bool:
-        return self._cached is not None and _loop_time() < self._cached.good_until
+        return self._cached is not None and loops.monotonic() < self._cached.good_until
 
     def _token_or_raise(self) -> AccessToken:
         """The token; after an attempt also one that expires in a moment, since Microsoft may still accept it."""
@@ -247,7 +238,3 @@ class TokenSource:
 def _final(why: str) -> SignInFailure:
     """A failure that only a sign-in or a restart ends: it is never tried again by itself."""
     return SignInFailure(Remedy.RECONNECT, "not_connected", f"{CATALOGUE['not_connected'].title}: {why}", math.inf)
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

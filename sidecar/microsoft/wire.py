@@ -18,8 +18,6 @@ from sidecar.core.states_and_reasons import Reason
 from sidecar.microsoft.error_codes import classify_refusal, concerns_request, concerns_row, find_code, row_outcome
 from sidecar.microsoft.reply import Error, HttpReply
 
-# --- Requests --------------------------------------------------------------------------------------------------------
-
 
 def encode(entries: Sequence[Entry]) -> bytes:
     """The request's body. The same claimed entries always give the same bytes; missing members are left out.
@@ -78,8 +76,6 @@ def _string(name: str, value: str | None) -> str:
 def _number(name: str, value: str | None) -> str:
     return "" if value is None else f',"{name}":{value}'
 
-
-# --- Answers ---------------------------------------------------------------------------------------------------------
 
 Named = Dead | Hold | Retry
 """The outcomes of a row that an answer names."""

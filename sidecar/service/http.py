@@ -19,7 +19,7 @@ from sidecar.api.metrics import MetricsCalls
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.row_json import Rows
 from sidecar.api.sign_in import SignInCalls
-from sidecar.config import Config, is_loopback
+from sidecar.config import Config
 from sidecar.core.start_errors import cannot_listen
 from sidecar.service import banner
 from sidecar.service.api_key import kept_key
@@ -28,6 +28,7 @@ from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components
 from sidecar.store.store_url import file_of
+from sidecar.system.listening import is_loopback
 from sidecar.telemetry import TracesOfOrders
 
 GRACE_SECONDS = 4.0

@@ -1,6 +1,7 @@
 """The socket that a service listens on, and the address at which this machine reaches it."""
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
 
@@ -32,6 +33,14 @@ def takes_both(host: str) -> bool:
 def dual_stack(port: int) -> socket.socket:
     """A socket for every address of IPv6 and of IPv4, which asyncio does not open: it separates the two."""
     return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def reached_at(host: str) -> str:

@@ -74,7 +74,10 @@ def mapping(
     goal = find_goal(rule.name, goals)
     if goal is None:
         owner = next((account for account, theirs in (others or {}).items() if find_goal(rule.name, theirs)), None)
-        return Mapped(MappingState.NOT_FOUND, near=_near(rule.name, goals), owner=owner)
+        there = [each for each in goals if each.status != "Deleted"]
+        usable = (each.name for each in there if each.type == OFFLINE)
+        near = did_you_mean(rule.name, usable) or did_you_mean(rule.name, (each.name for each in there))
+        return Mapped(MappingState.NOT_FOUND, near=near, owner=owner)
     if goal.type != OFFLINE:
         return Mapped(MappingState.WRONG_TYPE, goal)
     if goal.status != "Active":
@@ -85,10 +88,3 @@ def mapping(
     if goal.enhanced is False and rule.enhanced is not False:
         return Mapped(MappingState.NOT_ENHANCED, goal)
     return Mapped(MappingState.OK, goal)
-
-
-def _near(name: str, goals: Sequence[Goal]) -> str | None:
-    """Return a similar name of a goal that takes uploads, else of any goal."""
-    there = [goal for goal in goals if goal.status != "Deleted"]
-    usable = (goal.name for goal in there if goal.type == OFFLINE)
-    return did_you_mean(name, usable) or did_you_mean(name, (goal.name for goal in there))

@@ -60,7 +60,9 @@ def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance:
     visitor_id = members.require("visitor_id", fields.visitor_id) or ""
     time = members.take("time", lambda value: fields.instant(value, now, "click"))
     account = read_account(members, None, rules.accounts, "is required: there are several")
-    msclkid = _msclkid(members)
+    if members.get("msclkid") is None and members.get("url") is None:
+        members.refuse("url", "required", "is required: the address where the visitor landed, or msclkid itself")
+    msclkid = read_msclkid(members, "url")
     warnings = tuple(findings.warnings)
     if findings.problems:
         return RejectedClick(findings.listed)
@@ -70,9 +72,3 @@ def read_click(item: object, *, now: UnixMillis, rules: CaptureRules, allowance:
         return NotCaptured("no_msclkid", warnings)
     clicked_at = seconds(now) if time is None else time
     return Clicked(Click(account=account, visitor_id=visitor_id, msclkid=msclkid, clicked_at=clicked_at), warnings)
-
-
-def _msclkid(members: JsonObject) -> str | None:
-    if members.get("msclkid") is None and members.get("url") is None:
-        members.refuse("url", "required", "is required: the address where the visitor landed, or msclkid itself")
-    return read_msclkid(members, "url")

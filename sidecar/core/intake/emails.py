@@ -34,9 +34,6 @@ def normalise(text: str) -> str | None:
     return text if _ADDRESS.fullmatch(text) else None
 
 
-# --- Steps -----------------------------------------------------------------------------------------------------------
-
-
 def _without_accents(text: str) -> str:
     """Before the @ only: a domain without its accents is another one."""
     if text.isascii():

@@ -28,9 +28,6 @@ MAX_META_BYTES = 2_048
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """SQLite ends a text at NUL, a lone surrogate has no UTF-8 form, and the others are mistakes in an id."""
 
-# --- Texts -----------------------------------------------------------------------------------------------------------
-
-
 LONGEST_TEXT = 8_192
 """What has more characters is refused, or left out, before anything searches, decodes or normalises it."""
 
@@ -127,8 +124,6 @@ def sha256(value: object) -> str:
     return found
 
 
-# --- Numbers ---------------------------------------------------------------------------------------------------------
-
 _LARGEST = 999_999_999_999
 _THOUSANDTH = Decimal("0.001")
 _MOST_CREDIT_DECIMALS = 18  # floats never need more
@@ -166,9 +161,6 @@ def _number(value: object) -> Decimal:
     return number
 
 
-# --- Time ------------------------------------------------------------------------------------------------------------
-
-
 def instant(value: object, now: UnixMillis, of: str = "conversion") -> UnixSeconds:
     """The whole second of RFC 3339 text or Unix seconds, not older than 90 days and not more than 5 minutes ahead.
 
@@ -200,9 +192,6 @@ def _seconds_of_number(value: object) -> UnixSeconds:
 def moment(value: object) -> UnixMillis:
     """The whole millisecond of RFC 3339 text or the second of a Unix time, of any age."""
     return time_text.millis_of(value) if isinstance(value, str) else millis(_seconds_of_number(value))
-
-
-# --- Notes -----------------------------------------------------------------------------------------------------------
 
 
 def meta(value: Any) -> str:

@@ -5,6 +5,7 @@ The rules before the hash are in `emails` and `phones`. Who may be asked for an 
 
 import hashlib
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sidecar.core.intake import emails, phones
@@ -47,8 +48,6 @@ def phone_sha256(text: str, country: str | None = None) -> str | None:
     return sha256(normalised) if normalised else given_sha256(text)
 
 
-# --- Step by step, for /v1/validate and `sidecar hash` ---------------------------------------------------------------
-
 Steps = tuple[tuple[str, str], ...]
 """Each step by its name, with its result."""
 
@@ -79,19 +78,18 @@ def explain_phone(text: str, country: str | None, remedy: str = phones.NAME_THE_
 
 def email_steps(text: str) -> Steps:
     """Every step of an e-mail address; none where it is a hash already, or far too long."""
-    steps: list[tuple[str, str]] = []
-    if len(text) <= emails.LONGEST_INPUT and given_sha256(text) is None:
-        for name, step in emails.STEPS:
-            text = step(text)
-            steps.append((name, text))
-    return tuple(steps)
+    return tuple(_walked(text, emails.LONGEST_INPUT, emails.STEPS))
 
 
 def phone_steps(text: str, country: str | None) -> Steps:
     """Every step of a phone number, as `email_steps`; the last result is empty where no number is possible."""
-    steps: list[tuple[str, str]] = []
-    if len(text) <= phones.LONGEST_INPUT and given_sha256(text) is None:
-        for name, step in phones.STEPS:
-            text = step(text, country)
-            steps.append((name, text))
-    return tuple(steps)
+    return tuple(_walked(text, phones.LONGEST_INPUT, phones.STEPS, country))
+
+
+def _walked(
+    text: str, longest: int, steps: Iterable[tuple[str, Callable[..., str]]], *arguments: str | None
+) -> Iterator[tuple[str, str]]:
+    if len(text) <= longest and given_sha256(text) is None:
+        for name, step in steps:
+            text = step(text, *arguments)
+            yield name, text

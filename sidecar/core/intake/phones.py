@@ -50,8 +50,6 @@ def _is_number(text: str) -> bool:
     return split(text) is not None and is_valid(_walked(text, None, _AFTER_PLUS))
 
 
-# --- Steps -----------------------------------------------------------------------------------------------------------
-
 _SEPARATING = r"\s./\[\]~\u115F\u1160\u2010-\u2015\u2053\u2212\u223C\u2800\u30FC\u3164\uFFA0-"
 _SEPARATORS = re.compile(f"[{_SEPARATING}]+")
 _LONE_PREFIX = re.compile(f"[({_SEPARATING}]*00[){_SEPARATING}]")
@@ -63,7 +61,8 @@ def _without_separators(text: str, country: str | None) -> str:
     A 00 that was alone is followed by a blank: it is a whole prefix.
     """
     if not text.isascii():
-        text = _in_ascii_digits(without_invisible(text))
+        letters = unicodedata.normalize("NFKC", without_invisible(text))  # digits of any script, wide forms too
+        text = "".join(str(unicodedata.decimal(letter, letter)) for letter in letters)
     bare = _SEPARATORS.sub("", text)
     if "(" in bare or ")" in bare:
         bare = "(0)".join(part.replace("(", "").replace(")", "") for part in bare.split("(0)"))
@@ -72,20 +71,8 @@ def _without_separators(text: str, country: str | None) -> str:
     return f"00 {bare[2:]}" if bare.startswith("00") and _LONE_PREFIX.match(text) else bare
 
 
-def _in_ascii_digits(text: str) -> str:
-    """Digits of any script, and the wide forms of East Asian keyboards, in ASCII."""
-    letters = unicodedata.normalize("NFKC", text)
-    return "".join(str(unicodedata.decimal(letter, letter)) for letter in letters)
-
-
 _ZERO_STAYS = frozenset({"39", "378"})
 """Italy, with the Vatican, and San Marino: the zero belongs to the number of a landline, also from abroad."""
-
-
-def _may_begin_with_zero(text: str) -> bool:
-    """Whether it is a number of these; not one that is longer than theirs are: mobiles have no zero."""
-    code, national = split(text) or ("", "")
-    return code in _ZERO_STAYS and len(national) <= usual_lengths(code)[1]
 
 
 def _without_trunk_zero(text: str, country: str | None) -> str:
@@ -94,7 +81,8 @@ def _without_trunk_zero(text: str, country: str | None) -> str:
         return text
     zero, none = text.replace("(0)", "0", 1), text.replace("(0)", "", 1)
     number = _walked(zero, country, _WITH_PLUS)
-    begins = _may_begin_with_zero(number)
+    code, national = split(number) or ("", "")
+    begins = code in _ZERO_STAYS and len(national) <= usual_lengths(code)[1]  # a longer one is a mobile: without zero
     if begins and is_valid(number):
         return zero
     if is_valid(_walked(none, country, _WITH_PLUS)):
@@ -241,11 +229,6 @@ _WITH_PLUS = 2
 _AFTER_PLUS = 4
 
 
-def is_international(text: str) -> bool:
-    """Whether it begins as a number that names its country itself, with + or 00."""
-    return _without_separators(text, None).startswith(("+", "00"))
-
-
 NAME_THE_COUNTRY = "give user.country, or set matching.default_country"
 """How a conversion names the country of its phone."""
 
@@ -257,6 +240,6 @@ def why_unusable(text: str, country: str | None, remedy: str = NAME_THE_COUNTRY)
     """
     if not any(letter.isdigit() for letter in text):
         return "has no digit"
-    if country is None and not is_international(text):
+    if country is None and not _without_separators(text, None).startswith(("+", "00")):
         return f"has no country code, and nothing says which country it belongs to: write +1..., {remedy}"
     return "is no number that is possible in its country"

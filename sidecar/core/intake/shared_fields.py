@@ -46,9 +46,8 @@ def read_value(members: JsonObject, reader: Callable[[object], Decimal] = fields
     """The value; with a warning where it had more decimals than Microsoft takes."""
     value = members.take("value", reader)
     if value is not None and value != members.get("value"):
-        members.warn(
-            "value_rounded", "value", "had more decimals than the 3 that Microsoft takes, and was rounded half up"
-        )
+        message = "had more decimals than the 3 that Microsoft takes, and was rounded half up"
+        members.warn("value_rounded", "value", message)
     return value
 
 
