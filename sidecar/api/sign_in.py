@@ -7,6 +7,7 @@ import base64
 import functools
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,7 +20,8 @@ from sidecar.api.request.body import parse_body, read_body
 from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.intake.problem import Problem
-from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed
+from sidecar.microsoft.sign_in_error_codes import Remedy
+from sidecar.microsoft.sign_in_errors import SignInFailed
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow, UnknownSignIn
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.troubles import CATALOGUE
@@ -83,28 +85,28 @@ def _failures_as(failed: _Failure) -> Callable[[_Call], _Call]:
     return decorate
 
 
+@dataclass(frozen=True, slots=True)
 class SignInCalls:
     """The handlers of the sign-in, for a browser and for a terminal."""
 
-    def __init__(self, connector: SignInFlow) -> None:
-        self._connector = connector
+    connector: SignInFlow
 
     @_failures_as(_error_page)
     async def redirect(self, _: web.Request) -> web.Response:
         """302 to Microsoft's sign-in, or a page with the reason why not."""
-        started = await self._connector.begin()
+        started = await self.connector.begin()
         return web.Response(status=302, headers={**_PRIVATE, "Location": started.url})
 
     @_failures_as(_error_page)
     async def callback(self, request: web.Request) -> web.Response:
         """Microsoft sent the browser back: connect, and show the result."""
-        return connected_page(await self._connector.finish(dict(request.query)))
+        return connected_page(await self.connector.finish(dict(request.query)))
 
     @_failures_as(_problem)
     async def begin(self, request: web.Request) -> web.Response:
         """For a terminal: {"url", "expires_at"}."""
         await read_body(request)  # the body is not used, but requiring JSON refuses web pages
-        started = await self._connector.begin()
+        started = await self.connector.begin()
         return _json({"url": started.url, "expires_at": text_of_millis(started.expires_at)})
 
     @_failures_as(_problem)
@@ -114,12 +116,12 @@ class SignInCalls:
             query = _query_of(parse_body(await read_body(request)))
         except ValueError:
             raise invalid([Problem("redirect_url", "required", _PASTE)]) from None
-        await self._connector.finish(query)
-        return _json(_connection(self._connector))
+        await self.connector.finish(query)
+        return _json(_connection(self.connector))
 
     async def connection(self, _: web.Request) -> web.Response:
         """Whether there is a connection, why not, and how the last sign-in ended."""
-        return _json(_connection(self._connector))
+        return _json(_connection(self.connector))
 
 
 def _query_of(body: object) -> dict[str, str]:

@@ -16,7 +16,6 @@ THROTTLE_MOST_MILLIS = 15 * 60_000
 HEADROOM = 0.98
 """The share of the allowed rate that is used: room for clocks that differ and for a restart's first request."""
 
-
 MADE_UP = 2
 """Requests that are made up for at most; as many have room in the minute of a limit of 200 and more."""
 

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import msal  # type: ignore[import-untyped]
 
 from sidecar.microsoft.proxy_settings import ProxySettings
-from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, classify, unavailable
+from sidecar.microsoft.sign_in_error_codes import Remedy
+from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure, classify, unavailable
 from sidecar.microsoft.sign_in_transport import CALL_SECONDS, Transport
 from sidecar.troubles import CATALOGUE
 

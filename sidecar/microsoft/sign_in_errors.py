@@ -11,18 +11,6 @@ from typing import assert_never
 from sidecar.microsoft.sign_in_error_codes import LONG_PAUSE_SECONDS, Remedy, SignInCode, code_of
 from sidecar.troubles import CATALOGUE
 
-__all__ = [
-    "LONG_PAUSE_SECONDS",
-    "Remedy",
-    "SignInFailed",
-    "SignInFailure",
-    "classify",
-    "detail_of",
-    "of_interactive",
-    "pause_seconds",
-    "unavailable",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class SignInFailure:

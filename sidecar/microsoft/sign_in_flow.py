@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import AuthorizationRequest, OAuthClient
-from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, classify, of_interactive
+from sidecar.microsoft.sign_in_error_codes import Remedy
+from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure, classify, of_interactive
 from sidecar.microsoft.tokens import Connection, TokenSource
 from sidecar.ports.errors import StorageUnavailable
 

@@ -16,7 +16,8 @@ from requests.adapters import HTTPAdapter
 
 from sidecar.microsoft.connection_errors import explain_sign_in_error
 from sidecar.microsoft.proxy_settings import ProxySettings
-from sidecar.microsoft.sign_in_errors import LONG_PAUSE_SECONDS, SignInFailed, classify, unavailable
+from sidecar.microsoft.sign_in_error_codes import LONG_PAUSE_SECONDS
+from sidecar.microsoft.sign_in_errors import SignInFailed, classify, unavailable
 
 CALL_SECONDS = 5.0
 """Limit for connecting, and again for each wait on an answer."""

@@ -13,7 +13,8 @@ from sidecar import loops
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.access_token import AccessToken, CachedToken, cached
 from sidecar.microsoft.oauth import Grant
-from sidecar.microsoft.sign_in_errors import Remedy, SignInFailed, SignInFailure, pause_seconds
+from sidecar.microsoft.sign_in_error_codes import Remedy
+from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure, pause_seconds
 from sidecar.ports.errors import LostKey, NotConnected, StorageUnavailable
 from sidecar.troubles import CATALOGUE
 

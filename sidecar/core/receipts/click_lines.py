@@ -8,9 +8,6 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.receipts.trace import Surroundings, Trace
 from sidecar.core.states_and_reasons import State
 
-SHOWN = 8
-"""How many digits of a click id or hash are shown: enough to compare, not enough to use."""
-
 
 @dataclass(frozen=True, slots=True)
 class ClickLine:
@@ -19,6 +16,10 @@ class ClickLine:
     click: SeenClick
     verdict: ClickVerdict
     why: str
+
+
+SHOWN = 8
+"""How many digits of a click id or hash are shown: enough to compare, not enough to use."""
 
 
 def short(identifier: str | None) -> str | None:
