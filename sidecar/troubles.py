@@ -99,11 +99,7 @@ class Trouble:
 
 
 _sign_in = partial(
-    Trouble,
-    check=HealthCheck.TOKEN,
-    severity=Severity.ERROR,
-    scope=Scope.SERVICE,
-    ends=End.TOKEN | End.ANSWER,
+    Trouble, check=HealthCheck.TOKEN, severity=Severity.ERROR, scope=Scope.SERVICE, ends=End.TOKEN | End.ANSWER
 )
 _network = partial(
     Trouble,

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from sidecar.api.answers import HttpAnswer, bulk_result, bulk_status, differences_json, warnings_json
 from sidecar.api.http.problem import (
@@ -14,6 +14,7 @@ from sidecar.api.http.problem import (
     NO_CONVERSION,
     BulkErrors,
     HttpProblem,
+    ProblemKind,
     invalid,
 )
 from sidecar.api.http.reply import Json
@@ -101,7 +102,7 @@ def answer(item: AdjustmentResult, rows: Rows) -> HttpAnswer | HttpProblem:
             return invalid([problem])
         case NoOriginal():
             message = "names no conversion that is known here; for one that was uploaded elsewhere give original"
-            return HttpProblem(NO_CONVERSION, f"It {message}.", errors=[Problem("", NO_CONVERSION.code, message)])
+            return _refused(NO_CONVERSION, "It", Problem("", NO_CONVERSION.code, message))
         case Ambiguous(originals):
             return _ambiguous(originals)
         case AlreadyRetracted(original):
@@ -132,30 +133,22 @@ def _ambiguous(originals: Sequence[Record]) -> HttpProblem:
     events = ", ".join(sorted({original.event for original in originals}))
     message = f"is needed, or conversion_id: this order_id has several conversions ({events})"
     ids = [original.id for original in originals]
-    return HttpProblem(
-        AMBIGUOUS,
-        f"The event {message}.",
-        errors=[Problem("event", "ambiguous", message)],
-        members={"conversion_ids": ids},
-    )
+    return _refused(AMBIGUOUS, "The event", Problem("event", AMBIGUOUS.code, message), conversion_ids=ids)
 
 
 def _retracted(original: Record) -> HttpProblem:
-    message = f"is about {original.conversion_id or original.id}, which was retracted: it has no value any more"
-    return HttpProblem(
-        ALREADY_RETRACTED,
-        f"The adjustment {message}.",
-        errors=[Problem("", "already_retracted", message)],
-        members={"conversion_id": original.conversion_id or original.id},
-    )
+    id_ = original.conversion_id or original.id
+    message = f"is about {id_}, which was retracted: it has no value any more"
+    problem = Problem("", ALREADY_RETRACTED.code, message)
+    return _refused(ALREADY_RETRACTED, "The adjustment", problem, conversion_id=id_)
 
 
 def _conflict(record: Record, differences: Sequence[FieldDifference]) -> HttpProblem:
     reason = f"was used for {record.id}, which says something else: {words(differences)}"
-    message = f"{reason}; give another adjustment another key"
-    return HttpProblem(
-        KEY_OF_ANOTHER,
-        f"The Idempotency-Key {message}.",
-        errors=[Problem("Idempotency-Key", "conflict", message)],
-        members={"adjustment_id": record.id, "differences": differences_json(differences)},
-    )
+    problem = Problem("Idempotency-Key", "conflict", f"{reason}; give another adjustment another key")
+    shown = differences_json(differences)
+    return _refused(KEY_OF_ANOTHER, "The Idempotency-Key", problem, adjustment_id=record.id, differences=shown)
+
+
+def _refused(kind: ProblemKind, subject: str, problem: Problem, **members: Any) -> HttpProblem:
+    return HttpProblem(kind, f"{subject} {problem.message}.", errors=[problem], members=members)

@@ -34,9 +34,8 @@ class GoalFeedback:
             if goal and self.gates.open_goal(account, goal):
                 self._clear(account, goal, _TROUBLES)
         for goal, hold in {entry.goal: outcome for entry, outcome in placed if isinstance(outcome, Hold)}.items():
-            await self._hold(
-                account, goal or "", hold, [entry for entry, _ in placed if entry.goal == goal], tracking_id
-            )
+            entries = [entry for entry, _ in placed if entry.goal == goal]
+            await self._hold(account, goal or "", hold, entries, tracking_id)
 
     async def _hold(
         self, account: str, goal: str, hold: Hold, entries: Sequence[Entry], tracking_id: str | None
@@ -50,14 +49,9 @@ class GoalFeedback:
         self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
         lanes = list({entry.lane for entry in entries})
         waiting = await self.queries.waiting(lanes) if is_named else _waiting(frozen)
-        self.telemetry.service.trouble_raised(
-            hold.reason.value,
-            account=account,
-            subject=goal,
-            detail=f"Microsoft says: {hold.fault.message or hold.fault.error}",
-            waiting=in_words(waiting),
-            tracking_id=tracking_id,
-        )
+        code, detail = hold.reason.value, f"Microsoft says: {hold.fault.message or hold.fault.error}"
+        facts = {"account": account, "subject": goal, "waiting": in_words(waiting), "tracking_id": tracking_id}
+        self.telemetry.service.trouble_raised(code, detail=detail, **facts)
 
     def _clear(self, account: str, goal: str | None, codes: Sequence[Reason]) -> None:
         for code in codes:

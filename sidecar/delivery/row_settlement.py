@@ -31,11 +31,8 @@ class RowSettlement:
         """
         placed = list(zip(claim.entries, outcomes, strict=True))
         now = self.now()
-        steps = {
-            entry.seq: self._step(entry, outcome, now)
-            for entry, outcome in placed
-            if not isinstance(outcome, Delivered)
-        }
+        undelivered = [(entry, outcome) for entry, outcome in placed if not isinstance(outcome, Delivered)]
+        steps = {entry.seq: self._step(entry, outcome, now) for entry, outcome in undelivered}
         is_current = await self.writer.settle(claim, steps, note, now)
         await self.goals.learn(claim.account, placed, note.tracking_id)
         if not is_current:

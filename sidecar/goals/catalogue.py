@@ -79,12 +79,9 @@ class GoalCatalogue:
                 await self._update(account, state)
             return max(LEAST_SECONDS, (self._next_look_at(account, state) - self.known.now()) / 1000)
 
+        reporter, retry_seconds = self.telemetry.service, GLANCE_MILLIS / 1000
         await loops.run_forever(
-            step,
-            wake=state.wake,
-            reporter=self.telemetry.service,
-            where=f"goals {account}",
-            retry_seconds=GLANCE_MILLIS / 1000,
+            step, wake=state.wake, reporter=reporter, where=f"goals {account}", retry_seconds=retry_seconds
         )
 
     async def _update(self, account: str, state: ReadingState) -> None:

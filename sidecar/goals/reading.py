@@ -121,11 +121,9 @@ class GoalReader:
             self._clear_raised(account, state)
         if failure.trouble != "token_refresh_failed" or state.failures >= EXPIRED_TIMES:
             state.raised = failure.trouble
+            detail, tracking_id = f"reading its goals: {failure.detail}", failure.tracking_id
             self.telemetry.service.trouble_raised(
-                failure.trouble,
-                account=account,
-                detail=f"reading its goals: {failure.detail}",
-                tracking_id=failure.tracking_id,
+                failure.trouble, account=account, detail=detail, tracking_id=tracking_id
             )
         self.judge.hold_goals(account)
         if self.platform.identity(account) == identity:

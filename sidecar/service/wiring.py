@@ -183,15 +183,8 @@ class _Wiring:
     def catalogue(self) -> GoalCatalogue:
         """The goals of all accounts."""
         settings, gates, telemetry, store = self.settings, self.gates, self.telemetry, self.store
-        known = KnownGoals(
-            self.platform,
-            gates,
-            self.now,
-            settings.catalogue,
-            self.accounts,
-            settings.goal_rules,
-            settings.every_goal_rule,
-        )
+        rules = settings.catalogue, self.accounts, settings.goal_rules, settings.every_goal_rule
+        known = KnownGoals(self.platform, gates, self.now, *rules)
         judge = GoalJudge(known, store.outbox, gates, telemetry)
         reader = GoalReader(known, judge, self.platform, store.goals, store.outbox, gates, telemetry)
         creator = GoalCreator(known, reader, self.platform, telemetry)

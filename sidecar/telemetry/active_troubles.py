@@ -85,12 +85,9 @@ class Board:
         if known is None:
             self._active[found.key] = found
             return self._shown(found)
+        detail, waiting = found.detail or known.detail, found.waiting or known.waiting
         self._active[found.key] = replace(
-            known,
-            seen_at=found.seen_at,
-            count=known.count + 1,
-            detail=found.detail or known.detail,
-            waiting=found.waiting or known.waiting,
+            known, seen_at=found.seen_at, count=known.count + 1, detail=detail, waiting=waiting
         )
         return None
 

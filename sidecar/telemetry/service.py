@@ -102,13 +102,8 @@ class ServiceEvents:
     def _clear(self, *over: ActiveTrouble) -> None:
         for active in over:
             self.board.remove(active)
-            self.recorder.record(
-                event_names.TROUBLE_CLEARED,
-                f"Resolved: {active.headline}",
-                account=active.account,
-                error=active.code,
-                count=active.count,
-            )
+            message, facts = f"Resolved: {active.headline}", {"account": active.account, "error": active.code}
+            self.recorder.record(event_names.TROUBLE_CLEARED, message, count=active.count, **facts)
 
     @harmless
     def signed_in(self) -> None:
@@ -191,13 +186,9 @@ class ServiceEvents:
         words = failure.words(error)
         raised = self._raise("loop_failed", words, f"{where}, {type(error).__name__}")
         if raised is not None:
-            self.recorder.record(
-                event_names.LOOP_FAILED,
-                f"{raised.trouble.title}: {where}",
-                error=words,
-                fix=raised.trouble.solution,
-                also={"where": where, "traceback": failure.place(error)},
-            )
+            message, fix = f"{raised.trouble.title}: {where}", raised.trouble.solution
+            also = {"where": where, "traceback": failure.place(error)}
+            self.recorder.record(event_names.LOOP_FAILED, message, error=words, fix=fix, also=also)
 
     @harmless
     def outbox_seen(self, counts: Counts, backlog: Backlog) -> None:

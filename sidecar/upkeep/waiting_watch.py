@@ -49,19 +49,14 @@ class WaitingWatch:
             waiting = await self.queries.at_stake(lanes)
             if waiting.rows:
                 wanted.add((account, event))
-                self.telemetry.service.trouble_raised(
-                    UNMAPPED, account=account, subject=event, waiting=in_words(waiting)
-                )
+                words = in_words(waiting)
+                self.telemetry.service.trouble_raised(UNMAPPED, account=account, subject=event, waiting=words)
         for account, ids in self.identities().items():
             for former, waiting in (await self.queries.waiting_elsewhere(account, ids)).items():
                 wanted.add((account, former))
-                self.telemetry.service.trouble_raised(
-                    UNMAPPED,
-                    account=account,
-                    subject=former,
-                    detail=f"what may be at {former} waits for these ids to return: accounts.{account} is {ids} now",
-                    waiting=in_words(waiting),
-                )
+                detail = f"what may be at {former} waits for these ids to return: accounts.{account} is {ids} now"
+                facts = {"account": account, "subject": former, "waiting": in_words(waiting)}
+                self.telemetry.service.trouble_raised(UNMAPPED, detail=detail, **facts)
         for active in board.active(UNMAPPED):
             if (active.account, active.subject) not in wanted:
                 self.telemetry.service.trouble_cleared(UNMAPPED, account=active.account, subject=active.subject)
@@ -93,11 +88,10 @@ class WaitingWatch:
         """Repeat the troubles of retried rows: their pauses last up to six hours, and a trouble fades after one."""
         for found in await self.queries.retried(await self.queries.lanes(), self.now()):
             if found.account in self.accounts():
-                code = _trouble_of(found)
-                subject = found.goal if CATALOGUE[code].scope is Scope.GOAL else found.fault.error
-                self.telemetry.service.trouble_raised(
-                    code, account=found.account, subject=subject, detail=found.fault.message
-                )
+                code, fault = _trouble_of(found), found.fault
+                subject = found.goal if CATALOGUE[code].scope is Scope.GOAL else fault.error
+                facts = {"account": found.account, "subject": subject, "detail": fault.message}
+                self.telemetry.service.trouble_raised(code, **facts)
 
 
 def _trouble_of(found: Retried) -> str:

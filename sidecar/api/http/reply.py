@@ -21,17 +21,13 @@ Json = dict[str, Any]
 
 # Made once: json.dumps with other than its defaults makes a new encoder each time. ASCII only, so that a lone
 # surrogate in a text of the caller's cannot break the answer.
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-
-
-def text(value: object) -> str:
-    """`value` as JSON text."""
-    return _encode(value)
+text = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+"""A value as JSON text."""
 
 
 def encode(value: object) -> bytes:
     """`value` as JSON text, in bytes."""
-    return _encode(value).encode("ascii")
+    return text(value).encode("ascii")
 
 
 def json_reply(
