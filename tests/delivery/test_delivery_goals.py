@@ -36,12 +36,17 @@ async def held(rig: Rig, goal: str, reason: str) -> None:
     await rig.until(lambda: not rig.rows("claimed = 1"))
 
 
+async def hold_leads(rig: Rig, goal: str) -> None:
+    """Ten leads wait for a goal that Microsoft does not have."""
+    rig.map(lead=goal)
+    await rig.post(10, event="lead")
+    await held(rig, goal, "goal_not_found")
+
+
 @pytest.mark.usefixtures("blind")
 async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(rig: Rig) -> None:
     """A 5606 closes that goal's lane and probes it with one row every 15 minutes."""
-    rig.map(lead="Newsletter")
-    await rig.post(10, event="lead")
-    await held(rig, "Newsletter", "goal_not_found")
+    await hold_leads(rig, "Newsletter")
     await rig.until(lambda: "goal_not_found" in rig.active_troubles())
     await rig.post(5)
     await rig.until_pending(10)
@@ -117,9 +122,7 @@ async def test_goal_that_closes_between_a_full_batch_and_its_permit_is_probed_wi
 
 @pytest.mark.usefixtures("blind")
 async def test_reload_probes_a_missing_goal_at_once(rig: Rig) -> None:
-    rig.map(lead="Newsletter")
-    await rig.post(10, event="lead")
-    await held(rig, "Newsletter", "goal_not_found")
+    await hold_leads(rig, "Newsletter")
     await make_goal(rig, "Newsletter")
     rig.parts.gates.retry_now()
     await rig.until_pending(0, seconds=3)
@@ -128,9 +131,7 @@ async def test_reload_probes_a_missing_goal_at_once(rig: Rig) -> None:
 
 @pytest.mark.usefixtures("blind")
 async def test_corrected_mapping_applies_to_refused_and_waiting_rows(rig: Rig) -> None:
-    rig.map(lead="Misspelled")
-    await rig.post(10, event="lead")
-    await held(rig, "Misspelled", "goal_not_found")
+    await hold_leads(rig, "Misspelled")
     await rig.post(5, event="lead")
     rig.map(lead="Sidecar Lead")
     await rig.until_pending(0, seconds=3)

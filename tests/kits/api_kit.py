@@ -257,12 +257,9 @@ async def _api(
             traces=traces,
             explain=explain,
             erasures=erasing,
-            accounts=NOT_SERVED,
-            goals=NOT_SERVED,
-            sign_in=NOT_SERVED,
             logs=LogCalls(store.journal, telemetry.followers),
             metrics=MetricsCalls(outbox, telemetry),
-            **more,
+            **{"accounts": NOT_SERVED, "goals": NOT_SERVED, "sign_in": NOT_SERVED, **more},
         )
         app = make_app(parts)
         app.add_routes(routes)

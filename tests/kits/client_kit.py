@@ -14,16 +14,10 @@ from sidecar.microsoft.client import Client, Credentials, open_client
 from sidecar.microsoft.tls import context
 
 CREDENTIALS = Credentials("test-access-token", "test-developer-token", "111", "222")
-ENTRY = Entry(
-    seq=1,
-    lane=Lane(1, "default", "purchase"),
-    time=UnixSeconds(1_795_443_000),
-    received_at=UnixMillis(0),
-    value="99.990",
-    msclkid="f894f652ea334e739002f7167ab8f8e3",
-    goal="Closed deal",
-    sent_time=UnixSeconds(1_795_443_000),
-)
+CLICK_ID = "f894f652ea334e739002f7167ab8f8e3"
+TIME = UnixSeconds(1_795_443_000)
+LANE = Lane(1, "default", "purchase")
+ENTRY = Entry(1, LANE, TIME, UnixMillis(0), value="99.990", msclkid=CLICK_ID, goal="Closed deal", sent_time=TIME)
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -26,11 +26,7 @@ PROMISES = (
     Promise("A3", "a killed process loses nothing and repeats only what was on its way", "0 lost, 0 counted twice"),
     Promise("A4", "a full disk refuses, loses nothing, and intake comes back by itself", "503 <= 1 s, back <= 5 s"),
     Promise("A5", "a failed fsync ends intake; nothing of that group is acknowledged", "0 acknowledged"),
-    Promise(
-        "A6",
-        "a damaged file is refused or read right, never replaced by an empty one",
-        "0 of 200 damages missed",
-    ),
+    Promise("A6", "a damaged file is refused or read right, never replaced by an empty one", "0 of 200 damages missed"),
     Promise("A7", "one process owns a file", "the second ends <= 1 s and names the first"),
     Promise("A8", "a killed migration loses nothing", "0 rows of 100,000 lost at every step"),
     Promise("A9", "replicas share an outbox", "0 lost, 0 stale", elsewhere="there is no store for replicas yet"),
