@@ -241,6 +241,8 @@ async def test_answer_to_an_earlier_request_does_not_lift_a_throttle(rig: Rig) -
     await rig.until_counts(lambda counts: counts.delivered > 20)  # the earlier requests come back
     await rig.give_time(0.2)
     assert rig.count("attempt > 0") == claimed
+    assert rig.parts.gates.accounts["main"].history.window.size == 1
+    assert "throttled" in rig.active_troubles()
     rig.pass_time(30 * SECOND)
     await rig.until_pending(0)
     await rig.balance()

@@ -46,6 +46,20 @@ async def test_pause_outlives_a_restart_and_keeps_its_beginning(rig: Rig) -> Non
     await rig.balance()
 
 
+async def test_batch_that_waits_for_its_permit_when_the_account_is_paused_is_not_claimed(rig: Rig) -> None:
+    await rig.post()
+    await rig.until_pending(0)
+    platform = rig._couriers()[0].platform
+    lanes = platform.rate_limiter._lanes  # type: ignore[attr-defined]
+    rig.configure(linger=0, requests_per_minute=60)
+    await rig.post(5)
+    await rig.until(lambda: lanes["main"].rate == 60)  # its permit comes after a second
+    rig.parts.gates.pause("main", rig.clock())
+    await rig.give_time(0)
+    assert (rig.count("attempt > 0"), len(await rig.requests())) == (1, 1)
+    await rig.balance()
+
+
 async def test_request_that_is_on_its_way_finishes_and_opens_nothing(rig: Rig) -> None:
     under_way = rig.hold()
     await rig.post(5)

@@ -372,7 +372,7 @@ class Rig:
         return found
 
     async def journal(self, name: str | None = None) -> list[JournalEntry]:
-        """What was expected_entry, oldest first."""
+        """What was recorded, oldest first."""
         await asyncio.sleep(0.02)  # a fact is told just after its row is on disk
         await self.parts.telemetry.flush(self.parts.store.journal)
         page = await self.parts.store.journal.read(JournalQuery(name=name, limit=1_000))
