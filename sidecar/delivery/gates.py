@@ -33,8 +33,6 @@ class Gates:
     changed: Callable[[], None] = lambda: None
     connected: bool = True
 
-    # --- Accounts ----------------------------------------------------------------------------------------------------
-
     def close_account(self, account: str, reason: Reason | None, now: UnixMillis, until: UnixMillis) -> None:
         """Let nothing of the account out before `until`; `reason` is what its rows show, None for a short pause.
 
@@ -106,8 +104,6 @@ class Gates:
             self.accounts[account].awaits_reading = False
             self.changed()
 
-    # --- Goals -------------------------------------------------------------------------------------------------------
-
     def close_goal(self, account: str, goal: str, reason: Reason, now: UnixMillis) -> None:
         """Hold the goal's rows back and try one in a while."""
         self._goal(account, goal).closure = Closure(reason, now, UnixMillis(now + PROBE_MILLIS))
@@ -173,8 +169,6 @@ class Gates:
 
     def _goal(self, account: str, goal: str) -> GoalState:
         return self.accounts[account].goals[goal]
-
-    # --- All of them -------------------------------------------------------------------------------------------------
 
     def connect(self, connected: bool) -> None:
         """The sign-in works, or does not; when it works again everything is tried at once.

@@ -25,7 +25,9 @@ class ActiveRule:
         if not matches(self.rule.match, call) or self.is_spent:
             return False
         self.matched += 1
-        if self.matched <= self.rule.after or not _is_selected(self.rule, self.matched):
+        digest = hashlib.blake2b(f"{self.rule.seed}:{self.matched}".encode(), digest_size=8).digest()
+        is_selected = int.from_bytes(digest, "big") < self.rule.probability * 2**64
+        if self.matched <= self.rule.after or not is_selected:
             return False
         self.fired += 1
         return True
@@ -102,8 +104,3 @@ def matches(match: Match, call: Call) -> bool:
     # The body holds the name as a JSON string, with or without escapes beyond ASCII.
     names = [json.dumps(match.goal, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
     return match.goal is None or any(name in call.body for name in names)
-
-
-def _is_selected(rule: Rule, number: int) -> bool:
-    digest = hashlib.blake2b(f"{rule.seed}:{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < rule.probability * 2**64

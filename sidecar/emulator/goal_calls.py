@@ -23,32 +23,16 @@ from sidecar.emulator.row_fields import read_flags, read_list, read_long
 MAX_GOALS = 100
 
 _ADDITIONAL = (
-    "ViewThroughConversionWindowInMinutes",
-    "IsExternallyAttributed",
-    "GoalCategory",
-    "InactiveDueToTagUnavailable",
-    "AttributionModelType",
-    "IsEnhancedConversionsEnabled",
-    "IsAutoGoal",
-    "DataDrivenAttribute",
+    *("ViewThroughConversionWindowInMinutes", "IsExternallyAttributed", "GoalCategory", "InactiveDueToTagUnavailable"),
+    *("AttributionModelType", "IsEnhancedConversionsEnabled", "IsAutoGoal", "DataDrivenAttribute"),
     "ApplicationDownloadGoal",
 )
 _TYPES = (
-    "None",
-    "Url",
-    "Duration",
-    "PagesViewedPerVisit",
-    "Event",
-    "AppInstall",
-    "OfflineConversion",
-    "InStoreTransaction",
-    "AppDownload",
+    *("None", "Url", "Duration", "PagesViewedPerVisit", "Event", "AppInstall", "OfflineConversion"),
+    *("InStoreTransaction", "AppDownload"),
 )
 _NOT_FOR_OFFLINE = (
-    "AttributionModelType",
-    "IsAutoGoal",
-    "TagId",
-    "TrackingStatus",
+    *("AttributionModelType", "IsAutoGoal", "TagId", "TrackingStatus"),
     "ViewThroughConversionWindowInMinutes",
 )
 

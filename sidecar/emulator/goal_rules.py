@@ -17,19 +17,8 @@ MAX_NAME_LENGTH = 100
 
 TYPES = (GOAL_TYPE, "OfflineConversionGoal")  # the documentation has both
 _CATEGORIES = (
-    "AddToCart",
-    "BeginCheckout",
-    "BookAppointment",
-    "Contact",
-    "GetDirections",
-    "Other",
-    "OutboundClick",
-    "PageView",
-    "Purchase",
-    "RequestQuote",
-    "Signup",
-    "SubmitLeadForm",
-    "Subscribe",
+    *("AddToCart", "BeginCheckout", "BookAppointment", "Contact", "GetDirections", "Other", "OutboundClick"),
+    *("PageView", "Purchase", "RequestQuote", "Signup", "SubmitLeadForm", "Subscribe"),
 )
 _CHOICES = {"Scope": ("Account", "Customer"), "CountType": ("All", "Unique"), "GoalCategory": _CATEGORIES}
 _STATUSES = ("Active", "Paused")

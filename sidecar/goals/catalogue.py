@@ -76,18 +76,15 @@ class GoalCatalogue:
 
         async def step() -> float:
             if account in self.known.accounts():
-                await self._update(account, state)
+                state.waiting = await self.queries.waiting_by_goal(account)
+                if not self.reader.is_due(state) or isinstance(await self.reader.read(account), Failure):
+                    await self.judge.report(account, self.judge.hold_goals(account))
             return max(LEAST_SECONDS, (self._next_look_at(account, state) - self.known.now()) / 1000)
 
         reporter, retry_seconds = self.telemetry.service, GLANCE_MILLIS / 1000
         await loops.run_forever(
             step, wake=state.wake, reporter=reporter, where=f"goals {account}", retry_seconds=retry_seconds
         )
-
-    async def _update(self, account: str, state: ReadingState) -> None:
-        state.waiting = await self.queries.waiting_by_goal(account)
-        if not self.reader.is_due(state) or isinstance(await self.reader.read(account), Failure):
-            await self.judge.report(account, self.judge.hold_goals(account))
 
     def _next_look_at(self, account: str, state: ReadingState) -> int:
         """Return when a reading is due, a goal is old enough, or the waiting rows are to be counted again."""

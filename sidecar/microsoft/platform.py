@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
@@ -66,7 +67,8 @@ class MicrosoftAdvertising:
 
         A name is taken once, so a repeat makes no second goal.
         """
-        answer = await self._create(account, new)
+        decode = partial(goals.decode_new, size=len(new))
+        answer = await self._asked(account, goals.ADD, goals.encode_new(new), decode)
         if not isinstance(answer, RefusedBatch | Lost):
             return answer
         if isinstance(answer, Lost) or answer.verdict is not Verdict.POISON:
@@ -83,10 +85,6 @@ class MicrosoftAdvertising:
             if isinstance(made[-1], RefusedBatch | Lost):
                 break
         return [*made, *made[-1:] * (len(new) - len(made))]
-
-    async def _create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation] | RefusedBatch | Lost:
-        size = len(new)
-        return await self._asked(account, goals.ADD, goals.encode_new(new), lambda reply: goals.decode_new(reply, size))
 
     async def _asked(self, account: str, path: str, body: bytes, decode: Callable[[HttpReply], T]) -> T | Lost:
         """One call that is no upload, at the same pace."""

@@ -1,4 +1,4 @@
-"""What erasing a person asks of the store and of delivery."""
+"""What erasing a person asks of the store."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
@@ -47,14 +47,3 @@ class Erasures(Protocol):
 
     async def finish(self, job: Erasure, now: UnixMillis) -> None:
         """Mark the erasure as done."""
-
-
-class Retracts(Protocol):
-    """Retracts uploaded conversions before their identity is erased here."""
-
-    async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
-        """Queue a retract of each of these delivered conversions. Returns the numbers of the new rows.
-
-        Each of those rows has its own copy of what identifies the original. Calling it again gives the same rows; one
-        that was retracted already needs none. Durable when it returns.
-        """

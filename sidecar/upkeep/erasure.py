@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from sidecar import loops
 from sidecar.core.erasure import Erasure, Found, Phase, Subject
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.erasure import Erasures, Retracts
+from sidecar.ports.erasure import Erasures
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.queries import Queries
 from sidecar.telemetry import Telemetry
+from sidecar.upkeep.retraction import Retractor
 
 WAIT_SECONDS = 5.0
 """How often the rows that must be settled first are checked."""
@@ -31,7 +32,7 @@ class Eraser:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     queries: Queries
-    retracts: Retracts
+    retracts: Retractor
     wait_seconds: float = WAIT_SECONDS
     lag_seconds: float = LAG_SECONDS
     _wake: asyncio.Event = field(default_factory=asyncio.Event)

@@ -14,14 +14,18 @@ REQUEST_ID = "erasure"
 
 @dataclass(frozen=True, slots=True)
 class Retractor:
-    """Implements `ports.erasure.Retracts`; `due` is called with the number of new rows of each account."""
+    """Retracts uploaded conversions; `due` is called with the number of new rows of each account."""
 
     intake: Intake
     now: Callable[[], UnixMillis]
     due: Callable[[Mapping[str, int]], None]
 
     async def retract_uploaded(self, seqs: Sequence[int]) -> Sequence[int]:
-        """Retract each conversion that Microsoft still counts, except for those too old or already retracted."""
+        """Queue a retract of each conversion that Microsoft still counts, except for those too old or retracted.
+
+        Returns the numbers of the rows that carry them, each with its own copy of what identifies the original. Calling
+        it again gives the same rows. Durable when it returns.
+        """
         now = self.now()
         results = await self.intake.adjust([Adjusting(_retract(seq, now), now, REQUEST_ID) for seq in seqs])
         carrying = [result.record for result in results if isinstance(result, Stored | Replayed)]

@@ -179,8 +179,6 @@ class Admission:
         """Waits until a body of `size` bytes may be worked on; small ones never wait."""
         return _AT_ONCE if size <= SMALL_BYTES else self._turns
 
-    # --- Answers -----------------------------------------------------------------------------------------------------
-
     @contextlib.asynccontextmanager
     async def page(self, rows: int) -> AsyncIterator[None]:
         """A turn to read `rows` rows and make an answer of them; HttpProblem 503 when too many wait.

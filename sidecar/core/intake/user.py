@@ -80,9 +80,6 @@ def _hash(members: JsonObject, name: str, hash_of: Callable[[str], str | None], 
     return made
 
 
-# --- For /v1/validate ------------------------------------------------------------------------------------------------
-
-
 def steps_of(user: object, default_country: str | None) -> dict[str, Steps | None]:
     """Each step of the plain e-mail and phone in the `user` of an item; None where there is none."""
     given = user if isinstance(user, dict) else {}
