@@ -67,10 +67,10 @@ class Queries(Protocol):
     """Reads what is stored, without waiting for writes."""
 
     async def lanes(self) -> Sequence[Lane]:
-        """Return every lane that ever held a row, whoever opened it; cheap enough to ask before each batch."""
+        """Return every lane that ever held a row, other processes' too; cheap enough to ask before each batch."""
 
     async def counts(self) -> Counts:
-        """Return the rows by state, whoever wrote them; cheap enough for each scrape and each look at the health."""
+        """Return the rows by state, other processes' too; cheap enough for each scrape and each health check."""
 
     async def adjustments(self, seq: int) -> Sequence[Record]:
         """Return every adjustment of the conversion with that number, oldest first."""
