@@ -1,21 +1,23 @@
 """A check of every row and its index entries, a thousand rows at a time, so that it can go on beside the work.
 
-SQLite's integrity_check is one read, during which the write-ahead log cannot restart: beside a full load it grew to 300
-MiB in ten seconds, and delivery ran at half its rate. Here each row is read whole, and looked up in every index that
-should lead to it. A row that an index lacks may never be sent, or be stored twice. Surplus entries of an index are not
-searched for: SQLite reports an entry without a row as damage when it follows it, and no statement ends or sends a row
-by a stale entry. Unused pages, and what an operator added, are not checked either.
+SQLite's integrity_check is one read, during which the write-ahead log cannot restart: with half a million rows it grew
+to 440 MiB beside one busy writer. Here each row is read whole, and looked up in every index that should lead to it. A
+row that an index lacks may never be sent, or be stored twice. Surplus entries of an index are not searched for: SQLite
+reports an entry without a row as damage when it follows it, and no statement ends or sends a row by a stale entry.
+Unused pages, and what an operator added, are not checked either.
 """
 
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
 from sidecar.store.sqlite.database import Database
+
+Check = Callable[[int, sqlite3.Connection], str | None]
+"""What is wrong with the part of a table that begins after a rowid, if anything is."""
 
 SLICE_ROWS = 1_000
 """Rows checked in one read, of some 3 ms. Smaller tables are checked as a whole."""
@@ -49,58 +51,43 @@ _SEARCH = """
     LIMIT 1"""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A large table: its first and last rowid, what reads rows between two rowids, and for each index its search."""
-
-    name: str
-    first: int
-    last: int
-    read: str
-    searches: dict[str, str]
-
-
 async def damage(database: Database) -> str | None:
     """The first damage found among the rows that are there now, in SQLite's words; None when there is none. Slow.
 
     sqlite3.Error when a page cannot be read.
     """
     await database.call(lambda db: db.execute(_SMALL_CACHE))
-    small, large = await database.call(tables)
-    for part in _parts(small, large):
-        started = perf_counter()
-        if (found := await database.call(part)) is not None:
-            return found
-        await asyncio.sleep(REST * (perf_counter() - started))
+    for check, starts in await database.call(checks):
+        for after in starts:
+            started = perf_counter()
+            if (found := await database.call(partial(check, after))) is not None:
+                return found
+            await asyncio.sleep(REST * (perf_counter() - started))
     return None
 
 
-def _parts(small: Sequence[str], large: Sequence[Table]) -> Iterator[Callable[[sqlite3.Connection], str | None]]:
-    """Each says what is wrong with its part."""
-    for name in small:
-        yield partial(_whole, name)
-    for table in large:
-        for after in range(table.first - 1, table.last, SLICE_ROWS):
-            yield partial(_slice, table, after)
-
-
-def tables(db: sqlite3.Connection) -> tuple[list[str], list[Table]]:
-    """The tables that are checked as a whole, by name, and those that are cut into slices."""
-    small: list[str] = []
-    large: list[Table] = []
+def checks(db: sqlite3.Connection) -> list[tuple[Check, Sequence[int]]]:
+    """For each table its check, and the rowids after which its parts begin; a small table is one part."""
+    found: list[tuple[Check, Sequence[int]]] = []
     for name, without_rowid in db.execute(_TABLES).fetchall():
         first, last = (1, 0) if without_rowid else db.execute(_ENDS.format(name)).fetchone()
         if first is None or last - first < SLICE_ROWS:
-            small.append(name)
+            found.append((partial(_whole, name), (0,)))
         else:
-            large.append(_large(db, name, first, last))
-    return small, large
+            check = partial(_slice, read(db, name), searches(db, name), last)
+            found.append((check, range(first - 1, last, SLICE_ROWS)))
+    return found
 
 
-def _large(db: sqlite3.Connection, name: str, first: int, last: int) -> Table:
-    lengths = ", ".join(f'max(length("{column}"))' for (column,) in db.execute(_COLUMNS, (name,)))
-    searches = {index: made for index, sql in db.execute(_INDEXES, (name,)) if (made := search(name, index, sql))}
-    return Table(name, first, last, _READ.format(table=name, lengths=lengths), searches)
+def read(db: sqlite3.Connection, table: str) -> str:
+    """What reads every byte of the rows between two rowids."""
+    lengths = ", ".join(f'max(length("{column}"))' for (column,) in db.execute(_COLUMNS, (table,)))
+    return _READ.format(table=table, lengths=lengths)
+
+
+def searches(db: sqlite3.Connection, table: str) -> dict[str, str]:
+    """By index, what finds rows that it should lead to, but does not; indexes that are none of ours are left out."""
+    return {index: made for index, sql in db.execute(_INDEXES, (table,)) if (made := search(table, index, sql))}
 
 
 def search(table: str, index: str, sql: str) -> str | None:
@@ -114,15 +101,15 @@ def search(table: str, index: str, sql: str) -> str | None:
     return _SEARCH.format(index=index, table=table, which=which, named=named, equal=equal)
 
 
-def _whole(table: str, db: sqlite3.Connection) -> str | None:
+def _whole(table: str, _: int, db: sqlite3.Connection) -> str | None:
     [verdict] = db.execute(_CHECK_TABLE.format(table)).fetchone()
     return None if verdict == "ok" else " ".join(str(verdict).split())[:_MAX_DETAIL]
 
 
-def _slice(table: Table, after: int, db: sqlite3.Connection) -> str | None:
-    between = (after, min(after + SLICE_ROWS, table.last))
-    db.execute(table.read, between).fetchone()
-    for index, lacking in table.searches.items():
+def _slice(read: str, searches: Mapping[str, str], last: int, after: int, db: sqlite3.Connection) -> str | None:
+    between = (after, min(after + SLICE_ROWS, last))
+    db.execute(read, between).fetchone()
+    for index, lacking in searches.items():
         if row := db.execute(lacking, between).fetchone():
             return f"row {row[0]} missing from index {index}"
     return None
