@@ -190,7 +190,7 @@ async def test_body_that_dribbles_is_408_all_the_same(open_api: OpenApi) -> None
     async def dribble() -> None:
         while True:
             writer.write(b" ")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the slow client: a byte now and then
 
     dribbling = asyncio.create_task(dribble())
     came = await asyncio.wait_for(read_all(reader), 5)
@@ -246,7 +246,7 @@ async def test_compressed_bomb_does_not_stall_the_loop(open_api: OpenApi) -> Non
         nonlocal worst
         while True:
             started = time.process_time()
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # how long the loop took to come back is what is measured
             worst = max(worst, time.process_time() - started)
 
     watching = asyncio.create_task(watch())

@@ -269,12 +269,12 @@ async def test_remote_that_is_back_is_used_fully_within_a_minute(rig: Rig, kind:
     await rig.post(60)
     async with asyncio.timeout(30):
         while standing.fired < 5:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # real time for the request, before the pause after it passes at once
             rig.pass_time(200)
         rig.clear_faults()
         failed = len(await rig.requests())
         while len(await rig.requests()) == failed:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # real time for the request, before the pause after it passes at once
             rig.pass_time(200)
     await rig.until_pending(0)
     at = [request["at"] for request in (await rig.requests())[failed:]]

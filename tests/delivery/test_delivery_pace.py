@@ -107,7 +107,7 @@ async def test_requests_in_flight_climb_from_one_and_stay_within_the_limit(rig: 
         now = len(rig.rows("claimed = 1"))
         most = max(most, now)
         seen.append(now)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a look at what is in flight, until all is sent
     assert most == 3
     assert next(number for number in seen if number) == 1
     await rig.balance()

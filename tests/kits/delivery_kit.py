@@ -197,7 +197,7 @@ class Rig:
         """Until no more than `count` rows are pending: pauses pass twenty times as fast."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while (await self.parts.store.outbox.counts()).pending > count:
-                await asyncio.sleep(0.025)
+                await asyncio.sleep(0.025)  # real time for the requests between two steps of the clock
                 self.pass_time(step)
 
     # --- what comes in -----------------------------------------------------------------------------------------------

@@ -141,6 +141,11 @@ def test_ranges_cover_every_time_of_an_identity() -> None:
     assert ranges(candidates, 60) == {7: [(SECOND - 60, SECOND + 160)]}
 
 
+def test_ranges_leave_out_what_has_its_second_already() -> None:
+    frozen = Candidate(entry(1, SECOND, sent_time=UnixSeconds(SECOND)), "G", 7)
+    assert ranges([frozen, Candidate(entry(2, SECOND + 500), "G", 8)], 60) == {8: [(SECOND + 440, SECOND + 560)]}
+
+
 @given(st.lists(st.integers(0, 30), max_size=60), st.sets(st.integers(-10, 40), max_size=30))
 def test_no_two_rows_of_a_person_share_a_second(moves: list[int], used: set[int]) -> None:
     entries = [entry(seq, SECOND + move) for seq, move in enumerate(moves)]

@@ -176,7 +176,7 @@ async def test_an_answer_that_trickles_ends_at_the_same_limit() -> None:
         while not writer.transport.is_closing():
             writer.write(b" ")
             await writer.drain()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the slow server: a byte now and then
 
     async with peer(trickle) as base:
         assert await lost(base, 0.3) == Lost("no answer within 0.3 s", "t", sent=True)

@@ -85,7 +85,7 @@ async def crowd(url: str, connections: int, seconds: float) -> Crowd:
     for _ in range(connections):
         _, client = await loop.create_connection(lambda: _Client(seen), address.hostname, address.port)
         clients.append(client)
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # how long the crowd stays
     seen.over = True
     await asyncio.wait([client.ended for client in clients], timeout=30)
     return seen

@@ -151,7 +151,7 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, w
         if not (data := await reader.read(left)):
             return
         if way.pause:
-            await asyncio.sleep(way.pause)
+            await asyncio.sleep(way.pause)  # the slow way
         writer.write(_spoiled(data, way.spoiled, passed))
         await writer.drain()
         passed += len(data)

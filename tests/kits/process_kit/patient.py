@@ -35,7 +35,7 @@ class Patient:
         """Until the connection breaks; what has no answer stays first in line."""
         with contextlib.suppress(aiohttp.ClientError, ConnectionError):
             while self.waiting:
-                await asyncio.sleep(self.chance.uniform(0, LONGEST_PAUSE_SECONDS))
+                await asyncio.sleep(self.chance.uniform(0, LONGEST_PAUSE_SECONDS))  # at no regular time
                 chunk = self.waiting[: self.chance.choice(SIZES)]
                 self.unanswered += 1
                 answer = await sidecar.post(chunk)
