@@ -15,8 +15,8 @@ from sidecar.store.sqlite import adjustment_rows, batch_requests
 from sidecar.store.sqlite.bulk_statement import BulkStatement
 from sidecar.store.sqlite.rows import ENTRY_COLUMNS, entry_of
 
-# The rows of a batch, found by their index and then asked themselves: SQLite does not ask again what a partial index
-# says already, and should a page of the index be older than the table, no row shall be sent or settled by what it was.
+# The rows of a batch, found by their index and then checked in the table: SQLite does not check again what a partial
+# index implies. Where a page of the index is older than the table, no row is sent or settled by what it was.
 ROWS_OF_BATCH = """
     seq IN (SELECT seq FROM entries WHERE batch_id = :batch AND claimed = 1) AND batch_id = :batch AND claimed = 1"""
 
