@@ -16,7 +16,7 @@ VALGRIND = "valgrind counts instructions: install it (`apt-get install valgrind`
 COUNT = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 MOST = 5.0
-"""It takes 3.4, within a hundredth from run to run."""
+"""It takes 3.3, within a hundredth from run to run."""
 
 
 async def instructions(what: str, rows: int) -> int:
