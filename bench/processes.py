@@ -65,7 +65,7 @@ class Started:
         assert found is not None
         return int(found[1]) / 1024
 
-    def said(self, pattern: str) -> str:
+    def output_matching(self, pattern: str) -> str:
         """The first group of `pattern` in its output, once it is there."""
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
