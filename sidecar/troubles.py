@@ -139,8 +139,8 @@ _ALL = (
         "An administrator has to allow the sign-in",
         "A rule of the company's directory keeps the user or the application out; signing in again alone does not "
         "help.",
-        "Show the AADSTS number to an administrator of the directory (docs/connect.md says what each one asks for), "
-        "then sign in again at /connect, or run `sidecar connect`. Conversions are kept until then.",
+        "Show the AADSTS number to an administrator of the directory (docs/connect.md says what each one asks for). "
+        "Then sign in again at /connect, or run `sidecar connect`. Conversions are kept until then.",
         waits_for="Microsoft does not let this sign-in in",
     ),
     _sign_in(
@@ -270,8 +270,8 @@ _ALL = (
         "goal_settling",
         "Conversion goal is too young",
         "Microsoft takes conversions for a goal only about two hours after it was created.",
-        "Wait: rows of the goal go out by themselves delivery.goal_settle after the goal was first seen, or, where "
-        "Microsoft itself says that it is too young, as soon as Microsoft takes them.",
+        "Wait: rows of the goal are sent delivery.goal_settle after the goal was first seen. Where Microsoft itself "
+        "says that it is too young, they are sent as soon as Microsoft takes them.",
         severity=Severity.WARNING,
         explains=Reason.GOAL_SETTLING,
         waits_for="the goal {subject} is too young",
@@ -369,7 +369,7 @@ _ALL = (
         "many. All accounts of the customer wait.",
         "Nothing to do: delivery pauses and comes back slower. If it returns often, lower "
         "delivery.requests_per_minute and reload with SIGHUP, most of all where several accounts belong to one "
-        "customer, or see what else uses the same credentials.",
+        "customer. Also see what else uses the same credentials.",
         severity=Severity.WARNING,
         explains=Reason.THROTTLED,
         waits_for="Microsoft asked for a slower pace",
@@ -397,8 +397,8 @@ _ALL = (
     _network(
         "tls_failed",
         "No trusted connection to Microsoft (TLS)",
-        "The certificate that came is not signed by a root that this machine trusts, is for another name or is out of "
-        "date, or the TLS handshake failed: mostly a firewall or proxy that opens TLS, or a wrong clock.",
+        "The certificate is not signed by a root that this machine trusts, is for another name or is out of date. Or "
+        "the TLS handshake failed: mostly a firewall or proxy that opens TLS, or a wrong clock.",
         "Put the root certificate of that firewall or proxy into a PEM file, name it in microsoft.ca_bundle and "
         "restart; or let Microsoft's hosts pass it unopened. If the certificate is out of date, look at this machine's "
         "clock. What OpenSSL said stands beside this.",
