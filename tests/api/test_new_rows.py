@@ -114,6 +114,14 @@ def test_rows_that_differ_in_their_own_members_only_share_the_others(first: Reco
     assert len(new_rows._shared_parts) == (1 if is_alike else 2)
 
 
+@given(first=LATER_RECORDS | ADJUSTMENTS, other=LATER_RECORDS, name=st.sampled_from(Record._fields))
+def test_row_that_differs_in_any_one_field_is_written_with_it(first: Record, other: Record, name: str) -> None:
+    new_rows = NewRows(ROWS)
+    for record in (first, first._replace(**{name: getattr(other, name)})):
+        if record.kind is first.kind:
+            assert json.loads(f"{{{new_rows.members(record)}}}") == json.loads(text(ROWS.show(record)))
+
+
 @pytest.mark.parametrize("warnings", WARNINGS, ids=["plain", "with a warning"])
 def test_result_is_the_same_by_either_way(warnings: tuple[Warning_, ...]) -> None:
     item = ItemResult(Stored(PENDING), warnings)
