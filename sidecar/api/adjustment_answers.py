@@ -41,7 +41,7 @@ from sidecar.ports.intake import (
 OVERTAKEN = Warning_(
     "overtaken",
     "value",
-    "the same was told before, and another adjustment since then: to go back to it, give time or an Idempotency-Key",
+    "the same was sent before, and another adjustment since then: to go back to it, give time or an Idempotency-Key",
 )
 
 

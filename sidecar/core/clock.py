@@ -31,7 +31,7 @@ EARLIEST = UnixMillis(1_704_067_200_000)
 class SteadyClock:
     """A wall clock that does not jump, from one that does and a `monotonic` one in seconds that never goes back.
 
-    `on_jump` is told of each jump, so that somebody asks Microsoft; `on_step` by how many milliseconds the time that
+    `on_jump` is called at each jump, so that Microsoft is asked; `on_step` gets the milliseconds by which the time that
     `now` gives is set, whenever it is.
     """
 
@@ -87,13 +87,15 @@ class SteadyClock:
 
     @property
     def unsettled(self) -> str | None:
-        """Why no time can be told, and so none can be judged; None when it can."""
+        """Why the time is unknown, so that none can be judged; None when it can."""
         now = self.now()
         away = self._jump and self._read()[1]
         if now < EARLIEST:
             return "this machine's clock shows a time before 2024"
         if _is_likely(away) and abs(away) > HARMLESS_MILLIS and not self._contradicted:
-            return f"this machine's clock was set {told(away)}, and for a minute it is not known which time is right"
+            return (
+                f"this machine's clock was set {jump_words(away)}, and for a minute it is not known which time is right"
+            )
         return None
 
     def _follow(self, away: int) -> None:
@@ -115,7 +117,7 @@ def _is_likely(away: int) -> bool:
     return -LIKELY_BACK_MILLIS <= away <= LIKELY_AHEAD_MILLIS
 
 
-def told(away: int) -> str:
+def jump_words(away: int) -> str:
     """`3.5 h ahead`, `30 s back`: how far a clock was set, milliseconds."""
     seconds = abs(away) / 1000
     for unit, size in (("days", DAY_SECONDS), ("h", 3_600), ("min", 60)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from sidecar.system import small_files
 
 
-def kept_key(database: Path) -> tuple[str, Path, bool]:
+def stored_key(database: Path) -> tuple[str, Path, bool]:
     """Return the key, its file (mode 0600), and whether it is new. OSError if it cannot be stored.
 
     A file without a usable key, which a crash may leave, gets a new one: an empty key would let everyone in.

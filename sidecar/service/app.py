@@ -41,7 +41,7 @@ def spare_the_collector() -> None:
 
 
 async def serve(path: Path, config: Config, warnings: Sequence[str] = ()) -> int:
-    """Run the service until it is told to stop: 0, or 1 when storage broke. OutboxRefused when it cannot start.
+    """Run the service until it is stopped: 0, or 1 when storage broke. OutboxRefused when it cannot start.
 
     `warnings` name probable mistakes in the file, for the log.
     """

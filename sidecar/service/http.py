@@ -22,7 +22,7 @@ from sidecar.api.sign_in import SignInCalls
 from sidecar.config import Config
 from sidecar.core.start_errors import cannot_listen
 from sidecar.service import banner
-from sidecar.service.api_key import kept_key
+from sidecar.service.api_key import stored_key
 from sidecar.service.held_reason import held_reason
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
@@ -136,7 +136,7 @@ def _keys(parts: Components) -> tuple[list[str], banner.Key]:
     if is_loopback(config.server.host):
         return [], banner.Open()
     try:
-        key, file, is_new = kept_key(file_of(config.storage.url))
+        key, file, is_new = stored_key(file_of(config.storage.url))
     except OSError as error:
         raise CannotListen(
             f"{config.server.host} is not loopback, so calls need a key, and none can be kept beside the database: "

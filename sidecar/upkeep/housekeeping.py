@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar import loops
-from sidecar.core.clock import SteadyClock, told
+from sidecar.core.clock import SteadyClock, jump_words
 from sidecar.core.entry import LongestWaits
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
 from sidecar.core.unstored import KEPT_MILLIS
@@ -124,7 +124,7 @@ class Housekeeping:
     def _report_clock(self) -> None:
         self.clock.look()
         away, unsettled = self.clock.away, self.clock.unsettled
-        self._report("clock_jumped", bool(away or unsettled), unsettled or f"it was set {told(away)}")
+        self._report("clock_jumped", bool(away or unsettled), unsettled or f"it was set {jump_words(away)}")
 
     async def _correct_rows(self) -> None:
         """Correct rows that are due too late, after the clock stepped back or at a start."""

@@ -3,14 +3,33 @@
 import ast
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 SOURCES = Path(__file__).parents[2] / "sidecar"
 
 
 def given(call: str, place: int, *folders: str) -> set[str]:
-    """The texts at that place of the arguments of all calls of that name; `*` stands for what is computed in one."""
+    """The texts at that place of the arguments of all calls of that name; `*` stands for what is computed in one.
+
+    `NO_CONVERSION.code` is the code of the ProblemKind that the constant names.
+    """
     return {code for tree in _trees(folders) for code in _arguments(tree, call, place)}
+
+
+@cache
+def _kinds() -> dict[str, str]:
+    """The code of each constant that is a ProblemKind."""
+    found = {}
+    for tree in _trees(("api",)):
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)],
+                    value=ast.Call(func=ast.Name(id="ProblemKind"), args=[_, ast.Constant(value=str(code)), *_]),
+                ):
+                    found[name] = code
+    return found
 
 
 def _trees(folders: tuple[str, ...]) -> Iterator[ast.AST]:
@@ -33,6 +52,8 @@ def _texts(argument: ast.expr) -> Iterator[str]:
     match argument:
         case ast.Constant(value=str(text)):
             yield text
+        case ast.Attribute(value=ast.Name(id=name), attr="code") if name in _kinds():
+            yield _kinds()[name]
         case ast.JoinedStr(values=parts):
             yield "".join(part.value if isinstance(part, ast.Constant) else "*" for part in parts)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.core.clock import EARLIEST, SteadyClock, told
+from sidecar.core.clock import EARLIEST, SteadyClock, jump_words
 from sidecar.core.instant import UnixMillis
 
 START = UnixMillis(1_795_444_245_000)
@@ -47,7 +47,7 @@ class Machine:
 
     @property
     def wrong(self) -> int:
-        """How far the time that is told is from the true one."""
+        """How far the shown time is from the true one."""
         return self.clock.now() - self.microsoft()
 
 
@@ -170,4 +170,4 @@ def test_while_microsoft_is_heard_the_time_is_never_wrong_by_more_than_what_is_f
     [(30_400, "30 s ahead"), (-30_000, "30 s back"), (7_200_000, "2.0 h ahead"), (-864_000_000, "10.0 days back")],
 )
 def test_size_of_a_clock_change_is_given_in_words(millis: int, words: str) -> None:
-    assert told(millis) == words
+    assert jump_words(millis) == words

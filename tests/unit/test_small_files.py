@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.config import ConfigError, load
 from sidecar.microsoft.tls import UnusableRoots, context
-from sidecar.service.api_key import kept_key
+from sidecar.service.api_key import stored_key
 from sidecar.system import small_files
 
 
@@ -70,11 +70,11 @@ def test_own_secret_is_no_link_and_open_to_its_owner_only(tmp_path: Path) -> Non
     link.symlink_to(file.name)
     file.chmod(0o640)
     with pytest.raises(PermissionError, match="others may read it: chmod 600"):
-        kept_key(tmp_path / "outbox.db")
+        stored_key(tmp_path / "outbox.db")
     file.chmod(0o600)
-    assert kept_key(tmp_path / "outbox.db")[0] == "test-key-of-ours"
+    assert stored_key(tmp_path / "outbox.db")[0] == "test-key-of-ours"
     with pytest.raises(OSError, match="symbolic link"):
-        kept_key(tmp_path / "other.db")
+        stored_key(tmp_path / "other.db")
 
 
 def test_pipe_in_place_of_any_file_ends_in_an_error_that_names_it(tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_pipe_in_place_of_any_file_ends_in_an_error_that_names_it(tmp_path: Path
         context(there)
     there.rename(tmp_path / "outbox.db.api-key")
     with pytest.raises(OSError, match="no regular file"):
-        kept_key(tmp_path / "outbox.db")
+        stored_key(tmp_path / "outbox.db")

@@ -25,7 +25,7 @@ DUE_BESIDE = f"""
         AND (goal IS NULL OR goal NOT IN (SELECT value FROM json_each(:held)) AND coalesce({BOUND_TO}, :ids) IS :ids)
     ORDER BY due_at, seq LIMIT :limit"""  # noqa: S608 - constants only
 
-# Until when accounts were told to wait: the batch that was refused for it goes again at that time.
+# Until when accounts have to wait: the batch that was refused for it goes again at that time.
 THROTTLED = """
     SELECT account, max(due_at) FROM batches INDEXED BY batches_open
     WHERE settled_at IS NULL AND answer = ? AND due_at > ? GROUP BY account"""
@@ -74,7 +74,7 @@ def due(
 
 
 def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:
-    """By account, until when Microsoft told it to wait."""
+    """By account, until when it has to wait."""
     noted = dict(db.execute(WAITS, (now,)))
     for account, until in db.execute(THROTTLED, (refusal(Verdict.THROTTLED), now)):
         noted[account] = max(until, noted.get(account, until))
