@@ -23,7 +23,7 @@ from sidecar.api.operate import OperatorCalls
 from sidecar.api.request.admission import ADMISSION
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
-from sidecar.api.routes import BRING_ITEMS, Calls, access_of, mounted
+from sidecar.api.routes import BRING_ITEMS, Calls, Dashboard, access_of, mounted
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
@@ -70,6 +70,7 @@ class ApiParts:
     sign_in: SignInCalls
     logs: LogCalls
     metrics: MetricsCalls
+    dashboard: Dashboard
 
 
 def make_app(parts: ApiParts) -> web.Application:
@@ -108,6 +109,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
         logs=parts.logs,
         metrics=parts.metrics,
         health=HealthCalls(outbox, parts.health),
+        dashboard=parts.dashboard,
     )
 
 

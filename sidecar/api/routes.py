@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -24,6 +24,16 @@ from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
 
 
+class Dashboard(Protocol):
+    """The page for people, which is not part of this layer."""
+
+    async def page(self, request: web.Request, /) -> web.StreamResponse:
+        """Answer with the page."""
+
+    async def asset(self, request: web.Request, /) -> web.StreamResponse:
+        """Answer with the file of the page at `path`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
     """The handlers, a group for each resource."""
@@ -41,6 +51,7 @@ class Calls:
     logs: LogCalls
     metrics: MetricsCalls
     health: HealthCalls
+    dashboard: Dashboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,8 @@ class Route:
 
 
 ROUTES = (
+    Route("GET", "/", lambda calls: calls.dashboard.page, Access.BROWSER),
+    Route("GET", "/dashboard/{path:.+}", lambda calls: calls.dashboard.asset),
     Route("POST", "/v1/conversions", lambda calls: calls.conversions.add, brings_items=True),
     Route("POST", "/v1/validate", lambda calls: calls.conversions.validate),
     Route("GET", "/v1/conversions", lambda calls: calls.status.find),

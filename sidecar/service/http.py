@@ -21,6 +21,7 @@ from sidecar.api.row_json import Rows
 from sidecar.api.sign_in import SignInCalls
 from sidecar.config import Config
 from sidecar.core.start_errors import cannot_listen
+from sidecar.dashboard.pages import DashboardPages
 from sidecar.service import banner
 from sidecar.service.api_key import stored_key
 from sidecar.service.held_reason import held_reason
@@ -99,6 +100,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         sign_in=SignInCalls(parts.sign_in),
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
         metrics=MetricsCalls(store.outbox, parts.telemetry),
+        dashboard=DashboardPages.of_package(),
     )
 
 

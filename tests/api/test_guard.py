@@ -196,7 +196,8 @@ WRONG_KEYS = (
     "test-key-one",
     "Token test-key-one",
     "Basic !!!",
-    basic("any:test-key-one"),
+    basic("any:wrong"),
+    basic("test-key-one"),
 )
 
 
@@ -219,6 +220,19 @@ def test_connect_page_takes_the_key_as_a_password_since_a_browser_can_send_no_ot
     assert status(KEYED, "GET", "/connect", Authorization=basic("any name:test-key-two")) == 200
     assert status(KEYED, "GET", "/connect", Authorization=basic("any name:wrong")) == 401
     assert status(KEYED, "GET", "/connect", Authorization=basic("test-key-two")) == 401
+
+
+def test_page_calls_everything_with_the_key_that_the_browser_repeats() -> None:
+    own = {"Authorization": basic("any name:test-key-two"), "Sec_Fetch_Site": "same-origin"}
+    assert status(KEYED, "GET", "/", **own) == 200
+    assert status(KEYED, "GET", "/dashboard/app.js", **own) == 200
+    assert status(KEYED, "POST", "/v1/replay", **own) == 200
+
+
+@pytest.mark.parametrize("foreign", [{"Sec_Fetch_Site": "cross-site"}, {"Origin": "http://evil.example"}])
+def test_page_of_another_site_cannot_use_the_key_that_the_browser_repeats(foreign: dict[str, str]) -> None:
+    for method, path in (("GET", "/"), ("POST", "/v1/replay"), ("GET", "/v1/conversions")):
+        assert status(KEYED, method, path, Authorization=basic("any:test-key-one"), **foreign) == 403
 
 
 def test_guard_does_not_show_its_keys() -> None:

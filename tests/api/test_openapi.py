@@ -167,7 +167,9 @@ async def test_document_is_served_and_valid(service: Service) -> None:
 
 
 def test_document_describes_every_route_and_no_other() -> None:
-    assert {(method, path) for method, path, _ in operations()} == {(route.method, route.path) for route in ROUTES}
+    assert {(method, path) for method, path, _ in operations()} == {
+        (route.method, route.path.replace(":.+}", "}")) for route in ROUTES
+    }
 
 
 def test_every_call_has_a_name_and_a_summary_of_its_own() -> None:

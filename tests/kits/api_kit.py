@@ -30,6 +30,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.record import Record
+from sidecar.dashboard.pages import DashboardPages
 from sidecar.ports.outbox import Outbox
 from sidecar.store.store import Store
 from sidecar.telemetry import ActiveTrouble, Telemetry, TracesOfOrders
@@ -259,6 +260,7 @@ async def _api(
             erasures=erasing,
             logs=LogCalls(store.journal, telemetry.followers),
             metrics=MetricsCalls(outbox, telemetry),
+            dashboard=DashboardPages.of_package(),
             **{"accounts": NOT_SERVED, "goals": NOT_SERVED, "sign_in": NOT_SERVED, **more},
         )
         app = make_app(parts)

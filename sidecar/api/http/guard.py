@@ -20,11 +20,11 @@ class Access(Enum):
     """Who may call a path. Keys are required when some are configured; without keys, Host and browser rules hold."""
 
     KEY = auto()
-    """A key, as a bearer token; without keys no page of another site."""
+    """A key, as a bearer token or by HTTP Basic; without keys no page of another site."""
     BROWSER = auto()
-    """The same, but the key may come by HTTP Basic, the only way of a browser.
+    """The same, for an address that people open: without a key the browser is told to ask for one.
 
-    Pages of other sites are refused with keys too: opening it changes something, and browsers repeat a Basic key.
+    Pages of other sites are refused with a bearer token too: opening it may change something.
     """
     ANY_PAGE = auto()
     """A key; without keys any page may read it, since it shows nothing of this sidecar."""
@@ -61,9 +61,9 @@ class Guard:
     def _check_with_keys(self, access: Access, headers: Headers) -> None:
         if access is Access.PROBE:
             return
-        if access is Access.BROWSER:
+        if access is Access.BROWSER or _scheme(headers) == "basic":  # which a browser repeats for any page
             _refuse_foreign_page(headers)
-        self._check_key(headers, basic=access is Access.BROWSER)
+        self._check_key(headers, asks=access is Access.BROWSER)
 
     def _check_without_keys(self, method: str, access: Access, headers: Headers) -> None:
         if not calls_one_of(self.allowed_hosts, headers):
@@ -72,13 +72,14 @@ class Guard:
         if access not in (Access.PROBE, Access.ANY_PAGE) or method not in _READING:
             _refuse_foreign_page(headers)
 
-    def _check_key(self, headers: Headers, *, basic: bool) -> None:
-        given = _digest(_key_in(headers.get("Authorization", ""), basic=basic))
+    def _check_key(self, headers: Headers, *, asks: bool) -> None:
+        """HttpProblem without a valid key; `asks` makes a browser ask the person for one."""
+        given = _digest(_key_in(headers.get("Authorization", "")))
         fits = False
         for digest in self.key_digests:  # every one, so that the time tells nothing
             fits |= hmac.compare_digest(given, digest)
         if not fits:
-            challenge = 'Basic realm="sidecar", charset="UTF-8"' if basic else "Bearer"
+            challenge = 'Basic realm="sidecar", charset="UTF-8"' if asks else "Bearer"
             raise HttpProblem(
                 NO_KEY,
                 "Send one of server.api_keys as `Authorization: Bearer KEY`.",
@@ -91,13 +92,17 @@ def _refuse_foreign_page(headers: Headers) -> None:
         raise HttpProblem(CROSS_SITE, "Call the sidecar from your server, or type this address into the browser.")
 
 
-def _key_in(authorization: str, *, basic: bool) -> str:
+def _scheme(headers: Headers) -> str:
+    return headers.get("Authorization", "").strip().partition(" ")[0].lower()
+
+
+def _key_in(authorization: str) -> str:
     """The key that the header carries; empty when there is none, which fits no key."""
     scheme, _, rest = authorization.strip().partition(" ")
     match scheme.lower():
         case "bearer":
             return rest.strip()
-        case "basic" if basic:
+        case "basic":
             return _password(rest.strip())
         case _:
             return ""

@@ -1,0 +1,72 @@
+"""Serves the page and its files. Everything it shows, it asks the JSON API for.
+
+The policy allows scripts, styles and calls of this address only, so a page can load nothing from elsewhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
+from typing import Self
+
+from aiohttp import web
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Referrer-Policy": "same-origin",
+}
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""By suffix; a file of another type is not served."""
+
+INDEX = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardPages:
+    """The handlers; `contents` are the files by their path."""
+
+    contents: Mapping[str, bytes]
+
+    @classmethod
+    def of_package(cls) -> Self:
+        """Serve the files of this version."""
+        return cls(_packaged())
+
+    async def page(self, _: web.Request) -> web.Response:
+        """Answer with the page; which view it shows is in the fragment of its address."""
+        return self._file(INDEX)
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """Answer with a file of the page; 404 where there is none."""
+        path = request.match_info["path"]
+        if path == INDEX or path not in self.contents:
+            raise web.HTTPNotFound
+        return self._file(path)
+
+    def _file(self, path: str) -> web.Response:
+        headers = {**HEADERS, "Content-Type": _TYPES[PurePosixPath(path).suffix]}
+        return web.Response(body=self.contents[path], headers=headers)
+
+
+@cache
+def _packaged() -> Mapping[str, bytes]:
+    return dict(_walk(files("sidecar.dashboard").joinpath("static"), ""))
+
+
+def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+    found = []
+    for item in folder.iterdir():
+        if item.is_dir():
+            found += _walk(item, f"{prefix}{item.name}/")
+        elif PurePosixPath(item.name).suffix in _TYPES:
+            found.append((prefix + item.name, item.read_bytes()))
+    return found

@@ -1,0 +1,10 @@
+// Logs.
+import { html, render } from "../lib/view.js";
+
+export const title = "Logs";
+
+export function open(root, context) {
+  const draw = ({ overview }) => render(html`<h1>${overview?.headline ?? "Loading"}</h1>`, root);
+  draw(context);
+  return { update: draw, close() {} };
+}

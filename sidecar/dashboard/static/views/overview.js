@@ -1,0 +1,10 @@
+// How things are, in one sentence.
+import { html, render } from "../lib/view.js";
+
+export const title = "Overview";
+
+export function open(root, context) {
+  const draw = ({ overview }) => render(html`<h1>${overview?.headline ?? "Loading"}</h1>`, root);
+  draw(context);
+  return { update: draw, close() {} };
+}

@@ -1,0 +1,66 @@
+"""The dashboard: what is served, under which policy; vendored libraries are what their authors published."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from api_kit import OpenApi
+
+from sidecar.dashboard.pages import DashboardPages
+
+STATIC = Path(__file__).parents[2] / "sidecar" / "dashboard" / "static"
+VENDOR = STATIC / "vendor"
+OURS = sorted(path for path in STATIC.rglob("*") if path.is_file() and VENDOR not in path.parents)
+MAX_BYTES = 150_000
+
+
+async def test_page_and_each_of_its_files_are_served_under_a_policy(open_api: OpenApi) -> None:
+    api = await open_api()
+    served = {"/": "text/html"} | {f"/dashboard/{path}": "" for path in DashboardPages.of_package().contents}
+    del served["/dashboard/index.html"]
+    for address, content_type in served.items():
+        answer = await api.get(address)
+        assert answer.status == 200, address
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+        assert answer.headers["Content-Type"].startswith(content_type)
+
+
+@pytest.mark.parametrize(
+    "path", ["index.html", "pages.py", "../pages.py", "%2e%2e/pages.py", "vendor", "nothing.js", "vendor/uplot/LICENSE"]
+)
+async def test_nothing_else_is_served(open_api: OpenApi, path: str) -> None:
+    api = await open_api()
+    answer = await api.get(f"/dashboard/{path}")
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_vendored_files_are_those_of_the_manifest() -> None:
+    manifest = json.loads((VENDOR / "manifest.json").read_text("utf-8"))
+    listed = {f"{name}/{path}": digest for name, pack in manifest.items() for path, digest in pack["files"].items()}
+    there = {str(path.relative_to(VENDOR)) for path in VENDOR.rglob("*") if path.is_file()} - {"manifest.json"}
+    assert there == listed.keys()
+    assert {path: hashlib.sha256((VENDOR / path).read_bytes()).hexdigest() for path in there} == listed
+    assert all(pack["license"] and pack["version"] and "LICENSE" in pack["files"] for pack in manifest.values())
+
+
+def test_page_with_all_its_files_is_light() -> None:
+    assert sum(map(len, DashboardPages.of_package().contents.values())) < MAX_BYTES
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(STATIC)))
+def test_no_file_of_ours_needs_more_than_the_policy_allows(path: Path) -> None:
+    """No inline script, handler or style; no address of another host; no markup from text."""
+    text = path.read_text("utf-8")
+    assert not re.search(
+        r"<script(?![^>]*\bsrc=)|\sstyle=[\"']|\son[a-z]+=[\"']|innerHTML|insertAdjacentHTML|\beval\(|unsafe", text
+    )
+    addresses = set(re.findall(r"https?://[^\s\"'`)]+", text)) - {"http://www.w3.org/2000/svg"}
+    assert addresses <= ALLOWED_ADDRESSES
+    assert len(text.splitlines()) <= 400
+
+
+ALLOWED_ADDRESSES = {"http://localhost:8077"}
+"""In texts to copy. The page itself calls only its own origin."""
