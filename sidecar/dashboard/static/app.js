@@ -33,8 +33,8 @@ function header() {
   const { name, params } = location();
   const accounts = (shared.overview?.accounts ?? []).map((account) => account.account);
   return html`
-    <a class="skip-link" href=${link(name, params)} @click=${skip}>Skip to content</a>
     <header class="top">
+      <a class="skip-link" href=${link(name, params)} @click=${skip}>Skip to content</a>
       <span class="brand"><span class="state ${LOOK[state()]}" role="img" aria-label="Status: ${state()}"></span>msads-sidecar</span>
       <nav aria-label="Views">
         ${NAMES.map(

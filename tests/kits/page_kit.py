@@ -1,0 +1,121 @@
+"""The dashboard in Debian's Chromium. A page that logs an error or breaks its policy fails the test that opened it."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import ConsoleMessage, Page, Response, ViewportSize, async_playwright, expect
+
+INSTALL = "Chromium is needed for this check: install it (`apt-get install chromium`)"
+needs_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason=INSTALL)
+
+WIDE = ViewportSize(width=1200, height=800)
+NARROW = ViewportSize(width=320, height=700)
+
+AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+PATIENCE_MS = 15_000
+"""For a machine that does much else; a page shows what it has within a second."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@dataclass
+class Dashboard:
+    """An open page, and everything that went wrong on it."""
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+    """Parts of errors that the test provokes."""
+
+    async def show(self, view: str = "") -> None:
+        """Open a view by its address: `conversions?state=dead`."""
+        await self.page.goto(f"{self.url}/#/{view}")
+
+    async def text(self) -> str:
+        """What a person can read in the view."""
+        return await self.page.locator("main").inner_text()
+
+    async def accessible(self) -> None:
+        """Fail where an accessibility checker finds something."""
+        await self.page.evaluate(AXE)
+        found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        problems = [
+            (rule["id"], rule["help"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]
+        ]
+        assert not problems, json.dumps(problems, indent=1)
+
+    async def fits(self) -> None:
+        """Fail where the page is wider than its window."""
+        wide, window = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= window, f"{wide} px in a window of {window}"
+
+    async def picture(self, name: str) -> None:
+        """Store a screenshot in the folder that SIDECAR_SCREENSHOTS names, if it names one."""
+        if folder := os.environ.get("SIDECAR_SCREENSHOTS"):
+            await self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    def check(self) -> None:
+        """Fail if the page logged an error, broke its policy, or called another address."""
+        unexpected = [error for error in self.errors if not any(part in error for part in self.expected)]
+        assert not unexpected, unexpected
+        assert all(request.startswith((self.url, "data:", "blob:")) for request in self.requests), self.requests
+
+
+@contextlib.asynccontextmanager
+async def dashboard(
+    url: str,
+    *,
+    key: str | None = None,
+    window: ViewportSize = WIDE,
+    dark: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[Dashboard]:
+    """A page of the sidecar at `url`, not opened yet; `key` is what the person enters when asked for it."""
+    program = shutil.which("chromium")
+    assert program is not None, INSTALL
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            context = await browser.new_context(
+                viewport=window,
+                color_scheme="dark" if dark else "light",
+                locale="en-GB",
+                timezone_id="Europe/Berlin",
+                reduced_motion="reduce",
+                extra_http_headers=dict(headers or {}),
+                permissions=["clipboard-read", "clipboard-write"],
+                http_credentials={"username": "any", "password": key} if key is not None else None,
+            )
+            opened = Dashboard(await context.new_page(), url)
+            opened.page.set_default_timeout(PATIENCE_MS)
+            _watch(opened)
+            yield opened
+            opened.check()
+        finally:
+            await browser.close()
+
+
+def _watch(opened: Dashboard) -> None:
+    def logged(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            opened.errors.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    def failed(error: Any) -> None:
+        opened.errors.append(f"exception: {error}")
+
+    def answered(response: Response) -> None:
+        opened.requests.append(response.url)
+
+    opened.page.on("console", logged)
+    opened.page.on("pageerror", failed)
+    opened.page.on("response", answered)
