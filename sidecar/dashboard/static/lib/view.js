@@ -2,4 +2,3 @@
 export { html, nothing, render, svg } from "../vendor/lit-html/lit-html.js";
 export { live } from "../vendor/lit-html/directives/live.js";
 export { repeat } from "../vendor/lit-html/directives/repeat.js";
-export { styleMap } from "../vendor/lit-html/directives/style-map.js";
