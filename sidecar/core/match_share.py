@@ -25,6 +25,10 @@ class Share(NamedTuple):
     msclkid: int = 0
     email: int = 0
     phone: int = 0
+    visitor: int = 0
+    """Those with a visitor, whose click they may take."""
+    none: int = 0
+    """Those with none of all that."""
 
     def plus(self, matched_by: Sequence[str], n: int = 1) -> "Share":
         """The share after `n` more, all with these identifiers; `matched_by` is empty for none."""
@@ -35,6 +39,8 @@ class Share(NamedTuple):
             self.msclkid + n * msclkid,
             self.email + n * email,
             self.phone + n * phone,
+            self.visitor + n * ("visitor" in matched_by),
+            self.none + n * (not matched_by),
         )
         while grown.received > WINDOW:
             grown = grown.halved()
@@ -42,7 +48,7 @@ class Share(NamedTuple):
 
     def halved(self) -> "Share":
         """Half of everything."""
-        return Share(self.received // 2, self.carrying // 2, self.msclkid // 2, self.email // 2, self.phone // 2)
+        return Share._make(number // 2 for number in self)
 
     def is_low(self, *, was_low: bool) -> bool:
         """Whether too few carry something; `was_low` is the answer until now."""

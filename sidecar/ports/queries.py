@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from sidecar.core.entry import Fault, Lane
-from sidecar.core.instant import UnixMillis
+from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.receipts.trace import Trace
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import State
+from sidecar.core.tally import Figures, Tally
 from sidecar.core.unstored import Unstored
 from sidecar.core.waiting_summary import Waiting
 
@@ -98,6 +99,19 @@ class Queries(Protocol):
 
     async def find(self, query: Query) -> Page:
         """Return a page of rows. It may be short or empty although `next_seq` shows that there is more."""
+
+
+class Tallies(Protocol):
+    """Figures over time and of what is stored now, whose cost does not grow with the rows."""
+
+    async def figures(self, since: UnixSeconds, now: UnixMillis) -> Figures:
+        """Return what the overview is made of, all as of one moment; `since` is the start of an hour."""
+
+    async def by_period(self, since: UnixSeconds, step_seconds: int) -> Sequence[Tally]:
+        """Return what was received in each period since `since`, the start of one; whole hours, or days once old."""
+
+    async def gather(self, before: UnixSeconds) -> bool:
+        """Gather the hours of a day before `before` into that day. Returns whether there may be more."""
 
 
 class Traces(Protocol):

@@ -9,7 +9,7 @@ from sidecar.ports.erasure import Erasures
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
 from sidecar.ports.outbox import Outbox
-from sidecar.ports.queries import Counts, Traces, UnstoredItems
+from sidecar.ports.queries import Counts, Tallies, Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
 
 ADJUSTMENT_DELAY_MILLIS = 6 * 3_600_000
@@ -41,6 +41,7 @@ class Store:
     erasures: Erasures
     unstored: UnstoredItems
     shares: StoredMatchShares
+    tallies: Tallies
     run: Callable[[], Coroutine[Any, Any, None]]
     """Writes until `stop` was called and nothing waits; StorageBroken when the data cannot be trusted any more."""
     stop: Callable[[], None]

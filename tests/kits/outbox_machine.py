@@ -112,6 +112,8 @@ class OutboxMachine(RuleBasedStateMachine):
         self.due_before: list[Entry] = []
         self.identities: dict[tuple[str, str | None, str | None], int] = {}
         self.sent: dict[int, tuple[Any, ...]] = {}
+        self.gathered = 0
+        """Before this moment rows are counted by the day."""
         self.erased: set[int] = set()
         """What each row was last sent with."""
         self.steps = 0
@@ -667,6 +669,26 @@ class OutboxMachine(RuleBasedStateMachine):
         assert counts == self.model.counts()
         kept = counts.delivered + counts.pending + counts.dead + counts.skipped + counts.canceled
         assert kept + self.model.pruned == self.model.last
+
+    @invariant()
+    def both_count_rows_alike_over_time(self) -> None:
+        lanes = {lane.id: (lane.account, lane.event, lane.kind) for lane in self.run(self.outbox.lanes())}
+        for since, step in ((0, DAY // 1_000), (self.gathered, HOUR // 1_000)):
+            tallies = self.run(self.house.tallies.by_period(UnixSeconds(since), step))
+            found = {(one.at, *lanes[one.lane], one.state, one.currency or ""): one[-2:] for one in tallies}
+            assert found == self.model.tallies(since, step)
+        figures = self.run(self.house.tallies.figures(UnixSeconds(0), self.at))
+        stored = {(*lanes[one.lane], one.state, one.currency or ""): one[-2:] for one in figures.stored}
+        received = {(*lanes[one.lane], one.state, one.currency or ""): one[-2:] for one in figures.received}
+        assert stored == received == {key[1:]: sums for key, sums in self.model.tallies(0, 10**10).items()}
+
+    @precondition(lambda self: self.steps > 2 * CALM)
+    @rule(days=st.sampled_from([0, 1, 8]))
+    def gather_tallies(self, days: int) -> None:
+        before = (self.now // DAY - days) * (DAY // 1_000)
+        while self.run(self.house.tallies.gather(UnixSeconds(before))):
+            pass
+        self.gathered = max(self.gathered, before)
 
     @invariant()
     def both_know_what_waits(self) -> None:

@@ -5,6 +5,7 @@ Rows and batches are here; what adjustments do is in `adjustment_model`, what an
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from sidecar.core.attribution import Deferral, Skip
@@ -552,6 +553,17 @@ class Model:
         times = [row.time for row in self.rows.values() if row.state is State.PENDING]
         expiry = millis(UnixSeconds(min(times) + MAX_AGE_SECONDS)) if times else None
         return Backlog(UnixMillis(min(moments)) if moments else None, expiry)
+
+    def tallies(self, since: int, step: int) -> dict[tuple[int, str, str, Kind, State, str], tuple[int, Decimal]]:
+        """By period of receipt, account, event, kind, state and currency: the rows, and the sum of their values."""
+        found: dict[tuple[int, str, str, Kind, State, str], tuple[int, Decimal]] = {}
+        for row in self.rows.values():
+            if row.received_at < since * 1_000:
+                continue
+            key = (row.received_at // 1_000 // step * step, *row.lane, row.state, row.currency or "")
+            rows, value = found.get(key, (0, Decimal(0)))
+            found[key] = rows + 1, value + Decimal(row.value or 0)
+        return found
 
     def counts(self) -> Counts:
         states = [row.state.value for row in self.rows.values()]

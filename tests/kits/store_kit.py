@@ -19,7 +19,7 @@ from sidecar.ports.erasure import Erasures
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
 from sidecar.ports.outbox import Outbox
-from sidecar.ports.queries import Traces, UnstoredItems
+from sidecar.ports.queries import Tallies, Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
 from sidecar.store.opening import open_store
 from sidecar.store.sqlite import erasures, row_lists, visitors
@@ -116,6 +116,10 @@ class House(ABC):
     @property
     def unstored(self) -> UnstoredItems:
         return self.opened.unstored
+
+    @property
+    def tallies(self) -> Tallies:
+        return self.opened.tallies
 
     @property
     def shares(self) -> StoredMatchShares:

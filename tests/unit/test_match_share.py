@@ -13,7 +13,7 @@ def share(carrying: int, nothing: int) -> Share:
 
 def test_every_identifier_is_counted_and_each_conversion_once() -> None:
     found = Share().plus(("msclkid", "email")).plus(("email", "phone"), 3).plus((), 2)
-    assert found == Share(received=6, carrying=4, msclkid=1, email=4, phone=3)
+    assert found == Share(received=6, carrying=4, msclkid=1, email=4, phone=3, none=2)
     assert found.in_words == ("of the last 6 conversions 4 can be matched: 1 by click id, 4 by e-mail, 3 by phone")
 
 
@@ -63,7 +63,7 @@ def test_old_conversions_fade() -> None:
 
 def test_unusable_identifier_counts_as_none() -> None:
     """A visitor's id alone is no identifier yet: its click may never be found."""
-    assert Share().plus(("visitor",), 3) == Share(received=3)
+    assert Share().plus(("visitor",), 3) == Share(received=3, visitor=3)
 
 
 @given(st.lists(st.tuples(st.sampled_from([(), ("msclkid",), ("email", "phone")]), st.integers(1, 3_000)), max_size=30))

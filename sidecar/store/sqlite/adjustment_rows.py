@@ -16,7 +16,7 @@ from sidecar.core.states_and_reasons import Reason, State
 from sidecar.store import adjustments
 from sidecar.store.row_primitives import NewAdjustment, WaitingAdjustment
 from sidecar.store.sqlite import row_lists
-from sidecar.store.sqlite.row_counts import count
+from sidecar.store.sqlite.tallies import COLUMNS, Tallied, move
 
 # The conversions of some keys: an order id under every account and event it may be of.
 OF_ORDER = """
@@ -76,23 +76,28 @@ RESTATE = """
     UPDATE entries SET value = o.value, currency = o.currency
     FROM entries AS o WHERE entries.seq = :original AND o.seq = :seq"""
 
-STATE = "SELECT state FROM entries WHERE seq = ?"
-RETRACT = """
+# By what a row is counted, and its state.
+COUNTED = f"SELECT {COLUMNS}, state FROM entries WHERE seq = ?"  # noqa: S608 - constants only
+
+RETRACT = f"""
     UPDATE entries SET state = 'canceled', reason = 'retracted', claimed = 0, settled_at = ?
-    WHERE seq = ? AND state IN ('pending', 'skipped', 'dead')"""
+    WHERE seq = ? AND state IN ('pending', 'skipped', 'dead')
+    RETURNING {COLUMNS}"""  # noqa: S608 - constants only
 
 # Ended without having been sent; out of its batch, should it be in one that waits to go again.
-END = """
+END = f"""
     UPDATE entries SET state = ?, reason = ?, claimed = 0, settled_at = ?
-    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'"""
+    WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'
+    RETURNING {COLUMNS}"""  # noqa: S608 - constants only
 
 # The last adjustment of each of these conversions, if it ended because the conversion had not been sent.
-REVIVE = """
+REVIVE = f"""
     UPDATE entries SET state = 'pending', reason = 'awaiting_original', settled_at = NULL
     FROM json_each(?) AS wanted
     WHERE entries.seq = (SELECT max(a.seq) FROM entries a WHERE a.original = wanted.value)
         AND state = 'skipped' AND reason = 'original_not_sent'
-        AND received_at >= (SELECT o.received_at FROM entries o WHERE o.seq = wanted.value)"""
+        AND received_at >= (SELECT o.received_at FROM entries o WHERE o.seq = wanted.value)
+    RETURNING {COLUMNS}"""  # noqa: S608 - constants only
 
 
 @dataclass(slots=True)
@@ -153,8 +158,9 @@ class SqliteAdjustmentRows:
 
     def add(self, new: NewAdjustment) -> int:
         account, event, *values = new
-        seq: int = self.db.execute(INSERT, (self._lane(account, event), *values)).fetchone()[0]
-        count(self.db, {State.PENDING: 1})
+        lane = self._lane(account, event)
+        seq: int = self.db.execute(INSERT, (lane, *values)).fetchone()[0]
+        move(self.db, None, State.PENDING, [Tallied(new.received_at, lane, new.currency, new.value)])
         return seq
 
     def _lane(self, account: str, event: str) -> int:
@@ -171,20 +177,22 @@ class SqliteAdjustmentRows:
             self.db.execute(COPY_IDENTITY, given)
 
     def restate(self, original: int, seq: int) -> None:
+        *before, state = self.db.execute(COUNTED, (original,)).fetchone()
         self.db.execute(RESTATE, {"seq": seq, "original": original})
+        *after, _ = self.db.execute(COUNTED, (original,)).fetchone()
+        move(self.db, State(state), None, [before])
+        move(self.db, None, State(state), [after])
 
     def retract(self, original: int, now: UnixMillis) -> None:
-        before = State(self.db.execute(STATE, (original,)).fetchone()[0])
-        retracted = self.db.execute(RETRACT, (now, original)).rowcount
-        count(self.db, {before: -retracted, State.CANCELED: retracted})
+        before = State(self.db.execute(COUNTED, (original,)).fetchone()[-1])
+        move(self.db, before, State.CANCELED, self.db.execute(RETRACT, (now, original)).fetchall())
 
     def end(self, seqs: Sequence[int], state: State, reason: Reason, now: UnixMillis) -> None:
-        ended = self.db.execute(END, (state.value, reason.value, now, json.dumps(seqs))).rowcount
-        count(self.db, {State.PENDING: -ended, state: ended})
+        ended = self.db.execute(END, (state.value, reason.value, now, json.dumps(seqs))).fetchall()
+        move(self.db, State.PENDING, state, ended)
 
     def revive(self, conversions: Sequence[int]) -> None:
-        revived = self.db.execute(REVIVE, (json.dumps(conversions),)).rowcount
-        count(self.db, {State.SKIPPED: -revived, State.PENDING: revived})
+        move(self.db, State.SKIPPED, State.PENDING, self.db.execute(REVIVE, (json.dumps(conversions),)).fetchall())
 
 
 def release(db: sqlite3.Connection, originals: Iterable[int], now: UnixMillis, adjustment_delay_millis: int) -> None:

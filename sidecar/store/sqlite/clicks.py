@@ -17,7 +17,7 @@ from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Captured, ClickPage
 from sidecar.store.sqlite.database import Database
 from sidecar.store.sqlite.engine import Writer
-from sidecar.store.sqlite.row_counts import count
+from sidecar.store.sqlite.tallies import COLUMNS, move
 from sidecar.store.sqlite.visitors import hasher
 
 WAKE_ROWS = 1_000
@@ -33,7 +33,7 @@ CAPTURE = """
 
 # The conversions that a click makes worth another look: deferred without it, and not too old to count.
 DEFERRED = """
-    SELECT e.seq, l.account, e.state FROM json_each(:clicks) AS click
+    SELECT e.seq, l.account, e.state, e.received_at, e.lane, e.currency, e.value FROM json_each(:clicks) AS click
     JOIN entries e ON e.visitor = click.value ->> 0 AND e.time >= max(click.value ->> 3, :oldest)
         AND e.reason IN ('awaiting_click', 'no_click', 'outside_window')
     JOIN lanes l ON l.id = e.lane
@@ -70,7 +70,7 @@ CLICKED_AT = "SELECT clicked_at FROM clicks WHERE seq = ?"
 
 # Rows that wait for a click, or can no longer count without one: unless a later click came in meanwhile. The time of
 # the click that was evaluated is stored: only a later one can change anything.
-ASIDE = """
+ASIDE = f"""
     UPDATE entries
     SET clicked_at = nullif(step.value ->> 4, -1), state = step.value ->> 1, reason = step.value ->> 2,
         due_at = coalesce(step.value ->> 3, due_at),
@@ -80,7 +80,7 @@ ASIDE = """
         AND NOT EXISTS (SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.visitor_id = entries.visitor_id
             AND c.clicked_at <= entries.time
             AND c.clicked_at > step.value ->> 4 AND entries.msclkid IS NULL)
-    RETURNING seq, state"""
+    RETURNING {COLUMNS}, seq, state"""  # noqa: S608 - constants only
 
 # The last number of a slice, and when its first click was captured.
 SLICE = """
@@ -131,9 +131,9 @@ def wake(db: sqlite3.Connection, clicks: str, now: UnixMillis) -> Woken:
     rows = {row[0]: row for row in found}.values()  # one row may have waited for several of these clicks
     if rows:
         db.execute(WAKE, {"rows": json.dumps([row[0] for row in rows]), "now": now})
-        revived = sum(state == State.SKIPPED for _, _, state in rows)
-        count(db, {State.SKIPPED: -revived, State.PENDING: revived})
-    return Woken(Counter(account for _, account, _ in rows), clicks if len(found) == WAKE_ROWS else None)
+        revived = (tallied for _, _, state, *tallied in rows if state == State.SKIPPED)
+        move(db, State.SKIPPED, State.PENDING, revived)
+    return Woken(Counter(row[1] for row in rows), clicks if len(found) == WAKE_ROWS else None)
 
 
 def seen(db: sqlite3.Connection, entries: Sequence[Entry]) -> dict[int, Click]:
@@ -183,10 +183,9 @@ def of_visitor(
 def defer(db: sqlite3.Connection, deferrals: Sequence[Deferral], now: UnixMillis) -> dict[int, State]:
     """Store what waits, or ends, for lack of a click, unless a later one came in since; each one's state."""
     steps = json.dumps([_step(aside) for aside in deferrals])
-    moved = {seq: State(state) for seq, state in db.execute(ASIDE, {"steps": steps, "now": now})}
-    skipped = sum(state is State.SKIPPED for state in moved.values())
-    count(db, {State.PENDING: -skipped, State.SKIPPED: skipped})
-    return moved
+    moved = db.execute(ASIDE, {"steps": steps, "now": now}).fetchall()
+    move(db, State.PENDING, State.SKIPPED, (tallied for *tallied, _, state in moved if state == State.SKIPPED))
+    return {seq: State(state) for *_, seq, state in moved}
 
 
 def _step(aside: Deferral) -> tuple[int, str, str, int | None, int]:

@@ -12,8 +12,10 @@ from sidecar.core.answer import Verdict
 from sidecar.core.entry import Lane, LongestWaits
 from sidecar.core.instant import UnixMillis
 from sidecar.core.retry import ROW_CAP_MILLIS
+from sidecar.core.states_and_reasons import State
 from sidecar.ports.delivery import refusal
 from sidecar.store.sqlite import adjustment_rows
+from sidecar.store.sqlite.tallies import COLUMNS, move
 
 SOON_MILLIS = 2_000
 """A difference up to this passes by itself."""
@@ -80,6 +82,9 @@ WAIT_AGAIN = """
         adjusted_at = CASE WHEN time_given THEN adjusted_at ELSE min(adjusted_at, :now / 1000) END
     WHERE seq = :seq AND attempt = 0"""
 
+# By what a row is counted: a time of receipt that is brought back moves it to another hour.
+COUNTED = f"SELECT {COLUMNS} FROM entries WHERE seq = ?"  # noqa: S608 - constants only
+
 
 def bound(db: sqlite3.Connection, lanes: Iterable[Lane], now: UnixMillis, limit: int, waits: LongestWaits) -> bool:
     """Bring up to `limit` rows back within their longest waits, all batches and clicks; whether that was all of it."""
@@ -122,7 +127,10 @@ def bound_batches(db: sqlite3.Connection, now: UnixMillis) -> None:
 
 
 def _bring_back(db: sqlite3.Connection, seq: int, original: int | None, now: UnixMillis, waits: LongestWaits) -> None:
-    if original is not None and db.execute(WAIT_AGAIN, {"seq": seq, "now": now}).rowcount:
-        adjustment_rows.release(db, [original], now, waits.adjustment_millis)
-    else:
+    move(db, State.PENDING, None, db.execute(COUNTED, (seq,)).fetchall())
+    waits_again = original is not None and db.execute(WAIT_AGAIN, {"seq": seq, "now": now}).rowcount > 0
+    if not waits_again:
         db.execute(BRING_BACK, {"seq": seq, "now": now})
+    move(db, None, State.PENDING, db.execute(COUNTED, (seq,)).fetchall())
+    if original is not None and waits_again:
+        adjustment_rows.release(db, [original], now, waits.adjustment_millis)

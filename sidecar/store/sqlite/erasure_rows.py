@@ -13,7 +13,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import State
 from sidecar.store.row_primitives import NotedRow
 from sidecar.store.sqlite import adjustment_rows, unstored
-from sidecar.store.sqlite.row_counts import count
+from sidecar.store.sqlite.tallies import COLUMNS, move
 
 _IS_CONVERSION = "(SELECT kind = 'conversion' FROM lanes WHERE id = entries.lane)"
 
@@ -27,7 +27,8 @@ END = f"""
     UPDATE entries SET state = 'skipped', reason = 'erased', claimed = 0, settled_at = :now
     WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state = 'pending' AND maybe_sent = 0 AND {_IS_CONVERSION}
         AND (claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))
-    RETURNING seq, (SELECT account FROM lanes WHERE id = lane), (SELECT event FROM lanes WHERE id = lane), goal"""  # noqa: S608 - constants only
+    RETURNING {COLUMNS},
+        seq, (SELECT account FROM lanes WHERE id = lane), (SELECT event FROM lanes WHERE id = lane), goal"""  # noqa: S608 - constants only
 
 ROWS = f"""
     SELECT seq, state, {_IS_CONVERSION},
@@ -81,9 +82,9 @@ class SqliteErasureRows:
         return {row[0] for row in self.db.execute(MUST_SETTLE, (job.id,))}
 
     def end_unsent(self, seqs: Sequence[int], now: UnixMillis) -> Mapping[int, RowsOf]:
-        rows = self.db.execute(END, {"seqs": json.dumps(seqs), "now": now})
-        ended: dict[int, RowsOf] = {seq: (account, event, goal) for seq, account, event, goal in rows}
-        count(self.db, {State.PENDING: -len(ended), State.SKIPPED: len(ended)})
+        rows = self.db.execute(END, {"seqs": json.dumps(seqs), "now": now}).fetchall()
+        ended: dict[int, RowsOf] = {seq: (account, event, goal) for *_, seq, account, event, goal in rows}
+        move(self.db, State.PENDING, State.SKIPPED, (tallied for *tallied, _, _, _, _ in rows))
         # Nothing of what waited for them will be sent.
         adjustment_rows.release(self.db, ended, now, adjustment_delay_millis=0)
         return ended

@@ -7,8 +7,8 @@ from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, seconds
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import State
 from sidecar.store.sqlite import adjustment_rows
-from sidecar.store.sqlite.row_counts import count
 from sidecar.store.sqlite.rows import RECORD_COLUMNS, RECORD_TABLES, record_of
+from sidecar.store.sqlite.tallies import COLUMNS, move
 
 # Rows that Microsoft would refuse for their age, but for those whose request is on its way just now.
 TOO_OLD = """
@@ -17,10 +17,10 @@ TOO_OLD = """
     ORDER BY time LIMIT ?"""
 
 # One whose lease has passed without an answer may have been sent.
-END_TOO_OLD = """
+END_TOO_OLD = f"""
     UPDATE entries SET state = 'dead', reason = 'too_old', claimed = 0, settled_at = ?,
         maybe_sent = maybe_sent OR claimed AND EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 1)
-    WHERE state = 'pending' AND seq IN (SELECT value FROM json_each(?)) RETURNING seq"""
+    WHERE state = 'pending' AND seq IN (SELECT value FROM json_each(?)) RETURNING {COLUMNS}, seq"""  # noqa: S608 - constants only
 
 RECORDS = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.seq IN (SELECT value FROM json_each(?))"  # noqa: S608
 
@@ -29,8 +29,9 @@ def expire(db: sqlite3.Connection, now: UnixMillis, limit: int, adjustment_delay
     """End up to `limit` pending rows that are older than Microsoft takes; the rows as they are afterwards."""
     oldest = seconds(now) - MAX_AGE_SECONDS
     found = json.dumps([row[0] for row in db.execute(TOO_OLD, (oldest, now, limit))])
-    ended = [row[0] for row in db.execute(END_TOO_OLD, (now, found))]
-    count(db, {State.PENDING: -len(ended), State.DEAD: len(ended)})
+    rows = db.execute(END_TOO_OLD, (now, found)).fetchall()
+    move(db, State.PENDING, State.DEAD, (row[:-1] for row in rows))
+    ended = [row[-1] for row in rows]
     records = [record_of(row) for row in db.execute(RECORDS, (json.dumps(ended),))] if ended else []
     adjustment_rows.release(db, (record.conversion_seq for record in records), now, adjustment_delay_millis)
     return records

@@ -16,7 +16,6 @@ from sidecar.core.repeats import Repeat
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sqlite.bulk_statement import BulkStatement
-from sidecar.store.sqlite.row_counts import count
 from sidecar.store.sqlite.rows import (
     INSERT_COLUMNS,
     RECORD_COLUMNS,
@@ -26,6 +25,7 @@ from sidecar.store.sqlite.rows import (
     record_of_new,
     stored_conversion,
 )
+from sidecar.store.sqlite.tallies import Tallied, move
 from sidecar.store.sqlite.visitors import hasher
 
 # The rows that have one of these key hashes, with what must agree for the same key and the same content.
@@ -47,6 +47,8 @@ _RARE = ("reason", "external_credit", "external_model", "meta", "visitor", "visi
 _USUAL = tuple(name for name in INSERT_COLUMNS if name not in _RARE)
 _rare, _usual = (itemgetter(*map(INSERT_COLUMNS.index, columns)) for columns in (_RARE, _USUAL))
 _NOTHING = (None,) * len(_RARE)
+_LANE = INSERT_COLUMNS.index("lane")
+_tallied = itemgetter(*map(INSERT_COLUMNS.index, Tallied._fields))
 
 # New rows; those without anything in the rare columns.
 INSERT = _insert(INSERT_COLUMNS)
@@ -186,14 +188,15 @@ class _Group:
                 INSERT_USUAL.execute(self._db, [_usual(row) for row in self._new])
             else:
                 INSERT.execute(self._db, self._new)
-            count(self._db, {State.PENDING: len(self._new)})
+            move(self._db, None, State.PENDING, map(_tallied, self._new))
             self._new.clear()
 
     def _replace(self, arrival: Arrival, key: Key, content: str, old: Record) -> Stored:
         row = self._row(arrival, key, content, old.seq)
         now = arrival.received_at
         self._db.execute(REPLACE, (*row[1:], now, now, old.seq))
-        count(self._db, {old.state: -1, State.PENDING: 1})
+        move(self._db, old.state, None, [Tallied(old.received_at, row[_LANE], old.currency, old.value)])
+        move(self._db, None, State.PENDING, [_tallied(row)])
         return self._stored(arrival.conversion, key, content, record_of_new(row, arrival.conversion, old.attempt))
 
     def _row(self, arrival: Arrival, key: Key, content: str, seq: int) -> tuple[Any, ...]:

@@ -11,9 +11,11 @@ from sidecar.store.sqlite.engine import Writer
 
 MAX_GOALS = 500
 
-ALL = "SELECT goal, received, carrying, msclkid, email, phone FROM match_shares"
+ALL = "SELECT goal, received, carrying, msclkid, email, phone, visitor, none FROM match_shares"
 FORGET = "DELETE FROM match_shares"
-PUT = "INSERT INTO match_shares (goal, received, carrying, msclkid, email, phone) VALUES (?, ?, ?, ?, ?, ?)"
+PUT = """
+    INSERT INTO match_shares (goal, received, carrying, msclkid, email, phone, visitor, none)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 @dataclass(frozen=True, slots=True)

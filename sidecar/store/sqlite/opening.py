@@ -13,6 +13,7 @@ from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import reader, writer
 from sidecar.store.sqlite.engine import SqliteEngine
 from sidecar.store.sqlite.erasures import SqliteErasures
+from sidecar.store.sqlite.figures import SqliteTallies
 from sidecar.store.sqlite.goals import SqliteGoals
 from sidecar.store.sqlite.intake_group import GroupWriter, Incoming, Outcome
 from sidecar.store.sqlite.integrity import check_beside_work, last_commit, verified
@@ -61,6 +62,7 @@ async def open_sqlite(
             erasures=SqliteErasures(committer, database, list_reader),
             unstored=SqliteUnstored(committer, list_reader),
             shares=SqliteShares(committer, list_reader),
+            tallies=SqliteTallies(committer, list_reader, snapshot),
             run=committer.run,
             stop=committer.stop,
             check=partial(check_beside_work, path, last, committer.damaged),

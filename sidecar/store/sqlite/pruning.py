@@ -1,18 +1,16 @@
 """Deletes settled rows and batches a slice at a time, so that no answer waits for longer than a slice."""
 
 import sqlite3
-from collections import Counter
 
 from sidecar.core.instant import UnixMillis, seconds
-from sidecar.core.states_and_reasons import State
 from sidecar.store.sqlite.database import COPIED_PAGES, copy_back_each
-from sidecar.store.sqlite.row_counts import count
+from sidecar.store.sqlite.tallies import COLUMNS, by_state, move
 
 # One slice: settled long ago, among the rows with numbers in (after, last]. A row settles after its own time but when
 # it is canceled before that has come: its key must be remembered all the same.
-PRUNE = """
+PRUNE = f"""
     DELETE FROM entries WHERE seq > ? AND seq <= ? AND state <> 'pending' AND settled_at < ? AND time < ?
-    RETURNING state"""
+    RETURNING {COLUMNS}, state"""  # noqa: S608 - constants only
 
 # The number of the last row of a slice, and when its first row was received: at first, for one that was replaced.
 SLICE = """
@@ -32,6 +30,11 @@ PRUNE_BATCHES = f"DELETE FROM batches WHERE id IN {_OLD_BATCHES}"  # noqa: S608 
 # 80 ms; in small steps it takes longer as a whole, but no request waits for it.
 STEP_PAGES = 500
 
+# When the first row ever came in, before it is deleted.
+NOTE_FIRST = """
+    INSERT OR IGNORE INTO facts
+    SELECT 'first_received_at', CAST(received_at AS TEXT) FROM entries ORDER BY seq LIMIT 1"""
+
 
 def prune(db: sqlite3.Connection, before: UnixMillis, after_seq: int, limit: int) -> int | None:
     """Delete what was settled before `before` among the `limit` rows after `after_seq`.
@@ -46,6 +49,8 @@ def prune(db: sqlite3.Connection, before: UnixMillis, after_seq: int, limit: int
         copy_back_each(db, COPIED_PAGES)
         return None
     copy_back_each(db, STEP_PAGES)
-    gone = Counter(State(row[0]) for row in db.execute(PRUNE, (after_seq, last, before, seconds(before))))
-    count(db, {state: -rows for state, rows in gone.items()})
+    db.execute(NOTE_FIRST)
+    gone = db.execute(PRUNE, (after_seq, last, before, seconds(before))).fetchall()
+    for state, rows in by_state(gone).items():
+        move(db, state, None, rows)
     return int(last)

@@ -17,8 +17,9 @@ from sidecar.core.states_and_reasons import State
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.sqlite import adjustment_rows, row_lists
-from sidecar.store.sqlite.row_counts import count, counts
+from sidecar.store.sqlite.row_counts import counts
 from sidecar.store.sqlite.rows import BOUND_TO
+from sidecar.store.sqlite.tallies import COLUMNS, move
 
 _TAKEN_BACK = """
     EXISTS (SELECT 1 FROM entries a WHERE a.original = entries.seq AND a.type = 'retract'
@@ -56,7 +57,8 @@ REPLAY = f"""
         goal = CASE WHEN maybe_sent THEN goal END, sent_time = CASE WHEN maybe_sent THEN sent_time END,
         identity = CASE WHEN maybe_sent THEN identity END,
         click = CASE WHEN maybe_sent THEN click END, clicked_at = CASE WHEN maybe_sent THEN clicked_at END
-    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN ('dead', 'skipped')"""  # noqa: S608 - constants only
+    WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN ('dead', 'skipped')
+    RETURNING {COLUMNS}"""  # noqa: S608 - constants only
 
 # A row that may go back into the outbox: nothing of it is too old, erased or taken back.
 REPLAYABLE = f"""
@@ -71,7 +73,8 @@ DISCARD = f"""
     SET {_NOTED.format(verb="discarded")}, state = 'canceled', reason = 'discarded', claimed = 0, settled_at = :now
     WHERE seq = :seq AND (state = 'dead' AND maybe_sent = 0 OR state = 'pending' AND (
             claimed = 0 OR EXISTS (SELECT 1 FROM batches WHERE id = batch_id AND leased = 0))
-        AND (maybe_sent = 0 OR {BOUND_TO} <> :ids))"""  # noqa: S608
+        AND (maybe_sent = 0 OR {BOUND_TO} <> :ids))
+    RETURNING {COLUMNS}"""  # noqa: S608
 
 
 def replay(db: sqlite3.Connection, seq: int, now: UnixMillis, max_pending: int) -> Moved | Unmoved | None:
@@ -95,9 +98,10 @@ def discard(
     before = row_lists.get(db, seq)
     if before is None:
         return None
-    if db.execute(DISCARD, {"seq": seq, "now": now, "ids": ids}).rowcount == 0:
+    discarded = db.execute(DISCARD, {"seq": seq, "now": now, "ids": ids}).fetchall()
+    if not discarded:
         return Unmoved(before)
-    count(db, {before.state: -1, State.CANCELED: 1})
+    move(db, before.state, State.CANCELED, discarded)
     adjustment_rows.release(db, [before.conversion_seq], now, adjustment_delay_millis)
     return _moved(db, seq)
 
@@ -171,8 +175,7 @@ def _fits(lane: Lane, query: ReplayQuery) -> bool:
 def _replay(db: sqlite3.Connection, seqs: Sequence[int], state: State, now: UnixMillis, max_pending: int) -> None:
     if counts(db).pending + len(seqs) > max_pending:
         raise StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
-    moved = db.execute(REPLAY, {"seqs": json.dumps(seqs), "now": now}).rowcount
-    count(db, {state: -moved, State.PENDING: moved})
+    move(db, state, State.PENDING, db.execute(REPLAY, {"seqs": json.dumps(seqs), "now": now}).fetchall())
     adjustment_rows.release_replayed(db, seqs, now)
 
 

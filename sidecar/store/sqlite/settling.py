@@ -5,8 +5,7 @@ Each function is one transaction's work on the writing connection. What becomes 
 
 import json
 import sqlite3
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, assert_never
 
 from sidecar.core.entry import Requeue, Settled, Step
@@ -15,10 +14,10 @@ from sidecar.core.states_and_reasons import State
 from sidecar.ports.delivery import Claim, Note
 from sidecar.store.sqlite import adjustment_rows, batch_requests
 from sidecar.store.sqlite.claiming import CLOSE_BATCH, ROWS_OF_BATCH
-from sidecar.store.sqlite.row_counts import count
+from sidecar.store.sqlite.tallies import COLUMNS, by_state, move
 
-# Fence: only the last claim of a batch may settle it.
-FENCED = "SELECT 1 FROM batches WHERE id = ? AND token = ? AND settled_at IS NULL"
+# Fence: only the last claim of a batch may settle it. While it is leased, nothing else changes the rows in it.
+FENCED = "SELECT leased FROM batches WHERE id = ? AND token = ? AND settled_at IS NULL"
 
 _DELIVER = """
     SET state = 'delivered', reason = NULL, claimed = 0, settled_at = :now, error = NULL, error_code = NULL,
@@ -29,11 +28,12 @@ _DELIVER = """
 DELIVERED = f"UPDATE entries {_DELIVER} batch_id = :batch AND claimed = 1"
 DELIVERED_EACH = f"UPDATE entries NOT INDEXED {_DELIVER} {ROWS_OF_BATCH}"
 IN_BATCH = "SELECT count(*) FROM entries WHERE batch_id = ? AND claimed = 1"
+COUNTED = f"SELECT seq, {COLUMNS} FROM entries WHERE batch_id = ? AND claimed = 1"  # noqa: S608 - constants only
 
 # Rows that were not simply delivered: ended otherwise, or due again. The plus keeps SQLite from walking through the
 # whole batch for each of them. What may have been sent stays frozen, also if the step
 # does not know of it.
-EXCEPTIONS = """
+EXCEPTIONS = f"""
     UPDATE entries
     SET history = CASE
             WHEN json_array_length(coalesce(history, '[]')) >= 50 AND history ->> '$[#-1].attempt' IS NOT NULL
@@ -57,7 +57,7 @@ EXCEPTIONS = """
         settled_at = CASE WHEN step.value ->> 1 = 'pending' THEN NULL ELSE :now END
     FROM json_each(:steps) AS step
     WHERE entries.seq = step.value ->> 0 AND +batch_id = :batch AND claimed = 1
-    RETURNING state"""
+    RETURNING {COLUMNS}, state"""  # noqa: S608 - constants only
 
 STOOD_ALONE = "UPDATE batches SET poisoned = poisoned + 1 WHERE id = ?"
 POSTPONE = "UPDATE batches SET leased = 0, due_at = ?, answer = ?, tracking_id = ? WHERE id = ?"
@@ -83,28 +83,43 @@ def settle(
     adjustment_delay_millis: int,
 ) -> bool:
     """Write down what became of each row of a batch, and close it; False when the claim has passed."""
-    if not _holds(db, claim):
+    leased = _leased(db, claim)
+    if leased is None:
         return False
     given = {"batch": claim.batch_id, "now": now, "exceptions": json.dumps(list(exceptions))}
-    in_batch = db.execute(IN_BATCH, (claim.batch_id,)).fetchone()[0]
-    delivered = db.execute(DELIVERED if in_batch == len(claim.entries) else DELIVERED_EACH, given).rowcount
-    changes = Counter({State.DELIVERED: delivered, State.PENDING: -delivered})
+    is_whole = db.execute(IN_BATCH, (claim.batch_id,)).fetchone()[0] == len(claim.entries)
+    delivered = _rows_of(claim, exceptions) if is_whole and leased else _rows_stored(db, claim, exceptions)
+    db.execute(DELIVERED if is_whole else DELIVERED_EACH, given)
+    move(db, State.PENDING, State.DELIVERED, delivered)
     if exceptions:
-        changes.update(_settle_exceptions(db, claim, exceptions, note, now))
+        _settle_exceptions(db, claim, exceptions, note, now)
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
-    count(db, changes)
     adjustment_rows.release(db, (entry.conversion_seq for entry in claim.entries), now, adjustment_delay_millis)
     return True
 
 
+def _rows_of(claim: Claim, exceptions: Container[int]) -> Iterator[tuple[Any, ...]]:
+    """What is counted of a claim's rows but for `exceptions`: nothing changes a row while it is on its way."""
+    return (
+        (entry.received_at, entry.lane.id, entry.currency, entry.value)
+        for entry in claim.entries
+        if entry.seq not in exceptions
+    )
+
+
+def _rows_stored(db: sqlite3.Connection, claim: Claim, exceptions: Container[int]) -> list[tuple[Any, ...]]:
+    """The same of the rows that are still in the batch, as they are now."""
+    return [tuple(row) for seq, *row in db.execute(COUNTED, (claim.batch_id,)) if seq not in exceptions]
+
+
 def _settle_exceptions(
     db: sqlite3.Connection, claim: Claim, exceptions: Mapping[int, Step], note: Note, now: UnixMillis
-) -> Counter[State]:
+) -> None:
     steps = json.dumps([_step_values(seq, step) for seq, step in exceptions.items()])
     given = {"steps": steps, "now": now, "batch": claim.batch_id, "tracking_id": note.tracking_id}
-    ended = Counter(State(row[0]) for row in db.execute(EXCEPTIONS, given))
-    ended[State.PENDING] = ended[State.PENDING] - ended.total()
-    return ended
+    for state, rows in by_state(db.execute(EXCEPTIONS, given)).items():
+        if state is not State.PENDING:
+            move(db, State.PENDING, state, rows)
 
 
 def _step_values(seq: int, step: Step) -> tuple[Any, ...]:
@@ -155,4 +170,10 @@ def halve(db: sqlite3.Connection, claim: Claim, note: Note, now: UnixMillis, *, 
 
 
 def _holds(db: sqlite3.Connection, claim: Claim) -> bool:
-    return db.execute(FENCED, (claim.batch_id, claim.token)).fetchone() is not None
+    return _leased(db, claim) is not None
+
+
+def _leased(db: sqlite3.Connection, claim: Claim) -> bool | None:
+    """Whether the batch is leased; None when the claim is not its last one, or it is settled."""
+    found = db.execute(FENCED, (claim.batch_id, claim.token)).fetchone()
+    return found and bool(found[0])

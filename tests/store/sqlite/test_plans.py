@@ -13,6 +13,7 @@ from sidecar.store.sqlite import (
     clicks,
     due_rows,
     expiry,
+    figures,
     fixed_goals,
     goals,
     intake,
@@ -25,6 +26,7 @@ from sidecar.store.sqlite import (
     row_lists,
     secrets,
     settling,
+    tallies,
     tracing,
     unstored,
     waiting_rows,
@@ -50,7 +52,7 @@ MODULES = (
         waiting_rows,
         replaying,
     ),
-    *(batch_requests, secrets, match_shares, tracing, unstored),
+    *(batch_requests, secrets, match_shares, tracing, unstored, tallies, figures),
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -75,6 +77,11 @@ BOUNDED = {
     # The slice that it looks at ends by its own LIMIT, in the order of the table.
     "pruning.PRUNE_BATCHES": "SCAN batches",
     "pruning.PRUNE_REQUESTS": "SCAN batches",
+    # The first row of the table is enough.
+    "pruning.NOTE_FIRST": "SCAN entries",
+    "figures.FIRST_RECEIVED": "SCAN entries",
+    # The index has the rows in the order of their times, and a thousand are enough.
+    "figures.OLDEST": "SCAN entries USING INDEX entries_age",
     # The first row that it finds is enough, and the index holds those that wait and no others.
     "adjustment_rows.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
 }
@@ -90,6 +97,14 @@ SORTS_A_FEW = {
     "fixed_goals.ELSEWHERE_IN_BATCHES",
     # A bounded number of rows.
     "fixed_goals.ELSEWHERE",
+    "figures.NOT_DUE",
+    "figures.AGAIN",
+    "figures.IN_BATCHES",
+    "figures.OLDEST",
+    # As many as there are lanes, states and currencies, for each hour of a period.
+    "tallies.SINCE",
+    "tallies.BY_PERIOD",
+    "tallies.GATHER",
 }
 
 
