@@ -1,7 +1,7 @@
-"""POST /v1/adjustments and GET /v1/adjustments/{id}: refunds and corrections of earlier conversions."""
+"""POST and GET /v1/adjustments, GET /v1/adjustments/{id}: refunds and corrections of earlier conversions."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,10 +11,12 @@ from sidecar.api.answers import REPLAYED, HttpAnswer
 from sidecar.api.http.problem import NO_ADJUSTMENT, BulkErrors, HttpProblem
 from sidecar.api.http.reply import json_reply
 from sidecar.api.http.request_id import REQUEST_ID
+from sidecar.api.request import query as parameters
 from sidecar.api.request.items import Received, SingleRequest
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
+from sidecar.api.row_pages import RowPages, state
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.adjustment import AcceptedAdjustment, Reading, read
@@ -26,6 +28,7 @@ from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.unstored import all_in_words
 from sidecar.ports.intake import Adjusting, NoOriginal, OriginalNotSent, Replayed, Stored
 from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Query
 from sidecar.telemetry import Telemetry, TracesOfOrders
 
 
@@ -68,6 +71,10 @@ class AdjustmentCalls:
             hint = "An id looks like adj_17; GET /v1/conversions/{id} lists those of a conversion."
             raise HttpProblem(NO_ADJUSTMENT, hint)
         return json_reply(self.rows.show(record))
+
+    async def find(self, request: web.Request) -> web.Response:
+        """Adjustments, newest first. A page may be short while its cursor says that there is more to look through."""
+        return await RowPages(self.outbox, self.rows).answer(request, read_query(request.query.items()))
 
     async def _store(self, readings: Sequence[Reading], request_id: str) -> list[AdjustmentResult]:
         """Decide and store the well formed ones in one transaction, which is on disk when this returns."""
@@ -119,6 +126,24 @@ class AdjustmentCalls:
         results = await self.reader.each(list(enumerate(items)), lambda one: result(*one, self.rows, errors))
         whole = summary(items, results)
         return json_reply(whole.body, whole.status)
+
+
+_READERS: parameters.Readers = {
+    "order_id": parameters.text,
+    "event": parameters.text,
+    "state": state,
+    "account": parameters.text,
+    "since": parameters.instant,
+    "limit": parameters.limit,
+    "cursor": parameters.cursor,
+}
+"""Every parameter of the list."""
+
+
+def read_query(given: Iterable[tuple[str, str]]) -> Query:
+    """The query that these parameters ask for; HttpProblem with everything that is wrong with them."""
+    found = parameters.read(given, _READERS)
+    return Query(kind=Kind.ADJUSTMENT, before_seq=found.pop("cursor", None), **found)
 
 
 def _single(item: AdjustmentResult, rows: Rows, earlier: str) -> web.Response:

@@ -10,7 +10,7 @@ from sidecar.core.intake.problem import Refusal
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.upkeep import ReplayQuery
 
-SHAPE = Shape("", frozenset({"state", "reason", "event", "since", "dry_run", "cursor"}))
+SHAPE = Shape("", frozenset({"state", "reason", "event", "account", "since", "dry_run", "cursor"}))
 """Every field."""
 
 STATES = (State.DEAD, State.SKIPPED)
@@ -36,6 +36,7 @@ def read_wish(body: bytes) -> Wish:
         state or State.DEAD,
         reason=members.take("reason", _text),
         event=members.take("event", _text),
+        account=members.take("account", _text),
         since=members.take("since", fields.moment),
     )
     after_seq = members.take("cursor", lambda value: parameters.cursor(fields.string(value)))

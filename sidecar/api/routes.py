@@ -83,6 +83,7 @@ ROUTES = (
     Route("POST", "/v1/clicks", lambda calls: calls.clicks.capture, brings_items=True),
     Route("GET", "/v1/clicks", lambda calls: calls.clicks.find),
     Route("POST", "/v1/adjustments", lambda calls: calls.adjustments.add, brings_items=True),
+    Route("GET", "/v1/adjustments", lambda calls: calls.adjustments.find),
     Route("GET", "/v1/adjustments/{id}", lambda calls: calls.adjustments.get),
     Route("POST", "/v1/erasures", lambda calls: calls.erasures.add),
     Route("GET", "/v1/erasures/{id}", lambda calls: calls.erasures.get),

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sidecar.api.http.problem import NO_CONVERSION, HttpProblem
-from sidecar.api.http.reply import json_reply, page_reply, text
+from sidecar.api.http.reply import json_reply
 from sidecar.api.request import query as parameters
-from sidecar.api.request.admission import admission_of
-from sidecar.api.request.turns import in_turns
 from sidecar.api.row_json import Rows
+from sidecar.api.row_pages import RowPages, state
 from sidecar.core.conversion import Kind
-from sidecar.core.intake.problem import Refusal, listed
+from sidecar.core.intake import fields
 from sidecar.core.record import seq_of
-from sidecar.core.states_and_reasons import State
 from sidecar.ports.queries import Queries, Query
 
 
@@ -38,12 +36,7 @@ class StatusCalls:
 
     async def find(self, request: web.Request) -> web.Response:
         """Rows, newest first. A page may be short while its cursor says that there is more to look through."""
-        query = read_query(request.query.items())
-        async with admission_of(request).page(query.limit):
-            page = await self.queries.find(query)
-            rows = self.rows.of_one_answer()
-            shown = await in_turns(page.records, lambda record: text(rows.show(record)))
-            return page_reply(shown, parameters.to_cursor(page.next_seq))
+        return await RowPages(self.queries, self.rows).answer(request, read_query(request.query.items()))
 
 
 def read_query(given: Iterable[tuple[str, str]]) -> Query:
@@ -52,21 +45,14 @@ def read_query(given: Iterable[tuple[str, str]]) -> Query:
     return Query(before_seq=found.pop("cursor", None), **found)
 
 
-_STATES = {state.value: state for state in State}
-
-
-def _state(given: str) -> State:
-    state = _STATES.get(given)
-    if state is None:
-        raise Refusal("unknown_state", f"must be one of {listed(State)}")
-    return state
-
-
 _READERS: parameters.Readers = {
     "order_id": parameters.text,
     "event": parameters.text,
-    "state": _state,
+    "state": state,
+    "reason": parameters.text,
     "account": parameters.text,
+    "visitor_id": fields.visitor_id,
+    "msclkid": fields.click_id,
     "since": parameters.instant,
     "limit": parameters.limit,
     "cursor": parameters.cursor,

@@ -31,6 +31,7 @@ class ReplayTotal:
 @click.option("--state", type=click.Choice(["dead", "skipped"]), help="All conversions in this state.")
 @click.option("--reason", help="Only those with this reason, such as poison.")
 @click.option("--event", help="Only those of this event.")
+@click.option("--account", help="Only those of this account.")
 @click.option("--since", metavar="TIME", help="Only those received from this instant on, such as 2026-11-23T15:30:45Z.")
 @click.option("--dry-run", is_flag=True, help="Only print how many there are.")
 @yes_option
@@ -57,7 +58,7 @@ def replay(
     if id_ is None:
         _replay_all(client, {"state": state, **given}, dry_run=dry_run, yes=yes, as_json=as_json)
     elif given or dry_run:
-        raise click.UsageError("--reason, --event, --since and --dry-run go with --state")
+        raise click.UsageError("--reason, --event, --account, --since and --dry-run go with --state")
     else:
         answer = client.post(f"/v1/conversions/{quote(id_, safe='')}/replay", {})
         print_answer(answer, as_json, formatting.row(answer.get("conversion") or {}))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from sidecar.core.conversion import Kind
 from sidecar.core.entry import Fault, Lane
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.receipts.trace import Trace
@@ -52,6 +53,12 @@ class Query:
     state: State | None = None
     account: str | None = None
     since: UnixMillis | None = None
+    reason: str | None = None
+    """Of rows that ended. Pending rows are not narrowed by it: their reason may be that of account or goal."""
+    visitor_id: str | None = None
+    msclkid: str | None = None
+    """The click id that the caller gave, or that was chosen; in any case of its letters."""
+    kind: Kind = Kind.CONVERSION
     before_seq: int | None = None
     limit: int = 100
 

@@ -18,6 +18,7 @@ class ReplayQuery:
     state: State
     reason: str | None = None
     event: str | None = None
+    account: str | None = None
     since: UnixMillis | None = None
     """Only rows that were received at this instant or later."""
 

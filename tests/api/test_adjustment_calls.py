@@ -198,6 +198,29 @@ async def test_adjustment_that_is_not_there_is_404(api: Api, conversion: Json, i
     assert (answer.status, answer.json["type"]) == (404, "urn:sidecar:problem:no_such_adjustment")
 
 
+async def test_adjustments_are_listed_newest_first_and_narrowed_by_what_is_asked(api: Api, conversion: Json) -> None:
+    await delivered(api, conversion, {**conversion, "order_id": "ORDER-2"})
+    for number, value in ((1, 5), (2, 4), (1, 3)):
+        assert (await adjust(api, {**RESTATE, "order_id": f"ORDER-{number}", "value": value})).status == 202
+
+    async def ids(query: str) -> list[str]:
+        answer = await api.get(f"{PATH}?{query}")
+        assert answer.status == 200, answer.text
+        return [row["id"] for row in answer.json["items"]]
+
+    assert await ids("") == ["adj_5", "adj_4", "adj_3"]
+    assert await ids("order_id=ORDER-1") == ["adj_5", "adj_3"]
+    assert await ids("order_id=ORDER-1&event=lead") == []
+    assert await ids("state=canceled") == ["adj_3"]
+    assert await ids("state=pending&account=default") == ["adj_5", "adj_4"]
+    assert await ids("since=2026-11-23T14:30:46Z") == []
+    page = (await api.get(f"{PATH}?limit=2")).json
+    assert await ids(f"cursor={page['next_cursor']}") == ["adj_3"]
+    assert page["items"][0] == (await api.get(f"{PATH}/adj_5")).json
+    refused = await api.get(f"{PATH}?reason=a&state=gone")
+    assert (refused.status, refused.codes) == (422, ["unknown_parameter", "unknown_state"])
+
+
 async def test_id_of_an_adjustment_is_no_id_of_a_conversion(api: Api, conversion: Json) -> None:
     await delivered(api, conversion)
     seq = seq_of(Kind.ADJUSTMENT, (await adjust(api, RESTATE)).json["id"])

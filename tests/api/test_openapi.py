@@ -21,7 +21,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from sidecar import __version__
-from sidecar.api import erasures, log_query, replay_query, status
+from sidecar.api import adjustments, erasures, log_query, replay_query, status
 from sidecar.api.goals import _blocked
 from sidecar.api.openapi import document
 from sidecar.api.request.items import MAX_ITEMS
@@ -191,8 +191,12 @@ def test_no_key_of_the_document_is_a_torn_off_end_of_a_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("path", "readers"),
-    [("/v1/conversions", status._READERS), ("/logs", log_query._READERS)],
-    ids=["conversions", "logs"],
+    [
+        ("/v1/conversions", status._READERS),
+        ("/v1/adjustments", adjustments._READERS),
+        ("/logs", log_query._READERS),
+    ],
+    ids=["conversions", "adjustments", "logs"],
 )
 def test_parameters_of_lists_are_those_that_are_read(path: str, readers: dict[str, Any]) -> None:
     parameters = [resolved(one) for one in DOCUMENT["paths"][path]["get"]["parameters"]]
@@ -321,6 +325,8 @@ POST, GET = "POST", "GET"
         (POST, "/v1/adjustments", [{**RESTATE, "order_id": "NONE"}], 422),
         (POST, "/v1/adjustments", "{", 400),
         (GET, "/v1/adjustments/adj_9", None, 404),
+        (GET, "/v1/adjustments?order_id=ONE", None, 200),
+        (GET, "/v1/adjustments?state=gone", None, 422),
         (GET, "/logs", None, 200),
         (GET, "/logs?level=warning&limit=1", None, 200),
         (GET, "/logs?level=warn", None, 422),

@@ -56,6 +56,9 @@ async def test_filter_is_previewed_then_replayed_and_couriers_are_woken(api: Api
     assert await replay(api, state="dead", dry_run=True) == {"matched": 5, "dry_run": True, **nothing}
     assert (await api.pending(), api.world.woken) == (0, [])
     wish = {"state": "dead", "reason": "poison", "event": "purchase", "since": "2026-11-23T15:30:45+01:00"}
+    elsewhere = await replay(api, **wish, account="other")
+    assert (elsewhere["replayed"], await api.pending()) == (0, 0)
+    wish["account"] = "default"
     assert await replay(api, **wish) == {"replayed": 3, "dry_run": False, **nothing}
     assert (await api.pending(), api.world.woken) == (3, [{"default": 3}])
     assert await replay(api, state="skipped", reason=None, event=None, since=None, dry_run=None, cursor=None) == {

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.api.http.problem import HttpProblem
+from sidecar.api.request import query as parameters
+from sidecar.api.row_json import HeldReason
 from sidecar.api.status import read_query
 from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import State
@@ -63,6 +65,37 @@ async def test_every_parameter_narrows_the_list(api: Api) -> None:
         assert await ids(api, f"since={since}") == ["conv_4"]
 
 
+async def test_reason_is_the_one_that_is_shown_and_may_come_from_account_or_goal(api: Api) -> None:
+    api.world.held = lambda record: HeldReason("goal_not_found") if record.event == "lead" else None
+    await api.post([order(n, "lead" if n % 2 else "purchase") for n in range(6)])
+    (last,) = await ids(api, "order_id=O-5")
+    await api.post({}, f"/v1/conversions/{last}/discard")
+    assert await ids(api, "reason=goal_not_found") == ["conv_4", "conv_2"]
+    assert await ids(api, "reason=goal_not_found&state=pending&limit=1") == ["conv_4"]
+    first = (await api.get("/v1/conversions?reason=goal_not_found&limit=1")).json
+    assert await ids(api, f"reason=goal_not_found&cursor={first['next_cursor']}") == ["conv_2"]
+    assert await ids(api, "reason=discarded") == [last]
+    assert await ids(api, "reason=throttled") == []
+
+
+async def test_rows_of_another_reason_end_a_page_early_with_a_cursor(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer looks through a bounded number of rows."""
+    api.world.held = lambda record: HeldReason("goal_not_found") if record.event == "lead" else None
+    await api.post([order(0, "lead"), *(order(n) for n in range(1, 10))])
+    monkeypatch.setattr(parameters, "MAX_LIMIT", 2)
+    page = (await api.get("/v1/conversions?reason=goal_not_found&limit=2")).json
+    assert page["items"] == []
+    assert await ids(api, f"reason=goal_not_found&limit=2&cursor={page['next_cursor']}") == ["conv_1"]
+
+
+async def test_visitor_and_click_id_in_any_form_find_their_conversions(api: Api) -> None:
+    await api.post([{"event": "lead", "order_id": "O-1", "visitor_id": "v 1"}, order(2)])
+    assert await ids(api, "visitor_id=%20v%201") == ["conv_1"]
+    dashed = "F894F652-ea33-4e73-9002-f7167ab8f8e3"
+    for form in (MSCLKID, dashed, f"_uet{MSCLKID}", f"{MSCLKID}-1"):
+        assert await ids(api, f"msclkid={form}") == ["conv_2"]
+
+
 @pytest.mark.parametrize("limit", ["1", "0100", "1000"])
 def test_limits_within_bounds_are_taken(limit: str) -> None:
     assert read_query([("limit", limit)]) == Query(limit=int(limit))
@@ -76,7 +109,10 @@ def test_limits_within_bounds_are_taken(limit: str) -> None:
         *(("state", text, "unknown_state") for text in ("", "Dead", "failed")),
         *(("since", text, "invalid_time") for text in ("", "2026-11-23", "yesterday", "-1", "20261123T153045Z")),
         ("since", "2026-11-23T15:30:45", "time_without_offset"),
-        *((name, "", "invalid_length") for name in ("order_id", "event", "account")),
+        *((name, "", "invalid_length") for name in ("order_id", "event", "account", "reason")),
+        ("visitor_id", "", "empty"),
+        ("visitor_id", "x" * 201, "too_long"),
+        *(("msclkid", text, "invalid_msclkid") for text in ("GCLID-1", "f894", " ")),
         ("order", "1", "unknown_parameter"),
         ("", "", "unknown_parameter"),
     ],

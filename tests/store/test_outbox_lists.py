@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from conversion_kit import conversion, orders
+from adjusting_kit import adjusted
+from conversion_kit import CLICK, conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, later
 from outbox_kit import REFUSED, TAKEN, put
 from store_kit import House
 
+from sidecar.core.adjustment import ByOrder
+from sidecar.core.conversion import Kind
 from sidecar.core.entry import Settled
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.outbox import Outbox
@@ -161,3 +164,87 @@ async def test_page_may_end_short_while_there_is_more_to_look_through(outbox: Ou
     assert page.records == ()
     assert page.next_seq is not None
     assert await walked(outbox, Query(event="lead", limit=10)) == [1]
+
+
+OTHER_CLICK = "0BADCAFE" * 4
+
+PEOPLE = {
+    "visitor": (Query(visitor_id="v-1"), [3, 1]),
+    "visitor and order": (Query(visitor_id="v-1", order_id="A"), [1]),
+    "other visitor and order": (Query(visitor_id="v-2", order_id="A"), []),
+    "click": (Query(msclkid=CLICK), [4, 1]),
+    "click in other letters": (Query(msclkid=OTHER_CLICK.lower()), [2]),
+    "click and order": (Query(msclkid=OTHER_CLICK.lower(), order_id="B"), [2]),
+    "other click and order": (Query(msclkid=CLICK, order_id="B"), []),
+}
+
+
+@pytest.mark.parametrize(("query", "wanted"), PEOPLE.values(), ids=PEOPLE)
+async def test_visitor_and_click_narrow_the_list(outbox: Outbox, query: Query, wanted: list[int]) -> None:
+    await put(outbox, conversion("A", visitor_id="v-1"), conversion("B", msclkid=OTHER_CLICK))
+    await put(outbox, conversion("C", visitor_id="v-1", msclkid=None), conversion("D", visitor_id="v-2"))
+    assert await walked(outbox, query) == wanted
+
+
+@pytest.mark.parametrize("query", [Query(), Query(state=State.DEAD), Query(order_id="ORDER-5")])
+async def test_reason_narrows_ended_rows_and_leaves_waiting_ones_to_the_caller(outbox: Outbox, query: Query) -> None:
+    await settled(outbox, STATES)
+    pages = [await walked(outbox, replace(query, reason=reason)) for reason in ("reason", "another")]
+    waiting = [7, 3] if query == Query() else []
+    of_order = {"ORDER-5": [6], None: [6, 5, 4, 2] if query.state is None else [6, 2]}[query.order_id]
+    assert pages == [sorted({*waiting, *of_order}, reverse=True), waiting]
+
+
+@pytest.mark.parametrize(("ends", "pages"), [("PPDDDDDD", 1), ("PPPDDDDD", 4)])
+async def test_few_waiting_rows_are_found_at_once_below_many_others(
+    house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, ends: str, pages: int
+) -> None:
+    """More of them than a page may look through are walked to."""
+    await settled(outbox, [State.PENDING if end == "P" else State.DELIVERED for end in ends])
+    house.use_small_slices(monkeypatch)
+    found, page = list[int](), Page((), 9)
+    for _ in range(pages):
+        assert page.next_seq is not None
+        page = await outbox.find(Query(state=State.PENDING, before_seq=page.next_seq))
+        found += numbers(page)
+    assert (found, page.next_seq) == (list(range(ends.count("P"), 0, -1)), None)
+
+
+ADJUSTMENTS = {
+    "all": (Query(), [8, 7, 6, 5]),
+    "order": (Query(order_id="A"), [6, 5]),
+    "order and event": (Query(order_id="A", event="lead"), []),
+    "unknown order": (Query(order_id="Z"), []),
+    "event": (Query(event="lead"), [8]),
+    "account": (Query(account="other"), [7]),
+    "since": (Query(since=later(HOUR)), [8, 7, 6]),
+    "canceled": (Query(state=State.CANCELED), [8, 7, 5]),
+    "waiting": (Query(state=State.PENDING), [6]),
+    "reason": (Query(reason="applied_before_upload"), [8, 7, 6, 5]),
+}
+
+
+@pytest.mark.parametrize("is_small", [True, False])
+@pytest.mark.parametrize(("query", "wanted"), ADJUSTMENTS.values(), ids=ADJUSTMENTS)
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_adjustments_are_listed_apart_from_conversions(
+    house: House,
+    outbox: Outbox,
+    monkeypatch: pytest.MonkeyPatch,
+    query: Query,
+    wanted: list[int],
+    limit: int,
+    is_small: bool,
+) -> None:
+    await put(outbox, conversion("A"), conversion("B"), conversion("C", event="lead"))
+    await put(outbox, conversion("D", account="other"))
+    await adjusted(outbox, "5", target=ByOrder("A", None))
+    (entry,) = [entry for entry in await outbox.due(await outbox.lanes(), NOW, 9) if entry.seq == 1]
+    assert await outbox.claim("main", [entry._replace(goal="Goal", sent_time=entry.time)], [None], NOW, later(DAY))
+    await adjusted(outbox, "4", later(HOUR), target=ByOrder("A", None))
+    await adjusted(outbox, "3", later(HOUR), target=ByOrder("D", None))
+    await adjusted(outbox, "2", later(HOUR), target=ByOrder("C", None))
+    if not is_small:
+        house.use_small_slices(monkeypatch)
+    assert await walked(outbox, replace(query, kind=Kind.ADJUSTMENT, limit=limit)) == wanted
+    assert await walked(outbox, Query()) == [4, 3, 2, 1]

@@ -176,6 +176,8 @@ async def test_every_part_of_a_filter_narrows_it(outbox: Outbox) -> None:
         ReplayQuery(State.DEAD, reason="poison"): 2,
         ReplayQuery(State.DEAD, event="lead"): 1,
         ReplayQuery(State.DEAD, event="gone"): 0,
+        ReplayQuery(State.DEAD, account="main"): 10,
+        ReplayQuery(State.DEAD, account="other"): 1,
         ReplayQuery(State.DEAD, since=later(MINUTE)): 4,
         ReplayQuery(State.DEAD, reason="poison", since=later(MINUTE)): 0,
         ReplayQuery(State.SKIPPED): 1,

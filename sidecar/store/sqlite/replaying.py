@@ -169,7 +169,8 @@ def _found(
 
 
 def _fits(lane: Lane, query: ReplayQuery) -> bool:
-    return lane.kind is Kind.CONVERSION and query.event in (None, lane.event)
+    is_wanted = query.event in (None, lane.event) and query.account in (None, lane.account)
+    return lane.kind is Kind.CONVERSION and is_wanted
 
 
 def _replay(db: sqlite3.Connection, seqs: Sequence[int], state: State, now: UnixMillis, max_pending: int) -> None:

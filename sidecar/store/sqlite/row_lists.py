@@ -5,11 +5,13 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.core.keys import Key, KeySource
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.queries import Page, Query
+from sidecar.store.sqlite.row_counts import counts
 from sidecar.store.sqlite.rows import RECORD_COLUMNS, RECORD_TABLES, record_of
 
 SCAN_ROWS = 20_000
@@ -27,12 +29,23 @@ BY_KEYS = f"""
     JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
     ORDER BY e.seq DESC"""  # noqa: S608 - constants only
 
+# The same of their adjustments.
+ADJUSTMENTS_BY_KEYS = f"""
+    SELECT {RECORD_COLUMNS} FROM json_each(?) AS wanted
+    JOIN entries o ON o.key_hash = wanted.value ->> 0 AND o.key_digest = wanted.value ->> 1
+    JOIN entries e ON e.original = o.seq
+    JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
+    ORDER BY e.seq DESC"""  # noqa: S608 - constants only
+
 # The newest row of any state, to begin a list with.
 NEWEST = "SELECT max(seq) FROM entries"
 
 _FITS = """
-    e.original IS NULL AND (:lanes IS NULL OR e.lane IN (SELECT value FROM json_each(:lanes)))
-    AND (:since IS NULL OR e.received_at >= :since)"""
+    (e.original IS NULL) = :is_conversion AND (:lanes IS NULL OR e.lane IN (SELECT value FROM json_each(:lanes)))
+    AND (:since IS NULL OR e.received_at >= :since)
+    AND (:reason IS NULL OR e.reason = :reason OR e.state = 'pending')
+    AND (:visitor_id IS NULL OR e.visitor_id = :visitor_id)
+    AND (:msclkid IS NULL OR coalesce(e.click, e.msclkid) = :msclkid COLLATE NOCASE)"""
 
 # A stretch of the table, newest first, and the first row below it.
 STRETCH = f"""
@@ -52,6 +65,23 @@ BELOW_ENDED = """
     SELECT seq, received_at FROM entries INDEXED BY entries_ended
     WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq <= :top
     ORDER BY seq DESC LIMIT 1 OFFSET :rows"""
+
+
+def _whole(index: str, holds: str) -> str:
+    """The statement for rows in an index that holds few: all are looked through, however far apart they lie."""
+    return f"""
+        SELECT {RECORD_COLUMNS}
+        FROM entries e JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
+        WHERE e.seq IN (SELECT seq FROM entries INDEXED BY {index} WHERE {holds}) AND e.seq <= :top
+            AND (:state IS NULL OR e.state = :state) AND {_FITS}
+        ORDER BY e.seq DESC LIMIT :limit"""  # noqa: S608 - constants only
+
+
+PENDING = _whole("entries_age", "state = 'pending'")
+ADJUSTING = _whole("entries_original", "original IS NOT NULL")
+MANY_ADJUSTING = """
+    SELECT EXISTS (
+        SELECT 1 FROM entries INDEXED BY entries_original WHERE original IS NOT NULL LIMIT 1 OFFSET ?)"""
 
 # Rows that took the place of others: received later than those around them.
 REPLACED = f"""
@@ -88,7 +118,8 @@ def find(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
 def _of_order(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
     """The few rows of one order id, found by their keys."""
     events = {(lane.account, lane.event) for lane in lanes if _lane_fits(lane, query)}
-    rows = db.execute(BY_KEYS, (order_keys(query.order_id or "", events),))
+    statement = BY_KEYS if query.kind is Kind.CONVERSION else ADJUSTMENTS_BY_KEYS
+    rows = db.execute(statement, (order_keys(query.order_id or "", events),))
     return _page([record for row in rows if _fits(record := record_of(row), query)], query.limit)
 
 
@@ -100,7 +131,6 @@ def order_keys(order_id: str, events: Iterable[tuple[str, str]]) -> str:
 
 def _walked(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page:
     """A walk down the table, or down the index of a state that few rows are in; SCAN_ROWS at most."""
-    rows_of, below_of = (ENDED, BELOW_ENDED) if query.state in _FEW else (STRETCH, BELOW_STRETCH)
     newest = db.execute(NEWEST).fetchone()[0] or 0
     given: dict[str, Any] = {
         "top": newest if query.before_seq is None else min(newest, query.before_seq - 1),
@@ -108,13 +138,29 @@ def _walked(db: sqlite3.Connection, query: Query, lanes: Sequence[Lane]) -> Page
         "state": query.state,
         "lanes": _lane_ids(query, lanes),
         "since": query.since,
+        "reason": query.reason,
+        "visitor_id": query.visitor_id,
+        "msclkid": query.msclkid,
+        "is_conversion": query.kind is Kind.CONVERSION,
         "limit": query.limit + 1,
     }
+    if (listed := _listed(db, query)) is not None:
+        return _page([record_of(row) for row in db.execute(listed, given)], query.limit)
+    rows_of, below_of = (ENDED, BELOW_ENDED) if query.state in _FEW else (STRETCH, BELOW_STRETCH)
     below, received_at = db.execute(below_of, given).fetchone() or (0, 0)
     records = [record_of(row) for row in db.execute(rows_of, {**given, "bottom": below})]
     if below and query.since is not None and received_at < query.since:
         return _with_replaced(db, query.limit, {**given, "top": below}, records)
     return _page(records, query.limit, below + 1 if below else None)
+
+
+def _listed(db: sqlite3.Connection, query: Query) -> str | None:
+    """The statement that reads an index whole, where it holds SCAN_ROWS at most; else None."""
+    if query.kind is Kind.ADJUSTMENT and not db.execute(MANY_ADJUSTING, (SCAN_ROWS,)).fetchone()[0]:
+        return ADJUSTING
+    if query.state is State.PENDING and counts(db).pending <= SCAN_ROWS:
+        return PENDING
+    return None
 
 
 def _with_replaced(db: sqlite3.Connection, limit: int, given: Mapping[str, Any], records: list[Record]) -> Page:
@@ -138,6 +184,9 @@ def _fits(record: Record, query: Query) -> bool:
         (query.before_seq is None or record.seq < query.before_seq)
         and query.state in (None, record.state)
         and (query.since is None or record.received_at >= query.since)
+        and (query.reason in (None, record.reason) or record.state is State.PENDING)
+        and query.visitor_id in (None, record.visitor_id)
+        and (query.msclkid is None or query.msclkid.lower() == (record.msclkid or "").lower())
     )
 
 

@@ -84,6 +84,8 @@ BOUNDED = {
     "figures.OLDEST": "SCAN entries USING INDEX entries_age",
     # The first row that it finds is enough, and the index holds those that wait and no others.
     "adjustment_rows.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
+    # Used only where no more rows wait than a page may look through.
+    "row_lists.PENDING": "SCAN entries USING INDEX entries_age",
 }
 
 LIST_OF_VALUES = re.compile(r"(MATERIALIZE|CO-ROUTINE) wanted|SCAN \d+ CONSTANT ROWS|SCAN CONSTANT ROW")
@@ -92,6 +94,7 @@ LIST_OF_VALUES = re.compile(r"(MATERIALIZE|CO-ROUTINE) wanted|SCAN \d+ CONSTANT 
 SORTS_A_FEW = {
     # The rows of one order id, over all accounts and events.
     "row_lists.BY_KEYS",
+    "row_lists.ADJUSTMENTS_BY_KEYS",
     # The open batches of an account.
     "fixed_goals.IN_BATCHES",
     "fixed_goals.ELSEWHERE_IN_BATCHES",
@@ -177,6 +180,10 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "adjustment_rows.WAITING": "SEARCH w USING INDEX entries_awaiting (original=?)",
         "adjustment_rows.EARLIER": "SEARCH e USING INDEX entries_original (original=?)",
         "adjustment_rows.OF_BATCH": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
+        "row_lists.ADJUSTING": "SEARCH entries USING COVERING INDEX entries_original (original>?)",
+        "row_lists.MANY_ADJUSTING": "SEARCH entries USING COVERING INDEX entries_original (original>?)",
+        "row_lists.ADJUSTMENTS_BY_KEYS": "SEARCH e USING INDEX entries_original (original=?)",
+        "row_lists.PENDING": "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)",
         "row_lists.ADJUSTMENTS": "SEARCH e USING INDEX entries_original (original=?)",
         "clicks.DEFERRED": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
         "clicks.SEEN": "SEARCH clicks USING INDEX clicks_visitor (visitor=? AND clicked_at<?)",
