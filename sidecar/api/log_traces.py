@@ -8,7 +8,7 @@ from sidecar.telemetry.event_names import INFO, REFUSED, SKIPPED, WARNING
 from sidecar.telemetry.followers import matches
 
 _NO_SEQ = 0
-"""A trace has no number in the journal: a page never continues after one."""
+"""A trace has no number in the journal: neither a page nor a watch continues after one."""
 
 
 def with_traces(page: JournalPage, query: JournalQuery, traces: Sequence[Unstored]) -> JournalPage:

@@ -96,19 +96,23 @@ class LogCalls:
     async def _history(self, asked: LogRequest, admission: Admission) -> AsyncIterator[tuple[bytes, int]]:
         """The newest page, or everything after the fact at which an earlier watch broke off; and its last number."""
         after = asked.resume_after
-        while True:
+        if after is None:
+            yield await self._first_page(asked.query, admission)
+        while after is not None:
             async with admission.page(asked.query.limit):
-                if after is None:
-                    items, then = (await self.journal.read(asked.query)).items[::-1], None
-                else:
-                    page = await self.journal.read_on(asked.query, after)
-                    items, then = page.items, page.next_seq
-                chunk = "".join(await in_turns(items, _event_of)).encode()
-            if items:
-                yield chunk, items[-1].seq
-            if then is None:
-                return
-            after = then
+                page = await self.journal.read_on(asked.query, after)
+                chunk = "".join(await in_turns(page.items, _event_of)).encode()
+            if page.items:
+                yield chunk, page.items[-1].seq
+            after = page.next_seq
+
+    async def _first_page(self, query: JournalQuery, admission: Admission) -> tuple[bytes, int]:
+        """The newest page, oldest first, and the event `page`, whose cursor leads to what is older."""
+        async with admission.page(query.limit):
+            page = await self._page(query)
+            events = await in_turns(page.items[::-1], _event_of)
+        end = f"event: page\ndata: {json.dumps({'next_cursor': to_cursor(page.next_seq)})}\n\n"
+        return "".join((*events, end)).encode(), max((item.seq for item in page.items), default=0)
 
 
 async def _lines(page: JournalPage) -> web.Response:
@@ -120,4 +124,6 @@ async def _lines(page: JournalPage) -> web.Response:
 
 
 def _event_of(item: StoredEntry) -> str:
-    return f"id: {item.seq}\ndata: {json.dumps(facts_of(item.entry))}\n\n"
+    """One event; a trace has no id, since a watch cannot resume after it."""
+    number = f"id: {item.seq}\n" if item.seq else ""
+    return f"{number}data: {json.dumps(facts_of(item.entry))}\n\n"

@@ -50,7 +50,7 @@ def _follow(client: SidecarClient, query: Json, show: Show) -> None:
         entry = json.loads(event.data)
         if event.kind == "gap":
             click.echo(f"{entry['missed']} entries are missing here: they arrived faster than they were read", err=True)
-        else:
+        elif event.kind == "message":
             show(entry)
 
 

@@ -191,13 +191,15 @@ async def test_ndjson_is_one_object_a_line_with_the_cursor_in_a_header(service: 
 # --- watching --------------------------------------------------------------------------------------------------------
 
 
-async def next_event(response: ClientResponse) -> dict[str, str]:
-    """The next server-sent event that is not a heartbeat."""
+async def next_event(response: ClientResponse, kind: str | None = None) -> dict[str, str]:
+    """The next server-sent event of that kind; heartbeats are none."""
     event: dict[str, str] = {}
     async with asyncio.timeout(10):
         while line := (await response.content.readline()).decode():
             if line == "\n" and event:
-                return event
+                if event.get("event") == kind:
+                    return event
+                event = {}
             name, _, value = line.rstrip("\n").partition(": ")
             if name:
                 event[name] = value
@@ -225,6 +227,19 @@ async def test_watch_begins_with_what_was_and_goes_on_with_what_comes(service: S
     event = await next_event(response)
     assert event["id"] == "3"
     assert json.loads(event["data"])["batch_id"] == 3
+
+
+async def test_watch_says_where_its_first_page_goes_on(service: Service) -> None:
+    await service.publish(*range(1, 8))
+    response = await service.get("?follow=1&limit=3")
+    page = json.loads((await next_event(response, "page"))["data"])
+    older = await service.items(f"?limit=3&cursor={page['next_cursor']}")
+    assert [item["batch_id"] for item in older] == [4, 3, 2]
+
+
+async def test_watch_of_a_short_journal_has_nothing_older(service: Service) -> None:
+    response = await service.get("?follow=1")
+    assert json.loads((await next_event(response, "page"))["data"]) == {"next_cursor": None}
 
 
 async def test_watch_resumes_after_the_last_event_without_gap_or_repeat(service: Service) -> None:
@@ -283,8 +298,8 @@ async def test_watch_shows_only_what_fits_the_filter(service: Service) -> None:
 async def test_quiet_watch_is_kept_alive(service: Service) -> None:
     response = await service.get("?follow=1")
     async with asyncio.timeout(5):
-        heard = [(await response.content.readline()).decode() for _ in range(6)]
-    assert heard == [": still here\n", "\n"] * 3
+        heard = [(await response.content.readline()).decode() for _ in range(9)]
+    assert heard[:2] + heard[5:] == [": still here\n", "\n"] * 3
 
 
 async def test_client_that_does_not_read_misses_a_counted_number_and_delays_no_other(service: Service) -> None:
@@ -381,6 +396,14 @@ async def test_facts_about_an_order_have_what_was_not_stored_of_it_among_them(se
     assert items[0]["message"].startswith("purchase of account main was refused (too_old) at ")
     lines = (await (await service.get("?order_id=R-1", Accept="application/x-ndjson")).text()).splitlines()
     assert [json.loads(line)["name"] for line in lines] == ["refused", "row_died", "skipped"]
+
+
+async def test_watch_of_an_order_begins_with_the_traces_of_it(service: Service) -> None:
+    """They have no id: a browser that comes back resumes after the last fact of the journal."""
+    not_stored(service)
+    event = await next_event(await service.get("?follow=1&order_id=R-1"))
+    assert json.loads(event["data"])["order_id"] == "R-1"
+    assert "id" not in event
 
 
 @pytest.mark.parametrize(
