@@ -2,9 +2,11 @@
 import { connection, get } from "./lib/api.js";
 import { clockTime } from "./lib/format.js";
 import { poll } from "./lib/poll.js";
-import { link, location } from "./lib/router.js";
+import { link, location, replaceParams } from "./lib/router.js";
+import { showState } from "./lib/tab.js";
 import { html, nothing, render } from "./lib/view.js";
 import * as conversions from "./views/conversions.js";
+import { wholeLook } from "./views/headline.js";
 import * as logs from "./views/logs.js";
 import * as overview from "./views/overview.js";
 import * as setUp from "./views/set-up.js";
@@ -12,66 +14,65 @@ import * as setUp from "./views/set-up.js";
 // A view exports `title` and `open(root, context)`; it renders into root and returns {update(context), close()}.
 const VIEWS = { overview, conversions, logs, "set-up": setUp };
 const NAMES = Object.keys(VIEWS);
-const LOOK = { ok: "good", degraded: "wait", down: "bad", gone: "none" };
+const LOOK_WORDS = { good: "all is well", wait: "something waits", bad: "needs attention", none: "not known" };
 const POLL_SECONDS = 5;
 
 const frame = document.getElementById("frame");
-const shared = { overview: null, version: "", account: "" };
+const shared = { overview: null, version: "" };
+let failure = null;
 let open = null;
 
 /** What a view gets: the address, the newest overview, and the chosen account ("" for all). */
 function context() {
-  return { ...location(), ...shared };
+  const there = location();
+  return { ...there, ...shared, account: there.params.account ?? "" };
 }
 
-function state() {
-  if (connection.failedAt) return "gone";
-  return shared.overview?.state ?? "gone";
+function look() {
+  return connection.failedAt || failure || !shared.overview ? "none" : wholeLook(shared.overview);
 }
 
 function header() {
-  const { name, params } = location();
-  const accounts = (shared.overview?.accounts ?? []).map((account) => account.account);
+  const { name, params, account } = context();
+  const accounts = (shared.overview?.accounts ?? []).map((one) => one.account);
   return html`
     <header class="top">
       <a class="skip-link" href=${link(name, params)} @click=${skip}>Skip to content</a>
-      <span class="brand"><span class="state ${LOOK[state()]}" role="img" aria-label="Status: ${state()}"></span>msads-sidecar</span>
+      <a class="brand" href=${link("overview", { account })}><span class="state ${look()}" role="img" aria-label="Status: ${LOOK_WORDS[look()]}"></span>msads-sidecar</a>
       <nav aria-label="Views">
         ${NAMES.map(
-          (view) => html`<a href=${link(view)} aria-current=${view === name ? "page" : nothing}>${VIEWS[view].title}</a>`,
+          (view) => html`<a href=${link(view, { account })} aria-current=${view === name ? "page" : nothing}>${VIEWS[view].title}</a>`,
         )}
       </nav>
       <div class="tools">
-        ${accounts.length > 1 ? accountChoice(accounts) : nothing}
+        ${accounts.length > 1 ? accountChoice(accounts, account) : nothing}
         <span class="version">${shared.version}</span>
         <button class="quiet" @click=${() => window.toggleTheme()} aria-label="Switch between light and dark">◐</button>
       </div>
     </header>
-    <div role="status">${connectionNotice()}</div>
+    <div role="status">${notice()}</div>
   `;
 }
 
-function accountChoice(accounts) {
-  const choose = (event) => {
-    shared.account = event.target.value;
-    show();
-  };
-  return html`<label class="inline">account
-    <select @change=${choose}>
-      <option value="" ?selected=${shared.account === ""}>all</option>
-      ${accounts.map((name) => html`<option value=${name} ?selected=${shared.account === name}>${name}</option>`)}
+function accountChoice(accounts, account) {
+  const choose = (event) => replaceParams({ ...location().params, account: event.target.value });
+  return html`<label class="inline"><span class="label">account</span>
+    <select aria-label="Account" @change=${choose}>
+      <option value="" ?selected=${account === ""}>all</option>
+      ${accounts.map((name) => html`<option value=${name} ?selected=${account === name}>${name}</option>`)}
     </select></label>`;
 }
 
-function connectionNotice() {
+function notice() {
+  const old = shared.overview ? " What you see is from before." : "";
   if (connection.unauthorized) {
-    return html`<p class="notice bad">The key is not accepted any more.
+    return html`<p class="notice bad">The key is not accepted any more.${old}
       <button @click=${() => window.location.reload()}>Enter another key</button></p>`;
   }
   if (connection.failedAt) {
-    return html`<p class="notice bad">The sidecar has not been reachable since ${clockTime(connection.failedAt)}; trying again.
-      What you see is from before.</p>`;
+    return html`<p class="notice bad">The sidecar has not been reachable since ${clockTime(connection.failedAt)}; trying again.${old}</p>`;
   }
+  if (failure) return html`<p class="notice bad">The sidecar answered: ${failure.message} Trying again.${old}</p>`;
   return nothing;
 }
 
@@ -82,13 +83,7 @@ function skip(event) {
 
 function drawFrame() {
   render(header(), frame.querySelector("#header"));
-  const waiting = (shared.overview?.waiting ?? []).reduce((sum, part) => sum + part.rows, 0);
-  const { name } = location();
-  const headline = state() === "ok" ? VIEWS[name]?.title ?? "" : (shared.overview?.headline ?? "not reachable");
-  document.title = `${state() !== "ok" && waiting ? `(${waiting}) ` : ""}${headline} · msads-sidecar`;
-  const colours = { ok: "#17733a", degraded: "#c98500", down: "#b3261e", gone: "#6b7280" };
-  const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="${colours[state()]}"/></svg>`;
-  document.getElementById("favicon").href = `data:image/svg+xml,${encodeURIComponent(icon)}`;
+  showState(look(), shared.overview, VIEWS[location().name]?.title ?? "");
 }
 
 function show() {
@@ -112,8 +107,9 @@ async function refresh() {
   try {
     shared.overview = await get("v1/overview");
     shared.version = shared.overview.version ?? shared.version;
-  } catch {
-    // the notice in the frame says so
+    failure = null;
+  } catch (error) {
+    failure = error; // the notice says so
   }
   drawFrame();
   open?.update(context());

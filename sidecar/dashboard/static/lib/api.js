@@ -1,5 +1,7 @@
 // Calls the sidecar's JSON API. Knows whether the sidecar can be reached and whether the key is still valid.
 
+import { follow } from "./clock.js";
+
 const TIMEOUT_MS = 15_000;
 
 /** The state of the connection, for the frame: `failedAt` is when calls began to fail, `unauthorized` a refused key. */
@@ -56,6 +58,7 @@ async function call(method, path, body, key) {
     connection.failedAt ??= new Date();
     throw new ApiError(0, { title: "The sidecar did not answer", detail: "The sidecar did not answer." });
   }
+  follow(response.headers.get("Date"));
   connection.failedAt = null;
   connection.unauthorized = response.status === 401;
   const answer = await response.json().catch(() => ({}));

@@ -1,4 +1,5 @@
 // Values to text for people: numbers, money, times, states and reasons. Times are in the reader's zone.
+import { now } from "./clock.js";
 
 const plain = new Intl.NumberFormat("en");
 const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 0 });
@@ -37,8 +38,7 @@ export function sums(values) {
 export function at(instant) {
   if (!instant) return "–";
   const date = new Date(instant);
-  const now = new Date();
-  if (date.toDateString() === now.toDateString()) return timeOfDay.format(date);
+  if (date.toDateString() === new Date(now()).toDateString()) return timeOfDay.format(date);
   return `${day(instant)}, ${timeOfDay.format(date)}`;
 }
 
@@ -46,7 +46,7 @@ export function at(instant) {
 export function day(instant) {
   if (!instant) return "–";
   const date = new Date(instant);
-  return (date.getFullYear() === new Date().getFullYear() ? dayAndMonth : dayMonthYear).format(date);
+  return (date.getFullYear() === new Date(now()).getFullYear() ? dayAndMonth : dayMonthYear).format(date);
 }
 
 export const clockTime = (instant) => (instant ? seconds.format(new Date(instant)) : "–");
@@ -64,7 +64,7 @@ export function duration(value) {
   return count(Math.round(value / 86_400), "day");
 }
 
-export const ago = (instant) => `${duration(Math.max(0, (Date.now() - new Date(instant)) / 1000))} ago`;
+export const ago = (instant) => `${duration(Math.max(0, (now() - new Date(instant)) / 1000))} ago`;
 
 /** The look of each state of a row. */
 export const stateLook = { pending: "wait", delivered: "good", skipped: "none", dead: "bad", canceled: "none" };
@@ -83,7 +83,7 @@ const reasons = {
   goal_paused: "the goal is paused",
   unmapped: "its event or account is not configured",
   no_click: "no click was found",
-  goal_not_enhanced: "the goal does not match by e-mail or phone",
+  goal_not_enhanced: "the goal does not match by e‑mail or phone",
   outside_window: "the click is outside the goal's window",
   erased: "the person was erased",
   original_not_sent: "its conversion was not sent",
@@ -107,5 +107,5 @@ export function stateWords(row) {
   return words ? `${row.state}: ${words}` : row.state;
 }
 
-const identifiers = { msclkid: "click id", visitor: "visitor", email: "e-mail", phone: "phone", none: "nothing" };
+const identifiers = { msclkid: "click id", visitor: "visitor", email: "e‑mail", phone: "phone", none: "nothing" };
 export const identifierWords = (name) => identifiers[name] ?? name;
