@@ -6,7 +6,6 @@ https://learn.microsoft.com/advertising/campaign-management-service/addconversio
 """
 
 import json
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,6 +15,7 @@ from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Fault
 from sidecar.core.goals.creation import Created, Creation, Exists, NewGoal, NotCreated
 from sidecar.core.goals.goal import OFFLINE, Goal, Revenue
+from sidecar.microsoft.json_values import id_of
 from sidecar.microsoft.reply import Error, HttpReply
 from sidecar.microsoft.wire import refusal, refusal_in
 
@@ -105,7 +105,7 @@ def decode_new(reply: HttpReply, size: int) -> tuple[Creation, ...] | RefusedBat
     ids, errors = (reply.document or {}).get("ConversionGoalIds"), reply.errors("PartialErrors")
     if not isinstance(ids, list) and not (ids is None and errors):
         return Lost(f"HTTP {reply.status} without a list of goal ids", reply.tracking_id)
-    given = [_id(id_) for id_ in ids or ()][:size]
+    given = [id_of(id_) for id_ in ids or ()][:size]
     given += [None] * (size - len(given))
     faults = _faults(errors, size)
     return tuple(_creation(id_, faults.get(index)) for index, id_ in enumerate(given))
@@ -141,10 +141,10 @@ def _goal(item: object) -> Goal | None:
     """One goal; None for an entry without an id or a name."""
     if not isinstance(item, dict):
         return None
-    id_, name = _id(item.get("Id")), _text(item.get("Name"))
+    id_, name = id_of(item.get("Id")), _text(item.get("Name"))
     if id_ is None or name is None:
         return None
-    window = _id(item.get("ConversionWindowInMinutes"))
+    window = id_of(item.get("ConversionWindowInMinutes"))
     return Goal(
         id=id_,
         name=name,
@@ -166,13 +166,6 @@ def _read_revenue(value: object) -> Revenue | None:
     known = isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < 1e15
     exact = plain_decimal(Decimal(repr(amount))) if known else None
     return Revenue(_text(value.get("Type")) or "NoValue", exact, _text(value.get("CurrencyCode")))
-
-
-def _id(value: object) -> str | None:
-    """A 64-bit id, given as text or as number."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    return str(value) if re.fullmatch(r"[0-9]{1,19}", str(value), re.ASCII) else None
 
 
 def _flag(value: object) -> bool | None:

@@ -16,8 +16,8 @@ from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.invalid_credentials import BLAMES_TOKEN, CredentialsHistory, diagnose
 from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.reply import HttpReply
+from sidecar.microsoft.token_repeat import with_token
 from sidecar.microsoft.tokens import TokenSource
-from sidecar.ports.errors import NotConnected
 
 T = TypeVar("T")
 
@@ -115,20 +115,11 @@ class MicrosoftAdvertising:
         return replace(answer, trouble=found.trouble, lead=found.lead)
 
     async def _repeated(self, account: str, ids: AccountIds, call: Callable[[Credentials], Awaitable[T]]) -> T:
-        token = await self.tokens.access_token()
-        answer = await call(self._credentials(ids, token))
-        if not isinstance(answer, RefusedBatch) or answer.verdict is not Verdict.TOKEN:
-            return answer
-        try:
-            fresh = await self.tokens.refresh(token.value)
-        except NotConnected:
-            if answer.maybe_applied:
-                return answer
-            raise
-        if answer.maybe_applied:  # then the first answer is the one that counts: the same bytes must go again
-            return answer
-        await self.rate_limiter.permit(account)
-        return await call(self._credentials(ids, fresh))
+        return await with_token(
+            self.tokens,
+            lambda: self.rate_limiter.permit(account),
+            lambda token: call(self._credentials(ids, token)),
+        )
 
     def sharing(self, account: str) -> Sequence[str]:
         return self.rate_limiter.sharing(account)

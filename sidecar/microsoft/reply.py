@@ -15,6 +15,7 @@ from typing import Any
 from sidecar.core.entry import Fault
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.error_codes import symbol_of
+from sidecar.microsoft.json_values import line_of
 
 RETRY_AFTER_LEAST_SECONDS = 1.0
 RETRY_AFTER_MOST_SECONDS = 900.0
@@ -68,7 +69,7 @@ class HttpReply:
     def tracking_id(self) -> str | None:
         """The id by which Microsoft's support finds a call: in a header of each answer, in the body of faults."""
         in_body = (self.document or {}).get("TrackingId")
-        return _text(self._header("trackingid"), SYMBOL_CHARACTERS) or _text(in_body, SYMBOL_CHARACTERS)
+        return line_of(self._header("trackingid"), SYMBOL_CHARACTERS) or line_of(in_body, SYMBOL_CHARACTERS)
 
     @property
     def retry_after_seconds(self) -> float | None:
@@ -92,7 +93,7 @@ class HttpReply:
     @property
     def content_type(self) -> str:
         """The media type, for messages about an answer that is not JSON."""
-        return (_text(self._header("content-type"), SYMBOL_CHARACTERS) or "no content type").split(";")[0]
+        return (line_of(self._header("content-type"), SYMBOL_CHARACTERS) or "no content type").split(";")[0]
 
     def errors(self, *lists: str) -> list[Error]:
         """The errors in these lists of the document, in their order and without nulls."""
@@ -125,7 +126,7 @@ def _error(item: object) -> Error:
     fields = item if isinstance(item, dict) else {"Message": item}
     given = fields.get("ErrorCode") or (fields.get("Type") if str(fields.get("Type")).startswith("AdCenter") else None)
     number = _whole(given) if fields.get("Code") is None else _whole(fields["Code"])
-    symbol = re.sub(r"\W", "", _text(given, SYMBOL_CHARACTERS) or "", flags=re.ASCII)
+    symbol = re.sub(r"\W", "", line_of(given, SYMBOL_CHARACTERS) or "", flags=re.ASCII)
     if not symbol or symbol.isdigit():
         symbol = "Unnamed" if number is None else symbol_of(number) or f"Code{number}"
     return Error(Fault(symbol, number, _message(fields)), _whole(fields.get("Index")))
@@ -133,8 +134,8 @@ def _error(item: object) -> Error:
 
 def _message(fields: Mapping[str, Any]) -> str | None:
     """Microsoft's sentence, with its details; faults use either spelling."""
-    sentence = _text(fields.get("Message") or fields.get("ErrorMessage"), MESSAGE_CHARACTERS)
-    details = _text(fields.get("Details") or fields.get("Detail"), MESSAGE_CHARACTERS)
+    sentence = line_of(fields.get("Message") or fields.get("ErrorMessage"), MESSAGE_CHARACTERS)
+    details = line_of(fields.get("Details") or fields.get("Detail"), MESSAGE_CHARACTERS)
     if sentence and details:
         return f"{sentence} ({details})"[:MESSAGE_CHARACTERS]
     return sentence or details
@@ -146,14 +147,6 @@ def _whole(value: object) -> int | None:
         return None
     match = re.fullmatch(r"(-?[0-9]{1,9})(\.0+)?", str(value).strip())
     return int(match[1]) if match else None
-
-
-def _text(value: object, limit: int) -> str | None:
-    """One line of text, without control characters and halves of surrogate pairs, which no column or log accepts."""
-    if not isinstance(value, str):
-        return None
-    line = "".join(character if character.isprintable() else " " for character in value[: 2 * limit])
-    return " ".join(line.split())[:limit] or None
 
 
 def _date(text: str) -> datetime | None:

@@ -12,6 +12,7 @@ from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
 from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, UnusableState
 from sidecar.microsoft.client import open_client
+from sidecar.microsoft.customer_platform import CustomerManagement, own_pace
 from sidecar.microsoft.endpoints import Endpoints, endpoints_of
 from sidecar.microsoft.oauth import Application, OAuthClient
 from sidecar.microsoft.platform import MicrosoftAdvertising
@@ -41,6 +42,7 @@ class PlatformParts:
     """The open ad platform, and the sign-in to it."""
 
     advertising: MicrosoftAdvertising
+    customers: CustomerManagement
     tokens: TokenSource
     sign_in: SignInFlow
     emulator: Emulator | None
@@ -73,19 +75,26 @@ async def open_platform(
         chance=clock.chance,
         on_change=_on_connection(gates, telemetry),
     )
-    client = await stack.enter_async_context(
-        open_client(endpoints.campaign, tls, lambda: settings.config.delivery.request_timeout, on_time, proxies)
-    )
-    rate_limiter = RateLimiter(
-        lambda: settings.config.delivery.requests_per_minute,
-        clock.monotonic,
-        settings.customers,
-        gates.accounts.history,
-    )
-    advertising = MicrosoftAdvertising(client, tokens, rate_limiter, _developer_token(config), settings.accounts)
+
+    def request_timeout() -> float:
+        return settings.config.delivery.request_timeout
+
+    client, customer_client = [
+        await stack.enter_async_context(open_client(base, tls, request_timeout, on_time, proxies))
+        for base in (endpoints.campaign, endpoints.customer)
+    ]
+
+    def requests_per_minute() -> float:
+        return settings.config.delivery.requests_per_minute
+
+    rate_limiter = RateLimiter(requests_per_minute, clock.monotonic, settings.customers, gates.accounts.history)
+    developer_token = _developer_token(config)
+    advertising = MicrosoftAdvertising(client, tokens, rate_limiter, developer_token, settings.accounts)
+    pace, clean = own_pace(requests_per_minute, clock.monotonic), telemetry.cleaned
+    customers = CustomerManagement(customer_client, tokens, pace, developer_token, clock.now, clock.monotonic, clean)
     await _restore_throttles(store.outbox, gates, advertising, clock.now())
-    sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry))
-    return PlatformParts(advertising, tokens, sign_in, emulator)
+    sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry, customers))
+    return PlatformParts(advertising, customers, tokens, sign_in, emulator)
 
 
 async def _restore_throttles(
@@ -159,10 +168,11 @@ def _on_connection(gates: Gates, telemetry: Telemetry) -> Callable[[Connection],
     return report
 
 
-def _on_sign_in(gates: Gates, telemetry: Telemetry) -> Callable[[FinishedSignIn], None]:
+def _on_sign_in(gates: Gates, telemetry: Telemetry, customers: CustomerManagement) -> Callable[[FinishedSignIn], None]:
     def report(finished: FinishedSignIn) -> None:
         if finished.failure is None:
             telemetry.service.signed_in()
+            customers.forget()
             gates.retry_now()  # the user may be another one, with more rights
         else:
             telemetry.service.sign_in_failed(finished.failure.trouble, finished.failure.detail)

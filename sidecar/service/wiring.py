@@ -31,6 +31,7 @@ from sidecar.goals.reading import GoalReader
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.sign_in_flow import SignInFlow
 from sidecar.microsoft.tokens import TokenSource
+from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.microsoft_wiring import open_platform
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
@@ -56,6 +57,7 @@ class Components:
     store: Store
     tokens: TokenSource
     sign_in: SignInFlow
+    ad_accounts: AdAccounts
     flusher: Flusher
     housekeeping: Housekeeping
     waiting: WaitingWatch
@@ -97,6 +99,7 @@ async def open_parts(
         store=store,
         tokens=platform.tokens,
         sign_in=platform.sign_in,
+        ad_accounts=platform.customers,
         flusher=flusher,
         housekeeping=wiring.housekeeping(steady, waiting),
         waiting=waiting,
