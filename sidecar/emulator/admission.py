@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from sidecar.emulator import tokens
+from sidecar.emulator.ad_accounts import StoredAccount, add_accounts, find_account
 from sidecar.emulator.call import MINUTE_MS, Call
 from sidecar.emulator.error_bodies import Refused
 from sidecar.emulator.options import EmulatorOptions
@@ -66,9 +67,18 @@ def admit_caller(db: Connection, call: Call, options: EmulatorOptions, pace: Sli
     """Checks every header of Campaign Management, then the pace. Raises Refused."""
     admit_user(db, call, options)
     caller = _caller(call.headers)
-    _check_account(caller, options.accounts)
+    _check_account(db, caller, only_known=bool(options.accounts))
     if not pace.admit(caller.customer_id, call.at):
         raise Refused("CallRateExceeded")
+    return caller
+
+
+def admit_upload(db: Connection, call: Call, options: EmulatorOptions, pace: SlidingMinute) -> Caller:
+    """As `admit_caller`; an account that is known and not active takes no rows (1008)."""
+    caller = admit_caller(db, call, options, pace)
+    known = find_account(db, caller.account_id)
+    if known is not None and known.status != "Active":
+        raise Refused("CampaignServiceInvalidAccountStatus", detail=f"the account is {known.status}")
     return caller
 
 
@@ -86,12 +96,20 @@ def _caller(headers: Mapping[str, str]) -> Caller:
     return Caller(customer_id, account_id)
 
 
-def _check_account(caller: Caller, accounts: tuple[tuple[str, str], ...]) -> None:
-    """Raises Refused for an unknown account; 105 for swapped ids, as users report."""
-    if not accounts or (caller.customer_id, caller.account_id) in accounts:
+def _check_account(db: Connection, caller: Caller, *, only_known: bool) -> None:
+    """Raises Refused for an account that the user cannot reach; 105 for swapped ids, as users report.
+
+    Unless `only_known`, one that was never heard of is the user's from now on.
+    """
+    known, other = find_account(db, caller.account_id), find_account(db, caller.customer_id)
+    is_visible = known is not None and known.is_visible
+    is_owner = known is not None and known.customer_id == caller.customer_id
+    if is_visible and (is_owner or not only_known):
         return
-    if (caller.account_id, caller.customer_id) in accounts:
+    if other is not None and other.customer_id == caller.account_id:
         raise Refused("InvalidCredentials", detail="CustomerId and CustomerAccountId are swapped")
-    if caller.account_id in {account_id for _, account_id in accounts}:
+    if is_visible:
         raise Refused("UserIsNotAuthorized", detail="the account does not belong to this customer")
-    raise Refused("CampaignServiceInvalidAccountId")
+    if known is not None or only_known:
+        raise Refused("CampaignServiceInvalidAccountId")
+    add_accounts(db, [StoredAccount(caller.account_id, caller.customer_id)])

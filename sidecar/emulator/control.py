@@ -4,13 +4,14 @@ For tests only: they need no key, but calls from foreign web pages are refused.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sidecar.emulator import ledger, tokens
+from sidecar.emulator import ad_accounts, ledger, tokens
+from sidecar.emulator.ad_accounts import StoredAccount
 from sidecar.emulator.admission import SlidingMinute
 from sidecar.emulator.call import DAY_MS
 from sidecar.emulator.clicks import add_click
@@ -19,7 +20,7 @@ from sidecar.emulator.fault_script import ActiveRule, Script
 from sidecar.emulator.faults import Rule
 from sidecar.emulator.goal_rules import DEFAULTS, read_goal
 from sidecar.emulator.goals import StoredGoal, all_goals, insert_goal, put_mapped_goals, replace_goal
-from sidecar.emulator.options import Clock, EmulatorOptions
+from sidecar.emulator.options import CUSTOMER_ID, Clock, EmulatorOptions
 from sidecar.emulator.page_guard import HEADERS, PageGuard
 from sidecar.emulator.state import State, clear
 from sidecar.emulator.validation_errors import explain, suggestion
@@ -49,6 +50,22 @@ class GoalBody(_Body):
     created_at: int | None = None
     customer_id: str = ""
     account_id: str = ""
+
+
+class AccountBody(_Body):
+    """An account to add, or the changes of one; what is left out stays, or is made up."""
+
+    customer_id: str | None = Field(None, pattern="^[1-9][0-9]{0,18}$")
+    name: str | None = None
+    number: str | None = None
+    currency: str | None = None
+    status: Literal["Draft", "Active", "Inactive", "Pause", "Pending", "Suspended"] | None = None
+
+
+class UserBody(_Body):
+    """What to change of the signed-in user."""
+
+    role_id: int = Field(ge=0)
 
 
 class ClickBody(_Body):
@@ -81,6 +98,10 @@ class Control:
             ("GET", "goals", self.goals),
             ("POST", "goals", self.add_goal),
             ("PATCH", "goals/{id:[0-9]+}", self.change_goal),
+            ("GET", "accounts", self.accounts),
+            ("PUT", "accounts/{id:[1-9][0-9]{0,18}}", self.put_account),
+            ("DELETE", "accounts/{id:[0-9]+}", self.remove_account),
+            ("PUT", "user", self.change_user),
             ("POST", "clicks", self.add_click),
             ("GET", "faults", self.faults),
             ("POST", "faults", self.add_fault),
@@ -102,12 +123,13 @@ class Control:
         return await self.state.transact(lambda db: ledger.page(db, table, account, after, limit))
 
     async def reset(self, request: web.Request) -> Any:
-        """Clears ledger, faults and pace, and unless `ledger_only` sign-ins, goals, properties and clicks."""
+        """Clears ledger, faults and pace, and unless `ledger_only` sign-ins, accounts, goals, properties and clicks."""
         body = await _read(request, ResetBody)
         self.script.clear()
         self.pace.clear()
         await self.state.transact(lambda db: clear(db, ledger_only=body.ledger_only))
         await self.state.transact(lambda db: put_mapped_goals(db, self.options.goals, self.clock()))
+        await self.state.transact(lambda db: ad_accounts.put_accounts(db, self.options))
         return {}
 
     async def goals(self, request: web.Request) -> Any:
@@ -134,6 +156,34 @@ class Control:
         changed = replace(found, body=found.body | (read_goal(given.goal) or {}), created_at=created_at)
         await self.state.transact(lambda db: replace_goal(db, changed))
         return _goal(changed)
+
+    async def accounts(self, request: web.Request) -> Any:
+        """Every account that the user can reach."""
+        return {"items": [_account(one) for one in await self.state.transact(ad_accounts.visible_accounts)]}
+
+    async def put_account(self, request: web.Request) -> Any:
+        """Lets the user reach an account, or changes one."""
+        given = (await _read(request, AccountBody)).model_dump(exclude_none=True)
+        account_id = request.match_info["id"]
+        known = await self.state.transact(lambda db: ad_accounts.find_account(db, account_id))
+        account = replace(known or StoredAccount(account_id, CUSTOMER_ID), **given, is_visible=True).filled()
+        await self.state.transact(lambda db: ad_accounts.replace_account(db, account))
+        return _account(account)
+
+    async def remove_account(self, request: web.Request) -> Any:
+        """Takes an account away from the user."""
+        account_id = request.match_info["id"]
+        known = await self.state.transact(lambda db: ad_accounts.find_account(db, account_id))
+        if known is None or not known.is_visible:
+            raise InvalidCall(["the user reaches no account of that id"], status=404)
+        await self.state.transact(lambda db: ad_accounts.replace_account(db, replace(known, is_visible=False)))
+        return {}
+
+    async def change_user(self, request: web.Request) -> Any:
+        """Gives the user another role, for every customer."""
+        body = await _read(request, UserBody)
+        await self.state.transact(lambda db: ad_accounts.set_role(db, body.role_id))
+        return {}
 
     async def add_click(self, request: web.Request) -> Any:
         """Registers a click: its conversions are checked against its time and account from now on."""
@@ -234,6 +284,10 @@ def _goal(goal: StoredGoal) -> dict[str, Any]:
         "created_at": goal.created_at,
         "goal": goal.body,
     }
+
+
+def _account(account: StoredAccount) -> dict[str, Any]:
+    return {name: value for name, value in asdict(account).items() if name != "is_visible"}
 
 
 def _active_rule(active: ActiveRule) -> dict[str, Any]:

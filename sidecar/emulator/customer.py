@@ -4,23 +4,28 @@ https://learn.microsoft.com/advertising/customer-management-service/getuser
 https://learn.microsoft.com/advertising/customer-management-service/searchaccounts
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
+from sidecar.emulator.ad_accounts import StoredAccount, role_id, visible_accounts
 from sidecar.emulator.admission import admit_user
 from sidecar.emulator.call import Answer, Call, answer_json
 from sidecar.emulator.error_bodies import FaultShape, Refused
 from sidecar.emulator.json_rows import read_object
-from sidecar.emulator.options import ACCOUNT_ID, CUSTOMER_ID, EmulatorOptions
+from sidecar.emulator.options import CUSTOMER_ID, EmulatorOptions
 from sidecar.emulator.row_fields import read_list, read_long, read_number, read_text
 from sidecar.emulator.tokens import USER_ID, USER_NAME
 
 MAX_PAGE_SIZE = 1_000
 
-_SUPER_ADMIN = 41
 _MIN_VALUE_LENGTH = 4  # a shorter value finds nothing
+_ORDERS: Mapping[object, Callable[[StoredAccount], Any]] = {
+    "Id": lambda account: int(account.account_id),
+    "Name": lambda account: account.name,
+    "Number": lambda account: account.number,
+}
 _STAMP = {"LastModifiedTime": "2026-01-01T00:00:00Z", "TimeStamp": "AAAAAAAAAAA="}
 
 
@@ -35,8 +40,9 @@ class Customer:
         admit_user(db, call, self.options)
         if read_long(read_object(call.body), "UserId") not in (None, USER_ID):
             raise Refused("UserIsNotAuthorized", FaultShape.CUSTOMER)
-        customers = dict.fromkeys(customer_id for customer_id, _ in _accounts(self.options))
-        return answer_json({"User": _user(next(iter(customers))), "CustomerRoles": [_role(one) for one in customers]})
+        customers = list(dict.fromkeys(account.customer_id for account in visible_accounts(db)))
+        roles = [_role(customer_id, role_id(db)) for customer_id in customers]
+        return answer_json({"User": _user(next(iter(customers), CUSTOMER_ID)), "CustomerRoles": roles})
 
     def search_accounts(self, db: Connection, call: Call) -> Answer:
         """`POST Accounts/Search`: one predicate, and a second only together with AccountLifeCycleStatus."""
@@ -46,38 +52,43 @@ class Customer:
         others = [field for field, _ in predicates if field != "AccountLifeCycleStatus"]
         if not predicates or len(predicates) > 2 or len(others) > 1:
             raise Refused("ApiInputValidationError", FaultShape.CUSTOMER, "exactly one predicate is expected")
-        found = [
-            _account(customer_id, account_id)
-            for customer_id, account_id in _accounts(self.options)
-            if all(_is_met(field, value, customer_id, account_id) for field, value in predicates)
-        ]
-        return answer_json({"Accounts": _page(fields, found)})
-
-
-def _accounts(options: EmulatorOptions) -> tuple[tuple[str, str], ...]:
-    return options.accounts or ((CUSTOMER_ID, ACCOUNT_ID),)
+        found = [one for one in visible_accounts(db) if all(_is_met(field, value, one) for field, value in predicates)]
+        return answer_json({"Accounts": [_account(one) for one in _page(fields, _ordered(fields, found))]})
 
 
 def _predicate(item: object) -> tuple[str, str]:
     if not isinstance(item, dict):
         raise Refused("ApiInputValidationError", FaultShape.CUSTOMER, "a predicate is not an object")
+    if read_text(item, "Operator") != "Equals":
+        raise Refused("ApiInputValidationError", FaultShape.CUSTOMER, "the emulator knows the operator Equals only")
     return read_text(item, "Field") or "", read_text(item, "Value") or ""
 
 
-def _is_met(field: str, value: str, customer_id: str, account_id: str) -> bool:
+def _is_met(field: str, value: str, account: StoredAccount) -> bool:
     if len(value) < _MIN_VALUE_LENGTH:
         return False
     known = {
         "UserId": USER_ID,
-        "AccountId": account_id,
-        "CustomerId": customer_id,
-        "AccountNumber": _number(account_id),
-        "AccountLifeCycleStatus": "Active",
+        "AccountId": account.account_id,
+        "CustomerId": account.customer_id,
+        "AccountNumber": account.number,
+        "AccountLifeCycleStatus": account.status,
     }
     return known.get(field) == value
 
 
-def _page(fields: Mapping[str, Any], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _ordered(fields: Mapping[str, Any], found: list[StoredAccount]) -> list[StoredAccount]:
+    """The accounts by the one ordering that is allowed; without one, by id."""
+    orders = read_list(fields, "Ordering") or []
+    if not orders:
+        return found
+    order = orders[0]
+    if len(orders) > 1 or not isinstance(order, dict) or order.get("Field") not in _ORDERS:
+        raise Refused("ApiInputValidationError", FaultShape.CUSTOMER, "one ordering by Id, Name or Number is expected")
+    return sorted(found, key=_ORDERS[order["Field"]], reverse=order.get("Order") == "Descending")
+
+
+def _page(fields: Mapping[str, Any], found: list[StoredAccount]) -> list[StoredAccount]:
     """The requested page. A missing size is 0, which gives an empty page."""
     page = fields.get("PageInfo")
     if not isinstance(page, dict):
@@ -103,9 +114,9 @@ def _user(customer_id: str) -> dict[str, Any]:
     }
 
 
-def _role(customer_id: str) -> dict[str, Any]:
+def _role(customer_id: str, number: int) -> dict[str, Any]:
     return {
-        "RoleId": _SUPER_ADMIN,
+        "RoleId": number,
         "CustomerId": customer_id,
         "AccountIds": None,
         "LinkedAccountIds": None,
@@ -113,18 +124,18 @@ def _role(customer_id: str) -> dict[str, Any]:
     }
 
 
-def _account(customer_id: str, account_id: str) -> dict[str, Any]:
+def _account(account: StoredAccount) -> dict[str, Any]:
     return _STAMP | {
-        "Id": account_id,
-        "Number": _number(account_id),
-        "Name": f"Emulated account {account_id}",
-        "ParentCustomerId": customer_id,
-        "BillToCustomerId": customer_id,
+        "Id": account.account_id,
+        "Number": account.number,
+        "Name": account.name,
+        "ParentCustomerId": account.customer_id,
+        "BillToCustomerId": account.customer_id,
         "PrimaryUserId": USER_ID,
-        "CurrencyCode": "USD",
+        "CurrencyCode": account.currency,
         "TimeZone": "EasternTimeUSCanada",
         "Language": "English",
-        "AccountLifeCycleStatus": "Active",
+        "AccountLifeCycleStatus": account.status,
         "AccountFinancialStatus": "ClearFinancialStatus",
         "AutoTagType": "Inactive",
         "PauseReason": None,
@@ -132,8 +143,3 @@ def _account(customer_id: str, account_id: str) -> dict[str, Any]:
         "BusinessAddress": None,
         "TaxInformation": [],
     }
-
-
-def _number(account_id: str) -> str:
-    """The eight-character account number, which is not the id."""
-    return f"X{int(account_id) % 10_000_000:07d}"

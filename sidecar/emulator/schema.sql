@@ -40,6 +40,17 @@ CREATE TABLE IF NOT EXISTS goals (
     created_at INTEGER NOT NULL
 );
 
+-- The ad accounts; one that was taken away from the user is no longer visible.
+CREATE TABLE IF NOT EXISTS accounts (
+    account_id TEXT PRIMARY KEY,
+    customer_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    number TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    status TEXT NOT NULL,
+    is_visible INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS properties (
     account_id TEXT NOT NULL,
     name TEXT NOT NULL,

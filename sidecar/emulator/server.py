@@ -1,7 +1,7 @@
 """The emulator: one HTTPS port for the sign-in and both APIs, open as long as its context."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from ssl import SSLContext
@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from sidecar.emulator.ad_accounts import StoredAccount, add_accounts, put_accounts
 from sidecar.emulator.admission import SlidingMinute
 from sidecar.emulator.call import Operation
 from sidecar.emulator.control import Control
@@ -72,6 +73,11 @@ class Emulator:
         """Adds goals that are old enough for conversions; existing ones are unchanged."""
         await self._state().transact(lambda db: put_mapped_goals(db, goals, self.clock()))
 
+    async def add_accounts(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Lets the user reach further accounts, each a customer id and an account id; existing ones are unchanged."""
+        accounts = [StoredAccount(account_id, customer_id) for customer_id, account_id in pairs]
+        await self._state().transact(lambda db: add_accounts(db, accounts))
+
     async def summary(self) -> dict[str, Any]:
         """How many requests, conversions and adjustments arrived, and how they were answered."""
         return await self._state().transact(summary)
@@ -93,6 +99,7 @@ class Emulator:
 
     async def _start(self, stack: AsyncExitStack, state: State) -> None:
         await state.transact(lambda db: put_mapped_goals(db, self.options.goals, self.clock()))
+        await state.transact(lambda db: put_accounts(db, self.options))
         made = await state.transact(lambda db: certificate(db, self.options.host_names))
         self.ca_pem = made.ca_pem
         runner = web.AppRunner(self._application(state), access_log=None, shutdown_timeout=2)

@@ -10,7 +10,7 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from sidecar.emulator import ledger, row_identity
-from sidecar.emulator.admission import Caller, SlidingMinute, admit_caller
+from sidecar.emulator.admission import Caller, SlidingMinute, admit_upload
 from sidecar.emulator.call import Answer, BatchError, Call
 from sidecar.emulator.clicks import find_clicks
 from sidecar.emulator.error_bodies import FaultShape, Refused, batch_error, partial_answer
@@ -35,7 +35,7 @@ class Uploads:
 
     def apply_conversions(self, db: Connection, call: Call) -> Answer:
         """`POST OfflineConversions/Apply`."""
-        caller = admit_caller(db, call, self.options, self.pace)
+        caller = admit_upload(db, call, self.options, self.pace)
         rows = _limited(read_rows(call.body, "OfflineConversions"))
         read = [read_conversion(row.value) for row in rows]
         context = _context(db, call, caller, (row.click_id for row in read if row and row.click_id))
@@ -46,7 +46,7 @@ class Uploads:
 
     def apply_adjustments(self, db: Connection, call: Call) -> Answer:
         """`POST OfflineConversionAdjustments/Apply`."""
-        caller = admit_caller(db, call, self.options, self.pace)
+        caller = admit_upload(db, call, self.options, self.pace)
         rows = _limited(read_rows(call.body, "OfflineConversionAdjustments"))
         read = [read_adjustment(row.value) for row in rows]
         context = _context(db, call, caller, ())

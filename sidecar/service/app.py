@@ -147,6 +147,7 @@ class Service:
         emulator = self.parts.emulator
         if emulator is not None:
             await emulator.add_goals(settings.mapped_goals())
+            await emulator.add_accounts((ids.customer_id, ids.account_id) for ids in settings.accounts().values())
         await self.parts.store.outbox.open_lanes(settings.lanes())
         await self.parts.store.outbox.know_ids(settings.identities())
         self.parts.catalogue.expect(tuple(settings.config.accounts))

@@ -1,5 +1,6 @@
 """Account properties, the by-goal report and Customer Management."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,10 +140,107 @@ async def search(client: Client, field: str, value: str, **page: int) -> list[An
     return found
 
 
-async def test_default_account_is_found_where_none_is_configured(client: Client) -> None:
-    (account,) = await search(client, "CustomerId", CUSTOMER_ID)
-    assert (account["Id"], account["AccountLifeCycleStatus"]) == (ACCOUNT_ID, "Active")
-    assert account["Number"] != account["Id"]
+IS_USER = {"Field": "UserId", "Operator": "Equals", "Value": "300000001"}
+
+
+async def test_user_reaches_two_customers_and_three_accounts_where_none_are_named(client: Client) -> None:
+    found = (await client.customer("User/Query", {})).json()
+    accounts = await search(client, "UserId", found["User"]["Id"])
+    assert [(one["ParentCustomerId"], one["Id"], one["AccountLifeCycleStatus"]) for one in accounts] == [
+        (CUSTOMER_ID, ACCOUNT_ID, "Active"),
+        ("100000002", "200000002", "Active"),
+        (CUSTOMER_ID, "200000009", "Inactive"),
+    ]
+    assert [role["CustomerId"] for role in found["CustomerRoles"]] == [CUSTOMER_ID, "100000002"]
+    assert {one["CurrencyCode"] for one in accounts} == {"USD", "EUR"}
+    assert all(one["Number"] != one["Id"] for one in accounts)
+
+
+async def test_accounts_are_ordered_by_id_name_or_number(client: Client) -> None:
+    async def order(field: str, direction: str) -> list[str]:
+        body = {
+            "Predicates": [IS_USER],
+            "Ordering": [{"Field": field, "Order": direction}],
+            "PageInfo": {"Index": 0, "Size": 10},
+        }
+        return [one["Id"][-1] for one in (await client.customer("Accounts/Search", body)).json()["Accounts"]]
+
+    assert await order("Id", "Ascending") == ["1", "2", "9"]
+    assert await order("Number", "Descending") == ["9", "2", "1"]
+    assert await order("Name", "Ascending") == ["2", "1", "9"]
+
+
+async def test_accounts_are_added_changed_and_taken_away(client: Client) -> None:
+    added = (await client.control("PUT", "accounts/4711", {"customer_id": "77", "name": "New"})).json()
+    assert (added["name"], added["status"], added["currency"]) == ("New", "Active", "USD")
+    await client.control("PUT", "accounts/4711", {"status": "Suspended"})
+    await client.control("DELETE", "accounts/200000009")
+    found = await search(client, "UserId", "300000001")
+    assert [(one["Id"], one["Name"], one["AccountLifeCycleStatus"]) for one in found] == [
+        ("4711", "New", "Suspended"),
+        (ACCOUNT_ID, "Example Shop", "Active"),
+        ("200000002", "Example Client", "Active"),
+    ]
+    assert (await client.control("DELETE", "accounts/200000009")).status == 404
+    assert (await client.control("PUT", "accounts/4711", {"status": "Gone"})).status == 422
+    await client.control("POST", "reset", {})
+    listed = (await client.control("GET", "accounts")).json()["items"]
+    assert [one["account_id"] for one in listed] == [ACCOUNT_ID, "200000002", "200000009"]
+
+
+async def test_user_gets_another_role_until_the_reset(client: Client) -> None:
+    async def roles() -> set[int]:
+        found = (await client.customer("User/Query", {})).json()
+        return {role["RoleId"] for role in found["CustomerRoles"]}
+
+    assert await roles() == {41}
+    await client.control("PUT", "user", {"role_id": 100})
+    assert await roles() == {100}
+    await client.sign_in()
+    await client.control("POST", "reset", {})
+    await client.sign_in()
+    assert await roles() == {41}
+
+
+async def test_account_that_is_not_active_takes_no_conversions(client: Client) -> None:
+    await client.control("PUT", f"accounts/{ACCOUNT_ID}", {"status": "Inactive"})
+    assert (await client.apply(conversion(1))).fault == "CampaignServiceInvalidAccountStatus"
+    assert await goal_ids(client) != []
+    await client.control("PUT", f"accounts/{ACCOUNT_ID}", {"status": "Active"})
+    assert (await client.apply(conversion(1))).errors == []
+
+
+@pytest.mark.parametrize("named", [{}, {"accounts": ((CUSTOMER_ID, ACCOUNT_ID), (CUSTOMER_ID, "2002"))}])
+async def test_account_taken_away_is_refused(serve: Serve, named: dict[str, Any]) -> None:
+    async with serve(**named) as client:
+        assert (await client.apply(conversion(1))).errors == []
+        await client.control("DELETE", f"accounts/{ACCOUNT_ID}")
+        assert (await client.apply(conversion(1))).fault == "CampaignServiceInvalidAccountId"
+        await client.control("PUT", f"accounts/{ACCOUNT_ID}", {})
+        assert (await client.apply(conversion(1))).errors == []
+
+
+async def test_account_that_sends_is_the_users_where_none_are_named(client: Client) -> None:
+    assert (await client.apply(conversion(1), CustomerId="77", CustomerAccountId="4711")).errors == []
+    assert [one["ParentCustomerId"] for one in await search(client, "AccountId", "4711")] == ["77"]
+
+
+async def test_swapped_ids_are_105_and_no_new_account(client: Client) -> None:
+    swapped = {"CustomerId": ACCOUNT_ID, "CustomerAccountId": CUSTOMER_ID}
+    assert (await client.apply(conversion(1), **swapped)).fault == "InvalidCredentials"
+    await client.emulator.add_accounts([(ACCOUNT_ID, CUSTOMER_ID)])
+    assert await search(client, "AccountId", CUSTOMER_ID) == []
+
+
+async def test_accounts_survive_a_restart_and_named_ones_replace_them(serve: Serve, tmp_path: Path) -> None:
+    async def ids(**options: Any) -> list[str]:
+        async with serve(state_file=tmp_path / "emulator.db", **options) as client:
+            await client.emulator.add_accounts([("5", "5001"), (CUSTOMER_ID, ACCOUNT_ID)])
+            return [one["Id"] for one in await search(client, "UserId", "300000001")]
+
+    assert await ids() == ["5001", ACCOUNT_ID, "200000002", "200000009"]
+    assert await ids() == ["5001", ACCOUNT_ID, "200000002", "200000009"]
+    assert await ids(accounts=(("11", "2001"),)) == ["2001", "5001", ACCOUNT_ID]
 
 
 async def test_nothing_is_found_without_page_size_or_with_a_short_value(client: Client) -> None:
@@ -155,9 +253,13 @@ async def test_nothing_is_found_without_page_size_or_with_a_short_value(client: 
     "body",
     [
         {},
-        {"Predicates": [{"Field": "UserId", "Value": "300000001"}]},
-        {"Predicates": [{"Field": "UserId"}, {"Field": "AccountId"}], "PageInfo": {"Size": 5}},
-        {"Predicates": [{"Field": "UserId"}], "PageInfo": {"Size": 1001}},
+        {"Predicates": [IS_USER]},
+        {"Predicates": [{**IS_USER, "Operator": None}], "PageInfo": {"Size": 5}},
+        {"Predicates": [{**IS_USER, "Operator": "Contains"}], "PageInfo": {"Size": 5}},
+        {"Predicates": [IS_USER, {**IS_USER, "Field": "AccountId"}], "PageInfo": {"Size": 5}},
+        {"Predicates": [IS_USER], "PageInfo": {"Size": 1001}},
+        {"Predicates": [IS_USER], "PageInfo": {"Size": 5}, "Ordering": [{"Field": "Currency"}]},
+        {"Predicates": [IS_USER], "PageInfo": {"Size": 5}, "Ordering": [{"Field": "Id"}, {"Field": "Name"}]},
     ],
 )
 async def test_wrong_search_is_refused_without_a_symbol(client: Client, body: dict[str, Any]) -> None:

@@ -114,10 +114,10 @@ async def test_account_property_is_read_by_the_sdk(client: Client) -> None:
 
 async def test_user_and_accounts_are_read_by_the_sdk(client: Client) -> None:
     user = GetUserResponse.from_dict((await client.customer("User/Query", {})).json())
-    assert [role.role_id for role in user.customer_roles] == [41]
+    assert [role.role_id for role in user.customer_roles] == [41, 41]
     body = {
         "Predicates": [{"Field": "UserId", "Operator": "Equals", "Value": user.user.id}],
         "PageInfo": {"Index": 0, "Size": 10},
     }
     accounts = SearchAccountsResponse.from_dict((await client.customer("Accounts/Search", body)).json()).accounts
-    assert [one.id for one in accounts] == ["200000001"]
+    assert [one.id for one in accounts] == ["200000001", "200000002", "200000009"]
