@@ -65,6 +65,9 @@ def _follow(given: str) -> bool:
     return given == "1"
 
 
+FILTERS = ("level", "name", "account", "order_id", "conversion_id", "since", "until")
+"""The parameters that say which entries are wanted; the others say how they are read."""
+
 _READERS: parameters.Readers = {
     "level": _level,
     "name": _name,

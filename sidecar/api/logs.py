@@ -1,15 +1,17 @@
-"""GET /logs: the journal as pages of JSON, as lines of JSON, or as a stream of events."""
+"""GET /logs: the journal as pages, as lines, or as a stream of events; a browser is led to the dashboard."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
 
+from sidecar.api.http.guard import wants_page
 from sidecar.api.http.problem import UNAVAILABLE, HttpProblem
 from sidecar.api.http.reply import page_reply, text
-from sidecar.api.log_query import LogRequest, read_request
+from sidecar.api.log_query import FILTERS, LogRequest, read_request
 from sidecar.api.log_traces import with_traces
 from sidecar.api.request.admission import ROW_BYTES, Admission, admission_of
 from sidecar.api.request.query import to_cursor
@@ -39,6 +41,8 @@ class LogCalls:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """The handler of the route; authorisation happened before. HttpProblem when it cannot be answered."""
+        if wants_page(request.headers):
+            return _to_dashboard(request)
         asked = read_request(request.query.items(), request.headers.get("Last-Event-ID"))
         if asked.follow:
             return await self._follow(request, asked)
@@ -113,6 +117,13 @@ class LogCalls:
             events = await in_turns(page.items[::-1], _event_of)
         end = f"event: page\ndata: {json.dumps({'next_cursor': to_cursor(page.next_seq)})}\n\n"
         return "".join((*events, end)).encode(), max((item.seq for item in page.items), default=0)
+
+
+def _to_dashboard(request: web.Request) -> web.Response:
+    """302 to the view of the page that shows the same, with the filters as they were given."""
+    filters = [(name, value) for name, value in request.query.items() if name in FILTERS]
+    query = f"?{urlencode(filters)}" if filters else ""
+    return web.Response(status=302, headers={"Location": f"./#/logs{query}", "Vary": "Accept"})
 
 
 async def _lines(page: JournalPage) -> web.Response:

@@ -3,12 +3,9 @@
 Shows what `microsoft.sign_in_flow` does; who may call is for the guard. No page or answer ever holds a code or a token.
 """
 
-import base64
 import functools
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,6 +14,7 @@ from aiohttp import web
 from sidecar.api.http.problem import HttpProblem, ProblemKind, invalid
 from sidecar.api.http.reply import json_reply
 from sidecar.api.request.body import parse_body, read_body
+from sidecar.api.sign_in_page import PRIVATE, connected_page, error_page
 from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.intake.problem import Problem
@@ -34,23 +32,14 @@ _PASTE = "must be the whole address that the browser ended at, from http to the 
 _Call = Callable[["SignInCalls", web.Request], Awaitable[web.Response]]
 
 
-def _page(status: int, title: str, content: str) -> web.Response:
-    text = (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{content}</body></html>\n"
-    )
-    return web.Response(status=status, text=text, content_type="text/html", headers={**_PAGE, **_retry_after(status)})
-
-
 def _error_page(status: int, title: str, detail: str, fix: str) -> web.Response:
-    again = "<p><a href='/connect'>Try again</a></p>"
-    return _page(status, title, f"<p>{escape(detail)}</p><p><strong>What to do:</strong> {escape(fix)}</p>{again}")
+    return error_page(status, title, detail, fix, _retry_after(status))
 
 
 def _problem(status: int, title: str, detail: str, fix: str) -> web.Response:
     """RFC 9457; `fix` is the advice."""
     kind = ProblemKind(status, "sign_in_failed", title)
-    return HttpProblem(kind, detail, headers={**_PRIVATE, **_retry_after(status)}, members={"fix": fix}).reply()
+    return HttpProblem(kind, detail, headers={**PRIVATE, **_retry_after(status)}, members={"fix": fix}).reply()
 
 
 def _retry_after(status: int) -> dict[str, str]:
@@ -95,7 +84,7 @@ class SignInCalls:
     async def redirect(self, _: web.Request) -> web.Response:
         """302 to Microsoft's sign-in, or a page with the reason why not."""
         started = await self.connector.begin()
-        return web.Response(status=302, headers={**_PRIVATE, "Location": started.url})
+        return web.Response(status=302, headers={**PRIVATE, "Location": started.url})
 
     @_failures_as(_error_page)
     async def callback(self, request: web.Request) -> web.Response:
@@ -160,35 +149,4 @@ def _last(finished: FinishedSignIn | None) -> dict[str, Any] | None:
 
 
 def _json(body: dict[str, Any]) -> web.Response:
-    return json_reply(body, headers=_PRIVATE)
-
-
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em;color:#1b1b1f;"
-    "background:#fff}"
-    "@media(prefers-color-scheme:dark){body{color:#eee;background:#1b1b1f}a{color:#9cf}}"
-)
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
-_PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
-"""`no-referrer`, because the address of the callback holds the code."""
-
-_PAGE = {
-    **_PRIVATE,
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-}
-
-_NEXT = (
-    "<p>What is next:</p><ul>"
-    "<li>Conversions that were waiting are on their way now; nothing needs to be sent again.</li>"
-    "<li><a href='/healthz'>/healthz</a> tells whether all is well, <a href='/logs'>/logs</a> what happened.</li>"
-    "<li>If no conversion was sent yet: check the ids under <code>accounts</code> in the configuration, then try "
-    "<code>sidecar send</code>.</li></ul><p>This window can be closed.</p>"
-)
-
-
-def connected_page(user: str | None) -> web.Response:
-    """What a person sees after a sign-in; `user` is as Microsoft gave it, None where it did not."""
-    who = f"<p>Signed in as <strong>{escape(user)}</strong>.</p>" if user else ""
-    return _page(200, "Connected to Microsoft Advertising", who + _NEXT)
+    return json_reply(body, headers=PRIVATE)

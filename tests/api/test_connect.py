@@ -5,8 +5,10 @@ import base64
 import hashlib
 import re
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from importlib.resources import files
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
@@ -16,11 +18,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from api_kit import NOT_SERVED
 from sign_in_double import Store
 
-from sidecar.api import sign_in as connect
 from sidecar.api.http.guard import Guard
 from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.routes import Calls, access_of, mounted
 from sidecar.api.sign_in import SignInCalls
+from sidecar.api.sign_in_page import connected_page
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.emulator import Emulator, EmulatorOptions
 from sidecar.emulator.faults import Match, OAuthError, Rule, Status
@@ -119,7 +121,7 @@ async def test_signing_in_connects_and_delivery_can_go_on_at_once(house: House) 
     assert answer.status == 200
     assert "Connected to Microsoft Advertising" in page
     assert "emulator@example.com" in page
-    assert "/healthz" in page
+    assert "href='/#/set-up'" in page
     token = await house.tokens.access_token()
     assert token.value.startswith("test-access-")
     assert house.store.token is not None
@@ -152,6 +154,16 @@ async def test_page_headers_allow_its_own_style_and_nothing_else(house: House) -
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+async def test_page_has_the_colours_of_the_dashboard_in_light_and_dark(house: House) -> None:
+    theme = files("sidecar.dashboard").joinpath("static/theme.css").read_text("utf-8")
+    style = re.search(r"<style>(.*)</style>", await (await house.connect()).text(), re.DOTALL)
+    assert style is not None
+    colour = r"(--[\w-]+): (#[0-9a-f]{6})"
+    ours, dashboards = Counter(re.findall(colour, style[1])), Counter(re.findall(colour, theme))
+    assert len(ours) == 20
+    assert not ours - dashboards
+
+
 async def test_a_state_works_once(house: House) -> None:
     callback = await house.microsoft(await house.begin())
     assert (await house.come_back(callback)).status == 200
@@ -181,7 +193,8 @@ async def test_denied_permission_is_explained_with_a_way_to_try_again(house: Hou
     assert "Consent or scope missing" in page
     assert "declined" in page
     assert "accept the permission" in page
-    assert "<a href='/connect'>Try again</a>" in page
+    assert re.search(r"<a [^>]*href='/connect'>Try again</a>", page)
+    assert "href='/#/set-up'" in page
     assert "<b>" not in page
     failure = house.finished[0].failure
     assert failure is not None
@@ -197,14 +210,14 @@ async def test_nothing_of_a_hostile_answer_is_written_into_the_page(house: House
 
 
 def test_a_user_name_is_text_in_the_page_and_not_markup() -> None:
-    page = connect.connected_page("<img src=x>&").text
+    page = connected_page("<img src=x>&").text
     assert page is not None
     assert "&lt;img src=x&gt;&amp;" in page
     assert "<img" not in page
 
 
 def test_the_page_does_without_a_user_name() -> None:
-    assert "Signed in as" not in str(connect.connected_page(None).text)
+    assert "Signed in as" not in str(connected_page(None).text)
 
 
 async def test_a_refused_secret_names_its_cause_and_solution(house: House) -> None:

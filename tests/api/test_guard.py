@@ -25,6 +25,13 @@ def status(guard: Guard, method: str = "POST", path: str = "/v1/conversions", **
     return 200
 
 
+def challenge(method: str, path: str, **headers: str) -> str:
+    """What a caller without a key is asked for."""
+    with pytest.raises(HttpProblem) as refused:
+        KEYED.check(method, access_of(path), CIMultiDict(headers))
+    return str(refused.value.headers["WWW-Authenticate"])
+
+
 # --- Host ------------------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +227,16 @@ def test_connect_page_takes_the_key_as_a_password_since_a_browser_can_send_no_ot
     assert status(KEYED, "GET", "/connect", Authorization=basic("any name:test-key-two")) == 200
     assert status(KEYED, "GET", "/connect", Authorization=basic("any name:wrong")) == 401
     assert status(KEYED, "GET", "/connect", Authorization=basic("test-key-two")) == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/connect", "/logs", "/healthz", "/v1/conversions"])
+def test_person_who_opens_an_address_is_asked_for_the_key(path: str) -> None:
+    assert challenge("GET", path, Accept="text/html,application/xhtml+xml,*/*;q=0.8").startswith("Basic realm=")
+
+
+def test_script_of_the_page_is_not_interrupted_by_a_question() -> None:
+    assert challenge("GET", "/v1/overview", Accept="application/json") == "Bearer"
+    assert challenge("GET", "/logs", Accept="text/event-stream") == "Bearer"
 
 
 def test_page_calls_everything_with_the_key_that_the_browser_repeats() -> None:

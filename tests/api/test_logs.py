@@ -101,6 +101,17 @@ async def test_facts_come_newest_first_in_the_words_of_the_journal(service: Serv
     }
 
 
+async def test_browser_is_led_to_the_log_view_with_the_filters_and_scripts_are_not(service: Service) -> None:
+    address = "/logs?level=warning&order_id=A%26B+1&limit=7&follow=1&cursor=x"
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    led = await service.client.get(address, headers=browser, allow_redirects=False)
+    assert (led.status, led.headers["Location"]) == (302, "./#/logs?level=warning&order_id=A%26B+1")
+    plain = await service.client.get("/logs", headers=browser, allow_redirects=False)
+    assert plain.headers["Location"] == "./#/logs"
+    for accept in ("*/*", "application/json", "application/x-ndjson"):
+        assert (await service.client.get("/logs", headers={"Accept": accept}, allow_redirects=False)).status == 200
+
+
 async def test_cursor_leads_through_all_pages(service: Service) -> None:
     await service.publish(*range(25))
     seen, cursor = [], ""

@@ -22,7 +22,7 @@ class Access(Enum):
     KEY = auto()
     """A key, as a bearer token or by HTTP Basic; without keys no page of another site."""
     BROWSER = auto()
-    """The same, for an address that people open: without a key the browser is told to ask for one.
+    """The same, for an address that people open: without a key the browser is always told to ask for one.
 
     Pages of other sites are refused with a bearer token too: opening it may change something.
     """
@@ -63,7 +63,7 @@ class Guard:
             return
         if access is Access.BROWSER or _scheme(headers) == "basic":  # which a browser repeats for any page
             _refuse_foreign_page(headers)
-        self._check_key(headers, asks=access is Access.BROWSER)
+        self._check_key(headers, asks=access is Access.BROWSER or wants_page(headers))
 
     def _check_without_keys(self, method: str, access: Access, headers: Headers) -> None:
         if not calls_one_of(self.allowed_hosts, headers):
@@ -85,6 +85,11 @@ class Guard:
                 "Send one of server.api_keys as `Authorization: Bearer KEY`.",
                 headers={"WWW-Authenticate": challenge},
             )
+
+
+def wants_page(headers: Headers) -> bool:
+    """Whether a person opened the address in a browser; no script of a page asks for HTML."""
+    return "text/html" in headers.get("Accept", "").lower()
 
 
 def _refuse_foreign_page(headers: Headers) -> None:
