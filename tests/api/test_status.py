@@ -61,7 +61,13 @@ async def test_every_parameter_narrows_the_list(api: Api) -> None:
     assert await ids(api, "account=other") == []
     assert await ids(api, "since=2026-11-23T14:31:00Z") == ["conv_4"]
     assert await ids(api, "since=2026-11-23T15:31:00+01:00") == ["conv_4"]  # a + that was not escaped
-    for since in ("2026-11-23T15:31:00%2B01:00", "2026-11-23t14:31z", "2026-11-23 14:31:00 00", "1795444260"):
+    for since in (
+        "2026-11-23T15:31:00%2B01:00",
+        "2026-11-23t14:31z",
+        "2026-11-23 14:31:00 00",
+        "1795444260",
+        "1795444260.5",
+    ):
         assert await ids(api, f"since={since}") == ["conv_4"]
 
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from sidecar.api.http.problem import invalid
@@ -52,10 +53,13 @@ def text(given: str) -> str:
     return wanted
 
 
+_UNIX_SECONDS = re.compile(r"[0-9]{1,64}(?:\.[0-9]{1,64})?")
+
+
 def instant(given: str) -> UnixMillis:
     """A time with its offset, as in bodies, or Unix seconds; before the offset a + may have become a blank."""
-    if len(given) <= time_text.LONGEST and given.isascii() and given.isdigit():
-        return fields.moment(int(given))
+    if _UNIX_SECONDS.fullmatch(given):
+        return fields.moment(Decimal(given))
     return time_text.millis_of(time_text.with_plus(given))
 
 
