@@ -1,5 +1,6 @@
 """The dashboard: what is served, under which policy; vendored libraries are what their authors published."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -21,7 +22,7 @@ async def test_page_and_each_of_its_files_are_served_under_a_policy(open_api: Op
     served = {"/": "text/html"} | {f"/dashboard/{path}": "" for path in DashboardPages.of_package().contents}
     del served["/dashboard/index.html"]
     for address, content_type in served.items():
-        answer = await api.get(address)
+        answer = await api.get(address, headers={"Accept-Encoding": "identity"})
         assert answer.status == 200, address
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy
@@ -46,8 +47,27 @@ def test_vendored_files_are_those_of_the_manifest() -> None:
     assert all(pack["license"] and pack["version"] and "LICENSE" in pack["files"] for pack in manifest.values())
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        *((text, True) for text in ("gzip", "gzip, deflate, br", "br, GZIP ;q=0.5", "deflate,gzip;q=1.0")),
+        *((text, False) for text in ("", "identity", "br", "gzip;q=0", "gzip; q=0.0, br", "x-gzip")),
+    ],
+)
+async def test_file_is_compressed_for_whom_accepts_it(open_api: OpenApi, accepted: str, is_compressed: bool) -> None:
+    api = await open_api()
+    async with api.client.get(
+        f"http://{api.host}:{api.port}/dashboard/app.js", headers={"Accept-Encoding": accepted}
+    ) as answer:
+        body = await answer.read()
+        assert (answer.headers.get("Content-Encoding") == "gzip") is is_compressed
+        assert answer.headers["Vary"] == "Accept-Encoding"
+    assert (gzip.decompress(body) if is_compressed else body) == (STATIC / "app.js").read_bytes()
+
+
 def test_page_with_all_its_files_is_light() -> None:
-    assert sum(map(len, DashboardPages.of_package().contents.values())) < MAX_BYTES
+    """As a browser gets it."""
+    assert sum(map(len, DashboardPages.of_package().compressed.values())) < MAX_BYTES
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(STATIC)))
