@@ -97,6 +97,7 @@ ROUTES = (
     Route("GET", "/oauth/callback", lambda calls: calls.sign_in.callback, Access.STATE, head=False),
     Route("POST", "/oauth/callback", lambda calls: calls.sign_in.finish, Access.STATE),
     Route("GET", "/v1/connection", lambda calls: calls.sign_in.connection),
+    Route("DELETE", "/v1/connection", lambda calls: calls.sign_in.sign_out),
     Route("GET", "/logs", lambda calls: calls.logs.get),
     Route("GET", "/metrics", lambda calls: calls.metrics.get),
     Route("GET", "/healthz", lambda calls: calls.health.healthz),

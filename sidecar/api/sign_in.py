@@ -18,6 +18,7 @@ from sidecar.api.sign_in_page import PRIVATE, connected_page, error_page
 from sidecar.core.instant import text_of_millis, text_or_none
 from sidecar.core.intake.fields import LONGEST_TEXT
 from sidecar.core.intake.problem import Problem
+from sidecar.microsoft.oauth import Application
 from sidecar.microsoft.sign_in_error_codes import Remedy
 from sidecar.microsoft.sign_in_errors import SignInFailed
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow, UnknownSignIn
@@ -79,6 +80,8 @@ class SignInCalls:
     """The handlers of the sign-in, for a browser and for a terminal."""
 
     connector: SignInFlow
+    environment: str
+    """As the configuration has it: production, sandbox or emulator."""
 
     @_failures_as(_error_page)
     async def redirect(self, _: web.Request) -> web.Response:
@@ -106,11 +109,20 @@ class SignInCalls:
         except ValueError:
             raise invalid([Problem("redirect_url", "required", _PASTE)]) from None
         await self.connector.finish(query)
-        return _json(_connection(self.connector))
+        return self._connection()
 
     async def connection(self, _: web.Request) -> web.Response:
-        """Whether there is a connection, why not, and how the last sign-in ended."""
-        return _json(_connection(self.connector))
+        """Whether there is a connection, why not, how the last sign-in ended, and the application that signs in."""
+        return self._connection()
+
+    @_failures_as(_problem)
+    async def sign_out(self, _: web.Request) -> web.Response:
+        """Forget the sign-in; conversions wait until the next one. Answers as GET /v1/connection."""
+        await self.connector.sign_out()
+        return self._connection()
+
+    def _connection(self) -> web.Response:
+        return _json({**_connection(self.connector), "environment": self.environment})
 
 
 def _query_of(body: object) -> dict[str, str]:
@@ -130,6 +142,16 @@ def _connection(connector: SignInFlow) -> dict[str, Any]:
         "expires_at": text_or_none(connection.expires_at),
         "retry_at": text_or_none(connection.retry_at),
         "last_sign_in": _last(connector.last),
+        "application": _application(connector.application),
+    }
+
+
+def _application(application: Application) -> dict[str, Any]:
+    """What identifies it to people; of its secret only whether there is one."""
+    return {
+        "client_id": application.client_id,
+        "redirect_uri": application.redirect_uri,
+        "has_secret": bool(application.client_secret),
     }
 
 

@@ -84,6 +84,11 @@ class OAuthClient:
         self._msal: Any = None
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def application(self) -> Application:
+        """The application that signs in."""
+        return self._application
+
     async def begin(self) -> AuthorizationRequest:
         """Starts a sign-in with its own state and PKCE verifier. The first call reads the discovery document."""
         scopes, redirect_uri = [self._application.scope], self._application.redirect_uri

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sidecar.core.instant import UnixMillis
-from sidecar.microsoft.oauth import AuthorizationRequest, OAuthClient
+from sidecar.microsoft.oauth import Application, AuthorizationRequest, OAuthClient
 from sidecar.microsoft.sign_in_error_codes import Remedy
 from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure, classify, of_interactive
 from sidecar.microsoft.tokens import Connection, TokenSource
@@ -64,12 +64,13 @@ class PendingSignIns:
 
 @dataclass(slots=True)
 class SignInFlow:
-    """Starts and finishes sign-ins; `on_finished` gets the outcome of each."""
+    """Starts, finishes and forgets sign-ins; `on_finished` gets the outcome of each."""
 
     sign_in: OAuthClient
     tokens: TokenSource
     now: Callable[[], UnixMillis]
     on_finished: Callable[[FinishedSignIn], None] = lambda _: None
+    on_signed_out: Callable[[], None] = lambda: None
     last: FinishedSignIn | None = None
     _pending: PendingSignIns = field(default_factory=PendingSignIns)
 
@@ -77,6 +78,11 @@ class SignInFlow:
     def connection(self) -> Connection:
         """Whether we are connected now."""
         return self.tokens.connection
+
+    @property
+    def application(self) -> Application:
+        """The application that signs in."""
+        return self.sign_in.application
 
     async def begin(self) -> StartedSignIn:
         """Starts a sign-in. Raises SignInFailed when Microsoft is unavailable or the application is misconfigured."""
@@ -106,6 +112,11 @@ class SignInFlow:
             raise
         self._finished(None)
         return user
+
+    async def sign_out(self) -> None:
+        """Forgets the sign-in. Raises StorageUnavailable when it could not be deleted."""
+        await self.tokens.sign_out()
+        self.on_signed_out()
 
     async def _connect(self, request: AuthorizationRequest, answer: Mapping[str, str]) -> str | None:
         if "error" in answer:

@@ -37,6 +37,9 @@ class TokenStore(Protocol):
     async def save(self, refresh_token: str) -> None:
         """Replaces the refresh token, on disk when it returns. Raises StorageUnavailable."""
 
+    async def forget(self) -> None:
+        """Deletes the refresh token, on disk when it returns. Raises StorageUnavailable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -126,6 +129,15 @@ class TokenSource:
             raise
         finally:
             self._announce()
+
+    async def sign_out(self) -> None:
+        """Forgets the sign-in, on disk first. Raises StorageUnavailable; the sign-in is then as it was."""
+        async with self._storing:
+            await self._store.forget()
+            self._sign_ins += 1  # what a refresh under way brings is not used
+            self._refresh_token, self._loaded, self._cached, self._failures = None, True, None, 0
+            self._record_failure(_final("it was disconnected"))
+        self._announce()
 
     async def run(self) -> None:
         """Refreshes the token when it is due, until it is cancelled."""

@@ -97,7 +97,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         erasures=ErasureCalls(store.erasures, clock.now, parts.eraser.wake, lambda: settings.intake().default_country),
         accounts=AccountCalls(parts.pauses, lambda: settings.config.accounts),
         goals=_goals(parts),
-        sign_in=SignInCalls(parts.sign_in),
+        sign_in=SignInCalls(parts.sign_in, config.microsoft.environment),
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
         metrics=MetricsCalls(store.outbox, parts.telemetry),
         dashboard=DashboardPages.of_package(),

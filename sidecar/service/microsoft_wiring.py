@@ -93,7 +93,13 @@ async def open_platform(
     pace, clean = own_pace(requests_per_minute, clock.monotonic), telemetry.cleaned
     customers = CustomerManagement(customer_client, tokens, pace, developer_token, clock.now, clock.monotonic, clean)
     await _restore_throttles(store.outbox, gates, advertising, clock.now())
-    sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=_on_sign_in(gates, telemetry, customers))
+    sign_in = SignInFlow(
+        oauth,
+        tokens,
+        now=clock.now,
+        on_finished=_on_sign_in(gates, telemetry, customers),
+        on_signed_out=_on_signed_out(telemetry, customers),
+    )
     return PlatformParts(advertising, customers, tokens, sign_in, emulator)
 
 
@@ -176,5 +182,13 @@ def _on_sign_in(gates: Gates, telemetry: Telemetry, customers: CustomerManagemen
             gates.retry_now()  # the user may be another one, with more rights
         else:
             telemetry.service.sign_in_failed(finished.failure.trouble, finished.failure.detail)
+
+    return report
+
+
+def _on_signed_out(telemetry: Telemetry, customers: CustomerManagement) -> Callable[[], None]:
+    def report() -> None:
+        telemetry.service.signed_out()
+        customers.forget()
 
     return report

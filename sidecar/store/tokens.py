@@ -52,6 +52,11 @@ class SealedTokens:
         text = json.dumps({"refresh_token": refresh_token, "seed_sha256": digest})
         await self._keep(text)
 
+    async def forget(self) -> None:
+        """Delete the refresh token, whose seed does not replace it. StorageUnavailable when it stays."""
+        digest = _digest(self._seed) if self._seed else self._stored_digest
+        await self._keep(json.dumps({"refresh_token": None, "seed_sha256": digest}))
+
     async def _keep(self, text: str) -> None:
         await self._secrets.put(_NAME, await asyncio.to_thread(self._vault.seal, _NAME, text))
 

@@ -45,6 +45,7 @@ TROUBLE_RAISED = Name("trouble_raised", ERROR, True, "A trouble began; `warning`
 TROUBLE_CLEARED = Name("trouble_cleared", INFO, True, "A trouble is over.")
 THROTTLED = Name("throttled", INFO, False, "Microsoft asked for a slower pace.")
 SIGNED_IN = Name("signed_in", INFO, True, "Someone connected the sidecar to Microsoft Advertising.")
+SIGNED_OUT = Name("signed_out", INFO, True, "Someone disconnected the sidecar from Microsoft Advertising.")
 SIGN_IN_FAILED = Name("sign_in_failed", ERROR, True, "A sign-in did not succeed.")
 TOKEN_REFRESHED = Name("token_refreshed", INFO, False, "There is a new access token.")
 GOALS_READ = Name("goals_read", DEBUG, False, "The goals of an account were read.")

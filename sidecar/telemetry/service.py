@@ -111,6 +111,11 @@ class ServiceEvents:
         self.recorder.record(event_names.SIGNED_IN, "connected to Microsoft Advertising")
 
     @harmless
+    def signed_out(self) -> None:
+        """Someone disconnected the sidecar."""
+        self.recorder.record(event_names.SIGNED_OUT, "disconnected from Microsoft Advertising")
+
+    @harmless
     def sign_in_failed(self, code: str, error: str) -> None:
         """A sign-in did not succeed; `code` is a trouble of the catalogue, `error` a message about it."""
         trouble = CATALOGUE[code]

@@ -29,6 +29,7 @@ from sidecar.emulator.faults import Match, OAuthError, Rule, Status
 from sidecar.microsoft.oauth import Application, AuthorizationRequest, OAuthClient
 from sidecar.microsoft.sign_in_flow import MAX_PENDING, FinishedSignIn, PendingSignIns, SignInFlow, UnknownSignIn
 from sidecar.microsoft.tokens import TokenSource
+from sidecar.ports.errors import NotConnected
 from sidecar.telemetry import Telemetry
 
 NOW = UnixMillis(1_795_000_000_000)
@@ -83,7 +84,7 @@ async def house() -> AsyncIterator[House]:
         tokens = TokenSource(sign_in, store, now=lambda: NOW, chance=lambda: 0.5)
         finished: list[FinishedSignIn] = []
         connector = SignInFlow(sign_in, tokens, now=lambda: NOW, on_finished=finished.append)
-        calls = Calls(**dict.fromkeys(Calls.__slots__, NOT_SERVED) | {"sign_in": SignInCalls(connector)})
+        calls = Calls(**dict.fromkeys(Calls.__slots__, NOT_SERVED) | {"sign_in": SignInCalls(connector, "production")})
         edge = ErrorMiddleware(Guard.of(["127.0.0.1"], []), Telemetry(lambda: NOW), lambda: "test-request", access_of)
         app = web.Application(middlewares=[edge.middleware()])
         app.add_routes(mounted(calls))
@@ -292,6 +293,47 @@ async def test_terminal_gets_an_address_and_sees_when_the_browser_is_back(house:
     assert after["trouble"] is None
     assert after["last_sign_in"] == {"at": text_of_millis(NOW), "trouble": None}
     assert after["expires_at"] == text_of_millis(UnixMillis(NOW + 3_600_000))
+
+
+async def test_disconnecting_forgets_the_sign_in_until_the_next_one(house: House) -> None:
+    await house.connect()
+    answer = await house.sidecar.delete("/v1/connection")
+    assert answer.status == 200
+    connection = await answer.json()
+    assert (connection["connected"], connection["expires_at"]) == (False, None)
+    assert connection["trouble"]["code"] == "not_connected"
+    assert house.store.token is None
+    with pytest.raises(NotConnected):
+        await house.tokens.access_token()
+    await house.connect()
+    assert (await (await house.sidecar.get("/v1/connection")).json())["connected"] is True
+
+
+async def test_disconnecting_that_cannot_be_stored_is_503_and_changes_nothing(house: House) -> None:
+    await house.connect()
+    house.store.fails = True
+    answer = await house.sidecar.delete("/v1/connection")
+    assert answer.status == 503
+    assert house.tokens.connection.connected
+
+
+async def test_page_of_another_site_cannot_disconnect(house: House) -> None:
+    await house.connect()
+    answer = await house.sidecar.delete("/v1/connection", headers={"Origin": "https://attacker.example"})
+    assert answer.status == 403
+    assert house.tokens.connection.connected
+
+
+async def test_connection_names_the_application_but_not_its_secret(house: House) -> None:
+    answer = await house.sidecar.get("/v1/connection")
+    connection = await answer.json()
+    assert connection["environment"] == "production"
+    assert connection["application"] == {
+        "client_id": "test-client",
+        "redirect_uri": CALLBACK,
+        "has_secret": True,
+    }
+    assert "test-secret" not in await answer.text()
 
 
 async def test_terminal_sees_why_the_sign_in_failed(house: House) -> None:

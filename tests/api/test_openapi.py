@@ -285,7 +285,7 @@ ONE = {"event": "purchase", "order_id": "ONE", "value": 10, "msclkid": MSCLKID, 
 NOISY = {"event": "purchase", "value": 59.97000000000001, "user": {"email": "a@contoso.com", "phone": "12"}}
 RESTATE = {"order_id": "ONE", "type": "restate", "value": 5}
 ELSEWHERE = {"event": "purchase", "time": int(time.time()) - 60, "msclkid": MSCLKID}
-POST, GET = "POST", "GET"
+POST, GET, DELETE = "POST", "GET", "DELETE"
 
 
 @pytest.mark.parametrize(
@@ -343,6 +343,7 @@ POST, GET = "POST", "GET"
         (POST, "/v1/goals/apply", {"goals": "Sidecar Lead"}, 422),
         (POST, "/v1/goals/apply", {"goals": [7]}, 422),
         (GET, "/v1/connection", None, 200),
+        (DELETE, "/v1/connection", None, 200),
         (GET, "/oauth/callback?state=unknown&code=test-code", None, 400),
         (POST, "/oauth/callback", {"redirect_url": "http://localhost/?state=unknown&code=test-code"}, 400),
         (POST, "/oauth/callback", {}, 422),

@@ -162,6 +162,11 @@ class Store:
             self.hanging.set()
             await asyncio.Event().wait()
 
+    async def forget(self) -> None:
+        if self.fails:
+            raise StorageUnavailable("storage_failed", "the disk does not answer")
+        self.token = None
+
 
 class Memory:
     """Secrets in a dictionary that outlives the process, as the database does."""

@@ -604,6 +604,29 @@ async def test_a_sign_in_wins_over_a_refresh_that_is_on_its_way(microsoft: Doubl
         assert {connection.trouble for connection in watch.seen} == {None}
 
 
+async def test_disconnecting_wins_over_a_refresh_that_is_on_its_way(microsoft: Double, clock: Clock) -> None:
+    """The late token is neither stored nor used."""
+    arrived, answer_now = asyncio.Event(), asyncio.Event()
+
+    async def late(_: Form) -> web.Response:
+        arrived.set()
+        await answer_now.wait()
+        return web.json_response(microsoft.tokens())
+
+    microsoft.script = late
+    store, watch = Store(), Watch()
+    async with running(source_of(microsoft.sign_in(), store, clock, watch)) as source:
+        await arrived.wait()
+        await source.sign_out()
+        answer_now.set()
+        microsoft.script = None
+        with pytest.raises(NotConnected):
+            await source.access_token()
+        await source.signed_in(new_grant())
+        assert (await source.access_token()).value == "test-access-signed-in"
+    assert store.saves == ["test-refresh-signed-in"]
+
+
 async def test_a_sign_in_that_cannot_be_stored_is_stored_later(microsoft: Double, clock: Clock) -> None:
     store, watch = Store(None), Watch()
     async with running(source_of(microsoft.sign_in(), store, clock, watch)) as source:

@@ -82,6 +82,16 @@ async def test_a_saved_token_is_loaded_after_a_restart_and_is_not_readable_in_be
     assert TOKEN not in str(memory.values)
 
 
+@pytest.mark.parametrize("seed", ["", SEED])
+async def test_a_forgotten_token_is_gone_after_a_restart_and_its_seed_does_not_replace_it(seed: str) -> None:
+    memory = Memory()
+    await SealedTokens(memory, Vault(""), seed).save(TOKEN)
+    await SealedTokens(memory, Vault(""), seed).forget()
+    assert TOKEN not in str(memory.values)
+    assert await SealedTokens(memory, Vault(""), seed).load() is None
+    assert await SealedTokens(memory, Vault(""), "test-another-seed").load() == "test-another-seed"
+
+
 async def test_a_token_stored_in_plain_is_sealed_as_soon_as_there_is_a_key() -> None:
     memory = Memory()
     await SealedTokens(memory, Vault("")).save(TOKEN)

@@ -2,5 +2,5 @@
 export const NAMES = [
   "batch_halved", "batch_lost", "batch_refused", "batch_settled", "call_refused", "configuration_doubted", "discarded", "erased",
   "goal_created", "journal_dropped", "loop_failed", "refused", "reload_failed", "reloaded", "replayed", "row_died", "sign_in_failed",
-  "signed_in", "skipped", "started", "stopped", "stopping", "traces_dropped", "trouble_cleared", "trouble_raised",
+  "signed_in", "signed_out", "skipped", "started", "stopped", "stopping", "traces_dropped", "trouble_cleared", "trouble_raised",
 ];
