@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from sidecar.api.accounts import AccountCalls
+from sidecar.api.ad_accounts import AdAccountCalls
 from sidecar.api.adjustments import AdjustmentCalls
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.conversions import ConversionCalls
@@ -66,6 +67,7 @@ class ApiParts:
     explain: ExplainCalls
     erasures: ErasureCalls
     accounts: AccountCalls
+    ad_accounts: AdAccountCalls
     goals: GoalCalls
     sign_in: SignInCalls
     logs: LogCalls
@@ -104,6 +106,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
         adjustments=AdjustmentCalls(outbox, parts.rules, rows, telemetry, now, stored, reader, parts.traces),
         erasures=parts.erasures,
         accounts=parts.accounts,
+        ad_accounts=parts.ad_accounts,
         goals=parts.goals,
         sign_in=parts.sign_in,
         logs=parts.logs,

@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 
 from sidecar.api import openapi, snippet
 from sidecar.api.accounts import AccountCalls
+from sidecar.api.ad_accounts import AdAccountCalls
 from sidecar.api.adjustments import AdjustmentCalls
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.conversions import ConversionCalls
@@ -46,6 +47,7 @@ class Calls:
     adjustments: AdjustmentCalls
     erasures: ErasureCalls
     accounts: AccountCalls
+    ad_accounts: AdAccountCalls
     goals: GoalCalls
     sign_in: SignInCalls
     logs: LogCalls
@@ -87,6 +89,7 @@ ROUTES = (
     Route("GET", "/v1/adjustments/{id}", lambda calls: calls.adjustments.get),
     Route("POST", "/v1/erasures", lambda calls: calls.erasures.add),
     Route("GET", "/v1/erasures/{id}", lambda calls: calls.erasures.get),
+    Route("GET", "/v1/accounts", lambda calls: calls.ad_accounts.get),
     Route("POST", "/v1/accounts/{name}/pause", lambda calls: calls.accounts.pause),
     Route("POST", "/v1/accounts/{name}/resume", lambda calls: calls.accounts.resume),
     Route("GET", "/v1/goals", lambda calls: calls.goals.get),

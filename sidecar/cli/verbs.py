@@ -26,6 +26,7 @@ VERBS = (
     Verb("check", "Validate the configuration and show what is in force."),
     Verb("status", "How it is, in one sentence; then checks, what waits, goals."),
     Verb("connect", "Sign in to Microsoft Advertising."),
+    Verb("accounts", "The ad accounts that the signed-in user can reach, as YAML to paste."),
     Verb("goals", "The ad accounts' goals: list, plan, apply."),
     Verb("send", "Send one conversion, for a first try."),
     Verb("hash", "Each step of normalising an e-mail or phone, and its hash."),

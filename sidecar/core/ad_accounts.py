@@ -1,9 +1,11 @@
 """The ad accounts that the signed-in user can reach, and whether configured ids are among them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, assert_never
 
 from sidecar.core.instant import UnixMillis
 
@@ -80,6 +82,16 @@ class AccountsUnread:
     """Microsoft's symbol, if it refused the call."""
 
 
+class ConfiguredAccount(NamedTuple):
+    """An account of the configuration; ids are empty where none are set."""
+
+    name: str
+    customer_id: str
+    account_id: str
+    goals: Mapping[str, str] = MappingProxyType({})
+    """The account's own names of goals, by event."""
+
+
 class Reach(StrEnum):
     """Whether the user can reach the account of two configured ids."""
 
@@ -114,6 +126,33 @@ def look_up(customer_id: str, account_id: str, visible: VisibleAccounts) -> Look
     if customer != account and (by_mistake is not None or account in visible.customer_ids):
         return LookedUp(Reach.SWAPPED, by_mistake)
     return LookedUp(Reach.UNKNOWN if visible.is_complete else Reach.NOT_READ)
+
+
+def remedy(configured: ConfiguredAccount, found: LookedUp, user: str | None) -> str | None:
+    """What to do about the account's ids; None where they are right, or nothing is known of them."""
+    key, who = f"accounts.{configured.name}", user or "the signed-in user"
+    match found.reach:
+        case Reach.VISIBLE | Reach.NOT_READ:
+            return None
+        case Reach.NO_IDS:
+            return f"Choose one of the accounts that {who} can reach, put its ids into {key}, and reload with SIGHUP."
+        case Reach.SWAPPED:
+            right = found.account
+            to = f" to {{customer_id: {right.customer_id}, account_id: {right.account_id}}}" if right else " right"
+            return f"customer_id and account_id of {key} are swapped. Set it{to}, and reload with SIGHUP."
+        case Reach.UNKNOWN if found.account is not None:
+            owner = found.account.customer_id
+            return (
+                f"The account {found.account.account_id} ({found.account.name}) belongs to the customer {owner}. "
+                f"Set {key}.customer_id to {owner} and reload with SIGHUP."
+            )
+        case Reach.UNKNOWN:
+            return (
+                f"{who} can reach no account {configured.account_id}. Put the ids of one that is listed into {key} and "
+                "reload with SIGHUP, or sign in at /connect as a user who can reach it."
+            )
+        case _:
+            assert_never(found.reach)
 
 
 def _number(id_: str) -> str:

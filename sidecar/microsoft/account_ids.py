@@ -14,3 +14,7 @@ class AccountIds:
     def identity(self) -> str:
         """Both ids as one text, for storage and messages."""
         return f"{self.customer_id}/{self.account_id}"
+
+
+NO_IDS = AccountIds("", "")
+"""What an account has until its ids are configured."""

@@ -23,8 +23,11 @@ T = TypeVar("T")
 FRESH_SECONDS = 300.0
 """How long a list is used before it is read again."""
 
-RETRY_SECONDS = 10.0
+RETRY_SECONDS = 5.0
 """How long a failure is used, so that a page that asks often does not make Microsoft's trouble worse."""
+
+LONGEST_SECONDS = 30.0
+"""How long one who asks waits, all pages included."""
 
 MOST_PAGES = 100
 
@@ -73,11 +76,14 @@ class CustomerManagement:
     async def visible(self) -> VisibleAccounts | AccountsUnread:
         """Read the accounts, or return what was read a moment ago; one reading at a time."""
         try:
-            await self.tokens.access_token()
-            async with self._turn:
-                return await self._visible()
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await self.tokens.access_token()
+                async with self._turn:
+                    return await self._visible()
         except NotConnected as error:
             return AccountsUnread(error.code, str(error))
+        except TimeoutError:
+            return AccountsUnread("unreachable", f"Microsoft did not list the accounts within {LONGEST_SECONDS:.0f} s")
 
     async def _visible(self) -> VisibleAccounts | AccountsUnread:
         if self._last is not None and self.monotonic() < self._last.until:

@@ -8,6 +8,7 @@ import click
 
 from sidecar import __version__
 from sidecar.api.accounts import AccountCalls
+from sidecar.api.ad_accounts import AdAccountCalls
 from sidecar.api.application import ApiParts, make_app, serving
 from sidecar.api.erasures import ErasureCalls
 from sidecar.api.explain import ExplainCalls, Receipts
@@ -96,6 +97,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         explain=_explain(parts, clock),
         erasures=ErasureCalls(store.erasures, clock.now, parts.eraser.wake, lambda: settings.intake().default_country),
         accounts=AccountCalls(parts.pauses, lambda: settings.config.accounts),
+        ad_accounts=AdAccountCalls(parts.ad_accounts, settings.configured_accounts, parts.gates),
         goals=_goals(parts),
         sign_in=SignInCalls(parts.sign_in, config.microsoft.environment),
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),

@@ -10,6 +10,7 @@ from itertools import count
 from zlib import crc32
 
 from sidecar.config import RELOADABLE, Config, EventSection
+from sidecar.core.ad_accounts import ConfiguredAccount
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import LongestWaits
@@ -20,7 +21,7 @@ from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.schedule import DeliveryRules
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.goals.known import CatalogueRules
-from sidecar.microsoft.account_ids import AccountIds
+from sidecar.microsoft.account_ids import NO_IDS, AccountIds
 from sidecar.store.store_url import file_of
 from sidecar.upkeep.housekeeping import HousekeepingRules
 
@@ -116,6 +117,15 @@ class Settings:
             taken.add(account_id)
             found[name] = AccountIds(account.customer_id or CUSTOMER_ID, account_id)
         return found
+
+    def configured_accounts(self) -> Sequence[ConfiguredAccount]:
+        """Return each account with Microsoft's ids, which are empty where none are set."""
+        ids = self.accounts()
+        return [
+            ConfiguredAccount(name, known.customer_id, known.account_id, account.goals)
+            for name, account in self.config.accounts.items()
+            for known in [ids.get(name, NO_IDS)]
+        ]
 
     def identities(self) -> Mapping[str, str]:
         """Return which account each is at Microsoft, as `111/222`: its customer and account ids."""

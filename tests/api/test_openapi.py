@@ -411,6 +411,59 @@ async def test_adjustments_are_answered_as_described(service: Service) -> None:
     await asked(GET, "/v1/conversions/conv_1", None, 200, "/v1/conversions/{id}")
 
 
+async def accounts(service: Service) -> Any:
+    code, content_type, text = await service.call(GET, "/v1/accounts")
+    assert code == 200, text
+    check_answer(GET, "/v1/accounts", code, content_type, text)
+    return json.loads(text)
+
+
+async def test_accounts_are_answered_as_described(connected: Service) -> None:
+    for held, state in ((None, "open"), ("pause", "paused"), ("resume", "open")):
+        if held:
+            await connected.call(POST, f"/v1/accounts/default/{held}", {})
+        answer = await accounts(connected)
+        (account,) = answer["configured"]
+        assert (account["visible"], account["paused"], account["state"]) == (True, held == "pause", state)
+        assert [(one["account_id"], one["configured_as"]) for one in answer["visible"]] == [
+            ("200000001", "default"),
+            ("200000002", None),
+            ("200000009", None),
+        ]
+
+
+async def test_accounts_that_cannot_be_read_are_answered_as_described(connected: Service) -> None:
+    emulator = connected.parts.emulator
+    assert emulator is not None
+    fault = {"match": {"operation": "Accounts/Search"}, "action": {"type": "fault", "code": 106}}
+    emulator.script.add(Rule.model_validate(fault))
+    answer = await accounts(connected)
+    assert (answer["visible"], answer["yaml"], answer["user"]) == ([], "", None)
+    assert answer["trouble"]["code"] == "not_authorized"
+    assert "Standard or Super Admin" in answer["trouble"]["fix"]
+    assert [one["visible"] for one in answer["configured"]] == [None]
+
+
+@pytest.mark.parametrize(
+    ("ids", "reach", "fix"),
+    [
+        (("200000001", "100000001"), "swapped", "{customer_id: 100000001, account_id: 200000001}"),
+        (("100000001", "200000002"), "visible", None),
+        (("5", "200000002"), "unknown", "accounts.default.customer_id to 100000002"),
+        (("100000001", "4711"), "unknown", "emulator@example.com can reach no account 4711"),
+    ],
+)
+async def test_wrong_ids_are_named_with_the_right_ones(
+    connected: Service, ids: tuple[str, str], reach: str, fix: str | None
+) -> None:
+    settings = connected.parts.settings
+    account = settings.config.accounts["default"].model_copy(update={"customer_id": ids[0], "account_id": ids[1]})
+    settings.config = settings.config.model_copy(update={"accounts": {"default": account}})
+    (answer,) = (await accounts(connected))["configured"]
+    assert (answer["reach"], answer["visible"]) == (reach, reach == "visible")
+    assert fix in answer["fix"] if fix else answer["fix"] is None
+
+
 async def change_goals(service: Service, **changes: dict[str, Any] | None) -> None:
     """Other members for the goals of these events at Microsoft; None: there is no such goal."""
     wanted = {service.parts.settings.goals()[event]: members for event, members in changes.items()}

@@ -261,7 +261,7 @@ async def _api(
             logs=LogCalls(store.journal, telemetry.followers),
             metrics=MetricsCalls(outbox, telemetry),
             dashboard=DashboardPages.of_package(),
-            **{"accounts": NOT_SERVED, "goals": NOT_SERVED, "sign_in": NOT_SERVED, **more},
+            **{"accounts": NOT_SERVED, "ad_accounts": NOT_SERVED, "goals": NOT_SERVED, "sign_in": NOT_SERVED, **more},
         )
         app = make_app(parts)
         app.add_routes(routes)
