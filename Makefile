@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lock faults fuzz audit audit-base bench bench-clicks clean
+.PHONY: run test docs lock faults fuzz audit audit-base bench bench-clicks clean
 
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
@@ -18,6 +18,9 @@ test: .venv/.test
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+docs: .venv/.test ## docs/ as a site in build/site; fails on a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict
 
 faults: .venv/.test ## the long tests, and a line for each promise of docs/reliability.md
 	SIDECAR_GENERATED_BODIES=10000 $(BIN)/pytest -m "faults or promise" --promises --timeout 3600

@@ -88,7 +88,7 @@ async def run(client: aiohttp.ClientSession, url: str, example: Example) -> None
 
 
 @pytest.mark.parametrize("clock", [0, pytest.param(365, marks=needs_libfaketime)], ids=["today", "a year ahead"])
-@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/quickstart.md"])
 async def test_examples_of_a_page_are_answered_as_it_shows(page: str, sidecar: Running) -> None:
     url = await sidecar.output_matching(LISTENING)
     found = examples(text_of(page))
