@@ -65,6 +65,8 @@ class Components:
     pauses: AccountPauses
     catalogue: GoalCatalogue
     eraser: Eraser
+    last_minute: Callable[[str], tuple[int, int]]
+    """How many calls of an account were permitted in the last minute, and how many may be."""
     emulator: Emulator | None
     """The embedded one, if there is one."""
 
@@ -107,6 +109,7 @@ async def open_parts(
         pauses=pauses,
         catalogue=catalogue,
         eraser=wiring.eraser(flusher),
+        last_minute=platform.advertising.last_minute,
         emulator=platform.emulator,
     )
 
@@ -220,6 +223,7 @@ class _Wiring:
             steady,
             waiting.look,
             store.shares,
+            store.tallies,
             store.unstored,
         )
 
