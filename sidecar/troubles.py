@@ -638,6 +638,16 @@ _ALL = (
         check=HealthCheck.STORAGE,
     ),
     _service(
+        "alerts_failing",
+        "Alerts do not get out",
+        "The address of alerts.webhook cannot be reached, or does not take the messages. It is tried again with "
+        "growing pauses of up to five minutes. What changed meanwhile becomes one message for each trouble.",
+        "Look at what was answered, run `sidecar alerts test`, and correct alerts.webhook or alerts.format; that needs "
+        "a restart. A proxy (HTTPS_PROXY) and microsoft.ca_bundle apply here too. Conversions are not affected.",
+        check=HealthCheck.DELIVERY,
+        severity=Severity.WARNING,
+    ),
+    _service(
         "loop_failed",
         "Something unexpected happened inside the sidecar",
         "An error that should not occur; the log line carries its place.",

@@ -9,6 +9,7 @@ from aiohttp import web
 from sidecar.api.accounts import AccountCalls
 from sidecar.api.ad_accounts import AdAccountCalls
 from sidecar.api.adjustments import AdjustmentCalls
+from sidecar.api.alerts import AlertCalls
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.conversions import ConversionCalls
 from sidecar.api.erasures import ErasureCalls
@@ -21,13 +22,11 @@ from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
 from sidecar.api.operate import OperatorCalls
-from sidecar.api.overview import OverviewCalls, OverviewSources
 from sidecar.api.request.admission import ADMISSION
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.routes import BRING_ITEMS, Calls, Dashboard, access_of, mounted
 from sidecar.api.row_json import HeldReason, Rows
-from sidecar.api.series import SeriesCalls
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
 from sidecar.core.instant import UnixMillis
@@ -70,11 +69,11 @@ class ApiParts:
     erasures: ErasureCalls
     accounts: AccountCalls
     ad_accounts: AdAccountCalls
+    alerts: AlertCalls
     goals: GoalCalls
     sign_in: SignInCalls
     logs: LogCalls
     metrics: MetricsCalls
-    overview: OverviewSources
     dashboard: Dashboard
 
 
@@ -99,7 +98,6 @@ def make_app(parts: ApiParts) -> web.Application:
 
 def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
     outbox, telemetry, now, stored = parts.outbox, parts.telemetry, parts.now, parts.stored
-    health = HealthCalls(outbox, parts.health)
     rows = Rows(parts.goal_of, parts.held, now)
     return Calls(
         conversions=ConversionCalls(outbox, parts.rules, rows, telemetry, now, stored, reader),
@@ -111,13 +109,12 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
         erasures=parts.erasures,
         accounts=parts.accounts,
         ad_accounts=parts.ad_accounts,
+        alerts=parts.alerts,
         goals=parts.goals,
         sign_in=parts.sign_in,
         logs=parts.logs,
         metrics=parts.metrics,
-        health=health,
-        overview=OverviewCalls(parts.overview, health.checks),
-        series=SeriesCalls(parts.overview.tallies, outbox, now),
+        health=HealthCalls(outbox, parts.health),
         dashboard=parts.dashboard,
     )
 

@@ -11,6 +11,7 @@ from sidecar.api import openapi, snippet
 from sidecar.api.accounts import AccountCalls
 from sidecar.api.ad_accounts import AdAccountCalls
 from sidecar.api.adjustments import AdjustmentCalls
+from sidecar.api.alerts import AlertCalls
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.conversions import ConversionCalls
 from sidecar.api.erasures import ErasureCalls
@@ -21,8 +22,6 @@ from sidecar.api.http.guard import Access
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
 from sidecar.api.operate import OperatorCalls
-from sidecar.api.overview import OverviewCalls
-from sidecar.api.series import SeriesCalls
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
 
@@ -50,13 +49,12 @@ class Calls:
     erasures: ErasureCalls
     accounts: AccountCalls
     ad_accounts: AdAccountCalls
+    alerts: AlertCalls
     goals: GoalCalls
     sign_in: SignInCalls
     logs: LogCalls
     metrics: MetricsCalls
     health: HealthCalls
-    overview: OverviewCalls
-    series: SeriesCalls
     dashboard: Dashboard
 
 
@@ -96,11 +94,10 @@ ROUTES = (
     Route("GET", "/v1/accounts", lambda calls: calls.ad_accounts.get),
     Route("POST", "/v1/accounts/{name}/pause", lambda calls: calls.accounts.pause),
     Route("POST", "/v1/accounts/{name}/resume", lambda calls: calls.accounts.resume),
+    Route("POST", "/v1/alerts/test", lambda calls: calls.alerts.test),
     Route("GET", "/v1/goals", lambda calls: calls.goals.get),
     Route("POST", "/v1/goals/plan", lambda calls: calls.goals.plan),
     Route("POST", "/v1/goals/apply", lambda calls: calls.goals.apply),
-    Route("GET", "/v1/overview", lambda calls: calls.overview.get),
-    Route("GET", "/v1/series", lambda calls: calls.series.get),
     Route("GET", "/connect", lambda calls: calls.sign_in.redirect, Access.BROWSER, head=False),
     Route("POST", "/connect", lambda calls: calls.sign_in.begin, Access.BROWSER),
     Route("GET", "/oauth/callback", lambda calls: calls.sign_in.callback, Access.STATE, head=False),

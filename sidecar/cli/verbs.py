@@ -39,6 +39,7 @@ VERBS = (
     Verb("erase", "Forget everything that identifies a person."),
     Verb("pause", "Stop the delivery of an account; conversions are stored meanwhile."),
     Verb("resume", "Start the delivery of a paused account again."),
+    Verb("alerts", "Whether alerts arrive: test."),
     Verb("backup", "A consistent copy of the outbox, also while the sidecar runs."),
     Verb("emulator", "The Microsoft Advertising stand-in alone, for your own tests."),
 )

@@ -12,6 +12,7 @@ SECRETS = (
     ("microsoft", "client_secret"),
     ("microsoft", "developer_token"),
     ("microsoft", "refresh_token"),
+    ("alerts", "webhook"),
 )
 """Every secret, as section and key; the key of the file ends in `_file`."""
 

@@ -21,6 +21,7 @@ from sidecar.config.value_types import (
     OneLine,
     Seconds,
     Secret,
+    WebhookAddress,
     duration_between,
     integer_between,
     multiple_of,
@@ -184,6 +185,14 @@ class GoalsSection(Section):
     refresh: Annotated[Seconds, duration_between("1m", "1d")] = 900.0
 
 
+class AlertsSection(Section):
+    """Where troubles are posted, in which form, and how often one that lasts is repeated."""
+
+    webhook: WebhookAddress = NO_SECRET
+    format: Literal["json", "slack"] = "json"
+    repeat: Annotated[Seconds, duration_between("1m", "30d")] = HOUR
+
+
 class LoggingSection(Section):
     """What is logged, in which form, and how long the journal behind `/logs` holds it."""
 
@@ -214,4 +223,5 @@ class Config(Section):
     matching: MatchingSection = MatchingSection()
     privacy: PrivacySection = PrivacySection()
     goals: GoalsSection = GoalsSection()
+    alerts: AlertsSection = AlertsSection()
     logging: LoggingSection = LoggingSection()

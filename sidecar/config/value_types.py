@@ -9,12 +9,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 from unicodedata import category
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
 
 from sidecar.config.units import bytes_of, duration_text, seconds_of, size_text
 from sidecar.core.currencies import CURRENCIES
 from sidecar.core.intake.countries import country
+from sidecar.system.listening import is_loopback
 
 LARGEST_VALUE = Decimal(999_999_999_999)
 
@@ -154,6 +156,22 @@ def _api_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _webhook(secret: SecretStr) -> SecretStr:
+    """It may have a query, since some services put their token there. No message repeats any of it."""
+    value = secret.get_secret_value()
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises unless it is a number
+    except ValueError:
+        parts = urlsplit("")
+    is_local = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if value and (not (parts.scheme == "https" or is_local) or not parts.hostname or re.search(r"[\s#]", value)):
+        raise ValueError("must be an https:// address; plain http is accepted for this machine (localhost) only")
+    if parts.username or parts.password:
+        raise ValueError("must be an address without user and password")
+    return secret
+
+
 _Hidden = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(value) if isinstance(value, str) else value)]
 
 OneLine = Annotated[str, AfterValidator(_one_line)]
@@ -165,3 +183,4 @@ Secret = Annotated[
 ]
 EncryptionKey = Annotated[Secret, AfterValidator(_encryption_key)]
 ApiKey = Annotated[Secret, AfterValidator(_api_key)]
+WebhookAddress = Annotated[Secret, AfterValidator(_webhook)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.entry import Lane
-from sidecar.core.waiting_summary import stake
+from sidecar.core.waiting_summary import Waiting, stake
 from sidecar.delivery.gates import Gates
 from sidecar.ports.queries import Queries
 from sidecar.telemetry import ActiveTrouble
@@ -25,27 +25,31 @@ class Stakes:
 
     async def of(self, troubles: Sequence[ActiveTrouble]) -> str | None:
         """Return one sentence: what waits for these to end, its value and first expiry; None where nothing waits."""
-        holding = [trouble for trouble in troubles if self.holds(trouble)]
+        waiting = await self.waiting(troubles)
+        return self.sentence(troubles, waiting) if waiting is not None else None
+
+    async def waiting(self, troubles: Sequence[ActiveTrouble]) -> Waiting | None:
+        """Return what waits for these to end; None where nothing does."""
         every = await self.queries.lanes()
-        lanes = {lane for trouble in holding for lane in held_by(trouble, every, self.goal_of)}
+        lanes = {lane for trouble in self._holding(troubles) for lane in held_by(trouble, every, self.goal_of)}
         if not lanes:
             return None
         waiting = await self.queries.at_stake(sorted(lanes, key=lambda lane: lane.id))
-        accounts = self.accounts()
-        causes = [cause for trouble in holding if (cause := cause_of(trouble, accounts)) is not None]
-        return stake(waiting, causes) if waiting.rows else None
+        return waiting if waiting.rows else None
 
-    def holds(self, active: ActiveTrouble) -> bool:
-        """Whether it holds up rows now: of the sign-in a trouble does not while the last token is valid."""
-        return active.account is not None or not self.gates.connected
+    def sentence(self, troubles: Sequence[ActiveTrouble], waiting: Waiting) -> str:
+        """Return what waits for these to end, in words."""
+        return stake(waiting, [cause for one in self._holding(troubles) if (cause := self._cause(one)) is not None])
 
+    def _holding(self, troubles: Sequence[ActiveTrouble]) -> list[ActiveTrouble]:
+        """A trouble without an account is of the sign-in, and delivery goes on while the last token is valid."""
+        return [trouble for trouble in troubles if trouble.account is not None or not self.gates.connected]
 
-def cause_of(active: ActiveTrouble, accounts: Collection[str]) -> str | None:
-    """Return for want of what its rows wait, as the end of a sentence; None where none do."""
-    if active.trouble.scope is Scope.EVENT and active.account not in accounts:
-        return f"the account {active.account} is not configured any more"
-    words = active.trouble.waits_for
-    return words and words.replace("{subject}", active.subject or "").replace("{account}", active.account or "")
+    def _cause(self, active: ActiveTrouble) -> str | None:
+        if active.trouble.scope is Scope.EVENT and active.account not in self.accounts():
+            return f"the account {active.account} is not configured any more"
+        words = active.trouble.waits_for
+        return words and words.replace("{subject}", active.subject or "").replace("{account}", active.account or "")
 
 
 def held_by(active: ActiveTrouble, lanes: Sequence[Lane], goal_of: GoalOf) -> list[Lane]:

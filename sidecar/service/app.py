@@ -130,6 +130,8 @@ class Service:
         await self._prepare(parts.settings)
         spare_the_collector()
         async with served(parts, self.clock) as url:
+            if parts.alerts is not None:
+                endless.append(tasks.create_task(parts.alerts.run(parts.settings.dashboard(url))))
             parts.telemetry.service.started(__version__, url, parts.settings.config.microsoft.environment)
             await self._stopping.wait()
             parts.telemetry.service.stopping(self._why)

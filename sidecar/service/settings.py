@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
+from urllib.parse import urlsplit
 from zlib import crc32
 
 from sidecar.config import RELOADABLE, Config, EventSection
+from sidecar.config.consistency import CALLBACK_PATH
 from sidecar.core.ad_accounts import ConfiguredAccount
+from sidecar.core.alerts import AlertRules
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import LongestWaits
@@ -23,7 +26,11 @@ from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.goals.known import CatalogueRules
 from sidecar.microsoft.account_ids import NO_IDS, AccountIds
 from sidecar.store.store_url import file_of
+from sidecar.system.listening import is_loopback
 from sidecar.upkeep.housekeeping import HousekeepingRules
+
+SECRET_CHARACTERS = 16
+"""A path shorter than this holds no token."""
 
 LEASE_MARGIN_SECONDS = 30.0
 """How much longer a claim lasts than the two requests that it may need (a 109 is repeated once)."""
@@ -45,8 +52,24 @@ class Settings:
         """Return every secret of the configuration, to be masked in all texts."""
         microsoft = self.config.microsoft
         named = (microsoft.client_secret, microsoft.developer_token, microsoft.refresh_token)
-        every = (*named, self.config.storage.encryption_key, *self.config.server.api_keys)
-        return [text for secret in every if (text := secret.get_secret_value())]
+        every = (*named, self.config.storage.encryption_key, self.config.alerts.webhook, *self.config.server.api_keys)
+        return [text for secret in every if (text := secret.get_secret_value())] + self._webhook_path()
+
+    def _webhook_path(self) -> list[str]:
+        """The path of the webhook where its token stands: an answer may quote it without the host."""
+        parts = urlsplit(self.config.alerts.webhook.get_secret_value())
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return [path] if len(path) >= SECRET_CHARACTERS else []
+
+    def alerts(self) -> AlertRules:
+        """The rules of alerts."""
+        return AlertRules(repeat_millis=int(self.config.alerts.repeat * 1000))
+
+    def dashboard(self, local_url: str) -> str:
+        """Return the page for people: at the host that the sign-in leads browsers back to, unless that is loopback."""
+        parts = urlsplit(self.config.microsoft.redirect_uri)
+        is_public = not is_loopback(parts.hostname or "") and parts.path == CALLBACK_PATH
+        return f"{parts.scheme}://{parts.netloc}/" if is_public else f"{local_url}/"
 
     @property
     def embeds_emulator(self) -> bool:

@@ -32,12 +32,14 @@ from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.sign_in_flow import SignInFlow
 from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
+from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import open_platform
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
 from sidecar.store.store import Store, StoreLimits
 from sidecar.telemetry import Telemetry
+from sidecar.upkeep.alerts import Alerts
 from sidecar.upkeep.erasure import Eraser
 from sidecar.upkeep.housekeeping import Housekeeping
 from sidecar.upkeep.retraction import Retractor
@@ -65,8 +67,8 @@ class Components:
     pauses: AccountPauses
     catalogue: GoalCatalogue
     eraser: Eraser
-    last_minute: Callable[[str], tuple[int, int]]
-    """How many calls of an account were permitted in the last minute, and how many may be."""
+    alerts: Alerts | None
+    """None without a webhook."""
     emulator: Emulator | None
     """The embedded one, if there is one."""
 
@@ -94,6 +96,7 @@ async def open_parts(
     gates.changed = _wake_all(flusher, catalogue)
     steady.on_jump = catalogue.read_soon
     waiting = wiring.waiting_watch()
+    stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)
     return Components(
         settings=settings,
         telemetry=telemetry,
@@ -105,11 +108,11 @@ async def open_parts(
         flusher=flusher,
         housekeeping=wiring.housekeeping(steady, waiting),
         waiting=waiting,
-        stakes=Stakes(store.outbox, gates, settings.goal_of, wiring.accounts),
+        stakes=stakes,
         pauses=pauses,
         catalogue=catalogue,
         eraser=wiring.eraser(flusher),
-        last_minute=platform.advertising.last_minute,
+        alerts=alerts_of(settings, telemetry, store, stakes, clock),
         emulator=platform.emulator,
     )
 
@@ -223,7 +226,6 @@ class _Wiring:
             steady,
             waiting.look,
             store.shares,
-            store.tallies,
             store.unstored,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from sidecar.ports.alerts import StoredAlerts
 from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.erasure import Erasures
 from sidecar.ports.intake import Clicks
@@ -42,6 +43,7 @@ class Store:
     unstored: UnstoredItems
     shares: StoredMatchShares
     tallies: Tallies
+    alerts: StoredAlerts
     run: Callable[[], Coroutine[Any, Any, None]]
     """Writes until `stop` was called and nothing waits; StorageBroken when the data cannot be trusted any more."""
     stop: Callable[[], None]

@@ -1,6 +1,6 @@
 """The active troubles: since when and how often. `service` records them, `troubles` has their texts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -67,6 +67,8 @@ S = TypeVar("S", ActiveTrouble, ActiveTrouble | None)
 class Board:
     """The active troubles, one for each code, account and subject."""
 
+    on_change: Callable[[], None] = lambda: None
+    """Called when a trouble was added or removed."""
     _active: dict[tuple[str, str | None, str | None], ActiveTrouble] = field(default_factory=dict)
     _accounts: frozenset[str] = frozenset()
 
@@ -84,6 +86,7 @@ class Board:
         known = self._active.get(found.key)
         if known is None:
             self._active[found.key] = found
+            self.on_change()
             return self._shown(found)
         detail, waiting = found.detail or known.detail, found.waiting or known.waiting
         self._active[found.key] = replace(
@@ -93,7 +96,8 @@ class Board:
 
     def remove(self, active: ActiveTrouble) -> None:
         """Remove a trouble that is over."""
-        self._active.pop(active.key, None)
+        if self._active.pop(active.key, None) is not None:
+            self.on_change()
 
     def find(self, code: str, *, account: str | None = None, subject: str | None = None) -> ActiveTrouble | None:
         """Return that trouble, None if it is not active."""

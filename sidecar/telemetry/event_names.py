@@ -43,6 +43,9 @@ DISCARDED = Name("discarded", INFO, True, "An operator ended a conversion that w
 ERASED = Name("erased", INFO, True, "A person's data was erased, because someone asked for it.")
 TROUBLE_RAISED = Name("trouble_raised", ERROR, True, "A trouble began; `warning` where it passes, or holds nothing up.")
 TROUBLE_CLEARED = Name("trouble_cleared", INFO, True, "A trouble is over.")
+ALERT_POSTED = Name(
+    "alert_posted", INFO, False, "A message went to the alerts' webhook; `error` where it was not taken."
+)
 THROTTLED = Name("throttled", INFO, False, "Microsoft asked for a slower pace.")
 SIGNED_IN = Name("signed_in", INFO, True, "Someone connected the sidecar to Microsoft Advertising.")
 SIGNED_OUT = Name("signed_out", INFO, True, "Someone disconnected the sidecar from Microsoft Advertising.")

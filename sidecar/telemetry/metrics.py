@@ -116,6 +116,16 @@ class ServiceMetrics:
         self.oldest_due_seconds = declare.gauge(
             "outbox_oldest_due_seconds", "How long the oldest due row has been waiting; 0 when none is due."
         )
+        self.first_expiry_seconds = declare.gauge(
+            "outbox_first_expiry_seconds",
+            "Until the oldest waiting row is too old for Microsoft; +Inf when none waits.",
+        )
+        self.troubles = declare.gauge("troubles", "Active troubles, by code and severity.", "code", "severity")
+        self.alerts = declare.counter(
+            "alerts_posted_total",
+            "Messages to the alerts' webhook: taken, refused, or lost without an answer.",
+            "result",
+        )
         self.token_expires_seconds = declare.gauge(
             "token_expires_seconds", "Until the access token expires; 0 when there is none."
         )

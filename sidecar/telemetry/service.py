@@ -1,5 +1,6 @@
 """What happens to the service: troubles, sign-ins, start and stop, errors of its loops. One function per event."""
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
@@ -106,6 +107,13 @@ class ServiceEvents:
             self.recorder.record(event_names.TROUBLE_CLEARED, message, count=active.count, **facts)
 
     @harmless
+    def alert_posted(self, state: str, title: str, status: int | None, error: str | None) -> None:
+        """A message went to the alerts' webhook; `error` says why it was not taken."""
+        self._metrics.alerts.labels("taken" if error is None else "lost" if status is None else "refused").inc()
+        message = f"alert {'posted' if error is None else 'not taken'}: {state}, {title}"
+        self.recorder.record(event_names.ALERT_POSTED, message, error=error)
+
+    @harmless
     def signed_in(self) -> None:
         """Someone connected the sidecar."""
         self.recorder.record(event_names.SIGNED_IN, "connected to Microsoft Advertising")
@@ -197,9 +205,15 @@ class ServiceEvents:
 
     @harmless
     def outbox_seen(self, counts: Counts, backlog: Backlog) -> None:
-        """Set the gauges of the outbox to what is in it now."""
+        """Set the gauges to what is in the outbox now, and to the troubles that are active."""
         for state, rows in asdict(counts).items():
             self._metrics.outbox_rows.labels(state).set(rows)
         due_at = backlog.oldest_due_at
         waited = 0.0 if due_at is None else max(0.0, (self.recorder.clock() - due_at) / 1000)
         self._metrics.oldest_due_seconds.set(waited)
+        expiry_at = backlog.first_expiry_at
+        until = math.inf if expiry_at is None else (expiry_at - self.recorder.clock()) / 1000
+        self._metrics.first_expiry_seconds.set(until)
+        self._metrics.troubles.clear()
+        for active in self.board.active():
+            self._metrics.troubles.labels(active.code, active.trouble.severity.name.lower()).inc()

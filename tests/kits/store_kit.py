@@ -14,6 +14,7 @@ from conversion_kit import LANES
 from instant_kit import NOW
 
 from sidecar.core.instant import UnixMillis
+from sidecar.ports.alerts import StoredAlerts
 from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.erasure import Erasures
 from sidecar.ports.intake import Clicks
@@ -124,6 +125,10 @@ class House(ABC):
     @property
     def shares(self) -> StoredMatchShares:
         return self.opened.shares
+
+    @property
+    def alerts(self) -> StoredAlerts:
+        return self.opened.alerts
 
 
 class SqliteHouse(House):

@@ -213,10 +213,11 @@ def test_secrets_are_masked_wherever_the_configuration_is_printed():
     text = PRODUCTION.replace("test-developer-token", canary)
     text = text.replace("  client_id:", f"  client_secret: {canary}\n  refresh_token: {canary}\n  client_id:")
     text += f"server: {{api_keys: [{canary}]}}\nstorage: {{encryption_key: {canary}}}\n"
+    text += f"alerts: {{webhook: 'https://hooks.example/{canary}?token={canary}'}}\n"
     config = parse(text, {})
     assert canary not in f"{config!r} {config} {masked(config)} {masked_yaml(config)} {config.model_dump()}"
     assert masked(config)["server"]["api_keys"] == ["***"]
-    assert masked(config)["storage"]["encryption_key"] == "***"
+    assert masked(config)["storage"]["encryption_key"] == masked(config)["alerts"]["webhook"] == "***"
     for key in ("client_secret", "developer_token", "refresh_token"):
         assert masked(config)["microsoft"][key] == "***"
 

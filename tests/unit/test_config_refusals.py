@@ -26,6 +26,8 @@ TENANT = "must be common, organizations, consumers, or your tenant's id or domai
 AID = "the number behind aid= in the address bar of Microsoft Advertising"
 CID = "the number behind cid= in the address bar of Microsoft Advertising"
 INVISIBLE = "has an invisible character in it (a byte order mark, say): write it again by hand"
+WEBHOOK = "must be an https:// address; plain http is accepted for this machine (localhost) only"
+NO_USER = "must be an address without user and password"
 NOT_SET = "set it, or write a default"
 
 ONE_KEY = [
@@ -44,7 +46,18 @@ ONE_KEY = [
     ("adjustments: {settle: 8d}", "adjustments.settle: must be at most 7d"),
     ("adjustments: {setle: 6h}", "adjustments.setle: unknown key; did you mean adjustments.settle?"),
     ("goals: {refresh: 59s}", "goals.refresh: must be at least 1m"),
-    ("reports: {refresh: 6h}", "reports: unknown key"),
+    ("reports: {refresh: 6h}", "reports: unknown key; did you mean alerts?"),
+    ("alerts: {webhok: x}", "alerts.webhok: unknown key; did you mean alerts.webhook?"),
+    ("alerts: {webhook: 'http://hooks.example/x'}", f"alerts.webhook: {WEBHOOK}"),
+    ("alerts: {webhook: 'ftp://127.0.0.1/x'}", f"alerts.webhook: {WEBHOOK}"),
+    ("alerts: {webhook: hooks.example/x}", f"alerts.webhook: {WEBHOOK}"),
+    ("alerts: {webhook: 'https://hooks.example:port/'}", f"alerts.webhook: {WEBHOOK}"),
+    ("alerts: {webhook: 'https://hooks.example/a b'}", f"alerts.webhook: {WEBHOOK}"),
+    ("alerts: {webhook: 'https://'}", f"alerts.webhook: {WEBHOOK}"),
+    ("alerts: {webhook: 'https://me:secret@hooks.example/'}", f"alerts.webhook: {NO_USER}"),
+    ("alerts: {format: teams}", "alerts.format: must be json or slack"),
+    ("alerts: {repeat: 59s}", "alerts.repeat: must be at least 1m"),
+    ("alerts: {repeat: 31d}", "alerts.repeat: must be at most 30d"),
     ("delivery: {goal_settle: 8d}", "delivery.goal_settle: must be at most 7d"),
     ("delivery: {click_settle: 8d}", "delivery.click_settle: must be at most 7d"),
     ("server: 5", "server: must be a section with keys of its own"),

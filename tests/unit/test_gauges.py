@@ -1,5 +1,6 @@
 """Every gauge, once what it shows is gone: it says so, and never goes on with the last that was known."""
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -51,6 +52,11 @@ def outbox_is_empty(watched: Watched) -> None:
     watched.telemetry.service.outbox_seen(Counts(), Backlog(None, None))
 
 
+def trouble_is_over(watched: Watched) -> None:
+    watched.telemetry.service.trouble_cleared("goal_paused", account="main", subject="Sale")
+    outbox_is_empty(watched)
+
+
 def nothing_is_due(watched: Watched) -> None:
     watched.telemetry.service.outbox_seen(Counts(pending=3), Backlog(UnixMillis(watched.now + HOUR), None))
 
@@ -61,6 +67,8 @@ GONE: dict[str, list[tuple[Callable[[Watched], None], dict[str, float]]]] = {
     "sidecar_token_expires_seconds": [(token_expires, {"": 0}), (token_is_lost, {"": 0})],
     "sidecar_outbox_oldest_due_seconds": [(outbox_is_empty, {"": 0}), (nothing_is_due, {"": 0})],
     "sidecar_outbox_rows": [(outbox_is_empty, dict.fromkeys(STATES, 0))],
+    "sidecar_outbox_first_expiry_seconds": [(outbox_is_empty, {"": math.inf})],
+    "sidecar_troubles": [(trouble_is_over, {})],
     # Its source is the process itself: a scrape that is answered comes from that version.
     "sidecar_build_info": [(outbox_is_empty, {"0.1.0": 1})],
 }
@@ -70,7 +78,7 @@ GONE: dict[str, list[tuple[Callable[[Watched], None], dict[str, float]]]] = {
 def test_table_has_every_gauge_and_none_is_of_an_account() -> None:
     gauges = [metric for metric in Metrics().declared if metric.kind == "gauge"]
     assert {gauge.name for gauge in gauges} == GONE.keys()
-    assert {label for gauge in gauges for label in gauge.labels} == {"state", "version"}
+    assert {label for gauge in gauges for label in gauge.labels} == {"state", "version", "code", "severity"}
 
 
 @pytest.mark.parametrize(
@@ -82,10 +90,20 @@ def test_gauge_shows_that_its_source_is_gone(
     telemetry = watched.telemetry
     telemetry.service.started("0.1.0", "http://127.0.0.1:8077", "emulator")
     telemetry.service.token_refreshed(UnixMillis(NOW + HOUR))
-    telemetry.service.outbox_seen(Counts(1, 2, 3, 4, 5), Backlog(UnixMillis(NOW - HOUR), None))
+    telemetry.service.trouble_raised("goal_paused", account="main", subject="Sale")
+    telemetry.service.outbox_seen(Counts(1, 2, 3, 4, 5), Backlog(UnixMillis(NOW - HOUR), UnixMillis(NOW + HOUR)))
+    assert watched.shown(name)
     assert all(watched.shown(name).values())
     goes(watched)
     assert watched.shown(name) == left
+
+
+def test_troubles_are_counted_by_code_and_severity_over_all_accounts(watched: Watched) -> None:
+    for account in ("main", "twin"):
+        watched.telemetry.service.trouble_raised("goal_paused", account=account, subject="Sale")
+    watched.telemetry.service.trouble_raised("throttled", account="main")
+    outbox_is_empty(watched)
+    assert watched.shown("sidecar_troubles") == {"goal_pausederror": 2, "throttledwarning": 1}
 
 
 def test_new_token_shows_again(watched: Watched) -> None:

@@ -54,7 +54,19 @@ def test_every_metric_that_is_exposed_was_declared() -> None:
 
 def test_no_metric_carries_an_id() -> None:
     labels = {label for metric in Metrics().declared for label in metric.labels}
-    assert labels == {"event", "goal", "state", "reason", "operation", "result", "by", "version", "type"}
+    assert labels == {
+        "event",
+        "goal",
+        "state",
+        "reason",
+        "operation",
+        "result",
+        "by",
+        "version",
+        "type",
+        "code",
+        "severity",
+    }
 
 
 def test_troubleshooting_has_one_section_for_each_trouble_in_the_order_of_the_catalogue() -> None:

@@ -17,6 +17,7 @@ delivery: {batch_size: 7, linger: 3s, requests_per_minute: 40, max_in_flight: 5,
 clicks: {retention: 55d, wait: 6h}
 adjustments: {settle: 8h}
 goals: {refresh: 9m}
+alerts: {webhook: "https://hooks.example/services/test-webhook-token?key=1", repeat: 3h}
 logging: {retention: 12d, max_size: 13MiB}
 """
 SECOND, HOUR, DAY, MIB = 1_000, 3_600_000, 86_400_000, 2**20
@@ -56,6 +57,21 @@ def test_goals_are_read_and_settle_by_keys_of_their_own() -> None:
     catalogue = Settings(parse(elsewhere, {})).catalogue()
     assert (catalogue.refresh_millis, catalogue.settle_millis) == (9 * 60 * SECOND, 4 * HOUR)
     assert SETTINGS.catalogue().settle_millis == 0
+
+
+def test_alerts_are_repeated_by_their_own_key_and_link_to_where_a_browser_reaches_the_sidecar() -> None:
+    assert SETTINGS.alerts().repeat_millis == 3 * HOUR
+    assert SETTINGS.dashboard("http://127.0.0.1:8077") == "http://127.0.0.1:8077/"
+    elsewhere = "environment: emulator, redirect_uri: https://sidecar.example:8443/oauth/callback"
+    public = Settings(parse(TEXT.replace("environment: emulator", elsewhere), {}))
+    assert public.dashboard("http://127.0.0.1:8077") == "https://sidecar.example:8443/"
+
+
+def test_address_of_the_webhook_and_its_path_are_masked_in_all_texts() -> None:
+    path = "/services/test-webhook-token?key=1"
+    assert SETTINGS.secrets() == [f"https://hooks.example{path}", path]
+    short = Settings(parse(TEXT.replace(path, "/x"), {}))
+    assert short.secrets() == ["https://hooks.example/x"]
 
 
 def test_accounts_of_one_customer_share_its_limit_and_each_has_its_own_goal() -> None:

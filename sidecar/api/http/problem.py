@@ -46,6 +46,7 @@ KEY_OF_ANOTHER = ProblemKind(409, "key_of_another", "Another adjustment has this
 AMBIGUOUS = ProblemKind(409, "ambiguous", "Several conversions fit")
 ALREADY_RETRACTED = ProblemKind(409, "already_retracted", "The conversion was retracted")
 WRONG_STATE = ProblemKind(409, "wrong_state", "The conversion is in another state")
+NO_WEBHOOK = ProblemKind(409, "no_webhook", "No webhook is configured")
 UNAVAILABLE = ProblemKind(503, "unavailable", "The sidecar cannot do this now")
 INTERNAL = ProblemKind(500, "internal_error", "Something unexpected happened inside the sidecar")
 

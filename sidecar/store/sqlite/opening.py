@@ -9,6 +9,7 @@ from pathlib import Path
 from sidecar.core.instant import UnixMillis
 from sidecar.store.committer import Committer
 from sidecar.store.sqlite import claiming, clock_bounds
+from sidecar.store.sqlite.alerts import SqliteAlerts
 from sidecar.store.sqlite.clicks import SqliteClicks
 from sidecar.store.sqlite.database import reader, writer
 from sidecar.store.sqlite.engine import SqliteEngine
@@ -63,6 +64,7 @@ async def open_sqlite(
             unstored=SqliteUnstored(committer, list_reader),
             shares=SqliteShares(committer, list_reader),
             tallies=SqliteTallies(committer, list_reader, snapshot),
+            alerts=SqliteAlerts(committer, list_reader),
             run=committer.run,
             stop=committer.stop,
             check=partial(check_beside_work, path, last, committer.damaged),

@@ -1,0 +1,63 @@
+"""A real process posts its troubles, and no webhook holds its conversions up."""
+
+import contextlib
+import signal
+import sqlite3
+from pathlib import Path
+
+from process_kit.service import Services, config
+from webhook_double import PATH, hanging, webhook
+
+ORDER = {"event": "purchase", "order_id": "ORDER-1", "value": 9.99, "msclkid": "1" * 32}
+
+
+def noted(path: Path) -> bool:
+    """Whether it is on disk that the webhook took a message."""
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        return bool(db.execute("SELECT count(*) FROM alerts WHERE taken_at IS NOT NULL").fetchone()[0])
+
+
+async def test_pause_of_an_account_is_posted_and_its_end_too_over_a_restart(services: Services, tmp_path: Path) -> None:
+    async with webhook() as there:
+        file = tmp_path / "webhook"
+        file.write_text(f"{there.address}\n")
+        settings = config(None, alerts={"webhook_file": str(file)})
+        sidecar = await services.start(settings)
+        await sidecar.call("POST", "/v1/accounts/default/pause", {})
+        assert (await sidecar.post(ORDER)).status == 202
+        await there.until(lambda: there.taken)
+        raised = there.taken[0]
+        assert (raised["state"], raised["code"], raised["account"]) == ("raised", "paused_by_operator", "default")
+        assert raised["at_stake"] | {"first_expiry_at": None} == {
+            "conversions": 1,
+            "adjustments": 0,
+            "more": False,
+            "value": {"USD": 9.99},
+            "first_expiry_at": None,
+        }
+        assert raised["message"].startswith("Account paused by an operator")
+        assert "1 conversion worth 9.99 USD waits" in raised["message"]
+        assert raised["dashboard"] == f"{sidecar.url}/"
+        await there.until(lambda: noted(services.starter.folder / "outbox.db"))
+        await sidecar.running.kill()
+        again = await services.start(settings)
+        await again.call("POST", "/v1/accounts/default/resume", {})
+        await there.until(lambda: len(there.taken) == 2)
+        assert there.states() == ["raised paused_by_operator", "cleared paused_by_operator"]
+        assert there.taken[1]["incident"] == raised["incident"]
+        await again.settled(20)
+        assert PATH not in sidecar.running.out + again.running.out
+
+
+async def test_webhook_that_hangs_delays_no_conversion_and_no_stop(services: Services) -> None:
+    async with webhook() as there:
+        there.script = hanging
+        sidecar = await services.start(config(None, alerts={"webhook": there.address}))
+        await sidecar.call("POST", "/v1/accounts/default/pause", {})
+        await there.until(lambda: there.asked)
+        await sidecar.call("POST", "/v1/accounts/default/resume", {})
+        assert (await sidecar.post(ORDER)).status == 202
+        await sidecar.settled(20)
+        assert (await sidecar.accounts(1))["delivered"] == 1
+        sidecar.running.signal(signal.SIGTERM)
+        assert await sidecar.running.ended() == 0
