@@ -49,7 +49,13 @@ class DashboardPages:
         return cls(_packaged(), _compressed())
 
     async def page(self, request: web.Request) -> web.Response:
-        """Answer with the page; which view it shows is in the fragment of its address."""
+        """Answer with the page; which view it shows is in the fragment of its address.
+
+        To a caller with a key it says so, since no script can see that: its examples then name the key.
+        """
+        if "Authorization" in request.headers:
+            body = self.contents[INDEX].replace(b"<html", b"<html data-key", 1)
+            return web.Response(body=body, headers={**HEADERS, "Content-Type": _TYPES[".html"]})
         return self._file(request, INDEX)
 
     async def asset(self, request: web.Request) -> web.Response:

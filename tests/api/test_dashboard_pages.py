@@ -66,6 +66,14 @@ async def test_file_is_compressed_for_whom_accepts_it(open_api: OpenApi, accepte
     assert (gzip.decompress(body) if is_compressed else body) == (STATIC / "app.js").read_bytes()
 
 
+@pytest.mark.parametrize("keys", [(), ("test-key-0123456789",)])
+async def test_page_says_whether_its_examples_need_a_key(open_api: OpenApi, keys: tuple[str, ...]) -> None:
+    """No script can see that the browser sent one."""
+    api = await open_api(keys=keys)
+    page = await api.get("/", headers={"Authorization": f"Bearer {keys[0]}"} if keys else {})
+    assert ("<html data-key " in page.text) is bool(keys)
+
+
 def test_page_with_all_its_files_is_light() -> None:
     """As a browser gets it."""
     assert sum(map(len, DashboardPages.of_package().compressed.values())) < MAX_BYTES
