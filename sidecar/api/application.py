@@ -22,11 +22,13 @@ from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
 from sidecar.api.operate import OperatorCalls
+from sidecar.api.overview import OverviewCalls, OverviewSources
 from sidecar.api.request.admission import ADMISSION
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.routes import BRING_ITEMS, Calls, Dashboard, access_of, mounted
 from sidecar.api.row_json import HeldReason, Rows
+from sidecar.api.series import SeriesCalls
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
 from sidecar.core.instant import UnixMillis
@@ -74,6 +76,7 @@ class ApiParts:
     sign_in: SignInCalls
     logs: LogCalls
     metrics: MetricsCalls
+    overview: OverviewSources
     dashboard: Dashboard
 
 
@@ -98,6 +101,7 @@ def make_app(parts: ApiParts) -> web.Application:
 
 def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
     outbox, telemetry, now, stored = parts.outbox, parts.telemetry, parts.now, parts.stored
+    health = HealthCalls(outbox, parts.health)
     rows = Rows(parts.goal_of, parts.held, now)
     return Calls(
         conversions=ConversionCalls(outbox, parts.rules, rows, telemetry, now, stored, reader),
@@ -114,7 +118,9 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
         sign_in=parts.sign_in,
         logs=parts.logs,
         metrics=parts.metrics,
-        health=HealthCalls(outbox, parts.health),
+        health=health,
+        overview=OverviewCalls(parts.overview, health.checks),
+        series=SeriesCalls(parts.overview.tallies, outbox, now),
         dashboard=parts.dashboard,
     )
 

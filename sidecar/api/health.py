@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from sidecar.api.health_page import NO_TROUBLE, Level, Vitals, health_page
+from sidecar.api.health_page import NO_TROUBLE, Check, Level, Vitals, checks_of, health_page
 from sidecar.api.http.problem import unavailable
 from sidecar.api.http.reply import json_reply
 from sidecar.api.request.admission import admission_of
@@ -15,6 +15,7 @@ from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.outbox import Outbox
 from sidecar.telemetry import ActiveTrouble
+from sidecar.troubles import HealthCheck
 
 PROBE_SECONDS = 1.0
 """How long the result of one test write is used: more frequent requests cost no more writes."""
@@ -64,7 +65,7 @@ class HealthCalls:
 
     async def healthz(self, request: web.Request) -> web.Response:
         """Answer 200 for ok and degraded, 503 for down."""
-        vitals = await self._vitals()
+        vitals = await self._vitals(await self._stakes())
         await admission_of(request).lanes.turn(request)
         page = health_page(vitals)
         down = page["status"] is Level.DOWN
@@ -98,25 +99,33 @@ class HealthCalls:
             return StorageUnavailable("storage_failed", "the disk did not answer in time")
         return None
 
-    async def _vitals(self) -> Vitals:
+    async def checks(self) -> Mapping[HealthCheck, Check]:
+        """Return every check, without what is at stake."""
+        return checks_of(await self._vitals({}))
+
+    async def _stakes(self) -> dict[str, str]:
+        """Return by check one sentence about what waits for the end of its troubles."""
+        troubles, stake = self.sources.troubles(), self.sources.stake
+        return {
+            name: sentence
+            for name in NO_TROUBLE
+            if (ours := [trouble for trouble in troubles if trouble.check is name])
+            and (sentence := await stake(ours)) is not None
+        }
+
+    async def _vitals(self, stakes: Mapping[str, str]) -> Vitals:
         sources = self.sources
-        troubles = sources.troubles()
         return Vitals(
             version=sources.version,
             uptime_seconds=sources.uptime_seconds(),
             now=sources.now(),
             failure=await self.failure(),
-            troubles=troubles,
+            troubles=sources.troubles(),
             free_bytes=sources.free_bytes(),
             min_free_bytes=sources.min_free_bytes,
             counts=await self.outbox.counts(),
             backlog=await self.outbox.backlog(),
             shares=sources.shares(),
             signed_in_until=sources.signed_in_until(),
-            stakes={
-                name: sentence
-                for name in NO_TROUBLE
-                if (ours := [trouble for trouble in troubles if trouble.check is name])
-                and (sentence := await sources.stake(ours)) is not None
-            },
+            stakes=stakes,
         )

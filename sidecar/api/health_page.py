@@ -69,14 +69,24 @@ class Vitals:
 
 def health_page(vitals: Vitals) -> Json:
     """Return the page; its status is that of the worst check."""
-    checks = {check: _check(check, vitals) for check in HealthCheck}
+    checks = checks_of(vitals)
     return {
-        "status": max((check.status for check in checks.values()), key=_BADNESS.__getitem__),
+        "status": status_of(checks),
         "version": vitals.version,
         "uptime_seconds": round(vitals.uptime_seconds, 1),
         "checks": {name: asdict(check) for name, check in checks.items()},
         "outbox": _outbox(vitals),
     }
+
+
+def checks_of(vitals: Vitals) -> dict[HealthCheck, Check]:
+    """Return every check."""
+    return {check: _check(check, vitals) for check in HealthCheck}
+
+
+def status_of(checks: Mapping[HealthCheck, Check]) -> Level:
+    """Return the status of the worst check."""
+    return max((check.status for check in checks.values()), key=_BADNESS.__getitem__)
 
 
 def _check(check: HealthCheck, vitals: Vitals) -> Check:

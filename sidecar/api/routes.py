@@ -22,6 +22,8 @@ from sidecar.api.http.guard import Access
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
 from sidecar.api.operate import OperatorCalls
+from sidecar.api.overview import OverviewCalls
+from sidecar.api.series import SeriesCalls
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
 
@@ -55,6 +57,8 @@ class Calls:
     logs: LogCalls
     metrics: MetricsCalls
     health: HealthCalls
+    overview: OverviewCalls
+    series: SeriesCalls
     dashboard: Dashboard
 
 
@@ -98,6 +102,8 @@ ROUTES = (
     Route("GET", "/v1/goals", lambda calls: calls.goals.get),
     Route("POST", "/v1/goals/plan", lambda calls: calls.goals.plan),
     Route("POST", "/v1/goals/apply", lambda calls: calls.goals.apply),
+    Route("GET", "/v1/overview", lambda calls: calls.overview.get),
+    Route("GET", "/v1/series", lambda calls: calls.series.get),
     Route("GET", "/connect", lambda calls: calls.sign_in.redirect, Access.BROWSER, head=False),
     Route("POST", "/connect", lambda calls: calls.sign_in.begin, Access.BROWSER),
     Route("GET", "/oauth/callback", lambda calls: calls.sign_in.callback, Access.STATE, head=False),

@@ -1,5 +1,6 @@
 """How fast and how many: adaptive rate, requests in flight. Numbers in, numbers out."""
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 
 from sidecar.core.retry import backoff_millis
@@ -87,6 +88,20 @@ class RequestHistory:
     """When it last had to slow down, monotonic: an older request brings no news."""
     accepted_at: int = 0
     """When a row was last accepted, in Unix milliseconds."""
+
+    permitted: deque[float] = field(default_factory=deque)
+    """When the calls of the last minute were permitted, monotonic."""
+
+    def noted(self, now: float) -> None:
+        """Note that a call was permitted."""
+        self.permitted.append(now)
+        self.in_last_minute(now)
+
+    def in_last_minute(self, now: float) -> int:
+        """How many calls were permitted in the 60 s before `now`."""
+        while self.permitted and self.permitted[0] <= now - 60:
+            self.permitted.popleft()
+        return len(self.permitted)
 
     def window_within(self, limit: int) -> Window:
         """How many requests may be on their way, where `limit` is the most that is configured now."""

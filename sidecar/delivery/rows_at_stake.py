@@ -31,7 +31,8 @@ class Stakes:
     async def waiting(self, troubles: Sequence[ActiveTrouble]) -> Waiting | None:
         """Return what waits for these to end; None where nothing does."""
         every = await self.queries.lanes()
-        lanes = {lane for trouble in self._holding(troubles) for lane in held_by(trouble, every, self.goal_of)}
+        holding = [trouble for trouble in troubles if self.holds(trouble)]
+        lanes = {lane for trouble in holding for lane in held_by(trouble, every, self.goal_of)}
         if not lanes:
             return None
         waiting = await self.queries.at_stake(sorted(lanes, key=lambda lane: lane.id))
@@ -39,17 +40,21 @@ class Stakes:
 
     def sentence(self, troubles: Sequence[ActiveTrouble], waiting: Waiting) -> str:
         """Return what waits for these to end, in words."""
-        return stake(waiting, [cause for one in self._holding(troubles) if (cause := self._cause(one)) is not None])
+        accounts = self.accounts()
+        holding = [trouble for trouble in troubles if self.holds(trouble)]
+        return stake(waiting, [cause for one in holding if (cause := cause_of(one, accounts)) is not None])
 
-    def _holding(self, troubles: Sequence[ActiveTrouble]) -> list[ActiveTrouble]:
-        """A trouble without an account is of the sign-in, and delivery goes on while the last token is valid."""
-        return [trouble for trouble in troubles if trouble.account is not None or not self.gates.connected]
+    def holds(self, active: ActiveTrouble) -> bool:
+        """Whether it holds up rows now: of the sign-in a trouble does not while the last token is valid."""
+        return active.account is not None or not self.gates.connected
 
-    def _cause(self, active: ActiveTrouble) -> str | None:
-        if active.trouble.scope is Scope.EVENT and active.account not in self.accounts():
-            return f"the account {active.account} is not configured any more"
-        words = active.trouble.waits_for
-        return words and words.replace("{subject}", active.subject or "").replace("{account}", active.account or "")
+
+def cause_of(active: ActiveTrouble, accounts: Collection[str]) -> str | None:
+    """Return for want of what its rows wait, as the end of a sentence; None where none do."""
+    if active.trouble.scope is Scope.EVENT and active.account not in accounts:
+        return f"the account {active.account} is not configured any more"
+    words = active.trouble.waits_for
+    return words and words.replace("{subject}", active.subject or "").replace("{account}", active.account or "")
 
 
 def held_by(active: ActiveTrouble, lanes: Sequence[Lane], goal_of: GoalOf) -> list[Lane]:

@@ -124,6 +124,10 @@ class MicrosoftAdvertising:
     def sharing(self, account: str) -> Sequence[str]:
         return self.rate_limiter.sharing(account)
 
+    def last_minute(self, account: str) -> tuple[int, int]:
+        """How many calls of the account were permitted in the last 60 s, and how many may be now."""
+        return self.rate_limiter.last_minute(account)
+
     def throttled(self, account: str) -> None:
         self.rate_limiter.throttled(account)
 

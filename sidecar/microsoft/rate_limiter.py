@@ -50,6 +50,11 @@ class RateLimiter:
             lane.is_fresh = False
             await lane.limiter.acquire(lane.at_once)
         await lane.limiter.acquire()
+        self.history(account).noted(self.monotonic())
+
+    def last_minute(self, account: str) -> tuple[int, int]:
+        """How many calls of the account were permitted in the last 60 s, and how many may be now."""
+        return self.history(account).in_last_minute(self.monotonic()), int(self.rate(account).current)
 
     def sharing(self, account: str) -> Sequence[str]:
         """The accounts of the same customer, this one included."""

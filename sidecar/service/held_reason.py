@@ -29,3 +29,11 @@ def held_reason(parts: Components, record: Record, now: UnixMillis) -> HeldReaso
     active = parts.telemetry.board.active(account=record.account)
     trouble = next((one.code for one in active if one.subject is None and one.trouble.stops_account), None)
     return HeldReason(reason or Reason.RETRYING, trouble)
+
+
+def lane_reason(parts: Components, account: str, goal: str | None, now: UnixMillis) -> Reason | None:
+    """The reason that all rows of an account and goal show; None when nothing holds them."""
+    reason = parts.gates.held(account, goal)
+    if reason is not None or parts.gates.awaits_reading(account) or parts.gates.lets_out(account, now):
+        return reason
+    return Reason.RETRYING

@@ -18,6 +18,7 @@ from sidecar.api.health import Sources
 from sidecar.api.http.guard import Guard
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
+from sidecar.api.overview import OverviewSources
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.row_json import Rows
 from sidecar.api.sign_in import SignInCalls
@@ -26,7 +27,7 @@ from sidecar.core.start_errors import cannot_listen
 from sidecar.dashboard.pages import DashboardPages
 from sidecar.service import banner
 from sidecar.service.api_key import stored_key
-from sidecar.service.held_reason import held_reason
+from sidecar.service.held_reason import held_reason, lane_reason
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components
@@ -104,7 +105,26 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         sign_in=SignInCalls(parts.sign_in, config.microsoft.environment),
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
         metrics=MetricsCalls(store.outbox, parts.telemetry),
+        overview=_overview(parts, clock),
         dashboard=DashboardPages.of_package(),
+    )
+
+
+def _overview(parts: Components, clock: Runtime) -> OverviewSources:
+    settings, telemetry = parts.settings, parts.telemetry
+    return OverviewSources(
+        version=__version__,
+        tallies=parts.store.tallies,
+        now=clock.now,
+        troubles=telemetry.board.active,
+        holds=parts.stakes.holds,
+        accounts=lambda: tuple(settings.config.accounts),
+        events=lambda account: {event: rule.name for event, rule in settings.goal_rules(account).items()},
+        goal_of=settings.goal_of,
+        held=lambda account, goal: lane_reason(parts, account, goal, clock.now()),
+        shares=lambda: telemetry.intake.matches.shares,
+        last_minute=parts.last_minute,
+        signed_in_until=lambda: telemetry.service.signed_in_until,
     )
 
 

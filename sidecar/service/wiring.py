@@ -69,6 +69,8 @@ class Components:
     eraser: Eraser
     alerts: Alerts | None
     """None without a webhook."""
+    last_minute: Callable[[str], tuple[int, int]]
+    """How many calls of an account were permitted in the last minute, and how many may be."""
     emulator: Emulator | None
     """The embedded one, if there is one."""
 
@@ -113,6 +115,7 @@ async def open_parts(
         catalogue=catalogue,
         eraser=wiring.eraser(flusher),
         alerts=alerts_of(settings, telemetry, store, stakes, clock),
+        last_minute=platform.advertising.last_minute,
         emulator=platform.emulator,
     )
 
@@ -226,6 +229,7 @@ class _Wiring:
             steady,
             waiting.look,
             store.shares,
+            store.tallies,
             store.unstored,
         )
 

@@ -11,12 +11,13 @@ from sidecar import loops
 from sidecar.core.clock import SteadyClock, jump_words
 from sidecar.core.entry import LongestWaits
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
+from sidecar.core.tally import first_hourly
 from sidecar.core.unstored import KEPT_MILLIS
 from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
-from sidecar.ports.queries import Queries, UnstoredItems
+from sidecar.ports.queries import Queries, Tallies, UnstoredItems
 from sidecar.ports.upkeep import Upkeep
 from sidecar.telemetry import Telemetry
 
@@ -63,6 +64,7 @@ class Housekeeping:
     look: Callable[[], Awaitable[object]]
     """Looks for waiting rows that no trouble mentions."""
     shares: StoredMatchShares
+    tallies: Tallies
     unstored: UnstoredItems | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
@@ -78,6 +80,7 @@ class Housekeeping:
                 ("look", LOOK_SECONDS, self.look),
                 ("shares", SHARES_SECONDS, self.save_shares),
                 ("prune", PRUNE_SECONDS, self.prune),
+                ("gather", PRUNE_SECONDS, self.gather),
             ):
                 rounds.create_task(self._repeat(name, seconds, work))
         with contextlib.suppress(StorageUnavailable):
@@ -103,6 +106,12 @@ class Housekeeping:
         if self.telemetry.intake.matches.changed:
             self.telemetry.intake.matches.changed = False
             await self.shares.save(self.telemetry.intake.matches.shares)
+
+    async def gather(self) -> None:
+        """Gather the figures of old hours into days."""
+        before = first_hourly(seconds(self.now()))
+        while not self._stopping.is_set() and await self.tallies.gather(before):
+            pass
 
     async def prune(self) -> None:
         """Delete settled rows, clicks and journal entries whose retention is over."""

@@ -21,7 +21,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from sidecar import __version__
-from sidecar.api import adjustments, erasures, log_query, replay_query, status
+from sidecar.api import adjustments, erasures, log_query, replay_query, series, status
 from sidecar.api.goals import _blocked
 from sidecar.api.openapi import document
 from sidecar.api.request.items import MAX_ITEMS
@@ -195,8 +195,9 @@ def test_no_key_of_the_document_is_a_torn_off_end_of_a_sentence() -> None:
         ("/v1/conversions", status._READERS),
         ("/v1/adjustments", adjustments._READERS),
         ("/logs", log_query._READERS),
+        ("/v1/series", series._READERS),
     ],
-    ids=["conversions", "adjustments", "logs"],
+    ids=["conversions", "adjustments", "logs", "series"],
 )
 def test_parameters_of_lists_are_those_that_are_read(path: str, readers: dict[str, Any]) -> None:
     parameters = [resolved(one) for one in DOCUMENT["paths"][path]["get"]["parameters"]]
@@ -337,6 +338,11 @@ POST, GET, DELETE = "POST", "GET", "DELETE"
         (GET, "/openapi.json", None, 200),
         (GET, "/msclkid.js", None, 200),
         (GET, "/v1/goals", None, 200),
+        (GET, "/v1/overview", None, 200),
+        (GET, "/v1/series?name=received", None, 200),
+        (GET, "/v1/series?name=dead&since=2026-01-01T00:00:00Z&step=7d", None, 200),
+        (GET, "/v1/series?step=1h", None, 422),
+        (GET, "/v1/series?name=lost&step=0h&since=2026-01-01", None, 422),
         (POST, "/v1/goals/plan", {"account": "nobody", "goals": []}, 422),
         (POST, "/v1/goals/plan", [], 422),
         (POST, "/v1/goals/plan", "", 400),

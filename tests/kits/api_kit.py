@@ -24,12 +24,14 @@ from sidecar.api.http.connection import ConnectionLimits
 from sidecar.api.http.guard import Guard
 from sidecar.api.logs import LogCalls
 from sidecar.api.metrics import MetricsCalls
+from sidecar.api.overview import OverviewSources
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.record import Record
+from sidecar.core.states_and_reasons import Reason
 from sidecar.dashboard.pages import DashboardPages
 from sidecar.ports.outbox import Outbox
 from sidecar.store.store import Store
@@ -68,6 +70,8 @@ class World:
     now: UnixMillis = NOW
     rules: Rules = RULES
     held: Callable[[Record], HeldReason | None] = lambda record: None
+    held_goals: dict[tuple[str, str | None], Reason] = field(default_factory=dict)
+    """Why the rows of an account and goal wait."""
     free_bytes: int = 10**12
     clock_unsettled: str | None = None
     """Why no time can be told."""
@@ -260,6 +264,17 @@ async def _api(
             erasures=erasing,
             logs=LogCalls(store.journal, telemetry.followers),
             metrics=MetricsCalls(outbox, telemetry),
+            overview=OverviewSources(
+                version="0.0.0",
+                tallies=store.tallies,
+                now=lambda: world.now,
+                troubles=telemetry.board.active,
+                accounts=lambda: world.rules.accounts,
+                events=lambda account: {name: rule.goal for name, rule in world.rules.events.items()},
+                goal_of=world.goal_of,
+                held=lambda account, goal: world.held_goals.get((account, goal)),
+                shares=lambda: telemetry.intake.matches.shares,
+            ),
             dashboard=DashboardPages.of_package(),
             **{
                 **dict.fromkeys(("accounts", "ad_accounts", "alerts", "goals", "sign_in"), NOT_SERVED),
