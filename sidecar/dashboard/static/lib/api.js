@@ -36,6 +36,11 @@ export function post(path, body = {}, key = null) {
   return call("POST", path, body, key);
 }
 
+/** DELETEs what is at `path`. */
+export function remove(path) {
+  return call("DELETE", path);
+}
+
 /** The path with the parameters that have a value. */
 export function withQuery(path, params) {
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value != null && value !== ""));

@@ -8,13 +8,12 @@ const FILTERS = ["level", "name", "account", "order_id", "conversion_id", "since
 
 const isWide = matchMedia("(min-width: 701px)").matches; // elsewhere they would fill the screen
 
-/** The filters among the parameters of the address; `account` is the one chosen in the frame. */
-export function filtersIn(params, account) {
-  const given = Object.fromEntries(FILTERS.map((name) => [name, params[name]]).filter(([, value]) => value));
-  return account ? { account, ...given } : given;
+/** The filters among the parameters of the address; the account is chosen in the frame. */
+export function filtersIn(params) {
+  return Object.fromEntries(FILTERS.map((name) => [name, params[name]]).filter(([, value]) => value));
 }
 
-export function filters(params, accounts) {
+export function filters(params) {
   const inUse = FILTERS.filter((name) => params[name]).length;
   const set = (name) => (event) => replaceParams({ ...params, [name]: event.target.value.trim() });
   const setInstant = (name) => (event) => replaceParams({ ...params, [name]: toInstant(event.target.value) });
@@ -32,15 +31,6 @@ export function filters(params, accounts) {
       <label>What happened
         <input type="search" name="name" list="log-names" .value=${live(params.name ?? "")} @change=${set("name")}></label>
       <datalist id="log-names">${NAMES.map((name) => html`<option value=${name}></option>`)}</datalist>
-      ${accounts.length > 1 || params.account
-        ? html`<label>Account
-            <select name="account" @change=${set("account")}>
-              <option value="" .selected=${!params.account}>all</option>
-              ${[...new Set([...accounts, ...(params.account ? [params.account] : [])])].map(
-                (name) => html`<option value=${name} .selected=${params.account === name}>${name}</option>`,
-              )}
-            </select></label>`
-        : nothing}
       ${text("order_id", "Order")} ${text("conversion_id", "Conversion")}
       ${instant("since", "From")} ${instant("until", "Before")}
       ${inUse ? html`<a class="button" href=${link("logs")}>Clear the filters</a>` : nothing}

@@ -37,7 +37,7 @@ export function open(root, context) {
   };
   const update = (next) => {
     latest = next;
-    const query = filtersIn(next.params, next.account);
+    const query = filtersIn(next.params);
     if (JSON.stringify(query) !== asked) {
       asked = JSON.stringify(query);
       feed?.close();
@@ -56,11 +56,10 @@ export function open(root, context) {
   };
 }
 
-function page({ params, overview }, feed, opened, toggle) {
-  const accounts = (overview?.accounts ?? []).map((account) => account.account);
+function page({ params }, feed, opened, toggle) {
   return html`<div class="stack">
     <h1>Logs</h1>
-    ${filters(params, accounts)}
+    ${filters(params)}
     ${toolbar(feed)}
     ${feed.problem ? refused(feed.problem) : list(feed, params, opened, toggle)}
   </div>`;

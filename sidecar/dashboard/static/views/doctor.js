@@ -1,0 +1,51 @@
+// Every check of `GET /v1/doctor` as a table, the worst first, each with its cause and remedy.
+import { clockTime } from "../lib/format.js";
+import { html, nothing } from "../lib/view.js";
+import { prose } from "./prose.js";
+
+const LOOK = { ok: ["good", "ok"], warning: ["wait", "warning"], failed: ["bad", "failed"] };
+const BADNESS = ["failed", "warning", "ok"];
+const SUMMARY = { ok: "Every check is fine.", warning: "Nothing is lost now, but look at the warnings.", failed: "Something has to be fixed." };
+
+/** `doctor` is {report, at, error, running}; `run` makes the checks again. */
+export function doctorTable({ report, at, error, running }, run) {
+  return html`<section class="card stack" id="step-doctor" tabindex="-1" aria-labelledby="doctor-title" aria-busy=${running ? "true" : "false"}>
+    <header class="row">
+      <h2 id="doctor-title" class="grow">Doctor</h2>
+      ${at ? html`<span class="muted small">checked ${clockTime(at)}</span>` : nothing}
+      <button @click=${run} ?disabled=${running}>${running ? "Checking…" : "Check again"}</button>
+    </header>
+    ${error ? html`<div class="problem"><p>The checks could not be made: ${error.message}</p>${error.fix ? html`<p>${prose(error.fix)}</p>` : nothing}</div>` : nothing}
+    ${report ? table(report) : error ? nothing : html`<span class="skeleton tall"></span>`}
+  </section>`;
+}
+
+function table({ status, checks, not_checked: left = [] }) {
+  const sorted = [...checks].sort((one, other) => BADNESS.indexOf(one.status) - BADNESS.indexOf(other.status));
+  return html`<p role="status">${SUMMARY[status] ?? status}</p>
+    <div class="table-box"><table class="cards">
+      <thead><tr><th scope="col">Status</th><th scope="col">Check</th><th scope="col">What was found</th></tr></thead>
+      <tbody>${sorted.map(row)}</tbody>
+    </table></div>
+    ${left.length
+      ? html`<details><summary>${left.length} not checked</summary>
+          <ul class="stack small">${left.map((one) => html`<li><strong>${label(one)}</strong>: ${one.message}</li>`)}</ul></details>`
+      : nothing}`;
+}
+
+function row(check) {
+  const [look, words] = LOOK[check.status] ?? ["none", check.status];
+  return html`<tr class="check ${check.status}">
+    <td data-label="Status"><span class="state ${look}">${words}</span></td>
+    <td data-label="Check">${label(check)}</td>
+    <td data-label="Found"><div><p>${check.message}</p>
+      ${check.status === "ok" ? nothing : html`
+        ${check.cause ? html`<p class="muted small">${prose(check.cause)}</p>` : nothing}
+        ${check.fix ? html`<p><strong>What to do:</strong> ${prose(check.fix)}</p>` : nothing}`}</div></td>
+  </tr>`;
+}
+
+function label({ name, account, goal }) {
+  const words = name.replaceAll("_", " ");
+  return [words[0].toUpperCase() + words.slice(1), [account, goal].filter(Boolean).join(", ")].filter(Boolean).join(": ");
+}
