@@ -10,6 +10,7 @@ from enum import Enum, Flag, StrEnum, auto
 from functools import partial
 
 from sidecar.core.conversion import Kind
+from sidecar.core.doctor.check import Area
 from sidecar.core.states_and_reasons import Reason
 
 
@@ -82,6 +83,8 @@ class Trouble:
 
     `{subject}` and `{account}` are filled in.
     """
+    area: Area = Area.DELIVERY
+    """The check of `sidecar doctor` that explains it; the last one lists what no other check does."""
     explains: Reason | None = None
     """The reason of a row that it explains."""
     symptom: Symptom | None = None
@@ -99,7 +102,12 @@ class Trouble:
 
 
 _sign_in = partial(
-    Trouble, check=HealthCheck.TOKEN, severity=Severity.ERROR, scope=Scope.SERVICE, ends=End.TOKEN | End.ANSWER
+    Trouble,
+    check=HealthCheck.TOKEN,
+    severity=Severity.ERROR,
+    scope=Scope.SERVICE,
+    ends=End.TOKEN | End.ANSWER,
+    area=Area.TOKEN,
 )
 _network = partial(
     Trouble,
@@ -108,9 +116,12 @@ _network = partial(
     scope=Scope.NETWORK,
     ends=End.CONNECTION | End.ANSWER,
     symptom=Symptom.NO_ANSWER,
+    area=Area.CONNECTION,
 )
 _account = partial(Trouble, check=HealthCheck.DELIVERY, severity=Severity.ERROR, scope=Scope.ACCOUNT, ends=End.ANSWER)
-_goal = partial(Trouble, check=HealthCheck.GOALS, severity=Severity.ERROR, scope=Scope.GOAL, ends=End.READING)
+_goal = partial(
+    Trouble, check=HealthCheck.GOALS, severity=Severity.ERROR, scope=Scope.GOAL, ends=End.READING, area=Area.GOAL
+)
 _row = partial(
     Trouble, check=HealthCheck.DELIVERY, severity=Severity.ERROR, scope=Scope.ROW, ends=End.TIME, waits_for=None
 )
@@ -193,6 +204,7 @@ _ALL = (
         "Sign in again at /connect and accept the permission. In a company tenant an administrator may have to grant "
         "it first (docs/connect.md).",
         waits_for="the sign-in lacks a permission",
+        area=Area.SCOPE,
     ),
     _account(
         "developer_token_invalid",
@@ -207,6 +219,7 @@ _ALL = (
         "as another user at /connect.",
         symptom=Symptom.ANSWER_105,
         waits_for="Microsoft does not accept the developer token or the sign-in",
+        area=Area.DEVELOPER_TOKEN,
     ),
     _account(
         "wrong_account",
@@ -217,6 +230,7 @@ _ALL = (
         "accounts.<name>.account_id and customer_id, and reload with SIGHUP.",
         symptom=Symptom.ANSWER_105,
         waits_for="Microsoft does not find the account under these ids",
+        area=Area.ACCOUNT,
     ),
     _account(
         "not_authorized",
@@ -224,6 +238,7 @@ _ALL = (
         "The user's role or the user's access to this account is not enough, or Microsoft blocked the user.",
         "Give the user the role Standard or Super Admin for this account, or sign in as another user at /connect.",
         waits_for="the signed-in user may not upload conversions",
+        area=Area.ROLE,
     ),
     _account(
         "account_inactive",
@@ -231,6 +246,7 @@ _ALL = (
         "The account is not active, or offline conversions are not enabled for it.",
         "Look at the account's status in Microsoft Advertising; its support enables offline conversions.",
         waits_for="the ad account cannot take conversions",
+        area=Area.ACCOUNT,
     ),
     _account(
         "request_malformed",
@@ -287,6 +303,7 @@ _ALL = (
         severity=Severity.WARNING,
         explains=Reason.GOAL_NOT_ENHANCED,
         waits_for=None,
+        area=Area.ENHANCED,
     ),
     _goal(
         "goal_not_created",
@@ -296,6 +313,7 @@ _ALL = (
         "enhanced conversions: somebody has to accept their terms first, by turning them on for any goal in Microsoft "
         "Advertising; or set events.<event>.enhanced: false.",
         waits_for=None,
+        area=Area.DELIVERY,
     ),
     _goal(
         "goal_name_taken",
@@ -319,6 +337,7 @@ _ALL = (
         severity=Severity.WARNING,
         ends=End.READING,
         waits_for=None,
+        area=Area.AUTO_TAGGING,
     ),
     _goal(
         "low_match_rate",
@@ -331,6 +350,7 @@ _ALL = (
         severity=Severity.ADVICE,
         ends=End.SUCCESS,
         waits_for=None,
+        area=Area.DELIVERY,
     ),
     _account(
         "account_paused",
@@ -383,6 +403,7 @@ _ALL = (
         severity=Severity.WARNING,
         symptom=Symptom.NO_ANSWER,
         waits_for="Microsoft Advertising gives no usable answer",
+        area=Area.CONNECTION,
     ),
     _network(
         "name_not_found",
@@ -601,6 +622,7 @@ _ALL = (
         "If the clock was set right, nothing: it is followed by itself. If not, synchronise it (NTP). While no time "
         "can be told, intake answers 503 and nothing is lost.",
         check=HealthCheck.CLOCK,
+        area=Area.CLOCK,
     ),
     _service(
         "disk_nearly_full",
@@ -611,6 +633,7 @@ _ALL = (
         "needs a restart.",
         check=HealthCheck.DISK,
         scope=Scope.INTAKE,
+        area=Area.DISK,
     ),
     _service(
         "outbox_growing",
@@ -620,6 +643,7 @@ _ALL = (
         "restart.",
         check=HealthCheck.STORAGE,
         scope=Scope.INTAKE,
+        area=Area.STORAGE,
     ),
     _service(
         "storage_failed",
@@ -627,6 +651,7 @@ _ALL = (
         "SQLite could not write to disk.",
         "Check the disk and the rights on the outbox file; the message names the error.",
         check=HealthCheck.STORAGE,
+        area=Area.STORAGE,
     ),
     _service(
         "storage_broken",
@@ -636,6 +661,7 @@ _ALL = (
         "Look at the disk (`dmesg`, SMART, free space), then start the sidecar again: a sound file goes on where it "
         "was, a damaged one is refused with what to do. Send again everything that was answered 503 or not at all.",
         check=HealthCheck.STORAGE,
+        area=Area.STORAGE,
     ),
     _service(
         "alerts_failing",

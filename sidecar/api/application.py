@@ -12,6 +12,7 @@ from sidecar.api.adjustments import AdjustmentCalls
 from sidecar.api.alerts import AlertCalls
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.conversions import ConversionCalls
+from sidecar.api.doctor import DoctorCalls
 from sidecar.api.erasures import ErasureCalls
 from sidecar.api.explain import ExplainCalls
 from sidecar.api.goals import GoalCalls
@@ -77,6 +78,7 @@ class ApiParts:
     logs: LogCalls
     metrics: MetricsCalls
     overview: OverviewSources
+    doctor: DoctorCalls
     dashboard: Dashboard
 
 
@@ -121,6 +123,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
         health=health,
         overview=OverviewCalls(parts.overview, health.checks),
         series=SeriesCalls(parts.overview.tallies, outbox, now),
+        doctor=parts.doctor,
         dashboard=parts.dashboard,
     )
 

@@ -14,6 +14,7 @@ from sidecar.api.adjustments import AdjustmentCalls
 from sidecar.api.alerts import AlertCalls
 from sidecar.api.clicks import ClickCalls
 from sidecar.api.conversions import ConversionCalls
+from sidecar.api.doctor import DoctorCalls
 from sidecar.api.erasures import ErasureCalls
 from sidecar.api.explain import ExplainCalls
 from sidecar.api.goals import GoalCalls
@@ -59,6 +60,7 @@ class Calls:
     health: HealthCalls
     overview: OverviewCalls
     series: SeriesCalls
+    doctor: DoctorCalls
     dashboard: Dashboard
 
 
@@ -104,6 +106,7 @@ ROUTES = (
     Route("POST", "/v1/goals/apply", lambda calls: calls.goals.apply),
     Route("GET", "/v1/overview", lambda calls: calls.overview.get),
     Route("GET", "/v1/series", lambda calls: calls.series.get),
+    Route("GET", "/v1/doctor", lambda calls: calls.doctor.get),
     Route("GET", "/connect", lambda calls: calls.sign_in.redirect, Access.BROWSER, head=False),
     Route("POST", "/connect", lambda calls: calls.sign_in.begin, Access.BROWSER),
     Route("GET", "/oauth/callback", lambda calls: calls.sign_in.callback, Access.STATE, head=False),

@@ -4,7 +4,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,12 +26,12 @@ def with_client(command: F) -> F:
     With --json the body of a refusal is printed as JSON, too.
     """
 
-    @_url_option
-    @_api_key_option
+    @url_option
+    @api_key_option
     @functools.wraps(command)
     def run_verb(*, url: str | None, api_key: str, **arguments: Any) -> Any:
         as_json = bool(arguments.get("as_json"))
-        client = _client(url, api_key, quiet=as_json)
+        client = client_of(url, api_key, quiet=as_json)
         try:
             return command(client=client, **arguments)
         except CallRefused as refused:
@@ -62,8 +62,9 @@ def require_terminal(as_json: bool, advice: str = "add --yes") -> None:
         raise click.UsageError(f"there is no terminal to ask at: {advice}")
 
 
-def _client(url: str | None, api_key: str, *, quiet: bool) -> SidecarClient:
-    found = target.find(url, api_key, os.environ)
+def client_of(url: str | None, api_key: str, *, quiet: bool, environ: Mapping[str, str] = os.environ) -> SidecarClient:
+    """The client of the sidecar that the options and `environ` name; says on stderr which one, unless `quiet`."""
+    found = target.find(url, api_key, environ)
     source = click.get_current_context().get_parameter_source("url")
     is_typed = source is click.core.ParameterSource.COMMANDLINE  # then the user knows it
     if not (found.is_default or quiet or is_typed):
@@ -91,13 +92,13 @@ def _checked_key(_: click.Context, __: click.Parameter, given: str) -> str:
     return key
 
 
-_url_option = click.option(
+url_option = click.option(
     "--url",
     envvar="SIDECAR_URL",
     callback=_checked_url,
     help="The running sidecar [$SIDECAR_URL, else that of the configuration, else http://127.0.0.1:8077].",
 )
-_api_key_option = click.option(
+api_key_option = click.option(
     "--api-key",
     envvar="SIDECAR_API_KEY",
     default="",

@@ -24,6 +24,7 @@ class Verb:
 VERBS = (
     Verb("run", "The service."),
     Verb("check", "Validate the configuration and show what is in force."),
+    Verb("doctor", "Check everything; for each fault its cause and what to do."),
     Verb("status", "How it is, in one sentence; then checks, what waits, goals."),
     Verb("connect", "Sign in to Microsoft Advertising."),
     Verb("accounts", "The ad accounts that the signed-in user can reach, as YAML to paste."),

@@ -50,6 +50,11 @@ class _Reading:
     result: VisibleAccounts | AccountsUnread
     until: float
 
+    def used_until(self, *, fresh: bool) -> float:
+        """Until when it is used; a list that must be fresh no longer than a failure."""
+        is_list = fresh and isinstance(self.result, VisibleAccounts)
+        return self.until - (FRESH_SECONDS - RETRY_SECONDS) if is_list else self.until
+
 
 @dataclass(slots=True)
 class CustomerManagement:
@@ -73,20 +78,20 @@ class CustomerManagement:
         self._sign_ins += 1
         self._last = None
 
-    async def visible(self) -> VisibleAccounts | AccountsUnread:
+    async def visible(self, *, fresh: bool = False) -> VisibleAccounts | AccountsUnread:
         """Read the accounts, or return what was read a moment ago; one reading at a time."""
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 await self.tokens.access_token()
                 async with self._turn:
-                    return await self._visible()
+                    return await self._visible(fresh=fresh)
         except NotConnected as error:
             return AccountsUnread(error.code, str(error))
         except TimeoutError:
             return AccountsUnread("unreachable", f"Microsoft did not list the accounts within {LONGEST_SECONDS:.0f} s")
 
-    async def _visible(self) -> VisibleAccounts | AccountsUnread:
-        if self._last is not None and self.monotonic() < self._last.until:
+    async def _visible(self, *, fresh: bool) -> VisibleAccounts | AccountsUnread:
+        if self._last is not None and self.monotonic() < self._last.used_until(fresh=fresh):
             return self._last.result
         sign_ins = self._sign_ins
         answer = await self._read()

@@ -85,6 +85,7 @@ class TokenSource:
         self._retry_at = -math.inf
         self._retry_at_wall: UnixMillis | None = None
         self._used = False
+        self._is_wanted = False
         self._sign_ins = 0
         self._storing = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -113,6 +114,18 @@ class TokenSource:
         if self._cached is not None and self._cached.token.value == rejected:
             self._cached = None
         return await self.access_token()
+
+    async def renew(self) -> Connection:
+        """Try to get a new token now, though the present one is good; returns the connection after the attempt.
+
+        The present token stays in use if that fails. Where Microsoft asked to wait, nothing is tried.
+        """
+        asked_to_wait = self._failure is not None and self._failure.retry_seconds is not None
+        if not asked_to_wait or self._retry_at <= loops.monotonic():
+            self._is_wanted = True
+            self._wake.set()
+            await self._attempt_over.wait()
+        return self.connection
 
     async def signed_in(self, grant: Grant) -> None:
         """Uses the grant of a successful sign-in; delivery can continue when this returns.
@@ -195,6 +208,7 @@ class TokenSource:
         self._retry_at_wall = UnixMillis(self._now() + int(pause * 1000)) if math.isfinite(pause) else None
 
     def _announce(self) -> None:
+        self._is_wanted = False
         self._attempt_over.set()
         self._attempt_over = asyncio.Event()
         self._wake.set()
@@ -206,6 +220,8 @@ class TokenSource:
             self._publish()
 
     def _due_at(self) -> float:
+        if self._is_wanted:
+            return -math.inf
         if self._failure is not None:
             return self._retry_at
         if self._cached is None:

@@ -8,5 +8,8 @@ from sidecar.core.ad_accounts import AccountsUnread, VisibleAccounts
 class AdAccounts(Protocol):
     """The accounts of the signed-in user."""
 
-    async def visible(self) -> VisibleAccounts | AccountsUnread:
-        """Return every ad account that the user can reach, read at most some minutes ago; or why it is not known."""
+    async def visible(self, *, fresh: bool = False) -> VisibleAccounts | AccountsUnread:
+        """Return every ad account that the user can reach, or why it is not known.
+
+        It was read at most some minutes ago, or some seconds where it must be `fresh`.
+        """

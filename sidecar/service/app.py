@@ -54,7 +54,7 @@ async def serve(path: Path, config: Config, warnings: Sequence[str] = ()) -> int
         with telemetry.library_logs():
             async with contextlib.AsyncExitStack() as stack:
                 clock = Runtime(steady.now, time.monotonic, chance, steady)
-                parts = await open_parts(stack, Settings(config), telemetry, clock)
+                parts = await open_parts(stack, Settings(config, tuple(warnings)), telemetry, clock)
                 return await Service(path, parts, clock).run()
     finally:
         telemetry.close()
@@ -202,8 +202,9 @@ class Service:
             changed = f"changed: {', '.join(reloadable) or 'nothing'}"
             later = f"; only after a restart: {', '.join(restart)}" if restart else ""
             telemetry.service.reloaded(changed + later, await self._report_unmapped())
-            for warning in loaded.warnings:
-                telemetry.service.configuration_doubted(warning.text(str(self.path)))
+            settings.warnings = [warning.text(str(self.path)) for warning in loaded.warnings]
+            for warning in settings.warnings:
+                telemetry.service.configuration_doubted(warning)
 
     async def _report_unmapped(self) -> Sequence[ActiveTrouble]:
         """Report the rows that wait for what the configuration no longer has."""

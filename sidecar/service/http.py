@@ -11,6 +11,7 @@ from sidecar.api.accounts import AccountCalls
 from sidecar.api.ad_accounts import AdAccountCalls
 from sidecar.api.alerts import AlertCalls
 from sidecar.api.application import ApiParts, make_app, serving
+from sidecar.api.doctor import DoctorCalls
 from sidecar.api.erasures import ErasureCalls
 from sidecar.api.explain import ExplainCalls, Receipts
 from sidecar.api.goals import GoalCalls
@@ -27,6 +28,7 @@ from sidecar.core.start_errors import cannot_listen
 from sidecar.dashboard.pages import DashboardPages
 from sidecar.service import banner
 from sidecar.service.api_key import stored_key
+from sidecar.service.doctor_wiring import wire_doctor
 from sidecar.service.held_reason import held_reason, lane_reason
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
@@ -106,6 +108,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
         metrics=MetricsCalls(store.outbox, parts.telemetry),
         overview=_overview(parts, clock),
+        doctor=DoctorCalls(wire_doctor(parts, clock)),
         dashboard=DashboardPages.of_package(),
     )
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.config import Config
+from sidecar.core.doctor.facts import Endpoint
 from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
@@ -18,6 +19,7 @@ from sidecar.microsoft.oauth import Application, OAuthClient
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.proxy_settings import ProxySettings
 from sidecar.microsoft.rate_limiter import RateLimiter
+from sidecar.microsoft.reachability import addresses_of, reach
 from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
 from sidecar.microsoft.tls import context
@@ -37,6 +39,9 @@ EMULATOR_CLIENT_ID = "test-emulator-application"
 EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the emulator takes any
 
 
+Reach = Callable[[], Awaitable[Sequence[Endpoint]]]
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformParts:
     """The open ad platform, and the sign-in to it."""
@@ -45,6 +50,8 @@ class PlatformParts:
     customers: CustomerManagement
     tokens: TokenSource
     sign_in: SignInFlow
+    reach: Reach
+    """Asks each host over a new connection."""
     emulator: Emulator | None
     """The embedded one, if there is one."""
 
@@ -100,7 +107,15 @@ async def open_platform(
         on_finished=_on_sign_in(gates, telemetry, customers),
         on_signed_out=_on_signed_out(telemetry, customers),
     )
-    return PlatformParts(advertising, customers, tokens, sign_in, emulator)
+    wall = clock.steady.wall if clock.steady else clock.now
+    return PlatformParts(
+        advertising,
+        customers,
+        tokens,
+        sign_in,
+        lambda: reach(addresses_of(endpoints), tls, wall, proxies),
+        emulator,
+    )
 
 
 async def _restore_throttles(

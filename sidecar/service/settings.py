@@ -41,6 +41,8 @@ class Settings:
     """Holds the configuration in force; each method derives what one part needs of it."""
 
     config: Config
+    warnings: Sequence[str] = ()
+    """Probable mistakes in the file, each with its place."""
     _intake: tuple[Config, Rules] | None = None
     """The rules of intake, which each request asks for, and the configuration that they come from."""
 

@@ -33,7 +33,7 @@ from sidecar.microsoft.sign_in_flow import SignInFlow
 from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
-from sidecar.service.microsoft_wiring import open_platform
+from sidecar.service.microsoft_wiring import Reach, open_platform
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
@@ -60,6 +60,8 @@ class Components:
     tokens: TokenSource
     sign_in: SignInFlow
     ad_accounts: AdAccounts
+    reach: Reach
+    """Asks each host of Microsoft over a new connection."""
     flusher: Flusher
     housekeeping: Housekeeping
     waiting: WaitingWatch
@@ -107,6 +109,7 @@ async def open_parts(
         tokens=platform.tokens,
         sign_in=platform.sign_in,
         ad_accounts=platform.customers,
+        reach=platform.reach,
         flusher=flusher,
         housekeeping=wiring.housekeeping(steady, waiting),
         waiting=waiting,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from sidecar.core.instant import UnixMillis
 from sidecar.store.sqlite import backup
+from sidecar.store.sqlite import glance as glancing
 from sidecar.store.sqlite.opening import open_sqlite
+from sidecar.store.sqlite.outbox_file import has_owner as file_has_owner
 from sidecar.store.sqlite.outbox_file import owned
-from sidecar.store.store import BackupFacts, Store, StoreLimits
+from sidecar.store.store import BackupFacts, OutboxGlance, Store, StoreLimits
 from sidecar.store.store_url import file_of
 
 
@@ -34,3 +36,16 @@ def back_up(url: str, target: Path) -> BackupFacts:
     BackupFailed or OutboxRefused when that is not possible; there is no `target` then.
     """
     return backup.back_up(file_of(url), target)
+
+
+def glance(url: str, environment: str) -> OutboxGlance:
+    """Look at the store without opening it for work, also while a sidecar runs; nothing is changed.
+
+    OutboxRefused when a start would refuse it. Call off the event loop.
+    """
+    return glancing.glance(file_of(url), environment)
+
+
+def has_owner(url: str) -> bool:
+    """Whether another process has the store now; nothing is changed."""
+    return file_has_owner(file_of(url))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sidecar.ports.alerts import StoredAlerts
@@ -57,3 +58,15 @@ class BackupFacts:
 
     size_bytes: int
     rows: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxGlance:
+    """What a look at an outbox showed. `schema` is None where it does not exist yet."""
+
+    path: Path
+    schema: int | None = None
+    environment: str | None = None
+    size_bytes: int = 0
+    has_sign_in: bool = False
+    """Whether a sign-in is stored; whether it still works, only Microsoft knows."""

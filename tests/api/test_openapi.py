@@ -332,6 +332,7 @@ POST, GET, DELETE = "POST", "GET", "DELETE"
         (GET, "/logs?level=warning&limit=1", None, 200),
         (GET, "/logs?level=warn", None, 422),
         (GET, "/healthz", None, 200),
+        (GET, "/v1/doctor", None, 200),
         (GET, "/livez", None, 200),
         (GET, "/readyz", None, 200),
         (GET, "/metrics", None, 200),

@@ -14,7 +14,6 @@ from dashboard_double import (
     overview,
     trouble,
 )
-from overview_states import SIX, series
 from page_kit import NARROW, Dashboard, dashboard, needs_chromium
 from playwright.async_api import expect
 
@@ -230,31 +229,3 @@ async def test_narrow_page_shows_the_same_and_fits(dark: bool) -> None:
         ).to_be_visible()
         await shown.fits()
         await shown.accessible()
-
-
-STEPS = {
-    "well": None,
-    "token-dead": "Sign in again",
-    "goal-missing": "Create the goal",
-    "throttled": "Passes by itself",
-    "disk-full": "Check again",
-    "match-share-low": "See what they carry",
-}
-"""What stands beside the sentence of each of the six states."""
-
-
-async def test_six_states_say_what_is_wrong_and_what_to_do_without_scrolling() -> None:
-    """With SIDECAR_SCREENSHOTS=docs/images this renews the pictures of the documentation."""
-    async with dashboard_double() as double, dashboard(double.url) as shown:
-        for name, state in SIX.items():
-            double.overview = state()
-            double.series = series(double.overview)
-            await shown.page.goto("about:blank")
-            await _shown(shown, double)
-            step = STEPS[name]
-            if step is not None:
-                place = shown.page.get_by_role("region", name="How things are")
-                await expect(place.get_by_text(step, exact=True)).to_be_in_viewport()
-                await expect(place.get_by_text(double.overview["fix"].split("`")[0])).to_be_in_viewport()
-            await shown.picture(f"overview-{name}", whole=False)
-            await shown.accessible()

@@ -277,7 +277,7 @@ async def _api(
             ),
             dashboard=DashboardPages.of_package(),
             **{
-                **dict.fromkeys(("accounts", "ad_accounts", "alerts", "goals", "sign_in"), NOT_SERVED),
+                **dict.fromkeys(("accounts", "ad_accounts", "alerts", "doctor", "goals", "sign_in"), NOT_SERVED),
                 **more,
             },
         )

@@ -32,6 +32,21 @@ def owned(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
+def has_owner(path: Path) -> bool:
+    """Whether a process holds the lock of the file; one that may not be read counts as free."""
+    try:
+        handle = os.open(f"{Path(os.path.realpath(path))}.lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _lock(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

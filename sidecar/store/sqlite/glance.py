@@ -1,0 +1,62 @@
+"""A look at an outbox without opening it for work: whose it is, how large, whether it could be written."""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from sidecar.ports.errors import OutboxRefused
+from sidecar.store.sqlite.migrations import refuse_foreign, refuse_newer, schema_version
+from sidecar.store.sqlite.outbox_file import is_database, not_opened, quoted
+from sidecar.store.sqlite.sqlite_errors import unusable
+from sidecar.store.store import OutboxGlance
+
+_LEFT_BESIDE = ("", "-wal", "-shm")
+"""The endings of the files that the outbox consists of."""
+
+
+def glance(path: Path, environment: str) -> OutboxGlance:
+    """Look at the outbox `path`, which may not exist yet; OutboxRefused says why a start would refuse it."""
+    try:
+        _refuse_unwritable(path)
+        if not path.exists() or not path.stat().st_size:
+            return OutboxGlance(path)
+        if not is_database(path):
+            raise OutboxRefused(f"{path} is no SQLite database: name another file in storage.url")
+        size = sum(file.stat().st_size for end in _LEFT_BESIDE if (file := Path(f"{path}{end}")).exists())
+    except OSError as error:
+        raise not_opened(path, error) from error
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quoted(path)}?mode=ro", uri=True, timeout=5)) as db:
+            return _of(db, path, environment, size)
+    except sqlite3.DatabaseError as error:
+        raise unusable(path, error) from error
+
+
+def _of(db: sqlite3.Connection, path: Path, environment: str, size: int) -> OutboxGlance:
+    refuse_foreign(db, path)
+    refuse_newer(db, path)
+    schema = schema_version(db)
+    if not schema:
+        return OutboxGlance(path)
+    [stored] = db.execute("SELECT value FROM facts WHERE name = 'environment'").fetchone() or (environment,)
+    if stored != environment:
+        raise OutboxRefused(
+            f"the outbox {path} holds conversions for microsoft.environment '{stored}', but the configuration says "
+            f"'{environment}'; set it back, or name another file in storage.url"
+        )
+    [has_sign_in] = db.execute("SELECT EXISTS (SELECT 1 FROM secrets WHERE name = 'refresh_token')").fetchone()
+    return OutboxGlance(path, schema, stored, size, has_sign_in=bool(has_sign_in))
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Fail as a start would, where the file, or else the first folder that exists, is not for this user."""
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    wanted = os.R_OK | os.W_OK | (os.X_OK if there.is_dir() else 0)
+    places = [there] if there.is_dir() else [there, there.parent]
+    for place in places:
+        if not os.access(place, wanted if place is there else os.W_OK | os.X_OK):
+            raise OutboxRefused(
+                f"the outbox {path} cannot be written: this user may not write {place}; give it the right, or name "
+                "another file in storage.url"
+            )
