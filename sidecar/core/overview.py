@@ -234,7 +234,7 @@ def _goal_standing(
     if needy:
         return Standing.NEEDS_ATTENTION, needy[0].headline, needy[0].concern.fix
     if dead.rows:
-        refused = f"{amount(_as_waiting(dead))} {'is' if dead.rows == 1 else 'are'} dead of the last 24 hours."
+        refused = f"{amount(_as_waiting(dead))} of the last 24 hours {'is' if dead.rows == 1 else 'are'} dead."
         return Standing.NEEDS_ATTENTION, refused, "Each dead conversion says why. Correct the cause, then replay them."
     if loud:
         return Standing.HELD, loud[0].headline, loud[0].concern.fix

@@ -92,16 +92,25 @@ def by_state(rows: Iterable[Sequence[Any]]) -> dict[State, list[Sequence[Any]]]:
 
 def _sums(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, int, str | None], tuple[int, int | float]]:
     """By hour, lane and currency, how many rows there are and the sum of their values in thousandths."""
-    found: dict[tuple[int, int, str | None], list[Any]] = {}
+    return {key: (len(values), _thousandths(values)) for key, values in _values(list(rows)).items()}
+
+
+def _values(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, int, str | None], Sequence[str | None]]:
+    """By hour, lane and currency, the values of the rows; mostly all have these in common, which is seen at once."""
+    if not rows:
+        return {}
+    times, lanes, currencies, values = zip(*rows, strict=True)
+    hour = min(times) // _HOUR_MILLIS
+    if len(set(lanes)) == len(set(currencies)) == 1 and hour == max(times) // _HOUR_MILLIS:
+        return {(hour, lanes[0], currencies[0]): values}
+    found: dict[tuple[int, int, str | None], list[str | None]] = {}
     for received_at, lane, currency, value in rows:
-        key = received_at // _HOUR_MILLIS, lane, currency
-        known = found.get(key)
-        if known is None:
-            known = found[key] = [0, _NOTHING]
-        known[0] += 1
-        if value is not None:
-            known[1] += Decimal(value)
-    return {key: (number, _bindable(int(value * 1000))) for key, (number, value) in found.items()}
+        found.setdefault((received_at // _HOUR_MILLIS, lane, currency), []).append(value)
+    return dict(found)
+
+
+def _thousandths(values: Iterable[str | None]) -> int | float:
+    return _bindable(int(1000 * sum(map(Decimal, filter(None, values)), _NOTHING)))
 
 
 def _bindable(thousandths: int) -> int | float:
