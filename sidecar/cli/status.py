@@ -1,8 +1,6 @@
-"""`sidecar status`: the sidecar's health in one sentence; then each check, what waits, and the goals."""
+"""`sidecar status`: the first view of the dashboard in the terminal; then each health check."""
 
-import re
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -14,8 +12,15 @@ _MARKS = {"ok": "✓", "degraded": "!", "down": "✗"}
 _CHECKS = ("storage", "disk", "token", "delivery", "goals", "clock")
 """In the order of importance: a check whose failure stops most comes first."""
 
-_STAKE = re.compile(r"(.+?; (?:it|the first) expires on \d{1,2} [A-Z][a-z]+)\. ")
-"""The sentence at the start of a check's message while rows wait for the end of its troubles."""
+_STANDINGS = {"recording": "✓", "needs_attention": "!", "held": "…", "no_recent_conversions": "○"}
+_COUNTS = ("received", "delivered", "pending", "skipped", "dead", "canceled")
+_IDENTIFIERS = {
+    "msclkid": "click id",
+    "visitor": "visitor",
+    "email": "e-mail",
+    "phone": "phone",
+    "none": "none of them",
+}
 
 
 @click.command()
@@ -23,13 +28,14 @@ _STAKE = re.compile(r"(.+?; (?:it|the first) expires on \d{1,2} [A-Z][a-z]+)\. "
 @with_client
 @click.pass_context
 def status(ctx: click.Context, client: SidecarClient, as_json: bool) -> None:
-    """Show the sidecar's health: what is at stake, what to do, each check, what waits, and each goal's state.
+    """Show how things are: what is wrong, what it costs, what to do; the last 24 hours; each goal; each check.
 
     Exit code 1 when no conversion can be stored.
     """
-    health = _health(client)
-    print_answer(health, as_json, chain(lines(health), _goal_lines(client)))
-    if health.get("status") == "down":
+    overview = client.get("/v1/overview")
+    shown = () if as_json else lines(overview, _health(client))
+    print_answer(overview, as_json, shown)
+    if overview.get("state") == "down":
         ctx.exit(1)
 
 
@@ -43,36 +49,82 @@ def _health(client: SidecarClient) -> Json:
         return refused.body
 
 
-def lines(health: Json) -> Iterator[str]:
-    """The health page as lines."""
-    checks: dict[str, Json] = health.get("checks") or {}
-    failing = [checks[name] for name in _CHECKS if checks.get(name, {}).get("status", "ok") != "ok"]
-    yield plain(headline(health, failing))
-    for check in failing:
-        if check.get("fix"):
-            yield f"  What to do: {plain(check['fix'])}"
+def lines(overview: Json, health: Json) -> Iterator[str]:
+    """The overview as lines, with the checks of the health page."""
+    yield plain(overview.get("headline"))
+    yield from _remedies(overview.get("troubles") or ())
     yield ""
+    yield from _figures(overview)
+    for account in overview.get("accounts") or ():
+        yield ""
+        yield from _account(account)
+    yield ""
+    yield from _checks(health)
+
+
+def _remedies(troubles: Sequence[Json]) -> Iterator[str]:
+    """What to do about the worst trouble, which the headline names; then the others with theirs."""
+    for place, trouble in enumerate(troubles):
+        if place:
+            label = "Worth a look" if trouble.get("severity") == "advice" else "Also"
+            yield f"{label}: {plain(trouble.get('headline'))}"
+        if trouble.get("fix"):
+            yield f"  What to do: {plain(trouble['fix'])}"
+
+
+def _figures(overview: Json) -> Iterator[str]:
+    counts = overview.get("counts_24h") or {}
+    yield f"Last 24 hours: {', '.join(f'{counts.get(name, 0):,} {name}' for name in _COUNTS)}"
+    for part in overview.get("waiting") or ():
+        yield f"Waiting: {_waiting(part)}"
+    if overview.get("lag_seconds") is not None:
+        yield f"Late: the oldest due row has waited for {_duration(float(overview['lag_seconds']))}"
+    dead = overview.get("dead") or {}
+    if dead.get("rows"):
+        yield f"Dead: {dead['rows']:,} in all{_worth(dead.get('value'))}"
+    shares = {name: share for name, share in (overview.get("match_share") or {}).items() if share is not None}
+    if shares:
+        named = (f"{_IDENTIFIERS.get(name, plain(name))} {share:.0%}" for name, share in shares.items())
+        yield f"Matched by: {', '.join(named)}"
+
+
+def _waiting(part: Json) -> str:
+    reason = plain(part.get("reason") or "due, or on their way").replace("_", " ")
+    first = part.get("first_expiry_at")
+    lost = f"; the first is lost at {plain(first)}" if first else ""
+    return f"{part.get('rows', 0):,} {reason}{_worth(part.get('value'))}{lost}"
+
+
+def _worth(values: Json | None) -> str:
+    """The sums by currency, the largest first."""
+    sums = sorted((values or {}).items(), key=lambda one: -float(one[1]))
+    return f", worth {', '.join(f'{_amount(amount)} {plain(currency)}' for currency, amount in sums)}" if sums else ""
+
+
+def _amount(amount: float) -> str:
+    return f"{amount:,.0f}" if amount == int(amount) else f"{amount:,.2f}"
+
+
+def _account(account: Json) -> Iterator[str]:
+    until = account.get("signed_in_until")
+    signed_in = f"signed in until {plain(until)}" if until else "not signed in"
+    pace = f"{account.get('requests_last_minute', 0):,} of {account.get('requests_limit', 0):,} requests a minute"
+    yield f"Account {plain(account.get('account'))}: {pace}, {signed_in}"
+    for goal in account.get("goals") or ():
+        state = str(goal.get("state"))
+        delivered = f"{goal.get('delivered_24h', 0):,} delivered{_worth(goal.get('value_24h'))}"
+        named = f"{plain(goal.get('event'))}: {plain(goal.get('goal'))} ({plain(state.replace('_', ' '))})"
+        yield f"{_STANDINGS.get(state, '?')} {named}, {delivered}"
+
+
+def _checks(health: Json) -> Iterator[str]:
+    checks: dict[str, Json] = health.get("checks") or {}
     for name in _CHECKS:
         if name in checks:
             yield f"{_MARKS.get(checks[name].get('status', ''), '?')} {name:9} {plain(checks[name].get('message'))}"
     yield ""
     yield f"Outbox: {_outbox(health.get('outbox') or {})}"
     yield f"Version {plain(health.get('version'))}, up for {_duration(float(health.get('uptime_seconds') or 0))}"
-
-
-def headline(health: Json, failing: list[Json]) -> str:
-    """One sentence: what is at stake, else what is wrong, else that nothing is."""
-    if failing:
-        message = str(failing[0].get("message"))
-        at_stake = _STAKE.match(message)
-        return f"{at_stake[1] if at_stake else message.rstrip('.')}."
-    match (health.get("outbox") or {}).get("pending") or 0:
-        case 0:
-            return "All is well: nothing waits."
-        case 1:
-            return "All is well: 1 row waits and goes out by itself."
-        case pending:
-            return f"All is well: {pending:,} rows wait and go out by themselves."
 
 
 def _outbox(outbox: Json) -> str:
@@ -82,17 +134,6 @@ def _outbox(outbox: Json) -> str:
     if outbox.get("first_expiry_at"):
         parts.append(f"the first expires at {plain(outbox['first_expiry_at'])}")
     return ", ".join(parts)
-
-
-def _goal_lines(client: SidecarClient) -> Iterator[str]:
-    """The state of each event's goal, by account."""
-    for account in client.get("/v1/goals").get("items") or ():
-        yield ""
-        yield f"Goals of account {plain(account.get('account'))}:"
-        for event in account.get("events") or ():
-            state = plain(str(event.get("state")).replace("_", " "))
-            mark = {"ok": "✓", "unknown": "?"}.get(str(event.get("state")), "!")
-            yield f"{mark} {plain(event.get('event'))}: {plain(event.get('goal'))} ({state})"
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""`sidecar status` says in one sentence how the sidecar is, then the rest."""
+"""`sidecar status` shows the first view of the dashboard: a sentence, what to do, figures, goals, and the checks."""
 
 import json
 import time
@@ -8,42 +8,85 @@ from cli_kit import CLICK_ID, Service, sidecar
 
 from sidecar.cli.status import lines
 
-MISSING = "3 conversions worth 300 EUR wait: Microsoft has no goal called A. B. Sale; the first expires on 27 February"
+MISSING = "3 conversions worth 300 EUR wait: Microsoft has no goal called A. The first is lost on 27 February."
 
 
-def page(**checks: dict[str, Any]) -> dict[str, Any]:
+def health(**checks: dict[str, Any]) -> dict[str, Any]:
     names = ("storage", "token", "delivery", "goals", "clock", "disk")
     well = {name: {"status": "ok", "message": f"{name} is well.", "fix": None} for name in names}
     outbox = {"pending": 3, "dead": 1, "oldest_due_seconds": 7_500.0, "first_expiry_at": "2027-02-27T12:00:00Z"}
-    worst = "degraded" if checks else "ok"
-    return {"status": worst, "version": "1.2.3", "uptime_seconds": 30.0, "checks": {**well, **checks}, "outbox": outbox}
+    return {"status": "ok", "version": "1.2.3", "uptime_seconds": 30.0, "checks": {**well, **checks}, "outbox": outbox}
 
 
-def unwell(message: str, fix: str) -> dict[str, Any]:
-    return {"status": "degraded", "message": message, "fix": fix}
+def trouble(headline: str, fix: str, severity: str = "error") -> dict[str, Any]:
+    return {"headline": headline, "fix": fix, "severity": severity}
 
 
-def test_what_is_at_stake_is_the_first_sentence_and_the_rest_follows() -> None:
-    text = list(lines(page(goals=unwell(f"{MISSING}. Conversion goal not found: A. B. Sale", "Correct the name."))))
-    assert text[0] == f"{MISSING}."
-    assert text[1] == "  What to do: Correct the name."
-    assert f"! goals     {MISSING}. Conversion goal not found: A. B. Sale" in text
-    assert "✓ storage   storage is well." in text
-    assert text[-2] == (
-        "Outbox: 3 pending, 1 dead, the oldest has been due for 2 hours, the first expires at 2027-02-27T12:00:00Z"
-    )
+GOAL = {"goal": "A", "event": "purchase", "state": "needs_attention", "delivered_24h": 0, "value_24h": {}}
+OVERVIEW = {
+    "state": "degraded",
+    "headline": MISSING,
+    "troubles": [trouble(MISSING, "Create it."), trouble("Few match.", "Send e-mails.", "advice")],
+    "counts_24h": {"received": 1_204, "delivered": 1_190, "pending": 3, "skipped": 8, "dead": 2, "canceled": 1},
+    "waiting": [
+        {"reason": "goal_not_found", "rows": 3, "value": {"EUR": 300}, "first_expiry_at": "2027-02-27T12:00:00Z"}
+    ],
+    "dead": {"rows": 2, "value": {"EUR": 5, "USD": 99.5}},
+    "lag_seconds": 7_500.0,
+    "match_share": {"msclkid": 0.714, "visitor": 0.0, "email": 0.64, "phone": None, "none": 0.02},
+    "accounts": [
+        {
+            "account": "us",
+            "goals": [
+                GOAL,
+                {**GOAL, "event": "lead", "state": "recording", "delivered_24h": 7, "value_24h": {"EUR": 5}},
+            ],
+            "requests_last_minute": 41,
+            "requests_limit": 1_000,
+            "signed_in_until": None,
+        }
+    ],
+}
 
 
-def test_widest_cause_comes_first_and_every_fix_is_shown() -> None:
-    goals, token = unwell("us: Conversion goal is paused: A", "Set it to active."), unwell("No token.", "Sign in.")
-    text = list(lines(page(goals=goals, token=token)))
-    assert text[:3] == ["No token.", "  What to do: Sign in.", "  What to do: Set it to active."]
+def test_sentence_comes_first_with_what_to_do_then_the_other_troubles() -> None:
+    assert list(lines(OVERVIEW, health()))[:5] == [
+        MISSING,
+        "  What to do: Create it.",
+        "Worth a look: Few match.",
+        "  What to do: Send e-mails.",
+        "",
+    ]
 
 
-def test_well_is_shown_with_what_is_on_its_way() -> None:
-    assert next(lines(page())) == "All is well: 3 rows wait and go out by themselves."
-    for pending, text in ((1, "All is well: 1 row waits and goes out by itself."), (0, "All is well: nothing waits.")):
-        assert next(lines({**page(), "outbox": {"pending": pending}})) == text
+def test_figures_of_the_day_what_waits_and_each_goal_follow() -> None:
+    text = list(lines(OVERVIEW, health()))
+    assert text[5:] == [
+        "Last 24 hours: 1,204 received, 1,190 delivered, 3 pending, 8 skipped, 2 dead, 1 canceled",
+        "Waiting: 3 goal not found, worth 300 EUR; the first is lost at 2027-02-27T12:00:00Z",
+        "Late: the oldest due row has waited for 2 hours",
+        "Dead: 2 in all, worth 99.50 USD, 5 EUR",
+        "Matched by: click id 71%, visitor 0%, e-mail 64%, none of them 2%",
+        "",
+        "Account us: 41 of 1,000 requests a minute, not signed in",
+        "! purchase: A (needs attention), 0 delivered",
+        "✓ lead: A (recording), 7 delivered, worth 5 EUR",
+        "",
+        "✓ storage   storage is well.",
+        "✓ disk      disk is well.",
+        "✓ token     token is well.",
+        "✓ delivery  delivery is well.",
+        "✓ goals     goals is well.",
+        "✓ clock     clock is well.",
+        "",
+        "Outbox: 3 pending, 1 dead, the oldest has been due for 2 hours, the first expires at 2027-02-27T12:00:00Z",
+        "Version 1.2.3, up for 30 seconds",
+    ]
+
+
+def test_texts_of_others_stay_on_their_line() -> None:
+    hostile = {**OVERVIEW, "headline": "a\n\x1b[31mb", "troubles": [trouble("c\rd", "e\nf")] * 2}
+    assert all(line.isprintable() for line in lines(hostile, health()))
 
 
 def test_status_of_a_running_sidecar_names_its_goals_and_what_is_paused(service: Service) -> None:
@@ -52,23 +95,24 @@ def test_status_of_a_running_sidecar_names_its_goals_and_what_is_paused(service:
 
 
 def _status_of(running: Service) -> None:
-    until = time.monotonic() + 20
-    while "(unknown)" in sidecar("status", url=running.url).stdout:  # the goals are read just after the start
-        assert time.monotonic() < until
-        time.sleep(0.05)
     well = sidecar("status", url=running.url)
-    assert (well.exit_code, well.stdout.splitlines()[0]) == (0, "All is well: nothing waits.")
-    assert "✓ purchase: Sidecar Purchase (ok)" in well.stdout
+    assert (well.exit_code, well.stdout.splitlines()[0]) == (0, "All is well. Nothing was received yet.")
+    assert "○ purchase: Sidecar Purchase (no recent conversions), 0 delivered" in well.stdout
     sidecar("pause", "default", url=running.url)
     sent = sidecar("send", "purchase", "--order-id", "S-1", "--msclkid", CLICK_ID, "--value", "9.5", url=running.url)
     assert sent.exit_code == 0
     text = sidecar("status", url=running.url).stdout.splitlines()
     as_json = json.loads(sidecar("status", "--json", url=running.url).stdout)
-    sidecar("resume", "default", url=running.url)
     paused = "an operator paused the account default"
-    assert text[0].startswith(f"1 conversion worth 9.50 USD waits: {paused}; it expires on ")
+    assert text[0].startswith(f"1 conversion worth 9.50 USD waits: {paused}. It is lost on ")
     assert "sidecar resume" in text[1]
-    assert as_json["checks"]["delivery"]["status"] == "degraded"
+    assert "… purchase: Sidecar Purchase (held), 0 delivered" in text
+    assert (as_json["state"], as_json["waiting"][0]["reason"]) == ("degraded", "account_paused")
+    sidecar("resume", "default", url=running.url)
+    until = time.monotonic() + 20
+    while "(recording), 1 delivered, worth 9.50 USD" not in sidecar("status", url=running.url).stdout:
+        assert time.monotonic() < until
+        time.sleep(0.05)  # asked again until it was delivered
 
 
 def test_status_without_a_sidecar_shows_it() -> None:

@@ -1,4 +1,4 @@
-"""Rows are counted over time as they stand: by the hour of their receipt, later by the day, whatever moves them."""
+"""Rows are counted over time as they stand: by the hour of their receipt, later by the day, however they are moved."""
 
 from decimal import Decimal
 
@@ -125,7 +125,7 @@ async def test_look_finds_reasons_and_leaves_out_what_is_due(opened: House) -> N
     assert (await look(opened, millis(UnixSeconds(ahead + 1)))).parts == ()
 
 
-async def test_look_is_given_up_where_too_many_rows_wait(opened: House) -> None:
+async def test_look_ends_where_too_many_rows_wait(opened: House) -> None:
     ahead = UnixSeconds(seconds(NOW) + 60)
     await put(opened.outbox, *orders(LOOKED_ROWS + 50, time=ahead), *orders(7, 5_000))
     found = await look(opened)
