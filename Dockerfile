@@ -11,7 +11,7 @@ RUN python -m venv --without-pip /opt/sidecar && python -m venv --without-pip /o
 COPY requirements/build.txt requirements/run.txt requirements/
 RUN pip --python /opt/build/bin/python install --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt
 RUN pip --python /opt/sidecar/bin/python install --no-cache-dir --require-hashes --only-binary :all: -r requirements/run.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE config.example.yaml ./
 COPY sidecar sidecar
 RUN pip --python /opt/build/bin/python wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
     && pip --python /opt/sidecar/bin/python install --no-index --no-deps --no-cache-dir /wheels/*.whl

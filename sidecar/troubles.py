@@ -212,9 +212,9 @@ _ALL = (
         "Microsoft answered 105, which has several causes: the account's two ids are swapped; the developer token "
         "is wrong, not yet approved or of the other environment; or the signed-in user is unknown to Microsoft "
         "Advertising.",
-        "Where nothing beside this says more, begin with the ids: accounts.<name>.customer_id is the number behind "
-        "cid= in Microsoft Advertising's address bar, account_id the one behind aid=; reload with SIGHUP. Then "
-        "compare microsoft.developer_token with the one under Settings > Developer settings, and "
+        "Where nothing beside this says more, run `sidecar accounts`. If it lists accounts, the developer token is "
+        "good: put the ids of the right one into accounts.<name>.customer_id and account_id, and reload with SIGHUP. "
+        "If it does not, compare microsoft.developer_token with the one under Settings > Developer settings, and "
         "microsoft.environment with the one it was issued for; what you change there needs a restart. Last, sign in "
         "as another user at /connect.",
         symptom=Symptom.ANSWER_105,
@@ -222,11 +222,22 @@ _ALL = (
         area=Area.DEVELOPER_TOKEN,
     ),
     _account(
+        "account_not_chosen",
+        "No ad account is chosen",
+        "The configuration has no ids for this account yet. Somebody has signed in, so those that the user can reach "
+        "are known.",
+        "Run `sidecar accounts`, or open Set-up in the dashboard: both list the accounts, and the lines to paste under "
+        "accounts. Then reload with SIGHUP. Conversions are kept until then.",
+        ends=End.READING | End.ANSWER,
+        waits_for="no ad account is chosen for {account}",
+    ),
+    _account(
         "wrong_account",
         "Wrong account or customer id",
         "Microsoft does not find the account under these ids: they are swapped, or the account number was used "
         "instead of its id. Microsoft may answer 105 to that as well, though the developer token is good.",
-        "In Microsoft Advertising's address bar `aid` is the account id and `cid` the customer id; put them into "
+        "Run `sidecar accounts`: it lists the accounts that the signed-in user can reach, with the right ids. (In "
+        "Microsoft Advertising's address bar `aid` is the account id and `cid` the customer id.) Put them into "
         "accounts.<name>.account_id and customer_id, and reload with SIGHUP.",
         symptom=Symptom.ANSWER_105,
         waits_for="Microsoft does not find the account under these ids",

@@ -10,13 +10,8 @@ from sidecar.cli.options import json_option, print_answer, with_client
 
 _MARKS = {"visible": "✓", "swapped": "✗", "unknown": "✗", "no_ids": "!", None: "?"}
 
-_STATES = {
-    "open": "conversions go out",
-    "paused": "paused by an operator",
-    "account_paused": "nothing is sent",
-    "throttled": "waits, since Microsoft asked for a slower pace",
-    "not_connected": "waits for a sign-in",
-}
+_STATES = {"open": "conversions go out", "paused": "paused by an operator"}
+"""Words for states that are no reason of rows; the others are shown as they are."""
 
 
 @click.command()
@@ -54,7 +49,7 @@ def _lines(answer: Json) -> Iterator[str]:
 def _configured(one: Json) -> Iterator[str]:
     ids = f"customer {one['customer_id']}, account {one['account_id']}" if one["account_id"] else "no ids yet"
     is_wrong = one["reach"] in ("swapped", "unknown") and one["state"] == "open"
-    state = "" if is_wrong else f"; {_STATES.get(one['state'], one['state'])}"
+    state = "" if is_wrong else f"; {_STATES.get(one['state'], one['state'].replace('_', ' '))}"
     yield f"{_MARKS.get(one['reach'], '?')} {plain(one['name'])}: {plain(ids)}{plain(state)}"
     if one["fix"]:
         yield f"    What to do: {plain(one['fix'])}"

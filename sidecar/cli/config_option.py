@@ -54,7 +54,7 @@ def _proxy_problem(config: Config) -> str | None:
     endpoints = endpoints_of(microsoft.environment, microsoft.tenant, given)
     proxies = ProxySettings.of(os.environ)
     try:
-        for address in (endpoints.campaign, endpoints.authority):
+        for address in (endpoints.campaign, endpoints.customer, endpoints.authority):
             proxies.for_url(address)
     except UnusableProxy as error:
         return str(error)

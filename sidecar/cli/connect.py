@@ -70,3 +70,4 @@ def _report(connection: Json, show: Callable[[str], None]) -> None:
     if trouble:
         raise CommandFailed(f"not connected: {plain(trouble['message'])}\n  What to do: {plain(trouble['fix'])}")
     show("Connected. Waiting conversions are on their way; `sidecar send` tries one.")
+    show("`sidecar accounts` lists the ad accounts that this user can reach, with the ids for the configuration.")

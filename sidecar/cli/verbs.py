@@ -22,6 +22,7 @@ class Verb:
 
 
 VERBS = (
+    Verb("init", "Write the configuration, a commented example."),
     Verb("run", "The service."),
     Verb("check", "Validate the configuration and show what is in force."),
     Verb("doctor", "Check everything; for each fault its cause and what to do."),

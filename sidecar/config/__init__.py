@@ -6,6 +6,7 @@ To add a key: its type and default in `sections.py`, its reason in `config.examp
 
 from sidecar.config.display import RELOADABLE, changes, masked, masked_yaml
 from sidecar.config.loader import LoadedConfig, load, locate, parse
+from sidecar.config.next_step import next_step
 from sidecar.config.problems import ConfigError, ConfigProblem
 from sidecar.config.sections import Config, EventSection, MicrosoftSection
 from sidecar.config.service_address import ServiceAddress, read_service_address
@@ -24,6 +25,7 @@ __all__ = [
     "locate",
     "masked",
     "masked_yaml",
+    "next_step",
     "parse",
     "read_service_address",
 ]

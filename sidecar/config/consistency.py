@@ -86,7 +86,9 @@ def _accounts(config: Config) -> Iterator[Contradiction]:
 
 
 def _bad_ids(account: AccountSection) -> Iterator[tuple[str, str]]:
-    """The ids that Microsoft cannot know, each with what to do."""
+    """The ids that Microsoft cannot know, each with what to do. An account without both waits for a choice."""
+    if not account.customer_id and not account.account_id:
+        return
     ids = (("customer_id", account.customer_id, "cid"), ("account_id", account.account_id, "aid"))
     for key, id_, parameter in ids:
         where = f"the number behind {parameter}= in the address bar of Microsoft Advertising"

@@ -29,7 +29,7 @@ def locate(given: Path | None, environ: Mapping[str, str]) -> Path:
         path, source = Path(named), "$SIDECAR_CONFIG names it"
     else:
         path = DEFAULT_FILE
-        source = "make it with `cp config.example.yaml config.yaml`, or name another with --config or $SIDECAR_CONFIG"
+        source = "make it with `sidecar init`, or name another with --config or $SIDECAR_CONFIG"
     try:
         if small_files.exists(path):
             return path

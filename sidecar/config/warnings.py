@@ -29,6 +29,13 @@ _NO_CLIENT_ID = (
     "page (docs/connect.md, step 1)"
 )
 
+_NOT_CHOSEN = (
+    "has no ids yet, so its conversions wait: once somebody has signed in at /connect, `sidecar accounts` lists the "
+    "ids to put here"
+)
+
+NO_ID = ""
+
 KeyWarning = tuple[KeyPath, str]
 
 
@@ -137,6 +144,8 @@ def _ids(config: Config) -> Iterator[KeyWarning]:
     for name, account in config.accounts.items():
         yield from _account(name, account)
     for (one, first), (other, second) in combinations(config.accounts.items(), 2):
+        if NO_ID in (first.account_id, second.account_id):
+            continue
         if first.account_id == second.customer_id or first.customer_id == second.account_id:
             message = f"an id of {one} is the other kind of id here: perhaps one of the two has them swapped"
             yield ("accounts", other), message
@@ -145,6 +154,8 @@ def _ids(config: Config) -> Iterator[KeyWarning]:
 
 
 def _account(name: str, account: AccountSection) -> Iterator[KeyWarning]:
+    if account.account_id == NO_ID:
+        yield ("accounts", name), _NOT_CHOSEN
     if account.account_id and account.account_id == account.customer_id:
         yield ("accounts", name, "account_id"), "is the same as customer_id: cid= and aid= are two different numbers"
     for key in ("customer_id", "account_id"):

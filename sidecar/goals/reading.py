@@ -23,6 +23,8 @@ from sidecar.telemetry import Telemetry
 RETRY_MILLIS = 60_000
 """The wait after the first failed reading. It doubles up to `goals.refresh`."""
 
+NOT_CHOSEN = "account_not_chosen"
+
 _LEFT = Failure("unmapped", "the account left the configuration")
 
 
@@ -68,7 +70,7 @@ class GoalReader:
             return Failure("throttled", "Microsoft asked to wait")
         identity, started_at = self.platform.identity(account), self._now()
         if identity is None:
-            return _LEFT
+            return await self._without_ids(account, state) if account in self.known.accounts() else _LEFT
         answer = await self.platform.goals(account)
         state.waits_for_token = False
         if account not in self.known.accounts():
@@ -84,6 +86,14 @@ class GoalReader:
         await self.store.save(state.catalogue)
         return state.catalogue
 
+    async def _without_ids(self, account: str, state: ReadingState) -> Failure:
+        """Close the account until its ids are configured; before a sign-in that alone is the trouble (NotConnected)."""
+        await self.platform.permit(account)
+        state.waits_for_token = False
+        now = self._now()
+        self.gates.close_account(account, Reason.ACCOUNT_PAUSED, now, now)
+        return self._failed(account, state, Failure(NOT_CHOSEN, f"accounts.{account} has no ids yet"), None)
+
     def _succeeded(self, account: str, state: ReadingState, started_at: UnixMillis) -> None:
         """Judge by the new list before the account may send."""
         state.failures, state.failure = 0, None
@@ -93,7 +103,7 @@ class GoalReader:
                 self.gates.seen_goal(account, goal, started_at)
         if self.known.catalogue(account) is not None:  # else it is another account by now, which is to be read yet
             self.gates.reading_ended(account)
-        if self.gates.held(account, None) is Reason.THROTTLED:
+        if self.gates.held(account, None) is Reason.THROTTLED or state.raised == NOT_CHOSEN:
             self.gates.open_account(account, started_at)
         self._clear_raised(account, state)
 
@@ -108,10 +118,10 @@ class GoalReader:
             return None
         return answer
 
-    def _failed(self, account: str, state: ReadingState, failure: Failure, identity: str) -> Failure:
+    def _failed(self, account: str, state: ReadingState, failure: Failure, identity: str | None) -> Failure:
         """Report the failure once, plan the next try, and let the account send by the last list.
 
-        `identity` is the account that was asked for: another one by now is to be read yet.
+        `identity` is the account that was asked for, None where it has no ids: another one by now is to be read yet.
         """
         state.failures += 1
         state.failure = failure
@@ -122,11 +132,12 @@ class GoalReader:
         if failure.trouble != "token_refresh_failed" or state.failures >= EXPIRED_TIMES:
             state.raised = failure.trouble
             detail, tracking_id = f"reading its goals: {failure.detail}", failure.tracking_id
+            detail = failure.detail if identity is None else detail
             self.telemetry.service.trouble_raised(
                 failure.trouble, account=account, detail=detail, tracking_id=tracking_id
             )
         self.judge.hold_goals(account)
-        if self.platform.identity(account) == identity:
+        if identity is not None and self.platform.identity(account) == identity:
             self.gates.reading_ended(account)
         return failure
 

@@ -13,13 +13,13 @@ class Platform(Protocol):
     """Where conversions go."""
 
     def knows(self, account: str) -> bool:
-        """Whether the account is configured; its rows wait while it is not."""
+        """Whether the account is configured, and has ids; its rows wait while it does not."""
 
     async def permit(self, account: str) -> None:
         """Wait until there is a token and the account's pace allows one more call. NotConnected when there is none."""
 
     def identity(self, account: str) -> str | None:
-        """Return which account this is at the platform; None once it left the configuration."""
+        """Return which account this is at the platform; None while it has no ids, or once it left the configuration."""
 
     async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
         """Send one batch. NotConnected when there is no token to send it with."""
@@ -36,6 +36,9 @@ class Platform(Protocol):
 
 class GoalPlatform(Protocol):
     """Where goals are. Each call counts against the account's rate; NotConnected when there is no token."""
+
+    async def permit(self, account: str) -> None:
+        """As `Platform.permit`."""
 
     def identity(self, account: str) -> str | None:
         """As `Platform.identity`: goals of another identity are not this account's."""

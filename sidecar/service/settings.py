@@ -131,10 +131,11 @@ class Settings:
         )
 
     def accounts(self) -> Mapping[str, AccountIds]:
-        """Return Microsoft's ids of each account. The emulator gets ids for accounts without any."""
+        """Return Microsoft's ids of each account that has some. The emulator gets ids for accounts without any."""
         accounts = self.config.accounts
         if self.config.microsoft.environment != "emulator":
-            return {name: AccountIds(account.customer_id, account.account_id) for name, account in accounts.items()}
+            every = {name: AccountIds(account.customer_id, account.account_id) for name, account in accounts.items()}
+            return {name: ids for name, ids in every.items() if ids != NO_IDS}
         found: dict[str, AccountIds] = {}
         taken = {account.account_id for account in accounts.values()}
         for name, account in accounts.items():

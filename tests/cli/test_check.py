@@ -52,7 +52,7 @@ def test_missing_file_shows_how_to_make_one(verb: str, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     shown = sidecar(verb)
     assert shown.exit_code == 2
-    assert "cp config.example.yaml config.yaml" in shown.stderr
+    assert "`sidecar init`" in shown.stderr
 
 
 @pytest.mark.parametrize("verb", ["check", "run"])

@@ -10,7 +10,7 @@ from sidecar.cli import verbs
 from sidecar.cli.verb_group import wants_colour
 
 VERBS = (
-    *("run", "check", "doctor", "status", "connect", "accounts", "goals", "send", "hash", "logs", "explain"),
+    *("init", "run", "check", "doctor", "status", "connect", "accounts", "goals", "send", "hash", "logs", "explain"),
     *("restate", "retract", "clicks", "replay", "erase", "pause", "resume", "alerts", "backup", "emulator"),
 )
 

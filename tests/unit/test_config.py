@@ -306,7 +306,7 @@ def test_missing_file_is_reported_with_what_to_do(tmp_path: Path, monkeypatch: p
     assert told == [
         "a.yaml: there is no such file; --config names it",
         "b.yaml: there is no such file; $SIDECAR_CONFIG names it",
-        "config.yaml: there is no such file; make it with `cp config.example.yaml config.yaml`, or name another with "
+        "config.yaml: there is no such file; make it with `sidecar init`, or name another with "
         "--config or $SIDECAR_CONFIG",
     ]
 

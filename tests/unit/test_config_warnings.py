@@ -104,6 +104,20 @@ def test_probable_mistake_is_reported_with_its_key_and_line(
     assert words in message
 
 
+def test_account_without_ids_is_said_to_wait_and_contradicts_no_other(tmp_path: Path) -> None:
+    text = GOOD.replace("eu: {customer_id: 111, account_id: 222}", "eu: {}\n  us: {goals: {lead: US Lead}}")
+    messages = warned(tmp_path, text)
+    assert [message.partition(": warning: ")[0] for message in messages] == [
+        "config.yaml:12: accounts.eu",
+        "config.yaml:13: accounts.us",
+    ]
+    assert all("`sidecar accounts` lists the ids" in message for message in messages)
+    without = GOOD.partition("accounts:")[0]
+    assert [message.partition(": warning")[0] for message in warned(tmp_path, without)] == [
+        "config.yaml: accounts.default"
+    ]
+
+
 def test_token_of_production_in_the_sandbox_is_reported(tmp_path: Path) -> None:
     [message] = warned(tmp_path, GOOD.replace("production", "sandbox"))
     assert message.startswith("config.yaml:8: microsoft.developer_token: warning: looks like a token of production")
