@@ -6,16 +6,21 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import yaml
-from cli_kit import CLICK_ID, COMMAND, free_port, process, read_until, settings_in
+from cli_kit import CLICK_ID, COMMAND, ended, free_port, process, read_until, settings_in
+from docs_page import examples, text_of
 
 DEADLINE_SECONDS = 30.0
+
+GUIDE = text_of("docs/connect.md")
+FIRST, LOOK = (example.requests[0] for example in examples(GUIDE)[:2])
+"""The first conversion of step 9, and the look at it."""
 
 
 @dataclass
@@ -25,9 +30,12 @@ class Newcomer:
     folder: Path
     endpoints: dict[str, str]
     port: int
+    typed: set[str] = field(default_factory=set)
+    """Each verb that was typed, with its arguments but options."""
 
     def sidecar(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A verb, typed in the folder."""
+        self.typed.add(" ".join(word for word in arguments if not word.startswith("-")))
         return subprocess.run([*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60)
 
     def edit(self, *changes: tuple[str, str]) -> None:
@@ -53,10 +61,21 @@ class Newcomer:
 
     def sign_in(self) -> str:
         """Opens /connect and follows Microsoft's page back; returns the last page."""
-        ca = self.folder / "ca.pem"
         begun = requests.get(f"http://127.0.0.1:{self.port}/connect", allow_redirects=False, timeout=10)
-        back = requests.get(begun.headers["Location"], verify=ca, allow_redirects=False, timeout=10)
+        return self.follow(begun.headers["Location"])
+
+    def follow(self, address: str) -> str:
+        """Opens Microsoft's page, which signs in at once and sends the browser back; returns the last page."""
+        back = requests.get(address, verify=self.folder / "ca.pem", allow_redirects=False, timeout=10)
         return requests.get(back.headers["Location"], timeout=10).text
+
+    def sign_in_at_the_terminal(self) -> str:
+        """Opens the address that `sidecar connect` prints; returns the rest of what it prints."""
+        self.typed.add("connect")
+        with process("connect", folder=self.folder) as run:
+            printed = read_until("Waiting.", run.stdout)
+            self.follow(next(word for word in printed.split() if word.startswith("https://")))
+            return ended(run)[1]
 
     def at_microsoft(self, method: str, path: str, body: Any = None) -> Any:
         """A control call of the stand-in."""
@@ -105,14 +124,15 @@ def test_first_conversion_from_nothing(newcomer: Newcomer) -> None:
 
     with process("run", folder=newcomer.folder) as run:
         read_until("sidecar connect", run.stderr)
-        order = {"event": "purchase", "order_id": "FIRST", "value": 12.5, "msclkid": CLICK_ID}
-        assert newcomer.call("/v1/conversions", order)["state"] == "pending"
+        newcomer.typed.add("run")
+        assert newcomer.call(FIRST.url, json.loads(FIRST.body or ""))["state"] == "pending"
         before = newcomer.sidecar("accounts")
         assert before.returncode == 1
         assert "? default: no ids yet; not connected\n" in before.stdout
         assert "What to do: Open /connect in a browser" in before.stdout
 
         assert "Connected to Microsoft Advertising" in newcomer.sign_in()
+        assert "`sidecar accounts` lists the ad accounts" in newcomer.sign_in_at_the_terminal()
         row = newcomer.until("/v1/conversions/conv_1", lambda row: row["reason"] == "account_paused")
         assert "sidecar accounts" in row["fix"]
         health = newcomer.until("/healthz", lambda health: health["checks"]["delivery"]["status"] != "ok")
@@ -135,17 +155,20 @@ def test_first_conversion_from_nothing(newcomer: Newcomer) -> None:
         goals = newcomer.until("/v1/goals", lambda goals: goals["items"][0]["read_at"] is not None)
         assert goals["items"][0]["trouble"] is None
         assert {event["state"] for event in goals["items"][0]["events"]} == {"goal_not_found"}
+        assert "default: 3 to create" in newcomer.sidecar("goals", "plan").stdout
         created = newcomer.sidecar("goals", "apply", "--yes")
         assert created.returncode == 0, created.stderr
         newcomer.until("/v1/conversions/conv_1", lambda row: row["reason"] == "goal_settling")
         newcomer.wait_two_hours()
         run.send_signal(signal.SIGHUP)
-        newcomer.until("/v1/conversions/conv_1", lambda row: row["state"] == "delivered")
+        newcomer.until(LOOK.url, lambda found: found["items"][0]["state"] == "delivered")
         assert newcomer.uploaded() == [("200000001", "Sidecar Purchase")]
         health = newcomer.until("/healthz", lambda health: health["status"] == "ok")
         assert health["outbox"]["pending"] == 0
         (account,) = newcomer.call("/v1/accounts")["configured"]
         assert (account["state"], account["visible"], account["fix"]) == ("open", True, None)
+    commands = set(re.findall(r"^ {4,}sidecar ([a-z ]+)$", GUIDE, re.MULTILINE))
+    assert {"init", "accounts", "goals apply"} <= commands <= newcomer.typed
 
 
 def test_ids_that_are_taken_out_stop_delivery_until_they_return(newcomer: Newcomer) -> None:
