@@ -14,7 +14,7 @@ import * as setUp from "./views/set-up.js";
 // A view exports `title` and `open(root, context)`; it renders into root and returns {update(context), close()}.
 const VIEWS = { overview, conversions, logs, "set-up": setUp };
 const NAMES = Object.keys(VIEWS);
-const LOOK_WORDS = { good: "all is well", wait: "something waits", bad: "needs attention", none: "not known" };
+const LOOK_WORDS = { good: "all is well", wait: "something waits", bad: "needs attention", none: "nothing was received yet", gone: "not known" };
 const POLL_SECONDS = 5;
 
 const frame = document.getElementById("frame");
@@ -29,7 +29,7 @@ function context() {
 }
 
 function look() {
-  return connection.failedAt || failure || !shared.overview ? "none" : wholeLook(shared.overview);
+  return connection.failedAt || failure || !shared.overview ? "gone" : wholeLook(shared.overview);
 }
 
 function header() {
@@ -38,7 +38,7 @@ function header() {
   return html`
     <header class="top">
       <a class="skip-link" href=${link(name, params)} @click=${skip}>Skip to content</a>
-      <a class="brand" href=${link("overview", { account })}><span class="state ${look()}" role="img" aria-label="Status: ${LOOK_WORDS[look()]}"></span>msads-sidecar</a>
+      <a class="brand" href=${link("overview", { account })}><span class="state ${look() === "gone" ? "none" : look()}" role="img" aria-label="Status: ${LOOK_WORDS[look()]}"></span>msads-sidecar</a>
       <nav aria-label="Views">
         ${NAMES.map(
           (view) => html`<a href=${link(view, { account })} aria-current=${view === name ? "page" : nothing}>${VIEWS[view].title}</a>`,

@@ -108,7 +108,7 @@ urllib.request.urlopen(urllib.request.Request("${here()}", json.dumps(order).enc
 
 function lines(overview) {
   const given = order(overview);
-  return html`<section class="card stack" aria-labelledby="first-title">
+  return html`<section class="card stack languages" aria-labelledby="first-title">
     <h2 id="first-title">Send a first conversion</h2>
     <p>Nothing was received yet. Paste one of these into a terminal or your code: the conversion appears here within
       seconds.${needsKey() ? html` Put your key where <code>YOUR-KEY</code> stands.` : nothing}</p>
