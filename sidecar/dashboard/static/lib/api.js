@@ -4,6 +4,9 @@ import { follow } from "./clock.js";
 
 const TIMEOUT_MS = 15_000;
 
+/** For calls that ask Microsoft. */
+export const LONG_MS = 60_000;
+
 /** The state of the connection, for the frame: `failedAt` is when calls began to fail, `unauthorized` a refused key. */
 export const connection = { failedAt: null, unauthorized: false };
 
@@ -27,18 +30,18 @@ export class ApiError extends Error {
 }
 
 /** GETs `path` with the parameters that have a value. */
-export function get(path, params = {}) {
-  return call("GET", withQuery(path, params));
+export function get(path, params = {}, timeout = TIMEOUT_MS) {
+  return call("GET", withQuery(path, params), undefined, null, timeout);
 }
 
 /** POSTs `body` as JSON. Pass the same `key` again when an answer was lost: it is the Idempotency-Key. */
-export function post(path, body = {}, key = null) {
-  return call("POST", path, body, key);
+export function post(path, body = {}, key = null, timeout = TIMEOUT_MS) {
+  return call("POST", path, body, key, timeout);
 }
 
 /** DELETEs what is at `path`. */
 export function remove(path) {
-  return call("DELETE", path);
+  return call("DELETE", path, undefined, null, TIMEOUT_MS);
 }
 
 /** The path with the parameters that have a value. */
@@ -47,7 +50,7 @@ export function withQuery(path, params) {
   return query.size ? `${path}?${query}` : path;
 }
 
-async function call(method, path, body, key) {
+async function call(method, path, body, key, timeout) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
@@ -57,7 +60,7 @@ async function call(method, path, body, key) {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeout),
     });
   } catch (error) {
     connection.failedAt ??= new Date();

@@ -29,7 +29,7 @@ function table({ status, checks, not_checked: left = [] }) {
     </table></div>
     ${left.length
       ? html`<details><summary>${left.length} not checked</summary>
-          <ul class="stack small">${left.map((one) => html`<li><strong>${label(one)}</strong>: ${one.message}</li>`)}</ul></details>`
+          <ul class="stack small">${left.map((one) => html`<li><strong>${label(one)}</strong>: ${prose(one.message)}</li>`)}</ul></details>`
       : nothing}`;
 }
 
@@ -38,7 +38,7 @@ function row(check) {
   return html`<tr class="check ${check.status}">
     <td data-label="Status"><span class="state ${look}">${words}</span></td>
     <td data-label="Check">${label(check)}</td>
-    <td data-label="Found"><div><p>${check.message}</p>
+    <td data-label="Found"><div><p>${prose(check.message)}</p>
       ${check.status === "ok" ? nothing : html`
         ${check.cause ? html`<p class="muted small">${prose(check.cause)}</p>` : nothing}
         ${check.fix ? html`<p><strong>What to do:</strong> ${prose(check.fix)}</p>` : nothing}`}</div></td>

@@ -1,5 +1,5 @@
 // Creates the goals that Microsoft lacks, after showing each one; a goal cannot be deleted.
-import { post } from "../lib/api.js";
+import { LONG_MS, post } from "../lib/api.js";
 import { announce, ask, attempt } from "../lib/dialog.js";
 import { at, money } from "../lib/format.js";
 import { html, nothing } from "../lib/view.js";
@@ -16,7 +16,7 @@ export const missingIn = (plan) => (plan ?? []).flatMap((item) => item.create.ma
 
 /** Asks, and creates what was chosen. Returns the outcomes of `v1/goals/apply`, or null where nothing was tried. */
 export async function createGoals() {
-  const plan = await attempt(() => post("v1/goals/plan"));
+  const plan = await attempt(() => post("v1/goals/plan", {}, null, LONG_MS));
   if (!plan) return null;
   const missing = missingIn(plan.items);
   if (!missing.length) {
@@ -29,7 +29,7 @@ export async function createGoals() {
   const outcomes = [];
   for (const account of new Set(wanted.map((goal) => goal.account))) {
     const goals = wanted.filter((goal) => goal.account === account).map(({ goal }) => goal);
-    const applied = await attempt(() => post("v1/goals/apply", { account, goals }));
+    const applied = await attempt(() => post("v1/goals/apply", { account, goals }, null, LONG_MS));
     outcomes.push(...(applied?.items ?? []).flatMap((item) => [...item.goals, ...troubleOf(item)]));
   }
   return outcomes;

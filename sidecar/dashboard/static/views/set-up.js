@@ -1,5 +1,5 @@
 // From nothing to the first conversion: the steps, each checked by itself; then doctor, the connection and the accounts.
-import { get, post } from "../lib/api.js";
+import { get, LONG_MS, post } from "../lib/api.js";
 import { copy } from "../lib/dialog.js";
 import { count } from "../lib/format.js";
 import { poll } from "../lib/poll.js";
@@ -17,6 +17,7 @@ export const title = "Set-up";
 const READ_SECONDS = 5;
 const DONE_SECONDS = 30; // once every step is done
 const PLAN_MS = 60_000; // a plan reads the goals again at Microsoft
+const REPORT_MS = 6_000; // the sidecar gives a report again for 5 s
 const MARKS = { done: ["✓", "done"], attention: ["!", "needs attention"], open: ["○", "to do"] };
 
 export function open(root, context) {
@@ -38,6 +39,8 @@ class SetUp {
   #outcomes = null;
   #shown = null; // the step of the address that was scrolled to
   #first = new FirstConversion(() => this.#draw());
+  #isStale = false; // something changed while the checks were made
+  #timer = null;
   #stop;
 
   constructor(root, context) {
@@ -57,6 +60,7 @@ class SetUp {
   close() {
     document.removeEventListener("visibilitychange", this.#planSoon);
     this.#stop();
+    clearTimeout(this.#timer);
     this.#first.close();
   }
 
@@ -103,7 +107,7 @@ class SetUp {
     }
     this.#plannedAt = Date.now();
     try {
-      this.#facts.plan = (await post("v1/goals/plan")).items;
+      this.#facts.plan = (await post("v1/goals/plan", {}, null, LONG_MS)).items;
       this.#facts.goals = (await get("v1/goals")).items;
     } catch {
       // the step says what v1/goals says
@@ -115,7 +119,14 @@ class SetUp {
     const states = JSON.stringify([this.#steps.map((step) => step.state), connection?.connected, accounts?.configured.map((one) => one.paused)]);
     if (states === this.#states || !connection) return;
     this.#states = states;
-    this.#examine();
+    this.#examineSoon();
+  }
+
+  /** Makes the checks as soon as their answer is newer than this moment. */
+  #examineSoon() {
+    this.#isStale = this.#doctor.running;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#examine, Math.max(0, (this.#doctor.at ?? 0) - Date.now() + REPORT_MS));
   }
 
   #examine = async () => {
@@ -123,11 +134,12 @@ class SetUp {
     this.#doctor = { ...this.#doctor, running: true };
     this.#draw();
     try {
-      this.#doctor = { report: await get("v1/doctor"), at: new Date(), error: null, running: false };
+      this.#doctor = { report: await get("v1/doctor", {}, LONG_MS), at: new Date(), error: null, running: false };
     } catch (error) {
       this.#doctor = { ...this.#doctor, error, running: false };
     }
     this.#draw();
+    if (this.#isStale) this.#examineSoon();
   };
 
   /** Who comes back to the page may have changed something at Microsoft. */
@@ -193,7 +205,7 @@ class SetUp {
         <summary>
           <span class="mark" aria-hidden="true">${mark}</span>
           <span><strong>${step.title}</strong><span class="visually-hidden"> (${words})</span>
-            ${step.isNext ? html`<span class="tag">next</span>` : nothing}<br><span class="muted">${step.text}</span></span>
+            ${step.isNext ? html`<span class="tag">next</span>` : nothing}<br><span class="muted">${prose(step.text)}</span></span>
         </summary>
         <div class="stack help">
           ${step.fix ? html`<p><strong>What to do:</strong> ${prose(step.fix)}</p>` : nothing}
