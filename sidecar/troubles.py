@@ -224,10 +224,10 @@ _ALL = (
     _account(
         "account_not_chosen",
         "No ad account is chosen",
-        "The configuration has no ids for this account yet. Somebody has signed in, so those that the user can reach "
-        "are known.",
-        "Run `sidecar accounts`, or open Set-up in the dashboard: both list the accounts, and the lines to paste under "
-        "accounts. Then reload with SIGHUP. Conversions are kept until then.",
+        "The configuration has no ids for this account yet, so nothing can be sent for it.",
+        "Run `sidecar accounts`, or open Set-up in the dashboard: once somebody has signed in, both list the accounts, "
+        "and the lines to paste under accounts. Then reload with SIGHUP. Conversions are kept until then.",
+        area=Area.ACCOUNT,
         ends=End.READING | End.ANSWER,
         waits_for="no ad account is chosen for {account}",
     ),

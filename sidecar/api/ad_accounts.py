@@ -59,16 +59,16 @@ class AdAccountCalls:
     def _configured(self, one: ConfiguredAccount, visible: VisibleAccounts | None) -> Json:
         """An account of the configuration; whether it is visible is null where that is not known."""
         found = None if visible is None else look_up(one.customer_id, one.account_id, visible)
-        is_known = found is not None and found.reach is not Reach.NOT_READ
+        reach = found.reach if found else None if one.account_id else Reach.NO_IDS
         return {
             "name": one.name,
             "customer_id": one.customer_id,
             "account_id": one.account_id,
             "state": self._state(one),
             "paused": self.gates.paused_since(one.name) is not None,
-            "visible": found.reach is Reach.VISIBLE if found is not None and is_known else None,
-            "reach": found.reach if found is not None and is_known else None,
-            "fix": remedy(one, found, visible.user) if found is not None and visible is not None else None,
+            "visible": found.reach is Reach.VISIBLE if found and found.reach is not Reach.NOT_READ else None,
+            "reach": None if reach is Reach.NOT_READ else reach,
+            "fix": remedy(one, found, visible.user) if found and visible else None,
         }
 
     def _state(self, one: ConfiguredAccount) -> str:

@@ -47,7 +47,7 @@ def wire_doctor(parts: Components, clock: Runtime) -> Doctor:
 
 
 def _ids(settings: Settings) -> Mapping[str, tuple[str, str]]:
-    return {name: (ids.customer_id, ids.account_id) for name, ids in settings.accounts().items()}
+    return {one.name: (one.customer_id, one.account_id) for one in settings.configured_accounts()}
 
 
 def disk_facts(folder: Path, reserve: int) -> DiskFacts:

@@ -128,7 +128,7 @@ def test_first_conversion_from_nothing(newcomer: Newcomer) -> None:
         assert newcomer.call(FIRST.url, json.loads(FIRST.body or ""))["state"] == "pending"
         before = newcomer.sidecar("accounts")
         assert before.returncode == 1
-        assert "? default: no ids yet; not connected\n" in before.stdout
+        assert "! default: no ids yet; not connected\n" in before.stdout
         assert "What to do: Open /connect in a browser" in before.stdout
 
         assert "Connected to Microsoft Advertising" in newcomer.sign_in()
@@ -138,6 +138,10 @@ def test_first_conversion_from_nothing(newcomer: Newcomer) -> None:
         health = newcomer.until("/healthz", lambda health: health["checks"]["delivery"]["status"] != "ok")
         assert "No ad account is chosen" in health["checks"]["delivery"]["message"]
         assert "Run `sidecar accounts`, or open Set-up" in health["checks"]["delivery"]["fix"]
+
+        (ids,) = [one for one in newcomer.call("/v1/doctor")["checks"] if one["name"] == "account"]
+        assert (ids["status"], ids["message"]) == ("failed", "Account default has no ids yet.")
+        assert "Run `sidecar accounts`, or open Set-up" in ids["fix"]
 
         listed = newcomer.sidecar("accounts")
         assert listed.returncode == 0, listed.stderr

@@ -188,7 +188,7 @@ IDS = [
     ("2001", "11", "failed", "customer_id and account_id are swapped."),
     ("99", "2001", "failed", "this account belongs to customer 11."),
     ("11", "2009", "failed", "the signed-in user can reach 1 account, and not this one."),
-    ("", "", "failed", "it has no ids yet: `sidecar accounts` shows those that the signed-in user can reach."),
+    ("", "", "failed", "Account eu has no ids yet."),
 ]
 
 

@@ -8,6 +8,7 @@ from sidecar.core.doctor.facts import AccountFacts, Facts, FailedCall, ReadAccou
 from sidecar.core.doctor.sign_in import NO_TOKEN
 
 NOT_AUTHORIZED = "not_authorized"
+NOT_CHOSEN = "account_not_chosen"
 WRONG_ACCOUNT = "wrong_account"
 INACTIVE = "account_inactive"
 
@@ -22,8 +23,9 @@ def account_checks(facts: Facts, account: AccountFacts) -> Iterator[Finding]:
 
 def ids(facts: Facts, account: AccountFacts) -> Finding:
     """Whether the configured ids are those of an account that the user can reach."""
-    if not account.customer_id or not account.account_id:
-        return _wrong(account, "it has no ids yet: `sidecar accounts` shows those that the signed-in user can reach")
+    if not account.customer_id and not account.account_id:
+        message = f"Account {account.name} has no ids yet."
+        return Checked(Area.ACCOUNT, CheckStatus.FAILED, message, account.name, trouble=NOT_CHOSEN)
     if INACTIVE in account.raised or _trouble(account) == INACTIVE:
         message = f"{_named(account)} cannot take conversions."
         return Checked(Area.ACCOUNT, CheckStatus.FAILED, message, account.name, trouble=INACTIVE)
@@ -82,7 +84,7 @@ def role(facts: Facts, account: AccountFacts, identified: Finding) -> Finding:
 
     `identified` is the check of the account's ids: a refusal of wrong ids says nothing of the user.
     """
-    if isinstance(identified, Checked) and identified.trouble == WRONG_ACCOUNT:
+    if isinstance(identified, Checked) and (identified.trouble == WRONG_ACCOUNT or identified.trouble == NOT_CHOSEN):
         return Unchecked(Area.ROLE, "the ids of the account come first", account.name)
     if isinstance(account.reading, FailedCall) and account.reading.trouble == NOT_AUTHORIZED:
         return _no_right(account, f"Microsoft refused a call for it: {account.reading.detail.rstrip('.')}.")
