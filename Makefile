@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test docs lock faults fuzz audit audit-base bench bench-clicks clean
+.PHONY: run test docs wheel lock faults fuzz audit audit-base bench bench-clicks clean
 
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
@@ -21,6 +21,9 @@ test: .venv/.test
 
 docs: .venv/.test ## docs/ as a site in build/site; fails on a broken link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict
+
+wheel: .venv/.run ## dist/*.whl, which runs without the repository: sidecar init, sidecar run
+	$(PIP) wheel --no-index --no-deps --no-build-isolation --wheel-dir dist .
 
 faults: .venv/.test ## the long tests, and a line for each promise of docs/reliability.md
 	SIDECAR_GENERATED_BODIES=10000 $(BIN)/pytest -m "faults or promise" --promises --timeout 3600
