@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from sidecar.emulator.call import Call
-from sidecar.emulator.faults import Ending, ExpireTokens, Match, Preparation, RevokeRefreshTokens, Rule, Slow
+from sidecar.emulator.faults import Ending, ExpireTokens, Match, Preparation, RevokeRefreshTokens, Rule, SetDate, Slow
 
 
 @dataclass(slots=True)
@@ -45,6 +45,12 @@ class Plan:
     preparations: tuple[tuple[Preparation, asyncio.Event], ...] = ()
     """Each with the event that is set once its rule is removed."""
     ending: Ending | None = None
+
+    @property
+    def date_offset_seconds(self) -> int | None:
+        """How far the `Date` of the answer is from the right one; None where it is right."""
+        offsets = [action.seconds for action, _ in self.preparations if isinstance(action, SetDate)]
+        return offsets[-1] if offsets else None
 
     @property
     def name(self) -> str | None:
@@ -89,7 +95,7 @@ class Script:
             action = active.rule.action
             if not active.fires(call):
                 continue
-            if not isinstance(action, Slow | ExpireTokens | RevokeRefreshTokens):
+            if not isinstance(action, Slow | ExpireTokens | RevokeRefreshTokens | SetDate):
                 return Plan(tuple(preparations), action)
             preparations.append((action, active.removed))
         return Plan(tuple(preparations))

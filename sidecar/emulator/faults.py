@@ -161,7 +161,14 @@ class OAuthError(_Model):
     suberror: str | None = None
 
 
-Preparation = Slow | ExpireTokens | RevokeRefreshTokens
+class SetDate(_Model):
+    """The `Date` of the answer is that far from the emulator's time, as on a machine whose clock is off."""
+
+    type: Literal["date"]
+    seconds: int = Field(ge=-31_536_000, le=31_536_000)
+
+
+Preparation = Slow | ExpireTokens | RevokeRefreshTokens | SetDate
 """Happens before the request, which is then handled as usual."""
 
 Ending = Status | FaultCode | PartialErrors | Hang | ResetBefore | ResetAfter | Malformed | OAuthError

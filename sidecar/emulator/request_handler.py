@@ -10,6 +10,7 @@ import struct
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from sqlite3 import Connection
 from typing import assert_never
 
@@ -33,6 +34,7 @@ from sidecar.emulator.faults import (
     ResetAfter,
     ResetBefore,
     RevokeRefreshTokens,
+    SetDate,
     Slow,
     Status,
     resolve_code,
@@ -77,7 +79,7 @@ class RequestHandler:
                 await self._prepare(preparation, removed)
             call = replace(call, at=self.clock())
             answer = await self.state.transact(lambda db: _serve(db, call, work, plan))
-            return await self._respond(request, call, plan.ending, answer)
+            return await self._respond(request, call, plan, answer)
 
         return handle
 
@@ -101,17 +103,20 @@ class RequestHandler:
                 await self.state.transact(lambda db: tokens.expire_access_tokens(db, self.clock()))
             case RevokeRefreshTokens():
                 await self.state.transact(tokens.revoke_refresh_tokens)
+            case SetDate():  # the answer's matter
+                pass
             case _:
                 assert_never(preparation)
 
-    async def _respond(
-        self, request: web.Request, call: Call, ending: Ending | None, answer: Answer
-    ) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, call: Call, plan: Plan, answer: Answer) -> web.StreamResponse:
+        ending = plan.ending
         if isinstance(ending, Hang):
             await self._pause(None, self.stopping)
         if isinstance(ending, Hang | ResetBefore | ResetAfter):
             return _reset(request)
         headers = {**answer.headers, "TrackingId": call.tracking_id, "Content-Type": answer.content_type}
+        if (offset := plan.date_offset_seconds) is not None:
+            headers["Date"] = formatdate(call.at / 1000 + offset, usegmt=True)
         return web.Response(status=answer.status or 500, body=answer.body, headers=headers)
 
     async def _pause(self, seconds: float | None, over: asyncio.Event) -> None:

@@ -12,12 +12,14 @@ from sidecar.core.doctor.first_look import OutsideFacts, SilentService, look, wi
 from sidecar.microsoft.endpoints import Endpoints, endpoints_of
 from sidecar.microsoft.reachability import addresses_of, reach
 from sidecar.microsoft.tls import UnusableRoots, context
-from sidecar.ports.errors import OutboxRefused
+from sidecar.ports.errors import LostKey, OutboxRefused
+from sidecar.service.microsoft_wiring import token_store
 from sidecar.service.runtime import now
 from sidecar.service.settings import Settings
 from sidecar.store.opening import glance, has_owner
 from sidecar.store.store import OutboxGlance
 from sidecar.store.store_url import file_of
+from sidecar.store.tokens import GlancedSecrets
 
 
 def look_from_outside(given: Path | None, why: str) -> Diagnosed:
@@ -40,8 +42,16 @@ def _facts(path: Path, loaded: LoadedConfig) -> OutsideFacts:
         disk=_disk(config),
         endpoints=_endpoints(config),
         embeds_emulator=Settings(config).embeds_emulator,
-        has_sign_in=seen.has_sign_in or bool(config.microsoft.refresh_token.get_secret_value()),
+        sign_in=asyncio.run(_sign_in(config, seen)),
     )
+
+
+async def _sign_in(config: Config, seen: OutboxGlance) -> bool | FailedCall:
+    """Whether there is a sign-in to start with: the stored one, or the configured refresh token."""
+    try:
+        return await token_store(config, GlancedSecrets(seen.sealed)).load() is not None
+    except LostKey as error:
+        return FailedCall("not_connected", str(error), Area.TOKEN)
 
 
 def _storage(config: Config) -> tuple[StorageFacts, OutboxGlance]:

@@ -77,7 +77,7 @@ async def open_platform(
     oauth = OAuthClient(_application(config, endpoints), tls, proxies=proxies)
     tokens = TokenSource(
         oauth,
-        _token_store(config, store.secrets),
+        token_store(config, store.secrets),
         now=clock.now,
         chance=clock.chance,
         on_change=_on_connection(gates, telemetry),
@@ -155,7 +155,7 @@ def _application(config: Config, endpoints: Endpoints) -> Application:
     return Application(endpoints.authority, client_id, microsoft.redirect_uri, endpoints.scope, secret)
 
 
-def _token_store(config: Config, secrets: Secrets) -> SealedTokens:
+def token_store(config: Config, secrets: Secrets) -> SealedTokens:
     """Return the store of the refresh token. The emulator accepts a well-known one, so that no sign-in is needed."""
     vault = Vault(config.storage.encryption_key.get_secret_value())
     if config.microsoft.environment == "emulator":

@@ -1,7 +1,7 @@
 """What an open store gives: the ports over it, and the task that writes. Which database it is stays inside."""
 
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,5 +68,5 @@ class OutboxGlance:
     schema: int | None = None
     environment: str | None = None
     size_bytes: int = 0
-    has_sign_in: bool = False
-    """Whether a sign-in is stored; whether it still works, only Microsoft knows."""
+    sealed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The stored secrets by name, as they lie in the file."""

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 
 from sidecar.ports.errors import LostKey, StorageUnavailable
 from sidecar.ports.upkeep import Secrets
@@ -69,6 +70,19 @@ class SealedTokens:
             with contextlib.suppress(StorageUnavailable):  # no reason to stop: the next one that is stored is sealed
                 await self._keep(text)
         return _read(text)
+
+
+class GlancedSecrets:
+    """Secrets as a look at an outbox found them: they can be read, not written."""
+
+    def __init__(self, sealed: Mapping[str, str]) -> None:
+        self._sealed = sealed
+
+    async def get(self, name: str) -> str | None:
+        return self._sealed.get(name)
+
+    async def put(self, name: str, value: str) -> None:
+        raise StorageUnavailable("storage_failed", "the outbox was only looked at")
 
 
 def _read(text: str) -> dict[str, str | None]:

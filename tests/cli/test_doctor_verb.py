@@ -1,5 +1,6 @@
 """`sidecar doctor` with and without a running sidecar: its words, its widths, its exit codes."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import pytest
 from cli_kit import Service, free_port, sidecar
 from click.testing import CliRunner, Result
+from store_kit import running_store
 
 from sidecar.cli import main
 from sidecar.cli.doctor_text import report_lines, summary
+from sidecar.store.tokens import SealedTokens
+from sidecar.store.vault import Vault
 
 PRODUCTION = """
 microsoft:
@@ -125,6 +129,26 @@ def test_doctor_before_the_first_start_says_that_microsoft_is_out_of_reach(tmp_p
     assert found["connection"]["message"].endswith("no connection: Connection refused.")
     assert found["token"]["message"] == "No sign-in is stored yet."
     assert {each["name"] for each in shown["not_checked"]} >= {"clock", "role", "goal", "queue"}
+
+
+async def stored_sign_in(path: Path, key: str) -> None:
+    """An outbox of production in which someone is signed in."""
+    async with running_store(path, environment="production") as store:
+        await SealedTokens(store.secrets, Vault(key)).save("test-refresh-1")
+
+
+def test_doctor_without_a_sidecar_knows_whether_the_stored_sign_in_can_be_opened(tmp_path: Path) -> None:
+    asyncio.run(stored_sign_in(tmp_path / "outbox.db", "test-passphrase-of-the-vault"))
+    service = Service(tmp_path, settings=PRODUCTION.format(port=free_port()))
+    found = {}
+    for key in ("test-passphrase-of-the-vault", "test-another-passphrase"):
+        config = service.config
+        config.write_text(config.read_text().replace("outbox.db'", f"outbox.db', encryption_key: {key}"))
+        shown = json.loads(doctor("--json", config=config).stdout)
+        found[key] = {line["name"]: line for line in (*shown["checks"], *shown["not_checked"])}["token"]
+    right, wrong = found.values()
+    assert right["message"].startswith("a sign-in is stored")
+    assert (wrong["status"], wrong["message"][:42]) == ("failed", "The stored sign-in is sealed with another ")
 
 
 def test_doctor_of_a_broken_configuration_shows_its_problems(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.doctor.gathering import Doctor
 from sidecar.doctor.texts import report_json
 from sidecar.emulator import Emulator, MappedGoal
+from sidecar.emulator.ad_accounts import find_account, replace_account, set_role
 from sidecar.emulator.faults import Rule
 from sidecar.emulator.goals import all_goals
 from sidecar.ports.intake import Arrival
@@ -172,6 +173,36 @@ async def _reset_connections(well: Patient) -> None:
     well.fault("ConversionGoals/QueryByIds", type="reset_before")
 
 
+async def _clock_ahead(well: Patient) -> None:
+    well.fault(None, type="date", seconds=-7_200)
+
+
+async def _clock_slightly_behind(well: Patient) -> None:
+    well.fault(None, type="date", seconds=30)
+
+
+async def _user_who_may_only_read(well: Patient) -> None:
+    await well.rig.emulator._state().transact(lambda db: set_role(db, 100))
+
+
+async def _account_taken_away(well: Patient) -> None:
+    def take_away(db: Any) -> None:
+        account = find_account(db, ACCOUNT)
+        assert account is not None
+        replace_account(db, replace(account, is_visible=False))
+
+    await well.rig.emulator._state().transact(take_away)
+
+
+async def _account_suspended(well: Patient) -> None:
+    def suspend(db: Any) -> None:
+        account = find_account(db, ACCOUNT)
+        assert account is not None
+        replace_account(db, replace(account, status="Suspended"))
+
+    await well.rig.emulator._state().transact(suspend)
+
+
 async def _full_disk(well: Patient) -> None:
     storage = well.rig.config.storage.model_copy(update={"min_free_disk": 2**60})
     well.rig._take_up(well.rig.config.model_copy(update={"storage": storage}))
@@ -208,6 +239,11 @@ FAULTS: dict[str, tuple[Callable[[Patient], Awaitable[None]], dict[tuple[str, st
     "reading refused for the role": (_refused_reading, {("role", None): "failed"}, NEEDS_READING),
     "errors of Microsoft's servers": (_server_errors, {("connection", None): "failed"}, NEEDS_READING),
     "connections that break": (_reset_connections, {("connection", None): "failed"}, NEEDS_READING),
+    "clock ahead": (_clock_ahead, {("clock", None): "failed"}, frozenset()),
+    "clock slightly behind": (_clock_slightly_behind, {("clock", None): "warning"}, frozenset()),
+    "user who may only read": (_user_who_may_only_read, {("role", None): "failed"}, frozenset()),
+    "account taken away": (_account_taken_away, {("account", None): "failed"}, NEEDS_ACCOUNT),
+    "account suspended": (_account_suspended, {("account", None): "failed"}, frozenset()),
     "disk nearly full": (_full_disk, {("disk", None): "failed"}, frozenset()),
     "old queue": (_old_queue, {("queue", None): "warning"}, frozenset()),
 }

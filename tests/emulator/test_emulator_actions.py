@@ -44,6 +44,15 @@ async def test_slow_answer_comes_late_and_is_right(client: Client) -> None:
     assert loop.time() - started >= 0.05
 
 
+async def test_date_of_an_answer_is_as_far_off_as_the_rule_says(serve: Serve) -> None:
+    async with serve() as client:
+        await script(client, {"type": "date", "seconds": -7_200})
+        off, right = await client.apply(conversion(1)), await client.apply(conversion(2))
+    assert off.headers["Date"] == "Fri, 20 Nov 2026 10:00:00 GMT"
+    assert off.json() == {"PartialErrors": []}
+    assert right.headers["Date"] != off.headers["Date"]
+
+
 @pytest.mark.parametrize("path", ["faults", "faults/1"])
 async def test_slow_answer_comes_at_once_when_its_rule_is_removed(client: Client, path: str) -> None:
     await script(client, {"type": "slow", "seconds": 3_600})

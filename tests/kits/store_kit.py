@@ -37,9 +37,11 @@ async def open_outbox(path: Path, environment: str, now: UnixMillis, **limits: A
 
 
 @contextlib.asynccontextmanager
-async def running_store(path: Path, now: Callable[[], UnixMillis] = lambda: NOW, **limits: Any) -> AsyncIterator[Store]:
+async def running_store(
+    path: Path, now: Callable[[], UnixMillis] = lambda: NOW, environment: str = "emulator", **limits: Any
+) -> AsyncIterator[Store]:
     """A store at work, ended in order."""
-    async with open_store(f"sqlite:///{path}", "emulator", now, StoreLimits(**limits)) as store:
+    async with open_store(f"sqlite:///{path}", environment, now, StoreLimits(**limits)) as store:
         running = asyncio.create_task(store.run())
         try:
             yield store

@@ -429,6 +429,40 @@ async def test_a_token_in_use_is_refreshed_ahead_of_its_expiry(microsoft: Double
         assert (await source.access_token()).value == "test-access-3"
 
 
+async def test_renewing_gives_a_new_token_at_once_though_the_old_one_is_good(microsoft: Double, clock: Clock) -> None:
+    store = Store()
+    async with running(source_of(microsoft.sign_in(), store, clock)) as source:
+        first = await source.access_token()
+        connection = await source.renew()
+        assert (connection.connected, connection.trouble) == (True, None)
+        assert (await source.access_token()).value != first.value
+        assert len(microsoft.forms) == 2
+
+
+async def test_renewing_that_fails_leaves_the_good_token_in_use_and_says_why(microsoft: Double, clock: Clock) -> None:
+    async with running(source_of(microsoft.sign_in(), Store(), clock)) as source:
+        first = await source.access_token()
+        microsoft.script = always(lambda: refused("invalid_grant", 50173))
+        connection = await source.renew()
+        assert (connection.connected, connection.trouble) == (True, "token_refresh_failed")
+        assert await source.access_token() == first
+        microsoft.script = None
+        assert (await source.renew()).trouble is None, "asked again at once, though the next try was due in minutes"
+
+
+async def test_renewing_asks_nothing_while_microsoft_asked_to_wait(microsoft: Double, clock: Clock) -> None:
+    def busy() -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "600"})
+
+    async with running(source_of(microsoft.sign_in(), Store(), clock)) as source:
+        await source.access_token()
+        microsoft.script = always(busy)
+        assert (await source.renew()).trouble == "sign_in_unavailable"
+        asked = len(microsoft.forms)
+        assert (await source.renew()).trouble == "sign_in_unavailable"
+        assert len(microsoft.forms) == asked
+
+
 async def test_idle_source_refreshes_weekly_and_the_next_caller_gets_a_fresh_token(
     microsoft: Double, clock: Clock
 ) -> None:

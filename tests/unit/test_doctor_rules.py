@@ -364,7 +364,7 @@ def outside(**changes: Any) -> OutsideFacts:
         "disk": DiskFacts(10 * GIB, GIB),
         "endpoints": [REACHED],
         "embeds_emulator": False,
-        "has_sign_in": False,
+        "sign_in": False,
     }
     return OutsideFacts(**{**usual, **changes})
 
@@ -378,9 +378,14 @@ def test_before_the_first_start_what_needs_no_sidecar_is_checked() -> None:
 
 
 def test_stored_sign_in_is_named_and_not_judged() -> None:
-    found = look(SILENT, outside(has_sign_in=True))
+    found = look(SILENT, outside(sign_in=True))
     [token] = [each for each in found.unchecked if each.name is Area.TOKEN]
     assert token.message.startswith("a sign-in is stored")
+
+
+def test_stored_sign_in_that_cannot_be_opened_is_a_failure() -> None:
+    found = look(SILENT, outside(sign_in=failed("not_connected", "the stored sign-in is sealed with another key")))
+    assert marked(found) == {"service": "warning", "token": "failed"}
 
 
 def test_embedded_emulator_needs_no_connection() -> None:
@@ -389,7 +394,7 @@ def test_embedded_emulator_needs_no_connection() -> None:
 
 
 def test_sidecar_that_has_the_outbox_and_does_not_answer_is_a_failure() -> None:
-    found = look(SilentService("No sidecar answers.", has_owner=True), outside(has_sign_in=True))
+    found = look(SilentService("No sidecar answers.", has_owner=True), outside(sign_in=True))
     assert marked(found) == {"service": "failed"}
 
 

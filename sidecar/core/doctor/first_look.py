@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sidecar.core.doctor import machine
 from sidecar.core.doctor.check import Area, Checked, CheckStatus, Diagnosed, Finding, Unchecked, ok
-from sidecar.core.doctor.facts import DiskFacts, Endpoint, StorageFacts
+from sidecar.core.doctor.facts import DiskFacts, Endpoint, FailedCall, StorageFacts
 
 NEEDS_SERVICE = "needs the running sidecar"
 
@@ -35,7 +35,8 @@ class OutsideFacts:
     endpoints: Sequence[Endpoint]
     embeds_emulator: bool
     """Whether the emulator runs inside the sidecar, so that there is no way to check."""
-    has_sign_in: bool
+    sign_in: bool | FailedCall
+    """Whether a sign-in is stored, or why the stored one cannot be used."""
 
 
 def without_configuration(service: SilentService, problems: str) -> Diagnosed:
@@ -97,7 +98,10 @@ def _findings(facts: OutsideFacts) -> Iterator[Finding]:
 
 
 def _sign_in(facts: OutsideFacts) -> Finding:
-    if facts.has_sign_in:
+    if isinstance(facts.sign_in, FailedCall):
+        message = f"{facts.sign_in.detail[:1].upper()}{facts.sign_in.detail[1:].rstrip('.')}."
+        return Checked(Area.TOKEN, CheckStatus.FAILED, message, trouble=facts.sign_in.trouble)
+    if facts.sign_in:
         return Unchecked(Area.TOKEN, f"a sign-in is stored; whether Microsoft still accepts it {NEEDS_SERVICE}")
     message = "No sign-in is stored yet."
     return Checked(Area.TOKEN, CheckStatus.WARNING, message, trouble="not_connected")

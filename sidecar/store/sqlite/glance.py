@@ -27,7 +27,7 @@ def glance(path: Path, environment: str) -> OutboxGlance:
     except OSError as error:
         raise not_opened(path, error) from error
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{quoted(path)}?mode=ro", uri=True, timeout=5)) as db:
+        with contextlib.closing(sqlite3.connect(_address(path), uri=True, timeout=5)) as db:
             return _of(db, path, environment, size)
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from error
@@ -45,8 +45,16 @@ def _of(db: sqlite3.Connection, path: Path, environment: str, size: int) -> Outb
             f"the outbox {path} holds conversions for microsoft.environment '{stored}', but the configuration says "
             f"'{environment}'; set it back, or name another file in storage.url"
         )
-    [has_sign_in] = db.execute("SELECT EXISTS (SELECT 1 FROM secrets WHERE name = 'refresh_token')").fetchone()
-    return OutboxGlance(path, schema, stored, size, has_sign_in=bool(has_sign_in))
+    secrets = db.execute("SELECT name, CAST(value AS BLOB) FROM secrets")
+    sealed = {name: bytes(value).decode("utf-8", "replace") for name, value in secrets}
+    return OutboxGlance(path, schema, stored, size, sealed)
+
+
+def _address(path: Path) -> str:
+    """The address for a look. Without a log, the file says all, and SQLite must not make new files beside it."""
+    log = Path(f"{path}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    return f"file:{quoted(path)}?{'mode=ro' if has_log else 'immutable=1'}"
 
 
 def _refuse_unwritable(path: Path) -> None:
