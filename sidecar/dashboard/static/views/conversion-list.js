@@ -44,6 +44,9 @@ class List {
     const seen = JSON.stringify([context.overview?.counts_24h, context.overview?.waiting, context.overview?.dead]);
     if (asked !== this.#asked) {
       this.#asked = asked;
+      this.#problem = null;
+      this.#read();
+    } else if (this.#problem && isPassing(this.#problem)) {
       this.#read();
     } else if ((seen !== this.#seen || !context.overview) && this.#isLive()) {
       this.#refresh();
@@ -78,11 +81,12 @@ class List {
     const { q, cursor } = this.#context.params;
     this.#found = null;
     this.#newer = null;
-    this.#problem = null;
     this.#reading = true;
     try {
       const found = q ? await this.#searched(q.trim(), cursor) : await readRows(this.#filters, cursor);
-      if (turn === this.#turn) this.#found = found;
+      if (turn !== this.#turn) return;
+      this.#found = found;
+      this.#problem = null;
     } catch (error) {
       if (turn === this.#turn) this.#problem = error;
     }
@@ -175,7 +179,7 @@ class List {
       <div role="status" class="new-rows">${newer
         ? html`<button class="primary" @click=${this.#showNewer}>Show ${count(newer, "new conversion")}</button>` : nothing}</div>
       ${this.#bulk()}
-      ${this.#reading ? skeleton() : this.#problem ? problem(this.#problem, params) : this.#found ? this.#results() : nothing}
+      ${this.#problem ? problem(this.#problem, params) : this.#found ? this.#results() : skeleton()}
     </div>`;
   }
 
@@ -222,11 +226,11 @@ function line(row, params, several) {
       ${Date.parse(row.received_at) - Date.parse(row.time) > LATE_MS
         ? html`<br><span class="muted small" title=${utc(row.received_at)}>received ${at(row.received_at)}</span>` : nothing}</div></td>
     <td data-label="Order" class="order"><a class="mono" href=${href}><bdi>${row.order_id ?? row.id}</bdi></a></td>
-    <td data-label="Event">${row.event}${several ? html`<br><span class="muted small">${row.account}</span>` : nothing}</td>
+    <td data-label="Event" class="event">${row.event}${several ? html`<br><span class="muted small">${row.account}</span>` : nothing}</td>
     <td data-label="Value" class="number">${money(row.value, row.currency)}</td>
-    <td data-label="State"><div><span class="state ${stateLook[row.state]}">${row.state}</span>
+    <td data-label="State" class="why"><div><span class="state ${stateLook[row.state]}">${row.state}</span>
       ${reason ? html`<br><span class="muted small clamp">${reason}</span>` : nothing}</div></td>
-    <td data-label="Matched by">${row.matched_by.map(identifierWords).join(", ") || "nothing"}</td>
+    <td data-label="Matched by" class="by">${row.matched_by.map(identifierWords).join(", ") || "nothing"}</td>
   </tr>`;
 }
 
@@ -290,6 +294,9 @@ function problem(error, params) {
     ${(error.lines ?? []).map((text) => html`<p>${text}</p>`)}
     <p><a href=${link("conversions", { ...params, q: null, cursor: null })}>Show the list</a></p></div>`;
 }
+
+/** Whether the same call may succeed later: the sidecar was away, or stopping. */
+const isPassing = (error) => error.status === 0 || error.status >= 500;
 
 function skeleton() {
   return html`<div aria-busy="true"><span class="visually-hidden">Loading</span><span class="skeleton tall"></span></div>`;

@@ -66,12 +66,13 @@ async function ofSameOrder(orderId) {
 }
 
 function page({ receipt, row, siblings, traces }, { params, version }, changed) {
+  const words = reasonWords(receipt.reason);
   return html`<article class="stack receipt" aria-labelledby="receipt-title">
     <p>${back(params)}</p>
     <header class="card stack">
       <h1 id="receipt-title" tabindex="-1"><bdi>${receipt.order_id ?? receipt.id}</bdi></h1>
       <p class="row"><span class="state ${stateLook[receipt.state]}">${receipt.state}</span>
-        ${receipt.reason ? html`<span>${reasonWords(receipt.reason)}</span>` : nothing}
+        ${words && words !== receipt.reason ? html`<span>${words}</span>` : nothing}
         <strong>${money(receipt.value, receipt.currency)}</strong>
         <span>${receipt.event} → ${receipt.goal.name ?? "no goal"}</span>
         <span class="muted">account ${receipt.account}, ${receipt.id}</span></p>
@@ -129,7 +130,7 @@ function attempts(items) {
     exactly(one.sent_at),
     exactly(one.answered_at),
     one.batch_id ? `${one.batch_id} (${one.rows === 1 ? "1 row" : `${number(one.rows)} rows`})` : "–",
-    html`${one.answer}${one.error ? html`<br><span class="muted">${one.error}${one.error_code ? ` (${one.error_code})` : ""}: ${one.message}</span>` : nothing}`,
+    html`${one.answer}${one.message ? html`<br><span class="muted">${one.message}</span>` : nothing}`,
     one.tracking_id ? html`<span class="mono">${one.tracking_id}</span>` : "–",
   ]));
 }
@@ -166,7 +167,7 @@ function details({ identifiers, goal, received, time }, row) {
     "E-mail, hashed": identifiers.email_sha256 && html`<span class="mono">${identifiers.email_sha256}…</span>`,
     "Phone, hashed": identifiers.phone_sha256 && html`<span class="mono">${identifiers.phone_sha256}…</span>`,
     "Goal": html`${goal.name ?? "none is configured"}. ${prose(goal.message)} ${goal.did_you_mean ? `Did you mean ${goal.did_you_mean}?` : ""}`,
-    "Conversion window": goal.window,
+    "Conversion window": goal.window?.replace(/^(\d+)d$/, "$1 days"),
     "Your own data": row.meta && html`<span class="mono">${JSON.stringify(row.meta)}</span>`,
   };
   return html`<section class="card" aria-labelledby="details-title"><h2 id="details-title">Details</h2>
