@@ -10,6 +10,8 @@ from page_kit import NARROW, Dashboard, dashboard, needs_chromium
 from playwright.async_api import Locator, expect
 from process_kit.service import Services, Sidecar, config
 
+from sidecar.telemetry.followers import MAX_FOLLOWERS
+
 pytestmark = needs_chromium
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -42,6 +44,15 @@ def button(shown: Dashboard, name: str) -> Locator:
 
 async def copied(shown: Dashboard) -> str:
     return str(await shown.page.evaluate("navigator.clipboard.readText()"))
+
+
+async def hidden(shown: Dashboard, is_hidden: bool) -> None:
+    """The person goes to another tab, or comes back."""
+    await shown.page.evaluate(
+        "isHidden => { Object.defineProperty(document, 'hidden', {configurable: true, get: () => isHidden});"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        is_hidden,
+    )
 
 
 async def choose(shown: Dashboard, filter_name: str, value: str) -> None:
@@ -142,6 +153,10 @@ async def test_new_lines_appear_by_themselves_and_wait_while_paused(services: Se
         await button(shown, "Follow").click()
         await pause(sidecar)
         await expect(lines(shown, "trouble_")).to_have_count(8)
+        await hidden(shown, True)
+        await pause(sidecar)
+        await hidden(shown, False)
+        await expect(lines(shown, "trouble_")).to_have_count(10)
         for _ in range(2):
             sidecar.running.signal(signal.SIGHUP)
             await logged(sidecar, "name=reloaded", 1 + _)
@@ -166,6 +181,22 @@ async def test_log_goes_on_without_gap_or_double_after_the_sidecar_was_away(serv
         await expect(shown.page.get_by_text("6 lines copied.")).to_be_visible()
         names = Counter(line.split()[2] for line in (await copied(shown)).split("\n"))
         assert names == {"started": 2, "trouble_raised": 2, "trouble_cleared": 2}
+
+
+async def test_log_is_shown_and_follows_again_once_there_is_a_place(services: Services) -> None:
+    sidecar = await services.start(config(None))
+    others = [await sidecar.session.get(f"{sidecar.url}/logs?follow=1") for _ in range(MAX_FOLLOWERS)]
+    async with dashboard(sidecar.url) as shown:
+        shown.expected = ["503"]
+        await shown.show("logs")
+        await expect(shown.page.get_by_text("not live: too many follow the log already")).to_be_visible()
+        await expect(lines(shown, "started")).to_have_count(1)
+        await shown.accessible()
+        for other in others:
+            other.close()
+        await expect(shown.page.get_by_role("status").filter(has_text="live")).to_have_text("live")
+        await pause(sidecar)
+        await expect(lines(shown, "trouble_")).to_have_count(2)
 
 
 async def test_long_log_is_read_in_pages_and_never_holds_more_than_a_thousand_lines(services: Services) -> None:

@@ -29,13 +29,13 @@ export function connectionCard({ connection, accounts }, changed) {
       <dt>Redirect URI</dt><dd class="mono">${application.redirect_uri}</dd>
     </dl>
     ${trouble ? html`<div class="problem"><p>${trouble.message}</p>${trouble.fix ? html`<p><strong>What to do:</strong> ${prose(trouble.fix)}</p>` : nothing}</div>` : nothing}
-    ${connected ? actions(changed) : nothing}
+    ${connected ? actions(environment, changed) : nothing}
   </section>`;
 }
 
-function actions(changed) {
+function actions(environment, changed) {
   return html`<div class="row">
-    <a class="button" href="connect">Sign in as someone else</a>
+    ${environment === "emulator" ? nothing : html`<a class="button" href="connect">Sign in as someone else</a>`}
     <button class="danger" @click=${() => disconnect(changed)}>Disconnect…</button>
   </div>`;
 }

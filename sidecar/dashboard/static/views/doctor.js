@@ -1,10 +1,10 @@
 // Every check of `GET /v1/doctor` as a table, the worst first, each with its cause and remedy.
-import { clockTime } from "../lib/format.js";
+import { clockTime, count } from "../lib/format.js";
 import { html, nothing } from "../lib/view.js";
 import { prose } from "./prose.js";
 
 const LOOK = { ok: ["good", "ok"], warning: ["wait", "warning"], failed: ["bad", "failed"] };
-const BADNESS = ["failed", "warning", "ok"];
+const BADNESS = ["failed", "warning"];
 const SUMMARY = { ok: "Every check is fine.", warning: "Nothing is lost now, but look at the warnings.", failed: "Something has to be fixed." };
 
 /** `doctor` is {report, at, error, running}; `run` makes the checks again. */
@@ -16,21 +16,27 @@ export function doctorTable({ report, at, error, running }, run) {
       <button @click=${run} ?disabled=${running}>${running ? "Checking…" : "Check again"}</button>
     </header>
     ${error ? html`<div class="problem"><p>The checks could not be made: ${error.message}</p>${error.fix ? html`<p>${prose(error.fix)}</p>` : nothing}</div>` : nothing}
-    ${report ? table(report) : error ? nothing : html`<span class="skeleton tall"></span>`}
+    ${report ? result(report) : error ? nothing : html`<span class="skeleton tall"></span>`}
   </section>`;
 }
 
-function table({ status, checks, not_checked: left = [] }) {
-  const sorted = [...checks].sort((one, other) => BADNESS.indexOf(one.status) - BADNESS.indexOf(other.status));
+function result({ status, checks, not_checked: left = [] }) {
+  const wrong = BADNESS.flatMap((level) => checks.filter((check) => check.status === level));
+  const fine = checks.filter((check) => check.status === "ok");
   return html`<p role="status">${SUMMARY[status] ?? status}</p>
-    <div class="table-box"><table class="cards">
-      <thead><tr><th scope="col">Status</th><th scope="col">Check</th><th scope="col">What was found</th></tr></thead>
-      <tbody>${sorted.map(row)}</tbody>
-    </table></div>
+    ${wrong.length ? table(wrong) : nothing}
+    ${fine.length ? html`<details><summary>${count(fine.length, "check is", "checks are")} fine</summary>${table(fine)}</details>` : nothing}
     ${left.length
       ? html`<details><summary>${left.length} not checked</summary>
           <ul class="stack small">${left.map((one) => html`<li><strong>${label(one)}</strong>: ${prose(one.message)}</li>`)}</ul></details>`
       : nothing}`;
+}
+
+function table(checks) {
+  return html`<div class="table-box"><table class="cards">
+    <thead><tr><th scope="col">Status</th><th scope="col">Check</th><th scope="col">What was found</th></tr></thead>
+    <tbody>${checks.map(row)}</tbody>
+  </table></div>`;
 }
 
 function row(check) {
@@ -38,7 +44,7 @@ function row(check) {
   return html`<tr class="check ${check.status}">
     <td data-label="Status"><span class="state ${look}">${words}</span></td>
     <td data-label="Check">${label(check)}</td>
-    <td data-label="Found"><div><p>${prose(check.message)}</p>
+    <td class="found"><div><p>${prose(check.message)}</p>
       ${check.status === "ok" ? nothing : html`
         ${check.cause ? html`<p class="muted small">${prose(check.cause)}</p>` : nothing}
         ${check.fix ? html`<p><strong>What to do:</strong> ${prose(check.fix)}</p>` : nothing}`}</div></td>

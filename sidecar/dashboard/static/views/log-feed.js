@@ -6,7 +6,8 @@ import { get, withQuery } from "../lib/api.js";
 
 export const LIMIT = 1000;
 const FIRST_PAGE = 100;
-const RETRY_MS = 3000;
+const RETRY_MS = 3_000;
+const FULL_MS = 5_000; // each try that is refused is a line of the log itself
 const EMPTY_PAGES = 20; // a page may be empty although older ones are not
 
 /** A line of the log: `key` is unique, `seq` its number in the journal, 0 where it has none. */
@@ -139,7 +140,7 @@ export class LogFeed {
       this.problem = error.status === 422 ? error : null;
       this.#become(this.problem ? "refused" : "away");
     }
-    if (!this.problem && !document.hidden) this.#timer = setTimeout(() => this.#open(), RETRY_MS);
+    if (!this.problem && !document.hidden) this.#timer = setTimeout(() => this.#open(), this.state === "full" ? FULL_MS : RETRY_MS);
   }
 
   #become(state) {
