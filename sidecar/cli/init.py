@@ -17,8 +17,8 @@ It runs as it stands, with a stand-in for Microsoft Advertising that needs no ac
 
   sidecar run{option}
 
-For your own ad account follow docs/connect.md, or Set-up in the dashboard, which `sidecar run` prints the address of.
-At each step `sidecar check{option}` says what is next."""
+For your own ad account open Set-up in the dashboard, at the address that `sidecar run` prints: it shows each step, and
+which are done. docs/connect.md explains them. `sidecar check{option}` says what the file lacks."""
 
 
 @click.command()
