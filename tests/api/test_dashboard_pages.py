@@ -10,6 +10,7 @@ import pytest
 from api_kit import OpenApi
 
 from sidecar.dashboard.pages import DashboardPages
+from sidecar.troubles import CATALOGUE
 
 STATIC = Path(__file__).parents[2] / "sidecar" / "dashboard" / "static"
 VENDOR = STATIC / "vendor"
@@ -93,3 +94,12 @@ def test_no_file_of_ours_needs_more_than_the_policy_allows(path: Path) -> None:
 
 ALLOWED_ADDRESSES = {"http://localhost:8077"}
 """In texts to copy. The page itself calls only its own origin."""
+
+
+def test_page_has_a_remedy_for_each_trouble_of_the_catalogue() -> None:
+    """A button or a plain word beside every problem; `tests/browser` shows each of them."""
+    table = re.search(
+        r"const REMEDIES = \{(.*?)\n\};", (STATIC / "views" / "remedies.js").read_text("utf-8"), re.DOTALL
+    )
+    assert table is not None
+    assert re.findall(r"^  (\w+): ", table[1], re.MULTILINE) == list(CATALOGUE)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import overview_states
 import pytest
 from claim_kit import claim_of
 from jsonschema import Draft202012Validator, ValidationError
@@ -103,6 +104,11 @@ def check_answer(method: str, path: str, code: int, content_type: str, text: str
         judge = {**closed({"schema": schema})["schema"]}
         judge = json.loads(json.dumps(judge).replace('"#/', '"urn:api#/'))
         Draft202012Validator(judge, registry=CLOSED).validate(json.loads(text))
+
+
+def test_states_that_the_page_is_tested_with_are_answers_of_the_overview() -> None:
+    for state in overview_states.SIX.values():
+        check("/components/schemas/Overview", state())
 
 
 # --- The service -----------------------------------------------------------------------------------------------------

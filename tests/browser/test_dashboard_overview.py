@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from dashboard_double import (
+    UNMATCHED,
     WELL,
     Double,
     account,
@@ -14,6 +15,7 @@ from dashboard_double import (
     overview,
     trouble,
 )
+from overview_states import SIX, series
 from page_kit import NARROW, Dashboard, dashboard, needs_chromium
 from playwright.async_api import expect
 
@@ -61,6 +63,9 @@ async def test_when_all_is_well_the_page_says_so_and_its_numbers_add_up() -> Non
         await expect(shown.page.get_by_role("img", name="Status: all is well")).to_be_visible()
         await expect(shown.page.get_by_text("nothing is late")).to_be_visible()
         await shown.accessible()
+        await expect(figures.nth(3).get_by_role("link")).to_have_attribute(
+            "href", "#/conversions?state=skipped&since=24h"
+        )
         await shown.page.get_by_role("link", name="7 days").click()
         week = shown.page.get_by_role("region", name="The last 7 days").get_by_role("listitem")
         await expect(week.first).to_contain_text("94")  # of the series: 90 delivered, 3 waiting, 1 skipped
@@ -148,7 +153,7 @@ async def test_hostile_texts_are_shown_as_text() -> None:
 
 async def test_first_conversion_lights_up_when_it_arrives() -> None:
     nothing = overview(
-        first_received_at=None, headline="Nothing was received yet.", counts_24h=counts(), match_share=None
+        first_received_at=None, headline="Nothing was received yet.", counts_24h=counts(), match_share=UNMATCHED
     )
     async with dashboard_double(overview=nothing) as double, dashboard(double.url) as shown:
         await _shown(shown, double)
@@ -180,7 +185,7 @@ async def test_sign_in_that_is_dead_at_the_very_first_start_is_shown_before_the_
         trouble("token_refresh_failed", "Nothing can be delivered: Microsoft no longer accepts the sign-in."),
         first_received_at=None,
         counts_24h=counts(),
-        match_share=None,
+        match_share=UNMATCHED,
         accounts=[account(signed_in_until=None)],
     )
     async with dashboard_double(overview=dead) as double, dashboard(double.url, window=NARROW, dark=True) as shown:
@@ -210,7 +215,7 @@ async def test_page_says_when_its_key_is_refused_or_the_sidecar_cannot_answer() 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_narrow_page_shows_the_same_and_fits(dark: bool) -> None:
     long = "Goal " + "x" * 200
-    given = two_accounts(match_share=None)
+    given = two_accounts(match_share=UNMATCHED)
     given["accounts"][1]["goals"][0]["goal"] = long
     given["accounts"][0]["goals"][0]["value_24h"] = {
         "USD": 47_980.5,
@@ -229,3 +234,31 @@ async def test_narrow_page_shows_the_same_and_fits(dark: bool) -> None:
         ).to_be_visible()
         await shown.fits()
         await shown.accessible()
+
+
+STEPS = {
+    "well": None,
+    "token-dead": "Sign in again",
+    "goal-missing": "Create the goal",
+    "throttled": "Passes by itself",
+    "disk-full": "Check again",
+    "match-share-low": "See what they carry",
+}
+"""What stands beside the sentence of each of the six states."""
+
+
+async def test_six_states_say_what_is_wrong_and_what_to_do_without_scrolling() -> None:
+    """With SIDECAR_SCREENSHOTS=docs/images this renews the pictures of the documentation."""
+    async with dashboard_double() as double, dashboard(double.url) as shown:
+        for name, state in SIX.items():
+            double.overview = state()
+            double.series = series(double.overview)
+            await shown.page.goto("about:blank")
+            await _shown(shown, double)
+            step = STEPS[name]
+            if step is not None:
+                place = shown.page.get_by_role("region", name="How things are")
+                await expect(place.get_by_text(step, exact=True)).to_be_in_viewport()
+                await expect(place.get_by_text(double.overview["fix"].split("`")[0])).to_be_in_viewport()
+            await shown.picture(f"overview-{name}", whole=False)
+            await shown.accessible()

@@ -61,10 +61,10 @@ class Dashboard:
         wide, window = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= window, f"{wide} px in a window of {window}"
 
-    async def picture(self, name: str) -> None:
+    async def picture(self, name: str, *, whole: bool = True) -> None:
         """Store a screenshot in the folder that SIDECAR_SCREENSHOTS names, if it names one."""
         if folder := os.environ.get("SIDECAR_SCREENSHOTS"):
-            await self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+            await self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
     def check(self) -> None:
         """Fail if the page logged an error, broke its policy, or called another address."""

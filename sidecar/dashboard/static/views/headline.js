@@ -19,23 +19,21 @@ export function wholeLook(overview) {
 export function headline(overview, account) {
   const concerns = (trouble) => !account || !trouble.account || trouble.account === account;
   const troubles = overview.troubles.filter(concerns);
-  const [first] = troubles;
-  const worst = first && (first.severity !== "advice" || first.headline === overview.headline) ? first : null;
-  const others = worst ? troubles.slice(1) : troubles;
+  const [worst, ...others] = troubles;
   const elsewhere = overview.troubles.length - troubles.length;
   const look = worst ? LOOK[worst.severity] : elsewhere ? "good" : wholeLook(overview);
-  const sentence = worst?.headline ?? (elsewhere ? `All is well in account ${account}.` : overview.headline);
+  const sentence = elsewhere ? (worst?.headline ?? `All is well in account ${account}.`) : overview.headline;
   return html`<section class="headline ${look}" aria-label="How things are">
       <h1><span class="state ${look}" aria-hidden="true"></span>${sentence}</h1>
       ${worst ? problem(worst) : nothing}
       ${elsewhere ? html`<p class="muted">${count(elsewhere, "problem")} in other accounts.</p>` : nothing}
     </section>
-    ${others.length ? more(others, worst) : nothing}`;
+    ${others.length ? more(others) : nothing}`;
 }
 
 function problem(trouble) {
-  const calm = /^(Nothing to do|Wait)\b/.test(trouble.fix);
-  return html`<p>${calm ? nothing : html`<strong>What to do:</strong> `}${prose(trouble.fix)}</p>
+  const calm = /^(?:Nothing to do|Wait)\b/.exec(trouble.fix)?.[0] ?? "";
+  return html`<p><strong>${calm || "What to do: "}</strong>${prose(trouble.fix.slice(calm.length))}</p>
     <div class="row">${remedy(trouble)}<span class="muted small">since
       <time datetime=${trouble.since} title=${utc(trouble.since)}>${at(trouble.since)}</time> (${ago(trouble.since)})</span></div>
     <details>
@@ -44,8 +42,9 @@ function problem(trouble) {
     </details>`;
 }
 
-function more(others, worst) {
-  const words = worst ? count(others.length, "more problem") : "Worth a look";
+function more(others) {
+  const problems = others.filter((other) => other.severity !== "advice").length;
+  const words = problems ? count(others.length, "more problem") : "Worth a look, too";
   const rest = others.slice(SHOWN);
   return html`<section class="card" aria-labelledby="more-title">
     <h2 id="more-title">${words}</h2>

@@ -14,8 +14,8 @@ import { headline } from "./headline.js";
 export const title = "Overview";
 
 const PERIODS = {
-  "24h": { words: "24 hours", hours: 24, step: "1h" },
-  "7d": { words: "7 days", hours: 168, step: "6h" },
+  "24h": { words: "24 hours", hours: 24, step: "1h", since: "24h" },
+  "7d": { words: "7 days", hours: 168, step: "6h", since: "7d" },
   "90d": { words: "90 days", hours: 2160, step: "1d" },
 };
 const SERIES = [
@@ -81,12 +81,11 @@ async function readChart({ words, hours, step }, account) {
 function page({ overview, account }, chart, period, first) {
   if (!overview) return skeleton();
   const counts = countsOf(overview, chart, period, account);
-  const since = new Date(now() - period.hours * 3_600_000).toISOString().slice(0, 16) + "Z";
   return html`<div class="stack">
     ${headline(overview, account)}
     ${first.view(overview)}
     ${overview.first_received_at === null ? nothing : html`
-      ${figures(counts, overview, { words: period.words, since, account })}
+      ${figures(counts, overview, { ...period, account })}
       <section class="card" aria-labelledby="chart-title">
         <header class="row"><h2 id="chart-title" class="grow">Received, by state</h2>${periods(period, account)}</header>
         ${chart ? html`<time-chart .data=${chart}></time-chart>` : html`<span class="skeleton tall"></span>`}

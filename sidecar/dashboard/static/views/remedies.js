@@ -31,6 +31,7 @@ const REMEDIES = {
   app_registration: setUp("application", "Check the application"),
   scope_missing: signIn("Sign in and accept"),
   developer_token_invalid: setUp("account", "Compare the account's ids"),
+  account_not_chosen: setUp("account", "Choose the account"),
   wrong_account: setUp("account", "Find the right ids"),
   not_authorized: signIn("Sign in as another user"),
   account_inactive: outside,
@@ -80,6 +81,7 @@ const REMEDIES = {
   outbox_growing: rows("See what waits", { state: "pending" }),
   storage_failed: outside,
   storage_broken: outside,
+  alerts_failing: outside,
   loop_failed: outside,
 };
 
