@@ -84,14 +84,15 @@ def double_counting(account: str, facts: MappedGoalFacts, ours: Goal, goals: tup
     twins = [each.name for each in goals if _counts_the_same(each, ours, facts)]
     if not twins:
         return ok(Area.DOUBLE_COUNTING, "No other goal seems to count the same conversions.", account, ours.name)
-    listed = ", ".join(f"{name}" for name in twins)
+    listed = f"The goal{'' if len(twins) == 1 else 's'} {', '.join(twins)}"
+    counts, is_ = ("counts", "is an active goal") if len(twins) == 1 else ("count", "are active goals")
     return Checked(
         Area.DOUBLE_COUNTING,
         CheckStatus.WARNING,
-        f"{listed} probably counts the same conversions on the website.",
+        f"{listed} probably {counts} the same conversions on the website.",
         account,
         ours.name,
-        cause=f"{listed} is an active goal of another type, of the same category or with a similar name. Microsoft "
+        cause=f"{listed} {is_} of another type, of the same category or with a similar name. Microsoft "
         "does not recognise a conversion that the UET tag and an upload both bring: it counts twice.",
         fix="If both count the same sale, take one of them out of bidding and reports in Microsoft Advertising (the "
         "goal's setting Include in conversions), or pause it. If they count different things, nothing is to be done.",

@@ -17,7 +17,9 @@ def token(sign_in: SignInFacts, failed_calls: Iterable[FailedCall], *, is_cut_of
     `is_cut_off` says that the connection check failed: it explains a sign-in service that gives no answer.
     """
     failure = sign_in.failure
-    until = f"valid until {text_of_millis(sign_in.expires_at)}" if sign_in.expires_at is not None else "valid"
+    until = (
+        f"valid until {text_of_millis(sign_in.expires_at)[11:16]} UTC" if sign_in.expires_at is not None else "valid"
+    )
     rejected = next((call for call in failed_calls if call.area is Area.TOKEN), None)
     if rejected is not None:
         return Checked(Area.TOKEN, CheckStatus.FAILED, f"{rejected.detail.rstrip('.')}.", trouble=rejected.trouble)
