@@ -13,6 +13,7 @@ from docs_page import ROOT, text_of
 from page_kit import NARROW, dashboard, needs_chromium
 
 from sidecar.api.openapi import document
+from tools import list_indents
 
 MKDOCS = Path(sys.executable).with_name("mkdocs")
 PAGES = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
@@ -126,3 +127,25 @@ class _Loose(yaml.SafeLoader):
 
 
 _Loose.add_multi_constructor("tag:yaml.org,2002:python/", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("written", "built"),
+    [
+        ("- a\n\n      code\n\n  b\n\nc", "- a\n\n        code\n\n    b\n\nc"),
+        ("1. a\n\n       code\n2. b", "1. a\n\n        code\n2. b"),
+        ("- a\n\n  ```sh\n  run\n\n  more\n  ```\n\n- b", "- a\n\n    ```sh\n    run\n\n    more\n    ```\n\n- b"),
+        (" 1. a\n    more", " 1. a\n    more"),
+        ("a\n\n    code\n", "a\n\n    code\n"),
+        ("```\n- a\n  b\n```", "```\n- a\n  b\n```"),
+        ("- a\n\n```\n  kept\n```", "- a\n\n```\n  kept\n```"),
+    ],
+)
+def test_what_belongs_to_an_item_is_indented_as_the_site_wants_it(written: str, built: str) -> None:
+    assert "\n".join(list_indents.indented(written.split("\n"))) == built
+
+
+def test_code_within_a_list_is_code_in_the_site(site: Path) -> None:
+    text = (site / "connect.html").read_text()
+    assert re.search(r"<li>\s*<p>[^<]*</p>\s*<div class=\"highlight\"><pre>.*?sidecar run\n", text, re.DOTALL)
+    assert "<p>sidecar run</p>" not in text

@@ -22,6 +22,7 @@ CANNOT_BE_TOLD = {
     "unusable": "of a text only its reader can tell whether it is an address or a phone number",
     "identifier_required": "an e-mail address with a typo identifies nobody",
     "too_many_decimals": "a credit of 1e-99 is a number over 0",
+    "too_many_items": "since and step together make a series too long",
     "key_on_array": "a header that goes with one form of the body",
 }
 """The codes of refusals that the document cannot tell, and why not."""
