@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -12,12 +13,14 @@ import pytest
 from docs_codes import differences, given
 from docs_match import matches
 from docs_page import ROOT, Example, Request, anchors, answers, blocks, examples, links, names, table, text_of
+from jsonschema import Draft202012Validator
 from process_kit.running import Running, Starter
 from process_kit.turned_clock import DAY, TurnedClock, needs_libfaketime
 from row_kit import stored_row
 
 from sidecar.api import status
 from sidecar.api.http import problem
+from sidecar.api.openapi import document
 from sidecar.api.row_json import Rows
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import click as capture
@@ -32,6 +35,17 @@ PAGES = [
     *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
 ]
 README, API = text_of("README.md"), text_of("docs/api.md")
+
+EXAMPLES = ["README.md", "docs/api.md", "docs/quickstart.md", "docs/connect.md", "docs/adjustments.md"]
+"""Pages with curl lines; docs/clients.md and docs/emulator.md have tests of their own."""
+
+ORDERED_BEFORE = {
+    "docs/adjustments.md": {"event": "purchase", "order_id": "ORDER-12345", "value": 99.99, "msclkid": "a" * 32}
+}
+"""What a page takes for granted."""
+
+ITEM_BELOW = "docs/adjustments.md"
+"""The JSON under its curl line is another thing to send, not the answer."""
 
 # --- Examples, against a real process --------------------------------------------------------------------------------
 
@@ -88,14 +102,30 @@ async def run(client: aiohttp.ClientSession, url: str, example: Example) -> None
 
 
 @pytest.mark.parametrize("clock", [0, pytest.param(365, marks=needs_libfaketime)], ids=["today", "a year ahead"])
-@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("page", EXAMPLES)
 async def test_examples_of_a_page_are_answered_as_it_shows(page: str, sidecar: Running) -> None:
     url = await sidecar.output_matching(LISTENING)
     found = examples(text_of(page))
     assert found
     async with aiohttp.ClientSession() as client:
+        if order := ORDERED_BEFORE.get(page):
+            async with client.post(f"{url}/v1/conversions", json=order) as answer:
+                assert answer.status == 202
         for example in found:
-            await run(client, url, example)
+            await run(client, url, replace(example, shown=None) if page == ITEM_BELOW else example)
+
+
+def test_adjustment_that_a_page_shows_is_as_the_api_describes_it() -> None:
+    [text] = [content for _, language, content in blocks(text_of(ITEM_BELOW)) if language == "json"]
+    judge = Draft202012Validator({**document(), "$ref": "#/components/schemas/Adjustment"})
+    shown = json.loads(re.sub(r'"\(its exact time.*\)"', '"2026-11-23T15:30:45+01:00"', text))
+    judge.validate(shown)
+    assert not judge.is_valid({**shown, "value": 1})
+
+
+def test_every_page_with_a_curl_line_has_a_test_that_runs_it() -> None:
+    with_curl = {page for page in PAGES for _, kind, text in blocks(text_of(page)) if kind == "sh" and "curl" in text}
+    assert with_curl == {*EXAMPLES, "docs/clients.md", "docs/emulator.md"}
 
 
 def test_every_answer_that_the_api_page_shows_is_one_of_its_kind() -> None:

@@ -85,10 +85,10 @@ def _request(words: list[str]) -> Request:
         match word:
             case "-sS" | "-i":
                 pass
-            case "-H":
+            case "-H" | "--header":
                 name, _, value = next(rest).partition(": ")
                 request.headers[name] = value
-            case "-d":
+            case "-d" | "--data":
                 request.body = next(rest)
                 request.headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
             case "-w":

@@ -88,7 +88,7 @@ def test_wheel_has_every_file_of_the_package_and_no_other(wheel: Path) -> None:
 async def test_wheel_is_installed_initialised_and_run_and_delivers(
     fresh: Fresh, services: Services, tmp_path: Path
 ) -> None:
-    shutil.copy(ROOT / "config.example.yaml", tmp_path / "config.yaml")
+    ran(fresh.command, "init", cwd=tmp_path)
     written = (tmp_path / "config.yaml").read_text()
     changed = re.sub(r"^  port: 8077 ", "  port: 0 ", written, flags=re.MULTILINE)
     assert changed != written
