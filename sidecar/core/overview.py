@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
-from sidecar.core.instant import UnixMillis
+from sidecar.core.instant import DAY_SECONDS, UnixMillis
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.tally import Figures, LaneLook, Sum, Tally, total
 from sidecar.core.waiting_summary import Waiting, amount, day
@@ -277,11 +277,21 @@ def _recent(delivered: Sum, received: Sum) -> str:
     """What the last day brought."""
     if delivered.rows:
         verb = "was" if delivered.rows == 1 else "were"
-        return f"{amount(_as_waiting(delivered))} {verb} delivered in the last 24 hours."
+        each = "" if delivered.rows == 1 else "each "
+        within = f", {each}within {_duration(delivered.slowest_millis)}" if delivered.slowest_millis else ""
+        return f"{amount(_as_waiting(delivered))} {verb} delivered in the last 24 hours{within}."
     if received.rows:
         verb = "was" if received.rows == 1 else "were"
         return f"{amount(_as_waiting(received))} {verb} received in the last 24 hours."
     return "No conversion was received in the last 24 hours."
+
+
+def _duration(millis: int) -> str:
+    """In the largest unit that fits twice, rounded up."""
+    for unit, size in (("days", DAY_SECONDS), ("hours", 3_600), ("minutes", 60)):
+        if millis >= 2_000 * size:
+            return f"{-(-millis // (1_000 * size))} {unit}"
+    return f"{-(-millis // 1_000)} s"
 
 
 # --- What waits ------------------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ class Tally(NamedTuple):
     rows: int
     value: Decimal
     """The sum of their values."""
+    slowest_millis: int = 0
+    """From receipt to delivery, of the delivered row that took longest."""
 
 
 class Sum(NamedTuple):
@@ -33,13 +35,8 @@ class Sum(NamedTuple):
 
     rows: int = 0
     values: Mapping[str, Decimal] = {}
-
-    def plus(self, other: "Sum") -> "Sum":
-        """Both together."""
-        values = dict(self.values)
-        for currency, value in other.values.items():
-            values[currency] = values.get(currency, Decimal(0)) + value
-        return Sum(self.rows + other.rows, values)
+    slowest_millis: int = 0
+    """From receipt to delivery, of the delivered row that took longest."""
 
 
 class Part(NamedTuple):
@@ -89,7 +86,8 @@ def total(tallies: Sequence[Tally]) -> Sum:
     for tally in tallies:
         if tally.currency is not None and tally.value:
             values[tally.currency] = values.get(tally.currency, Decimal(0)) + tally.value
-    return Sum(sum(tally.rows for tally in tallies), values)
+    slowest = max((tally.slowest_millis for tally in tallies), default=0)
+    return Sum(sum(tally.rows for tally in tallies), values, slowest)
 
 
 def period_start(since: UnixSeconds, step_seconds: int) -> UnixSeconds:

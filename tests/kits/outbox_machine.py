@@ -553,7 +553,7 @@ class OutboxMachine(RuleBasedStateMachine):
             st.sampled_from([State.DEAD, State.SKIPPED]),
             st.sampled_from([None, None, "goal_not_enhanced", "no_click", Reason.TOO_OLD.value]),
             st.sampled_from([None, "lead"]),
-            st.sampled_from([None, NOW]),
+            since=st.sampled_from([None, NOW]),
         ),
         limit=st.sampled_from([1, 2, ALL]),
     )
@@ -675,11 +675,13 @@ class OutboxMachine(RuleBasedStateMachine):
         lanes = {lane.id: (lane.account, lane.event, lane.kind) for lane in self.run(self.outbox.lanes())}
         for since, step in ((0, DAY // 1_000), (self.gathered, HOUR // 1_000)):
             tallies = self.run(self.house.tallies.by_period(UnixSeconds(since), step))
-            found = {(one.at, *lanes[one.lane], one.state, one.currency or ""): one[-2:] for one in tallies}
+            found = {
+                (one.at, *lanes[one.lane], one.state, one.currency or ""): (one.rows, one.value) for one in tallies
+            }
             assert found == self.model.tallies(since, step)
         figures = self.run(self.house.tallies.figures(UnixSeconds(0), self.at))
-        stored = {(*lanes[one.lane], one.state, one.currency or ""): one[-2:] for one in figures.stored}
-        received = {(*lanes[one.lane], one.state, one.currency or ""): one[-2:] for one in figures.received}
+        stored = {(*lanes[one.lane], one.state, one.currency or ""): one[4:6] for one in figures.stored}
+        received = {(*lanes[one.lane], one.state, one.currency or ""): one[4:6] for one in figures.received}
         assert stored == received == {key[1:]: sums for key, sums in self.model.tallies(0, 10**10).items()}
 
     @precondition(lambda self: self.steps > 2 * CALM)

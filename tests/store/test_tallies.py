@@ -52,6 +52,16 @@ async def test_delivery_moves_rows_within_the_hour_of_their_receipt(opened: Hous
     assert await counted(opened) == {(at, State.DELIVERED, *rest) for at, _, *rest in waiting}
 
 
+async def test_slowest_delivery_of_each_hour_is_known(opened: House) -> None:
+    await put(opened.outbox, *orders(2))
+    await received_at(opened, later(2 * MINUTE), "LATER")
+    claims = [await claimed(opened.outbox, later(3 * MINUTE), limit) for limit in (2, 1)]
+    for claim, at in zip(claims, (later(3 * MINUTE), later(4 * MINUTE)), strict=True):
+        assert await opened.outbox.settle(claim, {}, TAKEN, at)
+    [hour] = await opened.tallies.by_period(THIS_HOUR, HOUR_SECONDS)
+    assert (hour.rows, hour.slowest_millis) == (3, 3 * MINUTE)
+
+
 async def test_rows_without_a_value_are_counted_too(opened: House) -> None:
     await put(opened.outbox, conversion("A")._replace(value=None, currency=None))
     assert await counted(opened) == {(THIS_HOUR, State.PENDING, None, 1, Decimal(0))}

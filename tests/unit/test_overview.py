@@ -94,6 +94,14 @@ def headline(figures: Figures, *concerns: Concern, **changes: Any) -> str:
             "All is well. 1,204 conversions worth 48,210.50 USD were delivered in the last 24 hours.",
         ),
         (
+            received(tally(1, State.DELIVERED, 2)._replace(slowest_millis=2_001)),
+            "All is well. 2 conversions were delivered in the last 24 hours, each within 3 s.",
+        ),
+        (
+            received(tally(1, State.DELIVERED, 1)._replace(slowest_millis=7_200_000)),
+            "All is well. 1 conversion was delivered in the last 24 hours, within 2 hours.",
+        ),
+        (
             received(tally(1, State.DELIVERED, 1, currency=None)),
             "All is well. 1 conversion was delivered in the last 24 hours.",
         ),

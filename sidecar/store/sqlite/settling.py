@@ -90,7 +90,7 @@ def settle(
     is_whole = db.execute(IN_BATCH, (claim.batch_id,)).fetchone()[0] == len(claim.entries)
     delivered = _rows_of(claim, exceptions) if is_whole and leased else _rows_stored(db, claim, exceptions)
     db.execute(DELIVERED if is_whole else DELIVERED_EACH, given)
-    move(db, State.PENDING, State.DELIVERED, delivered)
+    move(db, State.PENDING, State.DELIVERED, delivered, now)
     if exceptions:
         _settle_exceptions(db, claim, exceptions, note, now)
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))

@@ -31,55 +31,64 @@ class Tallied(NamedTuple):
 
 COLUMNS = ", ".join(Tallied._fields)
 
+_TOGETHER = """
+    ON CONFLICT (at, lane, state, currency) DO UPDATE
+    SET rows = rows + excluded.rows, value = value + excluded.value, slowest = max(slowest, excluded.slowest)"""
+
 ADD = BulkStatement(
-    "INSERT INTO tallies (at, lane, state, currency, rows, value) VALUES ",
-    6,
-    """ ON CONFLICT (at, lane, state, currency)
-    DO UPDATE SET rows = rows + excluded.rows, value = value + excluded.value""",
+    "INSERT INTO tallies (at, lane, state, currency, rows, value, slowest) VALUES ",
+    7,
+    _TOGETHER,
 )
 
 # What is stored now, by lane, state and currency.
-OF_ALL_TIME = "SELECT lane, state, currency, rows, value FROM tallies WHERE at = 0 AND rows <> 0"
+OF_ALL_TIME = "SELECT lane, state, currency, rows, value, slowest FROM tallies WHERE at = 0 AND rows <> 0"
 
 # What was received since the start of an hour, and the same by period.
 SINCE = """
-    SELECT lane, state, currency, sum(rows), total(value) FROM tallies
+    SELECT lane, state, currency, sum(rows), total(value), max(slowest) FROM tallies
     WHERE at >= ? AND at > 0 GROUP BY lane, state, currency HAVING sum(rows) <> 0"""
 BY_PERIOD = """
-    SELECT at / :step * :step, lane, state, currency, sum(rows), total(value) FROM tallies
+    SELECT at / :step * :step, lane, state, currency, sum(rows), total(value), max(slowest) FROM tallies
     WHERE at >= :since AND at > 0 GROUP BY 1, lane, state, currency HAVING sum(rows) <> 0"""
 
 # The first hour that is still by itself, but old enough to be gathered.
 OLD_HOUR = "SELECT at FROM tallies WHERE at > 0 AND at < ? AND at % 86400 <> 0 ORDER BY at LIMIT 1"
-GATHER = """
+GATHER = f"""
     INSERT INTO tallies
-    SELECT :day, lane, state, currency, sum(rows), CAST(total(value) AS INTEGER) FROM tallies
+    SELECT :day, lane, state, currency, sum(rows), CAST(total(value) AS INTEGER), max(slowest) FROM tallies
     WHERE at > :day AND at < :day + 86400 GROUP BY lane, state, currency
-    ON CONFLICT (at, lane, state, currency)
-    DO UPDATE SET rows = rows + excluded.rows, value = value + excluded.value"""
+    {_TOGETHER}"""  # noqa: S608 - constants only
 FORGET_HOURS = "DELETE FROM tallies WHERE at > ? AND at < ? + 86400"
 FORGET_EMPTY = "DELETE FROM tallies WHERE at < ? AND rows = 0 AND value = 0"
 
 
-def move(db: sqlite3.Connection, before: State | None, after: State | None, rows: Iterable[Sequence[Any]]) -> int:
-    """Count `rows`, each with the values of `Tallied`, in `after` and no longer in `before`; how many there are.
+def move(
+    db: sqlite3.Connection,
+    before: State | None,
+    after: State | None,
+    rows: Iterable[Sequence[Any]],
+    delivered_at: UnixMillis | None = None,
+) -> None:
+    """Count `rows`, each with the values of `Tallied`, in `after` and no longer in `before`.
 
     `before` is None for new rows, `after` for rows that are gone. It is part of the caller's transaction.
     """
-    sums = _sums(rows)
-    if not sums:
-        return 0
+    groups = _groups(list(rows))
+    if not groups:
+        return
     changes = [(state, sign) for state, sign in ((before, -1), (after, 1)) if state is not None]
-    lines = [
-        (at, lane, state.value, currency or "", sign * number, sign * value)
-        for (hour, lane, currency), (number, value) in sums.items()
-        for state, sign in changes
-        for at in (0, hour * HOUR_SECONDS)
-    ]
+    lines: list[tuple[Any, ...]] = []
+    for group in groups:
+        thousandths = _thousandths(group.values)
+        slowest = 0 if delivered_at is None else max(0, delivered_at - group.first_at)
+        for state, sign in changes:
+            counted = (group.lane, state.value, group.currency or "", sign * len(group.values), sign * thousandths)
+            took = slowest if state is State.DELIVERED else 0
+            lines += [(at, *counted, took) for at in (0, group.hour * HOUR_SECONDS)]
     ADD.execute(db, lines)
-    moved = sum(number for number, _ in sums.values())
+    moved = sum(len(group.values) for group in groups)
     count(db, {state: sign * moved for state, sign in changes})
-    return moved
 
 
 def by_state(rows: Iterable[Sequence[Any]]) -> dict[State, list[Sequence[Any]]]:
@@ -90,23 +99,29 @@ def by_state(rows: Iterable[Sequence[Any]]) -> dict[State, list[Sequence[Any]]]:
     return found
 
 
-def _sums(rows: Iterable[Sequence[Any]]) -> dict[tuple[int, int, str | None], tuple[int, int | float]]:
-    """By hour, lane and currency, how many rows there are and the sum of their values in thousandths."""
-    return {key: (len(values), _thousandths(values)) for key, values in _values(list(rows)).items()}
+class _Group(NamedTuple):
+    """Rows with hour, lane and currency in common."""
+
+    hour: int
+    lane: int
+    currency: str | None
+    first_at: UnixMillis
+    """When the first of them was received."""
+    values: Sequence[str | None]
 
 
-def _values(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, int, str | None], Sequence[str | None]]:
-    """By hour, lane and currency, the values of the rows; mostly all have these in common, which is seen at once."""
+def _groups(rows: Sequence[Sequence[Any]]) -> list[_Group]:
+    """The rows by what they have in common; mostly all have it, which is seen at once."""
     if not rows:
-        return {}
+        return []
     times, lanes, currencies, values = zip(*rows, strict=True)
-    hour = min(times) // _HOUR_MILLIS
-    if len(set(lanes)) == len(set(currencies)) == 1 and hour == max(times) // _HOUR_MILLIS:
-        return {(hour, lanes[0], currencies[0]): values}
-    found: dict[tuple[int, int, str | None], list[str | None]] = {}
+    first = min(times)
+    if len(set(lanes)) == len(set(currencies)) == 1 and first // _HOUR_MILLIS == max(times) // _HOUR_MILLIS:
+        return [_Group(first // _HOUR_MILLIS, lanes[0], currencies[0], first, values)]
+    found: dict[tuple[int, int, str | None], list[tuple[UnixMillis, str | None]]] = {}
     for received_at, lane, currency, value in rows:
-        found.setdefault((received_at // _HOUR_MILLIS, lane, currency), []).append(value)
-    return dict(found)
+        found.setdefault((received_at // _HOUR_MILLIS, lane, currency), []).append((received_at, value))
+    return [_Group(*key, min(at for at, _ in each), [value for _, value in each]) for key, each in found.items()]
 
 
 def _thousandths(values: Iterable[str | None]) -> int | float:
@@ -137,8 +152,8 @@ def by_period(db: sqlite3.Connection, since: UnixSeconds, step_seconds: int) -> 
 
 
 def _tally(row: Sequence[Any]) -> Tally:
-    at, lane, state, currency, rows, value = row
-    return Tally(UnixSeconds(at), lane, _STATES[state], currency or None, rows, Decimal(int(value)) / 1000)
+    at, lane, state, currency, rows, value, slowest = row
+    return Tally(UnixSeconds(at), lane, _STATES[state], currency or None, rows, Decimal(int(value)) / 1000, slowest)
 
 
 # --- Gathering -------------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ async def test_file_without_tallies_gets_those_of_its_rows_and_goes_on(tmp_path:
     this_hour, before = (UnixSeconds(seconds(at) // 3_600 * 3_600) for at in (NOW, NOW - HOUR))
     old = UnixSeconds(seconds(long_ago) // 3_600 * 3_600)
     async with running_store(path) as store:
-        found = {one[:1] + one[2:] for one in await store.tallies.by_period(UnixSeconds(0), 3_600)}
+        found = {one[:1] + one[2:6] for one in await store.tallies.by_period(UnixSeconds(0), 3_600)}
         assert found == {
             (this_hour, State.PENDING, "USD", 3, Decimal("0.3")),
             (this_hour, State.PENDING, None, 1, Decimal(0)),
@@ -59,7 +59,7 @@ async def test_file_without_tallies_gets_those_of_its_rows_and_goes_on(tmp_path:
         }
         assert await store.outbox.settle(await claimed(store.outbox), {}, TAKEN, NOW)
         figures = await store.tallies.figures(this_hour, NOW)
-        assert {one[2:] for one in figures.received} == {
+        assert {one[2:6] for one in figures.received} == {
             (State.DELIVERED, "USD", 3, Decimal("0.3")),
             (State.DELIVERED, None, 1, Decimal(0)),
         }
