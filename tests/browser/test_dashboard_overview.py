@@ -205,7 +205,9 @@ async def test_page_says_when_its_key_is_refused_or_the_sidecar_cannot_answer() 
         await expect(shown.page.get_by_role("button", name="Enter another key")).to_be_visible()
         await expect(shown.page).to_have_title("Not reachable: Overview · msads-sidecar")
         await shown.accessible()
-        double.key_refused, double.overview = False, None
+        double.key_refused, double.overview = False, two_accounts()
+        await expect(shown.page.get_by_role("main").get_by_role("status")).to_have_text(MISSING_GOAL)
+        double.overview = None
         await expect(shown.page.get_by_text("The sidecar answered: Something broke.")).to_be_visible()
         double.overview = overview()
         await expect(shown.page.get_by_text("The sidecar answered")).to_have_count(0)

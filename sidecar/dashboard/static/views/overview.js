@@ -31,8 +31,9 @@ export function open(root, context) {
   const first = new FirstConversion(() => draw());
   let latest = context;
   let chart = null;
+  let spoken = null;
   const period = () => PERIODS[latest.params.period] ?? PERIODS["24h"];
-  const draw = () => render(page(latest, chart, period(), first), root);
+  const draw = () => render(html`<p class="visually-hidden" role="status">${spoken?.words}</p>${page(latest, chart, period(), first)}`, root);
 
   const stop = poll(async () => {
     const asked = latest;
@@ -47,6 +48,7 @@ export function open(root, context) {
     update(next) {
       const changed = next.params.period !== latest.params.period || next.account !== latest.account;
       latest = next;
+      spoken = news(next.overview, spoken);
       first.see(next.overview);
       if (changed) {
         chart = null;
@@ -59,6 +61,15 @@ export function open(root, context) {
       first.close();
     },
   };
+}
+
+/** What a screen reader says: the sentence, where another trouble is the worst one; not each changed figure. */
+function news(overview, before) {
+  if (!overview) return before;
+  const [worst] = overview.troubles;
+  const about = worst ? [worst.code, worst.account, worst.subject].join() : "";
+  if (before?.about === about) return before;
+  return { about, words: before ? overview.headline : "" };
 }
 
 /** The rows of a period by state; null while the sidecar gives no answer, which the frame says. */
