@@ -29,7 +29,8 @@ class AlertMessage:
     alert: Alert
     state: AlertState
     title: str
-    message: str
+    details: tuple[str, ...]
+    """What the title does not say, as sentences without their full stops: what is at stake, and what was answered."""
     fix: str
     severity: str
     waiting: Waiting | None
@@ -65,7 +66,7 @@ def _json(message: AlertMessage) -> dict[str, Any]:
         "code": alert.code,
         "severity": message.severity,
         "title": message.title,
-        "message": message.message,
+        "message": _sentences(message.title, *message.details),
         "fix": message.fix,
         "account": alert.account,
         "subject": alert.subject,
@@ -103,21 +104,26 @@ def _slack(message: AlertMessage) -> dict[str, Any]:
     https://docs.slack.dev/messaging/formatting-message-text, .../reference/messaging/attachments
     """
     over = message.state in (AlertState.CLEARED, AlertState.TEST)
-    headline = f"{_TITLES[message.state]}: {message.title}"
-    fix = "" if over else f"\n*What to do:* {_escaped(message.fix)}"
+    headline, details = f"{_TITLES[message.state]}: {message.title}", _sentences(*message.details)
+    fix = "" if over else f"*What to do:* {_escaped(message.fix)}"
+    lines = (_escaped(details), fix, f"<{message.dashboard}|Open the dashboard>")
     return {
         "text": _escaped(headline),
         "attachments": [
             {
                 "color": _GOOD if over else _COLOURS[message.severity],
-                "fallback": f"{headline} {message.message}",
-                "text": f"{_escaped(message.message)}{fix}\n<{message.dashboard}|Open the dashboard>",
+                "fallback": f"{headline}. {details}",
+                "text": "\n".join(line for line in lines if line),
                 "footer": f"msads-sidecar {message.version}",
                 "ts": _seconds(message.alert.ended_at or message.alert.raised_at),
                 "mrkdwn_in": ["text"],
             }
         ],
     }
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(text if text.endswith(".") else f"{text}." for text in texts)
 
 
 def _seconds(at: UnixMillis) -> int:

@@ -85,7 +85,7 @@ class Alerts:
             alert=Alert("test", None, None, now),
             state=AlertState.TEST,
             title="The alerts of the sidecar arrive here",
-            message="This is a test, started with `sidecar alerts test` or POST /v1/alerts/test. Nothing is wrong.",
+            details=("This is a test: somebody asked for it with `sidecar alerts test`. Nothing is wrong",),
             fix="Nothing to do.",
             severity="advice",
             waiting=None,
@@ -188,16 +188,18 @@ class Alerts:
         active = self.telemetry.board.find(alert.code, account=alert.account, subject=alert.subject)
         if due.state is AlertState.CLEARED or active is None:
             stake = Stake()
-            words = f"It is over, after {lasted((alert.ended_at or self.now()) - alert.raised_at)}: {_name(alert)}."
+            details: tuple[str, ...] = (
+                f"It is over, after {lasted((alert.ended_at or self.now()) - alert.raised_at)}",
+            )
         else:
             stake = await self._stake(active)
-            words = ". ".join([active.headline, *([stake.sentence] if stake.sentence else [])]) + "."
+            details = tuple(_capital(text) for text in (stake.sentence, active.detail) if text)
         return AlertMessage(
             alert=alert,
             state=due.state,
             title=_name(alert),
-            message=words,
-            fix=trouble.solution,
+            details=details,
+            fix=_fix(alert),
             severity=trouble.severity.name.lower(),
             waiting=stake.waiting,
             dashboard=self.dashboard,
@@ -216,5 +218,17 @@ class Alerts:
 def _name(alert: Alert) -> str:
     """`Conversion goal not found: Sidecar Purchase (account main)`."""
     subject = f": {alert.subject}" if alert.subject else ""
-    account = f" (account {alert.account})" if alert.account else ""
+    account = f" (account {alert.account})" if alert.account not in (None, alert.subject) else ""
     return f"{CATALOGUE[alert.code].title}{subject}{account}"
+
+
+def _fix(alert: Alert) -> str:
+    """What to do, with the account in place of its placeholders."""
+    words = CATALOGUE[alert.code].solution
+    if alert.account is None:
+        return words
+    return words.replace("<name>", alert.account).replace("<account>", alert.account)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

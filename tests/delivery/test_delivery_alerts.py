@@ -119,7 +119,7 @@ async def test_trouble_is_raised_repeated_and_cleared_once_each(opened: Opened) 
     one.find(detail="near: Sales")
     await one.until(lambda: one.there.taken)
     raised = one.there.taken[0]
-    assert raised["message"] == f"Conversion goal not found: Sale (near: Sales). {STAKE.sentence}."
+    assert raised["message"] == f"Conversion goal not found: Sale (account main). {STAKE.sentence}. Near: Sales."
     assert raised["at_stake"]["value"] == {"EUR": 300}
     assert raised["since"] == text_of_millis(NOW)
     assert raised["dashboard"] == "http://127.0.0.1:8077/"
@@ -130,7 +130,7 @@ async def test_trouble_is_raised_repeated_and_cleared_once_each(opened: Opened) 
     await one.until(lambda: len(one.there.taken) == 3)
     cleared = one.there.taken[2]
     assert one.there.states() == ["raised goal_not_found", "repeated goal_not_found", "cleared goal_not_found"]
-    assert cleared["message"].startswith("It is over, after 1 h")
+    assert cleared["message"] == "Conversion goal not found: Sale (account main). It is over, after 1 h."
     assert cleared["until"] is not None
     assert cleared["incident"] == raised["incident"]
     await one.until(lambda: one.clock[0] > NOW + 24 * HOUR, step=HOUR)
@@ -283,7 +283,7 @@ async def test_numbers_that_cannot_be_read_do_not_hold_the_message_back(opened: 
     one.alerts.stake = broken
     one.find()
     await one.until(lambda: one.there.taken)
-    assert one.there.taken[0]["message"] == "Conversion goal not found: Sale."
+    assert one.there.taken[0]["message"] == "Conversion goal not found: Sale (account main)."
     assert one.there.taken[0]["at_stake"]["conversions"] == 0
 
 

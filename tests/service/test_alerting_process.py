@@ -37,6 +37,7 @@ async def test_pause_of_an_account_is_posted_and_its_end_too_over_a_restart(serv
         }
         assert raised["message"].startswith("Account paused by an operator")
         assert "1 conversion worth 9.99 USD waits" in raised["message"]
+        assert raised["fix"].startswith("Resume it with `sidecar resume default`")
         assert raised["dashboard"] == f"{sidecar.url}/"
         await there.until(lambda: noted(services.starter.folder / "outbox.db"))
         await sidecar.running.kill()

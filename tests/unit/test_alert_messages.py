@@ -27,7 +27,7 @@ def body(form: AlertFormat = "json", **changes: Any) -> dict[str, Any]:
         "alert": ALERT,
         "state": AlertState.RAISED,
         "title": "Conversion goal not found: Sale (account main)",
-        "message": "Conversion goal not found: Sale. 3 conversions wait.",
+        "details": ("3 conversions wait",),
         "fix": "Create the goal.",
         "severity": "error",
         "waiting": WAITING,
@@ -46,7 +46,7 @@ def test_generic_message_has_everything_that_a_program_needs() -> None:
         "code": "goal_not_found",
         "severity": "error",
         "title": "Conversion goal not found: Sale (account main)",
-        "message": "Conversion goal not found: Sale. 3 conversions wait.",
+        "message": "Conversion goal not found: Sale (account main). 3 conversions wait.",
         "fix": "Create the goal.",
         "account": "main",
         "subject": "Sale",
@@ -90,9 +90,8 @@ def test_slack_gets_what_is_wrong_what_to_do_and_where_to_look() -> None:
         "attachments": [
             {
                 "color": "#c62828",
-                "fallback": "Trouble: Conversion goal not found: Sale (account main) "
-                "Conversion goal not found: Sale. 3 conversions wait.",
-                "text": "Conversion goal not found: Sale. 3 conversions wait.\n*What to do:* Create the goal.\n"
+                "fallback": "Trouble: Conversion goal not found: Sale (account main). 3 conversions wait.",
+                "text": "3 conversions wait.\n*What to do:* Create the goal.\n"
                 "<https://sidecar.example/|Open the dashboard>",
                 "footer": "msads-sidecar 1.2.3",
                 "ts": 1_795_444_245,
@@ -100,6 +99,12 @@ def test_slack_gets_what_is_wrong_what_to_do_and_where_to_look() -> None:
             }
         ],
     }
+
+
+def test_message_without_details_says_what_it_is_and_what_to_do() -> None:
+    assert body(details=())["message"] == "Conversion goal not found: Sale (account main)."
+    (attachment,) = body("slack", details=())["attachments"]
+    assert attachment["text"].startswith("*What to do:* Create the goal.\n<https://")
 
 
 def test_slack_s_message_that_it_is_over_is_green_and_has_nothing_to_do() -> None:
@@ -110,10 +115,10 @@ def test_slack_s_message_that_it_is_over_is_green_and_has_nothing_to_do() -> Non
 
 
 def test_texts_of_others_make_no_mention_and_no_link_in_slack() -> None:
-    made = body("slack", title="<!channel> & <https://evil.example|here>", message="<!here>", fix="<@U1>")
+    made = body("slack", title="<!channel> & <https://evil.example|here>", details=("<!here>",), fix="<@U1>")
     (attachment,) = made["attachments"]
     assert made["text"] == "Trouble: &lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;"
-    assert attachment["text"].startswith("&lt;!here&gt;\n*What to do:* &lt;@U1&gt;\n")
+    assert attachment["text"].startswith("&lt;!here&gt;.\n*What to do:* &lt;@U1&gt;\n")
 
 
 @pytest.mark.parametrize(
