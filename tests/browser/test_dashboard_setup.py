@@ -1,8 +1,10 @@
 """Set-up in a real browser: from nothing to the first conversion, doctor's table, and what a person changes there."""
 
 import json
+import signal
 from typing import Any
 
+import yaml
 from cli_kit import free_port
 from page_kit import NARROW, Dashboard, dashboard, needs_chromium
 from playwright.async_api import Locator, expect
@@ -17,8 +19,8 @@ STEPS = ("application", "secret", "developer-token", "sign-in", "account", "goal
 ORDER = {"event": "purchase", "order_id": "FIRST-1", "value": 12.5, "msclkid": "0badcafe" * 4}
 
 
-def production(there: Microsoft, **more: Any) -> dict[str, Any]:
-    """A configuration as after `sidecar init`, whose Microsoft is an emulator that a person signs in to."""
+def production(there: Microsoft) -> dict[str, Any]:
+    """A configuration without account ids, whose Microsoft is an emulator that a person signs in to."""
     port = free_port()
     credentials = {
         "environment": "production",
@@ -31,9 +33,8 @@ def production(there: Microsoft, **more: Any) -> dict[str, Any]:
         None,
         server={"port": port},
         microsoft={**credentials, **reaching(there)},
-        accounts={"default": {"customer_id": 100000001, "account_id": 200000001}},
+        accounts={"default": {}},
         delivery={"goal_settle": "0s"},
-        **more,
     )
 
 
@@ -88,7 +89,8 @@ async def paused(sidecar: Sidecar) -> bool:
 async def test_steps_lead_from_nothing_to_the_first_conversion(starter: Starter, services: Services) -> None:
     async with microsoft(starter) as there:
         await auto_tagging(there, on=False)
-        sidecar = await services.start(production(there))
+        settings = production(there)
+        sidecar = await services.start(settings)
         async with dashboard(sidecar.url) as shown:
             shown.elsewhere = [there.url]
             await shown.show("set-up")
@@ -103,15 +105,24 @@ async def test_steps_lead_from_nothing_to_the_first_conversion(starter: Starter,
             await step(shown, "sign-in").get_by_role("link", name="Sign in to Microsoft").click()
             await expect(shown.page.get_by_role("heading", name="Connected to Microsoft Advertising")).to_be_visible()
             await shown.show("set-up")
-            await states(shown, goals="attention", auto_tagging="attention", first_conversion="open")
-            await expect(step(shown, "goals")).to_have_attribute("aria-current", "step")
-
-            await step(shown, "account").locator("summary").click()
+            await states(
+                shown,
+                account="attention",
+                goals="open",
+                auto_tagging="open",
+                first_conversion="open",
+            )
+            await expect(step(shown, "account")).to_have_attribute("aria-current", "step")
             await expect(step(shown, "account").get_by_text("Example Shop", exact=True)).to_be_visible()
+            await shown.accessible()
+            await shown.picture("set-up-accounts-wide-light")
             await button(shown, "Copy the YAML").click()
             await expect(shown.page.get_by_text("The YAML was copied.")).to_be_visible()
             pasted = await shown.page.evaluate("navigator.clipboard.readText()")
-            assert "default: {customer_id: 100000001, account_id: 200000001}" in pasted
+            services.configure(settings | yaml.safe_load(pasted))
+            sidecar.running.signal(signal.SIGHUP)
+            await states(shown, goals="attention", auto_tagging="attention", first_conversion="open")
+            await expect(step(shown, "goals")).to_have_attribute("aria-current", "step")
 
             await button(shown, "Create what is missing…").click()
             dialog = shown.page.get_by_role("dialog")

@@ -12,7 +12,7 @@ const OUTCOMES = {
 };
 
 /** The goals that a plan would create, each with its account. */
-export const missingIn = (plan) => (plan ?? []).flatMap((item) => item.create.map((goal) => ({ account: item.account, ...goal })));
+const missingIn = (plan) => plan.flatMap((item) => item.create.map((goal) => ({ account: item.account, ...goal })));
 
 /** Asks, and creates what was chosen. Returns the outcomes of `v1/goals/apply`, or null where nothing was tried. */
 export async function createGoals() {
@@ -20,7 +20,7 @@ export async function createGoals() {
   if (!plan) return null;
   const missing = missingIn(plan.items);
   if (!missing.length) {
-    announce("No goal is missing.");
+    announce(plan.items.flatMap((item) => [item.trouble, ...item.blocked]).find(Boolean)?.message ?? "No goal is missing.");
     return null;
   }
   const chosen = await ask({ title: missing.length === 1 ? "Create this goal?" : "Create these goals?", body: body(missing), action: "Create at Microsoft" });

@@ -64,7 +64,7 @@ function developerToken(facts) {
   if (isEmulator(facts)) return done("The stand-in needs none.");
   if (failed) return attention(failed.message, failed.fix);
   if (raised) return attention(raised.title, raised.fix);
-  if (facts.goals?.some(wasRead)) return done("Microsoft accepts it.");
+  if (facts.goals?.some(wasRead) || facts.accounts?.visible.length) return done("Microsoft accepts it.");
   return open("It is configured; the first call after the sign-in shows whether it is right.", true);
 }
 
@@ -89,6 +89,8 @@ function account(facts) {
   return open(`${names(configured)}: known after the sign-in.`, true);
 }
 
+const hasWrongAccount = ({ accounts }) => accounts?.configured.some((one) => one.visible === false) ?? false;
+
 const REACH = {
   swapped: (name) => `Customer id and account id of ${name} are in each other's place.`,
   unknown: (name) => `The ids of ${name} are none of the accounts that the signed-in user can reach.`,
@@ -100,7 +102,9 @@ const names = (configured) => configured.map((one) => one.name).join(", ");
 function goals(facts) {
   const items = facts.goals;
   const failed = items?.find((item) => item.trouble)?.trouble;
-  if (failed) return facts.connection.connected ? attention(failed.message, failed.fix) : open("Read after the sign-in.", true);
+  if (!facts.connection.connected && failed) return open("Read after the sign-in.", true);
+  if (hasWrongAccount(facts)) return open("Read once the ad account is right.", true);
+  if (failed) return attention(failed.message, failed.fix);
   const events = (items ?? []).flatMap((item) => item.events);
   const unusable = events.filter((event) => event.state !== "unknown" && !USABLE.includes(event.state));
   const missing = new Set(unusable.filter((event) => event.state === "goal_not_found").map((event) => event.goal));
@@ -113,6 +117,7 @@ function goals(facts) {
 
 function autoTagging(facts) {
   const items = facts.goals ?? [];
+  if (hasWrongAccount(facts)) return open("Read once the ad account is right.", true);
   const off = items.find((item) => item.auto_tagging === false);
   if (off) return attention(`It is off in account ${off.account}: no click id reaches your site.`, null);
   if (items.length && items.every((item) => item.auto_tagging)) return done("Microsoft adds msclkid to landing addresses.");

@@ -119,6 +119,7 @@ class SetUp {
     const states = JSON.stringify([this.#steps.map((step) => step.state), connection?.connected, accounts?.configured.map((one) => one.paused)]);
     if (states === this.#states || !connection) return;
     this.#states = states;
+    this.#plannedAt = 0;
     this.#examineSoon();
   }
 

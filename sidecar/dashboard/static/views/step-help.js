@@ -1,7 +1,6 @@
 // What each step of Set-up opens to: where things are found at Microsoft, and the button or the lines that do it.
 import { copy } from "../lib/dialog.js";
 import { html, nothing } from "../lib/view.js";
-import { missingIn } from "./goal-creation.js";
 
 const GOAL_STATES = {
   ok: ["good", "takes conversions"],
@@ -70,16 +69,16 @@ function visibleRow(one) {
 }
 
 function goalsHelp({ goals, plan }, { createGoals }) {
-  const missing = missingIn(plan);
   const rows = (goals ?? []).flatMap((item) => item.events.map((event) => ({ account: item.account, ...event })));
   const blocked = (plan ?? []).flatMap((item) => item.blocked);
+  const isMissing = rows.some((event) => event.state === "goal_not_found" && !blocked.some((one) => one.goal === event.goal));
   const differences = (plan ?? []).flatMap((item) => item.differences);
   if (!rows.length) return html`<p>The goals are read after the sign-in.</p>`;
   return html`<div class="table-box"><table class="cards">
       <thead><tr><th scope="col">Account</th><th scope="col">Event</th><th scope="col">Goal at Microsoft</th><th scope="col">State</th></tr></thead>
       <tbody>${rows.map(goalRow)}</tbody>
     </table></div>
-    ${missing.length ? html`<p><button class="primary" @click=${createGoals}>Create what is missing…</button></p>` : nothing}
+    ${isMissing ? html`<p><button class="primary" @click=${createGoals}>Create what is missing…</button></p>` : nothing}
     ${blocked.map((one) => html`<div class="problem"><p><strong>${one.goal}</strong> cannot be created: ${one.message}</p><p><strong>What to do:</strong> ${one.fix}</p></div>`)}
     ${differences.length ? html`<ul class="small muted">${differences.map(
       (one) => html`<li>${one.goal}: ${one.field} is ${String(one.found)} at Microsoft, ${String(one.wanted)} in the configuration. The sidecar changes no goal.</li>`,
