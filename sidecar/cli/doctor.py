@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -12,6 +13,7 @@ from sidecar.cli.formatting import Json
 from sidecar.cli.options import api_key_option, client_of, json_option, print_answer, url_option
 from sidecar.core.doctor.first_look import SilentService, only_service
 from sidecar.doctor.texts import report_json
+from sidecar.system.listening import is_loopback
 
 _EXIT_CODES = {"ok": 0, "warning": 1}
 
@@ -39,13 +41,18 @@ def _report(config_path: Path | None, url: str | None, api_key: str, *, quiet: b
         return _client(config_path, url, api_key, quiet=quiet).get("/v1/doctor")
     except Unreachable as error:
         why = f"{error.message.split('. ')[0].capitalize()}."
-        return report_json(only_service(SilentService(why))) if url else _outside(config_path, why)
+        return _outside(config_path, why) if _is_here(url) else report_json(only_service(SilentService(why)))
     except CommandFailed as error:
         return report_json(only_service(SilentService(error.message, is_refusal=True)))
     except click.UsageError:
         if url:
             raise
         return _outside(config_path, "Without a configuration it is not known where the sidecar listens.")
+
+
+def _is_here(url: str | None) -> bool:
+    """Whether the sidecar would run on this machine, so that its files can be looked at."""
+    return url is None or is_loopback(urlsplit(url).hostname or "")
 
 
 def _client(config_path: Path | None, url: str | None, api_key: str, *, quiet: bool) -> SidecarClient:

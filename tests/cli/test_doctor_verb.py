@@ -181,9 +181,17 @@ def test_doctor_finds_a_sidecar_that_listens_elsewhere(service: Service) -> None
 
 
 def test_doctor_of_a_named_address_where_nothing_answers_checks_nothing_else() -> None:
-    shown = sidecar("doctor", "--json", url="http://127.0.0.1:1")
+    shown = sidecar("doctor", "--json", url="http://sidecar.invalid:8077")
     answer = json.loads(shown.stdout)
     assert (shown.exit_code, [check["name"] for check in answer["checks"]]) == (2, ["service"])
+
+
+def test_doctor_looks_at_this_machine_where_the_named_address_is_here(service: Service) -> None:
+    """As in the image, where $SIDECAR_URL is set."""
+    variables = {"SIDECAR_URL": "http://127.0.0.1:1", "SIDECAR_CONFIG": str(service.config)}
+    shown = CliRunner(env=variables).invoke(main, ["doctor", "--json"], prog_name="sidecar")
+    green = {check["name"] for check in json.loads(shown.stdout)["checks"] if check["status"] == "ok"}
+    assert (shown.exit_code, green) == (1, {"configuration", "storage", "disk", "connection"})
 
 
 def test_doctor_with_a_wrong_key_says_so(tmp_path: Path) -> None:

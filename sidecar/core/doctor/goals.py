@@ -93,7 +93,7 @@ def double_counting(account: str, facts: MappedGoalFacts, ours: Goal, goals: tup
         account,
         ours.name,
         cause=f"{listed} {is_} of another type, of the same category or with a similar name. Microsoft "
-        "does not recognise a conversion that the UET tag and an upload both bring: it counts twice.",
+        "cannot know that the UET tag and an upload bring the same conversion: it counts twice.",
         fix="If both count the same sale, take one of them out of bidding and reports in Microsoft Advertising (the "
         "goal's setting Include in conversions), or pause it. If they count different things, nothing is to be done.",
     )
