@@ -13,13 +13,14 @@ from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Lane
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds, text_of_seconds, text_or_none
 from sidecar.core.match_share import Share
-from sidecar.core.overview import AccountLine, Concern, GoalLine, MappedEvent, Ranked, View, WaitingPart
+from sidecar.core.overview import AccountLine, Concern, GoalLine, MappedEvent, Ranked, View
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.tally import HOUR_SECONDS, Figures, period_start
+from sidecar.core.waiting_parts import WaitingPart
 from sidecar.delivery.rows_at_stake import cause_of, held_by
 from sidecar.ports.queries import Tallies
 from sidecar.telemetry import ActiveTrouble
-from sidecar.troubles import CATALOGUE, HealthCheck, Scope, Severity, Trouble
+from sidecar.troubles import CATALOGUE, HealthCheck, Scope, Severity
 
 Values = Mapping[str, Decimal]
 
@@ -83,6 +84,7 @@ class OverviewCalls:
 
     def _concern(self, active: ActiveTrouble, lanes: Sequence[Lane], accounts: Sequence[str]) -> Concern:
         trouble, holds = active.trouble, self.sources.holds(active)
+        event = self._event_of(active)
         return Concern(
             message=active.headline,
             since=active.since,
@@ -92,8 +94,23 @@ class OverviewCalls:
             about=_ABOUT.get(trouble.scope, ""),
             waits_for=cause_of(active, accounts) if holds else None,
             lanes=frozenset(lane.id for lane in held_by(active, lanes, self.sources.goal_of)) if holds else frozenset(),
-            **_texts(trouble),
+            code=trouble.code,
+            title=trouble.title,
+            cause=_named(trouble.cause, active.account, event),
+            fix=_named(trouble.solution, active.account, event),
+            severity=_SEVERITIES[trouble.severity],
         )
+
+    def _event_of(self, active: ActiveTrouble) -> str | None:
+        """Return the event that a trouble is about, by its own name or by its goal's."""
+        about = _ABOUT.get(active.trouble.scope)
+        if about != "goal":
+            return active.subject if about else None
+        accounts = self.sources.accounts() if active.account is None else (active.account,)
+        mapped = [
+            event for name in accounts for event, goal in self.sources.events(name).items() if goal == active.subject
+        ]
+        return mapped[0] if mapped else None
 
     def _unexplained(
         self, checks: Mapping[HealthCheck, Check], explained: set[HealthCheck], now: UnixMillis
@@ -172,14 +189,11 @@ _CODES = {
 """The trouble that a check shows before it is raised."""
 
 
-def _texts(trouble: Trouble) -> dict[str, str]:
-    return {
-        "code": trouble.code,
-        "title": trouble.title,
-        "cause": trouble.cause,
-        "fix": trouble.solution,
-        "severity": _SEVERITIES[trouble.severity],
-    }
+def _named(text: str, account: str | None, event: str | None) -> str:
+    """Return a text of the catalogue with the names of the account and the event, where they are known."""
+    if account is not None:
+        text = text.replace("<name>", account).replace("<account>", account)
+    return text if event is None else text.replace("<event>", event)
 
 
 def _trouble(ranked: Ranked) -> Json:

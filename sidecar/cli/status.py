@@ -82,7 +82,7 @@ def _figures(overview: Json) -> Iterator[str]:
     dead = overview.get("dead") or {}
     if dead.get("rows"):
         yield f"Dead: {dead['rows']:,} in all{_worth(dead.get('value'))}"
-    shares = {name: share for name, share in (overview.get("match_share") or {}).items() if share is not None}
+    shares = {name: share for name, share in (overview.get("match_share") or {}).items() if share}
     if shares:
         named = (f"{_IDENTIFIERS.get(name, plain(name))} {share:.0%}" for name, share in shares.items())
         yield f"Matched by: {', '.join(named)}"

@@ -3,16 +3,16 @@
 The store counts, `troubles` has the causes and remedies, and the API makes JSON of what is decided here.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.core.instant import DAY_SECONDS, UnixMillis
 from sidecar.core.states_and_reasons import Reason, State
-from sidecar.core.tally import Figures, LaneLook, Sum, Tally, total
+from sidecar.core.tally import Figures, Sum, total
+from sidecar.core.waiting_parts import WaitingPart, own_parts, parts_of, together, waiting_by_lane
 from sidecar.core.waiting_summary import Waiting, amount, day
 
 LATE_SECONDS = 10
@@ -77,14 +77,6 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingPart:
-    """What waits for one reason; None for rows that are due, or on their way."""
-
-    reason: str | None
-    waiting: Waiting
-
-
-@dataclass(frozen=True, slots=True)
 class GoalLine:
     """One event of an account with its goal: how it does, and the last day's deliveries."""
 
@@ -131,7 +123,7 @@ class View:
 
     def __post_init__(self) -> None:
         """Add up what waits in each lane, once."""
-        self._waiting.update(_waiting_by_lane(self.figures))
+        self._waiting.update(waiting_by_lane(self.figures))
 
     # --- Figures -----------------------------------------------------------------------------------------------------
 
@@ -156,9 +148,9 @@ class View:
         found: dict[str | None, Waiting] = {}
         for lane in self.figures.lanes:
             if lane.id in self._waiting:
-                for part in _parts(lane, self._waiting[lane.id], self.figures.looks[lane.id], self.held(lane)):
+                for part in parts_of(lane, self._waiting[lane.id], self.figures.looks[lane.id], self.held(lane)):
                     known = found.get(part.reason)
-                    found[part.reason] = part.waiting if known is None else _together([known, part.waiting])
+                    found[part.reason] = part.waiting if known is None else together([known, part.waiting])
         parts = [WaitingPart(reason, waiting) for reason, waiting in found.items() if waiting.rows]
         return sorted(parts, key=lambda part: (-part.waiting.rows, part.reason or ""))
 
@@ -173,7 +165,7 @@ class View:
         return sorted(found, key=_badness)
 
     def _ranked(self, concern: Concern, lanes: Set[int]) -> Ranked:
-        waiting = _together([self._waiting[lane] for lane in sorted(concern.lanes & lanes & self._waiting.keys())])
+        waiting = together([self._waiting[lane] for lane in sorted(concern.lanes & lanes & self._waiting.keys())])
         where = f" (account {concern.account})" if self._names_account(concern) else ""
         return Ranked(concern, waiting, _sentence(concern, waiting, where))
 
@@ -216,18 +208,38 @@ class View:
         recent = _recent(self.received(State.DELIVERED, lanes), self.received(None, lanes))
         return AccountLine(account, worst, recent, None, goals)
 
+    def _own(self, lanes: Set[int]) -> WaitingPart | None:
+        """Return what most rows of these lanes wait for by themselves; None if none do."""
+        parts = [
+            part
+            for lane in self.figures.lanes
+            if lane.id in lanes and lane.id in self._waiting
+            for part in own_parts(lane, self._waiting[lane.id], self.figures.looks[lane.id])
+            if part.reason is not None
+        ]
+        return max(parts, key=lambda part: part.waiting.rows, default=None)
+
     def _goal_line(self, mapped: MappedEvent) -> GoalLine:
         lanes = {lane.id for lane in self.figures.lanes if (lane.account, lane.event) == (mapped.account, mapped.event)}
         delivered, dead = self.received(State.DELIVERED, lanes), self.received(State.DEAD, lanes)
         named = mapped.account, mapped.event, mapped.goal
         ours = [one for one in self.concerns if one.is_about(*named) or one.lanes & lanes]
         loud = sorted((self._ranked(one, lanes) for one in ours if one.severity != ADVICE), key=_badness)
-        standing, headline, fix = _goal_standing(loud, dead, delivered, mapped.held)
+        standing, headline, fix = _goal_standing(loud, dead, delivered, mapped.held, self._own(lanes))
         return GoalLine(mapped.goal, mapped.event, standing, headline, fix, delivered)
 
 
+_OWN: Mapping[str, str] = {
+    Reason.AWAITING_CLICK: "for a click of the visitor",
+    Reason.CLICK_SETTLING: "until the click is an hour old",
+    Reason.NOT_YET: "until their time has come",
+    Reason.RETRYING: "to be tried again",
+    Reason.AWAITING_ORIGINAL: "for their conversion to be settled",
+}
+
+
 def _goal_standing(
-    loud: Sequence[Ranked], dead: Sum, delivered: Sum, held: Reason | None
+    loud: Sequence[Ranked], dead: Sum, delivered: Sum, held: Reason | None, own: WaitingPart | None
 ) -> tuple[Standing, str | None, str | None]:
     """How a goal does, with the sentence and the remedy that belong to it."""
     needy = [ranked for ranked in loud if not ranked.concern.is_wanted]
@@ -242,6 +254,10 @@ def _goal_standing(
         return Standing.HELD, f"{_HELD.get(held, held.replace('_', ' ')).capitalize()}.", None
     if delivered.rows:
         return Standing.RECORDING, None, None
+    if own is not None:
+        alone = own.waiting.rows == 1
+        words = _OWN.get(own.reason or "", (own.reason or "").replace("_", " "))
+        return Standing.HELD, f"{amount(own.waiting)} {'waits' if alone else 'wait'} {words}.", None
     return Standing.NO_RECENT_CONVERSIONS, None, None
 
 
@@ -294,86 +310,11 @@ def _duration(millis: int) -> str:
     return f"{-(-millis // 1_000)} s"
 
 
-# --- What waits ------------------------------------------------------------------------------------------------------
-
-
 def _as_waiting(rows: Sum) -> Waiting:
     return Waiting(rows.rows, False, None, 0, rows.values)
-
-
-def _waiting_by_lane(figures: Figures) -> dict[int, Waiting]:
-    found: dict[int, list[Tally]] = {}
-    for tally in figures.stored:
-        if tally.state is State.PENDING:
-            found.setdefault(tally.lane, []).append(tally)
-    lanes = {lane.id: lane for lane in figures.lanes}
-    return {
-        id_: _of_lane(lanes[id_], total(tallies), figures.looks[id_])
-        for id_, tallies in found.items()
-        if id_ in lanes and id_ in figures.looks
-    }
-
-
-def _of_lane(lane: Lane, rows: Sum, look: LaneLook) -> Waiting:
-    """What an adjustment changes is in its conversion: it is worth nothing of its own."""
-    if lane.kind is Kind.ADJUSTMENT:
-        return Waiting(rows.rows, False, look.first_time, rows.rows)
-    return Waiting(rows.rows, False, look.first_time, 0, rows.values)
 
 
 def _stored(figures: Figures, state: State, lanes: Set[int], worth: Set[int]) -> Sum:
     """Rows of some lanes in a state, with the values of those in the lanes that have a worth."""
     ours = [one for one in figures.stored if one.state is state and one.lane in lanes]
     return Sum(sum(one.rows for one in ours), total([one for one in ours if one.lane in worth]).values)
-
-
-def _together(waiting: Sequence[Waiting]) -> Waiting:
-    values: dict[str, Decimal] = {}
-    for one in waiting:
-        for currency, value in one.values.items():
-            values[currency] = values.get(currency, Decimal(0)) + value
-    times = [one.first_time for one in waiting if one.first_time is not None]
-    rows, adjustments = sum(one.rows for one in waiting), sum(one.adjustments for one in waiting)
-    return Waiting(rows, any(one.more for one in waiting), min(times, default=None), adjustments, values)
-
-
-def _parts(lane: Lane, waiting: Waiting, look: LaneLook, held: Reason | None) -> Iterable[WaitingPart]:
-    """What waits in a lane: all of it for what holds the lane, else each row for its own reason."""
-    if held is not None:
-        return [WaitingPart(held, waiting)]
-    own = _own_parts(lane, waiting, look)
-    return [*own, WaitingPart(None, _rest(waiting, own))]
-
-
-def _own_parts(lane: Lane, waiting: Waiting, look: LaneLook) -> list[WaitingPart]:
-    """By reason, the rows that wait for a reason of their own.
-
-    Where there are too many to look at, those that were looked at stand for the others.
-    """
-    seen = sum(part.rows for part in look.parts)
-    if not seen:
-        return []
-    most = waiting.rows if look.due_rows is None else waiting.rows - look.due_rows
-    factor = 1 if look.due_rows is None else max(Decimal(1), Decimal(most) / seen)
-    parts = []
-    for part in look.parts:
-        rows = min(waiting.rows, int(part.rows * factor))
-        worth = lane.kind is Kind.CONVERSION and part.currency is not None
-        values = {part.currency: round(part.value * factor, 3)} if worth and part.currency is not None else {}
-        time = part.first_time if factor == 1 else look.first_time
-        adjustments = rows if lane.kind is Kind.ADJUSTMENT else 0
-        parts.append(WaitingPart(part.reason, Waiting(rows, False, time, adjustments, values)))
-    return parts
-
-
-def _rest(waiting: Waiting, parts: Sequence[WaitingPart]) -> Waiting:
-    """What of `waiting` is in none of its parts."""
-    taken = _together([part.waiting for part in parts])
-    values: Mapping[str, Decimal] = {
-        currency: left
-        for currency, value in waiting.values.items()
-        if (left := value - taken.values.get(currency, Decimal(0))) > 0
-    }
-    rows = max(0, waiting.rows - taken.rows)
-    adjustments = max(0, waiting.adjustments - taken.adjustments)
-    return Waiting(rows, False, waiting.first_time if rows else None, adjustments, values if rows else {})

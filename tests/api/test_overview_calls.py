@@ -80,6 +80,15 @@ async def test_worst_trouble_is_the_sentence_with_money_and_deadline(api: Api) -
     }
 
 
+async def test_remedy_names_account_and_event(api: Api) -> None:
+    raised = api.telemetry.service.trouble_raised
+    raised("paused_by_operator", account="default", subject="default")
+    raised("goal_not_found", account="default", subject="Sidecar Trial")
+    fixes = {one["code"]: one["fix"] for one in (await overview(api))["troubles"]}
+    assert "`sidecar resume default`" in fixes["paused_by_operator"]
+    assert "events.trial.goal" in fixes["goal_not_found"]
+
+
 @pytest.mark.parametrize(
     ("free", "state", "severity"), [(150, "degraded", "warning"), (50, "down", "error")], ids=["scarce", "full"]
 )

@@ -66,7 +66,7 @@ def test_figures_of_the_day_what_waits_and_each_goal_follow() -> None:
         "Waiting: 3 goal not found, worth 300 EUR; the first is lost at 2027-02-27T12:00:00Z",
         "Late: the oldest due row has waited for 2 hours",
         "Dead: 2 in all, worth 99.50 USD, 5 EUR",
-        "Matched by: click id 71%, visitor 0%, e-mail 64%, none of them 2%",
+        "Matched by: click id 71%, e-mail 64%, none of them 2%",
         "",
         "Account us: 41 of 1,000 requests a minute, not signed in",
         "! purchase: A (needs attention), 0 delivered",

@@ -296,6 +296,14 @@ def test_goal_is_held_by_what_passes_by_itself_or_was_wanted(
     assert found is Standing.HELD and sentence is not None and words in sentence
 
 
+def test_goal_is_held_while_its_first_conversions_wait_by_themselves() -> None:
+    own = [Part("awaiting_click", "USD", 2, Decimal(8), TIME), Part("not_yet", "USD", 1, Decimal(1), TIME)]
+    figures = waiting(tally(1, State.PENDING, 3, "9"), parts=own)
+    assert standing(figures) == (Standing.HELD, "2 conversions worth 8 USD wait for a click of the visitor.")
+    delivered = replace(figures, received=[*figures.received, DELIVERED])
+    assert standing(delivered) == (Standing.RECORDING, None)
+
+
 def test_trouble_of_another_goal_and_advice_change_nothing() -> None:
     others = (concern(account="us", lanes=frozenset({3})), concern(subject="Lead", lanes=frozenset({2})), advice())
     assert standing(received(DELIVERED), *others) == (Standing.RECORDING, None)

@@ -99,7 +99,7 @@ def by_state(rows: Iterable[Sequence[Any]]) -> dict[State, list[Sequence[Any]]]:
     return found
 
 
-class _Group(NamedTuple):
+class _HourGroup(NamedTuple):
     """Rows with hour, lane and currency in common."""
 
     hour: int
@@ -110,18 +110,18 @@ class _Group(NamedTuple):
     values: Sequence[str | None]
 
 
-def _groups(rows: Sequence[Sequence[Any]]) -> list[_Group]:
+def _groups(rows: Sequence[Sequence[Any]]) -> list[_HourGroup]:
     """The rows by what they have in common; mostly all have it, which is seen at once."""
     if not rows:
         return []
     times, lanes, currencies, values = zip(*rows, strict=True)
     first = min(times)
     if len(set(lanes)) == len(set(currencies)) == 1 and first // _HOUR_MILLIS == max(times) // _HOUR_MILLIS:
-        return [_Group(first // _HOUR_MILLIS, lanes[0], currencies[0], first, values)]
+        return [_HourGroup(first // _HOUR_MILLIS, lanes[0], currencies[0], first, values)]
     found: dict[tuple[int, int, str | None], list[tuple[UnixMillis, str | None]]] = {}
     for received_at, lane, currency, value in rows:
         found.setdefault((received_at // _HOUR_MILLIS, lane, currency), []).append((received_at, value))
-    return [_Group(*key, min(at for at, _ in each), [value for _, value in each]) for key, each in found.items()]
+    return [_HourGroup(*key, min(at for at, _ in each), [value for _, value in each]) for key, each in found.items()]
 
 
 def _thousandths(values: Iterable[str | None]) -> int | float:
