@@ -3,6 +3,7 @@
 `core.receipts` decides what a receipt says; here it gets the facts that only this layer has.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -158,6 +159,7 @@ def show(made: Receipt) -> Json:
         "time": text_of_seconds(record.time),
         "value": None if record.value is None else number(record.value),
         "currency": record.currency,
+        "meta": None if record.meta is None else json.loads(record.meta),
         "received": {"at": text_of_millis(record.received_at), "request_id": made.request_id},
         "timeline": [{"at": text_of_millis(line.at), "what": line.what} for line in made.timeline],
         "identifiers": {

@@ -1,5 +1,6 @@
 """Formats the answer of `explain` for a terminal, in the order of its JSON."""
 
+import json
 from collections.abc import Iterator
 
 from sidecar.cli.formatting import Json, plain
@@ -14,6 +15,8 @@ def lines(receipt: Json) -> Iterator[str]:
     for line in receipt.get("timeline") or ():
         yield f"  {plain(line.get('at')):<24}  {plain(line.get('what'))}"
     yield from _identifiers(receipt)
+    if receipt.get("meta"):
+        yield f"Your own data: {plain(json.dumps(receipt['meta'], ensure_ascii=False))}"
     yield from _clicks(receipt)
     yield from _goal(receipt)
     yield from _waiting(receipt)

@@ -20,14 +20,14 @@ async def delivered(api: Api, tracking_id: str = "tracking-1") -> None:
 
 
 async def test_receipt_tells_receipt_attempt_and_answer(api: Api, conversion: Json) -> None:
-    await api.post(conversion, headers={"X-Request-Id": "from-the-shop"})
+    await api.post({**conversion, "meta": {"cart": 4711}}, headers={"X-Request-Id": "from-the-shop"})
     await delivered(api)
     answer = await api.get("/v1/conversions/conv_1/explain")
     assert answer.status == 200
     told = answer.json
     assert (told["id"], told["state"], told["summary"]) == ("conv_1", "delivered", "Delivered: Microsoft took it.")
     assert told["received"] == {"at": "2026-11-23T14:30:45Z", "request_id": "from-the-shop"}
-    assert told["identifiers"]["msclkid"] == MSCLKID[:8]
+    assert (told["identifiers"]["msclkid"], told["meta"]) == (MSCLKID[:8], {"cart": 4711})
     [attempt] = told["attempts"]
     assert (attempt["tracking_id"], attempt["answer"]) == ("tracking-1", "Microsoft took it")
     assert (told["waits_for"], told["expires_at"], told["adjustments"]) == (None, None, [])

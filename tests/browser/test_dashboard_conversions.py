@@ -116,6 +116,9 @@ async def test_refused_and_skipped_orders_are_found_with_what_to_do(services: Se
         await shown.picture("conversions-refused-narrow-light")
         await look_for(shown, "O-4")
         await expect(shown.page.get_by_text("No conversion has “O-4”")).to_be_visible()
+        await shown.show("conversions?q=O-3&state=dead")
+        await shown.page.get_by_role("link", name="Search without filters").click()
+        await expect(table(shown)).to_have_count(1)
         shown.expected = ["404"]
         await look_for(shown, "conv_99")
         await expect(shown.page.get_by_role("alert")).to_contain_text("conv_17")
@@ -169,6 +172,22 @@ async def test_row_opens_by_keyboard_and_its_receipt_says_all_and_leads_back(ser
         assert f"TrackingId {row['tracking_id']}" in text
         await shown.page.get_by_role("link", name="All conversions").press("Enter")
         await expect(table(shown).get_by_role("link").nth(2)).to_be_focused()
+
+
+async def test_receipt_is_copied_where_the_browser_has_no_clipboard_interface(services: Services) -> None:
+    """As for a page that came over plain HTTP from another host."""
+    sidecar = await services.start(config(None))
+    await stored(sidecar, order(1))
+    await sidecar.settled(30)
+    async with dashboard(sidecar.url) as shown:
+        await shown.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        await shown.show("conversions/conv_1")
+        await press(shown, "Copy as text for support")
+        await expect(shown.page.get_by_text("The receipt was copied.")).to_be_visible()
+        await shown.page.get_by_role("link", name="All conversions").click()
+        await shown.page.get_by_role("searchbox").focus()
+        await shown.page.keyboard.press("Control+V")
+        await expect(shown.page.get_by_role("searchbox")).to_have_value(re.compile(r"^O-1 \(conv_1\)"))
 
 
 async def test_receipt_of_nothing_says_so_and_leads_back(services: Services) -> None:

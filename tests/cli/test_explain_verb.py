@@ -7,6 +7,8 @@ import pytest
 import requests
 from cli_kit import CLICK_ID, Service, sidecar
 
+from sidecar.cli.receipt_text import lines
+
 
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
@@ -45,3 +47,8 @@ def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
     assert several.stdout == f"{by_order.stdout}\n{by_id.stdout}"
     assert "NONE: There is no such conversion (HTTP 404)" in several.stderr
     assert CLICK_ID not in by_order.output + as_json.output
+
+
+def test_receipt_shows_the_callers_own_data() -> None:
+    assert 'Your own data: {"cart": "Ä 4711"}' in list(lines({"id": "conv_1", "meta": {"cart": "Ä 4711"}}))
+    assert not [line for line in lines({"id": "conv_1", "meta": None}) if "Your own data" in line]

@@ -52,10 +52,22 @@ export async function attempt(work) {
   }
 }
 
+/** To the clipboard; browsers have no interface for it where the page came over plain HTTP from another host. */
+async function write(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const isDone = document.execCommand("copy");
+  area.remove();
+  if (!isDone) throw new Error("The browser does not allow copying here: select the text, and copy it.");
+}
+
 /** Copies a text, and says so. */
 export async function copy(text, what) {
   await attempt(async () => {
-    await navigator.clipboard.writeText(text);
+    await write(text);
     announce(`${what} copied.`);
   });
 }

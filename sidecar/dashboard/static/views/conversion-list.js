@@ -201,7 +201,7 @@ class List {
     return html`
       ${traces.length ? notStored(traces) : nothing}
       ${rows.length ? table(rows, params, (overview?.accounts ?? []).length > 1) : nothing}
-      ${rows.length || traces.length ? nothing : empty(params, cursor, clicks)}
+      ${rows.length || (traces.length && !isFiltered(params)) ? nothing : empty(params, cursor, clicks, traces)}
       ${clicks.length ? visitorClicks(clicks) : nothing}
       ${pager(params, rows, cursor)}`;
   }
@@ -269,14 +269,17 @@ function visitorClicks(clicks) {
   </section>`;
 }
 
-function empty(params, cursor, clicks) {
+const isFiltered = (params) => ["state", "reason", "event", "account", "since"].some((name) => params[name]);
+
+function empty(params, cursor, clicks, traces) {
   if (cursor) return html`<p class="card empty">Nothing yet among the conversions that were looked through.</p>`;
+  const filtered = isFiltered(params);
   if (params.q) {
-    return html`<div class="card empty stack"><p>No conversion has “<bdi>${params.q}</bdi>” as order id, click id or visitor${
-      clicks.length ? "." : ", and nothing with it was refused or skipped in the last 30 days."}</p>
-      <p>Was it sent, with exactly this id? <a href=${link("logs")}>Look at the log</a></p></div>`;
+    return html`<div class="card empty stack"><p>No conversion ${filtered ? "that fits the filters " : ""}has “<bdi>${params.q}</bdi>” as order id,
+      click id or visitor${clicks.length || traces.length ? "." : ", and nothing with it was refused or skipped in the last 30 days."}</p>
+      ${filtered ? html`<p><a href=${link("conversions", { q: params.q })}>Search without filters</a></p>`
+        : html`<p>Was it sent, with exactly this id? <a href=${link("logs")}>Look at the log</a></p>`}</div>`;
   }
-  const filtered = ["state", "reason", "event", "account", "since"].some((name) => params[name]);
   if (filtered) return html`<p class="card empty">No conversion fits. <a href=${link("conversions", { account: params.account })}>Show all</a></p>`;
   return html`<p class="card empty">Nothing was received yet. <a href=${link("overview")}>Send a first conversion</a></p>`;
 }

@@ -82,7 +82,7 @@ function page({ receipt, row, siblings, traces }, { params, version }, changed) 
     ${nextStep(receipt)}
     <div class="row actions">
       ${actionsFor(receipt, changed)}
-      <button @click=${() => copy(asText(receipt, row, version), "The receipt")}>Copy as text for support</button>
+      <button @click=${() => copy(asText(receipt, row, version), "The receipt was")}>Copy as text for support</button>
       ${receipt.order_id ? html`<a class="button" href=${link("logs", { order_id: receipt.order_id })}>In the log</a>` : nothing}
     </div>
     <section class="card" aria-labelledby="timeline-title"><h2 id="timeline-title">What happened</h2>
@@ -157,7 +157,7 @@ function adjustments(items) {
   ]));
 }
 
-function details({ identifiers, goal, received, time }, row) {
+function details({ identifiers, goal, received, time, meta }, row) {
   const facts = {
     "Happened": exactly(time),
     "Received": html`${exactly(received.at)}${received.request_id ? html`, request <span class="mono">${received.request_id}</span>` : nothing}`,
@@ -168,7 +168,7 @@ function details({ identifiers, goal, received, time }, row) {
     "Phone, hashed": identifiers.phone_sha256 && html`<span class="mono">${identifiers.phone_sha256}…</span>`,
     "Goal": html`${goal.name ?? "none is configured"}. ${prose(goal.message)} ${goal.did_you_mean ? `Did you mean ${goal.did_you_mean}?` : ""}`,
     "Conversion window": goal.window?.replace(/^(\d+)d$/, "$1 days"),
-    "Your own data": row.meta && html`<span class="mono">${JSON.stringify(row.meta)}</span>`,
+    "Your own data": meta && html`<span class="mono">${JSON.stringify(meta)}</span>`,
   };
   return html`<section class="card" aria-labelledby="details-title"><h2 id="details-title">Details</h2>
     <dl class="receipt-facts">${Object.entries(facts).filter(([, value]) => value).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></section>`;
