@@ -20,6 +20,7 @@ from process_kit import trace
 from process_kit.running import COMMAND, START_SECONDS
 from process_kit.service import Services, config
 
+from sidecar import __version__
 from sidecar.api.routes import ROUTES, Access
 from sidecar.config import parse
 
@@ -333,3 +334,30 @@ async def test_sample_app_sells_and_its_conversion_is_delivered(services: Servic
     assert [(row["value"], row["currency"], row["matched_by"]) for row in rows] == [
         (99.99, "USD", ["msclkid", "email"])
     ]
+
+
+# --- The pages -------------------------------------------------------------------------------------------------------
+
+
+def test_every_file_names_this_version() -> None:
+    files = [path for path in DEPLOY.rglob("*") if path.suffix in (".yaml", ".service")]
+    named = {found for path in files for found in re.findall(r"image: sidecar:(\S+)", path.read_text())}
+    wheels = re.findall(r"msads_sidecar-([\d.]+)-py3", text_of("docs/docker.md") + text_of("docs/quickstart.md"))
+    assert named | set(wheels) == {__version__}
+
+
+def test_page_makes_each_secret_for_each_way_to_deploy() -> None:
+    page = text_of("docs/docker.md")
+    for heading, folder in (("With Compose", "secrets"), ("With systemd", "/etc/sidecar/secrets")):
+        section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        assert set(re.findall(rf"install -m 0400 .*/dev/stdin {folder}/(\w+)", section)) == SECRETS
+
+
+def test_unit_is_installed_where_the_page_says() -> None:
+    section = text_of("docs/docker.md").partition("\n## With systemd\n")[2]
+    [start] = settings_of_unit("ExecStart")
+    program, *_, config_file = start.split()
+    assert program == "/opt/sidecar/bin/sidecar" and "python3 -m venv /opt/sidecar" in section
+    assert f"deploy/config.yaml {config_file}" in section
+    [user] = settings_of_unit("User")
+    assert re.search(rf"useradd --system .* {user}$", section, re.MULTILINE)
