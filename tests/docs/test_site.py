@@ -1,16 +1,20 @@
 """docs/ as a site: it is built strictly, has every page and call, and loads nothing from another host."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
+from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
 from docs_page import ROOT, text_of
 from page_kit import NARROW, dashboard, needs_chromium
+from playwright.async_api import expect
 
 from sidecar.api.openapi import document
 from tools import list_indents
@@ -114,6 +118,32 @@ async def test_site_asks_no_other_host_and_fits_a_phone(site: Path) -> None:
             await shown.page.goto(f"{site.as_uri()}/{page}.html")
             await shown.fits()
         assert len(shown.requests) > len(PAGES)
+
+
+@contextlib.asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[str]:
+    """The folder behind a web server; gives its address."""
+    app = web.Application()
+    app.router.add_static("/", folder)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@needs_chromium
+async def test_search_finds_a_page_without_asking_another_host(site: Path) -> None:
+    async with served(site) as url, dashboard(url) as shown:
+        await shown.page.goto(f"{url}/index.html")
+        search = shown.page.get_by_role("textbox", name="Search")
+        await search.click()
+        await search.fill("goal_not_found")
+        await expect(shown.page.locator(".md-search-result__link").first).to_have_attribute(
+            "href", re.compile(r"\.html")
+        )
 
 
 def test_configuration_of_the_site_turns_off_what_would_load_from_elsewhere() -> None:
