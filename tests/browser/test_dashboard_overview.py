@@ -70,6 +70,8 @@ async def test_when_all_is_well_the_page_says_so_and_its_numbers_add_up() -> Non
         week = shown.page.get_by_role("region", name="The last 7 days").get_by_role("listitem")
         await expect(week.first).to_contain_text("94")  # of the series: 90 delivered, 3 waiting, 1 skipped
         await expect(week.nth(1)).to_contain_text("90")
+        await shown.page.locator("time-chart .u-over").hover()
+        await expect(shown.page.locator(".chart-note")).to_contain_text("0 conversions")
         await shown.page.get_by_text("As a table").click()
         await expect(shown.page.get_by_role("table", name="Conversions received in the last 7 days")).to_be_visible()
         await shown.accessible()

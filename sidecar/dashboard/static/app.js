@@ -56,11 +56,10 @@ function header() {
 
 function accountChoice(accounts, account) {
   const choose = (event) => replaceParams({ ...location().params, account: event.target.value });
-  return html`<label class="inline"><span class="label">account</span>
-    <select aria-label="Account" @change=${choose}>
-      <option value="" ?selected=${account === ""}>all</option>
+  return html`<select aria-label="Account" @change=${choose}>
+      <option value="" ?selected=${account === ""}>all accounts</option>
       ${accounts.map((name) => html`<option value=${name} ?selected=${account === name}>${name}</option>`)}
-    </select></label>`;
+    </select>`;
 }
 
 function notice() {
