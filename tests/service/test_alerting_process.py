@@ -1,12 +1,16 @@
 """A real process posts its troubles, and no webhook holds its conversions up."""
 
 import contextlib
+import os
 import signal
 import sqlite3
 from pathlib import Path
 
 from process_kit.service import Services, config
+from proxy_double import proxy
 from webhook_double import PATH, hanging, webhook
+
+from sidecar.emulator.tls import make_certificate, server_context
 
 ORDER = {"event": "purchase", "order_id": "ORDER-1", "value": 9.99, "msclkid": "1" * 32}
 
@@ -62,3 +66,19 @@ async def test_webhook_that_hangs_delays_no_conversion_and_no_stop(services: Ser
         assert (await sidecar.accounts(1))["delivered"] == 1
         sidecar.running.signal(signal.SIGTERM)
         assert await sidecar.running.ended() == 0
+
+
+async def test_alerts_take_the_proxy_and_the_roots_that_uploads_take(services: Services, tmp_path: Path) -> None:
+    made = make_certificate(["hooks.example"])
+    roots = tmp_path / "roots.pem"
+    roots.write_text(made.ca_pem)
+    async with webhook(server_context(made)) as there, proxy(leads_to=there.port) as between:
+        settings = config(None, alerts={"webhook": f"https://hooks.example{PATH}"}, microsoft={"ca_bundle": str(roots)})
+        environment = {"HTTPS_PROXY": f"http://user:test-password@127.0.0.1:{between.port}"}
+        sidecar = await services.start(settings, env={**os.environ, **environment})
+        answer = await sidecar.call("POST", "/v1/alerts/test", {})
+        assert answer.json()["taken"] is True, answer.text
+        assert there.states() == ["test test"]
+        (head,) = between.heads
+    assert head.startswith("CONNECT hooks.example:443 ")
+    assert "Proxy-Authorization: Basic " in head
