@@ -113,6 +113,7 @@ async def test_steps_lead_from_nothing_to_the_first_conversion(starter: Starter,
                 first_conversion="open",
             )
             await expect(step(shown, "account")).to_have_attribute("aria-current", "step")
+            await expect(shown.page.get_by_text("waits for its ids", exact=True)).to_be_visible()
             await expect(step(shown, "account").get_by_text("Example Shop", exact=True)).to_be_visible()
             await shown.accessible()
             await shown.picture("set-up-accounts-wide-light")

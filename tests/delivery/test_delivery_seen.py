@@ -175,7 +175,8 @@ async def is_seen(rig: Rig, reason: str, trouble: str) -> None:
     assert record is not None
     rows = Rows(rig.parts.settings.goal_of, lambda one: held_reason(rig.parts, one, rig.clock()), rig.clock)
     assert rows.reason_and_trouble(record)[0] == reason
-    page = health_page(await health_of(rig)._vitals())
+    calls = health_of(rig)
+    page = health_page(await calls._vitals(await calls._stakes()))
     assert page["status"] == "degraded"
     (standing, *_) = rig.parts.telemetry.board.active(trouble)
     said = [check for check in page["checks"].values() if standing.headline in check["message"]]

@@ -9,6 +9,7 @@ const ACCOUNT_STATES = {
   open: ["good", "delivers"],
   paused: ["wait", "paused by an operator"],
   account_paused: ["bad", "Microsoft refuses its requests"],
+  no_ids: ["wait", "waits for its ids"],
   throttled: ["wait", "Microsoft asked to wait"],
   not_connected: ["bad", "not signed in"],
 };
@@ -69,7 +70,8 @@ export function accountsCard({ accounts }, changed) {
 }
 
 function accountRow(one, changed) {
-  const [look, words] = ACCOUNT_STATES[one.paused ? "paused" : one.state] ?? ["none", one.state];
+  const state = one.paused ? "paused" : one.state === "account_paused" ? one.reach : one.state;
+  const [look, words] = ACCOUNT_STATES[state] ?? ACCOUNT_STATES[one.state] ?? ["none", one.state];
   return html`<tr>
     <td data-label="Account">${one.name}</td>
     <td data-label="Customer id" class="mono">${one.customer_id || "–"}</td>

@@ -233,8 +233,6 @@ const PRODUCTION = `microsoft:
   client_id: …          # step 1
   client_secret: …      # step 2
   developer_token: …    # step 3
-accounts:
-  default: {customer_id: …, account_id: …}
 storage:
   url: sqlite:///data/production.db   # rows of the stand-in stay in their own file
 `;
