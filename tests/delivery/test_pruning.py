@@ -17,3 +17,15 @@ async def test_each_is_forgotten_after_its_own_time_and_nothing_before(rig: Rig)
         await rig.parts.housekeeping.prune()
         kept.append((bool(rig.rows_of("journal")), bool(rig.rows_of("clicks")), bool(rig.rows(f"seq = {seq}"))))
     assert kept == [(True, True, True), (False, True, True), (False, False, True), (False, False, False)]
+
+
+async def test_figures_by_the_hour_become_figures_by_the_day_after_eight_days(rig: Rig) -> None:
+    await rig.post()
+    await rig.until_pending(0)
+    rig.pass_time(7 * DAY)
+    await rig.parts.housekeeping.gather()
+    (hour,) = {at for at, *_ in rig.rows_of("tallies")} - {0}
+    assert hour % 86_400
+    rig.pass_time(2 * DAY)
+    await rig.parts.housekeeping.gather()
+    assert {at for at, *_ in rig.rows_of("tallies")} == {0, hour // 86_400 * 86_400}

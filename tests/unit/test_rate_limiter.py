@@ -65,3 +65,17 @@ async def test_changed_rate_makes_the_next_permit_wait_a_whole_interval() -> Non
     rate_limiter.throttled("main")
     assert rate_limiter._lane("main").is_fresh
     assert rate_limiter._lane("main").limiter.max_rate == rate_limiter.rate("main").at_once
+
+
+async def test_calls_of_the_last_minute_are_counted_beside_what_may_be_now() -> None:
+    time = Time()
+    rate_limiter = pacer_of(time)
+    await rate_limiter.permit("main")
+    time.now = 30.0
+    await rate_limiter.permit("main")
+    assert [rate_limiter.last_minute(account) for account in ("main", "twin")] == [(2, 1_000), (0, 1_000)]
+    rate_limiter.throttled("twin")
+    time.now = 60.0
+    assert rate_limiter.last_minute("main") == (1, 500)
+    time.now = 90.0
+    assert rate_limiter.last_minute("main") == (0, 500)
