@@ -705,3 +705,10 @@ REFUSED: Mapping[Kind, Trouble] = {
     Kind.ADJUSTMENT: CATALOGUE["adjustment_refused"],
 }
 """The trouble of a row that Microsoft refused for a reason of its own."""
+
+OF_CHECK: Mapping[HealthCheck, Trouble] = {
+    HealthCheck.STORAGE: CATALOGUE["storage_failed"],
+    HealthCheck.DISK: CATALOGUE["disk_nearly_full"],
+    HealthCheck.CLOCK: CATALOGUE["clock_jumped"],
+}
+"""The trouble that a health check shows before it is raised."""

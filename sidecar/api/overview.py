@@ -20,7 +20,7 @@ from sidecar.core.waiting_parts import WaitingPart
 from sidecar.delivery.rows_at_stake import cause_of, held_by
 from sidecar.ports.queries import Tallies
 from sidecar.telemetry import ActiveTrouble
-from sidecar.troubles import CATALOGUE, HealthCheck, Scope, Severity
+from sidecar.troubles import OF_CHECK, HealthCheck, Scope, Severity
 
 Values = Mapping[str, Decimal]
 
@@ -122,8 +122,8 @@ class OverviewCalls:
         self._unwell_since = {name: self._unwell_since.get(name, now) for name in unwell}
         return [
             Concern(
-                code=_CODES.get(name, name),
-                title=CATALOGUE[_CODES[name]].title if name in _CODES else name,
+                code=OF_CHECK[name].code if name in OF_CHECK else name,
+                title=OF_CHECK[name].title if name in OF_CHECK else name,
                 message=check.message.rstrip("."),
                 cause=check.message,
                 fix=check.fix or "",
@@ -180,13 +180,6 @@ class OverviewCalls:
 _ABOUT = {Scope.GOAL: "goal", Scope.EVENT: "event"}
 
 _SEVERITIES = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.ADVICE: "advice"}
-
-_CODES = {
-    HealthCheck.STORAGE: "storage_failed",
-    HealthCheck.DISK: "disk_nearly_full",
-    HealthCheck.CLOCK: "clock_jumped",
-}
-"""The trouble that a check shows before it is raised."""
 
 
 def _named(text: str, account: str | None, event: str | None) -> str:
