@@ -115,6 +115,7 @@ async def test_steps_lead_from_nothing_to_the_first_conversion(starter: Starter,
             await expect(step(shown, "account")).to_have_attribute("aria-current", "step")
             await expect(shown.page.get_by_text("waits for its ids", exact=True)).to_be_visible()
             await expect(step(shown, "account").get_by_text("Example Shop", exact=True)).to_be_visible()
+            await expect(shown.page.locator("tr.check.failed").filter(has_text="Token")).to_have_count(0)
             await shown.accessible()
             await shown.picture("set-up-accounts-wide-light")
             await button(shown, "Copy the YAML").click()

@@ -7,8 +7,8 @@ const LOOK = { ok: ["good", "ok"], warning: ["wait", "warning"], failed: ["bad",
 const BADNESS = ["failed", "warning"];
 const SUMMARY = { ok: "Every check is fine.", warning: "Nothing is lost now, but look at the warnings.", failed: "Something has to be fixed." };
 
-/** `doctor` is {report, at, error, running}; `run` makes the checks again. */
-export function doctorTable({ report, at, error, running }, run) {
+/** `doctor` is {report, at, error, running, outdated}; `run` makes the checks again. */
+export function doctorTable({ report, at, error, running, outdated }, run) {
   return html`<section class="card stack" id="step-doctor" tabindex="-1" aria-labelledby="doctor-title" aria-busy=${running ? "true" : "false"}>
     <header class="row">
       <h2 id="doctor-title" class="grow">Doctor</h2>
@@ -16,14 +16,14 @@ export function doctorTable({ report, at, error, running }, run) {
       <button @click=${run} ?disabled=${running}>${running ? "Checking…" : "Check again"}</button>
     </header>
     ${error ? html`<div class="problem"><p>The checks could not be made: ${error.message}</p>${error.fix ? html`<p>${prose(error.fix)}</p>` : nothing}</div>` : nothing}
-    ${report ? result(report) : error ? nothing : html`<span class="skeleton tall"></span>`}
+    ${report ? result(report, outdated) : error ? nothing : html`<span class="skeleton tall"></span>`}
   </section>`;
 }
 
-function result({ status, checks, not_checked: left = [] }) {
+function result({ status, checks, not_checked: left = [] }, outdated) {
   const wrong = BADNESS.flatMap((level) => checks.filter((check) => check.status === level));
   const fine = checks.filter((check) => check.status === "ok");
-  return html`<p role="status">${SUMMARY[status] ?? status}</p>
+  return html`<p role="status">${outdated ? "Checking again…" : (SUMMARY[status] ?? status)}</p>
     ${wrong.length ? table(wrong) : nothing}
     ${fine.length ? html`<details><summary>${count(fine.length, "check is", "checks are")} fine</summary>${table(fine)}</details>` : nothing}
     ${left.length
@@ -44,14 +44,15 @@ function row(check) {
   return html`<tr class="check ${check.status}">
     <td data-label="Status"><span class="state ${look}">${words}</span></td>
     <td data-label="Check">${label(check)}</td>
-    <td class="found"><div><p>${prose(check.message)}</p>
+    <td class="found"><div><p>${prose(capital(check.message))}</p>
       ${check.status === "ok" ? nothing : html`
         ${check.cause ? html`<p class="muted small">${prose(check.cause)}</p>` : nothing}
         ${check.fix ? html`<p><strong>What to do:</strong> ${prose(check.fix)}</p>` : nothing}`}</div></td>
   </tr>`;
 }
 
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 function label({ name, account, goal }) {
-  const words = name.replaceAll("_", " ");
-  return [words[0].toUpperCase() + words.slice(1), [account, goal].filter(Boolean).join(", ")].filter(Boolean).join(": ");
+  return [capital(name.replaceAll("_", " ")), [account, goal].filter(Boolean).join(", ")].filter(Boolean).join(": ");
 }

@@ -76,7 +76,7 @@ function signIn(facts) {
   if (connected) return done(`Signed in${facts.accounts?.user ? ` as ${facts.accounts.user}` : ""}; the present token is valid until ${at(expiry)}, and is renewed by itself.`);
   if (last?.trouble && !elsewhere.includes(last.trouble.code)) return attention(last.trouble.message, last.trouble.fix);
   if (trouble && trouble.code !== "not_connected" && !elsewhere.includes(trouble.code)) return attention(trouble.message, trouble.fix);
-  return open("There is no sign-in yet. Conversions are taken and wait.");
+  return open("There is no sign-in. Conversions are taken and wait.");
 }
 
 function account(facts) {

@@ -30,7 +30,7 @@ class SetUp {
   #context;
   #facts = { connection: null, goals: null, accounts: null, delivered: null, received: null, plan: null };
   #error = null; // why nothing could be read yet
-  #doctor = { report: null, at: null, error: null, running: false };
+  #doctor = { report: null, at: null, error: null, running: false, outdated: false };
   #opened = new Set();
   #next = null;
   #states = "";
@@ -126,21 +126,25 @@ class SetUp {
   /** Makes the checks as soon as their answer is newer than this moment. */
   #examineSoon() {
     this.#isStale = this.#doctor.running;
+    this.#doctor = { ...this.#doctor, outdated: this.#doctor.report !== null };
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#examine, Math.max(0, (this.#doctor.at ?? 0) - Date.now() + REPORT_MS));
+    this.#draw();
   }
 
   #examine = async () => {
     if (this.#doctor.running) return;
+    const isFirst = !this.#doctor.report;
     this.#doctor = { ...this.#doctor, running: true };
     this.#draw();
     try {
-      this.#doctor = { report: await get("v1/doctor", {}, LONG_MS), at: new Date(), error: null, running: false };
+      this.#doctor = { report: await get("v1/doctor", {}, LONG_MS), at: new Date(), error: null, running: false, outdated: this.#isStale };
     } catch (error) {
-      this.#doctor = { ...this.#doctor, error, running: false };
+      this.#doctor = { ...this.#doctor, error, running: false, outdated: false };
     }
     this.#draw();
-    if (this.#isStale) this.#examineSoon();
+    const mayBeOld = isFirst && (this.#doctor.report?.status ?? "ok") !== "ok"; // from before this page was opened
+    if (this.#isStale || mayBeOld) this.#examineSoon();
   };
 
   /** Who comes back to the page may have changed something at Microsoft. */
