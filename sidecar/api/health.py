@@ -65,7 +65,7 @@ class HealthCalls:
 
     async def healthz(self, request: web.Request) -> web.Response:
         """Answer 200 for ok and degraded, 503 for down."""
-        vitals = await self._vitals()
+        vitals = await self._vitals(await self._stakes())
         await admission_of(request).lanes.turn(request)
         page = health_page(vitals)
         down = page["status"] is Level.DOWN
@@ -101,7 +101,7 @@ class HealthCalls:
 
     async def checks(self) -> Mapping[HealthCheck, Check]:
         """Return every check, without what is at stake."""
-        return checks_of(await self._vitals_with({}))
+        return checks_of(await self._vitals({}))
 
     async def _stakes(self) -> dict[str, str]:
         """Return by check one sentence about what waits for the end of its troubles."""
@@ -113,10 +113,7 @@ class HealthCalls:
             and (sentence := await stake(ours)) is not None
         }
 
-    async def _vitals(self) -> Vitals:
-        return await self._vitals_with(await self._stakes())
-
-    async def _vitals_with(self, stakes: Mapping[str, str]) -> Vitals:
+    async def _vitals(self, stakes: Mapping[str, str]) -> Vitals:
         sources = self.sources
         return Vitals(
             version=sources.version,
