@@ -18,6 +18,9 @@ from sidecar.core.waiting_summary import Waiting, amount, day
 LATE_SECONDS = 10
 """A row that is due for less long is on its usual way."""
 
+ALARM_SECONDS = 14 * DAY_SECONDS
+"""What passes by itself, or was wanted, says when the first row would be lost only when that is near."""
+
 ERROR, WARNING, ADVICE = "error", "warning", "advice"
 _LOUDEST = (ERROR, WARNING, ADVICE)
 
@@ -167,7 +170,7 @@ class View:
     def _ranked(self, concern: Concern, lanes: Set[int]) -> Ranked:
         waiting = together([self._waiting[lane] for lane in sorted(concern.lanes & lanes & self._waiting.keys())])
         where = f" (account {concern.account})" if self._names_account(concern) else ""
-        return Ranked(concern, waiting, _sentence(concern, waiting, where))
+        return Ranked(concern, waiting, _sentence(concern, waiting, where, self.now))
 
     def _names_account(self, concern: Concern) -> bool:
         account, words = concern.account, concern.waits_for or ""
@@ -179,14 +182,18 @@ class View:
             return self.well()
         worst = ranked[0]
         if worst.concern.severity == ADVICE:
-            return f"{self.well()} Worth a look: {worst.headline}"
+            return f"{self.recent()} Worth a look: {worst.headline}"
         return worst.headline
 
     def well(self) -> str:
         """Return how well it is."""
+        return f"All is well. {self.recent()}"
+
+    def recent(self) -> str:
+        """Return what the last day brought."""
         if self.figures.first_received_at is None:
-            return "All is well. Nothing was received yet."
-        return f"All is well. {_recent(self.received(State.DELIVERED), self.received())}"
+            return "Nothing was received yet."
+        return _recent(self.received(State.DELIVERED), self.received())
 
     # --- Accounts and goals ------------------------------------------------------------------------------------------
 
@@ -279,13 +286,14 @@ def _badness(ranked: Ranked) -> tuple[int, int, UnixMillis, str]:
     return _LOUDEST.index(concern.severity), -ranked.waiting.rows, concern.since, concern.code
 
 
-def _sentence(concern: Concern, waiting: Waiting, where: str) -> str:
-    """What waits for its end, for want of what, and when the first of it is lost; else what is wrong."""
+def _sentence(concern: Concern, waiting: Waiting, where: str, now: UnixMillis) -> str:
+    """What waits for its end, for want of what, and when the first of it would be lost; else what is wrong."""
     if not waiting.rows or concern.waits_for is None:
         return f"{concern.message}."
     alone = waiting.rows == 1 and not waiting.more
     lost = waiting.expires_at
-    until = "" if lost is None else f" {'It' if alone else 'The first'} is lost on {day(lost)}."
+    is_far = concern.is_wanted and lost is not None and lost - now / 1000 > ALARM_SECONDS
+    until = "" if lost is None or is_far else f" {'It' if alone else 'The first'} would be lost on {day(lost)}."
     return f"{amount(waiting)} {'waits' if alone else 'wait'}: {concern.waits_for}{where}.{until}"
 
 

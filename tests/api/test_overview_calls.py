@@ -58,9 +58,8 @@ async def test_worst_trouble_is_the_sentence_with_money_and_deadline(api: Api) -
     raised("low_match_rate", subject="Sidecar Lead", detail="12 %")
     raised("goal_not_found", account="default", subject="Sidecar Purchase")
     found = await overview(api)
-    words = (
-        "1 conversion worth 2.50 USD waits: Microsoft has no goal called Sidecar Purchase. It is lost on 21 February."
-    )
+    cause = "Microsoft has no goal called Sidecar Purchase"
+    words = f"1 conversion worth 2.50 USD waits: {cause}. It would be lost on 21 February."
     assert (found["state"], found["headline"], found["since"]) == ("degraded", words, "2026-11-23T14:30:45Z")
     assert [(one["code"], one["severity"], one["check"]) for one in found["troubles"]] == [
         ("goal_not_found", "error", "goals"),

@@ -82,7 +82,7 @@ async def test_troubles_are_shown_with_their_remedies_and_go_when_they_are_over(
             await sidecar.post({**PURCHASE, "event": "subscription", "currency": "EUR"})
             await _sees(shown, f"1 conversion worth 50 EUR waits: Microsoft has no goal called {GOALS[1]}.")
             main = shown.page.get_by_role("main")
-            await expect(main.get_by_role("link", name="Create the goal").first).to_be_visible()
+            await expect(main.get_by_role("link", name="Review and create the goal…").first).to_be_visible()
             await expect(shown.page.get_by_role("row", name=GOALS[1])).to_contain_text("needs attention")
             await _is_throttled(shown, there, sidecar)
             await _is_paused(shown, sidecar)

@@ -25,7 +25,7 @@ pytestmark = needs_chromium
 
 MISSING_GOAL = (
     "3 conversions worth 300.00 EUR wait: Microsoft has no goal called Sidecar Trial in account us. "
-    "The first is lost on 27 February."
+    "The first would be lost on 27 February."
 )
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>${alert(3)}\u202e'\"&amp;"
 SERIES = {"delivered": [20, 30, 40], "skipped": [1, 0, 0], "pending": [0, 0, 3]}
@@ -83,7 +83,7 @@ async def test_trouble_comes_first_with_money_and_deadline_and_its_remedy() -> N
         await expect(shown.page).to_have_title("(3) 3 conversions wait · msads-sidecar")
         await expect(shown.page.get_by_role("img", name="Status: needs attention")).to_be_visible()
         worst = shown.page.get_by_role("region", name="How things are")
-        await expect(worst.get_by_role("link", name="Create the goal")).to_have_attribute(
+        await expect(worst.get_by_role("link", name="Review and create the goal…")).to_have_attribute(
             "href", "#/set-up?step=goals&account=us"
         )
         await worst.get_by_text("What is this?").click()
@@ -243,7 +243,7 @@ async def test_narrow_page_shows_the_same_and_fits(dark: bool) -> None:
 STEPS = {
     "well": None,
     "token-dead": "Sign in again",
-    "goal-missing": "Create the goal",
+    "goal-missing": "Review and create the goal…",
     "throttled": "Passes by itself",
     "disk-full": "Check again",
     "match-share-low": "See what they carry",

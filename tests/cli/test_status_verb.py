@@ -8,7 +8,7 @@ from cli_kit import CLICK_ID, Service, sidecar
 
 from sidecar.cli.status import lines
 
-MISSING = "3 conversions worth 300 EUR wait: Microsoft has no goal called A. The first is lost on 27 February."
+MISSING = "3 conversions worth 300 EUR wait: Microsoft has no goal called A. The first would be lost on 27 February."
 
 
 def health(**checks: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _status_of(running: Service) -> None:
     text = sidecar("status", url=running.url).stdout.splitlines()
     as_json = json.loads(sidecar("status", "--json", url=running.url).stdout)
     paused = "an operator paused the account default"
-    assert text[0].startswith(f"1 conversion worth 9.50 USD waits: {paused}. It is lost on ")
+    assert text[0] == f"1 conversion worth 9.50 USD waits: {paused}."
     assert "sidecar resume" in text[1]
     assert "… purchase: Sidecar Purchase (held), 0 delivered" in text
     assert (as_json["state"], as_json["waiting"][0]["reason"]) == ("degraded", "account_paused")

@@ -42,7 +42,7 @@ def well() -> Json:
 def token_dead() -> Json:
     """Microsoft refuses the stored sign-in."""
     why = "Microsoft no longer accepts the sign-in"
-    line = f"87 conversions worth 3,410.00 USD wait: {why}. The first is lost on 27 February."
+    line = f"87 conversions worth 3,410.00 USD wait: {why}. The first would be lost on 27 February."
     return overview(
         trouble("token_refresh_failed", line, since=ago(hours=3)),
         counts_24h=counts(delivered=1_117, pending=87, skipped=8),
@@ -55,7 +55,7 @@ def token_dead() -> Json:
 def goal_missing() -> Json:
     """An event's goal is not in the account, beside a trouble that passes by itself."""
     why = "Microsoft has no goal called Sidecar Signup"
-    line = f"3 conversions worth 300.00 EUR wait: {why}. The first is lost on 27 February."
+    line = f"3 conversions worth 300.00 EUR wait: {why}. The first would be lost on 27 February."
     return overview(
         trouble("goal_not_found", line, account="default", subject="Sidecar Signup"),
         counts_24h=counts(delivered=1_201, pending=3, skipped=8),
@@ -67,7 +67,7 @@ def goal_missing() -> Json:
 def throttled() -> Json:
     """Microsoft asked for a slower pace."""
     why = "Microsoft asked for a slower pace"
-    line = f"12 conversions worth 480.00 USD wait: {why}. The first is lost on 27 February."
+    line = f"12 conversions worth 480.00 USD wait: {why}."
     return overview(
         trouble("throttled", line, account="default", since=ago(minutes=2)),
         counts_24h=counts(delivered=1_192, pending=12, skipped=8),
@@ -89,10 +89,12 @@ def disk_full() -> Json:
 
 def match_share_low() -> Json:
     """Most conversions carry nothing to match by."""
-    advice = trouble("low_match_rate", "Low match rate of goal Sidecar Purchase: 11 % of its recent conversions.")
+    advice = trouble(
+        "low_match_rate", "Low match rate: Sidecar Purchase (11 %: of the last 500 conversions can be matched)."
+    )
     return overview(
         advice | {"account": "default", "subject": "Sidecar Purchase", "since": ago(days=2)},
-        headline=f"{overview()['headline']} Worth a look: {advice['headline']}",
+        headline=f"{overview()['headline'].removeprefix('All is well. ')} Worth a look: {advice['headline']}",
         match_share={"msclkid": 0.06, "visitor": 0.01, "email": 0.05, "phone": 0.01, "none": 0.89},
         accounts=[_goals()],
     )

@@ -126,23 +126,23 @@ def test_sentence_says_how_well_it_is(figures: Figures, words: str) -> None:
             waiting(tally(1, State.PENDING, 3, "300", "EUR")),
             concern(),
             "3 conversions worth 300 EUR wait: Microsoft has no goal called Sale (account main). "
-            "The first is lost on 20 February.",
+            "The first would be lost on 20 February.",
         ),
         (
             waiting(tally(1, State.PENDING, 1, currency=None)),
             concern(),
-            "1 conversion waits: Microsoft has no goal called Sale (account main). It is lost on 20 February.",
+            "1 conversion waits: Microsoft has no goal called Sale (account main). It would be lost on 20 February.",
         ),
         (
             waiting(tally(1, State.PENDING, 2, "4"), tally(4, State.PENDING, 1, "9")),
             concern(account=None, waits_for="Microsoft no longer accepts the sign-in"),
             "2 conversions worth 4 USD and 1 adjustment wait: Microsoft no longer accepts the sign-in. "
-            "The first is lost on 20 February.",
+            "The first would be lost on 20 February.",
         ),
         (
             waiting(tally(1, State.PENDING, 1)),
             concern(waits_for="an operator paused the account main"),
-            "1 conversion waits: an operator paused the account main. It is lost on 20 February.",
+            "1 conversion waits: an operator paused the account main. It would be lost on 20 February.",
         ),
         (waiting(tally(2, State.PENDING, 3)), concern(), "Conversion goal not found: Sale."),
         (
@@ -158,16 +158,27 @@ def test_sentence_has_conversions_money_cause_and_the_day_of_the_first_loss(
     assert headline(figures, worst) == words
 
 
+def test_what_passes_by_itself_names_the_loss_only_when_it_is_near() -> None:
+    figures, throttled = (
+        waiting(tally(1, State.PENDING, 3)),
+        concern(account=None, severity="warning", waits_for="slow"),
+    )
+    near = UnixMillis((TIME + 80 * DAY_SECONDS) * 1000)
+    assert headline(figures, throttled) == "3 conversions wait: slow."
+    assert headline(figures, throttled, now=near) == (
+        "3 conversions wait: slow. The first would be lost on 20 February."
+    )
+
+
 def test_only_account_is_not_named() -> None:
     words = headline(waiting(tally(1, State.PENDING, 1)), concern(), accounts=("main",), events=EVENTS[:2])
-    assert words == "1 conversion waits: Microsoft has no goal called Sale. It is lost on 20 February."
+    assert words == "1 conversion waits: Microsoft has no goal called Sale. It would be lost on 20 February."
 
 
 def test_advice_alone_comes_behind_how_well_it_is() -> None:
     words = headline(received(tally(1, State.DELIVERED, 2, "5")), advice())
     assert words == (
-        "All is well. 2 conversions worth 5 USD were delivered in the last 24 hours. "
-        "Worth a look: Low match rate: Sale (12 %)."
+        "2 conversions worth 5 USD were delivered in the last 24 hours. Worth a look: Low match rate: Sale (12 %)."
     )
 
 

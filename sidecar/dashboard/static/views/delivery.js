@@ -16,7 +16,7 @@ function waitingPart({ reason, rows, value, first_expiry_at: lost }, account) {
   const worth = sums(value) === "–" ? "" : `${sums(value)}. `;
   return html`<li>
     <a href=${link("conversions", { state: "pending", reason, account })}><strong>${number(rows)}</strong> ${reasonWords(reason) || "due, or on their way"}</a>
-    <div class="muted small">${worth}${lost ? html`The first is lost on <time datetime=${lost} title=${utc(lost)}>${day(lost)}</time>.` : nothing}</div>
+    <div class="muted small">${worth}${lost ? html`The first would be lost on <time datetime=${lost} title=${utc(lost)}>${day(lost)}</time>.` : nothing}</div>
   </li>`;
 }
 

@@ -36,7 +36,7 @@ const REMEDIES = {
   not_authorized: signIn("Sign in as another user"),
   account_inactive: outside,
   request_malformed: outside,
-  goal_not_found: setUp("goals", "Create the goal"),
+  goal_not_found: setUp("goals", "Review and create the goal…"),
   goal_paused: setUp("goals", "Look at the goals"),
   goal_wrong_type: setUp("goals", "Look at the goals"),
   goal_settling: passes,
@@ -88,7 +88,7 @@ const REMEDIES = {
 /** What helps against a trouble of `v1/overview`, and the way to what happened. */
 export function remedy(trouble) {
   return html`${REMEDIES[trouble.code]?.(trouble) ?? outside()}<a class="button quiet"
-    href=${link("logs", { name: "trouble_raised", account: trouble.account })}>What happened</a>`;
+    href=${link("logs", { name: "trouble_raised", account: trouble.account })}>See the log</a>`;
 }
 
 /** The same beside a goal, in small. */
