@@ -36,7 +36,7 @@ class StoredAccount:
 DEFAULT_ACCOUNTS = (
     StoredAccount(ACCOUNT_ID, CUSTOMER_ID, name="Example Shop"),
     StoredAccount("200000002", "100000002", name="Example Client", currency="EUR"),
-    StoredAccount("200000003", CUSTOMER_ID, name="Example Shop (closed)", status="Inactive"),
+    StoredAccount("200000900", CUSTOMER_ID, name="Example Shop (closed)", status="Inactive"),
 )
 """What the user can reach where no accounts are named: two customers, and an account that is no longer active."""
 

@@ -442,7 +442,7 @@ async def test_accounts_are_answered_as_described(connected: Service) -> None:
         assert [(one["account_id"], one["configured_as"]) for one in answer["visible"]] == [
             ("200000001", "default"),
             ("200000002", None),
-            ("200000003", None),
+            ("200000900", None),
         ]
 
 

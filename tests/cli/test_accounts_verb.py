@@ -29,7 +29,7 @@ def test_accounts_are_listed_with_the_yaml_to_paste(running: Service) -> None:
     assert [" ".join(line.split()) for line in lines[4:7]] == [
         "Example Shop X0000001 customer 100000001 account 200000001 USD Active Super Admin = default",
         "Example Client X0000002 customer 100000002 account 200000002 EUR Active Super Admin",
-        "Example Shop (closed) X0000003 customer 100000001 account 200000003 USD Inactive Super Admin",
+        "Example Shop (closed) X0000900 customer 100000001 account 200000900 USD Inactive Super Admin",
     ]
     assert len({line.index("customer") for line in lines[4:7]}) == 1
     assert section(shown.stdout) == {"default": {"customer_id": 100000001, "account_id": 200000001}}

@@ -149,7 +149,7 @@ async def test_user_reaches_two_customers_and_three_accounts_where_none_are_name
     assert [(one["ParentCustomerId"], one["Id"], one["AccountLifeCycleStatus"]) for one in accounts] == [
         (CUSTOMER_ID, ACCOUNT_ID, "Active"),
         ("100000002", "200000002", "Active"),
-        (CUSTOMER_ID, "200000003", "Inactive"),
+        (CUSTOMER_ID, "200000900", "Inactive"),
     ]
     assert [role["CustomerId"] for role in found["CustomerRoles"]] == [CUSTOMER_ID, "100000002"]
     assert {one["CurrencyCode"] for one in accounts} == {"USD", "EUR"}
@@ -165,27 +165,27 @@ async def test_accounts_are_ordered_by_id_name_or_number(client: Client) -> None
         }
         return [one["Id"][-1] for one in (await client.customer("Accounts/Search", body)).json()["Accounts"]]
 
-    assert await order("Id", "Ascending") == ["1", "2", "3"]
-    assert await order("Number", "Descending") == ["3", "2", "1"]
-    assert await order("Name", "Ascending") == ["2", "1", "3"]
+    assert await order("Id", "Ascending") == ["1", "2", "0"]
+    assert await order("Number", "Descending") == ["0", "2", "1"]
+    assert await order("Name", "Ascending") == ["2", "1", "0"]
 
 
 async def test_accounts_are_added_changed_and_taken_away(client: Client) -> None:
     added = (await client.control("PUT", "accounts/4711", {"customer_id": "77", "name": "New"})).json()
     assert (added["name"], added["status"], added["currency"]) == ("New", "Active", "USD")
     await client.control("PUT", "accounts/4711", {"status": "Suspended"})
-    await client.control("DELETE", "accounts/200000003")
+    await client.control("DELETE", "accounts/200000900")
     found = await search(client, "UserId", "300000001")
     assert [(one["Id"], one["Name"], one["AccountLifeCycleStatus"]) for one in found] == [
         ("4711", "New", "Suspended"),
         (ACCOUNT_ID, "Example Shop", "Active"),
         ("200000002", "Example Client", "Active"),
     ]
-    assert (await client.control("DELETE", "accounts/200000003")).status == 404
+    assert (await client.control("DELETE", "accounts/200000900")).status == 404
     assert (await client.control("PUT", "accounts/4711", {"status": "Gone"})).status == 422
     await client.control("POST", "reset", {})
     listed = (await client.control("GET", "accounts")).json()["items"]
-    assert [one["account_id"] for one in listed] == [ACCOUNT_ID, "200000002", "200000003"]
+    assert [one["account_id"] for one in listed] == [ACCOUNT_ID, "200000002", "200000900"]
 
 
 async def test_user_gets_another_role_until_the_reset(client: Client) -> None:
@@ -238,8 +238,8 @@ async def test_accounts_survive_a_restart_and_named_ones_replace_them(serve: Ser
             await client.emulator.add_accounts([("5", "5001"), (CUSTOMER_ID, ACCOUNT_ID)])
             return [one["Id"] for one in await search(client, "UserId", "300000001")]
 
-    assert await ids() == ["5001", ACCOUNT_ID, "200000002", "200000003"]
-    assert await ids() == ["5001", ACCOUNT_ID, "200000002", "200000003"]
+    assert await ids() == ["5001", ACCOUNT_ID, "200000002", "200000900"]
+    assert await ids() == ["5001", ACCOUNT_ID, "200000002", "200000900"]
     assert await ids(accounts=(("11", "2001"),)) == ["2001", "5001", ACCOUNT_ID]
 
 

@@ -120,4 +120,4 @@ async def test_user_and_accounts_are_read_by_the_sdk(client: Client) -> None:
         "PageInfo": {"Index": 0, "Size": 10},
     }
     accounts = SearchAccountsResponse.from_dict((await client.customer("Accounts/Search", body)).json()).accounts
-    assert [one.id for one in accounts] == ["200000001", "200000002", "200000003"]
+    assert [one.id for one in accounts] == ["200000001", "200000002", "200000900"]

@@ -171,6 +171,7 @@ def test_first_conversion_from_nothing(newcomer: Newcomer) -> None:
         assert health["outbox"]["pending"] == 0
         (account,) = newcomer.call("/v1/accounts")["configured"]
         assert (account["state"], account["visible"], account["fix"]) == ("open", True, None)
+        newcomer.sidecar("doctor")
     commands = set(re.findall(r"^ {4,}sidecar ([a-z ]+)$", GUIDE, re.MULTILINE))
     assert {"init", "accounts", "goals apply"} <= commands <= newcomer.typed
 
