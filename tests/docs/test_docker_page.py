@@ -56,3 +56,13 @@ def test_restore_puts_the_copy_in_place_and_keeps_the_key(tmp_path: Path) -> Non
     assert (tmp_path / "outbox.db.api-key").exists()
     assert {path.name for path in (tmp_path / "aside").iterdir()} == set(files[:4])
     assert not list(tmp_path.glob("outbox.db-*"))
+
+
+def test_build_gets_every_file_that_the_dockerfile_copies() -> None:
+    """.dockerignore leaves out everything but what it names."""
+    let_in = {line[1:] for line in text_of(".dockerignore").splitlines() if line.startswith("!")}
+    copied = [
+        line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY ") and "--from" not in line
+    ]
+    assert len(copied) >= 3
+    assert {source for sources in copied for source in sources} <= let_in
