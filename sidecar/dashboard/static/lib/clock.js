@@ -1,4 +1,4 @@
-// The sidecar's time, whatever the reader's clock says: each answer tells it to the second.
+// The sidecar's time, also where the reader's clock is wrong: each answer tells it to the second.
 
 const TOLERANCE_MS = 5_000;
 let offset = 0;
