@@ -19,6 +19,7 @@ from sidecar.microsoft.proxy_settings import ProxySettings
 from sidecar.microsoft.sign_in_error_codes import Remedy
 from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure, classify, unavailable
 from sidecar.microsoft.sign_in_transport import CALL_SECONDS, Transport
+from sidecar.system.thread_names import name_thread
 from sidecar.troubles import CATALOGUE
 
 T = TypeVar("T")
@@ -172,6 +173,7 @@ async def _in_daemon_thread(work: Callable[[], T]) -> T:
     result: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def run() -> None:
+        name_thread("sign-in")
         result.set_running_or_notify_cancel()
         try:
             result.set_result(work())

@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from sidecar.system.thread_names import name_thread
+
 MAX_LINES = 5_000
 """Lines that wait for a slow reader; beyond them lines are dropped and counted."""
 
@@ -54,6 +56,7 @@ class Output:
             self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
+        name_thread("log-lines")
         while taken := self._take():
             lines, noticed = taken
             try:

@@ -12,6 +12,7 @@ from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import migrations
 from sidecar.store.sqlite.outbox_file import claim_file, quoted
 from sidecar.store.sqlite.sqlite_errors import is_damage, unusable
+from sidecar.system.thread_names import name_thread
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
     A file that exists must have been claimed before.
     """
     _claim_new(path)
-    database = _connection(f"file:{quoted(path)}?mode=rw")
+    database = _connection(f"file:{quoted(path)}?mode=rw", "writer")
     async with database:
         try:
             await database.call(lambda db: _prepare(db, path, environment))
@@ -107,15 +108,16 @@ def _claim_new(path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def reader(path: Path) -> AsyncIterator[Database]:
-    """A connection that cannot write and never checkpoints."""
-    async with _connection(f"file:{quoted(path)}?mode=ro") as database:
+async def reader(path: Path, thread: str) -> AsyncIterator[Database]:
+    """A connection that cannot write and never checkpoints, and the name of its thread."""
+    async with _connection(f"file:{quoted(path)}?mode=ro", thread) as database:
         await database.call(lambda db: db.executescript(_READER_SETTINGS))
         yield database
 
 
-def _connection(uri: str) -> Database:
+def _connection(uri: str, thread: str) -> Database:
     def connect() -> sqlite3.Connection:
+        name_thread(thread)
         return sqlite3.connect(uri, uri=True, isolation_level=None)
 
     return Database(connect, iter_chunk_size=1000)

@@ -130,7 +130,7 @@ async def check_beside_work(path: Path, last: LastCommit, damaged: Callable[[Exc
     """Check a file that was too large to be checked before it was used; calls `damaged` when something is wrong."""
     if _is_small(path):
         return
-    async with reader(path) as database:
+    async with reader(path, "check") as database:
         try:
             found = await sliced_check.damage(database)
         except asyncio.CancelledError:

@@ -41,8 +41,8 @@ async def open_sqlite(
         with verified(path):
             database = await stack.enter_async_context(writer(path, environment))
         last = stack.enter_context(last_commit(path))
-        due_reader = await stack.enter_async_context(reader(path))
-        list_reader = await stack.enter_async_context(reader(path))
+        due_reader = await stack.enter_async_context(reader(path, "due reader"))
+        list_reader = await stack.enter_async_context(reader(path, "list reader"))
         snapshot = Snapshot()
         engine = SqliteEngine(database, path.parent, limits.min_free_bytes, snapshot.committed, last.note)
         intake = GroupWriter(snapshot, limits.adjustment_delay_millis).write

@@ -302,15 +302,22 @@ async def test_settings_are_in_force_in_a_file_that_was_there_before(tmp_path: P
 async def test_reader_cannot_write(tmp_path: Path, statement: str) -> None:
     """Readers are separate `mode=ro` connections."""
     path = tmp_path / "outbox.db"
-    async with writer(path, "emulator"), reader(path) as read:
+    async with writer(path, "emulator"), reader(path, "reader") as read:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await read.call(lambda db: db.execute(statement))
+
+
+async def test_threads_of_connections_bear_the_names_that_top_and_bench_show(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    async with writer(path, "emulator"), reader(path, "due reader"):
+        names = {(thread / "comm").read_text().strip() for thread in Path("/proc/self/task").iterdir()}
+    assert names >= {"writer", "due reader"}
 
 
 async def test_reader_sees_what_was_committed_and_nothing_before(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     count = "SELECT count(*) FROM lanes"
-    async with writer(path, "emulator") as write, reader(path) as read:
+    async with writer(path, "emulator") as write, reader(path, "reader") as read:
         await write.call(lambda db: db.execute("BEGIN"))
         await write.call(lambda db: db.execute("INSERT INTO lanes VALUES (1, 'main', 'purchase', 'conversion')"))
         assert await read.call(lambda db: db.execute(count).fetchone()[0]) == 0
