@@ -120,7 +120,7 @@ class DeliveryEvents:
     ) -> None:
         """`n` rows of `goal` reached a final state: the metric only, the rows have the rest."""
         metrics = {Kind.CONVERSION: self._metrics.conversions, Kind.ADJUSTMENT: self._metrics.adjustments}
-        metrics[kind].labels(goal or "", state, reason or "").inc(n)
+        metrics[kind].add(n, goal or "", state, reason or "")
 
     @harmless
     def rows_died(self, rows: Sequence[DeadRow], batch_id: int | None = None) -> None:
@@ -175,7 +175,7 @@ class DeliveryEvents:
     @harmless
     def throttled(self, account: str, seconds: float) -> None:
         """Microsoft asked for a slower pace; the account waits this long."""
-        self._metrics.throttled.inc()
+        self._metrics.throttled.add(1)
         self.recorder.record(
             event_names.THROTTLED, f"Microsoft asks to wait {seconds:g} s", account=account, also={"seconds": seconds}
         )
@@ -203,7 +203,7 @@ class DeliveryEvents:
         )
 
     def _uploaded(self, claim: Claim, result: str, seconds: float) -> None:
-        self._metrics.requests.labels(OPERATIONS[claim.kind], result).inc()
+        self._metrics.requests.add(1, OPERATIONS[claim.kind], result)
         self._metrics.rows.observe(len(claim.entries))
         self._metrics.seconds.observe(seconds)
 

@@ -107,15 +107,15 @@ class IntakeEvents:
     @harmless
     def received(self, event: str, matched_by: Sequence[str] = (), n: int = 1) -> None:
         """`n` new conversions of `event` are on disk; `matched_by` names their identifiers, the strongest first."""
-        self._metrics.conversions.labels(event).inc(n)
+        self._metrics.conversions.add(n, event)
         if matched_by:
-            self._metrics.match.labels(matched_by[0]).inc(n)
+            self._metrics.match.add(n, matched_by[0])
         self.recorder.record(event_names.RECEIVED, "conversions received", count=n, also={"event": event})
 
     @harmless
     def adjusted(self, record: Record) -> None:
         """A new adjustment is on disk; where it ended at once, it ended without a call to Microsoft."""
-        self._metrics.adjustments.labels(record.event, record.type or "").inc()
+        self._metrics.adjustments.add(1, record.event, record.type or "")
         if record.state is State.CANCELED:
             goal = self._delivery.goal(record)
             self._delivery.settled(goal, record.state.value, record.reason, kind=Kind.ADJUSTMENT)
@@ -165,7 +165,7 @@ class IntakeEvents:
     @harmless
     def captured(self, n: int, woken: int) -> None:
         """`n` clicks of visitors are on disk, and `woken` conversions are due again with them."""
-        self._metrics.clicks.inc(n)
+        self._metrics.clicks.add(n)
         self.recorder.record(event_names.CAPTURED, "clicks captured", count=n, also={"conversions_due_again": woken})
 
     @harmless

@@ -50,7 +50,7 @@ class MatchShares:
         self._shares[goal] = share
         self.changed = True
         if () in counts:
-            self._metrics.match.labels("none").inc(counts[()])
+            self._metrics.match.add(counts[()], "none")
         was_low = self._service.board.find(TROUBLE, subject=goal) is not None
         if share.is_low(was_low=was_low) is was_low:
             return

@@ -6,17 +6,16 @@ No label carries an id: their values come from the configuration, the states and
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
+
+from sidecar.telemetry.numbers import Counter, Histogram
 
 PREFIX = "sidecar"
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UPLOAD_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)
 ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)
-
-# A second series per counter, for its creation time, doubles the answer and is rarely used.
-disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,9 @@ class Metrics:
     def counter(self, name: str, meaning: str, *labels: str) -> Counter:
         """Declare a counter; its name ends in `_total`."""
         self._declare(name, "counter", labels, meaning)
-        return Counter(name.removesuffix("_total"), meaning, labels, namespace=PREFIX, registry=self.registry)
+        counter = Counter(f"{PREFIX}_{name}", meaning, labels)
+        self.registry.register(counter)
+        return counter
 
     def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         """Declare a gauge."""
@@ -57,7 +58,9 @@ class Metrics:
     def histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
         """Declare a histogram with these upper bounds."""
         self._declare(name, "histogram", (), meaning)
-        return Histogram(name, meaning, namespace=PREFIX, registry=self.registry, buckets=buckets)
+        histogram = Histogram(f"{PREFIX}_{name}", meaning, buckets)
+        self.registry.register(histogram)
+        return histogram
 
     def _declare(self, name: str, kind: str, labels: Iterable[str], meaning: str) -> None:
         self.declared.append(Declared(f"{PREFIX}_{name}", kind, tuple(labels), meaning))

@@ -109,7 +109,7 @@ class ServiceEvents:
     @harmless
     def alert_posted(self, state: str, title: str, status: int | None, error: str | None) -> None:
         """A message went to the alerts' webhook; `error` says why it was not taken."""
-        self._metrics.alerts.labels("taken" if error is None else "lost" if status is None else "refused").inc()
+        self._metrics.alerts.add(1, "taken" if error is None else "lost" if status is None else "refused")
         message = f"alert {'posted' if error is None else 'not taken'}: {state}, {title}"
         self.recorder.record(event_names.ALERT_POSTED, message, error=error)
 
