@@ -1,7 +1,7 @@
 """The journal: stored facts of what happened, and how they are read."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from sidecar.core.instant import UnixMillis, text_of_millis
@@ -25,10 +25,13 @@ class JournalEntry:
     count: int | None = None
 
 
+_NAMES = tuple(field.name for field in fields(JournalEntry))
+
+
 def facts_of(entry: JournalEntry) -> dict[str, Any]:
     """The fields that it has, as log lines and /logs show them."""
-    fields = {key: value for key, value in asdict(entry).items() if value is not None}
-    return fields | {"time": text_of_millis(entry.time)}
+    known = {name: value for name in _NAMES if (value := getattr(entry, name)) is not None}
+    return known | {"time": text_of_millis(entry.time)}
 
 
 @dataclass(frozen=True, slots=True)

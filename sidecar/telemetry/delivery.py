@@ -74,7 +74,8 @@ class DeliveryEvents:
             tracking_id=tracking_id,
             also={**counts, "seconds": seconds},
         )
-        for goal, n in Counter(entry.goal for entry in claim.entries if entry.seq not in steps).items():
+        delivered = [entry for entry in claim.entries if entry.seq not in steps] if steps else claim.entries
+        for goal, n in Counter([entry.goal for entry in delivered]).items():
             self.settled(goal, State.DELIVERED.value, n=n, kind=claim.kind)
 
     @harmless

@@ -66,43 +66,28 @@ class IntakeEvents:
         for item, verdict in zip(items, verdicts, strict=True):
             if isinstance(verdict, Stored):
                 record = verdict.record
-                _count(stored, (record.account, record.event, record.matched_by))
+                kind = record.account, record.event, record.matched_by
+                stored[kind] = stored.get(kind, 0) + 1
             elif isinstance(verdict, Skipped):
                 _count(skipped, (verdict.reason, verdict.goal))
             elif isinstance(verdict, RejectedItem):
                 refused.setdefault(verdict.problems[0].code, []).append(item)
             elif isinstance(verdict, Conflict):
                 refused.setdefault("conflict", []).append(item)
-        self._received(stored)
-        for (reason, _), n in skipped.items():
+        matches: dict[str, dict[tuple[str, ...], int]] = {}
+        for (account, event, matched_by), n in stored.items():
+            self.received(event, matched_by, n)
+            # Visitors are counted once their clicks are looked up.
+            if matched_by != ("visitor",) and (goal := goal_of(account, event)) is not None:
+                _count(matches.setdefault(goal, {}), matched_by, n)
+        for (reason, goal), n in skipped.items():
             self.skipped(reason, n)
-        self._matched(stored, skipped, goal_of)
+            if reason == "no_identifier":
+                _count(matches.setdefault(goal, {}), (), n)
+        for goal, counts in matches.items():
+            self.matches.seen(goal, counts)
         if refused:
             self.items_refused(refused)
-
-    def _received(self, stored: Mapping[tuple[str, str, tuple[str, ...]], int]) -> None:
-        by_event: dict[tuple[str, tuple[str, ...]], int] = {}
-        for (_, event, matched_by), n in stored.items():
-            _count(by_event, (event, matched_by), n)
-        for (event, matched_by), n in by_event.items():
-            self.received(event, matched_by, n)
-
-    def _matched(
-        self,
-        stored: Mapping[tuple[str, str, tuple[str, ...]], int],
-        skipped: Mapping[tuple[str, str], int],
-        goal_of: Callable[[str, str], str | None],
-    ) -> None:
-        """Add to the shares. Denied consents do not count; visitors are counted once their clicks are looked up."""
-        goals: dict[str, dict[tuple[str, ...], int]] = {}
-        for (account, event, matched_by), n in stored.items():
-            if matched_by != ("visitor",) and (goal := goal_of(account, event)) is not None:
-                _count(goals.setdefault(goal, {}), matched_by, n)
-        for (reason, goal), n in skipped.items():
-            if reason == "no_identifier":
-                _count(goals.setdefault(goal, {}), (), n)
-        for goal, counts in goals.items():
-            self.matches.seen(goal, counts)
 
     @harmless
     def received(self, event: str, matched_by: Sequence[str] = (), n: int = 1) -> None:
@@ -110,7 +95,8 @@ class IntakeEvents:
         self._metrics.conversions.add(n, event)
         if matched_by:
             self._metrics.match.add(n, matched_by[0])
-        self.recorder.record(event_names.RECEIVED, "conversions received", count=n, also={"event": event})
+        if self.recorder.takes(event_names.RECEIVED):
+            self.recorder.record(event_names.RECEIVED, "conversions received", count=n, also={"event": event})
 
     @harmless
     def adjusted(self, record: Record) -> None:

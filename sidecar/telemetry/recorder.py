@@ -6,7 +6,6 @@
 import contextlib
 import functools
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sidecar.core.instant import UnixMillis, text_of_millis
@@ -31,13 +30,17 @@ class Recorder:
         self.followers = Followers()
         self._buffer = JournalBuffer(self.followers)
 
+    def takes(self, name: Name) -> bool:
+        """Whether facts of that name are written or stored: of frequent ones that are not, nothing need be built."""
+        return name.stored or self.lines.writes(name.level)
+
     def record(self, name: Name, message: str, /, *, level: str | None = None, also: Any = None, **facts: Any) -> None:
         """Record one fact. `facts` are fields of a JournalEntry; `also` holds what only the log line carries."""
         level = level or name.level
         if not (name.stored or self.lines.writes(level)):
             return
-        entry = JournalEntry(time=self.clock(), level=level, name=name.name, message=message, **facts)
-        entry = replace(entry, **self._cleaned(asdict(entry)))
+        cleaned = self._cleaned({"message": message, **facts})
+        entry = JournalEntry(time=self.clock(), level=level, name=name.name, **cleaned)
         if name.stored:
             self._buffer.put(entry)
         self.lines.write(facts_of(entry) | self._cleaned(also or {}))
