@@ -34,6 +34,7 @@ HOUR = 3_600.0
 DAY = 86_400.0
 MIB = 2**20
 NO_SECRET = SecretStr("")
+DEFAULT_REDIRECT = "http://localhost:8077/oauth/callback"
 
 Environment = Literal["production", "sandbox", "emulator"]
 
@@ -114,7 +115,7 @@ class MicrosoftSection(Section):
     client_secret: Secret = NO_SECRET
     developer_token: Secret = NO_SECRET
     tenant: Tenant = "common"
-    redirect_uri: Redirect = "http://localhost:8077/oauth/callback"
+    redirect_uri: Redirect = DEFAULT_REDIRECT
     refresh_token: Secret = NO_SECRET
     endpoints: EndpointOverrides = EndpointOverrides()
     ca_bundle: OneLine = ""

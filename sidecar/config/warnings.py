@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from sidecar.config.problems import KeyPath, Report
-from sidecar.config.sections import AccountSection, Config
+from sidecar.config.problems import KeyPath, Report, dotted
+from sidecar.config.sections import DEFAULT_REDIRECT, AccountSection, Config
 from sidecar.system.listening import is_loopback
 
 SANDBOX_DEVELOPER_TOKEN = "BBD37VB98"  # noqa: S105 - public: https://learn.microsoft.com/advertising/guides/sandbox
@@ -74,18 +74,19 @@ def _unfilled(texts: dict[KeyPath, str]) -> Iterator[KeyWarning]:
 
 
 def _redirect(config: Config, report: Report) -> Iterator[KeyWarning]:
-    """With the emulator, which signs itself in, only where the file names the address."""
+    """With the emulator, which signs itself in, only where the file has an address of its own."""
     path: KeyPath = ("microsoft", "redirect_uri")
-    parts, port = urlsplit(config.microsoft.redirect_uri), config.server.port
+    address, port = config.microsoft.redirect_uri, config.server.port
+    parts, is_named = urlsplit(address), path in report.lines
     leads_to = parts.port or 80
-    is_meant = config.microsoft.environment != "emulator" or path in report.lines
+    is_meant = config.microsoft.environment != "emulator" or address != DEFAULT_REDIRECT
     is_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if is_meant and is_here and port not in (0, leads_to):  # with 0 the system chooses one
         message = (
-            f"microsoft.redirect_uri leads to port {leads_to}, and server.port is {port}: the sign-in comes back to "
-            "nothing, unless a container or tunnel maps one to the other. Register the right address and use it here"
+            f"leads to port {leads_to}, and server.port is {port}: the sign-in comes back to nothing, unless a "
+            "container or tunnel maps one to the other. Register the right address and use it here"
         )
-        yield path if path in report.lines else ("server", "port"), message
+        yield (path, message) if is_named else (("server", "port"), f"{dotted(path)} {message}")
 
 
 def _credentials(config: Config) -> Iterator[KeyWarning]:

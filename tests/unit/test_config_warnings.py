@@ -131,11 +131,15 @@ def test_port_that_only_the_default_address_contradicts_is_reported_at_the_port(
     assert message.startswith("config.yaml:2: server.port: warning: microsoft.redirect_uri leads to port 8077")
 
 
-def test_emulator_is_warned_of_a_port_only_where_the_file_names_the_address(tmp_path: Path) -> None:
-    """It signs itself in; any port will do for a first try."""
+def test_emulator_is_warned_of_a_port_only_where_the_file_has_an_address_of_its_own(tmp_path: Path) -> None:
+    """It signs itself in, so any port will do for a first try: also in the file of `sidecar init`."""
     text = "server: {port: 9000}\nmicrosoft: {environment: emulator%s}"
     assert warned(tmp_path, text % "") == []
-    assert len(warned(tmp_path, text % ", redirect_uri: 'http://localhost:8077/oauth/callback'")) == 1
+    assert warned(tmp_path, text % ", redirect_uri: 'http://localhost:8077/oauth/callback'") == []
+    [message] = warned(tmp_path, text % ", redirect_uri: 'http://localhost:8078/oauth/callback'")
+    assert message.startswith(
+        "config.yaml:2: microsoft.redirect_uri: warning: leads to port 8078, and server.port is 9000"
+    )
 
 
 def test_port_that_the_system_chooses_contradicts_no_address(tmp_path: Path) -> None:
