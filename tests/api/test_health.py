@@ -254,10 +254,10 @@ async def test_asking_often_costs_one_write(api: Api) -> None:
     writes = 0
     before = api.outbox.committer.engine.committed
 
-    def counted(db: Any) -> None:
+    def counted(db: Any, state: Any) -> None:
         nonlocal writes
         writes += 1
-        before(db)
+        before(db, state)
 
     api.outbox.committer.engine.committed = counted
     answers = await asyncio.gather(*(api.get("/readyz") for _ in range(30)))

@@ -1,8 +1,8 @@
 """Statements over many rows of values, bound as they are.
 
-The same values in one JSON text cost twice as much. A statement for each row would wait a thousand times for the
-interpreter, which the event loop holds. The connection prepares each size of a statement once and caches it; so there
-are few sizes, and rows go by the largest size that they fill.
+The same values in one JSON text cost twice as much. Each statement waits several times for the interpreter, which the
+event loop holds, so a usual group is one statement. The connection prepares each size of a statement once and caches
+it; a larger group goes by the largest sizes that it fills.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-SIZES = (256, 64, 16, 4, 1)
+SIZES = (256, 64, *range(32, 0, -1))
 """Rows in one statement. SQLite binds at most 32,766 values, so a row may have up to 127 columns."""
 
 

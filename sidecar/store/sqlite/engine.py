@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.store.committer import Committer, StoreFault
 from sidecar.store.sqlite.database import Database
-from sidecar.store.sqlite.integrity import COUNT_COMMIT
+from sidecar.store.sqlite.snapshot import STATE
 from sidecar.store.sqlite.sqlite_errors import code_of, is_damage
 
 T = TypeVar("T")
@@ -22,6 +22,9 @@ Writer = Committer[sqlite3.Connection, Any, Any]
 
 _ITEM_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """What SQLite raises for what it was given, not for its own state."""
+
+# Ends each transaction. Reading what it leaves within it spares a statement, and a transaction, after it.
+COUNT_COMMIT = f"UPDATE commits SET number = number + 1 RETURNING number, {STATE}"  # noqa: S608 - constants only
 
 _CHECKPOINT_MILLIS = 250
 """How long a checkpoint waits for readers; intake waits meanwhile."""
@@ -35,8 +38,8 @@ class SqliteEngine:
     folder: Path
     """Where the file lies."""
     min_free_bytes: int = 0
-    committed: Callable[[sqlite3.Connection], None] = lambda db: None
-    """Called on the connection's thread after each commit, before any caller gets its answer."""
+    committed: Callable[[sqlite3.Connection, Sequence[Any]], None] = lambda db, state: None
+    """Called on the connection's thread after each commit with the STATE it left, before any caller is answered."""
     noted: Callable[[int], None] = lambda number: None
     """Called there too, with the number of the commit."""
 
@@ -46,9 +49,9 @@ class SqliteEngine:
     def _transact(self, db: sqlite3.Connection, work: Work[T], needs_room: bool) -> T:
         if needs_room:
             self._refuse_if_full()
-        result, number = _in_transaction(db, work)
+        result, (number, *state) = _in_transaction(db, work)
         self.noted(number)
-        self.committed(db)
+        self.committed(db, state)
         return result
 
     def _refuse_if_full(self) -> None:
@@ -74,21 +77,21 @@ class SqliteEngine:
         return await self.database.call(_checkpoint)
 
 
-def _in_transaction(db: sqlite3.Connection, work: Work[T]) -> tuple[T, int]:
-    """Run `work` between BEGIN and COMMIT; its result, and the number of the commit.
+def _in_transaction(db: sqlite3.Connection, work: Work[T]) -> tuple[T, Sequence[Any]]:
+    """Run `work` between BEGIN and COMMIT; its result, the number of the commit and the STATE it left.
 
     The connection is out of the transaction afterwards in any case.
     """
     db.execute("BEGIN IMMEDIATE")
     try:
         result = work(db)
-        number: int = db.execute(COUNT_COMMIT).fetchone()[0]
+        committed: Sequence[Any] = db.execute(COUNT_COMMIT).fetchone()
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-    return result, number
+    return result, committed
 
 
 def _checkpoint(db: sqlite3.Connection) -> bool:

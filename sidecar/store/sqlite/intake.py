@@ -29,13 +29,14 @@ from sidecar.store.sqlite.tallies import Tallied, move
 from sidecar.store.sqlite.visitors import hasher
 
 # The rows that have one of these key hashes, with what must agree for the same key and the same content.
-FIND_KEYS = f"""
+FIND_KEYS = BulkStatement(
+    "WITH wanted (key_hash) AS (VALUES ",
+    1,
+    f""")
     SELECT e.key_digest, e.content, e.time_given, {RECORD_COLUMNS}
-    FROM json_each(?) AS wanted JOIN entries e ON e.key_hash = wanted.value
-    JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"""  # noqa: S608 - constants only
-
-# The number of the newest row that ever was.
-LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
+    FROM wanted CROSS JOIN entries e ON e.key_hash = wanted.key_hash
+    JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id""",  # noqa: S608 - constants only
+)
 
 
 def _insert(columns: Sequence[str]) -> BulkStatement:
@@ -91,11 +92,14 @@ class _Known(NamedTuple):
 
 
 def write_arrivals(
-    db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int]
+    db: sqlite3.Connection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int], last_seq: int
 ) -> list[PutResult]:
-    """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores."""
+    """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores.
+
+    `last_seq` is the number of the newest row that ever was.
+    """
     keys = [arrival.conversion.key() for arrival in arrivals]
-    group = _Group(db, lanes, _known_rows(db, keys), _last_seq(db))
+    group = _Group(db, lanes, _known_rows(db, keys), last_seq)
     results: list[PutResult] = [group.put(arrival, key) for arrival, key in zip(arrivals, keys, strict=True)]
     group.write()
     return _with_late_clicks(db, arrivals, results)
@@ -217,14 +221,8 @@ class _Group:
 def _known_rows(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[str | None, _Known]:
     """By digest the rows that have one of these keys; there is none of None, which is no key."""
     hashes = {key.hash for key in keys} - {None}
-    rows = db.execute(FIND_KEYS, (json.dumps(list(hashes)),)) if hashes else ()
     found: dict[str | None, _Known] = {}
-    for digest, content, time_given, *columns in rows:
+    for digest, content, time_given, *columns in FIND_KEYS.execute(db, [(one,) for one in hashes]):
         record = record_of(columns)
         found[digest] = _Known(content, record.time if time_given else None, record)
     return found
-
-
-def _last_seq(db: sqlite3.Connection) -> int:
-    row = db.execute(LAST_SEQ).fetchone()
-    return row[0] if row else 0

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured
+from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
 from sidecar.store.adjustments import AdjustmentWriter
 from sidecar.store.sqlite import clicks
 from sidecar.store.sqlite.adjustment_rows import SqliteAdjustmentRows
@@ -30,7 +30,7 @@ class GroupWriter:
         """
         arrivals = [item for item in items if isinstance(item, Arrival)]
         captures = [item for item in items if isinstance(item, Captured)]
-        stored = iter(write_arrivals(db, arrivals, self.snapshot.conversion_lanes) if arrivals else ())
+        stored = iter(self._write_arrivals(db, arrivals) if arrivals else ())
         woken = iter((clicks.write_captures(db, captures),) if captures else ())  # for the first of them, of them all
         results: list[Outcome] = []
         for item in items:
@@ -42,6 +42,10 @@ class GroupWriter:
                 case Adjusting():
                     results.append(self._adjust(db, item))
         return results
+
+    def _write_arrivals(self, db: sqlite3.Connection, arrivals: list[Arrival]) -> list[PutResult]:
+        """Its numbers go on from the last commit: nothing else of this transaction has inserted a row before."""
+        return write_arrivals(db, arrivals, self.snapshot.conversion_lanes, self.snapshot.last_seq)
 
     def _adjust(self, db: sqlite3.Connection, item: Adjusting) -> AdjustResult:
         rows = SqliteAdjustmentRows(db, tuple(self.snapshot.lanes.values()))

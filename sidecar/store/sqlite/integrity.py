@@ -24,7 +24,6 @@ CHECKED_FIRST_BYTES = 64 * 2**20
 SQLite's integrity_check took 8 to 12 ms a MiB (measured on machines with two cores).
 """
 
-COUNT_COMMIT = "UPDATE commits SET number = number + 1 RETURNING number"
 _READ_COMMITS = "SELECT number FROM commits"
 _HAS_COMMITS = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'commits')"
 _CHECK = "PRAGMA integrity_check(1)"

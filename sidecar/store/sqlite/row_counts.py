@@ -2,19 +2,25 @@
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import fields
 
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.queries import Counts
 
 ADD = "UPDATE counts SET rows = rows + ? WHERE state = ?"
-ALL = "SELECT state, rows FROM counts"
+
+# One column for each, in the order of `Counts`.
+EACH = ", ".join(f"(SELECT rows FROM counts WHERE state = '{one.name}')" for one in fields(Counts))  # noqa: S608
+ALL = f"SELECT {EACH}"
 
 
 def count(db: sqlite3.Connection, changes: Mapping[State, int]) -> None:
     """Add `changes` to the numbers of rows by state; part of the caller's transaction."""
-    db.executemany(ADD, [(change, state.value) for state, change in changes.items() if change])
+    for state, change in changes.items():
+        if change:
+            db.execute(ADD, (change, state.value))
 
 
 def counts(db: sqlite3.Connection) -> Counts:
     """The numbers as the connection sees them now."""
-    return Counts(**dict(db.execute(ALL)))
+    return Counts(*db.execute(ALL).fetchone())
