@@ -90,12 +90,13 @@ END = f"""
     WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'
     RETURNING {COLUMNS}"""  # noqa: S608 - constants only
 
-# The last adjustment of each of these conversions, if it ended because the conversion had not been sent.
+# The last adjustment of each of these conversions, if it ended because the conversion had not been sent. The plus keeps
+# SQLite from walking through all that were skipped.
 REVIVE = f"""
     UPDATE entries SET state = 'pending', reason = 'awaiting_original', settled_at = NULL
     FROM json_each(?) AS wanted
     WHERE entries.seq = (SELECT max(a.seq) FROM entries a WHERE a.original = wanted.value)
-        AND state = 'skipped' AND reason = 'original_not_sent'
+        AND +state = 'skipped' AND reason = 'original_not_sent'
         AND received_at >= (SELECT o.received_at FROM entries o WHERE o.seq = wanted.value)
     RETURNING {COLUMNS}"""  # noqa: S608 - constants only
 

@@ -35,7 +35,7 @@ CAPTURE = """
 DEFERRED = """
     SELECT e.seq, l.account, e.state, e.received_at, e.lane, e.currency, e.value FROM json_each(:clicks) AS click
     JOIN entries e ON e.visitor = click.value ->> 0 AND e.time >= max(click.value ->> 3, :oldest)
-        AND e.reason IN ('awaiting_click', 'no_click', 'outside_window')
+        AND (e.reason = 'awaiting_click' OR e.reason = 'no_click' OR e.reason = 'outside_window')
     JOIN lanes l ON l.id = e.lane
     WHERE e.visitor_id = click.value ->> 1 AND coalesce(e.clicked_at, -1) < click.value ->> 3
         AND (e.state = 'pending' AND e.claimed = 0 OR e.state = 'skipped')

@@ -18,7 +18,7 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.sqlite import adjustment_rows, row_lists
 from sidecar.store.sqlite.row_counts import counts
-from sidecar.store.sqlite.rows import BOUND_TO
+from sidecar.store.sqlite.rows import BOUND_TO, HAS_ENDED
 from sidecar.store.sqlite.tallies import COLUMNS, move
 
 _TAKEN_BACK = """
@@ -26,17 +26,17 @@ _TAKEN_BACK = """
         AND a.state IN ('pending', 'delivered') AND a.received_at >= coalesce(entries.replaced_at, 0))"""
 
 # Where a slice of ended rows ends: the last of the next :rows rows of the state.
-SLICE = """
+SLICE = f"""
     SELECT max(seq) FROM (
         SELECT seq FROM entries INDEXED BY entries_ended
-        WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq > :after
-        ORDER BY seq LIMIT :rows)"""
+        WHERE state = :state AND {HAS_ENDED} AND seq > :after
+        ORDER BY seq LIMIT :rows)"""  # noqa: S608 - constants only
 
 # What fits a filter in a slice, and whether Microsoft would refuse it for its age. Of an erased row nothing is left;
 # what is taken back at Microsoft must not get there again.
 FITTING = f"""
     SELECT seq, lane, time < :oldest FROM entries INDEXED BY entries_ended
-    WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq > :after AND seq <= :last
+    WHERE state = :state AND {HAS_ENDED} AND seq > :after AND seq <= :last
         AND reason IS NOT 'erased' AND content <> '' AND (:reason IS NULL OR reason = :reason)
         AND lane IN (SELECT value FROM json_each(:lanes)) AND (:since IS NULL OR received_at >= :since)
         AND NOT {_TAKEN_BACK}"""  # noqa: S608 - constants only

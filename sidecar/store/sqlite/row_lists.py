@@ -12,7 +12,7 @@ from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.queries import Page, Query
 from sidecar.store.sqlite.row_counts import counts
-from sidecar.store.sqlite.rows import RECORD_COLUMNS, RECORD_TABLES, record_of
+from sidecar.store.sqlite.rows import HAS_ENDED, RECORD_COLUMNS, RECORD_TABLES, record_of
 
 SCAN_ROWS = 20_000
 """How many rows one page of a list looks through at most; then it ends short, with a cursor to go on."""
@@ -58,13 +58,13 @@ BELOW_STRETCH = "SELECT seq, received_at FROM entries WHERE seq <= :top - :rows 
 ENDED = f"""
     SELECT {RECORD_COLUMNS}
     FROM entries e INDEXED BY entries_ended JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
-    WHERE e.state = :state AND e.state IN ('dead', 'skipped', 'canceled') AND e.seq <= :top AND e.seq > :bottom
+    WHERE e.state = :state AND {HAS_ENDED} AND e.seq <= :top AND e.seq > :bottom
         AND {_FITS}
     ORDER BY e.seq DESC LIMIT :limit"""  # noqa: S608 - constants only
-BELOW_ENDED = """
+BELOW_ENDED = f"""
     SELECT seq, received_at FROM entries INDEXED BY entries_ended
-    WHERE state = :state AND state IN ('dead', 'skipped', 'canceled') AND seq <= :top
-    ORDER BY seq DESC LIMIT 1 OFFSET :rows"""
+    WHERE state = :state AND {HAS_ENDED} AND seq <= :top
+    ORDER BY seq DESC LIMIT 1 OFFSET :rows"""  # noqa: S608 - constants only
 
 
 def _whole(index: str, holds: str) -> str:

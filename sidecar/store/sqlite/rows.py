@@ -28,6 +28,9 @@ _IN_OTHER_COLUMNS = frozenset(("account", "event", "goal", "idempotency_key", "g
 _AS_GIVEN = tuple(name for name in Conversion._fields if name not in _CONVERTED | _IN_OTHER_COLUMNS)
 """Fields of a conversion that its row has as they are."""
 
+# As the index of ended rows has it. A list with IN would cost each row that is written; see schema/0004.
+HAS_ENDED = "(state = 'dead' OR state = 'skipped' OR state = 'canceled')"
+
 # The account at Microsoft that a waiting row keeps: that of its batch, or, of an adjustment, of its conversion's.
 BOUND_TO = """
     (SELECT sent_to FROM batches WHERE id = CASE WHEN entries.original > 0

@@ -197,3 +197,11 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "pruning.PRUNE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     }
     assert {name: line for name, line in meant.items() if line not in plan(database, STATEMENTS[name])} == {}
+
+
+def test_no_index_condition_is_a_list_of_which_sqlite_makes_a_table_for_each_written_row(
+    database: sqlite3.Connection,
+) -> None:
+    conditions = [sql for (sql,) in database.execute("SELECT sql FROM sqlite_schema WHERE sql LIKE '%INDEX%WHERE%'")]
+    assert len(conditions) > 10
+    assert [sql for sql in conditions if " IN " in sql.upper()] == []
