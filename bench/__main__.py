@@ -4,12 +4,13 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench import backlog, delivery, intake
-from bench.processes import PYTHON, SUBJECT_CORE, Started, ended, here
+from bench import backlog, delivered, delivery, intake, unpinned
+from bench.processes import PYTHON, SUBJECT_CORE, here
 from bench.report import Line, as_json, spread, table
+from bench.started import Started, ended
 
 Trial = Callable[[Path, "argparse.Namespace"], Iterator[Line]]
 
@@ -27,7 +28,11 @@ def _ten_accounts(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
 
 
 def _headline(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
-    return delivery.headline(folder, given.repeats, 2.0 if given.quick else 5.0)
+    return delivered.headline(folder, given.repeats, 2.0 if given.quick else 5.0)
+
+
+def _unpinned(shapes: Sequence[unpinned.Shape]) -> Trial:
+    return lambda folder, given: unpinned.measure(folder, shapes, given.repeats, 1.0 if given.quick else 4.0)
 
 
 def _steps(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
@@ -63,6 +68,8 @@ def _pruning(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
 
 TRIALS: Mapping[str, Trial] = {
     "headline": _headline,
+    "unpinned_singles": _unpinned(unpinned.SINGLES),
+    "unpinned_arrays": _unpinned(unpinned.ARRAYS),
     "steps": _steps,
     "sdk": _sdk,
     "intake": _intake,

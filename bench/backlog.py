@@ -11,8 +11,9 @@ from statistics import median
 
 from bench import processes
 from bench.intake import load
-from bench.processes import PYTHON, SUBJECT_CORE, Service, Started, call, ended
+from bench.processes import PYTHON, SUBJECT_CORE, Service, call
 from bench.report import Line, spread
+from bench.started import Started, ended
 from bench.store import filled
 
 PAGES = ("/metrics", "/healthz")

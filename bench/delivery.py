@@ -1,63 +1,21 @@
-"""Delivery at Microsoft's own limit, and what a conversion costs from request to delivered, against the emulator."""
+"""Delivery at Microsoft's own limit, and what a user would write instead, against the emulator."""
 
-import json
-import ssl
 import time
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from bench import processes
 from bench.intake import ARRAY, load
-from bench.processes import GOAL, Service, Started, ended
+from bench.microsoft import BATCH, ROWS_PER_SECOND, Microsoft, pending
+from bench.processes import GOAL, Service
 from bench.report import Line, spread
+from bench.started import Started, ended
 from bench.store import filled
 
-BATCH = 1_000
-PER_MINUTE = 1_000
-"""Requests of one account: Microsoft's limit."""
-
 LATENCY_SECONDS = 0.3
-
-
-@dataclass(frozen=True)
-class Microsoft:
-    """The emulator, seen from outside."""
-
-    started: Started
-    url: str
-    folder: Path
-
-    @classmethod
-    def start(cls, folder: Path, stack: ExitStack, requests_per_minute: int = PER_MINUTE) -> "Microsoft":
-        started = processes.start_emulator(folder, requests_per_minute=requests_per_minute)
-        stack.enter_context(ended(started))
-        return cls(started, started.output_matching(r"(https://127\.0\.0\.1:\d+)"), folder)
-
-    def control(self, method: str, path: str, body: object = None) -> Any:
-        tls = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
-        sent = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_emulator/{path}", sent, method=method)
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, context=tls) as answer:
-            return json.loads(answer.read())
-
-    def answers_after(self, seconds: float) -> None:
-        """Every upload takes so long from now on."""
-        action = {"type": "slow", "seconds": seconds}
-        match = {"operation": "OfflineConversions/Apply"}
-        self.control("POST", "faults", {"match": match, "times": None, "action": action})
-
-    def settings(self, **sections: Any) -> dict[str, Any]:
-        return processes.settings(self.url, str(self.folder / "ca.pem"), **sections)
-
-
-def pending(sidecar: Service) -> int:
-    return int(sidecar.call("GET", "/healthz")["outbox"]["pending"])
 
 
 # --- The ceiling -----------------------------------------------------------------------------------------------------
@@ -75,7 +33,7 @@ class Drained:
     @property
     def share(self) -> float:
         """Of what Microsoft's limit allows."""
-        return self.rows / self.seconds / (BATCH * PER_MINUTE / 60)
+        return self.rows / self.seconds / ROWS_PER_SECOND
 
     @property
     def cores(self) -> float:
@@ -86,8 +44,8 @@ class Drained:
         return f"{self.share:.1%} of the limit, sidecar {self.cores:.2f} cores, emulator {others:.2f}"
 
 
-def _drain(sidecar: Service, microsoft: Microsoft, seconds: float, incoming: int = 0) -> Drained:
-    """How a backlog is sent for a number of seconds, after its first batch."""
+def drain(sidecar: Service, microsoft: Microsoft, meanwhile: Callable[[], int]) -> Drained:
+    """How a backlog is sent, after its first batches; `meanwhile` takes the time, and returns the rows that it adds."""
     began = pending(sidecar)
     until = time.monotonic() + 60
     while began - pending(sidecar) < 10 * BATCH:
@@ -95,14 +53,19 @@ def _drain(sidecar: Service, microsoft: Microsoft, seconds: float, incoming: int
         time.sleep(0.5)
     used, others = sidecar.started.cpu_seconds(), microsoft.started.cpu_seconds()
     before, started = pending(sidecar), time.monotonic()
-    came = 0
-    if incoming:
-        arguments = ("--seconds", str(seconds), "--array", str(ARRAY), "--rate", str(incoming / ARRAY))
-        came = load(microsoft.folder / "load", sidecar, *arguments, "--connections", "16").conversions
-    time.sleep(max(0.0, seconds - (time.monotonic() - started)))
+    added = meanwhile()
     left, took = pending(sidecar), time.monotonic() - started
     own = sidecar.started.cpu_seconds() - used
-    return Drained(before + came - left, took, own, microsoft.started.cpu_seconds() - others)
+    return Drained(before + added - left, took, own, microsoft.started.cpu_seconds() - others)
+
+
+def _coming_in(folder: Path, sidecar: Service, seconds: float, per_second: int) -> int:
+    """Arrays at that rate of conversions for so long."""
+    if not per_second:
+        time.sleep(seconds)
+        return 0
+    arguments = ("--seconds", str(seconds), "--array", str(ARRAY), "--rate", str(per_second / ARRAY))
+    return load(folder / "load", sidecar, *arguments, "--connections", "16").conversions
 
 
 def ceiling(folder: Path, rows: int, seconds: float) -> Iterator[Line]:
@@ -117,7 +80,8 @@ def ceiling(folder: Path, rows: int, seconds: float) -> Iterator[Line]:
             settings = microsoft.settings(delivery={"max_in_flight": in_flight})
             sidecar = processes.start_sidecar(home / "sidecar", settings)
             stack.enter_context(ended(sidecar.started))
-            drained = _drain(sidecar, microsoft, seconds if cores else seconds / 3, incoming)
+            lasts = seconds if cores else seconds / 3
+            drained = drain(sidecar, microsoft, partial(_coming_in, home, sidecar, lasts, incoming))
         what = f"drain {rows:,} rows, one account, API {latency * 1000:.0f} ms, max_in_flight {in_flight}"
         what += f", {incoming:,} a second coming in" if incoming else ""
         target = f">= 95 %, sidecar <= {cores} cores" if cores else "printed"
@@ -165,50 +129,6 @@ def _requests_by_account(microsoft: Microsoft) -> dict[str, int]:
                 counts[request["account_id"]] = counts.get(request["account_id"], 0) + 1
         after = page["next_after"]
     return counts
-
-
-# --- The headline ----------------------------------------------------------------------------------------------------
-
-
-def headline(folder: Path, repeats: int, seconds: float) -> Iterator[Line]:
-    """Rows for a CPU second of the sidecar: arrays of 100, from the request until Microsoft has taken them."""
-    costs: dict[str, list[Delivering]] = {"": [], "--random-ids": []}
-    with ExitStack() as stack:
-        microsoft = Microsoft.start(folder, stack)
-        sidecar = processes.start_sidecar(folder / "sidecar", microsoft.settings())
-        stack.enter_context(ended(sidecar.started))
-        _deliver(folder, sidecar, 1.0)  # warms up
-        for _ in range(repeats):
-            for ids, runs in costs.items():
-                runs.append(_deliver(folder, sidecar, seconds, *filter(None, [ids])))
-    what = f"rows a CPU second, arrays of {ARRAY}, from request to delivered"
-    passed = median(run.per_cpu_second for run in costs[""]) >= 16_667
-    yield Line(what, ">= 16,667", _figure(costs[""]), passed)
-    yield Line(
-        "the same, with order ids at random in place of such as count up", "printed", _figure(costs["--random-ids"])
-    )
-
-
-@dataclass(frozen=True)
-class Delivering:
-    """Rows a CPU second and a second."""
-
-    per_cpu_second: float
-    per_second: float
-
-
-def _deliver(folder: Path, sidecar: Service, seconds: float, *how: str) -> Delivering:
-    used, started = sidecar.started.cpu_seconds(), time.monotonic()
-    arguments = ("--seconds", str(seconds), "--array", str(ARRAY), "--connections", "8", *how)
-    rows = load(folder / "load", sidecar, *arguments).conversions
-    while pending(sidecar):
-        time.sleep(0.05)
-    return Delivering(rows / (sidecar.started.cpu_seconds() - used), rows / (time.monotonic() - started))
-
-
-def _figure(runs: Sequence[Delivering]) -> str:
-    rates = spread([run.per_second for run in runs], "{:.0f}")
-    return f"{spread([run.per_cpu_second for run in runs], '{:.0f}')}; a second {rates}"
 
 
 # --- What a user would write instead ---------------------------------------------------------------------------------

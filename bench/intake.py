@@ -12,8 +12,9 @@ from statistics import median
 from typing import Any
 
 from bench import processes
-from bench.processes import PYTHON, SUBJECT_CORE, Service, Started, ended
+from bench.processes import OTHER_CORE, PYTHON, SUBJECT_CORE, Service
 from bench.report import Line, spread
+from bench.started import Started, ended
 
 ARRAY = 100
 
@@ -25,7 +26,11 @@ class Load:
     conversions: int
     seconds: float
     cpu_seconds: float
-    p99_ms: float
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    p999_ms: float = 0.0
+    refused: int = 0
+    """Requests that were answered 503."""
 
     @property
     def per_second(self) -> float:
@@ -36,15 +41,18 @@ class Load:
         return self.conversions / self.cpu_seconds
 
 
-def load(folder: Path, service: Service, *arguments: str) -> Load:
-    """Load it once; AssertionError when anything but 202 was answered."""
+def load(
+    folder: Path, service: Service, *arguments: str, core: int | None = OTHER_CORE, may_refuse: bool = False
+) -> Load:
+    """Load it once; AssertionError when anything but 202 was answered, or 503 where that may be."""
     before = service.started.cpu_seconds()
-    generator = processes.start_load(folder, service.url, *arguments)
+    generator = processes.start_load(folder, service.url, *arguments, core=core)
     with ended(generator):
         told = generator.told()
     used = service.started.cpu_seconds() - before
-    assert set(told["statuses"]) == {"202"}, told["statuses"]
-    return Load(told["conversions"], told["seconds"], used, told["p99"])
+    assert set(told["statuses"]) <= {"202", *(["503"] if may_refuse else [])}, told["statuses"]
+    slow = {f"{name}_ms": milliseconds for name, milliseconds in told["percentiles"].items()}
+    return Load(told["conversions"], told["seconds"], used, **slow, refused=told["statuses"].get("503", 0))
 
 
 @dataclass
@@ -108,7 +116,7 @@ def _raw(folder: Path) -> Load:
     started = Started.start("raw", folder, SUBJECT_CORE, PYTHON, "-m", "bench.raw", str(ARRAY), env=processes.here())
     with ended(started):
         told: dict[str, Any] = started.told()
-    return Load(told["rows"], told["seconds"], told["cpu_seconds"], 0.0)
+    return Load(told["rows"], told["seconds"], told["cpu_seconds"])
 
 
 def _singles(rounds: Rounds, paced: list[Load]) -> Iterator[Line]:

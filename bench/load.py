@@ -11,12 +11,15 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median, quantiles
+from statistics import quantiles
 from urllib.parse import urlsplit
 
 from bench.bodies import Bodies
+
+RETRY_SECONDS = 1.0
+"""How long a connection rests after a 503, as its Retry-After says."""
 
 
 @dataclass
@@ -66,10 +69,13 @@ class Connection(asyncio.Protocol):
 
     def _answered(self) -> None:
         now = time.perf_counter()
-        self._work.took.append(now - self._due)
-        self._work.statuses[self._answer[9:12].decode()] += 1
+        status = self._answer[9:12].decode()
+        self._work.statuses[status] += 1
+        if status == "202":
+            self._work.took.append(now - self._due)
         self._answer, self._wanted = b"", 0
         self._due = self._due + self._work.interval if self._work.interval else now
+        self._due += RETRY_SECONDS if status == "503" else 0.0
         self._wait()
 
     def _wait(self) -> None:
@@ -87,7 +93,7 @@ class Connection(asyncio.Protocol):
 
 
 async def run(url: str, connections: int, bodies: Bodies, seconds: float, rate: float) -> dict[str, object]:
-    """Load it for so long; every request that was begun is answered."""
+    """Load it for so long; every request that was begun is answered, and those with 202 count."""
     address = urlsplit(url)
     began = time.perf_counter()
     interval = connections / rate if rate else 0.0
@@ -106,10 +112,15 @@ async def run(url: str, connections: int, bodies: Bodies, seconds: float, rate: 
         "conversions": len(work.took) * max(1, bodies.array),
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time(),
-        "p50": median(work.took) * 1000,
-        "p99": quantiles(work.took, n=100)[98] * 1000,
+        "percentiles": percentiles(work.took),
         "statuses": dict(work.statuses),
     }
+
+
+def percentiles(took: Sequence[float]) -> dict[str, float]:
+    """The median and the slow ends, in milliseconds."""
+    of_1_000 = quantiles(took, n=1_000, method="inclusive")
+    return {name: of_1_000[number - 1] * 1_000 for name, number in (("p50", 500), ("p99", 990), ("p999", 999))}
 
 
 def main() -> None:

@@ -1,9 +1,12 @@
-"""Yardsticks that serve HTTP: `python -m bench.servers bare|unstored` prints where it listens.
+"""Yardsticks that serve HTTP: `python -m bench.servers bare|uvloop|unstored` prints where it listens.
 
-`bare` reads the body and answers 202: the least that anything over aiohttp can cost. `unstored` is the sidecar as it
-stands, but its outbox keeps nothing: reading, validation, hashing and the answer, without keys, disk and delivery.
+`bare` reads the body and answers 202: the least that anything over aiohttp can cost. `uvloop` is the same on the
+event loop of that name. `unstored` is the sidecar, but its outbox stores nothing: reading, validation, hashing and the
+answer, without keys, disk and delivery.
 """
 
+import asyncio
+import importlib.util
 import socket
 import sys
 from collections.abc import Sequence
@@ -35,10 +38,20 @@ def _listening(text: str) -> None:
             print(f"listening on http://{address}", flush=True)
 
 
-def bare() -> None:
+def bare(loop: asyncio.AbstractEventLoop | None = None) -> None:
     app = web.Application()
     app.router.add_post("/v1/conversions", _answer)
-    web.run_app(app, sock=socket.create_server(("127.0.0.1", 0)), access_log=None, print=_listening)
+    web.run_app(app, sock=socket.create_server(("127.0.0.1", 0)), access_log=None, print=_listening, loop=loop)
+
+
+def on_uvloop() -> None:
+    import uvloop  # not everywhere: a trial asks `has_uvloop` first
+
+    bare(uvloop.new_event_loop())
+
+
+def has_uvloop() -> bool:
+    return importlib.util.find_spec("uvloop") is not None
 
 
 async def _put(_: SqliteOutbox, arrivals: Sequence[Arrival]) -> list[PutResult]:
@@ -55,4 +68,4 @@ def unstored() -> None:
 
 
 if __name__ == "__main__":
-    {"bare": bare, "unstored": unstored}[sys.argv[1]]()
+    {"bare": bare, "uvloop": on_uvloop, "unstored": unstored}[sys.argv[1]]()
