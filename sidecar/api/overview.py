@@ -9,11 +9,13 @@ from aiohttp import web
 from sidecar.api.health_page import Check, Level, status_of
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.row_members import number
+from sidecar.core.concern import Concern, Ranked
 from sidecar.core.conversion import plain_decimal
 from sidecar.core.entry import Lane
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, seconds, text_of_seconds, text_or_none
 from sidecar.core.match_share import Share
-from sidecar.core.overview import AccountLine, Concern, GoalLine, MappedEvent, Ranked, View
+from sidecar.core.overview import MappedEvent, View
+from sidecar.core.standing import AccountLine, GoalLine
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.tally import HOUR_SECONDS, Figures, period_start
 from sidecar.core.waiting_parts import WaitingPart

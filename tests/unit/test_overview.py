@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from sidecar.core.concern import Concern
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds
-from sidecar.core.overview import Concern, MappedEvent, Standing, View
+from sidecar.core.overview import MappedEvent, View
+from sidecar.core.standing import Standing
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.tally import Figures, LaneLook, Part, Sum, Tally, total
 
