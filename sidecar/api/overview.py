@@ -1,7 +1,7 @@
 """GET /v1/overview: how things are, in one answer for the first view of the dashboard and of `sidecar status`."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from aiohttp import web
@@ -88,7 +88,7 @@ class OverviewCalls:
         trouble, holds = active.trouble, self.sources.holds(active)
         event = self._event_of(active)
         return Concern(
-            message=active.headline,
+            message=replace(active, names_account=False).headline,
             since=active.since,
             account=active.account,
             subject=active.subject,

@@ -1,5 +1,6 @@
 """A trouble as the overview needs it: what it holds up, how bad it is, and its sentence for people."""
 
+import re
 from collections.abc import Set
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ class Concern:
     code: str
     title: str
     message: str
-    """What is wrong: its title with subject and detail, without a full stop."""
+    """What is wrong: its title with subject and detail, without its account and without a full stop."""
     cause: str
     fix: str
     since: UnixMillis
@@ -61,12 +62,21 @@ def badness(ranked: Ranked) -> tuple[int, int, UnixMillis, str]:
     return _LOUDEST.index(concern.severity), -ranked.waiting.rows, concern.since, concern.code
 
 
-def sentence(concern: Concern, waiting: Waiting, where: str, now: UnixMillis) -> str:
+def sentence(concern: Concern, waiting: Waiting, now: UnixMillis, *, names_account: bool) -> str:
     """Return what waits for its end, why, and when the first of it would be lost; else what is wrong."""
     if not waiting.rows or concern.waits_for is None:
-        return f"{concern.message}."
+        return f"{concern.message}{_where(concern, concern.message) if names_account else ''}."
     alone = waiting.rows == 1 and not waiting.more
     lost = waiting.expires_at
     is_far = concern.is_wanted and lost is not None and lost - now / 1000 > ALARM_SECONDS
     until = "" if lost is None or is_far else f" {'It' if alone else 'The first'} would be lost on {day(lost)}."
+    where = _where(concern, concern.waits_for) if names_account else ""
     return f"{amount(waiting)} {'waits' if alone else 'wait'}: {concern.waits_for}{where}.{until}"
+
+
+def _where(concern: Concern, words: str) -> str:
+    """Return the account for the end of a sentence, unless its words name it."""
+    account = concern.account
+    if account is None or re.search(rf"(?<!\w){re.escape(account)}(?!\w)", words):
+        return ""
+    return f" (account {account})"

@@ -87,12 +87,8 @@ class View:
 
     def _ranked(self, concern: Concern, lanes: Set[int]) -> Ranked:
         waiting = together([self._waiting[lane] for lane in sorted(concern.lanes & lanes & self._waiting.keys())])
-        where = f" (account {concern.account})" if self._names_account(concern) else ""
-        return Ranked(concern, waiting, sentence(concern, waiting, where, self.now))
-
-    def _names_account(self, concern: Concern) -> bool:
-        account, words = concern.account, concern.waits_for or ""
-        return account is not None and len(self.accounts) > 1 and account not in words
+        is_only_one = [concern.account] == list(self.accounts)
+        return Ranked(concern, waiting, sentence(concern, waiting, self.now, names_account=not is_only_one))
 
     def headline(self, ranked: Sequence[Ranked]) -> str:
         """Return one sentence for people: the worst that is wrong, or how well it is."""

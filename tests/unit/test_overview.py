@@ -146,10 +146,16 @@ def test_sentence_says_how_well_it_is(figures: Figures, words: str) -> None:
             concern(waits_for="an operator paused the account main"),
             "1 conversion waits: an operator paused the account main. It would be lost on 20 February.",
         ),
-        (waiting(tally(2, State.PENDING, 3)), concern(), "Conversion goal not found: Sale."),
+        (waiting(tally(2, State.PENDING, 3)), concern(), "Conversion goal not found: Sale (account main)."),
+        (
+            waiting(tally(3, State.PENDING, 2)),
+            concern(account="us", lanes=frozenset({3}), waits_for="Microsoft refuses because of a pause"),
+            "2 conversions wait: Microsoft refuses because of a pause (account us). "
+            "The first would be lost on 20 February.",
+        ),
         (
             waiting(tally(1, State.PENDING, 3)),
-            concern(message="Disk nearly full (12 MiB are free)", waits_for=None, lanes=frozenset()),
+            concern(account=None, message="Disk nearly full (12 MiB are free)", waits_for=None, lanes=frozenset()),
             "Disk nearly full (12 MiB are free).",
         ),
     ],
@@ -180,7 +186,8 @@ def test_only_account_is_not_named() -> None:
 def test_advice_alone_comes_behind_how_well_it_is() -> None:
     words = headline(received(tally(1, State.DELIVERED, 2, "5")), advice())
     assert words == (
-        "2 conversions worth 5 USD were delivered in the last 24 hours. Worth a look: Low match rate: Sale (12 %)."
+        "2 conversions worth 5 USD were delivered in the last 24 hours. "
+        "Worth a look: Low match rate: Sale (12 %) (account main)."
     )
 
 
