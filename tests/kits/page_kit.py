@@ -20,6 +20,11 @@ NARROW = ViewportSize(width=320, height=700)
 
 AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
 
+CUT_OFF = """[...document.querySelectorAll("button, .button, h1, h2, h3, p, li, th, td, dt, dd, label")]
+    .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
+        && getComputedStyle(one).display !== "inline").map((one) => one.outerHTML)"""
+"""What is wider than its place."""
+
 PATIENCE_MS = 15_000
 """For a machine that does much else; a page shows what it has within a second."""
 
@@ -57,9 +62,11 @@ class Dashboard:
         assert not problems, json.dumps(problems, indent=1)
 
     async def fits(self) -> None:
-        """Fail where the page is wider than its window."""
+        """Fail where the page is wider than its window, or a text than what it is in."""
         wide, window = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= window, f"{wide} px in a window of {window}"
+        cut_off = await self.page.evaluate(CUT_OFF)
+        assert not cut_off, json.dumps(cut_off, indent=1)
 
     async def picture(self, name: str, *, whole: bool = True) -> None:
         """Store a screenshot in the folder that SIDECAR_SCREENSHOTS names, if it names one."""

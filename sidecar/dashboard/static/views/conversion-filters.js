@@ -30,7 +30,7 @@ export function filterForm(params, overview, rows) {
       ${choice("State", params.state, options(STATES, params.state), set("state"))}
       ${choice("Reason", params.reason, reasonsFor(params, rows), set("reason"))}
       ${choice("Event", params.event, options(events, params.event), set("event"))}
-      ${choice("Received", params.since, since, set("since"), "at any time")}
+      ${choice("Received", params.since, since, set("since"), "any time")}
       ${Object.entries(params).some(([name, value]) => value && name !== "account")
         ? html`<a class="button quiet" href=${link("conversions", { account })}>Clear</a>` : nothing}
     </div>

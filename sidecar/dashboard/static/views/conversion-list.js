@@ -5,6 +5,7 @@ import { html, nothing, render, repeat } from "../lib/view.js";
 import { conversionOf, filtersOf, numberOf, PAGE, readRows, search } from "./conversion-search.js";
 import { filterForm } from "./conversion-filters.js";
 import { receiptLink } from "./conversions.js";
+import { prose } from "./prose.js";
 import { replayAll } from "./row-actions.js";
 
 const QUIET_PX = 160;
@@ -252,9 +253,9 @@ function traced({ name, time, error, message }) {
   const codes = (error ?? "").split(", ").filter(Boolean);
   const fix = name === "skipped" ? SKIPPED_FIX[codes[0]] : codes.includes("conflict") ? CONFLICT_FIX : REFUSED_FIX;
   return html`<li><span class="state ${name === "skipped" ? "none" : "bad"}">${name}</span>
-    <time class="muted" datetime=${time} title=${utc(time)}>${at(time)}</time>
+    <time class="muted" datetime=${time} title=${utc(time)}>${at(time)}</time>:
     <strong>${codes.map(codeWords).join(", ")}</strong>
-    <br>${fix ?? ""}<br><span class="muted small">${message}</span></li>`;
+    <br>${fix ?? ""}<br><span class="muted small">${prose(message)}</span></li>`;
 }
 
 const codeWords = (code) => (code === "conflict" ? "the order is stored with other content" : reasonWords(code).replaceAll("_", " "));

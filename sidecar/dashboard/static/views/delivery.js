@@ -43,8 +43,8 @@ export function delivery({ accounts, lag_seconds: lag }, account) {
     <h2 id="delivery-title">Delivery</h2>
     <p>${lag == null ? html`<span class="state good">nothing is late</span>` : html`<span class="state wait">the oldest row is ${duration(lag)} late</span>`}</p>
     <p>${until
-      ? html`<span class="state good">signed in</span> <span class="muted small" title=${utc(until)}>the token is renewed before ${at(until)}</span>`
-      : html`<span class="state bad">not signed in</span> <a href="connect">Sign in to Microsoft</a>`}</p>
+      ? html`<span class="state good">signed in</span><br><span class="muted small" title=${utc(until)}>The token is renewed before ${at(until)}.</span>`
+      : html`<span class="state bad">not signed in</span> (<a href="connect">sign in to Microsoft</a>)`}</p>
     <h3>Requests in the last minute</h3>
     <ul class="bars rates">${shown.map((one) =>
       bar(accounts.length > 1 ? one.account : "of the limit", one.requests_last_minute, one.requests_limit, `${number(one.requests_last_minute)} of ${number(one.requests_limit)}`))}</ul>

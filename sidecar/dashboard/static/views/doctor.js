@@ -44,14 +44,18 @@ function row(check) {
   return html`<tr class="check ${check.status}">
     <td data-label="Status"><span class="state ${look}">${words}</span></td>
     <td data-label="Check">${label(check)}</td>
-    <td class="found"><div><p>${prose(capital(check.message))}</p>
+    <td class="found"><div><p>${prose(found(check))}</p>
       ${check.status === "ok" ? nothing : html`
         ${check.cause ? html`<p class="muted small">${prose(check.cause)}</p>` : nothing}
         ${check.fix ? html`<p><strong>What to do:</strong> ${prose(check.fix)}</p>` : nothing}`}</div></td>
   </tr>`;
 }
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** The message as a sentence; the account is in the label. */
+const found = ({ account, message }) => capital(account && message.startsWith(`${account}: `) ? message.slice(account.length + 2) : message);
+
+/** A capital for a word, not for a name such as invalid_grant. */
+const capital = (text) => text.replace(/^[a-z](?=[a-z]*\b)/, (letter) => letter.toUpperCase());
 
 function label({ name, account, goal }) {
   return [capital(name.replaceAll("_", " ")), [account, goal].filter(Boolean).join(", ")].filter(Boolean).join(": ");

@@ -14,8 +14,8 @@ export function figures(counts, { dead, lag_seconds: lag, match_share: shares },
       ${figure("waiting", counts?.pending, show("pending"), lag == null ? "none is late" : `the oldest is ${duration(lag)} late`)}
       ${figure("skipped", counts?.skipped, show("skipped"), "by rule")}
       ${figure("canceled", counts?.canceled, show("canceled"), "before sending")}
-      ${figure("dead", counts?.dead, show("dead"), dead.rows ? `${number(dead.rows)} in all: ${sums(dead.value)}` : "none is kept", dead.rows > 0)}
-      <li class="card figure"><strong>${share(matched)}</strong><span>match share</span><span class="muted small">carry an identifier</span></li>
+      ${figure("dead", counts?.dead, show("dead"), dead.rows ? `${number(dead.rows)} in all: ${sums(dead.value)}` : "none is stored", dead.rows > 0)}
+      <li class="card figure"><div><strong>${share(matched)}</strong><span>match share</span></div><span class="muted small">carry an identifier</span></li>
     </ul>
   </section>`;
 }

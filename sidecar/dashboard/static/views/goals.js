@@ -1,6 +1,7 @@
 // The goals of each account with their state, like an ad platform's diagnostics.
 import { number, share, sums } from "../lib/format.js";
 import { html, nothing } from "../lib/view.js";
+import { prose } from "./prose.js";
 import { smallRemedy } from "./remedies.js";
 
 const LOOK = {
@@ -24,18 +25,17 @@ export function goals(overview, account) {
 
 function block(account, troubles, several) {
   const name = several ? `Goals of account ${account.account}` : "Goals";
-  const verdict = account.goals.some((goal) => goal.attributed_share != null);
+  const hasVerdict = account.goals.some((goal) => goal.attributed_share != null);
   return html`<section class="card" aria-label=${name}>
     <h2>${name}</h2>
-    ${several && account.headline ? html`<p class="muted">${account.headline}</p>` : nothing}
+    ${several && account.headline ? html`<p class="muted">${prose(account.headline)}</p>` : nothing}
     ${account.goals.length
       ? html`<div class="table-box"><table class="cards goals">
           <thead><tr><th scope="col">Goal</th><th scope="col">Event</th><th scope="col">State</th>
             <th scope="col" class="number">Delivered, 24 h</th><th scope="col" class="number">Value</th>
-            <th scope="col" class="number">Attributed by Microsoft</th></tr></thead>
-          <tbody>${account.goals.map((goal) => row(goal, troubleOf(goal, account, troubles)))}</tbody>
-        </table></div>
-        ${verdict ? nothing : html`<p class="muted small">Microsoft says hours later which conversions it attributed to an ad; until then there is a dash.</p>`}`
+            ${hasVerdict ? html`<th scope="col" class="number">Attributed by Microsoft</th>` : nothing}</tr></thead>
+          <tbody>${account.goals.map((goal) => row(goal, troubleOf(goal, account, troubles), hasVerdict))}</tbody>
+        </table></div>`
       : html`<p class="empty">No event is mapped to a goal of this account. Map one under events: in the configuration.</p>`}
   </section>`;
 }
@@ -45,16 +45,16 @@ function troubleOf(goal, { account }, troubles) {
   return troubles.find((trouble) => trouble.account === account && subjects.includes(trouble.subject));
 }
 
-function row(goal, trouble) {
+function row(goal, trouble, hasVerdict) {
   const [look, words] = LOOK[goal.state] ?? ["none", goal.state];
   return html`<tr>
     <td data-label="Goal">${goal.goal}</td>
     <td data-label="Event">${goal.event}</td>
     <td data-label="State"><div class="stack-s"><span class="state ${look}">${words}</span>
-      ${goal.headline ? html`<span class="muted small">${goal.headline}</span>` : nothing}
+      ${goal.headline ? html`<span class="muted small">${prose(goal.headline)}</span>` : nothing}
       ${smallRemedy(trouble)}</div></td>
     <td data-label="Delivered, 24 h" class="number">${number(goal.delivered_24h)}</td>
     <td data-label="Value" class="number">${sums(goal.value_24h)}</td>
-    <td data-label="Attributed" class="number">${share(goal.attributed_share)}</td>
+    ${hasVerdict ? html`<td data-label="Attributed" class="number">${share(goal.attributed_share)}</td>` : nothing}
   </tr>`;
 }

@@ -1,7 +1,7 @@
 // The first thing on the page: one sentence that says how things are, and each problem with its remedy.
 import { ago, at, count, utc } from "../lib/format.js";
 import { html, nothing } from "../lib/view.js";
-import { prose } from "./prose.js";
+import { advice, prose } from "./prose.js";
 import { remedy } from "./remedies.js";
 
 const SHOWN = 3;
@@ -24,7 +24,7 @@ export function headline(overview, account) {
   const look = worst ? LOOK[worst.severity] : elsewhere ? "good" : wholeLook(overview);
   const sentence = elsewhere ? (worst?.headline ?? `All is well in account ${account}.`) : overview.headline;
   return html`<section class="headline ${look}" aria-label="How things are">
-      <h1><span class="state ${look}" aria-hidden="true"></span>${sentence}</h1>
+      <h1><span class="state ${look}" aria-hidden="true"></span>${prose(sentence)}</h1>
       ${worst ? problem(worst) : nothing}
       ${elsewhere ? html`<p class="muted">${count(elsewhere, "problem")} in other accounts.</p>` : nothing}
     </section>
@@ -32,8 +32,7 @@ export function headline(overview, account) {
 }
 
 function problem(trouble) {
-  const calm = /^(?:Nothing to do|Wait)\b/.exec(trouble.fix)?.[0] ?? "";
-  return html`<p><strong>${calm || "What to do: "}</strong>${prose(trouble.fix.slice(calm.length))}</p>
+  return html`<p>${advice(trouble.fix)}</p>
     <div class="row">${remedy(trouble)}<span class="muted small">since
       <time datetime=${trouble.since} title=${utc(trouble.since)}>${at(trouble.since)}</time> (${ago(trouble.since)})</span></div>
     <details>
@@ -55,7 +54,7 @@ function more(others) {
 
 function item(trouble) {
   return html`<li class="stack-s">
-    <h3><span class="state ${LOOK[trouble.severity]}" aria-hidden="true"></span>${trouble.headline}</h3>
+    <h3><span class="state ${LOOK[trouble.severity]}" aria-hidden="true"></span>${prose(trouble.headline)}</h3>
     ${problem(trouble)}
   </li>`;
 }

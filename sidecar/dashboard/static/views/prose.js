@@ -1,6 +1,18 @@
-// Texts of the sidecar's catalogues: what stands in backticks is code.
+// Texts of the sidecar's catalogues: what is in backticks is code, and an instant is a time of the reader's zone.
+import { at, utc } from "../lib/format.js";
 import { html } from "../lib/view.js";
 
+const INSTANT = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
 export function prose(text) {
-  return (text ?? "").split("`").map((part, place) => (place % 2 ? html`<code>${part}</code>` : part));
+  return (text ?? "").split("`").map((part, place) => (place % 2 ? html`<code>${part}</code>` : withTimes(part)));
+}
+
+const withTimes = (text) =>
+  text.split(INSTANT).map((part, place) => (place % 2 ? html`<time datetime=${part} title=${utc(part)}>${at(part)}</time>` : part));
+
+/** What to do about something, or that it passes by itself. */
+export function advice(fix) {
+  const calm = /^(?:Nothing to do|Wait)\b/.exec(fix)?.[0] ?? "";
+  return html`<strong>${calm || "What to do: "}</strong>${prose(fix.slice(calm.length))}`;
 }

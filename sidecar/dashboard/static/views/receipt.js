@@ -5,7 +5,7 @@ import { clockTime, day, identifierWords, money, number, reasonWords, stateLook,
 import { poll } from "../lib/poll.js";
 import { link } from "../lib/router.js";
 import { html, nothing, render } from "../lib/view.js";
-import { prose } from "./prose.js";
+import { advice, prose } from "./prose.js";
 import { notStored } from "./conversion-list.js";
 import { tracesOf } from "./conversion-search.js";
 import { receiptLink } from "./conversions.js";
@@ -71,7 +71,7 @@ function page({ receipt, row, siblings, traces }, { params, version }, changed) 
     <p>${back(params)}</p>
     <header class="card stack">
       <h1 id="receipt-title" tabindex="-1"><bdi>${receipt.order_id ?? receipt.id}</bdi></h1>
-      <p class="row"><span class="state ${stateLook[receipt.state]}">${receipt.state}</span>
+      <p class="row in-short"><span class="state ${stateLook[receipt.state]}">${receipt.state}</span>
         ${words && words !== receipt.reason ? html`<span>${words}</span>` : nothing}
         <strong>${money(receipt.value, receipt.currency)}</strong>
         <span>${receipt.event} → ${receipt.goal.name ?? "no goal"}</span>
@@ -111,7 +111,7 @@ function others(siblings, id, params) {
 
 function nextStep({ next_step: step, waits_for: waits, expires_at: expires, state }) {
   return html`<section class="card stack next ${stateLook[state]}" aria-labelledby="next-title"><h2 id="next-title">Next</h2>
-    <p>${prose(step.message)}</p><p><strong>${prose(step.fix)}</strong></p>
+    <p>${prose(step.message)}</p><p>${advice(step.fix)}</p>
     ${waits?.until ? html`<p class="small">It waits until ${exactly(waits.until)} at most.</p>` : nothing}
     ${expires ? html`<p class="small">Microsoft takes it until ${exactly(expires)}.</p>` : nothing}
   </section>`;
@@ -140,7 +140,7 @@ function clicks({ known, more, items }) {
   return list("clicks-title", title, ["Clicked", "Click id", "Chosen?"], items.map((click) => [
     exactly(click.clicked_at),
     html`<span class="mono">${click.msclkid}…</span>`,
-    html`<span class="state ${click.verdict === "chosen" ? "good" : "none"}">${click.verdict === "chosen" ? "chosen" : "not used"}</span>
+    html`<span class="state ${click.verdict === "chosen" ? "good" : "none"}">${click.verdict === "chosen" ? "chosen:" : "not used:"}</span>
       ${click.why.replace(/^not used: /, "")}`,
   ]));
 }
@@ -176,7 +176,8 @@ function details({ identifiers, goal, received, time, meta }, row) {
 
 function notThere(error, params) {
   return html`<div class="stack"><p>${back(params)}</p><div class="card stack" role="alert">
-    <h1 tabindex="-1">${error.status === 404 ? "There is no such conversion" : "The receipt cannot be shown"}</h1><p>${error.message}</p></div></div>`;
+    <h1 tabindex="-1">${error.status === 404 ? "There is no such conversion" : "The receipt cannot be shown"}</h1>
+    <p>${error.status === 404 ? "An id looks like conv_17. The list finds a conversion by its order id, too." : error.message}</p></div></div>`;
 }
 
 function skeleton(params) {

@@ -1,5 +1,5 @@
 // The steps from nothing to the first conversion: what the answers of the API show of each. Draws nothing.
-import { at, count, reasonWords, stateWords } from "../lib/format.js";
+import { ago, at, count, reasonWords, stateWords } from "../lib/format.js";
 
 const APPLICATION = ["app_registration"];
 const SECRET = ["client_secret_expired", "client_secret_invalid"];
@@ -126,7 +126,7 @@ function autoTagging(facts) {
 
 function firstConversion(facts) {
   const { delivered, received } = facts;
-  if (delivered) return done(`${delivered.id} was delivered ${at(delivered.settled_at)}.`);
+  if (delivered) return done(`${delivered.id} was delivered ${ago(delivered.settled_at)}.`);
   if (!received) return open("Nothing was received yet.");
   const waits = received.state === "pending" && received.reason ? `, and waits: ${reasonWords(received.reason)}` : `: ${stateWords(received)}`;
   return open(`${received.id} was received${waits}.`, true);

@@ -30,7 +30,7 @@ export const HELP = {
       <li>Open Microsoft Advertising as a Super Admin: <em>Settings</em>, <em>Developer settings</em>, <em>Request token</em>.</li>
       <li>Set <code>microsoft.developer_token</code> or <code>microsoft.developer_token_file</code>, and restart the sidecar.</li>
     </ol>`,
-  "sign-in": ({ connection }) => connection.environment === "emulator" ? html`<p>The stand-in signs itself in at each start of the sidecar.</p>` : html`<p>Sign in as a user with the role Super Admin, Standard or Advertiser Campaign Manager for the ad account. You come back
+  "sign-in": ({ connection }) => connection.environment === "emulator" && connection.connected ? html`<p>The stand-in signs itself in at each start of the sidecar.</p>` : html`<p>Sign in as a user with the role Super Admin, Standard or Advertiser Campaign Manager for the ad account. You come back
       here afterwards.</p>
     <p><a class="button ${connection.connected ? "" : "primary"}" href="connect">${connection.connected ? "Sign in as someone else" : "Sign in to Microsoft"}</a></p>`,
   account: accountHelp,
