@@ -2,20 +2,32 @@
 
 `ours` is the path of that many orders from bytes to settled, without HTTP and TLS. `plain` is the least that any script
 in Python would do with them: parse, hash twice, write the row into our table, write an answer.
+
+`request` is that many single orders, posted over 32 connections to the whole sidecar, which sends nothing. `bare` are
+the same requests to a handler that reads the body and answers 202. Their load is another process, which is not counted.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import os
+import socket
 import sqlite3
+import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
+from bench import servers
 from bench.bodies import Bodies
+from bench.processes import here, settings
 from bench.raw import INSERT
 from bench.steps import ARRAY, BATCH, Steps, send_off, take_in
 from bench.store import NOW, opened
+from sidecar.cli import main
 
 
 async def ours(path: Path, rows: int) -> None:
@@ -49,6 +61,40 @@ async def plain(path: Path, rows: int) -> None:
     db.close()
 
 
+def request(folder: Path, requests: int, array: int = 0) -> None:
+    """The sidecar, with orders one by one or in arrays."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    os.chdir(folder)
+    Path("config.yaml").write_text(json.dumps(settings(server={"port": port})))
+    with _loaded(port, requests, array), contextlib.suppress(SystemExit):
+        main(["run", "--config", "config.yaml"], prog_name="sidecar")
+
+
+def bare(_: Path, requests: int, array: int = 0) -> None:
+    """The least that anything over aiohttp can cost."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    with _loaded(listener.getsockname()[1], requests, array):
+        servers.bare(listener=listener)
+
+
+@contextlib.contextmanager
+def _loaded(port: int, requests: int, array: int) -> Iterator[None]:
+    """Load this process, which the load ends; AssertionError when an answer was not 202."""
+    command = (sys.executable, "-m", "bench.rounds", str(port), str(requests), str(array))
+    load = subprocess.Popen(command, env={**os.environ, **here()})
+    yield
+    assert load.wait() == 0
+
+
+STORED: dict[str, Callable[[Path, int], Coroutine[Any, Any, None]]] = {"ours": ours, "plain": plain}
+SERVED = {"request": request, "bare": bare}
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        asyncio.run({"ours": ours, "plain": plain}[sys.argv[1]](Path(folder) / "outbox.db", int(sys.argv[2])))
+    what, *numbers = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        if what in STORED:
+            asyncio.run(STORED[what](Path(place) / "outbox.db", *map(int, numbers)))
+        else:
+            SERVED[what](Path(place), *map(int, numbers))

@@ -38,10 +38,11 @@ def _listening(text: str) -> None:
             print(f"listening on http://{address}", flush=True)
 
 
-def bare(loop: asyncio.AbstractEventLoop | None = None) -> None:
+def bare(loop: asyncio.AbstractEventLoop | None = None, listener: socket.socket | None = None) -> None:
     app = web.Application()
     app.router.add_post("/v1/conversions", _answer)
-    web.run_app(app, sock=socket.create_server(("127.0.0.1", 0)), access_log=None, print=_listening, loop=loop)
+    listener = listener or socket.create_server(("127.0.0.1", 0))
+    web.run_app(app, sock=listener, access_log=None, print=_listening, loop=loop)
 
 
 def on_uvloop() -> None:

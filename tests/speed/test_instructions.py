@@ -1,4 +1,6 @@
-"""What a conversion costs in instructions, as a multiple of the least that any script would need, without a clock.
+"""What conversions and requests cost in instructions, as multiples of the least that any script or server would need.
+
+No clock is involved.
 
 A change that needs more raises the bound on purpose, and shows `make bench` before and after.
 """
@@ -17,6 +19,9 @@ COUNT = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null
 
 MOST = 5.0
 """It takes 3.3, within a hundredth from run to run."""
+
+MOST_OF_A_REQUEST = 7.0
+"""It takes 6.5."""
 
 
 async def instructions(what: str, rows: int) -> int:
@@ -40,15 +45,22 @@ async def instructions(what: str, rows: int) -> int:
     return int(found[1].replace(",", ""))
 
 
-async def a_row(what: str) -> float:
-    """What each further row costs."""
-    few, many = 1_000, 3_000
+async def each(what: str, few: int = 1_000, many: int = 3_000) -> float:
+    """What each further row or request costs."""
     return (await instructions(what, many) - await instructions(what, few)) / (many - few)
 
 
 @pytest.mark.timeout(600)  # four processes under valgrind, beside other tests
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason=VALGRIND)
 async def test_conversion_costs_few_times_what_a_plain_script_does() -> None:
-    ours, plain = await asyncio.gather(a_row("ours"), a_row("plain"))
+    ours, plain = await asyncio.gather(each("ours"), each("plain"))
     assert plain > 50_000, "the yardstick has shrunk"
     assert ours / plain <= MOST, f"{ours:,.0f} instructions a row, {plain:,.0f} those of a plain script"
+
+
+@pytest.mark.timeout(1_200)  # as above, and two of them start the whole sidecar
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason=VALGRIND)
+async def test_single_post_costs_few_times_what_a_bare_handler_does() -> None:
+    ours, bare = await asyncio.gather(each("request", 320, 1_280), each("bare", 320, 1_280))
+    assert bare > 100_000, "the yardstick has shrunk"
+    assert ours / bare <= MOST_OF_A_REQUEST, f"{ours:,.0f} instructions a request, {bare:,.0f} those of a bare handler"
