@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench import backlog, delivered, delivery, intake, unpinned
+from bench import at_limit, backlog, delivered, delivery, intake, neighbours, unpinned
 from bench.processes import PYTHON, SUBJECT_CORE, here
 from bench.report import Line, as_json, spread, table
 from bench.started import Started, ended
@@ -33,6 +33,10 @@ def _headline(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
 
 def _unpinned(shapes: Sequence[unpinned.Shape]) -> Trial:
     return lambda folder, given: unpinned.measure(folder, shapes, given.repeats, 1.0 if given.quick else 4.0)
+
+
+def _at_limit(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return at_limit.measure(folder, given.repeats, 2.0 if given.quick else 10.0)
 
 
 def _steps(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
@@ -70,6 +74,7 @@ TRIALS: Mapping[str, Trial] = {
     "headline": _headline,
     "unpinned_singles": _unpinned(unpinned.SINGLES),
     "unpinned_arrays": _unpinned(unpinned.ARRAYS),
+    "at_limit": _at_limit,
     "steps": _steps,
     "sdk": _sdk,
     "intake": _intake,
@@ -81,6 +86,12 @@ TRIALS: Mapping[str, Trial] = {
 }
 
 
+def _measured(name: str, folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    before = neighbours.Reading.now()
+    yield from TRIALS[name](folder, given)
+    yield neighbours.line(name, before, neighbours.Reading.now())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", choices=TRIALS, default=[], help="these trials alone")
@@ -89,12 +100,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="JSON in place of the table")
     given = parser.parse_args()
     lines: list[Line] = []
-    for name, trial in TRIALS.items():
+    for name in TRIALS:
         if given.only and name not in given.only:
             continue
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             os.environ["SQLITE_TMPDIR"] = folder  # where it sorts what an index is made of
-            for line in trial(Path(folder), given):
+            for line in _measured(name, Path(folder), given):
                 print(f"{line.verdict:>5}  {line.what}: {line.figure}", file=sys.stderr, flush=True)
                 lines.append(line)
     print(as_json(lines) if given.json else table(lines))

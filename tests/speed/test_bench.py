@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bench import at_limit
 from bench.__main__ import TRIALS
 from bench.bodies import Bodies
 from bench.delivered import Delivered
 from bench.intake import Load, Rounds
 from bench.load import percentiles
+from bench.neighbours import Reading, cores_of_others
 from bench.report import Line, as_json, spread, table
 from bench.unpinned import Shape, Trial, lines, measure
 from sidecar.core.intake import emails, phones
@@ -71,6 +73,23 @@ def test_conversion_is_measured_in_requests_of_the_bare_handler_of_its_round() -
     assert seen["p99 in those of bare"].verdict == "pass"
     assert (seen["most memory meanwhile"].target, seen["most memory meanwhile"].verdict) == ("<= 90 MiB", "SHORT")
     assert seen["CPU microseconds by thread"].figure == "writer 200.0"
+
+
+@pytest.mark.parametrize(
+    ("p99", "share", "verdict"), [(149.0, 0.95, "pass"), (151.0, 0.95, "SHORT"), (149.0, 0.94, "SHORT")]
+)
+def test_limit_is_reached_only_with_quick_answers_beside_it(p99: float, share: float, verdict: str) -> None:
+    line = at_limit.line([Load(100_000, 10.0, 5.0, p99_ms=p99)], [share])
+    assert (line.target, line.verdict) == ("<= 150 ms, >= 95%", verdict)
+
+
+def test_work_of_others_is_all_work_without_that_of_the_bench_and_its_processes() -> None:
+    assert cores_of_others(Reading(0.0, 100.0, 10.0), Reading(10.0, 120.0, 25.0)) == 0.5
+    before = Reading.now()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
+    after = Reading.now()
+    assert after.own - before.own >= 0.3
+    assert after.busy - before.busy >= 0.25  # both cores count in ticks of their own
 
 
 def test_load_needs_every_step_of_normalising() -> None:
