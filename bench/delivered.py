@@ -15,6 +15,9 @@ from bench.processes import Service
 from bench.report import Line, spread
 from bench.started import ended
 
+POLL_SECONDS = 0.2
+"""Between two looks at what is left: each of them costs the sidecar as much as a request."""
+
 
 @dataclass(frozen=True)
 class Delivered(Load):
@@ -38,7 +41,7 @@ def deliver(folder: Path, sidecar: Service, *arguments: str, **how: Any) -> Deli
     used, threads, began = process.cpu_seconds(), process.cpu_by_thread(), time.monotonic()
     loaded = load(folder / "load", sidecar, *arguments, **how)
     while pending(sidecar):
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
     whole = {"cpu_seconds": process.cpu_seconds() - used, "delivered_seconds": time.monotonic() - began}
     by_thread = {name: seconds - threads.get(name, 0.0) for name, seconds in process.cpu_by_thread().items()}
     return Delivered(**{**asdict(loaded), **whole}, cpu_by_thread=by_thread, memory=process.most_memory())

@@ -1,7 +1,7 @@
 """Conversions as users post them: nothing pinned, and delivery going on meanwhile to an emulator that needs 20 ms.
 
-In each round the same number of connections posts single conversions to the bare handler, on asyncio's own event loop
-and on uvloop. One such request is the unit in which a conversion of ours is measured, single or in an array.
+In each round the same number of connections posts single conversions to the bare handler. One such request on asyncio's
+own event loop is the unit in which a conversion of ours is measured, single or in an array.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,8 @@ from bench.servers import has_uvloop
 from bench.started import ANY_CORE, ended
 
 LATENCY_SECONDS = 0.02
-BARE = "bare", "uvloop"
+BARE = "bare", "uvloop", "paced"
+"""The bare handler on asyncio's own event loop, on uvloop, and on asyncio's at the rate that the sidecar had."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,15 @@ def _rounds(folder: Path, shape: Shape, repeats: int, seconds: float) -> Trial:
         microsoft.answers_after(LATENCY_SECONDS)
         sidecar = processes.start_sidecar(folder / "sidecar", microsoft.settings(), core=ANY_CORE)
         stack.enter_context(ended(sidecar.started))
-        bare = {name: _bare(name, folder, stack) for name in BARE if name == "bare" or has_uvloop()}
+        bare = {name: _bare(name, folder, stack) for name in ("bare", "uvloop")[: 1 + has_uvloop()]}
         trial = Trial()
         for run in range(repeats + 1):
             lasts = ("--connections", str(shape.connections), "--seconds", str(seconds if run else min(seconds, 1.0)))
             ours = deliver(folder, sidecar, *lasts, "--array", str(shape.array), core=ANY_CORE, may_refuse=True)
             others = {name: load(folder / "load", one, *lasts, core=ANY_CORE) for name, one in bare.items()}
+            if not shape.array:
+                rate = ("--rate", f"{ours.per_second:.0f}")
+                others["paced"] = load(folder / "load", bare["bare"], *lasts, *rate, core=ANY_CORE)
             for name, one in {"sidecar": ours, **others}.items() if run else ():  # the first warms up
                 trial.add(name, one)
         return trial
