@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 
 import pytest
 from committer_kit import ODD, Rows, gathered, numbered, running, waiting
@@ -32,6 +33,33 @@ async def test_callers_gather_while_a_transaction_is_on_its_way_to_disk(rows: Ro
         await asyncio.gather(*(caller(name) for name in range(64)))
     assert len(await rows.texts()) == 64 * 20
     assert rows.commits <= 64 * 20 // 8
+
+
+async def test_callers_who_were_just_answered_join_those_who_wait(rows: Rows) -> None:
+    loop = asyncio.get_running_loop()
+    others: list[asyncio.Task[list[int]]] = []
+    arrived = threading.Event()
+
+    def others_come() -> None:
+        others.extend(waiting(rows, numbered(4, start=100)))
+        loop.call_soon(arrived.set)
+
+    def while_writing() -> None:
+        rows.while_writing = lambda: None
+        loop.call_soon_threadsafe(others_come)
+        assert arrived.wait(5)
+
+    async def caller(name: int) -> None:
+        for turn in range(2):
+            await rows.committer.put([f"{name}/{turn}"])
+
+    rows.while_writing = while_writing
+    callers = [asyncio.create_task(caller(name)) for name in range(4)]
+    await asyncio.sleep(0)
+    async with running(rows):
+        await asyncio.gather(*callers)
+        await gathered(others)
+    assert rows.groups == [4, 8]
 
 
 async def test_one_transaction_takes_a_bounded_number_of_rows(rows: Rows) -> None:
