@@ -106,7 +106,8 @@ class Committer(Generic[Connection, Item, Result]):
     async def put(self, items: Sequence[Item]) -> list[Result]:
         """Write `items`; returns once they are fsynced. StorageUnavailable when that is unknown.
 
-        The write goes on when the caller is cancelled: a client that hangs up does not undo what others wait for.
+        The write goes on when the caller is cancelled, which cancels only `done`: a client that hangs up does not undo
+        what others wait for.
         """
         if self._stopping:
             raise _stopped()
@@ -116,7 +117,7 @@ class Committer(Generic[Connection, Item, Result]):
         self._waiting_rows += len(items)
         self._intake.append(_Waiting(items, done))
         self._wake.set()
-        return await asyncio.shield(done)
+        return await done
 
     async def write(self, work: Callable[[Connection], T], *, can_wait: bool = False, needs_room: bool = False) -> T:
         """The result of `work(connection)`, run in a transaction of its own and fsynced.
@@ -129,7 +130,7 @@ class Committer(Generic[Connection, Item, Result]):
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         (self._idle if can_wait else self._urgent).append(_Work(work, done, needs_room))
         self._wake.set()
-        return await asyncio.shield(done)
+        return await done
 
     async def run(self) -> None:
         """Work until `stop` was called and nothing waits. StorageBroken when the file cannot be trusted any more."""

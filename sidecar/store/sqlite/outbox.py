@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
@@ -76,8 +77,7 @@ class SqliteOutbox:
     async def put(self, arrivals: Sequence[Arrival]) -> list[PutResult]:
         try:
             self._refuse_beyond_limit(len(arrivals))
-            results = await self.committer.put(arrivals)
-            return [result for result in results if isinstance(result, PutResult)]
+            return cast("list[PutResult]", await self.committer.put(arrivals))  # other items have other results
         except StorageUnavailable as error:
             known = await self._known(arrivals) if _keeps_out_new_rows(error) else None
             if known is None:
