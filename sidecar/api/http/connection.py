@@ -13,7 +13,7 @@ from aiohttp import web
 from sidecar.api.http.problem import BAD_HTTP, PROBLEM_JSON, UNAVAILABLE, HttpProblem
 from sidecar.api.http.reply import ALWAYS, encode
 from sidecar.api.http.request_id import HEADER
-from sidecar.api.request.admission import Admission
+from sidecar.api.request.admission import Admission, size_of
 
 READ_BYTES = 4 * 1024
 """Taken from a socket at a time: a request with one conversion is smaller, and each of thousands may hold some."""
@@ -117,8 +117,12 @@ class _Connection(web.RequestHandler):
 
         aiohttp holds the last response until the next request, which may never arrive: so its body is dropped.
         """
-        with self._factory.admission.answering(resp):
+        admission, size = self._factory.admission, size_of(resp)
+        admission.hold(size)
+        try:
             finished = await super().finish_response(request, resp, start_time)
+        finally:
+            admission.hold(-size)
         if isinstance(resp, web.Response):
             resp.body = None
         return finished

@@ -5,7 +5,7 @@ Large requests take turns, so that small ones and probes need not wait; without 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -196,11 +196,11 @@ class Admission:
         try:
             async with self._pages:
                 self.check_answers(size)
-                self._hold(size)
+                self.hold(size)
                 try:
                     yield
                 finally:
-                    self._hold(-size)
+                    self.hold(-size)
         finally:
             self._pages_waiting -= 1
 
@@ -218,24 +218,15 @@ class Admission:
         """Count what a socket has not taken of an answer; gives what to hand to `was_read`, 0 without room for it."""
         if self._reserved + size > self.budget_bytes:
             return 0
-        self._hold(size)
+        self.hold(size)
         return size
-
-    @contextlib.contextmanager
-    def answering(self, response: web.StreamResponse) -> Iterator[None]:
-        """Meanwhile the response is written: all of it stays in memory until its socket has taken the last byte."""
-        size = size_of(response)
-        self._hold(size)
-        try:
-            yield
-        finally:
-            self._hold(-size)
 
     def was_read(self, taken: int) -> None:
         """The socket took it all, or the connection is gone."""
-        self._hold(-taken)
+        self.hold(-taken)
 
-    def _hold(self, size: int) -> None:
+    def hold(self, size: int) -> None:
+        """Count `size` bytes of an answer while it is written: they stay in memory until its socket has taken them."""
         self._reserved += size
         self._answers += size
 

@@ -40,12 +40,13 @@ def check_headers(request: web.Request, limits: BodyLimits) -> None:
     A web page cannot send that type without asking first, which is never granted.
     """
     headers = request.headers
-    media_type = headers.get("Content-Type", "").partition(";")[0].strip()
-    if media_type.lower() != JSON:
+    media_type = headers.get("Content-Type", "")
+    if media_type != JSON and media_type.partition(";")[0].strip().lower() != JSON:
         raise HttpProblem(NOT_JSON, "Send JSON and say so: `Content-Type: application/json`.")
-    encodings = [encoding.strip().lower() for encoding in headers.getall("Content-Encoding", [])]
-    if set(encodings) - {"", "identity"}:
-        raise HttpProblem(ENCODED, "Send the body as it is, not compressed.")
+    if "Content-Encoding" in headers:
+        encodings = [encoding.strip().lower() for encoding in headers.getall("Content-Encoding")]
+        if set(encodings) - {"", "identity"}:
+            raise HttpProblem(ENCODED, "Send the body as it is, not compressed.")
     _check_size(request.content_length or 0, limits)
 
 
@@ -56,8 +57,12 @@ async def read_checked_body(
 
     `reserve` is called with the number of bytes so far, and may raise. Without it the body is read in small pieces.
     """
-    await _send_continue(request)
     try:
+        if request.content.is_eof():  # all here already, as nearly always: nothing to ask or to wait for
+            body = request.content.read_nowait()
+            _check_size(len(body), limits)
+            return body
+        await _send_continue(request)
         return await _read(request, limits, reserve)
     except TimeoutError:
         raise HttpProblem(TOO_SLOW, f"Send it within {limits.seconds:g} seconds.", close=True) from None
@@ -73,17 +78,12 @@ async def _send_continue(request: web.Request) -> None:
 
 
 async def _read(request: web.Request, limits: BodyLimits, reserve: Callable[[int], None] | None) -> bytes:
-    content = request.content
-    if content.is_eof():  # all here already, as nearly always: no timer needed
-        body = await content.read()
-        _check_size(len(body), limits)
-        return body
     chunks: list[bytes] = []  # one growing buffer would be moved again and again, and leave holes in memory
     size = 0
     try:
         async with asyncio.timeout(limits.seconds):
             with contextlib.nullcontext() if reserve is None else read_in_large_pieces(request):
-                while chunk := await content.readany():
+                while chunk := await request.content.readany():
                     chunks.append(chunk)
                     size += len(chunk)
                     _check_size(size, limits)

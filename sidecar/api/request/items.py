@@ -1,6 +1,6 @@
 """The items in a body: one, or an array of up to a thousand. Reading an item is left to `core.intake`."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sidecar.api.http.problem import TOO_MANY, HttpProblem, invalid
 from sidecar.api.request.body import parse_body
@@ -11,8 +11,7 @@ MAX_ITEMS = 1_000
 KEY_HEADER = "Idempotency-Key"
 
 
-@dataclass(frozen=True, slots=True)
-class SingleRequest:
+class SingleRequest(NamedTuple):
     """One object, with the key that the header gives it."""
 
     item: object
@@ -24,8 +23,7 @@ class SingleRequest:
         return [self.item]
 
 
-@dataclass(frozen=True, slots=True)
-class BulkRequest:
+class BulkRequest(NamedTuple):
     """An array of items; each of them is read on its own."""
 
     items: list[object]

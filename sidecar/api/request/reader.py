@@ -50,22 +50,27 @@ class RequestReader:
 
         `reservation` is that of `self.reserve(request)`, which has checked the headers.
         """
-        await self._wait_for_clock()
+        if self.clock_unsettled() is not None:
+            await self._wait_for_clock()
         body = await read_checked_body(request, self.limits, reservation.reserve)
         reservation.body_received()
         await reservation.begin(request, body)
-        is_large = len(body) > SMALL_BYTES
-        async with self.admission.turn(len(body)):
+        if len(body) > SMALL_BYTES:
+            async with self.admission.turn(len(body)):
+                received = read_items(body, request.headers.get(KEY_HEADER))
+                if not isinstance(received, SingleRequest):
+                    return received, await in_turns(received.items, lambda item: reader(item, None))
+        else:
             received = read_items(body, request.headers.get(KEY_HEADER))
-            if isinstance(received, SingleRequest):
-                return received, [reader(received.item, received.key)]
-            if is_large:
-                return received, await in_turns(received.items, lambda item: reader(item, None))
+        if isinstance(received, SingleRequest):
+            return received, [reader(received.item, received.key)]
         return received, await self.each(received.items, lambda item: reader(item, None))
 
     async def each(self, items: Sequence[T], work: Callable[[T], R]) -> list[R]:
         """The result of `work` for each item. More than a few items wait for a turn, small as the body may be."""
-        async with self.admission.turn(0 if len(items) <= TURN_ITEMS else SMALL_BYTES + 1):
+        if len(items) <= TURN_ITEMS:
+            return [work(item) for item in items]
+        async with self.admission.turn(SMALL_BYTES + 1):
             return await in_turns(items, work)
 
     async def _wait_for_clock(self) -> None:

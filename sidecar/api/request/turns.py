@@ -28,17 +28,19 @@ class TurnQueue:
     seconds: float = SLICE_SECONDS
     _began: float | None = None
 
-    async def turn(self) -> None:
-        """Return when the request may begin."""
+    def begin(self) -> bool:
+        """Whether a request may begin in this round, which it then does."""
         loop = asyncio.get_running_loop()
-        while self._is_over(loop.time()):  # noqa: ASYNC110 - what fits into a round shows only during it
-            await asyncio.sleep(0)
         if self._began is None:
             self._began = loop.time()
             loop.call_soon(self._round_is_over)
+            return True
+        return loop.time() - self._began < self.seconds
 
-    def _is_over(self, now: float) -> bool:
-        return self._began is not None and now - self._began >= self.seconds
+    async def turn(self) -> None:
+        """Return when the request may begin."""
+        while not self.begin():  # noqa: ASYNC110 - what fits into a round shows only during it
+            await asyncio.sleep(0)
 
     def _round_is_over(self) -> None:
         self._began = None
@@ -54,7 +56,9 @@ class Lanes:
     async def turn(self, request: web.Request) -> None:
         """Return when the request may begin."""
         is_cheap = request.method == "POST" and 0 < (request.content_length or 0) <= CHEAP_BYTES
-        await (self.cheap if is_cheap else self.dear).turn()
+        queue = self.cheap if is_cheap else self.dear
+        if not queue.begin():
+            await queue.turn()
 
 
 async def in_turns(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
