@@ -27,7 +27,7 @@ from sidecar.api.overview import OverviewCalls, OverviewSources
 from sidecar.api.request.admission import ADMISSION
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
-from sidecar.api.routes import BRING_ITEMS, Calls, Dashboard, access_of, mounted
+from sidecar.api.routes import Calls, Dashboard, access_of, bring_items, mounted
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.api.series import SeriesCalls
 from sidecar.api.sign_in import SignInCalls
@@ -82,22 +82,27 @@ class ApiParts:
     dashboard: Dashboard
 
 
+MIDDLEWARE = web.AppKey("middleware", ErrorMiddleware)
+
+
 def make_app(parts: ApiParts) -> web.Application:
     """The application, ready to be served."""
     reader = RequestReader.of(parts.bodies, parts.health.clock_unsettled)
+    calls = _calls(parts, reader)
     middleware = ErrorMiddleware(
         parts.guard,
         parts.telemetry,
         parts.new_id,
         access_of,
-        BRING_ITEMS,
+        bring_items(calls),
         reader.admission,
         idle_seconds=parts.connections.idle_seconds,
     )
     app = web.Application(middlewares=[middleware.middleware()], client_max_size=parts.bodies.max_bytes)
     app[ADMISSION] = reader.admission
     app.on_response_prepare.append(middleware.marks())
-    app.add_routes(mounted(_calls(parts, reader)))
+    app[MIDDLEWARE] = middleware
+    app.add_routes(mounted(calls))
     return app
 
 
@@ -141,6 +146,8 @@ async def serving(
     await runner.setup()
     try:
         assert runner.server is not None
+        around = app[MIDDLEWARE].around(runner.server.request_handler)
+        runner.server.request_handler = around  # type: ignore[assignment] # the application makes a web.Request of each
         factory = ConnectionFactory(
             runner.server, parts.connections, parts.telemetry.intake.call_refused, parts.new_id, app[ADMISSION]
         )

@@ -124,8 +124,6 @@ ROUTES = (
 
 _ACCESS = {route.path: route.access for route in ROUTES}
 
-BRING_ITEMS = frozenset((route.method, route.path) for route in ROUTES if route.brings_items)
-
 
 def access_of(path: str) -> Access:
     """Who may call the path; the strictest rule where there is nothing at it."""
@@ -140,6 +138,11 @@ def mounted(calls: Calls) -> list[web.RouteDef]:
         options["expect_handler"] = _leave_to_reader
         mounted.append(web.RouteDef(route.method, route.path, route.handler(calls), options))
     return mounted
+
+
+def bring_items(calls: Calls) -> dict[tuple[str, str], Handler]:
+    """The calls that bring items, by method and path; their paths are fixed."""
+    return {(route.method, route.path): route.handler(calls) for route in ROUTES if route.brings_items}
 
 
 async def _leave_to_reader(_: web.Request) -> None:

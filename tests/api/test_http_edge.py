@@ -158,6 +158,23 @@ async def test_only_a_persistent_connection_of_http_1_0_announces_its_idle_time(
     assert (b"Keep-Alive: timeout=1" in await api.raw(GET % (version, header))) is kept
 
 
+@pytest.mark.parametrize(
+    ("version", "header", "is_kept"),
+    [(1, "", True), (1, "Connection: close", False), (0, "", False), (0, "Connection: keep-alive", True)],
+)
+async def test_answer_to_an_order_says_how_long_its_connection_may_be_idle(
+    open_api: OpenApi, conversion: dict[str, Any], version: int, header: str, is_kept: bool
+) -> None:
+    api = await open_api(connections=ConnectionLimits(idle_seconds=1))
+    body = json.dumps(conversion)
+    head = f"POST /v1/conversions HTTP/1.{version}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    more = f"{header}\r\n" if header else ""
+    came = await api.raw(f"{head}{more}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    assert came.startswith(b"HTTP/1.%d 202 " % version)
+    assert (b"\r\nKeep-Alive: timeout=1\r\n" in came) is is_kept
+    assert all(came.count(f"\r\n{name}: {value}\r\n".encode()) == 1 for name, value in ALWAYS.items())
+
+
 async def test_answer_that_ends_its_connection_promises_nothing(api: Api) -> None:
     assert b"Keep-Alive" not in await api.raw(NO_HTTP)
 
@@ -228,6 +245,14 @@ async def test_unexpected_error_is_a_problem_that_leaks_nothing(open_api: OpenAp
     assert "RuntimeError" not in answers[0].text
     [trouble] = api.telemetry.board.active("loop_failed")
     assert (trouble.subject, trouble.count) == ("GET /fails, RuntimeError", 2)
+    api.world.expected_failures = [trouble.message]
+
+
+async def test_unexpected_error_of_an_order_names_its_route(api: Api, conversion: dict[str, Any]) -> None:
+    api.world.rules = None  # type: ignore[assignment] # no caller can do that
+    assert (await api.post(conversion)).status == 500
+    [trouble] = api.telemetry.board.active("loop_failed")
+    assert trouble.subject == "POST /v1/conversions, AttributeError"
     api.world.expected_failures = [trouble.message]
 
 

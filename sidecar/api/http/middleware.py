@@ -1,6 +1,6 @@
 """The one middleware of every request: its id, the guard, its turn, and an answer for each error."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import HttpVersion10, web
@@ -34,8 +34,8 @@ class ErrorMiddleware:
     new_id: Callable[[], str]
     access_of: Callable[[str], Access]
     """Who may call a path."""
-    bring_items: Collection[tuple[str, str]] = ()
-    """Method and path of the calls that bring conversions, clicks or adjustments."""
+    bring_items: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
+    """By method and path the calls that bring conversions, clicks or adjustments: nearly all requests."""
     admission: Admission = field(default_factory=Admission)
     idle_seconds: float = 15.0
     """How long an open connection may be idle."""
@@ -45,22 +45,44 @@ class ErrorMiddleware:
 
         @web.middleware
         async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-            request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
-            try:
-                check_framing(request)
-                access = self.access_of(request.path)
-                self.guard.check(request.method, access, request.headers)
-                await self._admit(request, access)
-                return self._fitting(request, await handler(request))
-            except Exception as error:
-                answer = self._answer_to(error, request)
-                if answer is None:
-                    raise
-                # Its frames hold the body, and some hold the error: a cycle that would hold both for long.
-                error.__traceback__ = None
-                return answer
+            return await self._handle(request, handler)
 
         return handle
+
+    def around(self, application: Handler) -> Handler:
+        """Handles the calls that bring items without the application, and gives it all others.
+
+        The application looks up routes and builds chains for each request, and calls hooks: 5 % of a single POST's
+        instructions.
+        """
+
+        async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await self._handle(request, handler)
+            ends = response.keep_alive is False
+            self._mark(request, response, stays_open=request.keep_alive and not ends)
+            return response
+
+        def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
+            handler = self.bring_items.get((request.method, request.raw_path))
+            return application(request) if handler is None else call(request, handler)
+
+        return handle
+
+    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
+        try:
+            check_framing(request)
+            access = self.access_of(request.path)
+            self.guard.check(request.method, access, request.headers)
+            await self._admit(request, access)
+            return self._fitting(request, await handler(request))
+        except Exception as error:
+            answer = self._answer_to(error, request)
+            if answer is None:
+                raise
+            # Its frames hold the body, and some hold the error: a cycle that would hold both for long.
+            error.__traceback__ = None
+            return answer
 
     async def _admit(self, request: web.Request, access: Access) -> None:
         """Wait for the request's turn; HttpProblem where it would cost more than any good one."""
@@ -89,7 +111,8 @@ class ErrorMiddleware:
             case web.HTTPException():
                 if error.status < 400:
                     return None
-                paths = [resource.canonical for resource in request.app.router.resources()]
+                is_unknown = isinstance(error, web.HTTPNotFound)
+                paths = [one.canonical for one in request.app.router.resources()] if is_unknown else ()
                 return self._refused(of_http_error(error, paths, request.path), request)
             case ConnectionError():
                 # The caller is gone: the answer is not read, and nothing of the request is held.
@@ -100,17 +123,18 @@ class ErrorMiddleware:
     def marks(self) -> _MARKS:
         """Runs before the headers of any answer leave, also of one that is streamed."""
 
-        keep_alive = f"timeout={int(self.idle_seconds)}"
-
         async def mark(request: web.Request, response: web.StreamResponse) -> None:
-            headers = response.headers
-            headers.update(ALWAYS)
-            headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
-            stays_open = "keep-alive" if request.version == HttpVersion10 else None
-            if headers.get("Connection") == stays_open:
-                headers["Keep-Alive"] = keep_alive
+            keeps = "keep-alive" if request.version == HttpVersion10 else None
+            self._mark(request, response, stays_open=response.headers.get("Connection") == keeps)
 
         return mark
+
+    def _mark(self, request: web.Request, response: web.StreamResponse, *, stays_open: bool | None) -> None:
+        headers = response.headers
+        headers.update(ALWAYS)
+        headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
+        if stays_open:
+            headers["Keep-Alive"] = f"timeout={int(self.idle_seconds)}"
 
     def _refused(self, problem: HttpProblem, request: web.Request) -> web.Response:
         """Count the refusal: of items, or of a call. A probe that is not ready every second is not counted."""
@@ -122,8 +146,12 @@ class ErrorMiddleware:
         return problem.reply()
 
     def _failed(self, request: web.Request, error: Exception) -> web.Response:
-        resource = request.match_info.route.resource
-        self.telemetry.service.loop_failed(f"{request.method} {resource.canonical if resource else '?'}", error)
+        if (request.method, request.raw_path) in self.bring_items:  # mostly without a look-up of its route
+            route = request.raw_path
+        else:
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource else "?"
+        self.telemetry.service.loop_failed(f"{request.method} {route}", error)
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer was sent already") from error
         return internal().reply()
