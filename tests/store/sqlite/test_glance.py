@@ -1,8 +1,11 @@
 """A look at an outbox: what it shows, what a start would refuse, and that it leaves everything as it is."""
 
 import fcntl
+import os
 import sqlite3
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from sidecar.ports.errors import OutboxRefused
 from sidecar.store.opening import glance, has_owner
 from sidecar.store.store import OutboxGlance
 
+NOBODY = 65_534
+
 
 def look(path: Path, environment: str = "emulator") -> OutboxGlance:
     return glance(f"sqlite:///{path}", environment)
@@ -19,6 +24,19 @@ def look(path: Path, environment: str = "emulator") -> OutboxGlance:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir() if not file.name.endswith("-shm")}
+
+
+@contextmanager
+def without_root() -> Iterator[None]:
+    """Be another user meanwhile, where this one is root, who may write everywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
 
 
 async def test_glance_at_an_open_outbox_shows_schema_environment_and_size(tmp_path: Path) -> None:
@@ -78,6 +96,17 @@ async def test_outbox_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 9999")
     with pytest.raises(OutboxRefused, match="written by a newer version"):
         look(path)
+
+
+def test_folder_that_may_not_be_written_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        folder = Path(name)
+        folder.chmod(0o555)
+        with without_root(), pytest.raises(OutboxRefused, match="may not write"):
+            look(folder / "outbox.db")
+        folder.chmod(0o777)
+        with without_root():
+            assert look(folder / "outbox.db") == OutboxGlance(folder / "outbox.db")
 
 
 def test_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
