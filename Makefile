@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
 
+# Otherwise each of the hundreds of processes that tests start would compile the sources again.
+test faults: export PYTHONDONTWRITEBYTECODE :=
+
 test: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
