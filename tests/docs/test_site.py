@@ -13,7 +13,7 @@ import pytest
 import yaml
 from aiohttp import web
 from docs_page import ROOT, text_of
-from page_kit import NARROW, dashboard, needs_chromium
+from page_kit import NARROW, dashboard, needs_chromium, one_chromium
 from playwright.async_api import expect
 
 from sidecar.api.openapi import document
@@ -113,7 +113,7 @@ def test_navigation_names_no_page_twice() -> None:
 
 @needs_chromium
 async def test_site_asks_no_other_host_and_fits_a_phone(site: Path) -> None:
-    async with dashboard(site.as_uri(), window=NARROW) as shown:
+    async with one_chromium(), dashboard(site.as_uri(), window=NARROW) as shown:
         for page in PAGES:
             await shown.page.goto(f"{site.as_uri()}/{page}.html")
             await shown.fits()
@@ -136,7 +136,7 @@ async def served(folder: Path) -> AsyncIterator[str]:
 
 @needs_chromium
 async def test_search_finds_a_page_without_asking_another_host(site: Path) -> None:
-    async with served(site) as url, dashboard(url) as shown:
+    async with served(site) as url, one_chromium(), dashboard(url) as shown:
         await shown.page.goto(f"{url}/index.html")
         search = shown.page.get_by_role("textbox", name="Search")
         await search.click()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import ConsoleMessage, Page, Response, ViewportSize, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Response, ViewportSize, async_playwright, expect
 
 INSTALL = "Chromium is needed for this check: install it (`apt-get install chromium`)"
 needs_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason=INSTALL)
@@ -81,6 +81,42 @@ class Dashboard:
         assert all(request.startswith(own) for request in self.requests), self.requests
 
 
+class _Chromium:
+    """The one Chromium of all tests on a loop: a context has cookies, storage and permissions of its own."""
+
+    def __init__(self) -> None:
+        self._open = contextlib.AsyncExitStack()
+        self._browser: Browser | None = None
+
+    async def running(self) -> Browser:
+        """Started for the first test that needs it, and again if it crashed."""
+        if self._browser is None or not self._browser.is_connected():
+            await self.close()
+            program = shutil.which("chromium")
+            assert program is not None, INSTALL
+            playwright = await self._open.enter_async_context(async_playwright())
+            flags = ["--no-sandbox", "--disable-gpu"]
+            self._browser = await playwright.chromium.launch(executable_path=program, args=flags)
+            self._open.push_async_callback(self._browser.close)
+        return self._browser
+
+    async def close(self) -> None:
+        await self._open.aclose()
+        self._browser = None
+
+
+_chromium = _Chromium()
+
+
+@contextlib.asynccontextmanager
+async def one_chromium() -> AsyncIterator[None]:
+    """Ends the browser that the pages meanwhile shared."""
+    try:
+        yield
+    finally:
+        await _chromium.close()
+
+
 @contextlib.asynccontextmanager
 async def dashboard(
     url: str,
@@ -91,29 +127,23 @@ async def dashboard(
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Dashboard]:
     """A page of the sidecar at `url`, not opened yet; `key` is what the person enters when asked for it."""
-    program = shutil.which("chromium")
-    assert program is not None, INSTALL
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            context = await browser.new_context(
-                viewport=window,
-                color_scheme="dark" if dark else "light",
-                locale="en-GB",
-                timezone_id="Europe/Berlin",
-                reduced_motion="reduce",
-                extra_http_headers=dict(headers or {}),
-                permissions=["clipboard-read", "clipboard-write"],
-                ignore_https_errors=True,  # the emulator's certificate is its own
-                http_credentials={"username": "any", "password": key} if key is not None else None,
-            )
-            opened = Dashboard(await context.new_page(), url)
-            opened.page.set_default_timeout(PATIENCE_MS)
-            _watch(opened)
-            yield opened
-            opened.check()
-        finally:
-            await browser.close()
+    context = await (await _chromium.running()).new_context(
+        viewport=window,
+        color_scheme="dark" if dark else "light",
+        locale="en-GB",
+        timezone_id="Europe/Berlin",
+        reduced_motion="reduce",
+        extra_http_headers=dict(headers or {}),
+        permissions=["clipboard-read", "clipboard-write"],
+        ignore_https_errors=True,  # the emulator's certificate is its own
+        http_credentials={"username": "any", "password": key} if key is not None else None,
+    )
+    async with context:
+        opened = Dashboard(await context.new_page(), url)
+        opened.page.set_default_timeout(PATIENCE_MS)
+        _watch(opened)
+        yield opened
+        opened.check()
 
 
 def _watch(opened: Dashboard) -> None:
