@@ -100,7 +100,7 @@ class Schedule:
 def next_move(schedule: Schedule, now: float) -> Move:
     """What goes next. Batches that go again and new ones alternate; goals take turns."""
     if not has_room(schedule, now):
-        return Sleep(now + IDLE_SECONDS)
+        return Sleep(now + IDLE_SECONDS, schedule.batch_size)  # what arrives makes no room
     goal = next(ready_goals(schedule, now), None)
     may_resend = schedule.has_resend and schedule.in_flight.takes_resend(schedule.window, now)
     if may_resend and (goal is None or not schedule.resent_last):

@@ -5,6 +5,7 @@ What goes next is decided in `core.schedule`. `claims` freezes it; `sender` send
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, assert_never
@@ -38,11 +39,15 @@ class Courier:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
+    """Rows that were stored since it last looked around."""
+    _awaited: float = math.inf
+    """How many of them end the sleep."""
 
     def wake(self, arrived: int = 0) -> None:
-        """Look around at once: `arrived` rows were stored, or something opened."""
+        """Look around once enough has `arrived`, or at once where something opened."""
         self._arrived += arrived
-        self._wake.set()
+        if not arrived or self._arrived >= self._awaited:
+            self._wake.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Carry until `stopping` is set (and `wake` called), then wait for the requests that are on their way."""
@@ -64,6 +69,7 @@ class Courier:
 
     async def _next_claim(self) -> Claim | None:
         """Return the next batch that may go; None after a wait, so that the caller can stop."""
+        self._arrived = 0
         schedule = await self._look_around()
         while not self._stopping.is_set():
             match next_move(schedule, loops.monotonic()):
@@ -129,13 +135,14 @@ class Courier:
         return None
 
     async def _sleep_until(self, until: float, rows: int) -> None:
-        """Until then, until `rows` arrived, or until something else wakes this courier."""
-        self._arrived = 0
-        while (left := until - loops.monotonic()) > 0:
-            before = self._arrived
-            await self._sleep(left)
-            if self._arrived >= rows or self._arrived == before:
-                return
+        """Until then, until `rows` arrived, or until something else wakes this courier.
+
+        Rows that arrive are only counted: to wake for each and sleep on costs 11 µs.
+        """
+        self._awaited = rows
+        if self._arrived < rows:
+            await self._sleep(until - loops.monotonic())
+        self._awaited = math.inf
 
     async def _sleep(self, seconds: float) -> None:
         """Until something wakes this courier, at most `seconds`."""

@@ -49,6 +49,14 @@ async def test_full_batch_goes_at_once(rig: Rig) -> None:
     assert [request["rows"] for request in await rig.requests()] == [10]
 
 
+async def test_rows_that_arrive_one_by_one_wait_for_a_full_batch_and_fill_it(rig: Rig) -> None:
+    rig.configure(linger=300, batch_size=10)
+    for _ in range(10):
+        await rig.post(1)
+    await rig.until_pending(0)
+    assert [request["rows"] for request in await rig.requests()] == [10]
+
+
 async def test_full_batch_of_one_goal_does_not_wait_for_the_linger_of_another(rig: Rig) -> None:
     rig.configure(linger=300, batch_size=10)
     await rig.post(1)

@@ -36,6 +36,7 @@ def queue(goal: str, rows: int = FULL, kind: Kind = Kind.CONVERSION) -> GoalQueu
 
 A, B, CLOSED = queue("A"), queue("B"), queue("Closed", rows=0)
 IDLE = Sleep(NOW + IDLE_SECONDS)
+NO_ROOM = Sleep(NOW + IDLE_SECONDS, FULL)
 
 
 def away(*requests: tuple[str, bool, float]) -> InFlight:
@@ -53,8 +54,8 @@ def unripe(goal: GoalQueue, in_seconds: float, rows: int) -> dict[Turn, Unripe]:
 CASES: dict[str, tuple[dict[str, Any], Move]] = {
     "nothing is there": ({}, IDLE),
     "one goal": ({"goals": [A]}, Fresh(A)),
-    "account is closed": ({"goals": [A], "has_resend": True, "is_open": False}, IDLE),
-    "no room in the window": ({"goals": [A], "in_flight": away(("B", False, 0)), "window": Window(4, 1)}, IDLE),
+    "account is closed": ({"goals": [A], "has_resend": True, "is_open": False}, NO_ROOM),
+    "no room in the window": ({"goals": [A], "in_flight": away(("B", False, 0)), "window": Window(4, 1)}, NO_ROOM),
     "room behind a slow request": (
         {"goals": [A, B], "in_flight": away(("B", False, PATIENCE_SECONDS)), "window": Window(4, 1)},
         Fresh(A),
