@@ -96,9 +96,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", choices=TRIALS, default=[], help="these trials alone")
     parser.add_argument("--quick", action="store_true", help="small: to see that it works, not what it costs")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, help="rounds; default 5, and 1 of the small ones")
     parser.add_argument("--json", action="store_true", help="JSON in place of the table")
     given = parser.parse_args()
+    given.repeats = given.repeats or (1 if given.quick else 5)
     lines: list[Line] = []
     for name in TRIALS:
         if given.only and name not in given.only:
