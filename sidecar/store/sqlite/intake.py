@@ -173,9 +173,9 @@ class _Group:
         known = self._known.get(key.digest)
         if known is None:
             self._last_seq += 1
-            row = self._row(arrival, key, content, self._last_seq)
+            row, stored = self._made(arrival, key, content, self._last_seq)
             self._new.append(row)
-            return self._stored(arrival.conversion, key, content, record_of_new(row, arrival.conversion))
+            return stored
         match _repeat(arrival.conversion, content, known):
             case Repeat.SAME:
                 return Replayed(known.record)
@@ -189,33 +189,34 @@ class _Group:
         """Insert the new rows so far."""
         if self._new:
             if all(_rare(row) == _NOTHING for row in self._new):
-                INSERT_USUAL.execute(self._db, [_usual(row) for row in self._new])
+                INSERT_USUAL.execute(self._db, list(map(_usual, self._new)))
             else:
                 INSERT.execute(self._db, self._new)
             move(self._db, None, State.PENDING, map(_tallied, self._new))
             self._new.clear()
 
     def _replace(self, arrival: Arrival, key: Key, content: str, old: Record) -> Stored:
-        row = self._row(arrival, key, content, old.seq)
+        row, stored = self._made(arrival, key, content, old.seq, old.attempt)
         now = arrival.received_at
         self._db.execute(REPLACE, (*row[1:], now, now, old.seq))
         move(self._db, old.state, None, [Tallied(old.received_at, row[_LANE], old.currency, old.value)])
         move(self._db, None, State.PENDING, [_tallied(row)])
-        return self._stored(arrival.conversion, key, content, record_of_new(row, arrival.conversion, old.attempt))
+        return stored
 
-    def _row(self, arrival: Arrival, key: Key, content: str, seq: int) -> tuple[Any, ...]:
-        conversion = arrival.conversion
-        lane = self._lanes[conversion.account, conversion.event]
-        visitor = None
+    def _made(
+        self, arrival: Arrival, key: Key, content: str, seq: int, attempt: int = 0
+    ) -> tuple[tuple[Any, ...], Stored]:
+        """The row of an arrival and its result; later arrivals of the group find it by its key."""
+        conversion, visitor = arrival.conversion, None
         if conversion.visitor_id is not None:
             self._hashed = self._hashed or hasher(self._db)
             visitor = self._hashed(conversion.account, conversion.visitor_id)
-        return new_row(arrival, key, content, seq, lane, visitor)
-
-    def _stored(self, conversion: Conversion, key: Key, content: str, record: Record) -> Stored:
+        lane = self._lanes[conversion.account, conversion.event]
+        row = new_row(arrival, key, content, seq, lane, visitor)
+        record = record_of_new(row, conversion, attempt)
         if key.digest is not None:
             self._known[key.digest] = _Known(content, conversion.time if conversion.time_given else None, record)
-        return Stored(record)
+        return row, Stored(record)
 
 
 def _known_rows(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[str | None, _Known]:

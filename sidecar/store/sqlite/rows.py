@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, Kind, plain_decimal
 from sidecar.core.entry import Entry, Lane
-from sidecar.core.instant import UnixMillis, millis
+from sidecar.core.instant import millis
 from sidecar.core.keys import Key
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import Reason, State
@@ -37,27 +37,15 @@ BOUND_TO = """
         THEN (SELECT o.batch_id FROM entries o WHERE o.seq = entries.original) ELSE entries.batch_id END)"""
 
 
-class _Computed(NamedTuple):
-    """The other columns of a new row; the rest of the table starts at its defaults."""
+_COMPUTED = (
+    *("seq", "lane", "state", "reason"),
+    *("key_hash", "key_digest", "content", "time_given"),
+    *("value", "external_credit", "external_model"),
+    *("request_id", "received_at", "due_at", "visitor"),
+)
+"""The other columns of a new row; the rest of the table starts at its defaults."""
 
-    seq: int
-    lane: int
-    state: str
-    reason: str | None
-    key_hash: int | None
-    key_digest: str | None
-    content: str
-    time_given: int
-    value: str | None
-    external_credit: str | None
-    external_model: str | None
-    request_id: str
-    received_at: UnixMillis
-    due_at: UnixMillis
-    visitor: int | None
-
-
-INSERT_COLUMNS = (*_Computed._fields, *_AS_GIVEN)
+INSERT_COLUMNS = (*_COMPUTED, *_AS_GIVEN)
 """What intake writes of a row, in the order of `new_row`."""
 
 _as_given = itemgetter(*map(Conversion._fields.index, _AS_GIVEN))
@@ -71,28 +59,20 @@ def new_row(
     """The values of INSERT_COLUMNS; `visitor` is the hash of the one that the conversion names."""
     conversion, received_at, request_id = arrival
     external = conversion.external_attribution
+    value = None if conversion.value is None else plain_decimal(conversion.value)
+    credit, model = (plain_decimal(external.credit), external.model) if external else (None, None)
     due_at = max(received_at, millis(conversion.time))
-    computed = _Computed(
-        seq=seq,
-        lane=lane,
-        state=_PENDING,
-        reason=_NOT_YET if due_at > received_at else None,
-        key_hash=key.hash,
-        key_digest=key.digest,
-        content=content,
-        time_given=int(conversion.time_given),
-        value=None if conversion.value is None else plain_decimal(conversion.value),
-        external_credit=plain_decimal(external.credit) if external else None,
-        external_model=external.model if external else None,
-        request_id=request_id,
-        received_at=received_at,
-        due_at=due_at,
-        visitor=visitor,
+    return (  # a plain tuple, line by line as in _COMPUTED: one with names takes 1 µs more, 5 % of a row's write
+        *(seq, lane, _PENDING, _NOT_YET if due_at > received_at else None),
+        *(key.hash, key.digest, content, int(conversion.time_given)),
+        *(value, credit, model),
+        *(request_id, received_at, due_at, visitor),
+        *_as_given(conversion),
     )
-    return (*computed, *_as_given(conversion))
 
 
 _AT_FIRST: Mapping[str, object] = {"kind": Kind.CONVERSION, "state": State.PENDING, "claimed": False, "leased": False}
+_VALUES_AT_FIRST = (*_AT_FIRST.values(), None)
 _KNOWN_OF_NEW = (*INSERT_COLUMNS, "account", "event", "attempt", *_AT_FIRST, None)
 _PLACES: Mapping[str | None, int] = {name: place for place, name in enumerate(_KNOWN_OF_NEW)}
 _record_of_new = itemgetter(*(_PLACES.get(name, _PLACES[None]) for name in Record._fields))
@@ -100,7 +80,7 @@ _record_of_new = itemgetter(*(_PLACES.get(name, _PLACES[None]) for name in Recor
 
 def record_of_new(row: tuple[Any, ...], conversion: Conversion, attempt: int = 0) -> Record:
     """The record of a `row` of INSERT_COLUMNS that was just written; its other fields are None."""
-    known = (*row, conversion.account, conversion.event, attempt, *_AT_FIRST.values(), None)
+    known = (*row, conversion.account, conversion.event, attempt, *_VALUES_AT_FIRST)
     return Record._make(_record_of_new(known))
 
 
