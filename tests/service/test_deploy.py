@@ -31,6 +31,8 @@ SECRETS = set(re.findall(r"_file: .*/(\w+)$", CONFIG, re.MULTILINE))
 USER = 10001
 STOP_SECONDS = 15
 MANIFESTS = ("deployment.yaml", "sidecar-container.yaml")
+KUBERNETES = ("1.29", "1.37")
+"""The oldest that runs sidecar containers without being asked to, and a present one."""
 PROBES = {route.path for route in ROUTES if route.access is Access.PROBE}
 
 every_manifest = pytest.mark.parametrize("manifest", MANIFESTS)
@@ -116,6 +118,18 @@ def container(manifest: str) -> Any:
     spec = pod(manifest)
     [found] = [each for each in (*spec.get("initContainers", ()), *spec["containers"]) if each["name"] == "sidecar"]
     return found
+
+
+@every_manifest
+def test_strict_schemas_of_kubernetes_take_every_object(manifest: str) -> None:
+    judge = pytest.importorskip("kubernetes_validate", reason="needed for this check: run `make test`")
+    given = documents(manifest)
+    for version in KUBERNETES:
+        for each in given:
+            judge.validate(each, version, strict=True)
+    given[0]["metadata"]["lables"] = {}
+    with pytest.raises(judge.ValidationError, match="lables"):
+        judge.validate(given[0], KUBERNETES[0], strict=True)
 
 
 @every_manifest
