@@ -68,26 +68,14 @@ async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
 def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
     settings, store = parts.settings, parts.store
     config = settings.config
-    started, folder, host = clock.monotonic(), file_of(config.storage.url).parent, config.server.host
+    host = config.server.host
     names = (host, "127.0.0.1", "::1") if host == "localhost" else (host,)  # a name of this machine has its addresses
     return ApiParts(
         outbox=store.outbox,
         clicks=store.clicks,
         telemetry=parts.telemetry,
         guard=Guard.of((*config.server.allowed_hosts, *names), keys),
-        health=Sources(
-            version=__version__,
-            now=clock.now,
-            uptime_seconds=lambda: clock.monotonic() - started,
-            troubles=parts.telemetry.board.active,
-            free_bytes=lambda: shutil.disk_usage(folder).free,
-            min_free_bytes=config.storage.min_free_disk,
-            max_pending=config.storage.max_pending,
-            clock_unsettled=clock.clock_unsettled,
-            stake=parts.stakes.of,
-            shares=lambda: parts.telemetry.intake.matches.shares,
-            signed_in_until=lambda: parts.telemetry.service.signed_in_until,
-        ),
+        health=_health(parts, clock),
         rules=settings.intake,
         capture=settings.capture,
         goal_of=settings.goal_of,
@@ -110,6 +98,24 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         overview=_overview(parts, clock),
         doctor=DoctorCalls(wire_doctor(parts, clock)),
         dashboard=DashboardPages.of_package(),
+    )
+
+
+def _health(parts: Components, clock: Runtime) -> Sources:
+    storage, telemetry = parts.settings.config.storage, parts.telemetry
+    started, folder = clock.monotonic(), file_of(storage.url).parent
+    return Sources(
+        version=__version__,
+        now=clock.now,
+        uptime_seconds=lambda: clock.monotonic() - started,
+        troubles=telemetry.board.active,
+        free_bytes=lambda: shutil.disk_usage(folder).free,
+        min_free_bytes=storage.min_free_disk,
+        max_pending=storage.max_pending,
+        clock_unsettled=clock.clock_unsettled,
+        stake=parts.stakes.of,
+        shares=lambda: telemetry.intake.matches.shares,
+        signed_in_until=lambda: telemetry.service.signed_in_until,
     )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sidecar.config import Config
@@ -75,13 +76,8 @@ async def open_platform(
     tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
     proxies = ProxySettings.of(os.environ)
     oauth = OAuthClient(_application(config, endpoints), tls, proxies=proxies)
-    tokens = TokenSource(
-        oauth,
-        token_store(config, store.secrets),
-        now=clock.now,
-        chance=clock.chance,
-        on_change=_on_connection(gates, telemetry),
-    )
+    sealed, on_change = token_store(config, store.secrets), _on_connection(gates, telemetry)
+    tokens = TokenSource(oauth, sealed, now=clock.now, chance=clock.chance, on_change=on_change)
 
     def request_timeout() -> float:
         return settings.config.delivery.request_timeout
@@ -100,22 +96,10 @@ async def open_platform(
     pace, clean = own_pace(requests_per_minute, clock.monotonic), telemetry.cleaned
     customers = CustomerManagement(customer_client, tokens, pace, developer_token, clock.now, clock.monotonic, clean)
     await _restore_throttles(store.outbox, gates, advertising, clock.now())
-    sign_in = SignInFlow(
-        oauth,
-        tokens,
-        now=clock.now,
-        on_finished=_on_sign_in(gates, telemetry, customers),
-        on_signed_out=_on_signed_out(telemetry, customers),
-    )
-    wall = clock.steady.wall if clock.steady else clock.now
-    return PlatformParts(
-        advertising,
-        customers,
-        tokens,
-        sign_in,
-        lambda: reach(addresses_of(endpoints), tls, wall, proxies),
-        emulator,
-    )
+    on_finished, on_signed_out = _on_sign_in(gates, telemetry, customers), _on_signed_out(telemetry, customers)
+    sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=on_finished, on_signed_out=on_signed_out)
+    reached = partial(reach, addresses_of(endpoints), tls, clock.steady.wall if clock.steady else clock.now, proxies)
+    return PlatformParts(advertising, customers, tokens, sign_in, reached, emulator)
 
 
 async def _restore_throttles(
