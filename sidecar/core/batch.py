@@ -88,34 +88,32 @@ def _joined(some: Iterable[SecondRange]) -> list[SecondRange]:
 def with_seconds(
     candidates: Sequence[Candidate], used: Mapping[int, set[UnixSeconds]], now: UnixMillis, reach: int
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Give each candidate a second of its own; those that found none within `reach` come back apart.
+    """Give those a second that cannot have their own; those that found none within `reach` come back apart.
 
     Two orders of one person in one second both count this way: the later one is moved by whole seconds. None is moved
     to before its click or near Microsoft's limit of age: it would be refused for that.
     """
     orders = Counter(candidate.identity for candidate in candidates)
     several = {person for person, n in orders.items() if n > 1 or used.get(person)}
+    if not several:  # mostly each is another person's
+        return list(candidates), []
     taken = {person: UsedTimestamps(used.get(person, ())) for person in several}
     for entry, _, person in candidates:
-        if entry.sent_time is not None and person in taken:
+        if entry.sent_time is not None and person in several:
             taken[person].take(entry.sent_time)
     placed, left = [], []
     for candidate in candidates:
         entry, goal, person = candidate
-        second = entry.sent_time
+        if entry.sent_time is not None or person not in several:
+            placed.append(candidate)
+            continue
+        earliest = max(UnixSeconds(seconds(now) - YOUNG_SECONDS), entry.clicked_at or UnixSeconds(0))
+        second = taken[person].free(entry.time, seconds(now), reach, earliest)
         if second is None:
-            mine = taken.get(person)  # None where nothing else is this person's, as of nearly all
-            if mine is None:
-                second = entry.time
-            else:
-                earliest = max(UnixSeconds(seconds(now) - YOUNG_SECONDS), entry.clicked_at or UnixSeconds(0))
-                second = mine.free(entry.time, seconds(now), reach, earliest)
-            if second is None:
-                left.append(candidate)
-                continue
-            if mine is not None:
-                mine.take(second)
-        placed.append(Candidate(entry.sent_as(goal, second), goal, person))
+            left.append(candidate)
+        else:
+            taken[person].take(second)
+            placed.append(Candidate(entry.sent_as(goal, second), goal, person))
     return placed, left
 
 

@@ -8,6 +8,7 @@ from sidecar.core.batch import (
     YOUNG_SECONDS,
     Candidate,
     UsedTimestamps,
+    as_sent,
     identity,
     is_troubled,
     next_seconds,
@@ -35,7 +36,7 @@ def place(
     candidates = with_goals(entries, GOALS)
     taken = {candidates[0].identity: {UnixSeconds(second) for second in used}}
     placed, _ = with_seconds(candidates, taken, now, reach)
-    return [candidate.entry.sent_time for candidate in placed]
+    return [as_sent(candidate).sent_time for candidate in placed]
 
 
 def test_goal_comes_from_the_mapping_of_the_moment() -> None:

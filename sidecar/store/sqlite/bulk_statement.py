@@ -31,17 +31,19 @@ class BulkStatement:
             self._texts[rows] = self.before + ", ".join([row] * rows) + self.after
         return self._texts[rows]
 
-    def execute(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-        """Carry it out for all `rows`; what it returns, if it does."""
+    def execute(
+        self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]], after: Sequence[Any] = ()
+    ) -> list[Sequence[Any]]:
+        """Carry it out for all `rows`, with the values of `after` behind them; what it returns, if it does."""
         returned: list[Sequence[Any]] = []
         for part in _parts(rows):
-            returned += db.execute(self.text(len(part)), tuple(chain.from_iterable(part))).fetchall()
+            returned += db.execute(self.text(len(part)), (*chain.from_iterable(part), *after)).fetchall()
         return returned
 
-    def change(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> int:
+    def change(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]], after: Sequence[Any] = ()) -> int:
         """Carry it out for all `rows`; how many rows of the table it changed."""
         before = db.total_changes  # a cursor counts nothing where a statement begins with WITH
-        self.execute(db, rows)
+        self.execute(db, rows, after)
         return db.total_changes - before
 
 

@@ -25,26 +25,34 @@ NEW_BATCH = """
     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?) RETURNING id"""
 
 # Put rows into a batch and freeze what will be sent, where they are as they were read. Left out are rows that are no
-# longer free, were replaced or restated, or whose visitor got a later click. It returns nothing, which was a tenth of a
-# claim.
-TAKE = BulkStatement(
-    """
-    WITH wanted (batch_id, seq, goal, sent_time, identity, click, clicked_at, evaluated, received_at, value, currency,
-        adjusted_at)
-    AS (VALUES """,
-    12,
-    """)
-    UPDATE entries
-    SET claimed = 1, batch_id = wanted.batch_id, attempt = attempt + 1, reason = NULL, goal = wanted.goal,
-        sent_time = wanted.sent_time, identity = wanted.identity, click = wanted.click, clicked_at = wanted.clicked_at
-    FROM wanted
+# longer free, and that were replaced or restated. It returns nothing, which was a tenth of a claim.
+_ALWAYS = "seq, identity, click, received_at, value, currency"
+_FREEZE = """
+    SET claimed = 1, attempt = attempt + 1, reason = NULL, identity = wanted.identity, click = wanted.click"""
+_AS_READ = """batch_id = ?, goal = ? FROM wanted
     WHERE entries.seq = wanted.seq AND state = 'pending' AND claimed = 0 AND entries.received_at = wanted.received_at
-        AND entries.value IS wanted.value AND entries.currency IS wanted.currency
+        AND entries.value IS wanted.value AND entries.currency IS wanted.currency"""
+
+# Conversions at their own second, for which no click was looked up: as most are. It binds less than the next one does,
+# which saves a sixteenth of a row's way out.
+TAKE = BulkStatement(
+    f"WITH wanted ({_ALWAYS}) AS (VALUES ",
+    6,
+    f""")
+    UPDATE entries {_FREEZE}, sent_time = time, {_AS_READ}""",
+)
+
+# The others. Left out are also those whose visitor got a later click.
+TAKE_CHOSEN = BulkStatement(
+    f"WITH wanted ({_ALWAYS}, sent_time, clicked_at, evaluated, adjusted_at) AS (VALUES ",
+    10,
+    f""")
+    UPDATE entries {_FREEZE}, sent_time = wanted.sent_time, clicked_at = wanted.clicked_at, {_AS_READ}
         AND entries.adjusted_at IS wanted.adjusted_at
         AND NOT (entries.visitor IS NOT NULL AND entries.goal IS NULL AND entries.msclkid IS NULL AND EXISTS (
             SELECT 1 FROM clicks c WHERE c.visitor = entries.visitor AND c.visitor_id = entries.visitor_id
                 AND c.clicked_at <= entries.time
-                AND c.clicked_at > coalesce(wanted.evaluated, -1)))""",
+                AND c.clicked_at > coalesce(wanted.evaluated, -1)))""",  # noqa: S608 - constants only
 )
 
 TAKEN = "SELECT seq FROM entries WHERE batch_id = ? AND claimed = 1"
@@ -102,15 +110,10 @@ def take(
     ids: str | None = None,
 ) -> Claim | None:
     """A new batch of those `entries` that are as they were read; None, and nothing written, when there are none."""
+    if not entries:
+        return None
     batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now, ids)).fetchone()[0]
-    wanted = [
-        (
-            *(batch_id, e.seq, e.goal, e.sent_time, identity, e.msclkid or "", e.clicked_at, e.evaluated),
-            *(e.received_at, e.value, e.currency, e.adjusted_at),
-        )
-        for e, identity in zip(entries, identities, strict=True)
-    ]
-    if TAKE.change(db, wanted) < len(entries):
+    if _put_in(db, batch_id, entries, identities) < len(entries):
         in_batch = {seq for (seq,) in db.execute(TAKEN, (batch_id,))}
         entries = [entry for entry in entries if entry.seq in in_batch]
         db.execute(RESIZE_BATCH, (len(entries), batch_id))
@@ -119,6 +122,20 @@ def take(
         return None
     taken = sorted((entry.taken() for entry in entries), key=itemgetter(0))
     return Claim(batch_id, 1, account, tuple(taken), False, batch_id, len(taken), 0, now, ids)
+
+
+def _put_in(db: sqlite3.Connection, batch_id: int, entries: Sequence[Entry], identities: Sequence[int | None]) -> int:
+    """Put entries of one goal into a batch; how many were as they had been read."""
+    plain, chosen = [], []
+    for e, identity in zip(entries, identities, strict=True):
+        checked = (e.seq, identity, e.msclkid or "", e.received_at, e.value, e.currency)
+        no_click = e.visitor_id is None and e.clicked_at is None
+        if no_click and e.sent_time == e.time and e.adjusted_at is None:
+            plain.append(checked)
+        else:
+            chosen.append((*checked, e.sent_time, e.clicked_at, e.evaluated, e.adjusted_at))
+    frozen = (batch_id, entries[0].goal)
+    return TAKE.change(db, plain, frozen) + TAKE_CHOSEN.change(db, chosen, frozen)
 
 
 def retake(

@@ -173,6 +173,7 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "settling.DELIVERED": "SEARCH entries USING INDEX entries_batch (batch_id=?)",
         "settling.EXCEPTIONS": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "claiming.TAKE": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
+        "claiming.TAKE_CHOSEN": "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)",
         "expiry.TOO_OLD": "SEARCH e USING INDEX entries_age (time<?)",
         "adjustment_rows.OF_ORDER": "SEARCH e USING INDEX entries_key (key_hash=?)",
         "adjustment_rows.UNDER_KEY": "SEARCH entries USING INDEX entries_key (key_hash=?)",
