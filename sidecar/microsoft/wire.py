@@ -5,10 +5,13 @@ https://learn.microsoft.com/advertising/campaign-management-service/applyoffline
 https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversionadjustments
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import assert_never
+
+import msgspec
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
@@ -19,62 +22,96 @@ from sidecar.microsoft.error_codes import classify_refusal, concerns_request, co
 from sidecar.microsoft.reply import Error, HttpReply
 
 
+class _Conversion(msgspec.Struct, kw_only=True, rename="pascal", omit_defaults=True, gc=False):
+    """The members of one conversion, in the order in which they are sent; one that is None is left out."""
+
+    conversion_name: str
+    conversion_time: str
+    microsoft_click_id: str | None = None
+    conversion_value: msgspec.Raw | None = None
+    conversion_currency_code: str | None = None
+    hashed_email_address: str | None = None
+    hashed_phone_number: str | None = None
+    external_attribution_credit: msgspec.Raw | None = None
+    external_attribution_model: str | None = None
+
+
+class _Adjustment(msgspec.Struct, kw_only=True, rename="pascal", omit_defaults=True, gc=False):
+    """The same of one adjustment: with the members of its conversion as that was sent."""
+
+    adjustment_type: str
+    adjustment_time: str
+    adjustment_value: msgspec.Raw | None = None
+    adjustment_currency_code: str | None = None
+    conversion_name: str
+    conversion_time: str
+    microsoft_click_id: str | None = None
+    hashed_email_address: str | None = None
+    hashed_phone_number: str | None = None
+
+
+_JSON = msgspec.json.Encoder()
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
 def encode(entries: Sequence[Entry]) -> bytes:
-    """The request's body. The same claimed entries always give the same bytes; missing members are left out.
+    """The request's body, in ASCII. The same claimed entries always give the same bytes.
 
     Decimals are written digit by digit, because a float would change some.
     """
     if entries and entries[0].lane.kind is Kind.ADJUSTMENT:
-        return ('{"OfflineConversionAdjustments":[' + ",".join(map(_adjustment, entries)) + "]}").encode("ascii")
-    return ('{"OfflineConversions":[' + ",".join(map(_conversion, entries)) + "]}").encode("ascii")
+        body = _JSON.encode({"OfflineConversionAdjustments": [_adjustment(entry) for entry in entries]})
+    else:
+        body = _JSON.encode({"OfflineConversions": [_conversion(entry) for entry in entries]})
+    if body.isascii():
+        return body
+    return _BEYOND_ASCII.sub(lambda found: encode_basestring_ascii(found[0])[1:-1], body.decode()).encode("ascii")
 
 
-def _conversion(entry: Entry) -> str:
+def _conversion(entry: Entry) -> _Conversion:
     """One conversion; times are UTC in whole seconds, as other clients send them.
 
     A currency is sent only with a value: alone it would relabel the goal's own default value.
     """
     assert entry.goal is not None and entry.sent_time is not None, "the claim sets both"
-    members = f'{{"ConversionName":{encode_basestring_ascii(entry.goal)}'
-    members += f',"ConversionTime":"{text_of_seconds(entry.sent_time)}"'
-    members += _string("MicrosoftClickId", entry.msclkid)
-    members += _number("ConversionValue", entry.value)
-    members += _string("ConversionCurrencyCode", entry.currency if entry.value is not None else None)
-    members += _string("HashedEmailAddress", entry.email_sha256)
-    members += _string("HashedPhoneNumber", entry.phone_sha256)
-    members += _number("ExternalAttributionCredit", entry.external_credit)
-    members += _string("ExternalAttributionModel", entry.external_model)
-    return members + "}"
+    return _Conversion(
+        conversion_name=entry.goal,
+        conversion_time=text_of_seconds(entry.sent_time),
+        microsoft_click_id=entry.msclkid,
+        conversion_value=_number(entry.value),
+        conversion_currency_code=None if entry.value is None else entry.currency,
+        hashed_email_address=entry.email_sha256,
+        hashed_phone_number=entry.phone_sha256,
+        external_attribution_credit=_number(entry.external_credit),
+        external_attribution_model=entry.external_model,
+    )
 
 
 _TYPES = {AdjustmentType.RESTATE: "Restate", AdjustmentType.RETRACT: "Retract"}
 
 
-def _adjustment(entry: Entry) -> str:
-    """One adjustment, with its conversion's members as they were sent.
+def _adjustment(entry: Entry) -> _Adjustment:
+    """One adjustment. A restate always has value and currency.
 
-    A restate always has value and currency; Microsoft's page calls the currency both required and optional.
+    Microsoft's page calls the currency both required and optional.
     """
     assert entry.type is not None and entry.adjusted_at is not None, "intake sets both"
     assert entry.goal is not None and entry.sent_time is not None, "the claim sets both"
-    members = f'{{"AdjustmentType":"{_TYPES[entry.type]}"'
-    members += f',"AdjustmentTime":"{text_of_seconds(entry.adjusted_at)}"'
-    members += _number("AdjustmentValue", entry.value)
-    members += _string("AdjustmentCurrencyCode", entry.currency)
-    members += f',"ConversionName":{encode_basestring_ascii(entry.goal)}'
-    members += f',"ConversionTime":"{text_of_seconds(entry.sent_time)}"'
-    members += _string("MicrosoftClickId", entry.msclkid)
-    members += _string("HashedEmailAddress", entry.email_sha256)
-    members += _string("HashedPhoneNumber", entry.phone_sha256)
-    return members + "}"
+    return _Adjustment(
+        adjustment_type=_TYPES[entry.type],
+        adjustment_time=text_of_seconds(entry.adjusted_at),
+        adjustment_value=_number(entry.value),
+        adjustment_currency_code=entry.currency,
+        conversion_name=entry.goal,
+        conversion_time=text_of_seconds(entry.sent_time),
+        microsoft_click_id=entry.msclkid,
+        hashed_email_address=entry.email_sha256,
+        hashed_phone_number=entry.phone_sha256,
+    )
 
 
-def _string(name: str, value: str | None) -> str:
-    return "" if value is None else f',"{name}":{encode_basestring_ascii(value)}'
-
-
-def _number(name: str, value: str | None) -> str:
-    return "" if value is None else f',"{name}":{value}'
+def _number(text: str | None) -> msgspec.Raw | None:
+    return None if text is None else msgspec.Raw(text)
 
 
 Named = Dead | Hold | Retry
@@ -130,12 +167,12 @@ def _taken(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
     the end makes the others suspect too. Then no row counts as accepted or refused. The batch is halved and sent again;
     Microsoft ignores a second copy of an accepted row.
     """
-    rows, unassigned = _by_row(errors, size)
+    (rows, unassigned), delivered = _by_row(errors, size), Delivered()
     if unassigned:
         return _refusal(reply, unassigned, {}, maybe_applied=True)
     if rows and len(rows) == size and all(concerns_request(outcome.fault) for outcome in rows.values()):
         return _refusal(reply, [outcome.fault for outcome in rows.values()], {}, maybe_applied=False)
-    return Taken(tuple(rows.get(index, Delivered()) for index in range(size)), reply.tracking_id)
+    return Taken(tuple(rows.get(index, delivered) for index in range(size)), reply.tracking_id)
 
 
 def _refused(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
