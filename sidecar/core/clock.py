@@ -49,11 +49,13 @@ class SteadyClock:
     """Whether Microsoft contradicted the wall clock since."""
 
     def __post_init__(self) -> None:
-        self._offset = self.wall() - self._monotonic_millis()
+        self._offset = self.wall() - round(self.monotonic() * 1000)
 
     def now(self) -> UnixMillis:
         """The time, in Unix milliseconds."""
         steady, away = self._read()
+        if not away and not self._jump:
+            return steady
         if abs(away) <= FOLLOWED_MILLIS or steady < EARLIEST <= steady + away:
             self._follow(away)
             return UnixMillis(steady + away)
@@ -89,9 +91,11 @@ class SteadyClock:
     def unsettled(self) -> str | None:
         """Why the time is unknown, so that none can be judged; None when it can."""
         now = self.now()
-        away = self._jump and self._read()[1]
         if now < EARLIEST:
             return "this machine's clock shows a time before 2024"
+        if not self._jump:
+            return None
+        away = self._read()[1]
         if _is_likely(away) and abs(away) > HARMLESS_MILLIS and not self._contradicted:
             return (
                 f"this machine's clock was set {jump_words(away)}, and for a minute it is not known which time is right"
@@ -106,11 +110,8 @@ class SteadyClock:
 
     def _read(self) -> tuple[UnixMillis, int]:
         """The time that went on evenly, and how far ahead of it the wall clock is."""
-        steady = UnixMillis(self._monotonic_millis() + self._offset)
+        steady = UnixMillis(round(self.monotonic() * 1000) + self._offset)
         return steady, self.wall() - steady
-
-    def _monotonic_millis(self) -> int:
-        return round(self.monotonic() * 1000)
 
 
 def _is_likely(away: int) -> bool:

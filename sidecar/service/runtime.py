@@ -14,9 +14,12 @@ def now() -> UnixMillis:
     return UnixMillis(time.time_ns() // 1_000_000)
 
 
+_COUNTS_SLEEP: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 def elapsed() -> float:
     """Return seconds that never go back. Where the system supports it, the time that it slept counts too."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return time.monotonic() if _COUNTS_SLEEP is None else time.clock_gettime(_COUNTS_SLEEP)
 
 
 def chance() -> float:
