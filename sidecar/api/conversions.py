@@ -3,7 +3,7 @@
 The conversions of a request are stored together, and nothing is answered before they are on disk.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -81,9 +81,9 @@ class ConversionCalls:
 
             return reply(f'{{"results":[{",".join(await self.reader.each(items, validated))}]}}'.encode())
 
-    async def _read(
+    def _read(
         self, request: web.Request, reservation: Reservation, allowance: Allowance
-    ) -> tuple[Received, list[Reading]]:
+    ) -> Awaitable[tuple[Received, list[Reading]]]:
         rules, now = self.rules(), None
 
         def reading(item: object, key: str | None) -> Reading:
@@ -91,7 +91,7 @@ class ConversionCalls:
             now = now or self.now()  # once for all items, when the body is here
             return read(item, now=now, rules=rules, idempotency_key=key, allowance=allowance)
 
-        return await self.reader.read(request, reservation, reading)
+        return self.reader.read(request, reservation, reading)
 
     async def _store(self, received: Received, readings: Sequence[Reading], request_id: str) -> list[ItemResult]:
         """Store the accepted ones in one transaction, which is on disk when this returns."""

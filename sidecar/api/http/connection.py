@@ -87,6 +87,11 @@ class _Connection(web.RequestHandler):
         """Take up to `size` bytes from the socket at a time from now on."""
         self._transport.max_size = size  # type: ignore[attr-defined] # as above
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on after a pause. aiohttp calls it for each body, and would parse nothing and look at the socket."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def pause_writing(self) -> None:
         """The other side does not read. aiohttp would wait for ever, and so hold a closed connection.
 

@@ -56,40 +56,39 @@ class ErrorMiddleware:
         instructions.
         """
 
-        async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
-            response = await self._handle(request, handler)
-            ends = response.keep_alive is False
-            self._mark(request, response, stays_open=request.keep_alive and not ends)
-            return response
-
         def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
             handler = self.bring_items.get((request.method, request.raw_path))
-            return application(request) if handler is None else call(request, handler)
+            return application(request) if handler is None else self._handle(request, handler, is_direct=True)
 
         return handle
 
-    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
+    async def _handle(self, request: web.Request, handler: Handler, *, is_direct: bool = False) -> web.StreamResponse:
+        """The handler's answer, or that to its error; without the application's hooks, `is_direct`, with its marks."""
+        id_ = request[REQUEST_ID] = request_id(request.headers.get(HEADER), self.new_id)
         try:
             check_framing(request)
             access = self.access_of(request.path)
             self.guard.check(request.method, access, request.headers)
             await self._admit(request, access)
-            return self._fitting(request, await handler(request))
+            answer = self._fitting(request, await handler(request))
         except Exception as error:
-            answer = self._answer_to(error, request)
-            if answer is None:
+            made = self._answer_to(error, request)
+            if made is None:
                 raise
             # Its frames hold the body, and some hold the error: a cycle that would hold both for long.
             error.__traceback__ = None
-            return answer
+            answer = made
+        if is_direct:
+            self._mark(answer, id_, stays_open=request.keep_alive and answer.keep_alive is not False)
+        return answer
 
     async def _admit(self, request: web.Request, access: Access) -> None:
         """Wait for the request's turn; HttpProblem where it would cost more than any good one."""
         if request.rel_url.raw_query_string.count("&") >= MOST_PARAMETERS and request.match_info.http_exception is None:
             raise invalid([TOO_MANY_PARAMETERS])
         if access is not Access.PROBE:  # a probe needs no turn
-            await self.admission.lanes.turn(request)
+            if not self.admission.lanes.begin(request):
+                await self.admission.lanes.turn(request)
             if request.method != "POST":
                 self.admission.check_answers()
 
@@ -124,15 +123,16 @@ class ErrorMiddleware:
         """Runs before the headers of any answer leave, also of one that is streamed."""
 
         async def mark(request: web.Request, response: web.StreamResponse) -> None:
+            id_ = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
             keeps = "keep-alive" if request.version == HttpVersion10 else None
-            self._mark(request, response, stays_open=response.headers.get("Connection") == keeps)
+            self._mark(response, id_, stays_open=response.headers.get("Connection") == keeps)
 
         return mark
 
-    def _mark(self, request: web.Request, response: web.StreamResponse, *, stays_open: bool | None) -> None:
+    def _mark(self, response: web.StreamResponse, request_id: str, *, stays_open: bool) -> None:
         headers = response.headers
         headers.update(ALWAYS)
-        headers[HEADER] = request.get(REQUEST_ID) or request_id(request.headers.get(HEADER), self.new_id)
+        headers[HEADER] = request_id
         if stays_open:
             headers["Keep-Alive"] = f"timeout={int(self.idle_seconds)}"
 

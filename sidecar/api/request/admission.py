@@ -86,9 +86,8 @@ class Reservation:
         self.admission.count_waiting()
         self.received = True
 
-    async def begin(self, request: web.Request, body: bytes) -> None:
+    async def begin(self, body: bytes) -> None:
         """Wait until the body may be taken apart."""
-        await self.admission.lanes.turn(request)
         if len(body) > CHEAP_BYTES or body[:1] != b"{":
             weight = weight_of(body)
             await self.admission.work.take(weight)

@@ -50,11 +50,14 @@ class RequestReader:
 
         `reservation` is that of `self.reserve(request)`, which has checked the headers.
         """
-        if self.clock_unsettled() is not None:
+        goes_on = request.content.is_eof() and self.clock_unsettled() is None
+        if not goes_on:
             await self._wait_for_clock()
         body = await read_checked_body(request, self.limits, reservation.reserve)
         reservation.body_received()
-        await reservation.begin(request, body)
+        if not goes_on:  # else the turn with which it began still lasts
+            await self.admission.lanes.turn(request)
+        await reservation.begin(body)
         if len(body) > SMALL_BYTES:
             async with self.admission.turn(len(body)):
                 received = read_items(body, request.headers.get(KEY_HEADER))

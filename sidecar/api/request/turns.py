@@ -53,12 +53,17 @@ class Lanes:
     cheap: TurnQueue = field(default_factory=TurnQueue)
     dear: TurnQueue = field(default_factory=TurnQueue)
 
+    def begin(self, request: web.Request) -> bool:
+        """Whether the request may begin in this round, which it then does."""
+        return self._queue_of(request).begin()
+
     async def turn(self, request: web.Request) -> None:
         """Return when the request may begin."""
+        await self._queue_of(request).turn()
+
+    def _queue_of(self, request: web.Request) -> TurnQueue:
         is_cheap = request.method == "POST" and 0 < (request.content_length or 0) <= CHEAP_BYTES
-        queue = self.cheap if is_cheap else self.dear
-        if not queue.begin():
-            await queue.turn()
+        return self.cheap if is_cheap else self.dear
 
 
 async def in_turns(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
