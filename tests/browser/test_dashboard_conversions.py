@@ -63,7 +63,7 @@ async def dead(sidecar: Sidecar, there: Microsoft, *items: Any) -> list[str]:
     """Conversions that Microsoft refused for good, all in one batch."""
     await there.fault("partial_errors", symbol=REFUSAL)
     ids = await stored(sidecar, *items)
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     assert len(await sidecar.rows(state="dead")) == len(ids)
     return ids
 
@@ -77,7 +77,7 @@ async def test_every_kind_of_id_finds_its_conversion_and_the_address_holds_the_s
     await stored(
         sidecar, order(1), order(2, msclkid=None, visitor_id="v 81"), order(2, event="subscription", currency="EUR")
     )
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     await sidecar.call("POST", "/v1/adjustments", {"conversion_id": "conv_1", "type": "restate", "value": 4})
     async with dashboard(sidecar.url) as shown:
         await shown.show("conversions")
@@ -136,7 +136,7 @@ async def test_row_opens_by_keyboard_and_its_receipt_says_all_and_leads_back(ser
     answer = await sidecar.post(given, **{"X-Request-Id": "request-of-the-shop"})
     assert answer.status == 202
     await stored(sidecar, order(2), order(1, event="subscription", currency="EUR"))
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     async with dashboard(sidecar.url) as shown:
         await shown.show("conversions")
         await table(shown).get_by_role("link").nth(2).focus()
@@ -178,7 +178,7 @@ async def test_receipt_is_copied_where_the_browser_has_no_clipboard_interface(se
     """As for a page that came over plain HTTP from another host."""
     sidecar = await services.start(config(None))
     await stored(sidecar, order(1))
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     async with dashboard(sidecar.url) as shown:
         await shown.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
         await shown.show("conversions/conv_1")
@@ -237,7 +237,7 @@ async def test_bulk_replay_says_how_many_before_it_sends_what_the_filter_shows(
     await dead(sidecar, there, order(1), order(2))
     await there.fault("partial_errors", symbol=REFUSAL)
     await stored(sidecar, order(3, **subscription))
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     async with dashboard(sidecar.url) as shown:
         await shown.show("conversions?state=dead")
         await shown.page.get_by_label("Event").select_option("purchase")
@@ -251,7 +251,7 @@ async def test_bulk_replay_says_how_many_before_it_sends_what_the_filter_shows(
         await dialog.get_by_role("button", name="Send 2 conversions again").click()
         await expect(shown.page.get_by_text("2 conversions are due again.")).to_be_visible()
         await expect(shown.page.get_by_text("No conversion fits.")).to_be_visible()
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     assert [row["order_id"] for row in await sidecar.rows(state="dead")] == ["O-3"]
 
 
@@ -273,7 +273,7 @@ async def test_waiting_conversion_is_discarded_and_microsoft_gets_nothing(servic
 async def test_refund_survives_a_lost_answer_and_is_stored_once_then_taken_back(services: Services) -> None:
     sidecar = await services.start(config(None, adjustments={"settle": "1s"}))
     await stored(sidecar, order(1, currency="JPY", value=1500))
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     keys: list[str | None] = []
 
     async def lose_first_answer(route: Route) -> None:
@@ -401,7 +401,7 @@ async def test_hostile_and_long_texts_and_odd_currencies_are_shown_as_text(servi
 async def test_filters_narrow_the_list_and_stay_in_the_address(services: Services) -> None:
     sidecar = await services.start(config(None))
     await stored(sidecar, order(1), order(2, time=ago(minutes=-4)), order(3, event="subscription", currency="EUR"))
-    await sidecar.settled(30, but=1)
+    await sidecar.settled(60, but=1)
     async with dashboard(sidecar.url) as shown:
         await shown.show("conversions?since=24h")
         await expect(table(shown)).to_have_count(3)

@@ -28,7 +28,7 @@ async def pause(sidecar: Sidecar, account: str = "default", times: int = 1) -> N
 
 async def logged(sidecar: Sidecar, query: str, count: int = 1) -> list[Any]:
     """The entries that fit, once there are `count`."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(items := (await sidecar.get(f"/logs?limit=1000&{query}"))["items"]) < count:
             await asyncio.sleep(0.05)
     return list(items)

@@ -24,7 +24,7 @@ async def _attacked(starter: Starter, services: Services, *, rebound: bool) -> t
     """What a page tried, what it could read, and whether anything changed."""
     sidecar = await services.start(config(None))
     assert (await sidecar.post(SECRET)).status == 202
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     before = await _state(sidecar)
     attacker = Attacker()
     async with serving(attacker.app()) as port:

@@ -1,10 +1,11 @@
 """One sidecar for all tests that only talk to one, and a fresh one for those that stop it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import Service
+from cli_kit import Service, sidecar
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +19,21 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
     """A sidecar that the test starts itself."""
+    return Service(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sidecar that delivered one conversion and stopped."""
+    folder = tmp_path_factory.mktemp("stopped")
+    service = Service(folder)
+    with service.running():
+        assert sidecar("send", "lead", "--email", "a@example.com", "--wait", "20", url=service.url).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def stopped(stopped_once: Path, tmp_path: Path) -> Service:
+    """A stopped sidecar with an outbox of its own."""
+    shutil.copytree(stopped_once, tmp_path, dirs_exist_ok=True)
     return Service(tmp_path)

@@ -38,7 +38,7 @@ def test_accounts_are_listed_with_the_yaml_to_paste(running: Service) -> None:
 def test_json_is_the_answer_of_the_api(running: Service) -> None:
     shown = sidecar("accounts", "--json", url=running.url)
     assert shown.exit_code == 0
-    assert json.loads(shown.stdout) == requests.get(f"{running.url}/v1/accounts", timeout=10).json()
+    assert json.loads(shown.stdout) == requests.get(f"{running.url}/v1/accounts", timeout=60).json()
 
 
 ACCOUNTS = """

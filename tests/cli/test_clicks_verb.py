@@ -17,7 +17,7 @@ def test_clicks_of_a_visitor_are_printed_or_what_to_look_at(service: Service) ->
     with service.running():
         other = "0123456789abcdef0123456789abcdef"
         both = [{"visitor_id": "v/1", "msclkid": id_} for id_ in (CLICK_ID, other)]
-        assert requests.post(f"{service.url}/v1/clicks", json=both, timeout=10).status_code == 202
+        assert requests.post(f"{service.url}/v1/clicks", json=both, timeout=60).status_code == 202
         printed = sidecar("clicks", "v/1", url=service.url)
         one = sidecar("clicks", "v/1", "--limit", "1", url=service.url)
         as_json = sidecar("clicks", "v/1", "--account", "default", "--json", url=service.url)

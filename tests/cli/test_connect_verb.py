@@ -36,13 +36,13 @@ class OAuthClient:
     def return_address(self, message: str) -> str:
         """Where the browser ends after it opened the address that was told."""
         [address] = [word for word in message.split() if word.startswith("https://")]
-        answer = requests.get(address, verify=self.ca, allow_redirects=False, timeout=10)
+        answer = requests.get(address, verify=self.ca, allow_redirects=False, timeout=60)
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
 
     def refuse_consent(self) -> None:
         rule = {"match": {"operation": "authorize"}, "action": {"type": "oauth_error", "aadsts": 65004}}
-        requests.post(f"{self.emulator}/_emulator/faults", json=rule, verify=self.ca, timeout=10).raise_for_status()
+        requests.post(f"{self.emulator}/_emulator/faults", json=rule, verify=self.ca, timeout=60).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_browser_comes_back_by_itself(sign_in: OAuthClient) -> None:
     """Prints the URL, waits for the callback."""
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
         message = read_until("Waiting.", run.stdout)
-        assert requests.get(sign_in.return_address(message), timeout=10).status_code == 200
+        assert requests.get(sign_in.return_address(message), timeout=60).status_code == 200
         code, out, err = ended(run)
     assert (code, err) == (0, "")
     assert "Connected." in out
@@ -72,7 +72,7 @@ def test_browser_comes_back_by_itself(sign_in: OAuthClient) -> None:
 def test_json_is_the_connection_as_the_api_prints_it(sign_in: OAuthClient) -> None:
     with process("connect", "--json", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
         message = read_until("Waiting.", run.stderr)
-        assert requests.get(sign_in.return_address(message), timeout=10).status_code == 200
+        assert requests.get(sign_in.return_address(message), timeout=60).status_code == 200
         code, out, _ = ended(run)
     assert code == 0
     assert json.loads(out)["connected"] is True
@@ -107,7 +107,7 @@ def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: OAuthC
             shown = b""
             while b"`sidecar send`" not in shown:
                 shown += terminal.read(1000)
-        assert run.wait(20) == 0
+        assert run.wait(60) == 0
     assert b"code=" not in shown
     assert b"Connected." in shown
 
@@ -116,7 +116,7 @@ def test_refused_consent_is_reported_with_what_to_do(sign_in: OAuthClient) -> No
     sign_in.refuse_consent()
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
         message = read_until("Waiting.", run.stdout)
-        requests.get(sign_in.return_address(message), timeout=10)
+        requests.get(sign_in.return_address(message), timeout=60)
         code, _, err = ended(run)
     assert code == 1
     assert "not connected: " in err

@@ -27,7 +27,7 @@ def test_sidecar_delivers_to_it_with_the_settings_it_prints(tmp_path: Path) -> N
             shown = sidecar("send", "purchase", "--email", "a@example.com", "--wait", "20", url=service.url)
         assert ": delivered" in shown.stdout
         url = yaml.safe_load(settings_in(message))["microsoft"]["endpoints"]["campaign"]
-        ledger = requests.get(f"{url}/_emulator/summary", verify=tmp_path / "ca.pem", timeout=10).json()
+        ledger = requests.get(f"{url}/_emulator/summary", verify=tmp_path / "ca.pem", timeout=60).json()
         code, _, err = ended(run, signal.SIGINT)
     assert ledger["conversions"]["kept"] == 1
     assert (code, err) == (0, "")

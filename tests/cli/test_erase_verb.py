@@ -28,8 +28,8 @@ def test_erase_follows_to_the_end_and_shows_what_it_removed(tmp_path: Path) -> N
     with service.running():
         body = {"event": "purchase", "order_id": "A", "value": 5, "msclkid": CLICK_ID, "visitor_id": "v-1"}
         click = {"visitor_id": "v-1", "msclkid": CLICK_ID}
-        requests.post(f"{service.url}/v1/clicks", json=click, timeout=10)
-        requests.post(f"{service.url}/v1/conversions", json=body, timeout=10)
+        requests.post(f"{service.url}/v1/clicks", json=click, timeout=60)
+        requests.post(f"{service.url}/v1/conversions", json=body, timeout=60)
         done = sidecar("erase", "--visitor", "v-1", "--yes", url=service.url)
         as_json = sidecar("erase", "--order", "A", "--yes", "--json", url=service.url)
         refused = sidecar("erase", "--email", "nobody", "--yes", url=service.url)

@@ -26,10 +26,10 @@ def test_explain_finds_an_order_and_a_conversion(service: Service) -> None:
         as_json = sidecar("explain", "A/1", "--json", url=service.url)
         nothing = sidecar("explain", "NONE", url=service.url)
         several = sidecar("explain", "NONE", "A/1", "conv_1", url=service.url)
-        assert requests.post(f"{service.url}/v1/conversions", json={**body, "value": 5}, timeout=10).status_code == 409
+        assert requests.post(f"{service.url}/v1/conversions", json={**body, "value": 5}, timeout=60).status_code == 409
         in_conflict = sidecar("explain", "A/1", url=service.url)
         refused_item = {**body, "order_id": "B/1", "value": "x"}
-        assert requests.post(f"{service.url}/v1/conversions", json=[refused_item], timeout=10).status_code == 422
+        assert requests.post(f"{service.url}/v1/conversions", json=[refused_item], timeout=60).status_code == 422
         refused = sidecar("explain", "B/1", url=service.url)
     for printed in (by_order, by_id):
         assert printed.exit_code == 0

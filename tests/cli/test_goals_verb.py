@@ -28,7 +28,7 @@ def lacking(tmp_path: Any) -> Iterator[Service]:
         settings = settings_in(read_until(LAST_WORDS, run.stdout))
         service = Service(tmp_path, settings=f"{settings}\n{EVENTS}")
         with service.running():
-            while requests.get(f"{service.url}/v1/goals", timeout=10).json()["items"][0]["read_at"] is None:
+            while requests.get(f"{service.url}/v1/goals", timeout=60).json()["items"][0]["read_at"] is None:
                 time.sleep(0.05)
             yield service
 
@@ -92,7 +92,7 @@ def test_goals_are_planned_listed_and_created_once(lacking: Service) -> None:
     assert (again["items"][0]["create"], again["items"][0]["blocked"]) == ([], [])
 
     answer = json.loads(sidecar("goals", "list", "--json", url=lacking.url).stdout)
-    assert answer == requests.get(f"{lacking.url}/v1/goals", timeout=10).json()
+    assert answer == requests.get(f"{lacking.url}/v1/goals", timeout=60).json()
     states = {event["event"]: event["state"] for event in answer["items"][0]["events"]}
     assert states == {"purchase": "ok", "lead": "goal_settling", "signup": "goal_settling"}
     shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", "1", url=lacking.url)
@@ -117,7 +117,7 @@ def test_goals_that_cannot_be_read_or_created_end_with_1(lacking: Service) -> No
 
     def fault(operation: str) -> None:
         rule = {"match": {"operation": operation}, "times": 1, "action": {"type": "fault", "code": 106}}
-        requests.post(f"{control}/faults", json=rule, verify=ca, timeout=10).raise_for_status()
+        requests.post(f"{control}/faults", json=rule, verify=ca, timeout=60).raise_for_status()
 
     fault("ConversionGoals/QueryByIds")
     planned = sidecar("goals", "plan", url=lacking.url)

@@ -22,7 +22,7 @@ def sent(service: Service, order_id: str, account: str = "default") -> dict[str,
 
 
 def row(service: Service, id_: str) -> dict[str, Any]:
-    answer: dict[str, Any] = requests.get(f"{service.url}/v1/conversions/{id_}", timeout=10).json()
+    answer: dict[str, Any] = requests.get(f"{service.url}/v1/conversions/{id_}", timeout=60).json()
     return answer
 
 
@@ -46,7 +46,7 @@ def test_paused_account_stores_conversions_and_shows_it_until_it_is_resumed(serv
         assert (kept["state"], kept["reason"]) == ("pending", "account_paused")
         assert "sidecar resume" in kept["fix"]
     with service.running():
-        health = requests.get(f"{service.url}/healthz", timeout=10).json()
+        health = requests.get(f"{service.url}/healthz", timeout=60).json()
         check = health["checks"]["delivery"]
         assert (health["status"], check["status"]) == ("degraded", "degraded")
         assert check["message"].startswith("1 conversion waits: an operator paused the account default; it expires on ")
@@ -58,7 +58,7 @@ def test_paused_account_stores_conversions_and_shows_it_until_it_is_resumed(serv
         answer = json.loads(sidecar("resume", "default", "--json", url=service.url).stdout)
         assert answer == {"account": "default", "state": "open", "since": None}
         wait_for_delivery(service, kept["id"])
-        assert requests.get(f"{service.url}/healthz", timeout=10).json()["status"] == "ok"
+        assert requests.get(f"{service.url}/healthz", timeout=60).json()["status"] == "ok"
 
 
 def test_unknown_account_is_reported_with_those_that_there_are(running: Service) -> None:
@@ -76,6 +76,6 @@ def test_strange_name_of_an_account_goes_out_as_one_part_of_the_address(running:
 def test_web_page_cannot_pause_an_account(running: Service) -> None:
     url = f"{running.url}/v1/accounts/default/pause"
     for headers in ({}, {"Content-Type": "text/plain"}):
-        assert requests.post(url, headers=headers, timeout=10).status_code == 415
+        assert requests.post(url, headers=headers, timeout=60).status_code == 415
     foreign = {"Content-Type": "application/json", "Origin": "https://evil.example"}
-    assert requests.post(url, headers=foreign, timeout=10).status_code == 403
+    assert requests.post(url, headers=foreign, timeout=60).status_code == 403

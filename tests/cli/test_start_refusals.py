@@ -1,5 +1,6 @@
 """A start that cannot be: each reason as a real process, one sentence with what to do, and the exit code."""
 
+import contextlib
 import re
 import socket
 import sqlite3
@@ -24,48 +25,39 @@ def refused(service: Service, url: str | None = None, **env: str) -> tuple[int, 
     return code, err.strip()
 
 
-def with_outbox(change: Callable[[sqlite3.Connection], object] | None = None) -> Callable[[Service], None]:
-    def prepare(service: Service) -> None:
-        with service.running():
-            pass
-        if change is not None:
-            with sqlite3.connect(service.folder / "outbox.db") as db:
-                change(db)
-            db.close()
+Prepare = Callable[[Path], object]
+"""What is done to `outbox.db` in that folder."""
+
+
+def changed(statement: str) -> Prepare:
+    def prepare(folder: Path) -> None:
+        with contextlib.closing(sqlite3.connect(folder / "outbox.db", isolation_level=None)) as db:
+            db.execute(statement)
 
     return prepare
 
 
-def damage(service: Service) -> None:
-    with_outbox()(service)
-    path = service.folder / "outbox.db"
+def damaged(folder: Path) -> None:
+    path = folder / "outbox.db"
     content = bytearray(path.read_bytes())
     content[4096:12_288] = b"\x5a" * 8_192
     path.write_bytes(content)
 
 
-def nothing(_: Service) -> None:
-    pass
-
-
-STORED = [
+STORED: list[tuple[Prepare, str, str]] = [
+    (changed("PRAGMA user_version = 9999"), "was written by a newer version", "run that version"),
     (
-        with_outbox(lambda db: db.execute("PRAGMA user_version = 9999")),
-        "was written by a newer version",
-        "run that version",
-    ),
-    (
-        with_outbox(lambda db: db.execute("UPDATE facts SET value = 'sandbox' WHERE name = 'environment'")),
+        changed("UPDATE facts SET value = 'sandbox' WHERE name = 'environment'"),
         "microsoft.environment 'sandbox', but the configuration says 'emulator'",
         "set it back, or name another file in storage.url",
     ),
-    (damage, "is damaged: ", "bring back"),
-    (lambda service: (service.folder / "outbox.db").write_text("no database"), "is no SQLite database", "storage.url"),
-    (lambda service: (service.folder / "outbox.db").mkdir(), "Is a directory", "name a file in storage.url"),
+    (damaged, "is damaged: ", "bring back"),
+]
+FOREIGN: list[tuple[Prepare, str, str]] = [
+    (lambda folder: (folder / "outbox.db").write_text("no database"), "is no SQLite database", "storage.url"),
+    (lambda folder: (folder / "outbox.db").mkdir(), "Is a directory", "name a file in storage.url"),
     (
-        lambda service: (
-            sqlite3.connect(service.folder / "outbox.db").execute("CREATE TABLE theirs (x)").connection.close()
-        ),
+        changed("CREATE TABLE theirs (x)"),
         "is a database of another program",
         "name another file in storage.url",
     ),
@@ -74,9 +66,18 @@ STORED = [
 
 @pytest.mark.parametrize(("prepare", "cause", "fix"), STORED, ids=[cause[:24] for _, cause, _ in STORED])
 def test_an_outbox_that_cannot_be_used_shows_why_and_what_to_do(
-    prepare: Callable[[Service], object], cause: str, fix: str, service: Service
+    prepare: Prepare, cause: str, fix: str, stopped: Service
 ) -> None:
-    prepare(service)
+    prepare(stopped.folder)
+    code, err = refused(stopped)
+    assert code == 1
+    assert cause in err
+    assert fix in err
+
+
+@pytest.mark.parametrize(("prepare", "cause", "fix"), FOREIGN, ids=[cause[:24] for _, cause, _ in FOREIGN])
+def test_what_is_no_outbox_shows_why_and_what_to_do(prepare: Prepare, cause: str, fix: str, service: Service) -> None:
+    prepare(service.folder)
     code, err = refused(service)
     assert code == 1
     assert cause in err

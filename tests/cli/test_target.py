@@ -94,7 +94,7 @@ def test_missing_file_that_the_environment_names_is_wrong_usage() -> None:
 def test_verb_finds_the_sidecar_of_its_folder_with_its_key_and_names_it(tmp_path: Path) -> None:
     service = Service(tmp_path, server=", api_keys: [test-key-of-the-service]")
     with service.running(), process("logs", folder=tmp_path, SIDECAR_URL="", SIDECAR_API_KEY="") as verb:
-        out, err = verb.communicate(timeout=30)
+        out, err = verb.communicate(timeout=60)
     assert verb.returncode == 0, err
     assert err == f"(sidecar at {service.url}, of config.yaml)\n"
     assert "Traceback" not in out

@@ -33,7 +33,7 @@ from sidecar.service.held_reason import held_reason
 
 async def test_first_conversion_of_goals_that_were_there_goes_out_at_once(rig: Rig) -> None:
     await rig.post(3)
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     assert rig.active_troubles() == set()
     await rig.balance()
 
@@ -68,7 +68,7 @@ async def test_goal_that_appears_settles_first_and_then_takes_everything(rig: Ri
     await rig.give_time(0.1)
     assert await rig.requests() == []
     rig.pass_time(MINUTE)
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     await rig.until(lambda: rig.active_troubles() == set())
     await rig.balance()
 
@@ -85,7 +85,7 @@ async def test_settling_outlives_a_restart(rig: Rig) -> None:
     await rig.give_time(0.1)
     assert await rig.requests() == []
     rig.pass_time(2 * HOUR)
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
 
 
 async def test_paused_goal_holds_its_rows_until_it_is_active_again(rig: Rig) -> None:
@@ -158,7 +158,7 @@ async def test_refusal_between_two_readings_closes_the_goal_and_the_next_reading
     assert rig.active_troubles() == {"goal_paused"}
     await change_goal(rig, "Sidecar Lead", Status="Active")
     await read(rig)
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     await rig.balance()
 
 

@@ -47,7 +47,7 @@ async def test_row_waits_for_a_click_and_goes_out_when_it_comes(rig: Rig) -> Non
     seq = await visit(rig, ago=90 * MINUTE)
     await reason(rig, seq, "awaiting_click")
     await capture(rig, 1, 2 * HOUR)
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     assert await clicks_sent(rig) == [click_id(1)]
     await rig.balance()
 

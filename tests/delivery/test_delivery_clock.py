@@ -64,5 +64,5 @@ async def test_row_that_came_in_while_the_clock_was_ahead_goes_out_after_a_start
     await rig.start()
     await rig.parts.housekeeping.watch()
     rig.parts.flusher.wake_all()
-    await rig.until_pending(0, seconds=10)
+    await rig.until_pending(0)
     await rig.balance()

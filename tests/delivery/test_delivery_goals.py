@@ -125,7 +125,7 @@ async def test_reload_probes_a_missing_goal_at_once(rig: Rig) -> None:
     await hold_leads(rig, "Newsletter")
     await make_goal(rig, "Newsletter")
     rig.parts.gates.retry_now()
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     await rig.balance()
 
 
@@ -134,7 +134,7 @@ async def test_corrected_mapping_applies_to_refused_and_waiting_rows(rig: Rig) -
     await hold_leads(rig, "Misspelled")
     await rig.post(5, event="lead")
     rig.map(lead="Sidecar Lead")
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     assert {row["goal"] for row in rig.rows()} == {"Sidecar Lead"}
     await rig.balance()
 
@@ -259,7 +259,7 @@ async def test_hanging_account_does_not_delay_another(rig: Rig) -> None:
     await rig.until_requests(1)
     for _ in range(3):
         await rig.post(5, account="other")
-        await rig.until_pending(5, seconds=2)
+        await rig.until_pending(5)
     rig.clear_faults()
     await rig.crash()
     await rig.start()
@@ -292,7 +292,7 @@ async def test_hanging_goal_leaves_room_for_another(rig: Rig, monkeypatch: pytes
     await rig.post(40, event="lead")
     await rig.until_requests(20 + 7)
     await rig.post(10)
-    await rig.until_pending(40, seconds=4)
+    await rig.until_pending(40)
     rig.clear_faults()
     await rig.crash()
     await rig.start()

@@ -222,7 +222,7 @@ async def test_clock_that_is_set_back_stops_nothing(rig: Rig) -> None:
     rig.clock.offset -= HOUR
     await rig.parts.housekeeping.watch()
     await rig.post(1, time=time)
-    await rig.until_pending(0, seconds=10)
+    await rig.until_pending(0)
     await rig.balance()
 
 

@@ -21,7 +21,7 @@ async def test_resuming_opens_at_once(rig: Rig) -> None:
     await rig.post(5)
     await rig.give_time(0.2)
     await rig.parts.pauses.resume("main")
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     assert rig.active_troubles() == set()
     assert [entry.error for entry in await rig.journal("trouble_cleared")] == ["paused_by_operator"]
     await rig.balance()
@@ -91,5 +91,5 @@ async def test_resuming_tries_an_account_at_once_that_microsoft_refused(rig: Rig
     await rig.until(lambda: rig.parts.gates.held("main", None) == "account_paused")
     assert "paused_by_operator" not in rig.active_troubles()
     await rig.parts.pauses.resume("main")
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     await rig.balance()

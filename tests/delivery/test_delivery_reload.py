@@ -40,7 +40,7 @@ async def test_reload_tries_a_refused_account_at_once(rig: Rig) -> None:
     await rig.give_time(0.1)
     assert len(await rig.requests()) == 1
     await reload(rig)
-    await rig.until_pending(0, seconds=10)
+    await rig.until_pending(0)
     await rig.balance()
 
 

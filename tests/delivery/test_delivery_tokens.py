@@ -133,7 +133,7 @@ async def test_without_a_sign_in_rows_wait_untouched_and_go_at_once_after_a_new_
     await rig.until(lambda: "token_refresh_failed" in rig.active_troubles())
     assert rig.metric("token_expires_seconds") == 0
     await rig.sign_in()
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     await rig.until(lambda: rig.active_troubles() == set())
     assert rig.metric("token_expires_seconds") > 0
     await rig.balance()
@@ -151,5 +151,5 @@ async def test_rows_that_wait_for_the_first_sign_in_are_not_claimed(rig: Rig) ->
     assert await rig.requests() == []
     rig.clear_faults()
     await rig.sign_in()
-    await rig.until_pending(0, seconds=3)
+    await rig.until_pending(0)
     await rig.balance()

@@ -51,7 +51,7 @@ def test_restore_puts_the_copy_in_place_and_keeps_the_key(tmp_path: Path) -> Non
         (tmp_path / name).write_text(name)
     inside = re.search(r"sh -euc '(.*?)'", code("sh", "docker stop"), re.DOTALL)
     assert inside
-    subprocess.run(["sh", "-euc", inside[1].replace("/data", str(tmp_path))], check=True, timeout=20)
+    subprocess.run(["sh", "-euc", inside[1].replace("/data", str(tmp_path))], check=True, timeout=60)
     assert (tmp_path / "outbox.db").read_text() == "before-0.2.0.db"
     assert (tmp_path / "outbox.db.api-key").exists()
     assert {path.name for path in (tmp_path / "aside").iterdir()} == set(files[:4])

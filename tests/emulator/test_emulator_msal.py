@@ -31,13 +31,13 @@ def msal_application(emulator: Emulator, ca_file: str, secret: str | None) -> An
         if secret
         else (msal.PublicClientApplication, {})
     )
-    return kind("test-app", authority=emulator.authority, instance_discovery=False, verify=ca_file, timeout=5, **more)
+    return kind("test-app", authority=emulator.authority, instance_discovery=False, verify=ca_file, timeout=60, **more)
 
 
 def signed_in(application: Any, ca_file: str, mode: str) -> dict[str, Any]:
     """The whole flow, the browser's part by hand."""
     flow = application.initiate_auth_code_flow([SCOPE], redirect_uri=BACK, response_mode=mode, prompt="consent")
-    page = requests.get(flow["auth_uri"], verify=ca_file, allow_redirects=False, timeout=5)
+    page = requests.get(flow["auth_uri"], verify=ca_file, allow_redirects=False, timeout=60)
     back = dict(parse_qsl(urlsplit(page.headers["Location"]).query))
     found: dict[str, Any] = application.acquire_token_by_auth_code_flow(flow, back)
     return found

@@ -81,7 +81,7 @@ async def test_request_of_a_connection_that_shook_hands_during_the_end_is_cut(
     shaking.write(b"GET /_emulator/summary HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     writer.write(outgoing.read())
     with contextlib.suppress(ConnectionResetError):  # an end without a word is as good as a reset
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reader.read()
     writer.close()
     assert caplog.messages == []

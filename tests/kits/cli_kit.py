@@ -17,7 +17,7 @@ from sidecar.cli import main
 
 COMMAND = (sys.executable, "-c", "from sidecar.cli import main; main(prog_name='sidecar')")
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 CLICK_ID = "f894f652ea334e739002f7167ab8f8e3"
 

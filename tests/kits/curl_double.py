@@ -16,7 +16,7 @@ def main() -> None:
     asked = parser.parse_args()
     headers = dict(header.split(": ", 1) for header in asked.H)
     method = "GET" if asked.d is None else "POST"
-    answer = requests.request(method, asked.url, data=asked.d, headers=headers, timeout=20)
+    answer = requests.request(method, asked.url, data=asked.d, headers=headers, timeout=60)
     print(answer.text, end=asked.w.replace("\\n", "\n"))
 
 

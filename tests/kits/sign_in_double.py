@@ -194,7 +194,7 @@ class Watch:
 
     async def until(self, wanted: Callable[[Connection], bool]) -> Connection:
         """The newest connection, once it is as wanted."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.seen or not wanted(self.seen[-1]):
                 self._bell.clear()
                 await self._bell.wait()

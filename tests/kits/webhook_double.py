@@ -47,7 +47,7 @@ class WebhookDouble:
         """What the webhook took, as `state code`; only of that code, where given."""
         return [f"{body.get('state')} {body.get('code')}" for body in self.taken if code in (None, body.get("code"))]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until the condition holds."""
         until = time.monotonic() + seconds
         while not condition():

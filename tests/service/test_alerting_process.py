@@ -50,7 +50,7 @@ async def test_pause_of_an_account_is_posted_and_its_end_too_over_a_restart(serv
         await there.until(lambda: len(there.taken) == 2)
         assert there.states() == ["raised paused_by_operator", "cleared paused_by_operator"]
         assert there.taken[1]["incident"] == raised["incident"]
-        await again.settled(20)
+        await again.settled(60)
         assert PATH not in sidecar.running.out + again.running.out
 
 
@@ -62,7 +62,7 @@ async def test_webhook_that_hangs_delays_no_conversion_and_no_stop(services: Ser
         await there.until(lambda: there.asked)
         await sidecar.call("POST", "/v1/accounts/default/resume", {})
         assert (await sidecar.post(ORDER)).status == 202
-        await sidecar.settled(20)
+        await sidecar.settled(60)
         assert (await sidecar.accounts(1))["delivered"] == 1
         sidecar.running.signal(signal.SIGTERM)
         assert await sidecar.running.ended() == 0

@@ -32,7 +32,7 @@ def marked(report: dict[str, Any]) -> dict[str, str]:
 
 async def shows(starter: Starter, sidecar: Sidecar, lines: dict[str, str], code: int) -> None:
     """Wait until the report has these lines, as one of before is used again for some seconds; the command agrees."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while marked(await sidecar.get("/v1/doctor")) != lines:
             await asyncio.sleep(0.2)
     ended, report = await doctor(starter, "--url", sidecar.url)

@@ -50,10 +50,10 @@ async def test_nothing_that_identifies_the_person_is_left_in_database_or_log(
     await sidecar.call("POST", "/v1/clicks", {"visitor_id": VISITOR, "msclkid": MSCLKID})
     others = [{"event": "purchase", "order_id": f"OTHER-{n}", "value": 5, "msclkid": OTHER} for n in range(200)]
     await sidecar.post([*others, order(1, user=user), order(2, user=user, msclkid=MSCLKID), order(3, msclkid="1" * 32)])
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     await there.fault("partial_errors", code=5610, indexes=[0])
     assert (await sidecar.post(order(4, user=user, visitor_id=VISITOR, meta={"note": "CANARY-ORDER"}))).status == 202
-    await sidecar.settled(30)
+    await sidecar.settled(60)
     await sidecar.call("POST", "/v1/accounts/default/pause", {})
     assert (await sidecar.post(order(5, user=user))).status == 202
     await sidecar.running.output_matching('"row_died"')

@@ -49,7 +49,7 @@ class Newcomer:
 
     def call(self, path: str, body: Any = None) -> Any:
         url = f"http://127.0.0.1:{self.port}{path}"
-        return (requests.get(url, timeout=10) if body is None else requests.post(url, json=body, timeout=10)).json()
+        return (requests.get(url, timeout=60) if body is None else requests.post(url, json=body, timeout=60)).json()
 
     def until(self, path: str, fits: Callable[[Any], bool]) -> Any:
         """The answer once it fits."""
@@ -61,13 +61,13 @@ class Newcomer:
 
     def sign_in(self) -> str:
         """Opens /connect and follows Microsoft's page back; returns the last page."""
-        begun = requests.get(f"http://127.0.0.1:{self.port}/connect", allow_redirects=False, timeout=10)
+        begun = requests.get(f"http://127.0.0.1:{self.port}/connect", allow_redirects=False, timeout=60)
         return self.follow(begun.headers["Location"])
 
     def follow(self, address: str) -> str:
         """Opens Microsoft's page, which signs in at once and sends the browser back; returns the last page."""
-        back = requests.get(address, verify=self.folder / "ca.pem", allow_redirects=False, timeout=10)
-        return requests.get(back.headers["Location"], timeout=10).text
+        back = requests.get(address, verify=self.folder / "ca.pem", allow_redirects=False, timeout=60)
+        return requests.get(back.headers["Location"], timeout=60).text
 
     def sign_in_at_the_terminal(self) -> str:
         """Opens the address that `sidecar connect` prints; returns the rest of what it prints."""
@@ -80,7 +80,7 @@ class Newcomer:
     def at_microsoft(self, method: str, path: str, body: Any = None) -> Any:
         """A control call of the stand-in."""
         url, ca = f"{self.endpoints['campaign']}/_emulator/{path}", self.folder / "ca.pem"
-        return requests.request(method, url, json=body, verify=ca, timeout=10).json()
+        return requests.request(method, url, json=body, verify=ca, timeout=60).json()
 
     def wait_two_hours(self) -> None:
         """Makes the goals as old as Microsoft wants them; its clock is not ours to move."""

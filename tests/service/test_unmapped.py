@@ -69,15 +69,15 @@ async def test_rows_of_what_left_the_configuration_wait_visibly_and_go_out_when_
     assert await sidecar.running.ended() == 0
     sidecar = await services.start(less)
     assert (await sidecar.call("POST", "/v1/accounts/main/resume", {})).status == 200
-    await sidecar.settled(20, but=3)
+    await sidecar.settled(60, but=3)
     assert "Event or account no longer configured" in (await sidecar.get("/healthz"))["checks"]["delivery"]["message"]
     assert await shown(sidecar) == {"ORDER-1": ("delivered", None), **left}
 
     await reload(services, sidecar, whole)
-    await sidecar.settled(20, but=1)
+    await sidecar.settled(60, but=1)
     assert (await shown(sidecar))["ORDER-3"] == paused  # it came back paused, and is told so
     assert "Account paused by an operator: second" in (await sidecar.get("/healthz"))["checks"]["delivery"]["message"]
     assert (await sidecar.call("POST", "/v1/accounts/second/resume", {})).status == 200
-    await sidecar.settled(20)
+    await sidecar.settled(60)
     assert await sidecar.accounts(4) == {"delivered": 4}
     assert (await sidecar.get("/healthz"))["status"] == "ok"

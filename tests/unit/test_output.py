@@ -62,10 +62,10 @@ def test_pipe_without_a_reader_stalls_neither_the_caller_nor_the_end(pipe: tuple
     started = time.monotonic()
     for _ in range(10_000):
         output.put("x" * 200)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert output.dropped > 0
     output.close(timeout_seconds=0.05)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
     os.close(read)  # lets the thread go
     output.close(timeout_seconds=10)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 COMMAND = str(Path(sys.executable).with_name("sidecar"))
 """The command that users run, of this virtual environment."""
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, seconds: float = 20.0) -> int:
+    async def ended(self, seconds: float = 60.0) -> int:
         """The exit code, once it is over; TimeoutError when it is not in time."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()

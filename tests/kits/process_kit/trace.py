@@ -35,7 +35,7 @@ def command(program: Path, trace_file: Path) -> list[str]:
     return [str(program), *shown, "-o", str(trace_file)]
 
 
-async def whole(trace_file: Path, pid: int, seconds: float = 20.0) -> list[str]:
+async def whole(trace_file: Path, pid: int, seconds: float = 60.0) -> list[str]:
     """The lines of the trace once strace, which outlives the process `pid` by a moment, has written the last one."""
     last = re.compile(rf"^{pid}\s+\+\+\+ exited with", re.MULTILINE)
     async with asyncio.timeout(seconds):

@@ -142,5 +142,5 @@ async def test_no_caller_waits_for_ever_when_the_writer_is_cancelled(rows: Rows,
     await started.wait()
     behind = [asyncio.create_task(call()) for call in calls.values()]
     run.cancel()
-    answers = await asyncio.wait_for(asyncio.gather(in_hand, *behind, return_exceptions=True), 5)
+    answers = await asyncio.wait_for(asyncio.gather(in_hand, *behind, return_exceptions=True), 60)
     assert [getattr(answer, "code", None) for answer in answers] == ["stopping"] * 3
