@@ -2,6 +2,8 @@
 
 from dashboard_double import Json, account, ago, counts, goal, overview, trouble
 
+from sidecar.troubles import CATALOGUE
+
 _DAY = [31, 22, 14, 9, 6, 5, 8, 17, 34, 52, 66, 71, 75, 70, 68, 73, 77, 79, 82, 84, 78, 69, 58, 44, 12]
 _SKIPPED = [0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
 """Rows by hour, of a shop's day: 1,204 and 8."""
@@ -42,7 +44,7 @@ def well() -> Json:
 def token_dead() -> Json:
     """Microsoft refuses the stored sign-in."""
     why = "Microsoft no longer accepts the sign-in"
-    line = f"87 conversions worth 3,410.00 USD wait: {why}. The first would be lost on 27 February."
+    line = f"87 conversions worth 3,410 USD wait: {why}. The first would be lost on 27 February."
     return overview(
         trouble("token_refresh_failed", line, since=ago(hours=3)),
         counts_24h=counts(delivered=1_117, pending=87, skipped=8),
@@ -55,9 +57,10 @@ def token_dead() -> Json:
 def goal_missing() -> Json:
     """An event's goal is not in the account, beside a trouble that passes by itself."""
     why = "Microsoft has no goal called Sidecar Signup"
-    line = f"3 conversions worth 300.00 EUR wait: {why}. The first would be lost on 27 February."
+    line = f"3 conversions worth 300 EUR wait: {why}. The first would be lost on 27 February."
+    fix = CATALOGUE["goal_not_found"].solution.replace("<event>", "signup")
     return overview(
-        trouble("goal_not_found", line, account="default", subject="Sidecar Signup"),
+        trouble("goal_not_found", line, account="default", subject="Sidecar Signup", fix=fix),
         counts_24h=counts(delivered=1_201, pending=3, skipped=8),
         waiting=[_waiting("goal_not_found", 3, EUR=300)],
         accounts=[_held(f"{why}.", "signup", state="needs_attention")],
@@ -67,7 +70,7 @@ def goal_missing() -> Json:
 def throttled() -> Json:
     """Microsoft asked for a slower pace."""
     why = "Microsoft asked for a slower pace"
-    line = f"12 conversions worth 480.00 USD wait: {why}."
+    line = f"12 conversions worth 480 USD wait: {why}."
     return overview(
         trouble("throttled", line, account="default", since=ago(minutes=2)),
         counts_24h=counts(delivered=1_192, pending=12, skipped=8),
