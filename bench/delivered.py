@@ -38,12 +38,12 @@ def deliver(folder: Path, sidecar: Service, *arguments: str, **how: Any) -> Deli
     """Load it once, `how` as in `load`, and wait until everything is delivered."""
     process = sidecar.started
     process.forget_most_memory()
-    used, threads, began = process.cpu_seconds(), process.cpu_by_thread(), time.monotonic()
+    threads, began = process.cpu_by_thread(), time.monotonic()
     loaded = load(folder / "load", sidecar, *arguments, **how)
     while pending(sidecar):
         time.sleep(POLL_SECONDS)
-    whole = {"cpu_seconds": process.cpu_seconds() - used, "delivered_seconds": time.monotonic() - began}
     by_thread = {name: seconds - threads.get(name, 0.0) for name, seconds in process.cpu_by_thread().items()}
+    whole = {"cpu_seconds": sum(by_thread.values()), "delivered_seconds": time.monotonic() - began}
     return Delivered(**{**asdict(loaded), **whole}, cpu_by_thread=by_thread, memory=process.most_memory())
 
 

@@ -56,15 +56,14 @@ class Started:
 
     def cpu_by_thread(self) -> dict[str, float]:
         """The same by name of thread. Those that have ended, or have no name of their own, are `others`."""
-        used = defaultdict(float, others=self.cpu_seconds())
+        used: dict[str, float] = defaultdict(float)
         main = Path(f"/proc/{self.pid}/comm").read_text().strip()
         for thread in Path(f"/proc/{self.pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
                 name = (thread / "comm").read_text().strip()
                 name = "event loop" if int(thread.name) == self.pid else "others" if name == main else name
-                seconds = _cpu_seconds(thread / "stat")
-                used["others"] -= seconds
-                used[name] += seconds
+                used[name] += _cpu_seconds(thread / "stat")
+        used["others"] += self.cpu_seconds() - sum(used.values())
         return used
 
     def memory(self) -> float:

@@ -138,7 +138,7 @@ def by_thread(runs: Sequence[Delivered]) -> str:
     names = {name for run in runs for name in run.cpu_by_thread}
     of = {name: mean(run.cpu_by_thread.get(name, 0.0) / run.conversions * 1e6 for run in runs) for name in names}
     shown = sorted(of.items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} {cost:.1f}" for name, cost in shown if cost >= 0.05)
+    return ", ".join(f"{name} {cost:.1f}" for name, cost in shown if abs(cost) >= 0.05)
 
 
 def _answers(runs: Sequence[Load]) -> str:
