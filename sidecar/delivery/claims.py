@@ -98,7 +98,7 @@ class Claims:
         limit = goal.rows
         for _ in range(READS):
             entries = await self._due(goal, limit)
-            if any(too_old(entry.time, self.now()) for entry in entries):
+            if entries and too_old(min(entry.time for entry in entries), self.now()):
                 await self.end_too_old()
                 entries = await self._due(goal, limit)
             attributed = await self.click_matcher.attribute(self.account, goal.goal, entries)

@@ -10,20 +10,28 @@ from sidecar.core.fairness import Queue, fair_batch
 from sidecar.core.instant import SecondRange, UnixMillis, UnixSeconds
 from sidecar.ports.delivery import refusal
 from sidecar.store.sqlite.bulk_statement import BulkStatement
-from sidecar.store.sqlite.rows import BOUND_TO, ENTRY_COLUMNS, entry_of
+from sidecar.store.sqlite.rows import BOUND_TO, ENTRY_JSON, entries_of
 
-# What may be claimed in a lane, fresh rows (again = 0) apart from retried ones (again = 1), oldest first.
-DUE = f"""
-    SELECT {ENTRY_COLUMNS} FROM entries
-    WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at <= :now
-    ORDER BY due_at, seq LIMIT :limit"""  # noqa: S608 - constants only
+
+def _due(more: str = "") -> str:
+    """The statement for what may be claimed in a lane, oldest first, as one JSON text.
+
+    Between two rows this thread would wait for the interpreter, which the event loop holds. A thousand rows also take a
+    quarter less CPU time.
+    """
+    return f"""
+        SELECT '[' || coalesce(group_concat(row), '') || ']' FROM (
+            SELECT {ENTRY_JSON} AS row FROM entries
+            WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at <= :now {more}
+            ORDER BY due_at, seq LIMIT :limit)"""  # noqa: S608 - constants only
+
+
+# Fresh rows (again = 0) apart from retried ones (again = 1).
+DUE = _due()
 
 # The same where rows that keep some goals, or another account at Microsoft, must wait.
-DUE_BESIDE = f"""
-    SELECT {ENTRY_COLUMNS} FROM entries
-    WHERE state = 'pending' AND claimed = 0 AND lane = :lane AND again = :again AND due_at <= :now
-        AND (goal IS NULL OR goal NOT IN (SELECT value FROM json_each(:held)) AND coalesce({BOUND_TO}, :ids) IS :ids)
-    ORDER BY due_at, seq LIMIT :limit"""  # noqa: S608 - constants only
+DUE_BESIDE = _due(f"""
+    AND (goal IS NULL OR goal NOT IN (SELECT value FROM json_each(:held)) AND coalesce({BOUND_TO}, :ids) IS :ids)""")  # noqa: S608 - constants only
 
 # Until when accounts have to wait: the batch that was refused for it goes again at that time.
 THROTTLED = """
@@ -65,10 +73,11 @@ def due(
     given = {"now": now, "held": json.dumps(list(held)), "ids": ids}
 
     def queue(lane: Lane, again: int) -> Queue:
-        return lambda most: [
-            entry_of(row, lane)
-            for row in db.execute(statement, {**given, "lane": lane.id, "again": again, "limit": most})
-        ]
+        def first(most: int) -> list[Entry]:
+            (text,) = db.execute(statement, {**given, "lane": lane.id, "again": again, "limit": most}).fetchone()
+            return entries_of(text, lane)
+
+        return first
 
     return fair_batch([queue(lane, 0) for lane in lanes], [queue(lane, 1) for lane in lanes], limit)
 
