@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-SIZES = (256, 64, *range(32, 0, -1))
-"""Rows in one statement. SQLite binds at most 32,766 values, so a row may have up to 127 columns."""
+SIZES = (200, 50, 20)
+"""Rows in one statement; fewer are a size of their own. Prepared ones take 3 KiB a row and stay: hence no more sizes.
+
+SQLite binds at most 32,766 values, so a row may have up to 127 columns.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,11 @@ class BulkStatement:
 
 
 def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
-    """The rows in order, cut into as few parts of one of the SIZES as can be."""
+    """The rows in order, cut into as few parts as can be, each but the last of one of the SIZES."""
     start = 0
     for size in SIZES:
         while len(rows) - start >= size:
             yield rows[start : start + size]
             start += size
+    if start < len(rows):
+        yield rows[start:]

@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 _OLDEST_SQLITE = (3, 38)  # the ->> operator
 
+_CACHED_STATEMENTS = 256
+"""Prepared ones: a statement over rows has some 20 sizes, and preparing one costs as much as its rows."""
+
 COPIED_PAGES = 1_000
 """Pages in the write-ahead log before they are copied back into the file.
 
@@ -118,7 +121,7 @@ async def reader(path: Path, thread: str) -> AsyncIterator[Database]:
 def _connection(uri: str, thread: str) -> Database:
     def connect() -> sqlite3.Connection:
         name_thread(thread)
-        return sqlite3.connect(uri, uri=True, isolation_level=None)
+        return sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=_CACHED_STATEMENTS)
 
     return Database(connect, iter_chunk_size=1000)
 

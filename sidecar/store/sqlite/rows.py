@@ -40,10 +40,21 @@ BOUND_TO = """
 
 
 _COMPUTED = (
-    *("seq", "lane", "state", "reason"),
-    *("key_hash", "key_digest", "content", "time_given"),
-    *("value", "external_credit", "external_model"),
-    *("request_id", "received_at", "due_at", "visitor"),
+    "seq",
+    "lane",
+    "state",
+    "reason",
+    "key_hash",
+    "key_digest",
+    "content",
+    "time_given",
+    "value",
+    "external_credit",
+    "external_model",
+    "request_id",
+    "received_at",
+    "due_at",
+    "visitor",
 )
 """The other columns of a new row; the rest of the table starts at its defaults."""
 
@@ -64,11 +75,22 @@ def new_row(
     value = None if conversion.value is None else plain_decimal(conversion.value)
     credit, model = (plain_decimal(external.credit), external.model) if external else (None, None)
     due_at = max(received_at, millis(conversion.time))
-    return (  # a plain tuple, line by line as in _COMPUTED: one with names takes 1 µs more, 5 % of a row's write
-        *(seq, lane, _PENDING, _NOT_YET if due_at > received_at else None),
-        *(key.hash, key.digest, content, int(conversion.time_given)),
-        *(value, credit, model),
-        *(request_id, received_at, due_at, visitor),
+    return (  # a plain tuple in the order of _COMPUTED: one with names takes 1 µs more, 5 % of a row's write
+        seq,
+        lane,
+        _PENDING,
+        _NOT_YET if due_at > received_at else None,
+        key.hash,
+        key.digest,
+        content,
+        int(conversion.time_given),
+        value,
+        credit,
+        model,
+        request_id,
+        received_at,
+        due_at,
+        visitor,
         *_as_given(conversion),
     )
 
