@@ -52,8 +52,7 @@ class ErrorMiddleware:
     def around(self, application: Handler) -> Handler:
         """Handles the calls that bring items without the application, and gives it all others.
 
-        The application looks up routes and builds chains for each request, and calls hooks: 5 % of a single POST's
-        instructions.
+        The application looks up routes, builds chains and calls hooks for each request: 6 % of a single POST's time.
         """
 
         def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
