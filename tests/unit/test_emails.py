@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.intake.emails import normalise
+from sidecar.core.intake.emails import STEPS, normalise
 from sidecar.core.intake.hashing import EMPTY_SHA256, email_sha256
 
 JOHN = "ec81f3ac7b2b19675bab9d54cf416f9f18cff87c97da5cca82c0f0891bc40602"
@@ -129,3 +129,15 @@ def test_normalising_an_email_twice_equals_normalising_it_once(written: str) -> 
 @given(st.emails(), st.text(alphabet=" \t\r\n\u00a0\u3000", max_size=3))
 def test_case_and_blanks_around_an_email_do_not_matter(address: str, blanks: str) -> None:
     assert email_sha256(blanks + address.upper() + blanks) == email_sha256(address)
+
+
+ASCII = st.text(st.characters(max_codepoint=127))
+
+
+@given(ASCII | st.builds("{}@{}.com".format, ASCII, ASCII) | st.emails())
+def test_steps_lead_to_the_address(text: str) -> None:
+    shown = text
+    for _, step in STEPS:
+        shown = step(shown)
+    assert normalise(text) in (None, shown)
+    assert normalise(text) == normalise(shown)

@@ -182,3 +182,10 @@ def test_steps_lead_to_the_number(text: str, country: str | None) -> None:
     for _, step in STEPS:
         shown = step(shown, country)
     assert (shown or None) == normalise(text, country)
+
+
+@pytest.mark.parametrize("letter", map(chr, range(128)))
+def test_only_blanks_and_these_signs_separate_in_ascii(letter: str) -> None:
+    _, first = STEPS[0]
+    separates = letter.isspace() or letter in "./[]~-()"
+    assert first(f"+1425{letter}5551234", None) == f"+1425{'' if separates else letter}5551234"

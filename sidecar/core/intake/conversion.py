@@ -142,25 +142,29 @@ def _conversion(members: JsonObject, header: str | None, now: UnixMillis, rules:
     value, currency = _money(members, given_value, given_currency, rule)
     person = user.read_user(members.inside("user", user.SHAPE), rules.default_country)
     account = account_of(members, rule, rules.accounts)
-    return Conversion.__new__(  # a plain call takes twice as long to sort its names
-        Conversion,
-        account=account,
-        event=event,
-        goal="" if rule is None else rule.goal_in(account) if rule.goals else rule.goal,
-        time=seconds(now) if time is None else time,
-        time_given=time is not None,
-        order_id=order_id,
-        idempotency_key=None if order_id else header,
-        value=value,
-        currency=currency,
-        msclkid=read_msclkid(members, "landing_url"),
-        visitor_id=members.take("visitor_id", fields.visitor_id),
-        email_sha256=person.email_sha256,
-        phone_sha256=person.phone_sha256,
-        external_attribution=_external_attribution(members.inside("external_attribution", _CREDIT)),
-        meta=members.take("meta", fields.meta),
-        given_value=given_value,
-        given_currency=given_currency,
+    goal = "" if rule is None else rule.goal_in(account) if rule.goals else rule.goal
+    msclkid = read_msclkid(members, "landing_url")
+    visitor_id = members.take("visitor_id", fields.visitor_id)
+    external_attribution = _external_attribution(members.inside("external_attribution", _CREDIT))
+    meta = members.take("meta", fields.meta)
+    return Conversion(  # in the order of its fields: by their names it takes 0.8 us longer, of 13 for all of this
+        account,
+        event,
+        goal,
+        seconds(now) if time is None else time,
+        time is not None,
+        order_id,
+        None if order_id else header,
+        value,
+        currency,
+        msclkid,
+        visitor_id,
+        person.email_sha256,
+        person.phone_sha256,
+        external_attribution,
+        meta,
+        given_value,
+        given_currency,
     )
 
 

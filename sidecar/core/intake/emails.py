@@ -29,8 +29,12 @@ def normalise(text: str) -> str | None:
     """The address in the form that is hashed; None when it can be no address, or is not ASCII in the end."""
     if len(text) > LONGEST_INPUT:
         return None
-    for _, step in STEPS:
-        text = step(text)
+    if text.isascii():  # as nearly all: what the steps make of it, in half their time
+        name, at, domain = "".join(text.split()).lower().partition("@")
+        text = name.partition("+")[0].replace(".", "") + at + domain
+    else:
+        for _, step in STEPS:
+            text = step(text)
     return text if _ADDRESS.fullmatch(text) else None
 
 

@@ -52,6 +52,7 @@ def _is_number(text: str) -> bool:
 
 _SEPARATING = r"\s./\[\]~\u115F\u1160\u2010-\u2015\u2053\u2212\u223C\u2800\u30FC\u3164\uFFA0-"
 _SEPARATORS = re.compile(f"[{_SEPARATING}]+")
+_ASCII_SEPARATORS = bytes(code for code in range(128) if _SEPARATORS.match(chr(code)))
 _LONE_PREFIX = re.compile(f"[({_SEPARATING}]*00[){_SEPARATING}]")
 
 
@@ -63,12 +64,17 @@ def _without_separators(text: str, country: str | None) -> str:
     if not text.isascii():
         letters = unicodedata.normalize("NFKC", without_invisible(text))  # digits of any script, wide forms too
         text = "".join(str(unicodedata.decimal(letter, letter)) for letter in letters)
-    bare = _SEPARATORS.sub("", text)
-    if "(" in bare or ")" in bare:
-        bare = "(0)".join(part.replace("(", "").replace(")", "") for part in bare.split("(0)"))
+    bare = _closed_up(text)
+    bare = "(0)".join([part.replace("(", "").replace(")", "") for part in bare.split("(0)")])
     if len(bare) > _LONGEST_BARE:
         return ""
     return f"00 {bare[2:]}" if bare.startswith("00") and _LONE_PREFIX.match(text) else bare
+
+
+def _closed_up(text: str) -> str:
+    if text.isascii():  # a third of the time that the expression takes
+        return text.encode().translate(None, _ASCII_SEPARATORS).decode()
+    return _SEPARATORS.sub("", text)
 
 
 _ZERO_STAYS = frozenset({"39", "378"})

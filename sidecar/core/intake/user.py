@@ -23,6 +23,9 @@ _WHY_UNUSABLE: dict[str, Callable[[str, str | None], str]] = {
 }
 
 
+_HashOf = Callable[[JsonObject, str, str | None], str | None]
+
+
 class User(NamedTuple):
     """Who converted, as hashes."""
 
@@ -36,8 +39,8 @@ def read_user(members: JsonObject | None, default_country: str | None) -> User:
         return User()
     country = read_country(members) or default_country
     return User(
-        email_sha256=_hash(members, "email", lambda text: _email_sha256(members, text), country),
-        phone_sha256=_hash(members, "phone", lambda text: phone_sha256(text, country), country),
+        email_sha256=_hash(members, "email", _email_sha256, country),
+        phone_sha256=_hash(members, "phone", _phone_sha256, country),
     )
 
 
@@ -52,7 +55,7 @@ def read_country(members: JsonObject) -> str | None:
     return country
 
 
-def _email_sha256(members: JsonObject, text: str) -> str | None:
+def _email_sha256(members: JsonObject, text: str, _: str | None) -> str | None:
     """The hash of the address; a warning where it is a mailbox that many share."""
     normalised = emails.normalise(text)
     if normalised is None:
@@ -62,7 +65,11 @@ def _email_sha256(members: JsonObject, text: str) -> str | None:
     return sha256(normalised)
 
 
-def _hash(members: JsonObject, name: str, hash_of: Callable[[str], str | None], country: str | None) -> str | None:
+def _phone_sha256(_: JsonObject, text: str, country: str | None) -> str | None:
+    return phone_sha256(text, country)
+
+
+def _hash(members: JsonObject, name: str, hash_of: _HashOf, country: str | None) -> str | None:
     """The hash of the plain form, else the hash that was given; where both are there they must be equal."""
     hashed = members.take(f"{name}_sha256", fields.sha256)
     plain = members.take(name, fields.any_length)
@@ -71,7 +78,7 @@ def _hash(members: JsonObject, name: str, hash_of: Callable[[str], str | None], 
     if len(plain) > LONGEST_INPUT:
         members.warn(f"{name}_unusable", name, f"is longer than {LONGEST_INPUT} characters; it was left out")
         return hashed
-    made = hash_of(plain)
+    made = hash_of(members, plain, country)
     if made is None:
         members.warn(f"{name}_unusable", name, f"{_WHY_UNUSABLE[name](plain, country)}; it was left out")
         return hashed
