@@ -25,6 +25,9 @@ MAX_AHEAD_SECONDS = 300
 
 MAX_META_BYTES = 2_048
 
+_NUMBER = (int, Decimal)
+"""What a number of JSON comes as; a union in its place is made anew by each call."""
+
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """SQLite ends a text at NUL, a lone surrogate has no UTF-8 form, and the others are mistakes in an id."""
 
@@ -153,9 +156,9 @@ def credit(value: object) -> Decimal:
 
 def _number(value: object) -> Decimal:
     """JSON numbers come as int or Decimal. Floats are refused: they are no longer exact."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _NUMBER):
         raise Refusal("not_a_number", "must be a number, without quotes")
-    number = Decimal(value)
+    number = value if isinstance(value, Decimal) else Decimal(value)
     if not number.is_finite():
         raise Refusal("not_a_number", "must be a finite number")
     return number
@@ -176,7 +179,7 @@ def instant(value: object, now: UnixMillis, of: str = "conversion") -> UnixSecon
 
 
 def _seconds_of_number(value: object) -> UnixSeconds:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _NUMBER):
         raise Refusal("invalid_time", time_text.WANTED)
     if isinstance(value, Decimal) and not value.is_finite():
         raise Refusal("invalid_time", time_text.WANTED)

@@ -39,11 +39,14 @@ class Shape:
 class JsonObject:
     """A JSON object of a known shape."""
 
+    __slots__ = ("_given", "_shape", "findings")
+
     def __init__(self, given: dict[str, Any], shape: Shape, findings: Findings) -> None:
         self._given = given
         self._shape = shape
         self.findings = findings
-        self._note_unknown()
+        if not given.keys() <= shape.names:
+            self._note_unknown()
 
     def get(self, name: str) -> Any:
         """The member as it was given; None when it is absent or null."""
@@ -85,8 +88,6 @@ class JsonObject:
         self.findings.warn(code, self._shape.path + name, message)
 
     def _note_unknown(self) -> None:
-        if self._given.keys() <= self._shape.names:
-            return
         unknown = [name for name in self._given if name not in self._shape.names]
         for name in unknown[:_MOST_UNKNOWN]:
             self._refuse_unknown(name if _SHOWABLE.fullmatch(name) else "?")

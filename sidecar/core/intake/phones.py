@@ -65,7 +65,8 @@ def _without_separators(text: str, country: str | None) -> str:
         letters = unicodedata.normalize("NFKC", without_invisible(text))  # digits of any script, wide forms too
         text = "".join(str(unicodedata.decimal(letter, letter)) for letter in letters)
     bare = _closed_up(text)
-    bare = "(0)".join([part.replace("(", "").replace(")", "") for part in bare.split("(0)")])
+    if "(" in bare or ")" in bare:
+        bare = "(0)".join([part.replace("(", "").replace(")", "") for part in bare.split("(0)")])
     if len(bare) > _LONGEST_BARE:
         return ""
     return f"00 {bare[2:]}" if bare.startswith("00") and _LONE_PREFIX.match(text) else bare
