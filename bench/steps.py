@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from bench.bodies import Bodies
 from bench.processes import EVENTS, GOAL
 from bench.store import ACCOUNT, NOW, RULES, opened
-from sidecar.api.conversion_answers import ItemResult, result_text, summary
-from sidecar.api.new_rows import NewRows
+from sidecar.api.conversion_answers import ItemResult, result, summary
+from sidecar.api.http.reply import encode
 from sidecar.api.row_json import Rows
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
 from sidecar.core.instant import UnixMillis
@@ -82,8 +82,8 @@ async def take_in(outbox: Outbox, bodies: Bodies, steps: Steps) -> None:
 
 def answer(items: Sequence[ItemResult]) -> bytes:
     """What is answered to one array."""
-    new_rows = NewRows(ROWS.of_one_answer())
-    return summary(items).with_results(result_text(place, item, new_rows) for place, item in enumerate(items))
+    rows = ROWS.of_one_answer()
+    return summary(items).with_results(encode(result(place, item, rows)) for place, item in enumerate(items))
 
 
 async def send_off(outbox: Outbox, steps: Steps) -> None:

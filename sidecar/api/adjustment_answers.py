@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from sidecar.api.answers import HttpAnswer, bulk_result, bulk_status, differences_json, warnings_json
+from sidecar.api.answers import HttpAnswer, bulk_result, bulk_status, differences_json
 from sidecar.api.http.problem import (
     ALREADY_RETRACTED,
     AMBIGUOUS,
@@ -19,6 +19,7 @@ from sidecar.api.http.problem import (
 )
 from sidecar.api.http.reply import Json
 from sidecar.api.row_json import Rows
+from sidecar.api.row_members import Row
 from sidecar.core.difference import FieldDifference, words
 from sidecar.core.intake.adjustment import AcceptedAdjustment, Reading
 from sidecar.core.intake.conversion import RejectedItem
@@ -87,15 +88,14 @@ def why_not_stored(verdict: AdjustResult | RejectedItem) -> tuple[What, Sequence
 
 def answer(item: AdjustmentResult, rows: Rows) -> HttpAnswer | HttpProblem:
     """The answer to a single item."""
-    warnings: Json = {"warnings": warnings_json(item.warnings)}
     match item.verdict:
         case Stored(record):
-            return HttpAnswer(202, {**rows.show(record), **warnings})
+            return HttpAnswer(202, _row(record, item, rows))
         case Replayed(record):
-            return HttpAnswer(200, {**rows.show(record), **warnings})
+            return HttpAnswer(200, _row(record, item, rows))
         case OriginalNotSent(original):
             named = {"state": State.SKIPPED, "reason": Reason.ORIGINAL_NOT_SENT, "conversion_id": original.id}
-            return HttpAnswer(200, {**named, **warnings})
+            return HttpAnswer(200, {**named, "warnings": item.warnings})
         case RejectedItem(problems):
             return invalid(problems)
         case Unadjustable(problem):
@@ -113,20 +113,26 @@ def answer(item: AdjustmentResult, rows: Rows) -> HttpAnswer | HttpProblem:
             assert_never(item.verdict)
 
 
-def result(index: int, item: AdjustmentResult, rows: Rows, errors: BulkErrors) -> Json:
+def result(index: int, item: AdjustmentResult, rows: Rows, errors: BulkErrors) -> Json | Row:
     """The answer of an item as one of a bulk request, whose `errors` are listed together."""
     if isinstance(item.verdict, RejectedItem):
         return {"index": index, "status": INVALID.status, **errors.of(item.verdict.problems)}
     return bulk_result(index, answer(item, rows))
 
 
-def summary(items: Sequence[AdjustmentResult], results: list[Json]) -> HttpAnswer:
+def summary(items: Sequence[AdjustmentResult], results: list[Json | Row]) -> HttpAnswer:
     """A whole bulk answer."""
     kinds = Counter(type(item.verdict) for item in items)
     stored, replayed, skipped = kinds[Stored], kinds[Replayed], kinds[OriginalNotSent]
     rejected = len(items) - stored - replayed - skipped
     counts = {"accepted": stored, "replayed": replayed, "skipped": skipped, "rejected": rejected}
     return HttpAnswer(bulk_status(rejected, len(items)), {**counts, "results": results})
+
+
+def _row(record: Record, item: AdjustmentResult, rows: Rows) -> Row:
+    row = rows.show(record)
+    row.warnings = item.warnings
+    return row
 
 
 def _ambiguous(originals: Sequence[Record]) -> HttpProblem:

@@ -7,9 +7,9 @@ from typing import assert_never
 
 from aiohttp import web
 
-from sidecar.api.answers import bulk_status, warnings_json
+from sidecar.api.answers import bulk_status
 from sidecar.api.http.problem import BulkErrors, invalid
-from sidecar.api.http.reply import Json, json_reply, page_reply, text
+from sidecar.api.http.reply import Json, encode, json_reply, page_reply
 from sidecar.api.request import query as parameters
 from sidecar.api.request.admission import admission_of
 from sidecar.api.request.items import SingleRequest
@@ -57,7 +57,7 @@ class ClickCalls:
         limit = found.get("limit", _DEFAULT_LIMIT)
         async with admission_of(request).page(limit):
             page = await self.clicks.of_visitor(found["visitor_id"], accounts, found.get("cursor"), limit)
-            rows = await in_turns(page.clicks, lambda each: text(show(each)))
+            rows = await in_turns(page.clicks, lambda each: encode(show(each)))
             return page_reply(rows, parameters.to_cursor(page.next_seq))
 
     async def _store(self, readings: Sequence[Capture], now: UnixMillis) -> None:
@@ -113,8 +113,8 @@ def _result(index: int, reading: Capture, errors: BulkErrors) -> Json:
 def _answer(reading: Clicked | NotCaptured) -> Json:
     match reading:
         case Clicked(warnings=warnings):
-            return {"captured": True, "reason": None, "warnings": warnings_json(warnings)}
+            return {"captured": True, "reason": None, "warnings": warnings}
         case NotCaptured(reason, warnings):
-            return {"captured": False, "reason": reason, "warnings": warnings_json(warnings)}
+            return {"captured": False, "reason": reason, "warnings": warnings}
         case _:
             assert_never(reading)

@@ -15,15 +15,14 @@ from sidecar.api.conversion_answers import (
     Verdict,
     answer,
     minimal_result,
-    result_text,
+    result,
     results_of,
     summary,
     why_not_stored,
 )
 from sidecar.api.http.problem import BulkErrors, HttpProblem
-from sidecar.api.http.reply import json_reply, reply, text
+from sidecar.api.http.reply import encode, json_reply, reply
 from sidecar.api.http.request_id import REQUEST_ID
-from sidecar.api.new_rows import NewRows
 from sidecar.api.request.admission import Reservation
 from sidecar.api.request.items import Received, SingleRequest
 from sidecar.api.request.prefer import APPLIED, HEADER, wants_minimal
@@ -75,11 +74,11 @@ class ConversionCalls:
                 return json_reply(validation(readings[0], received.item, rules))
             items = list(zip(range(len(readings)), readings, received.items, strict=True))
 
-            def validated(one: tuple[int, Reading, object]) -> str:
+            def validated(one: tuple[int, Reading, object]) -> bytes:
                 index, reading, item = one
-                return text({"index": index, **validation(reading, item, rules, errors)})
+                return encode({"index": index, **validation(reading, item, rules, errors)})
 
-            return reply(f'{{"results":[{",".join(await self.reader.each(items, validated))}]}}'.encode())
+            return reply(b'{"results":[%b]}' % b",".join(await self.reader.each(items, validated)))
 
     def _read(
         self, request: web.Request, reservation: Reservation, allowance: Allowance
@@ -129,12 +128,9 @@ class ConversionCalls:
     async def _bulk(self, items: Sequence[ItemResult], allowance: Allowance, *, minimal: bool) -> web.Response:
         whole, rows, numbered = summary(items), self.rows.of_one_answer(), list(enumerate(items))
         errors = BulkErrors(allowance)
-        if minimal:
-            results = await self.reader.each(numbered, lambda one: text(minimal_result(*one, rows, errors)))
-            return reply(whole.with_results(results), whole.status, APPLIED)
-        new_rows = NewRows(rows)
-        results = await self.reader.each(numbered, lambda one: result_text(*one, new_rows, errors))
-        return reply(whole.with_results(results), whole.status)
+        shown = minimal_result if minimal else result
+        results = await self.reader.each(numbered, lambda one: encode(shown(*one, rows, errors)))
+        return reply(whole.with_results(results), whole.status, APPLIED if minimal else None)
 
 
 def _rows_of_accounts(verdicts: Iterable[Verdict]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """POST /v1/erasures and GET /v1/erasures/{id}: jobs that erase a person's data and report what they removed."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -43,7 +43,7 @@ class ErasureCalls:
         wanted = read_wanted(body, self.default_country(), findings)
         job = await self.erasures.add(wanted, self.now())
         self.added()
-        warnings = {"warnings": [asdict(warning) for warning in findings.warnings]} if findings.warnings else {}
+        warnings = {"warnings": findings.warnings} if findings.warnings else {}
         return json_reply({**show(job), **warnings}, 202)
 
     async def get(self, request: web.Request) -> web.Response:

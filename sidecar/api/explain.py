@@ -12,7 +12,7 @@ from aiohttp import web
 from sidecar.api.http.problem import NO_CONVERSION, HttpProblem
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.row_json import Rows, goal_words, words_of
-from sidecar.api.row_members import number
+from sidecar.api.row_members import Row, number
 from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
@@ -70,7 +70,7 @@ class Receipts:
         made = receipt(trace, self._around(trace))
         return {**show(made), "adjustments": [self._adjustment(one) for one in made.adjustments]}
 
-    def _adjustment(self, record: Record) -> Json:
+    def _adjustment(self, record: Record) -> Row:
         """It names its conversion by whole identifiers, of which a receipt shows the first digits only."""
         return self.rows.show(record._replace(msclkid=short(record.msclkid)))
 

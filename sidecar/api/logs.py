@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sidecar.api.http.guard import wants_page
 from sidecar.api.http.problem import UNAVAILABLE, HttpProblem
-from sidecar.api.http.reply import page_reply, text
+from sidecar.api.http.reply import encode, page_reply
 from sidecar.api.log_query import FILTERS, LogRequest, read_request
 from sidecar.api.log_traces import with_traces
 from sidecar.api.request.admission import ROW_BYTES, Admission, admission_of
@@ -50,7 +50,7 @@ class LogCalls:
             page = await self._page(asked.query)
             if NDJSON in request.headers.get("Accept", ""):
                 return await _lines(page)
-            rows = await in_turns(page.items, lambda item: text(facts_of(item.entry)))
+            rows = await in_turns(page.items, lambda item: encode(facts_of(item.entry)))
             return page_reply(rows, to_cursor(page.next_seq))
 
     async def _page(self, query: JournalQuery) -> JournalPage:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import assert_never
 
-from sidecar.api.http.reply import Json
-from sidecar.api.row_members import stored_members
+from msgspec import UNSET, Raw
+
+from sidecar.api.row_members import Row, number
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Fault
 from sidecar.core.goals.mapping import Mapped
-from sidecar.core.instant import UnixMillis
+from sidecar.core.instant import UnixMillis, text_of_millis, text_of_seconds, text_or_none
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.microsoft import error_codes
@@ -56,16 +57,41 @@ class Rows:
 
         return Rows(cache(self.goal_of), held_once, cache(self.now))
 
-    def show(self, record: Record) -> Json:
+    def show(self, record: Record) -> Row:
         """Return the row as the API shows it."""
         reason, trouble = self.reason_and_trouble(record)
-        row = stored_members(record)
-        row["reason"] = reason
-        row["goal"] = record.goal or self.goal_of(record.account, record.event)
-        if not _shows_due_at(record):
-            row["due_at"] = None
-        row["message"] = words_of(record, trouble) or (trouble.cause if trouble else None)
-        row["fix"] = trouble.solution if trouble else None
+        row = Row(  # by position: by name it takes twice as long
+            UNSET,
+            UNSET,
+            record.id,
+            record.kind,
+            record.state,
+            reason,
+            record.account,
+            record.event,
+            record.goal or self.goal_of(record.account, record.event),
+            record.order_id,
+            text_of_seconds(record.time),
+            None if record.value is None else number(record.value),
+            record.currency,
+            record.msclkid,
+            record.visitor_id,
+            record.matched_by,
+            record.attempt,
+            text_of_millis(record.received_at),
+            text_or_none(record.due_at) if _shows_due_at(record) else None,
+            text_or_none(record.sent_at),
+            text_or_none(record.settled_at),
+            record.batch_id,
+            record.error,
+            record.error_code,
+            record.tracking_id,
+            None if trouble is None else words_of(record, trouble) or trouble.cause,
+            None if trouble is None else trouble.solution,
+            None if record.meta is None else Raw(record.meta),
+        )
+        if record.kind is Kind.ADJUSTMENT:
+            row.type, row.conversion_id = record.type, record.conversion_id
         return row
 
     def reason_and_trouble(self, record: Record) -> tuple[str | None, Trouble | None]:
@@ -93,9 +119,9 @@ class Rows:
         return Reason.RETRYING if record.claimed and not record.leased else record.reason
 
 
-def words_of(record: Record, trouble: Trouble | None) -> str | None:
+def words_of(record: Record, trouble: Trouble) -> str | None:
     """Return Microsoft's message, if `trouble` comes from the same answer; else it would explain another trouble."""
-    if record.message is None or trouble is None:
+    if record.message is None:
         return None
     match record.state:
         case State.PENDING:

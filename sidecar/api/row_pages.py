@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from sidecar.api.http.reply import page_reply, text
+from sidecar.api.http.reply import encode, page_reply
 from sidecar.api.request import query as parameters
 from sidecar.api.request.admission import admission_of
 from sidecar.api.request.turns import in_turns
@@ -41,7 +41,7 @@ class RowPages:
         async with admission_of(request).page(parameters.MAX_LIMIT if query.reason else query.limit):
             rows = self.rows.of_one_answer()
             page = await self._with_reason(query, rows) if query.reason else await self.queries.find(query)
-            shown = await in_turns(page.records, lambda record: text(rows.show(record)))
+            shown = await in_turns(page.records, lambda record: encode(rows.show(record)))
             return page_reply(shown, parameters.to_cursor(page.next_seq))
 
     async def _with_reason(self, query: Query, rows: Rows) -> Page:

@@ -31,8 +31,9 @@ class StatusCalls:
         if record is None or record.kind is not Kind.CONVERSION:
             hint = "An id looks like conv_17; GET /v1/conversions?order_id= finds it by the order."
             raise HttpProblem(NO_CONVERSION, hint)
-        adjustments = await self.queries.adjustments(record.seq)
-        return json_reply({**self.rows.show(record), "adjustments": [self.rows.show(each) for each in adjustments]})
+        row = self.rows.show(record)
+        row.adjustments = [self.rows.show(each) for each in await self.queries.adjustments(record.seq)]
+        return json_reply(row)
 
     async def find(self, request: web.Request) -> web.Response:
         """Rows, newest first. A page may be short while its cursor says that there is more to look through."""

@@ -1,21 +1,20 @@
 """The answer of POST /v1/validate: what would be stored of an item, and everything that is wrong with it."""
 
-from sidecar.api.answers import warnings_json
-from sidecar.api.http.problem import BulkErrors, errors_of
+from sidecar.api.http.problem import BulkErrors
 from sidecar.api.http.reply import Json
 from sidecar.core.conversion import Conversion
 from sidecar.core.intake.conversion import Accepted, Reading, RejectedItem, Rules, Skipped, normalized
+from sidecar.core.intake.problem import Warning_
 from sidecar.core.intake.user import steps_of
 
 
 def validation(reading: Reading, item: object, rules: Rules, bulk: BulkErrors | None = None) -> Json:
     """What would become of `item`, read as `reading`; `bulk` lists the errors of a bulk request."""
     problems = reading.problems if isinstance(reading, RejectedItem) else ()
-    errors: Json = bulk.of(problems) if bulk and problems else {"errors": errors_of(problems)}
-    warnings = warnings_json(reading.warnings)
+    errors: Json = bulk.of(problems) if bulk and problems else {"errors": problems}
+    warnings = reading.warnings
     if isinstance(reading, Skipped):
-        message = "would not be stored, but answered as skipped"
-        warnings.append({"code": reading.reason, "field": "", "message": message})
+        warnings += (Warning_(reading.reason, "", "would not be stored, but answered as skipped"),)
     return {
         "valid": not problems,
         **errors,

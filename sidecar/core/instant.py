@@ -42,9 +42,8 @@ def text_or_none(at: UnixMillis | None) -> str | None:
 
 def text_of_seconds(at: UnixSeconds) -> str:
     """`2026-11-23T15:30:45Z`: the form that is sent to Microsoft and shown to people."""
-    minute, second = divmod(at, 60)
-    day, minute = divmod(minute, 1440)
-    return f"{_text_of_day(day)}{_MINUTES[minute]}{second:02d}Z"  # a third of what datetime costs, on every row's way
+    day, second = divmod(at, DAY_SECONDS)
+    return f"{_text_of_day(day)}{_MINUTES[second // 60]}{_SECONDS[second % 60]}"  # a fifth of what datetime costs
 
 
 @lru_cache(maxsize=1024)
@@ -54,11 +53,14 @@ def _text_of_day(day: int) -> str:
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _MINUTES = tuple(f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+_SECONDS = tuple(f"{second:02d}Z" for second in range(60))
 
 
 @lru_cache(maxsize=1024)
 def text_of_millis(at: UnixMillis) -> str:
     """`2026-11-23T15:30:45.123Z`, and without the fraction when it is zero."""
     whole, fraction = divmod(at, 1000)
-    text = text_of_seconds(UnixSeconds(whole))
-    return f"{text[:-1]}.{fraction:03d}Z" if fraction else text
+    return f"{text_of_seconds(UnixSeconds(whole))[:-1]}{_FRACTIONS[fraction]}"
+
+
+_FRACTIONS = ("Z", *(f".{fraction:03d}Z" for fraction in range(1, 1000)))

@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from openapi_spec_validator import validate as validate_openapi
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
+from row_kit import PENDING, shown
 
 from sidecar import __version__
 from sidecar.api import adjustments, erasures, log_query, replay_query, series, status
@@ -28,7 +29,6 @@ from sidecar.api.openapi import document
 from sidecar.api.request.items import MAX_ITEMS
 from sidecar.api.request.query import MAX_LIMIT
 from sidecar.api.routes import ROUTES
-from sidecar.api.row_members import MEMBERS
 from sidecar.config import parse
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.goals.plan import Blocked
@@ -226,7 +226,9 @@ def test_fields_of_an_adjustment_are_those_that_are_read() -> None:
 
 @pytest.mark.parametrize(("schema", "kind"), [("Row", Kind.CONVERSION), ("AdjustmentRow", Kind.ADJUSTMENT)])
 def test_members_of_a_row_are_those_that_are_shown_in_their_order(schema: str, kind: Kind) -> None:
-    assert list(SCHEMAS[schema]["properties"]) == SCHEMAS[schema]["required"] == list(MEMBERS[kind])
+    assert (
+        list(SCHEMAS[schema]["properties"]) == SCHEMAS[schema]["required"] == list(shown(PENDING._replace(kind=kind)))
+    )
 
 
 def test_lists_of_values_and_limits_are_those_of_the_code() -> None:

@@ -1,7 +1,9 @@
 """A stored row with any fields, and what shows rows, for the tests of their JSON."""
 
+import json
 from typing import Any
 
+from sidecar.api.http.reply import encode
 from sidecar.api.row_json import Rows
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis, UnixSeconds
@@ -32,3 +34,9 @@ PENDING = stored_row(
 GOALS = {("default", "purchase"): "Sidecar Purchase"}
 NOW = UnixMillis(PENDING.received_at)
 ROWS = Rows(goal_of=lambda account, event: GOALS.get((account, event)), held=lambda record: None, now=lambda: NOW)
+
+
+def shown(record: Record, rows: Rows = ROWS) -> dict[str, Any]:
+    """The row as a caller reads it."""
+    read: dict[str, Any] = json.loads(encode(rows.show(record)))
+    return read

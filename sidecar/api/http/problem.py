@@ -1,7 +1,7 @@
 """Every kind of HTTP problem, declared once, and its answer: RFC 9457 problem+json."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -90,7 +90,7 @@ class HttpProblem(Exception):
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
-            "errors": errors_of(self.errors),
+            "errors": self.errors,
             **self.members,
         }
 
@@ -119,15 +119,10 @@ class BulkErrors:
         listed = problems[: MOST_PROBLEMS - self._listed]
         self._listed += len(listed)
         if len(listed) == len(problems) and not self._is_full:
-            return {"errors": errors_of(listed)}
+            return {"errors": listed}
         more = [] if self._is_full else [more_problems(self.allowance.found - MOST_PROBLEMS)]
         self._is_full = True
-        return {"code": problems[0].code, "errors": errors_of([*listed, *more])}
-
-
-def errors_of(problems: Iterable[Problem]) -> list[Json]:
-    """Problems as the answer lists them."""
-    return [asdict(problem) for problem in problems]
+        return {"code": problems[0].code, "errors": [*listed, *more]}
 
 
 def invalid(problems: Iterable[Problem]) -> HttpProblem:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 JSON = "application/json"
@@ -19,15 +20,15 @@ ALWAYS = {
 Json = dict[str, Any]
 """An object on its way to being JSON."""
 
-# Made once: json.dumps with other than its defaults makes a new encoder each time. ASCII only, so that a lone
-# surrogate in a text of the caller's cannot break the answer.
-text = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-"""A value as JSON text."""
+_encoded = msgspec.json.Encoder().encode
 
 
 def encode(value: object) -> bytes:
-    """`value` as JSON text, in bytes."""
-    return text(value).encode("ascii")
+    """`value` as JSON text, in bytes. Dataclasses and structs are objects; `msgspec.Raw` is JSON text already."""
+    try:
+        return _encoded(value)
+    except UnicodeEncodeError:  # half a surrogate pair, in a text of the caller's, which ASCII can escape
+        return json.dumps(value, default=msgspec.to_builtins, separators=(",", ":")).encode("ascii")
 
 
 def json_reply(
@@ -37,9 +38,9 @@ def json_reply(
     return reply(encode(value), status, headers, content_type)
 
 
-def page_reply(items: Iterable[str], next_cursor: str | None) -> web.Response:
+def page_reply(items: Iterable[bytes], next_cursor: str | None) -> web.Response:
     """A page of a list; `items` are JSON texts already."""
-    return reply(f'{{"items":[{",".join(items)}],"next_cursor":{text(next_cursor)}}}'.encode("ascii"))
+    return reply(b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), encode(next_cursor)))
 
 
 def reply(

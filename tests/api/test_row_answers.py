@@ -1,16 +1,17 @@
-"""Rows that are written straight to JSON: the very members that `Rows.show` has."""
+"""Rows in answers: every member as it is stored, alone and as one result of a bulk answer."""
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from row_kit import GOALS, NOW, PENDING, ROWS
+from row_kit import GOALS, NOW, PENDING, ROWS, shown
 
-from sidecar.api.conversion_answers import ItemResult, result, result_text, summary
-from sidecar.api.http.reply import text
-from sidecar.api.new_rows import NewRows
+from sidecar.api.answers import HttpAnswer
+from sidecar.api.conversion_answers import ItemResult, answer, result, summary
+from sidecar.api.http.reply import encode
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import UnixMillis, UnixSeconds
@@ -86,67 +87,53 @@ WARNINGS = [(), (Warning_("email_unusable", "user.email", 'has no "@"'),)]
 GOALS_OVER_TIME = [{**GOALS, ("other", "Käufe"): 'Kauf "neu"'}, {**GOALS, ("default", "purchase"): "Renamed"}, {}]
 
 
+AS_STORED = (
+    *("kind", "state", "account", "event", "order_id", "currency", "msclkid", "visitor_id"),
+    *("attempt", "batch_id", "error", "error_code", "tracking_id"),
+)
+
+
 @given(
-    records=st.lists(NEW_RECORDS | LATER_RECORDS | ADJUSTMENTS, min_size=1, max_size=4),
+    record=NEW_RECORDS | LATER_RECORDS | ADJUSTMENTS,
     held=st.sampled_from(HOLDS),
     goals=st.sampled_from(GOALS_OVER_TIME),
-    many=st.booleans(),
 )
-def test_text_says_what_the_row_says_in_the_same_order(
-    records: list[Record], held: HeldReason | None, goals: dict[tuple[str, str], str], many: bool
-) -> None:
+def test_row_says_what_is_stored(record: Record, held: HeldReason | None, goals: dict[tuple[str, str], str]) -> None:
     rows = Rows(lambda account, event: goals.get((account, event)), lambda record: held, lambda: NOW)
-    new_rows = NewRows(rows.of_one_answer() if many else rows)
-    for record in records:
-        written = json.loads(f"{{{new_rows.members(record)}}}")
-        assert written == json.loads(text(rows.show(record)))
-        assert list(written) == list(rows.show(record))
+    row = shown(record, rows)
+    assert [row[name] for name in AS_STORED] == [getattr(record, name) for name in AS_STORED]
+    assert row["id"] == f"{'conv' if record.kind is Kind.CONVERSION else 'adj'}_{record.seq}"
+    assert row["goal"] == record.goal or goals.get((record.account, record.event))
+    assert row["value"] == (None if record.value is None else float(record.value))
+    assert row["meta"] == (None if record.meta is None else json.loads(record.meta))
+    assert datetime.fromisoformat(row["time"]).timestamp() == record.time
+    for name in ("received_at", "sent_at", "settled_at"):
+        assert row[name] == _utc(getattr(record, name))
+    assert row["due_at"] in (None, _utc(record.due_at))
+    assert row == shown(record, rows.of_one_answer())
 
 
-@given(first=LATER_RECORDS | ADJUSTMENTS, own=NEW_RECORDS)
-def test_rows_that_differ_in_their_own_members_only_share_the_others(first: Record, own: Record) -> None:
-    names = ("seq", "order_id", "time", "value", "msclkid", "visitor_id", "email_sha256", "phone_sha256", "meta")
-    second = first._replace(**{name: getattr(own, name) for name in names})
-    is_alike = first.matched_by == second.matched_by
-    new_rows = NewRows(ROWS)
-    for record in (first, second):
-        assert json.loads(f"{{{new_rows.members(record)}}}") == json.loads(text(ROWS.show(record)))
-    assert len(new_rows._shared_parts) == (1 if is_alike else 2)
-
-
-@given(first=LATER_RECORDS | ADJUSTMENTS, other=LATER_RECORDS, name=st.sampled_from(Record._fields))
-def test_row_that_differs_in_any_one_field_is_written_with_it(first: Record, other: Record, name: str) -> None:
-    new_rows = NewRows(ROWS)
-    for record in (first, first._replace(**{name: getattr(other, name)})):
-        if record.kind is first.kind:
-            assert json.loads(f"{{{new_rows.members(record)}}}") == json.loads(text(ROWS.show(record)))
+def _utc(at: UnixMillis | None) -> str | None:
+    if at is None:
+        return None
+    exact = datetime.fromtimestamp(at // 1000, UTC).replace(microsecond=at % 1000 * 1000)
+    return exact.isoformat(timespec="milliseconds" if at % 1000 else "seconds").replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize("warnings", WARNINGS, ids=["plain", "with a warning"])
-def test_result_is_the_same_by_either_way(warnings: tuple[Warning_, ...]) -> None:
-    item = ItemResult(Stored(PENDING), warnings)
-    written = json.loads(result_text(3, item, NewRows(ROWS)))
-    assert written == json.loads(text(result(3, item, ROWS)))
-    assert written["warnings"] == [asdict(warning) for warning in warnings]
-
-
-OTHERS = [
-    PENDING._replace(reason=Reason.NOT_YET),
-    PENDING._replace(reason=Reason.RETRYING, error="InternalError"),
-    PENDING._replace(claimed=True),
-    PENDING._replace(claimed=True, leased=True, batch_id=1),
-    PENDING._replace(goal="Old Name"),
-    PENDING._replace(state=State.DELIVERED, batch_id=1),
-    PENDING._replace(state=State.DEAD, reason="too_old"),
-    PENDING._replace(kind=Kind.ADJUSTMENT, type=AdjustmentType.RETRACT, original=16),
-]
-
-
-@pytest.mark.parametrize("record", OTHERS, ids=lambda record: f"{record.kind} {record.state} {record.reason}")
-def test_any_other_row_is_the_same_by_either_way(record: Record) -> None:
-    for verdict in (Stored(record), Replayed(record)):
-        item = ItemResult(verdict, ())
-        assert json.loads(result_text(0, item, NewRows(ROWS))) == json.loads(text(result(0, item, ROWS)))
+@pytest.mark.parametrize("record", [PENDING, PENDING._replace(kind=Kind.ADJUSTMENT, type=AdjustmentType.RETRACT)])
+def test_result_is_the_answer_to_a_single_one_with_place_and_status(
+    record: Record, warnings: tuple[Warning_, ...]
+) -> None:
+    for verdict, status in ((Stored(record), 202), (Replayed(record), 200)):
+        item = ItemResult(verdict, warnings)
+        alone = answer(item, ROWS)
+        assert isinstance(alone, HttpAnswer)
+        written = json.loads(encode(result(3, item, ROWS)))
+        assert alone.status == status
+        assert list(written.items())[:2] == [("index", 3), ("status", status)]
+        assert written == {"index": 3, "status": status, **json.loads(encode(alone.body))}
+        assert written["warnings"] == [asdict(warning) for warning in warnings]
 
 
 def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
@@ -156,17 +143,16 @@ def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
         asked.append(record.event)
         return None
 
-    new_rows = NewRows(Rows(ROWS.goal_of, held, ROWS.now).of_one_answer())
+    rows = Rows(ROWS.goal_of, held, ROWS.now).of_one_answer()
     for seq in range(5):
-        new_rows.members(PENDING._replace(seq=seq))
-        new_rows.rows.show(PENDING._replace(seq=seq))
-        new_rows.rows.show(PENDING._replace(seq=seq, claimed=True))
+        rows.show(PENDING._replace(seq=seq))
+        rows.show(PENDING._replace(seq=seq, claimed=True))
     assert asked == ["purchase", "purchase"]  # once for rows that are claimed, once for those that are not
 
 
 def test_whole_answer_is_json() -> None:
     items = [ItemResult(Stored(PENDING), ()), ItemResult(Replayed(PENDING), ())]
-    whole = json.loads(summary(items).with_results(result_text(n, item, NewRows(ROWS)) for n, item in enumerate(items)))
+    whole = json.loads(summary(items).with_results(encode(result(n, item, ROWS)) for n, item in enumerate(items)))
     assert {name: whole[name] for name in ("accepted", "replayed", "skipped", "rejected")} == {
         "accepted": 1, "replayed": 1, "skipped": 0, "rejected": 0,
     }  # fmt: skip
