@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cache
 from typing import assert_never
 
-from sidecar.core.entry import Dead, Delivered, Fault, Hold, Outcome, Retry
+from sidecar.core.entry import Delivered, Fault, Hold, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,7 @@ def with_clean_words(answer: Answer, clean: Callable[[str], str]) -> Answer:
         return replace(given, error=clean(given.error), message=given.message and clean(given.message))
 
     def outcome(given: Outcome) -> Outcome:
-        match given:
-            case Delivered():
-                return given
-            case Retry() | Hold() | Dead():
-                return replace(given, fault=fault(given.fault))
-            case _:
-                assert_never(given)
+        return given if isinstance(given, Delivered) else replace(given, fault=fault(given.fault))
 
     match answer:
         case Taken(outcomes):

@@ -37,8 +37,9 @@ class RowSettlement:
         await self.goals.learn(claim.account, placed, note.tracking_id)
         if not is_current:
             return None
-        self.report_dead(claim, steps)
-        self._report_troubles(claim.account, outcomes, note.tracking_id)
+        if undelivered:
+            self.report_dead(claim, steps)
+            self._report_troubles(claim.account, [outcome for _, outcome in undelivered], note.tracking_id)
         return steps
 
     def _step(self, entry: Entry, outcome: Outcome | None, now: UnixMillis) -> Step:

@@ -9,6 +9,8 @@ from sidecar.telemetry.service import ServiceEvents
 
 TROUBLE = "low_match_rate"
 
+_NONE = Share()
+
 
 class MatchShares:
     """The shares of conversions that can be matched. Costs an addition a request."""
@@ -44,7 +46,7 @@ class MatchShares:
 
         They are judged together: their order within a request means nothing.
         """
-        share = self._shares.get(goal, Share())
+        share = self._shares.get(goal, _NONE)
         for matched_by, n in counts.items():
             share = share.plus(matched_by, n)
         self._shares[goal] = share
