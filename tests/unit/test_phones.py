@@ -184,7 +184,7 @@ def test_steps_lead_to_the_number(text: str, country: str | None) -> None:
     assert (shown or None) == normalise(text, country)
 
 
-@pytest.mark.parametrize("letter", map(chr, range(128)))
+@pytest.mark.parametrize("letter", [chr(code) for code in range(128)])
 def test_only_blanks_and_these_signs_separate_in_ascii(letter: str) -> None:
     _, first = STEPS[0]
     separates = letter.isspace() or letter in "./[]~-()"
