@@ -71,7 +71,7 @@ async def test_line_opens_to_its_fields_and_can_be_copied(services: Services) ->
         line = lines(shown, "Account paused by an operator")
         await line.locator("summary").focus()
         await shown.page.keyboard.press("Enter")
-        await expect(line.get_by_text("What to do: Resume it with")).to_be_visible()
+        await expect(line.get_by_text("What to do: Resume it with sidecar resume default, or")).to_be_visible()
         await expect(line.locator("dd", has_text="paused_by_operator")).to_be_visible()
         await shown.accessible()
         await shown.picture("logs-open-wide-light")

@@ -46,8 +46,8 @@ function row(check) {
     <td data-label="Check">${label(check)}</td>
     <td class="found"><div><p>${prose(found(check))}</p>
       ${check.status === "ok" ? nothing : html`
-        ${check.cause ? html`<p class="muted small">${prose(check.cause)}</p>` : nothing}
-        ${check.fix ? html`<p><strong>What to do:</strong> ${prose(check.fix)}</p>` : nothing}`}</div></td>
+        ${check.cause ? html`<p class="muted small">${prose(check.cause, check.account)}</p>` : nothing}
+        ${check.fix ? html`<p><strong>What to do:</strong> ${prose(check.fix, check.account)}</p>` : nothing}`}</div></td>
   </tr>`;
 }
 

@@ -3,6 +3,7 @@ import { clockTime, count, day, utc } from "../lib/format.js";
 import { copy } from "../lib/dialog.js";
 import { link } from "../lib/router.js";
 import { html, nothing } from "../lib/view.js";
+import { prose } from "./prose.js";
 
 const LOOK = { debug: "none", info: "", warning: "wait", error: "bad" };
 const FIELDS = ["account", "order_id", "conversion_id", "batch_id", "tracking_id", "error", "count"];
@@ -60,7 +61,7 @@ function moment(time) {
 function body({ line, times, first }, params) {
   const { fields } = line;
   return html`<div class="log-body stack">
-    ${fields.fix ? html`<p><strong>What to do:</strong> ${fields.fix}</p>` : nothing}
+    ${fields.fix ? html`<p><strong>What to do:</strong> ${prose(fields.fix, fields.account)}</p>` : nothing}
     <dl class="facts">
       <dt>Time</dt><dd>${utc(fields.time)}</dd>
       ${times > 1 ? html`<dt>Repeated</dt><dd>${count(times, "time")} since ${utc(first.fields.time)}</dd>` : nothing}

@@ -4,8 +4,12 @@ import { html } from "../lib/view.js";
 
 const INSTANT = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
 
-export function prose(text) {
-  return (text ?? "").split("`").map((part, place) => (place % 2 ? html`<code>${part}</code>` : withTimes(part)));
+const NAME = /<(?:name|account)>/g;
+
+/** `account` is the name to use where the text has a place for one. */
+export function prose(text, account = null) {
+  const filled = (part) => (account ? part.replace(NAME, () => account) : part);
+  return (text ?? "").split("`").map((part, place) => (place % 2 ? html`<code>${filled(part)}</code>` : withTimes(filled(part))));
 }
 
 const withTimes = (text) =>
