@@ -75,10 +75,10 @@ function revenue({ type, value, currency }) {
 /** What became of the goals. */
 export function outcomesOf(outcomes) {
   if (!outcomes?.length) return nothing;
-  return html`<ul class="stack" role="status">${outcomes.map((made) => {
+  return html`<div role="status"><ul class="stack">${outcomes.map((made) => {
     const [look, words] = OUTCOMES[made.outcome] ?? ["none", made.outcome];
     return html`<li><span class="state ${look}">${words}</span> <strong>${made.goal}</strong>
       ${made.first_conversion_at ? html`<span class="muted">takes conversions from ${at(made.first_conversion_at)} on</span>` : nothing}
       ${made.message ? html`<p>${made.message}</p>` : nothing}${made.fix ? html`<p><strong>What to do:</strong> ${made.fix}</p>` : nothing}</li>`;
-  })}</ul>`;
+  })}</ul></div>`;
 }
