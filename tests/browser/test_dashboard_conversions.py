@@ -398,6 +398,21 @@ async def test_hostile_and_long_texts_and_odd_currencies_are_shown_as_text(servi
         assert await shown.page.locator("main img, main script, dialog img").count() == 0
 
 
+async def test_half_typed_search_survives_new_rows(services: Services) -> None:
+    sidecar = await services.start(config(None))
+    async with dashboard(sidecar.url) as shown:
+        await shown.show("conversions")
+        await expect(shown.page.get_by_text("Nothing was received yet.")).to_be_visible()
+        await shown.page.get_by_role("searchbox").fill("O-1")
+        await stored(sidecar, order(1))
+        await expect(table(shown)).to_have_count(1)
+        await expect(shown.page.get_by_role("searchbox")).to_have_value("O-1")
+        await shown.page.get_by_role("searchbox").press("Enter")
+        await expect(shown.page).to_have_url(f"{sidecar.url}/#/conversions?q=O-1")
+        await shown.page.get_by_role("link", name="Clear").click()
+        await expect(shown.page.get_by_role("searchbox")).to_have_value("")
+
+
 async def test_filters_narrow_the_list_and_stay_in_the_address(services: Services) -> None:
     sidecar = await services.start(config(None))
     await stored(sidecar, order(1), order(2, time=ago(minutes=-4)), order(3, event="subscription", currency="EUR"))

@@ -133,6 +133,22 @@ async def test_filters_stand_in_the_address_and_find_what_they_say(services: Ser
         await expect(shown.page.get_by_role("alert")).to_contain_text("until:")
 
 
+async def test_half_typed_filter_survives_new_lines(services: Services) -> None:
+    sidecar = await services.start(config(None))
+    async with dashboard(sidecar.url) as shown:
+        await shown.show("logs")
+        await expect(shown.page.get_by_role("status").filter(has_text="live")).to_be_visible()
+        order, since = (shown.page.locator(f"[name={name}]") for name in ("order_id", "since"))
+        await since.press_sequentially("1231")
+        await order.fill("ORDER-1")
+        await pause(sidecar)
+        await expect(lines(shown, "trouble_")).to_have_count(2)
+        await expect(order).to_have_value("ORDER-1")
+        await since.press_sequentially("31122026")
+        await expect(order).to_have_value("ORDER-1")
+        assert "order_id=ORDER-1" in shown.page.url
+
+
 async def test_new_lines_appear_by_themselves_and_wait_while_paused(services: Services) -> None:
     sidecar = await services.start(config(None))
     async with dashboard(sidecar.url) as shown:

@@ -1,4 +1,5 @@
-// The search box and the filters of the list; the address holds what they say.
+// The search box and the filters of the list; the address holds what they say. A text is set when the address changes,
+// not at each drawing, which would take away what the reader is typing.
 import { at, reasonWords } from "../lib/format.js";
 import { link } from "../lib/router.js";
 import { html, live, nothing } from "../lib/view.js";
@@ -23,7 +24,7 @@ export function filterForm(params, overview, rows) {
   return html`<form class="card stack filters" role="search" aria-label="Conversions" @submit=${(event) => submit(event, params)}>
     <div class="row search">
       <label class="grow">Order id, conv_ id, click id or visitor
-        <input type="search" name="q" maxlength="200" autocomplete="off" spellcheck="false" .value=${live(params.q ?? "")}></label>
+        <input type="search" name="q" maxlength="200" autocomplete="off" spellcheck="false" .value=${params.q ?? ""}></label>
       <button class="primary">Search</button>
     </div>
     <div class="row">

@@ -1,6 +1,7 @@
-// The filters of the log, as `/logs` has them. All of them stand in the address of the view.
+// The filters of the log, as `/logs` has them. All of them are in the address of the view. A field is set when the address
+// changes, not at each drawing, which would take away what the reader is typing.
 import { link, replaceParams } from "../lib/router.js";
-import { html, live, nothing } from "../lib/view.js";
+import { html, nothing } from "../lib/view.js";
 import { NAMES } from "./log-names.js";
 
 const LEVELS = { "": "all", info: "info and above", warning: "warnings and errors", error: "errors" };
@@ -18,9 +19,9 @@ export function filters(params) {
   const set = (name) => (event) => replaceParams({ ...params, [name]: event.target.value.trim() });
   const setInstant = (name) => (event) => replaceParams({ ...params, [name]: toInstant(event.target.value) });
   const text = (name, label) => html`<label>${label}
-    <input type="search" name=${name} maxlength="200" .value=${live(params[name] ?? "")} @change=${set(name)}></label>`;
+    <input type="search" name=${name} maxlength="200" .value=${params[name] ?? ""} @change=${set(name)}></label>`;
   const instant = (name, label) => html`<label>${label}
-    <input type="datetime-local" step="1" name=${name} .value=${live(toLocal(params[name]))} @change=${setInstant(name)}></label>`;
+    <input type="datetime-local" step="1" name=${name} .value=${toLocal(params[name])} @change=${setInstant(name)}></label>`;
   return html`<details class="filters card" ?open=${isWide}>
     <summary>Filters${inUse ? ` (${inUse})` : ""}</summary>
     <form class="row" aria-label="Filters" @submit=${(event) => event.preventDefault()}>
@@ -29,7 +30,7 @@ export function filters(params) {
           ([value, words]) => html`<option value=${value} .selected=${(params.level ?? "") === value}>${words}</option>`,
         )}</select></label>
       <label>What happened
-        <input type="search" name="name" list="log-names" .value=${live(params.name ?? "")} @change=${set("name")}></label>
+        <input type="search" name="name" list="log-names" .value=${params.name ?? ""} @change=${set("name")}></label>
       <datalist id="log-names">${NAMES.map((name) => html`<option value=${name}></option>`)}</datalist>
       ${text("order_id", "Order")} ${text("conversion_id", "Conversion")}
       ${instant("since", "From")} ${instant("until", "Before")}
