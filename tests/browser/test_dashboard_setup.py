@@ -129,6 +129,7 @@ async def test_steps_lead_from_nothing_to_the_first_conversion(starter: Starter,
             await button(shown, "Create what is missing…").click()
             dialog = shown.page.get_by_role("dialog")
             await expect(dialog).to_contain_text("A goal cannot be deleted at Microsoft")
+            await expect(dialog).to_contain_text("90 days")
             for text in ("Shop Purchase", "Shop Subscription", "Category", "Count", "Window", "Revenue"):
                 await expect(dialog.get_by_text(text, exact=True).first).to_be_visible()
             await shown.picture("set-up-create-goals-wide-light")

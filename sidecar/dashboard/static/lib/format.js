@@ -66,6 +66,9 @@ export function duration(value) {
 
 export const ago = (instant) => `${duration(Math.max(0, (now() - new Date(instant)) / 1000))} ago`;
 
+/** A goal's window: `90d` is `90 days`. */
+export const days = (window) => window?.replace(/^(\d+)d$/, "$1 days");
+
 /** The look of each state of a row. */
 export const stateLook = { pending: "wait", delivered: "good", skipped: "none", dead: "bad", canceled: "none" };
 

@@ -1,7 +1,7 @@
 // Creates the goals that Microsoft lacks, after showing each one; a goal cannot be deleted.
 import { LONG_MS, post } from "../lib/api.js";
 import { announce, ask, attempt } from "../lib/dialog.js";
-import { at, money } from "../lib/format.js";
+import { at, days, money } from "../lib/format.js";
 import { html, nothing } from "../lib/view.js";
 
 const OUTCOMES = {
@@ -53,7 +53,7 @@ function choice(goal, place) {
       <dt>For</dt><dd>${goal.events.join(", ")}</dd>
       <dt>Category</dt><dd>${goal.category}${mark(goal, "category")}</dd>
       <dt>Count</dt><dd>${COUNTS[goal.count_type] ?? goal.count_type}${mark(goal, "count_type")}</dd>
-      <dt>Window</dt><dd>${goal.window}${mark(goal, "window")}</dd>
+      <dt>Window</dt><dd>${days(goal.window)}${mark(goal, "window")}</dd>
       <dt>Revenue</dt><dd>${revenue(goal.revenue)}${mark(goal, "revenue")}</dd>
       <dt>Enhanced</dt><dd>${goal.enhanced ? "yes, also by e-mail and phone" : "no, by click id only"}${mark(goal, "enhanced")}</dd>
       <dt>Scope</dt><dd>${goal.scope}</dd>

@@ -1,7 +1,7 @@
 // The receipt of one conversion: what happened to it, what comes next, and what can be done.
 import { get } from "../lib/api.js";
 import { copy } from "../lib/dialog.js";
-import { clockTime, day, identifierWords, money, number, reasonWords, stateLook, utc } from "../lib/format.js";
+import { clockTime, day, days, identifierWords, money, number, reasonWords, stateLook, utc } from "../lib/format.js";
 import { poll } from "../lib/poll.js";
 import { link } from "../lib/router.js";
 import { html, nothing, render } from "../lib/view.js";
@@ -167,7 +167,7 @@ function details({ identifiers, goal, received, time, meta }, row) {
     "E-mail, hashed": identifiers.email_sha256 && html`<span class="mono">${identifiers.email_sha256}…</span>`,
     "Phone, hashed": identifiers.phone_sha256 && html`<span class="mono">${identifiers.phone_sha256}…</span>`,
     "Goal": html`${goal.name ?? "none is configured"}. ${prose(goal.message)} ${goal.did_you_mean ? `Did you mean ${goal.did_you_mean}?` : ""}`,
-    "Conversion window": goal.window?.replace(/^(\d+)d$/, "$1 days"),
+    "Conversion window": days(goal.window),
     "Your own data": meta && html`<span class="mono">${JSON.stringify(meta)}</span>`,
   };
   return html`<section class="card" aria-labelledby="details-title"><h2 id="details-title">Details</h2>
