@@ -73,20 +73,18 @@ def why_not_stored(verdict: Verdict) -> tuple[What, Sequence[str]] | None:
 
 def answer(item: ItemResult, rows: Rows, *, minimal: bool = False) -> HttpAnswer | HttpProblem:
     """The answer to a single item; a `minimal` one shows id, state and warnings of a row."""
-    match item.verdict:
-        case Stored(record):
-            return HttpAnswer(202, _brief(record, item) if minimal else _row(record, item, rows))
-        case Replayed(record):
-            return HttpAnswer(200, _brief(record, item) if minimal else _row(record, item, rows))
+    match verdict := item.verdict:
+        case Stored() | Replayed():
+            body = _brief(verdict.record, item) if minimal else _row(verdict.record, item, rows)
+            return HttpAnswer(202 if isinstance(verdict, Stored) else 200, body)
         case Skipped(reason):
-            body = {"state": "skipped", "reason": reason, "warnings": item.warnings}
-            return HttpAnswer(200, body)
+            return HttpAnswer(200, {"state": "skipped", "reason": reason, "warnings": item.warnings})
         case Conflict(record, differences):
             return _conflict(record, item.key, differences)
         case RejectedItem(problems):
             return invalid(problems)
         case _:
-            assert_never(item.verdict)
+            assert_never(verdict)
 
 
 def result(index: int, item: ItemResult, rows: Rows, errors: BulkErrors | None = None) -> Json | Row:

@@ -59,7 +59,8 @@ class Rows:
 
     def show(self, record: Record) -> Row:
         """Return the row as the API shows it."""
-        reason, trouble = self.reason_and_trouble(record)
+        goal = self.goal_of(record.account, record.event)
+        reason, trouble = self._reason_and_trouble(record, goal)
         row = Row(  # by position: by name it takes twice as long
             UNSET,
             UNSET,
@@ -69,7 +70,7 @@ class Rows:
             reason,
             record.account,
             record.event,
-            record.goal or self.goal_of(record.account, record.event),
+            record.goal or goal,
             record.order_id,
             text_of_seconds(record.time),
             None if record.value is None else number(record.value),
@@ -99,9 +100,12 @@ class Rows:
 
         Of the causes that hold a pending row the widest comes first: to fix a smaller one would not help.
         """
+        return self._reason_and_trouble(record, self.goal_of(record.account, record.event))
+
+    def _reason_and_trouble(self, record: Record, goal: str | None) -> tuple[str | None, Trouble | None]:
         if record.state is not State.PENDING:
             return record.reason, _trouble_of_ended(record)
-        if self.goal_of(record.account, record.event) is None:
+        if goal is None:
             return Reason.UNMAPPED, CATALOGUE["unmapped"]
         held = self.held(record)
         if held is None and record.reason is None and not record.claimed:

@@ -7,6 +7,7 @@ from datetime import datetime
 from row_kit import CLICK, stored_row
 
 from sidecar.api.explain import Receipts
+from sidecar.api.http.reply import encode
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.core.attempts import BatchFacts
 from sidecar.core.goals.goal import Goal
@@ -60,7 +61,7 @@ def of(
     made = Receipts(Traces(), rows, lambda: NOW, lambda account, event: mapped or Mapped(MappingState.OK, GOAL))
     answer = asyncio.run(made.of(record.seq))
     assert answer is not None
-    return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
+    return json.loads(encode(answer))  # type: ignore[no-any-return]
 
 
 def timeline_lines(told: dict[str, object]) -> list[str]:

@@ -13,6 +13,7 @@ from sidecar.api import log_query, status
 from sidecar.api.erasures import read_wanted
 from sidecar.api.goals import APPLY, read_asked
 from sidecar.api.http.problem import HttpProblem
+from sidecar.api.http.reply import encode
 from sidecar.api.http.request_id import request_id
 from sidecar.api.replay_query import read_wish
 from sidecar.api.request import query as parameters
@@ -142,7 +143,7 @@ def test_validation_copies_no_long_text(name: str, worst: str) -> None:
 def test_validation_shows_no_steps_of_a_long_identifier_beside_a_usable_click(name: str) -> None:
     item = CONVERSION | {"user": {name: "1" * 321}}
     shown = validation(read_conversion(item), item, RULES)
-    assert [warning["code"] for warning in shown["warnings"]] == [f"{name}_unusable"]
+    assert [warning.code for warning in shown["warnings"]] == [f"{name}_unusable"]
     assert not shown["normalized"]["steps"][name]
 
 
@@ -178,7 +179,7 @@ def test_no_header_query_or_path_is_worked_on_beyond_its_bound(place: str, worst
         try:
             HEADERS_AND_QUERIES[place](text)
         except HttpProblem as problem:
-            assert len(json.dumps(problem.body)) < 4_096
+            assert len(encode(problem.body)) < 4_096
 
     assert copied(work) <= MOST_BYTES
 

@@ -26,7 +26,7 @@ MAX_AHEAD_SECONDS = 300
 MAX_META_BYTES = 2_048
 
 _NUMBER = (int, Decimal)
-"""What a number of JSON comes as; a union in its place is made anew by each call."""
+"""What a number of JSON comes as; a union in its place is made again by each call."""
 
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """SQLite ends a text at NUL, a lone surrogate has no UTF-8 form, and the others are mistakes in an id."""
@@ -197,6 +197,10 @@ def moment(value: object) -> UnixMillis:
     return time_text.millis_of(value) if isinstance(value, str) else millis(_seconds_of_number(value))
 
 
+_compact = json.JSONEncoder(default=float, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""Made once: `json.dumps` with other than its defaults makes one each time: 17 us for small notes in place of 2."""
+
+
 def meta(value: Any) -> str:
     """The caller's own notes as compact JSON text; fractions in it as exact as a double is."""
     if not isinstance(value, dict):
@@ -204,7 +208,7 @@ def meta(value: Any) -> str:
     if _is_longer(value, MAX_META_BYTES):
         raise Refusal("too_long", f"must have at most {MAX_META_BYTES} bytes as JSON")
     try:
-        written = json.dumps(value, default=float, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        written = _compact(value)
         size = len(written.encode())
     except UnicodeEncodeError:
         raise Refusal("unprintable", "must not hold half a surrogate pair") from None
