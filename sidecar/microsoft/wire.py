@@ -22,7 +22,7 @@ from sidecar.microsoft.error_codes import classify_refusal, concerns_request, co
 from sidecar.microsoft.reply import Error, HttpReply
 
 
-class _Conversion(msgspec.Struct, kw_only=True, rename="pascal", omit_defaults=True, gc=False):
+class _ConversionMembers(msgspec.Struct, kw_only=True, rename="pascal", omit_defaults=True, gc=False):
     """The members of one conversion, in the order in which they are sent; one that is None is left out."""
 
     conversion_name: str
@@ -36,7 +36,7 @@ class _Conversion(msgspec.Struct, kw_only=True, rename="pascal", omit_defaults=T
     external_attribution_model: str | None = None
 
 
-class _Adjustment(msgspec.Struct, kw_only=True, rename="pascal", omit_defaults=True, gc=False):
+class _AdjustmentMembers(msgspec.Struct, kw_only=True, rename="pascal", omit_defaults=True, gc=False):
     """The same of one adjustment: with the members of its conversion as that was sent."""
 
     adjustment_type: str
@@ -68,13 +68,13 @@ def encode(entries: Sequence[Entry]) -> bytes:
     return _BEYOND_ASCII.sub(lambda found: encode_basestring_ascii(found[0])[1:-1], body.decode()).encode("ascii")
 
 
-def _conversion(entry: Entry) -> _Conversion:
+def _conversion(entry: Entry) -> _ConversionMembers:
     """One conversion; times are UTC in whole seconds, as other clients send them.
 
     A currency is sent only with a value: alone it would relabel the goal's own default value.
     """
     assert entry.goal is not None and entry.sent_time is not None, "the claim sets both"
-    return _Conversion(
+    return _ConversionMembers(
         conversion_name=entry.goal,
         conversion_time=text_of_seconds(entry.sent_time),
         microsoft_click_id=entry.msclkid,
@@ -90,14 +90,14 @@ def _conversion(entry: Entry) -> _Conversion:
 _TYPES = {AdjustmentType.RESTATE: "Restate", AdjustmentType.RETRACT: "Retract"}
 
 
-def _adjustment(entry: Entry) -> _Adjustment:
+def _adjustment(entry: Entry) -> _AdjustmentMembers:
     """One adjustment. A restate always has value and currency.
 
     Microsoft's page calls the currency both required and optional.
     """
     assert entry.type is not None and entry.adjusted_at is not None, "intake sets both"
     assert entry.goal is not None and entry.sent_time is not None, "the claim sets both"
-    return _Adjustment(
+    return _AdjustmentMembers(
         adjustment_type=_TYPES[entry.type],
         adjustment_time=text_of_seconds(entry.adjusted_at),
         adjustment_value=_number(entry.value),
