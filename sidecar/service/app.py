@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidecar import __version__, loops
 from sidecar.config import Config, ConfigError, changes, load
 from sidecar.core.clock import SteadyClock
-from sidecar.emulator import Emulator, EmulatorOptions
+from sidecar.emulator import EmulatorOptions
 from sidecar.ports.errors import StorageBroken, StorageUnavailable
 from sidecar.service.http import CannotListen, served
 from sidecar.service.runtime import Runtime, chance, elapsed, now
@@ -22,6 +23,9 @@ from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, open_parts
 from sidecar.store.store_url import file_of
 from sidecar.telemetry import ActiveTrouble, Telemetry
+
+if TYPE_CHECKING:
+    from sidecar.emulator import Emulator
 
 STOP_SECONDS = 14.0
 """A stop that takes longer is cut short: some thread waits for a file or a host that does not answer."""
@@ -60,8 +64,10 @@ async def serve(path: Path, config: Config, warnings: Sequence[str] = ()) -> int
         telemetry.close()
 
 
-async def run_emulator(options: EmulatorOptions, introduce: Callable[[Emulator], None]) -> int:
+async def run_emulator(options: EmulatorOptions, introduce: "Callable[[Emulator], None]") -> int:
     """Run the emulator alone until a signal comes; `introduce` is called once it serves."""
+    from sidecar.emulator import Emulator
+
     stop = asyncio.Event()
     async with Emulator(options, now) as emulator:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidecar.config import Config
 from sidecar.core.doctor.facts import Endpoint
 from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
-from sidecar.emulator import SEED_REFRESH_TOKEN, Emulator, EmulatorOptions, UnusableState
+from sidecar.emulator import SEED_REFRESH_TOKEN, EmulatorOptions
 from sidecar.microsoft.client import open_client
 from sidecar.microsoft.customer_platform import CustomerManagement, own_pace
 from sidecar.microsoft.endpoints import Endpoints, endpoints_of
@@ -36,6 +37,9 @@ from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from sidecar.emulator import Emulator
+
 EMULATOR_CLIENT_ID = "test-emulator-application"
 EMULATOR_DEVELOPER_TOKEN = "test-emulator-developer-token"  # noqa: S105 - the emulator takes any
 
@@ -53,7 +57,7 @@ class PlatformParts:
     sign_in: SignInFlow
     reach: Reach
     """Asks each host over a new connection."""
-    emulator: Emulator | None
+    emulator: "Emulator | None"
     """The embedded one, if there is one."""
 
 
@@ -112,9 +116,11 @@ async def _restore_throttles(
                 gates.close_account(sharing, Reason.THROTTLED, now, until)
 
 
-async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Runtime) -> Emulator | None:
+async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Runtime) -> "Emulator | None":
     if not settings.embeds_emulator:
         return None
+    from sidecar.emulator import Emulator, UnusableState
+
     state_file = file_of(settings.config.storage.url).with_suffix(".emulator.db")
     options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
     try:
@@ -123,7 +129,7 @@ async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Setting
         raise OutboxRefused(str(error)) from error
 
 
-def _endpoints(config: Config, emulator: Emulator | None) -> Endpoints:
+def _endpoints(config: Config, emulator: "Emulator | None") -> Endpoints:
     """Return the addresses of Microsoft, or of the embedded emulator."""
     microsoft = config.microsoft
     if emulator is None:

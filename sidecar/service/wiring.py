@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sidecar.core.clock import SteadyClock
 from sidecar.core.instant import UnixMillis
@@ -22,7 +23,6 @@ from sidecar.delivery.settlement_writer import SettlementWriter
 from sidecar.delivery.settler import Settler
 from sidecar.delivery.timestamps import UniqueTimestamps
 from sidecar.delivery.timetable import Timetable
-from sidecar.emulator import Emulator
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.goals.creating import GoalCreator
 from sidecar.goals.judging import GoalJudge
@@ -44,6 +44,9 @@ from sidecar.upkeep.erasure import Eraser
 from sidecar.upkeep.housekeeping import Housekeeping
 from sidecar.upkeep.retraction import Retractor
 from sidecar.upkeep.waiting_watch import WaitingWatch
+
+if TYPE_CHECKING:
+    from sidecar.emulator import Emulator
 
 DELIVERY_GRACE_SECONDS = 8.0
 """How long requests in flight may take to be answered at a stop; with the grace time of HTTP less than 15 s."""
@@ -73,7 +76,7 @@ class Components:
     """None without a webhook."""
     last_minute: Callable[[str], tuple[int, int]]
     """How many calls of an account were permitted in the last minute, and how many may be."""
-    emulator: Emulator | None
+    emulator: "Emulator | None"
     """The embedded one, if there is one."""
 
 
