@@ -63,10 +63,14 @@ class Dashboard:
 
     async def fits(self) -> None:
         """Fail where the page is wider than its window, or a text than what it is in."""
-        wide, window = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert wide <= window, f"{wide} px in a window of {window}"
+        await self.fits_window()
         cut_off = await self.page.evaluate(CUT_OFF)
         assert not cut_off, json.dumps(cut_off, indent=1)
+
+    async def fits_window(self) -> None:
+        """Fail where the page is wider than its window."""
+        wide, window = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= window, f"{wide} px in a window of {window}"
 
     async def picture(self, name: str, *, whole: bool = True) -> None:
         """Store a screenshot in the folder that SIDECAR_SCREENSHOTS names, if it names one."""
