@@ -114,7 +114,7 @@ def test_states_that_the_page_is_tested_with_are_answers_of_the_overview() -> No
 # --- The service -----------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(repr=False)  # a signal handler's lookup shows what an async fixture gave: 2 s for all these parts
 class Service:
     """Everything as it is wired in earnest, but that nothing is sent."""
 
