@@ -122,7 +122,7 @@ class Answer:
         return [error["code"] for error in self.json["errors"]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # a signal handler shows what an async fixture gave
 class Api:
     """A served API and a client for it."""
 

@@ -74,7 +74,7 @@ class Clock:
         return UnixMillis(time.time_ns() // 1_000_000 + self.offset)
 
 
-@dataclass
+@dataclass(repr=False)  # a signal handler shows what an async fixture gave
 class Rig:
     """One emulator and one sidecar that can crash, stop and start again."""
 
