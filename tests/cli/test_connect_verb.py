@@ -107,7 +107,7 @@ def test_terminal_shows_nothing_of_a_pasted_address_however_long(sign_in: OAuthC
             shown = b""
             while b"`sidecar send`" not in shown:
                 shown += terminal.read(1000)
-        assert run.wait(60) == 0
+            assert run.wait(60) == 0  # before the terminal is closed, which would end it with 1
     assert b"code=" not in shown
     assert b"Connected." in shown
 
