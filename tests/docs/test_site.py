@@ -140,7 +140,8 @@ async def test_search_finds_a_page_without_asking_another_host(site: Path) -> No
         await shown.page.goto(f"{url}/index.html")
         search = shown.page.get_by_role("textbox", name="Search")
         await search.click()
-        await search.fill("goal_not_found")
+        await expect(shown.page.get_by_text("Type to start searching")).to_be_visible()  # it listens to keys by now
+        await search.press_sequentially("goal_not_found")
         await expect(shown.page.locator(".md-search-result__link").first).to_have_attribute(
             "href", re.compile(r"\.html")
         )
