@@ -174,7 +174,8 @@ async def _in_daemon_thread(work: Callable[[], T]) -> T:
 
     def run() -> None:
         name_thread("sign-in")
-        result.set_running_or_notify_cancel()
+        if not result.set_running_or_notify_cancel():
+            return  # its caller was cancelled before it began
         try:
             result.set_result(work())
         except BaseException as error:
