@@ -36,7 +36,7 @@ def _connected(port: int) -> socket.socket:
         try:
             return socket.create_connection(("127.0.0.1", port))
         except ConnectionRefusedError:
-            assert time.monotonic() < until, "nobody listens"
+            assert time.monotonic() < until, "nothing listens"
             time.sleep(0.05)
 
 
