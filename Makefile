@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: .venv/.run
 	@$(BIN)/sidecar run --config $(CONFIG)
 
-# Tests start hundreds of processes: each would compile the sources again, and while one starts another worker has the core.
+# Tests start hundreds of processes: each would compile the sources again.
 test faults: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/.test
@@ -20,7 +20,7 @@ test: .venv/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	$(BIN)/pytest --numprocesses 3 --dist worksteal
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 docs: .venv/.test ## docs/ as a site in build/site; fails on a broken link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict
