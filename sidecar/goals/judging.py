@@ -40,6 +40,8 @@ class GoalJudge:
         if catalogue is None:
             return
         found = await self._troubles(account, mapped)
+        mapped = self.known.mapped_goals(account)  # a reload may have come while rows were counted
+        found = {(code, goal): told for (code, goal), told in found.items() if _is_in(code, mapped.get(goal))}
         for active in self.telemetry.board.active(account=account):
             is_found = active.trouble.scope is not Scope.GOAL or (active.code, active.subject) in found
             if not is_found and not self._comes_from_an_answer(account, active, mapped):
@@ -78,6 +80,10 @@ class GoalJudge:
         lanes = [lane for lane in await self.queries.lanes() if lane.account == account and lane.event in events]
         waiting = await self.queries.at_stake(lanes)
         return waiting if waiting.rows else self.known.states[account].waiting.get(goal, waiting)
+
+
+def _is_in(state: str, one: Mapped | None) -> bool:
+    return one is not None and one.state == state
 
 
 def _hint(one: Mapped) -> str | None:

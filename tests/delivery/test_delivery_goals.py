@@ -3,14 +3,17 @@
 What Microsoft's answers say of goals is tested without the catalogue, which would hold them before anything is sent.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from delivery_kit import DAY, HOUR, MINUTE, Rig
+from delivery_kit import DAY, GOALS, HOUR, MINUTE, Rig
 from visitor_kit import visit
 
+from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis, seconds
 from sidecar.core.states_and_reasons import Reason
+from sidecar.core.waiting_summary import Waiting
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import insert_goal
 from sidecar.microsoft.platform import MicrosoftAdvertising
@@ -41,6 +44,26 @@ async def hold_leads(rig: Rig, goal: str) -> None:
     rig.map(lead=goal)
     await rig.post(10, event="lead")
     await held(rig, goal, "goal_not_found")
+
+
+@pytest.mark.usefixtures("blind")
+async def test_mapping_that_changes_while_rows_are_counted_leaves_no_trouble(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = rig.parts.store.outbox
+    count, counted = outbox.waiting, []
+
+    async def count_after_a_change(lanes: Sequence[Lane]) -> Waiting:
+        counted.append(lanes)
+        rig.map(lead=GOALS["lead"])
+        return await count(lanes)
+
+    monkeypatch.setattr(outbox, "waiting", count_after_a_change)
+    rig.map(lead="Newsletter")
+    await rig.post(10, event="lead")
+    await rig.until_pending(0)
+    assert counted
+    assert "goal_not_found" not in await rig.troubles()
 
 
 @pytest.mark.usefixtures("blind")

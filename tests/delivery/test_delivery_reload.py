@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import yaml
 from delivery_kit import CONFIG, GOALS, Rig
 
+from sidecar.core.entry import Lane
+from sidecar.core.waiting_summary import Waiting
 from sidecar.service.app import Service
 from sidecar.service.runtime import Runtime
 
@@ -113,3 +116,23 @@ async def test_trouble_of_a_goal_that_nothing_names_any_more_is_over_with_the_re
     await rig.until_pending(0)
     assert {row["goal"] for row in rig.rows()} == {GOALS["lead"]}
     await rig.balance()
+
+
+async def test_reload_while_rows_are_counted_raises_no_trouble_of_a_goal_that_left(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A goal's trouble says how many rows wait for it, so it is raised a moment after the goal was judged."""
+    outbox = rig.parts.store.outbox
+    count, counted = outbox.at_stake, []
+
+    async def count_after_a_reload(lanes: Sequence[Lane]) -> Waiting:
+        counted.append(lanes)
+        rig.map(lead=GOALS["lead"])
+        return await count(lanes)
+
+    await rig.until(lambda: all(rig.parts.catalogue.known.catalogue(account) for account in rig.config.accounts))
+    monkeypatch.setattr(outbox, "at_stake", count_after_a_reload)
+    rig.map(lead="Misspelled")
+    await rig.until(lambda: counted and rig.parts.settings.names_goal("main", GOALS["lead"]))
+    await rig.give_time(0.1)
+    assert "goal_not_found" not in await rig.troubles()
