@@ -6,11 +6,12 @@ Knows no database and no tokens; what is sealed, and where it lies, is for `toke
 import base64
 import hashlib
 import secrets
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from sidecar.ports.errors import LostKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _PLAIN = "plain:"
 _SEALED = "aes256gcm-scrypt:"
@@ -61,6 +62,8 @@ class Vault:
             return stored.removeprefix(_PLAIN)
         if not stored.startswith(_SEALED) or not self._passphrase:
             raise LostKey(_LOST)
+        from cryptography.exceptions import InvalidTag
+
         try:
             return self._opened(name, base64.b64decode(stored.removeprefix(_SEALED), validate=True))
         except (InvalidTag, ValueError):
@@ -72,8 +75,10 @@ class Vault:
         self._salt = salt  # one derivation serves what is sealed from now on, too
         return text.decode()
 
-    def _key(self, salt: bytes) -> AESGCM:
+    def _key(self, salt: bytes) -> "AESGCM":
         """scrypt with the parameters of its author for interactive use: RFC 7914, section 2."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # 7 MiB, which a vault that seals nothing spares
+
         if salt not in self._keys:
             derived = hashlib.scrypt(self._passphrase, salt=salt, n=2**14, r=8, p=1, dklen=32)
             self._keys = {salt: AESGCM(derived)}
