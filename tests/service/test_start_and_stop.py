@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import stat
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +17,8 @@ from process_kit.expected import Timed, differences, held, received, second
 from process_kit.running import Starter
 from process_kit.service import EVENTS, GOALS, Json, Services, Sidecar, config
 from promises import Show
+
+from sidecar.service.app import STOP_SECONDS
 
 CLICK = "f894f652ea334e739002f7167ab8f8e3"
 
@@ -29,16 +32,26 @@ def order(number: int, **more: object) -> Json:
     return {"event": "purchase", "order_id": f"ORDER-{number}", "value": number, "msclkid": f"{number:032x}", **more}
 
 
-async def until_refused(sidecar: Sidecar, first: int, answered: dict[str, Timed]) -> None:
-    """Post until the sidecar no longer answers; note what was answered 202."""
+@dataclass
+class Posted:
+    """What was posted, and which orders of it were answered 202."""
+
+    all: dict[str, Timed] = field(default_factory=dict)
+    """An order whose answer was lost on the way may be stored."""
+    answered: set[str] = field(default_factory=set)
+
+
+async def until_refused(sidecar: Sidecar, first: int, posted: Posted) -> None:
+    """Post until the sidecar no longer answers."""
     for number in range(first, first + 1_000_000):
         body = order(number, time=int(time.time()) - 3_600)
+        posted.all[body["order_id"]] = held(body, EVENTS), second(body["time"])
         try:
             answer = await sidecar.post(body)
         except aiohttp.ClientError:
             return
         if answer.status == 202:
-            answered[body["order_id"]] = held(body, EVENTS), second(body["time"])
+            posted.answered.add(body["order_id"])
 
 
 # --- Stopping --------------------------------------------------------------------------------------------------------
@@ -49,26 +62,25 @@ async def test_sigterm_under_load_exits_with_0_within_15_seconds_and_loses_nothi
 ) -> None:
     await there.fault("slow", times=None, seconds=1.0)
     sidecar = await services.start(config(there))
-    answered: dict[str, Timed] = {}
+    posted = Posted()
     async with asyncio.TaskGroup() as clients:
         for client in range(8):
-            clients.create_task(until_refused(sidecar, client * 1_000_000 + 1, answered))
+            clients.create_task(until_refused(sidecar, client * 1_000_000 + 1, posted))
         async with asyncio.timeout(60):
-            while len(answered) < 500 or not (await there.call("GET", "summary"))["requests"]:
+            while len(posted.answered) < 500 or not (await there.call("GET", "summary"))["requests"]:
                 await asyncio.sleep(0.05)
-        asked = time.monotonic()
         sidecar.running.signal(signal.SIGTERM)
-        assert await sidecar.running.ended() == 0
-    assert time.monotonic() - asked < 15
+        assert await sidecar.running.ended() == 0  # with 1 where its own clock cut the stop short
+    assert STOP_SECONDS < 15
     await there.call("DELETE", "faults")
     again = await services.start(config(there))
     await again.settled(60)
-    assert (await again.accounts(len(await again.rows())))["delivered"] >= len(answered)
+    assert (await again.accounts(len(await again.rows())))["delivered"] >= len(posted.answered)
     kept = {row["order_id"] for row in await again.rows()}
-    assert answered.keys() <= kept
+    assert posted.answered <= kept
     rows = await there.ledger()
     assert not [row for row in rows if row["changed"]]
-    wanted = [answered[f"ORDER-{int(n)}"] for row in rows if (n := received(row["raw"])[0].value) is not None]
+    wanted = [posted.all[f"ORDER-{int(n)}"] for row in rows if (n := received(row["raw"])[0].value) is not None]
     assert not differences(wanted, [received(row["raw"]) for row in rows])
 
 
@@ -81,10 +93,10 @@ async def test_second_sigterm_ends_it_at_once(there: Microsoft, services: Servic
             await asyncio.sleep(0.05)
     sidecar.running.signal(signal.SIGTERM)
     await sidecar.running.output_matching('"stopping"')
-    asked = time.monotonic()
     sidecar.running.signal(signal.SIGTERM)
-    assert await sidecar.running.ended() == 1
-    assert time.monotonic() - asked < 5  # an ordinary stop waits 8 s for the answer that hangs
+    assert await sidecar.running.ended() == 1  # an ordinary stop waits for the answer that hangs, and ends with 0
+    assert '"stopped"' not in sidecar.running.out
+    assert "The stop took too long" not in sidecar.running.err
     await there.call("DELETE", "faults")
     await (await services.start(config(there))).settled(60)
     assert len(await there.ledger()) == 1
