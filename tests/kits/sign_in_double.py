@@ -46,7 +46,9 @@ class Double:
     def authority(self) -> str:
         return f"https://localhost:{self.port}/common"
 
-    def sign_in(self, *, secret: str = "", tls: ssl.SSLContext | None = None, call_seconds: float = 5.0) -> OAuthClient:
+    def sign_in(
+        self, *, secret: str = "", tls: ssl.SSLContext | None = None, call_seconds: float = 60.0
+    ) -> OAuthClient:
         """The code under test, pointed here."""
         callback = "http://localhost:8077/oauth/callback"
         application = Application(self.authority, "test-client", callback, SCOPE, secret)

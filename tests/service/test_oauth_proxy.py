@@ -22,10 +22,12 @@ async def microsoft():  # type: ignore[no-untyped-def]
         yield it
 
 
-def sign_in(proxies: ProxySettings | None, host: str = HOST, tls: ssl.SSLContext | None = None) -> OAuthClient:
+def sign_in(
+    proxies: ProxySettings | None, host: str = HOST, tls: ssl.SSLContext | None = None, call_seconds: float = 60.0
+) -> OAuthClient:
     """As the double's own, but for the host: one that only a proxy leads to."""
     application = Application(f"https://{host}/common", "test-client", "http://localhost:8077/oauth/callback", SCOPE)
-    return OAuthClient(application, tls or trusting(), 0.5, proxies)
+    return OAuthClient(application, tls or trusting(), call_seconds, proxies)
 
 
 async def failed(asked: OAuthClient) -> SignInFailure:
@@ -117,7 +119,7 @@ async def test_a_refused_certificate_is_reported_with_openssls_reason(microsoft:
 
 async def test_what_speaks_no_tls_is_reported(microsoft: Double) -> None:
     async with proxy(says=b"HTTP/1.1 400 Bad Request\r\n\r\n") as plain:
-        failure = await failed(sign_in(ProxySettings(), f"localhost:{plain.port}"))
+        failure = await failed(sign_in(ProxySettings(), f"localhost:{plain.port}", call_seconds=0.5))
     assert failure.trouble in ("tls_failed", "sign_in_unavailable")
 
 
