@@ -1,18 +1,23 @@
 """One sidecar for all tests that only talk to one, and a fresh one for those that stop it."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import Service, sidecar
+from cli_kit import WAIT, Service, sidecar
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running sidecar that asks for no key."""
+    """A running sidecar that asks for no key, and whose log has begun."""
     service = Service(tmp_path_factory.mktemp("running"))
     with service.running():
+        until = time.monotonic() + float(WAIT)
+        while not sidecar("logs", "--name", "started", url=service.url).stdout:
+            assert time.monotonic() < until, "the log shows no start"
+            time.sleep(0.05)
         yield service
 
 
@@ -28,7 +33,7 @@ def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stopped")
     service = Service(folder)
     with service.running():
-        assert sidecar("send", "lead", "--email", "a@example.com", "--wait", "20", url=service.url).exit_code == 0
+        assert sidecar("send", "lead", "--email", "a@example.com", "--wait", WAIT, url=service.url).exit_code == 0
     return folder
 
 

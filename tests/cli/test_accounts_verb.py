@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from cli_kit import LAST_WORDS, Service, process, read_until, settings_in, sidecar
+from cli_kit import LAST_WORDS, WAIT, Service, process, read_until, settings_in, sidecar
 
 
 def section(shown: str) -> Any:
@@ -72,7 +72,7 @@ def test_wrong_ids_are_named_with_what_to_do(wrong: Service) -> None:
     assert "Which accounts can be reached is not known" in unread.stdout
     assert "Standard or Super Admin" in unread.stdout
     assert "    TrackingId: " in unread.stdout
-    until = time.monotonic() + 40  # a failure is used for some seconds
+    until = time.monotonic() + float(WAIT)  # a failure is used for some seconds
     while (shown := sidecar("accounts", url=wrong.url)).exit_code == 1:
         assert time.monotonic() < until, shown.output
         time.sleep(0.2)

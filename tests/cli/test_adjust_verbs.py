@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from cli_kit import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, WAIT, Service, sidecar
 
 
 def delivered(running: Service, order_id: str) -> str:
     """The id of an order that Microsoft took."""
     shown = sidecar(
         *("send", "purchase", "--order-id", order_id, "--value", "99.99", "--msclkid", CLICK_ID),
-        *("--wait", "20", "--json"),
+        *("--wait", WAIT, "--json"),
         url=running.url,
     )
     assert shown.exit_code == 0, shown.output

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from cli_kit import COMMAND, Service, ended, process, read_until, sidecar
+from cli_kit import COMMAND, WAIT, Service, ended, process, read_until, sidecar
 
 SETTINGS = """
 microsoft:
@@ -65,7 +65,7 @@ def test_browser_comes_back_by_itself(sign_in: OAuthClient) -> None:
         code, out, err = ended(run)
     assert (code, err) == (0, "")
     assert "Connected." in out
-    shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", "20", url=sign_in.service.url)
+    shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", WAIT, url=sign_in.service.url)
     assert ": delivered" in shown.stdout
 
 

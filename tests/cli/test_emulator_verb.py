@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from cli_kit import LAST_WORDS, Service, ended, process, read_until, settings_in, sidecar
+from cli_kit import LAST_WORDS, WAIT, Service, ended, process, read_until, settings_in, sidecar
 
 from sidecar.cli.emulator import emulator
 from sidecar.emulator import EmulatorOptions
@@ -24,7 +24,7 @@ def test_sidecar_delivers_to_it_with_the_settings_it_prints(tmp_path: Path) -> N
         service = Service(tmp_path, settings=settings_in(message))
         with service.running():
             assert f"the emulator at {message.split()[4]}" in service.banner
-            shown = sidecar("send", "purchase", "--email", "a@example.com", "--wait", "20", url=service.url)
+            shown = sidecar("send", "purchase", "--email", "a@example.com", "--wait", WAIT, url=service.url)
         assert ": delivered" in shown.stdout
         url = yaml.safe_load(settings_in(message))["microsoft"]["endpoints"]["campaign"]
         ledger = requests.get(f"{url}/_emulator/summary", verify=tmp_path / "ca.pem", timeout=60).json()

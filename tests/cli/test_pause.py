@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import requests
-from cli_kit import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, WAIT, Service, sidecar
 
 TWO_ACCOUNTS = """\
 microsoft: {environment: emulator}
@@ -27,7 +27,7 @@ def row(service: Service, id_: str) -> dict[str, Any]:
 
 
 def wait_for_delivery(service: Service, id_: str) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + float(WAIT)
     while row(service, id_)["state"] != "delivered":
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cli_kit import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, WAIT, Service, sidecar
 
 
 def sent(running: Service, *arguments: str) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def sent(running: Service, *arguments: str) -> dict[str, Any]:
 def test_conversion_is_watched_until_it_is_delivered(running: Service) -> None:
     shown = sidecar(
         *("send", "purchase", "--order-id", "S-1", "--value", "12.50", "--email", "customer@example.com"),
-        *("--phone", "12", "--wait", "20"),
+        *("--phone", "12", "--wait", WAIT),
         url=running.url,
     )
     assert shown.exit_code == 0
@@ -169,7 +169,7 @@ def test_json_is_what_the_api_prints_also_of_a_refusal(given: str, member: str, 
 
 def test_array_is_watched_until_all_of_it_is_delivered(running: Service) -> None:
     items = [{"event": "lead", "order_id": f"W-{n}", "msclkid": CLICK_ID} for n in range(3)]
-    shown = sidecar("send", "--wait", "20", "--json", given=json.dumps(items), url=running.url)
+    shown = sidecar("send", "--wait", WAIT, "--json", given=json.dumps(items), url=running.url)
     assert shown.exit_code == 0, shown.output
     assert [item["state"] for item in json.loads(shown.stdout)["results"]] == ["delivered"] * 3
 

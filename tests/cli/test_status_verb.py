@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from cli_kit import CLICK_ID, Service, sidecar
+from cli_kit import CLICK_ID, WAIT, Service, sidecar
 
 from sidecar.cli.status import lines
 
@@ -109,7 +109,7 @@ def _status_of(running: Service) -> None:
     assert "… purchase: Sidecar Purchase (held), 0 delivered" in text
     assert (as_json["state"], as_json["waiting"][0]["reason"]) == ("degraded", "account_paused")
     sidecar("resume", "default", url=running.url)
-    until = time.monotonic() + 20
+    until = time.monotonic() + float(WAIT)
     while "(recording), 1 delivered, worth 9.50 USD" not in sidecar("status", url=running.url).stdout:
         assert time.monotonic() < until
         time.sleep(0.05)  # asked again until it was delivered

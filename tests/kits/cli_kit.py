@@ -19,6 +19,9 @@ COMMAND = (sys.executable, "-c", "from sidecar.cli import main; main(prog_name='
 
 STOP_SECONDS = 60.0
 
+WAIT = "60"
+"""Seconds that a verb waits for what comes soon, on a machine that does much else."""
+
 CLICK_ID = "f894f652ea334e739002f7167ab8f8e3"
 
 
