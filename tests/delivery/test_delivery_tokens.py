@@ -71,7 +71,7 @@ async def test_paused_accounts_do_not_wake_each_other(rig: Rig) -> None:
     rig.fault(times=None, type="fault", code=105)
     await rig.post(1)
     await rig.post(1, account="other")
-    await rig.until(lambda: all(rig.parts.gates.held(name, None) for name in ("main", "other")))
+    await rig.until(lambda: {rig.parts.gates.held(name, None) for name in ("main", "other")} == {"account_paused"})
     await rig.give_time(0.7)
     assert len(await rig.requests()) == 4
     await rig.until(lambda: "developer_token_invalid" in rig.active_troubles())
