@@ -10,8 +10,12 @@ from sidecar.emulator import Emulator
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    """A sidecar that carries, and an emulator that takes."""
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    """A sidecar that carries, and an emulator that takes.
+
+    On a busy machine requests take long that hang nowhere: none counts as slow, unless the test says from when on.
+    """
+    monkeypatch.setattr("sidecar.core.in_flight.PATIENCE_SECONDS", 600.0)
     clock = Clock()
     async with Emulator(options(), clock) as emulator:
         built = await Rig.of(tmp_path, emulator, clock)

@@ -41,7 +41,8 @@ def upsets(rig: Rig, fault: str, **given: Any) -> ActiveRule:
     """One upload ends with `fault`; `slow` until the fault is removed."""
     if fault == "slow":
         return rig.hold(**given)
-    rig.configure(request_timeout=0.6)
+    if fault == "hang":
+        rig.configure(request_timeout=1.0)
     return rig.fault(type=fault, **given)
 
 
@@ -109,6 +110,7 @@ async def test_adjustment_that_comes_while_the_conversion_is_on_its_way_follows_
     under_way = upsets(rig, fault)
     (seq,) = await rig.post(value="10")
     await rig.until(lambda: under_way.fired)
+    rig.configure(request_timeout=60.0)
     row = await adjusted(rig, seq, value)
     rig.clear_faults()
     assert reason(rig, row) in (("pending", "awaiting_original"), ("pending", "not_yet"))
@@ -214,6 +216,7 @@ async def test_retract_waits_for_the_restate_that_is_on_its_way(rig: Rig, fault:
     under_way = upsets(rig, fault, match={"operation": ADJUST})
     rig.pass_time(6 * HOUR)
     await rig.until(lambda: under_way.fired)
+    rig.configure(request_timeout=60.0)
     retract = await adjusted(rig, seq)
     assert isinstance(await rig.adjust(seq), Replayed)
     assert isinstance(await rig.adjust(seq, "3"), AlreadyRetracted)

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from delivery_kit import HOUR, MINUTE, Rig
+from delivery_kit import HOUR, MINUTE, SECOND, Rig
 
 
 async def test_row_is_delivered(rig: Rig) -> None:
@@ -34,11 +34,16 @@ async def test_batch_size_is_respected(rig: Rig) -> None:
 
 
 async def test_lone_row_goes_after_linger_and_not_before(rig: Rig) -> None:
-    rig.configure(linger=0.4)
+    rig.configure(linger=300)
+    rig.clock.stop()
     (seq,) = await rig.post()
+    rig.pass_time(300 * SECOND - 1)
+    await rig.give_time(0.1)
+    assert await rig.requests() == []
+    rig.pass_time(1)
     await rig.until_pending(0)
     (request,) = await rig.requests()
-    assert 400 <= request["at"] - rig.row(seq)["received_at"] < 1_400
+    assert request["at"] - rig.row(seq)["received_at"] == 300 * SECOND
 
 
 async def test_full_batch_goes_at_once(rig: Rig) -> None:

@@ -17,6 +17,7 @@ def without(rig: Rig, event: str) -> None:
 
 async def refused(rig: Rig, fault: str, count: int = 3) -> None:
     """Some rows of the event `lead`, in a batch that was definitely refused and waits to go again."""
+    rig.stop_clock()
     rig.fault(**DEFINITE[fault])
     await rig.post(count, event="lead")
     await rig.until(lambda: rig.count("claimed = 1 AND error IS NOT NULL") == count)
@@ -89,9 +90,7 @@ async def test_wait_that_microsoft_asked_for_outlives_its_batch_and_a_restart(ri
 @pytest.mark.parametrize("way", ["mapped elsewhere", "left"])
 async def test_batch_that_may_have_been_sent_waits_while_its_old_goal_is_paused(rig: Rig, way: str) -> None:
     """Microsoft would take it and drop it without a word."""
-    rig.fault(type="reset_before")
-    await rig.post(3, event="lead")
-    await rig.until(lambda: rig.count("claimed = 1 AND maybe_sent = 1") == 3)
+    await rig.post_unanswered(3, event="lead")
     await paused(rig)
     before = len(await rig.requests())
     if way == "left":
@@ -113,9 +112,7 @@ async def test_batch_that_may_have_been_sent_waits_while_its_old_goal_is_paused(
 
 async def test_row_that_keeps_its_paused_goal_waits_beside_rows_of_its_event_that_go(rig: Rig) -> None:
     """It was asked for again by itself: no batch keeps it from the others."""
-    rig.fault(type="reset_before")
-    (kept,) = await rig.post(1, event="lead")
-    await rig.until(lambda: rig.count("claimed = 1 AND maybe_sent = 1") == 1)
+    (kept,) = await rig.post_unanswered(1, event="lead")
     rig.fault(type="partial_errors", code=5614)
     rig.pass_time(MINUTE)
     await rig.until(lambda: rig.row(kept)["reason"] == "retrying")

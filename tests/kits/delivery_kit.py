@@ -66,12 +66,21 @@ events:
 
 @dataclass
 class Clock:
-    """The real time, and how far it was moved."""
+    """The real time, and how far it was moved; once it is stopped, only the test moves it."""
 
     offset: int = 0
+    stopped_at: int | None = None
 
     def __call__(self) -> UnixMillis:
-        return UnixMillis(time.time_ns() // 1_000_000 + self.offset)
+        return UnixMillis((_real_millis() if self.stopped_at is None else self.stopped_at) + self.offset)
+
+    def stop(self) -> None:
+        """Stand still: what the machine takes for a step does not count."""
+        self.stopped_at = _real_millis()
+
+
+def _real_millis() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(repr=False)  # a signal handler shows what an async fixture gave
@@ -99,7 +108,7 @@ class Rig:
         ca.write_text(emulator.ca_pem)
         config = parse(text.format(ca=ca, url=emulator.url, path=folder / "outbox.db"), {})
         rig = cls(folder, emulator, clock, config, parts=None)  # type: ignore[arg-type]
-        rig.configure(**{"linger": 0.02, "requests_per_minute": 30_000, "request_timeout": 5.0, **delivery})
+        rig.configure(**{"linger": 0.02, "requests_per_minute": 30_000, "request_timeout": 60.0, **delivery})
         return rig
 
     def configure(self, **delivery: Any) -> None:
@@ -193,11 +202,24 @@ class Rig:
         self.parts.flusher.wake_all()
         self.parts.catalogue.wake()
 
+    def stop_clock(self) -> None:
+        """From now on only `pass_time` moves the clock: no pause ends before its test has looked. Nothing lingers."""
+        self.clock.stop()
+        self.configure(linger=0)
+
     async def hurry(self, count: int = 0, step: int = 500) -> None:
         """Until no more than `count` rows are pending: pauses pass twenty times as fast."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while (await self.parts.store.outbox.counts()).pending > count:
                 await asyncio.sleep(0.025)  # real time for the requests between two steps of the clock
+                self.pass_time(step)
+
+    async def pass_in_steps(self, step: int = 500) -> None:
+        """Until nothing is pending, with a stopped clock: each step once all that was due has its answer on disk."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while (await self.parts.store.outbox.counts()).pending:
+                await self.give_time(0)
+                await self.until(lambda: self.under_way() == 0)
                 self.pass_time(step)
 
     # --- what comes in -----------------------------------------------------------------------------------------------
@@ -225,7 +247,11 @@ class Rig:
         return await self.put(arrivals)
 
     async def post_unanswered(self, count: int = 1, *, times: int | None = 1, **given: Any) -> list[int]:
-        """`count` conversions come in, and the answer to their request is lost: they may have been sent."""
+        """`count` conversions come in, and the answer to their request is lost: they may have been sent.
+
+        They go again once the test lets time pass.
+        """
+        self.stop_clock()
         self.fault(times, type="reset_before")
         seqs = await self.post(count, **given)
         await self.until(lambda: any(row["maybe_sent"] for row in self.rows()))
@@ -367,13 +393,17 @@ class Rig:
             query = "SELECT count(*) FROM batches WHERE settled_at IS NULL AND leased = 1"
             return int(db.execute(query).fetchone()[0])
 
+    def _answering(self) -> int:
+        """How many requests are on their way, or have an answer that was not recorded yet."""
+        return sum(len(account.in_flight._requests) for account in self.parts.gates.accounts.values())
+
     def row(self, seq: int) -> dict[str, Any]:
         (found,) = self.rows(f"seq = {seq}")
         return found
 
     async def journal(self, name: str | None = None) -> list[JournalEntry]:
-        """What was recorded, oldest first."""
-        await asyncio.sleep(0.02)  # a fact is told just after its row is on disk
+        """What was recorded, oldest first, of every answer that is on disk."""
+        await self.until(lambda: self._answering() <= self.under_way())
         await self.parts.telemetry.flush(self.parts.store.journal)
         page = await self.parts.store.journal.read(JournalQuery(name=name, limit=1_000))
         return [kept.entry for kept in reversed(page.items)]
