@@ -41,6 +41,12 @@ At 32 connections a group then has 20 rows in place of 14, and a request takes 8
 GATHERING_SECONDS = 0.01
 """Where the rounds are long, gathering ends after this."""
 
+URGENT_IN_TURN = 8
+"""Claims and settlements between two groups of intake: as many as one account has in flight.
+
+A batch needs two of them. With one at a time delivery beside full intake, on one core, kept 40 % of the limit, not 45.
+"""
+
 PATIENCE = 20
 """Rounds that idle work waits at most: neither journal nor pruning may starve in a busy hour."""
 
@@ -158,7 +164,7 @@ class Committer(Generic[Connection, Item, Result]):
         if self._intake:
             await self._gather()
             await self._commit_group()
-        if self._urgent:
+        for _ in range(min(len(self._urgent), URGENT_IN_TURN)):
             await self._commit_one(self._urgent.popleft())
         if self._idle and self._idle_may_go():
             self._passed_over = 0

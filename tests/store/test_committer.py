@@ -7,7 +7,7 @@ import threading
 import pytest
 from committer_kit import ODD, Rows, gathered, numbered, running, waiting
 
-from sidecar.store.committer import MAX_GROUP_ROWS, PATIENCE
+from sidecar.store.committer import MAX_GROUP_ROWS, PATIENCE, URGENT_IN_TURN
 
 # --- together --------------------------------------------------------------------------------------------------------
 
@@ -101,6 +101,29 @@ async def test_intake_goes_before_settlements_and_those_before_what_can_wait(row
     async with running(rows):
         await asyncio.gather(*tasks)
     assert order == ["intake", "settle", "settle", "prune"]
+
+
+async def test_several_settlements_go_between_two_groups_of_intake_and_no_more_than_that(rows: Rows) -> None:
+    """With one settlement between two groups, delivery would go only as fast as groups do."""
+    loop, order, more = asyncio.get_running_loop(), list[str](), list[asyncio.Task[object]]()
+    rows.committer.on_group = lambda count, seconds: order.append("intake")
+    all_came = threading.Event()
+
+    def others_come() -> None:
+        settlements = [rows.committer.write(lambda db: order.append("settle")) for _ in range(URGENT_IN_TURN + 2)]
+        more.extend([*map(asyncio.create_task, settlements), *waiting(rows, [["b"]])])
+        loop.call_soon(all_came.set)
+
+    def while_writing() -> None:
+        rows.while_writing = lambda: None
+        loop.call_soon_threadsafe(others_come)
+        assert all_came.wait(5)
+
+    rows.while_writing = while_writing
+    async with running(rows):
+        await rows.committer.put(["a"])
+        await asyncio.gather(*more)
+    assert order == ["intake", *["settle"] * URGENT_IN_TURN, "intake", "settle", "settle"]
 
 
 async def test_what_can_wait_is_done_all_the_same_in_a_busy_hour(rows: Rows) -> None:
