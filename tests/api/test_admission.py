@@ -295,6 +295,7 @@ async def test_answer_that_is_read_late_gives_its_room_back_once(open_api: OpenA
 
 async def test_connection_that_is_kept_holds_no_answer_any_more(api: Api) -> None:
     """aiohttp keeps the last response of each connection until the next request comes."""
+    gc.collect()  # those of other tests, which would else go at any moment
     bodies = [one for one in gc_bodies() if len(one) > SMALL_BYTES]
     reader, writer = await asyncio.open_connection(api.host, api.port)
     writer.write(b"POST /v1/validate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")

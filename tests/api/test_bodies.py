@@ -159,14 +159,14 @@ async def test_large_pieces_are_for_bodies_of_declared_size(api: Api, pieces: li
 
 
 async def test_body_that_is_refused_is_thrown_away_in_small_pieces(open_api: OpenApi, pieces: list[int]) -> None:
-    api = await open_api(bodies=BodyLimits(max_bytes=1_000), connections=PATIENT)
+    api = await open_api(bodies=BodyLimits(max_bytes=1_000))
     came = await api.raw(HEAD + b"Content-Length: 300000\r\n\r\n" + b" " * 300_000)
     assert problem(came) == (413, "body_too_large")
     assert max(pieces) <= READ_BYTES
 
 
 async def test_many_large_bodies_at_once_are_all_refused(open_api: OpenApi) -> None:
-    api = await open_api(bodies=BodyLimits(max_bytes=100_000), connections=PATIENT)
+    api = await open_api(bodies=BodyLimits(max_bytes=100_000))
     answers = await asyncio.gather(*(api.post(b" " * 150_000) for _ in range(50)))
     assert {answer.status for answer in answers} == {413}
 

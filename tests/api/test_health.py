@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from api_kit import NOW, Api, OpenApi
 
+from sidecar.api import health
 from sidecar.api.health_page import Level, Vitals, health_page
 from sidecar.api.request import reader as taking
 from sidecar.core.instant import UnixMillis
@@ -250,7 +251,8 @@ async def test_request_waits_until_the_time_is_known(api: Api, conversion: dict[
     assert (await posting).status == 202
 
 
-async def test_asking_often_costs_one_write(api: Api) -> None:
+async def test_asking_often_costs_one_write(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PROBE_SECONDS", 600.0)  # thirty requests may take a busy machine longer than one
     writes = 0
     before = api.outbox.committer.engine.committed
 

@@ -155,7 +155,7 @@ class Api:
             writer.write(sent)
             if half_close:
                 writer.write_eof()
-            return await asyncio.wait_for(read_all(reader), 10)
+            return await asyncio.wait_for(read_all(reader), 60)
 
     @property
     def outbox(self) -> Outbox:
