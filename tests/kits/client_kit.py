@@ -52,12 +52,12 @@ async def peer(talk: Talk) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def client_of(base: str, seconds: float = 5, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+async def client_of(base: str, seconds: float = 60, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
     async with open_client(base, tls or context(None), lambda: seconds) as client:
         yield client
 
 
-async def lost(base: str, seconds: float = 5, tls: ssl.SSLContext | None = None) -> Lost:
+async def lost(base: str, seconds: float = 60, tls: ssl.SSLContext | None = None) -> Lost:
     async with client_of(base, seconds, tls) as client:
         answer = await client.apply(CREDENTIALS, [ENTRY])
     assert isinstance(answer, Lost)

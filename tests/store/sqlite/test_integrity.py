@@ -159,9 +159,9 @@ async def test_check_of_a_large_file_stops_with_the_service(tmp_path: Path, monk
     monkeypatch.setattr(sliced_check, "checks", read_for_long)
     async with opened(tmp_path / "outbox.db") as store:
         checking = asyncio.create_task(store.check())
-        assert await asyncio.to_thread(begun.wait, 30)
+        assert await asyncio.to_thread(begun.wait, 60)
         checking.cancel()
-        await asyncio.wait([checking], timeout=10)
+        await asyncio.wait([checking], timeout=60)
         stopped = checking.done()
         let_it_end.set()  # also when nothing interrupted it, so that this test ends
         await asyncio.wait([checking])
