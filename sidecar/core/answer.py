@@ -6,15 +6,22 @@ from enum import StrEnum
 from functools import cache
 from typing import assert_never
 
-from sidecar.core.entry import Delivered, Fault, Hold, Outcome
+from sidecar.core.entry import Fault, Hold, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An answer that decides over each row: `outcomes[i]` belongs to the i-th row sent."""
+    """An answer that decides over each of its `rows`, by their place in the request."""
 
-    outcomes: tuple[Outcome, ...]
+    rows: int
+    named: Mapping[int, Outcome]
+    """Those that were not delivered; mostly there are none, and nothing is done for each row."""
     tracking_id: str | None
+
+    @property
+    def delivered(self) -> int:
+        """How many rows Microsoft took."""
+        return self.rows - len(self.named)
 
 
 class Verdict(StrEnum):
@@ -80,15 +87,17 @@ def with_clean_words(answer: Answer, clean: Callable[[str], str]) -> Answer:
         return replace(given, error=clean(given.error), message=given.message and clean(given.message))
 
     def outcome(given: Outcome) -> Outcome:
-        return given if isinstance(given, Delivered) else replace(given, fault=fault(given.fault))
+        return replace(given, fault=fault(given.fault))
+
+    def each(rows: Mapping[int, Outcome]) -> Mapping[int, Outcome]:
+        return {place: outcome(given) for place, given in rows.items()}
 
     match answer:
-        case Taken(outcomes):
-            return replace(answer, outcomes=tuple(map(outcome, outcomes)))
+        case Taken(named=named):
+            return replace(answer, named=each(named))
         case RefusedBatch(faults=faults, rows=rows, hold=hold):
-            cleaned = {place: outcome(given) for place, given in rows.items()}
             held = hold and replace(hold, fault=fault(hold.fault))
-            return replace(answer, faults=tuple(map(fault, faults)), rows=cleaned, hold=held)
+            return replace(answer, faults=tuple(map(fault, faults)), rows=each(rows), hold=held)
         case Lost():
             return answer
         case _:

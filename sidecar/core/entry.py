@@ -105,11 +105,6 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """Microsoft took the row."""
-
-
-@dataclass(frozen=True, slots=True)
 class Retry:
     """The row was not taken now and may be later. `known` is false for a code that the table of faults lacks.
 
@@ -137,7 +132,8 @@ class Dead:
     ours: bool = False
 
 
-Outcome = Delivered | Retry | Hold | Dead
+Outcome = Retry | Hold | Dead
+"""What Microsoft answered for a row that it did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +186,6 @@ def next_step(entry: Entry, outcome: Outcome, now: UnixMillis, chance: float) ->
     Age ends a row, the number of attempts never does.
     """
     match outcome:
-        case Delivered():
-            return Settled(State.DELIVERED)
         case Dead(fault=fault):
             return Settled(State.DEAD, fault.error, fault)
         case Hold(fault=fault):

@@ -1,13 +1,14 @@
-"""What the outcomes of a batch show about its goals: which accept conversions, and which hold theirs back."""
+"""What the outcomes of a batch show about its goal: whether it accepts conversions, or holds them back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.entry import Delivered, Entry, Hold, Outcome
+from sidecar.core.entry import Entry, Hold, Outcome
 from sidecar.core.instant import UnixMillis
 from sidecar.core.states_and_reasons import Reason
 from sidecar.core.waiting_summary import Waiting, in_words
 from sidecar.delivery.gates import Gates
+from sidecar.ports.delivery import Claim
 from sidecar.ports.queries import Queries
 from sidecar.telemetry import Telemetry
 
@@ -26,16 +27,14 @@ class GoalFeedback:
     is_named: Callable[[str, str], bool]
     """Whether any event of that account is mapped to that goal now."""
 
-    async def learn(
-        self, account: str, placed: Sequence[tuple[Entry, Outcome | None]], tracking_id: str | None
-    ) -> None:
-        """Open the goals that accepted a row, close those that could not."""
-        for goal in {entry.goal for entry, outcome in placed if isinstance(outcome, Delivered)}:
-            if goal and self.gates.open_goal(account, goal):
-                self._clear(account, goal, _TROUBLES)
-        for goal, hold in {entry.goal: outcome for entry, outcome in placed if isinstance(outcome, Hold)}.items():
-            entries = [entry for entry, _ in placed if entry.goal == goal]
-            await self._hold(account, goal or "", hold, entries, tracking_id)
+    async def learn(self, claim: Claim, named: Mapping[int, Outcome | None], tracking_id: str | None) -> None:
+        """Open the batch's goal where it accepted a row, those that are not `named`; close it where it could not."""
+        account, goal = claim.account, claim.goal
+        if len(named) < len(claim.entries) and self.gates.open_goal(account, goal):
+            self._clear(account, goal, _TROUBLES)
+        holds = [outcome for _, outcome in sorted(named.items()) if isinstance(outcome, Hold)]
+        if holds:
+            await self._hold(account, goal, holds[-1], claim.entries, tracking_id)
 
     async def _hold(
         self, account: str, goal: str, hold: Hold, entries: Sequence[Entry], tracking_id: str | None

@@ -31,9 +31,9 @@ class PoisonSearch:
         self.gates.accounts[claim.account].history.faults = 0
         size, note = len(claim.entries), Note.refused(answer, self.now())
         if answer.rows:
-            await self.rows.settle(claim, [answer.rows.get(place) for place in range(size)], note)
+            await self.rows.settle(claim, {place: answer.rows.get(place) for place in range(size)}, note)
         elif answer.hold is not None:
-            await self.rows.settle(claim, [answer.hold] * size, note)
+            await self.rows.settle(claim, dict.fromkeys(range(size), answer.hold), note)
         elif size > 1:
             self.telemetry.delivery.batch_halved(claim)
             await self.writer.halve(claim, note, self.now(), maybe_sent=answer.maybe_applied)

@@ -1,9 +1,9 @@
 """Settles a batch row by row, by Microsoft's outcome of each, and reports the rows that died."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from sidecar.core.entry import Dead, Delivered, Entry, Outcome, Requeue, Retry, Settled, Step, next_step
+from sidecar.core.entry import Dead, Entry, Outcome, Requeue, Retry, Settled, Step, next_step
 from sidecar.core.instant import UnixMillis
 from sidecar.core.record import public_id
 from sidecar.core.states_and_reasons import Reason
@@ -24,22 +24,22 @@ class RowSettlement:
     now: Callable[[], UnixMillis]
     chance: Callable[[], float]
 
-    async def settle(self, claim: Claim, outcomes: Sequence[Outcome | None], note: Note) -> Mapping[int, Step] | None:
-        """Write down each row's outcome; one without an outcome is due again as if it had not been sent.
+    async def settle(self, claim: Claim, named: Mapping[int, Outcome | None], note: Note) -> Mapping[int, Step] | None:
+        """Write down the outcomes of the rows that are `named` by their place; all others were delivered.
 
-        The steps of all that were not delivered, by seq; None when the claim has passed.
+        One without an outcome is due again as if it had not been sent. Returns the steps of all that were named, by
+        seq; None when the claim has passed.
         """
-        placed = list(zip(claim.entries, outcomes, strict=True))
         now = self.now()
-        undelivered = [(entry, outcome) for entry, outcome in placed if not isinstance(outcome, Delivered)]
+        undelivered = [(claim.entries[place], outcome) for place, outcome in sorted(named.items())]
         steps = {entry.seq: self._step(entry, outcome, now) for entry, outcome in undelivered}
         is_current = await self.writer.settle(claim, steps, note, now)
-        await self.goals.learn(claim.account, placed, note.tracking_id)
+        await self.goals.learn(claim, named, note.tracking_id)
         if not is_current:
             return None
-        if undelivered:
+        if steps:
             self.report_dead(claim, steps)
-            self._report_troubles(claim.account, [outcome for _, outcome in undelivered], note.tracking_id)
+            self._report_troubles(claim.account, named.values(), note.tracking_id)
         return steps
 
     def _step(self, entry: Entry, outcome: Outcome | None, now: UnixMillis) -> Step:

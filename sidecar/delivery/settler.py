@@ -9,7 +9,6 @@ from typing import assert_never
 
 from sidecar import loops
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
-from sidecar.core.entry import Delivered
 from sidecar.core.in_flight import Sent
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.gates import Gates
@@ -56,9 +55,9 @@ class Settler:
 
     async def _taken(self, claim: Claim, answer: Taken, sent: Sent, response_time: float) -> None:
         self._clean_answer(claim.account, sent)
-        if any(isinstance(outcome, Delivered) for outcome in answer.outcomes):
+        if answer.delivered:
             self.gates.accounts[claim.account].history.accepted_at = self.now()
-        steps = await self.rows.settle(claim, answer.outcomes, Note("taken", answer.tracking_id))
+        steps = await self.rows.settle(claim, answer.named, Note("taken", answer.tracking_id))
         if steps is not None:
             self.telemetry.delivery.batch_settled(claim, steps, answer.tracking_id, response_time)
 

@@ -15,7 +15,7 @@ import msgspec
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.conversion import AdjustmentType, Kind
-from sidecar.core.entry import Dead, Delivered, Entry, Fault, Hold, Retry
+from sidecar.core.entry import Dead, Entry, Fault, Hold, Outcome, Retry
 from sidecar.core.instant import text_of_seconds
 from sidecar.core.states_and_reasons import Reason
 from sidecar.microsoft.error_codes import classify_refusal, concerns_request, concerns_row, find_code, row_outcome
@@ -114,10 +114,6 @@ def _number(text: str | None) -> msgspec.Raw | None:
     return None if text is None else msgspec.Raw(text)
 
 
-Named = Dead | Hold | Retry
-"""The outcomes of a row that an answer names."""
-
-
 def decode(status: int, headers: Mapping[str, str], body: bytes, size: int) -> Answer:
     """Decodes the answer to a request of `size` rows. Codes in the body count before the status. Never raises."""
     reply = HttpReply(status, headers, body)
@@ -167,12 +163,12 @@ def _taken(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
     the end makes the others suspect too. Then no row counts as accepted or refused. The batch is halved and sent again;
     Microsoft ignores a second copy of an accepted row.
     """
-    (rows, unassigned), delivered = _by_row(errors, size), Delivered()
+    rows, unassigned = _by_row(errors, size)
     if unassigned:
         return _refusal(reply, unassigned, {}, maybe_applied=True)
     if rows and len(rows) == size and all(concerns_request(outcome.fault) for outcome in rows.values()):
         return _refusal(reply, [outcome.fault for outcome in rows.values()], {}, maybe_applied=False)
-    return Taken(tuple(rows.get(index, delivered) for index in range(size)), reply.tracking_id)
+    return Taken(size, rows, reply.tracking_id)
 
 
 def _refused(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
@@ -185,11 +181,11 @@ def _refused(reply: HttpReply, errors: Sequence[Error], size: int) -> Answer:
         return answer
     rows = rows or _single_row(answer.faults[0], size)
     if rows and len(rows) == size:
-        return Taken(tuple(rows[index] for index in range(size)), reply.tracking_id)
+        return Taken(size, rows, reply.tracking_id)
     return answer
 
 
-def _single_row(fault: Fault, size: int) -> dict[int, Named]:
+def _single_row(fault: Fault, size: int) -> dict[int, Outcome]:
     """The outcome of an isolated row whose refusal names no row: the code concerns its goal or its time.
 
     One refusal does not end the row as dead; `core.entry.after_refusal` counts them.
@@ -201,7 +197,7 @@ def _single_row(fault: Fault, size: int) -> dict[int, Named]:
 
 
 def _refusal(
-    reply: HttpReply, faults: Sequence[Fault], rows: Mapping[int, Named], *, maybe_applied: bool
+    reply: HttpReply, faults: Sequence[Fault], rows: Mapping[int, Outcome], *, maybe_applied: bool
 ) -> RefusedBatch:
     """The refusal that `faults` amount to, in any order."""
     ordered = sorted(faults, key=lambda fault: _decisiveness(fault, reply.status))
@@ -219,9 +215,9 @@ def _refusal(
     )
 
 
-def _by_row(errors: Sequence[Error], size: int) -> tuple[dict[int, Named], list[Fault]]:
+def _by_row(errors: Sequence[Error], size: int) -> tuple[dict[int, Outcome], list[Fault]]:
     """The outcome of each named row, and the faults that name none. In a request of one row all name that row."""
-    named: defaultdict[int, list[Named]] = defaultdict(list)
+    named: defaultdict[int, list[Outcome]] = defaultdict(list)
     unassigned = []
     for error in errors:
         index = 0 if size == 1 else error.index
@@ -232,7 +228,7 @@ def _by_row(errors: Sequence[Error], size: int) -> tuple[dict[int, Named], list[
     return {index: min(outcomes, key=_gravity) for index, outcomes in named.items()}, unassigned
 
 
-def _gravity(outcome: Named) -> tuple[int, int, str, str]:
+def _gravity(outcome: Outcome) -> tuple[int, int, str, str]:
     """Sorts the gravest outcome first: one permanent error is enough to refuse a row for good."""
     match outcome:
         case Dead(fault=fault, ours=ours):

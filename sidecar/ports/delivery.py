@@ -37,6 +37,11 @@ class Claim:
         """The kind of its entries: a batch holds one kind."""
         return self.entries[0].lane.kind
 
+    @property
+    def goal(self) -> str:
+        """The goal that its entries go to: a batch holds rows of one goal."""
+        return self.entries[0].goal or ""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenBatches:

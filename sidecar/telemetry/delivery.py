@@ -74,9 +74,8 @@ class DeliveryEvents:
             tracking_id=tracking_id,
             also={**counts, "seconds": seconds},
         )
-        delivered = [entry for entry in claim.entries if entry.seq not in steps] if steps else claim.entries
-        for goal, n in Counter([entry.goal for entry in delivered]).items():
-            self.settled(goal, State.DELIVERED.value, n=n, kind=claim.kind)
+        if counts["delivered"]:
+            self.settled(claim.goal, State.DELIVERED.value, n=counts["delivered"], kind=claim.kind)
 
     @harmless
     def batch_refused(self, claim: Claim, answer: RefusedBatch, seconds: float) -> None:

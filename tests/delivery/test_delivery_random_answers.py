@@ -12,7 +12,7 @@ from promises import Show
 
 from sidecar.core.answer import Taken
 from sidecar.core.batch import as_sent, with_goals
-from sidecar.core.entry import Delivered, Lane, next_step
+from sidecar.core.entry import Lane, next_step
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.wire import decode
 from sidecar.ports.delivery import Claim, Note
@@ -92,8 +92,8 @@ def _settle_all(batch: tuple[int, list[Errors]]) -> tuple[int, int]:
         fitting = [(index, code) for index, code in errors if index < len(claim.entries)]
         decoded = decode(200, {}, answer(fitting), len(claim.entries))
         assert isinstance(decoded, Taken)
-        said = zip(claim.entries, decoded.outcomes, strict=True)
-        steps = {e.seq: next_step(e, outcome, now, 0.5) for e, outcome in said if not isinstance(outcome, Delivered)}
+        said = [(claim.entries[place], outcome) for place, outcome in decoded.named.items()]
+        steps = {entry.seq: next_step(entry, outcome, now, 0.5) for entry, outcome in said}
         assert settling.settle(db, claim, steps, Note("taken"), now, adjustment_delay_millis=0)
         states |= expected(claim, fitting)
         settled += 1

@@ -128,7 +128,8 @@ def answers(text: bytes) -> None:
     decided = wire.decode(status, headers, body, size)
     match decided:
         case Taken():
-            assert len(decided.outcomes) == size
+            assert decided.rows == size
+            assert all(0 <= place < size for place in decided.named)
             _check_storable(decided.tracking_id)
         case RefusedBatch():
             assert decided.faults

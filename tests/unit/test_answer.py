@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict, with_clean_words
-from sidecar.core.entry import Dead, Delivered, Fault, Hold, Retry
+from sidecar.core.entry import Dead, Fault, Hold, Retry
 from sidecar.core.states_and_reasons import Reason
 
 SAID = Fault("Symbol", 5610, "customer@example.com is wrong")
@@ -19,8 +19,8 @@ def clean(text: str) -> str:
     ("said", "cleaned"),
     [
         (
-            Taken((Delivered(), Dead(SAID, ours=True), Retry(SAID, known=False), Dead(WORDLESS)), "test-id"),
-            Taken((Delivered(), Dead(CLEAN, ours=True), Retry(CLEAN, known=False), Dead(WORDLESS)), "test-id"),
+            Taken(4, {1: Dead(SAID, ours=True), 2: Retry(SAID, known=False), 3: Dead(WORDLESS)}, "test-id"),
+            Taken(4, {1: Dead(CLEAN, ours=True), 2: Retry(CLEAN, known=False), 3: Dead(WORDLESS)}, "test-id"),
         ),
         (
             RefusedBatch(Verdict.POISON, (SAID, WORDLESS), "poison", rows={3: Dead(SAID)}),

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from sidecar.core.entry import (
     POISON_AFTER,
     Dead,
-    Delivered,
     Entry,
     Fault,
     Hold,
@@ -31,10 +30,6 @@ def entry(age_seconds: int = 60, **fields: object) -> Entry:
     time = UnixSeconds(NOW // 1000 - age_seconds)
     lane = Lane(1, "default", "purchase")
     return Entry(seq=1, lane=lane, time=time, received_at=NOW, **fields)  # type: ignore[arg-type]
-
-
-def test_delivered_row_is_settled_as_delivered() -> None:
-    assert next_step(entry(), Delivered(), NOW, 0.5) == Settled(State.DELIVERED)
 
 
 def test_refused_row_dies_with_microsofts_symbol_as_reason() -> None:

@@ -8,7 +8,6 @@ from aiohttp import web
 from client_kit import ENTRY, Recorder, client_of, microsoft
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken
-from sidecar.core.entry import Delivered
 from sidecar.core.goals.creation import Created, Creation, Exists, NotCreated, new_goal
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
@@ -73,7 +72,7 @@ def clean() -> web.Response:
 
 async def test_expired_token_is_refreshed_once_and_the_request_repeated() -> None:
     answer, requests = await upload(fault(), clean())
-    assert (answer, requests) == (Taken((Delivered(), Delivered()), None), 2)
+    assert (answer, requests) == (Taken(2, {}, None), 2)
 
 
 async def test_expired_token_without_a_sign_in_is_not_connected() -> None:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
-from sidecar.core.entry import Dead, Delivered, Entry, Hold, Lane, Retry
+from sidecar.core.entry import Dead, Entry, Hold, Lane, Retry
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.microsoft.error_codes import TABLE
 from sidecar.microsoft.wire import decode, encode
@@ -135,13 +135,13 @@ def test_a_value_keeps_its_exact_worth(value: str) -> None:
 def test_a_row_with_one_permanent_error_is_dead_beside_any_other_error() -> None:
     answer = answered({"Code": 5606, "Index": 0}, {"Code": 0, "Index": 0}, {"Code": 5604, "Index": 0}, size=1)
     assert isinstance(answer, Taken)
-    assert isinstance(answer.outcomes[0], Dead)
+    assert isinstance(answer.named[0], Dead)
 
 
 def test_the_rows_own_error_comes_before_one_of_ours() -> None:
     answer = answered({"Code": 5600, "Index": 1}, {"Code": 5604, "Index": 1})
     assert isinstance(answer, Taken)
-    assert isinstance(dead := answer.outcomes[1], Dead)
+    assert isinstance(dead := answer.named[1], Dead)
     assert not dead.ours
 
 
@@ -150,7 +150,7 @@ def test_rows_are_decided_singly_where_only_some_errors_are_about_the_request() 
     both = {"Code": 117, "Index": 0}, {"Code": 5604, "Index": 1}
     answer = answered(*both, size=2)
     assert isinstance(answer, Taken)
-    assert [type(outcome) for outcome in answer.outcomes] == [Retry, Dead]
+    assert {place: type(outcome) for place, outcome in answer.named.items()} == {0: Retry, 1: Dead}
     of_request = answered({"Code": 117, "Index": 0}, {"Code": 117, "Index": 1}, size=2)
     assert isinstance(of_request, RefusedBatch)
 
@@ -179,7 +179,7 @@ def test_a_lone_row_that_is_refused_for_good_still_waits_for_the_poison_rule() -
 def test_a_lone_row_whose_goal_or_time_is_refused_never_counts_as_poison(code: int, kind: type) -> None:
     answer = decode(400, OK, json.dumps({"OperationErrors": [{"Code": code}]}).encode(), 1)
     assert isinstance(answer, Taken)
-    assert isinstance(answer.outcomes[0], kind)
+    assert isinstance(answer.named[0], kind)
 
 
 def test_a_goal_that_refuses_the_whole_of_a_doubtful_answer_holds_nothing() -> None:
@@ -225,8 +225,9 @@ statuses = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 422, 429, 500, 50
 def test_no_answer_raises(status: int, headers: dict[str, str], body: bytes) -> None:
     for size in (0, 1, 3):
         match decode(status, headers, body, size):
-            case Taken(outcomes=outcomes):
-                assert len(outcomes) == size
+            case Taken(rows=rows, named=named):
+                assert rows == size
+                assert all(0 <= place < size for place in named)
             case RefusedBatch() as refused:
                 assert refused.faults
                 assert all(0 <= index < size for index in refused.rows)
@@ -250,12 +251,11 @@ def test_the_order_of_errors_changes_nothing(listings: tuple[list[object], list[
 def test_exactly_the_rows_that_no_error_names_are_delivered(listed: list[dict[str, int]]) -> None:
     answer = answered(*listed, size=6)  # row 5 is never named
     assert isinstance(answer, Taken)
-    delivered = {index for index, outcome in enumerate(answer.outcomes) if outcome == Delivered()}
-    assert delivered == set(range(6)) - {error["Index"] for error in listed}
+    assert (answer.rows, set(answer.named)) == (6, {error["Index"] for error in listed})
 
 
 @given(statuses.filter(lambda status: not 200 <= status < 300), bodies)
 def test_a_refused_request_delivers_nothing(status: int, body: bytes) -> None:
     answer = decode(status, OK, body, 3)
     assert not isinstance(answer, Lost)
-    assert not isinstance(answer, Taken) or Delivered() not in answer.outcomes
+    assert not isinstance(answer, Taken) or answer.delivered == 0

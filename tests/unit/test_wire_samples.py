@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken
-from sidecar.core.entry import Dead, Delivered, Fault, Hold, Outcome, Retry
+from sidecar.core.entry import Dead, Fault, Hold, Outcome, Retry
 from sidecar.microsoft.wire import decode
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -21,27 +21,27 @@ def recorded(case: Path) -> tuple[int, dict[str, str], bytes]:
     return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body
 
 
-def in_words(outcome: Outcome) -> str:
+def in_words(outcome: Outcome | None) -> str:
     match outcome:
-        case Delivered():
+        case None:
             return "delivered"
         case Dead(fault=fault, ours=ours):
-            return f"dead {named(fault)}" + (" ours" if ours else "")
+            return f"dead {code_of(fault)}" + (" ours" if ours else "")
         case Hold(fault=fault, reason=reason):
-            return f"hold {reason} {named(fault)}"
+            return f"hold {reason} {code_of(fault)}"
         case Retry(fault=fault, known=known, trouble=trouble):
-            return f"retry {trouble} {named(fault)}" + ("" if known else " unknown")
+            return f"retry {trouble} {code_of(fault)}" + ("" if known else " unknown")
 
 
-def named(fault: Fault) -> str:
+def code_of(fault: Fault) -> str:
     return fault.error if fault.error_code is None else f"{fault.error} {fault.error_code}"
 
 
 def described(answer: Answer) -> dict[str, Any]:
     """The answer as expected.json writes it: what is absent, false or empty is left out."""
     match answer:
-        case Taken(outcomes=outcomes):
-            return {"taken": [in_words(outcome) for outcome in outcomes]}
+        case Taken(rows=rows, named=named):
+            return {"taken": [in_words(named.get(place)) for place in range(rows)]}
         case Lost(why=why):
             return {"lost": why}
         case RefusedBatch():
@@ -51,7 +51,7 @@ def described(answer: Answer) -> dict[str, Any]:
                 "rows": {str(index): in_words(outcome) for index, outcome in answer.rows.items()},
                 "hold": answer.hold and in_words(answer.hold),
             }
-            faults = [named(fault) for fault in answer.faults]
+            faults = [code_of(fault) for fault in answer.faults]
             message = {"refused": answer.verdict.value, "trouble": answer.trouble, "faults": faults}
             return message | {name: value for name, value in optional.items() if value}
 
