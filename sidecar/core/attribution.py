@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from sidecar.core.conversion import Click
 from sidecar.core.entry import Entry
 from sidecar.core.instant import UnixMillis, UnixSeconds, millis, seconds
@@ -149,12 +151,12 @@ def _has_use_for_hashes(entry: Entry, goal: GoalTraits) -> bool:
 
 def with_choice(entry: Entry, choice: SendConversion, seen: Click | None = None) -> Entry:
     """The entry as it will be frozen and sent; `seen` is the click that was evaluated for it."""
-    entry = entry._replace(evaluated=seen.clicked_at if seen else None, clicked_at=None)
+    entry = replace(entry, evaluated=seen.clicked_at if seen else None, clicked_at=None)
     match choice:
         case SendConversion(click=Click() as click):
-            return entry._replace(msclkid=click.msclkid, clicked_at=click.clicked_at)
+            return replace(entry, msclkid=click.msclkid, clicked_at=click.clicked_at)
         case SendConversion(without_msclkid=True):
-            return entry._replace(msclkid=None)
+            return replace(entry, msclkid=None)
         case SendConversion():
             return entry
         case _:

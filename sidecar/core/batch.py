@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from sidecar.core.entry import Entry
 from sidecar.core.instant import DAY_SECONDS, MAX_AGE_SECONDS, SecondRange, UnixMillis, UnixSeconds, seconds
 
@@ -56,7 +58,7 @@ def as_sent(candidate: Candidate) -> Entry:
     entry = candidate.entry
     if entry.goal is not None and entry.sent_time is not None:
         return entry
-    return entry.sent_as(candidate.goal, entry.time if entry.sent_time is None else entry.sent_time)
+    return replace(entry, goal=candidate.goal, sent_time=entry.time if entry.sent_time is None else entry.sent_time)
 
 
 def used_identity(candidate: Candidate) -> int | None:
@@ -113,7 +115,7 @@ def with_seconds(
             left.append(candidate)
         else:
             taken[person].take(second)
-            placed.append(Candidate(entry.sent_as(goal, second), goal, person))
+            placed.append(Candidate(replace(entry, goal=goal, sent_time=second), goal, person))
     return placed, left
 
 

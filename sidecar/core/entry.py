@@ -4,7 +4,10 @@ Decides and writes nothing: delivery asks for a `Step`, and the store carries it
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sidecar.core.conversion import AdjustmentType, Kind
 from sidecar.core.instant import EPOCH, MAX_AGE_SECONDS, UnixMillis, UnixSeconds, seconds
@@ -22,14 +25,17 @@ class Lane:
     kind: Kind = Kind.CONVERSION
 
 
-class Entry(NamedTuple):
-    """A pending row as the flusher sees it; a named tuple, since the way of a batch makes thousands of them.
+NO_LANE = Lane(0, "", "")
 
-    The claim freezes `goal`, `sent_time`, `clicked_at` and the click id.
+
+class Entry(Struct, frozen=True, array_like=True, gc=False):
+    """A pending row as the flusher sees it; a `Struct`, since the way of a batch makes thousands of them.
+
+    msgspec makes them straight from a list of JSON, and copies them, each in a third of what a named tuple takes. The
+    claim freezes `goal`, `sent_time`, `clicked_at` and the click id.
     """
 
     seq: int
-    lane: Lane
     time: UnixSeconds
     received_at: UnixMillis
     due_at: UnixMillis = EPOCH
@@ -66,14 +72,12 @@ class Entry(NamedTuple):
     """The time of the adjustment itself, as it is sent."""
     evaluated: UnixSeconds | None = None
     """When the click happened that attribution evaluated, chosen or not; None where there was none."""
-
-    def sent_as(self, goal: str | None, sent_time: UnixSeconds | None) -> "Entry":
-        """The entry with this goal and second; a fifth of what `_replace` costs, and every row on its way needs it."""
-        return Entry._make((*self[:_GOAL], goal, sent_time, *self[_GOAL + 2 :]))
+    lane: Lane = NO_LANE
+    """Set of every entry; the last member, since it is not in the JSON of which an entry is made."""
 
     def taken(self) -> "Entry":
         """The entry as its row is once it is claimed."""
-        return Entry._make((*self[:_ATTEMPT], self.attempt + 1, *self[_ATTEMPT + 1 : -1], None))
+        return replace(self, attempt=self.attempt + 1, evaluated=None)
 
     @property
     def conversion_seq(self) -> int:
@@ -87,11 +91,6 @@ class Entry(NamedTuple):
         An adjustment names its original exactly as that was sent, for good.
         """
         return self.maybe_sent or (self.original is not None and self.original > 0)
-
-
-_GOAL = Entry._fields.index("goal")
-_ATTEMPT = Entry._fields.index("attempt")
-assert (Entry._fields[_GOAL + 1], Entry._fields[-1]) == ("sent_time", "evaluated")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from api_kit import MSCLKID, NOW, Api
+from msgspec.structs import replace
 
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry
@@ -39,7 +40,7 @@ async def sent(api: Api) -> Claim:
 
 
 def _frozen(entry: Entry) -> Entry:
-    return entry._replace(goal=entry.goal or "Sidecar Purchase", sent_time=entry.sent_time or entry.time)
+    return replace(entry, goal=entry.goal or "Sidecar Purchase", sent_time=entry.sent_time or entry.time)
 
 
 async def delivered(api: Api, *items: Json) -> list[str]:

@@ -11,5 +11,5 @@ NOW = UnixMillis(1_790_000_000_000)
 def claim_of(batch_id: int, rows: int, account: str = "main", kind: Kind = Kind.CONVERSION) -> Claim:
     """A first claim of `rows` rows of one goal, numbered from 1."""
     lane = Lane(1, account, "purchase", kind)
-    entries = tuple(Entry(seq, lane, seconds(NOW), NOW, goal="Sale") for seq in range(1, rows + 1))
+    entries = tuple(Entry(seq, seconds(NOW), NOW, goal="Sale", lane=lane) for seq in range(1, rows + 1))
     return Claim(batch_id, 1, account, entries, False, batch_id, rows, 0, NOW)

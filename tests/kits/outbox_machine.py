@@ -19,6 +19,7 @@ from erasure_model import ErasingModel, counted
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from instant_kit import DAY, HOUR, MINUTE, NOW, SECOND
+from msgspec import structs
 from outbox_kit import LOST, REFUSED, TAKEN
 from outbox_model import Model, entry_known, entry_shown, known, shown
 from store_kit import House
@@ -370,7 +371,7 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         goal = entries[0].goal or GOALS[entries[0].lane.event]
         frozen = [
-            entry._replace(goal=goal, sent_time=entry.sent_time or entry.time)
+            structs.replace(entry, goal=goal, sent_time=entry.sent_time or entry.time)
             for entry in entries
             if goal == (entry.goal or GOALS[entry.lane.event])
         ]

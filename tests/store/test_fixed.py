@@ -4,6 +4,7 @@ import pytest
 from adjusting_kit import adjusted
 from conversion_kit import GOALS, conversion
 from instant_kit import HOUR, MINUTE, NOW, later
+from msgspec.structs import replace
 from outbox_kit import LOST, TAKEN, claim, claimed, due, put, record_of, retaken
 
 from sidecar.core.batch import with_goals
@@ -68,7 +69,7 @@ async def test_batch_of_another_account_keeps_its_rows(outbox: Outbox) -> None:
 
 async def test_of_a_batch_of_two_events_those_that_are_mapped_elsewhere_leave(outbox: Outbox) -> None:
     await put(outbox, conversion("A"), conversion("B", event="lead"))
-    entries = [entry._replace(goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
+    entries = [replace(entry, goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
     taken = await outbox.claim("main", entries, [1, 2], NOW, later(MINUTE))
     assert taken is not None
     await outbox.postpone(taken, later(MINUTE), THROTTLED, maybe_sent=False)
@@ -181,7 +182,7 @@ HERE, THERE = "111/222", "111/333"
 async def sent_here(outbox: Outbox, *, maybe_sent: bool) -> Claim:
     """An order in a batch for one account at Microsoft, that goes again at once."""
     await put(outbox, conversion("A"))
-    entries = [entry._replace(goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
+    entries = [replace(entry, goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
     taken = await outbox.claim("main", entries, [1], NOW, later(MINUTE), HERE)
     assert taken is not None and taken.sent_to == HERE
     await outbox.postpone(taken, NOW, LOST, maybe_sent=maybe_sent)
@@ -221,7 +222,7 @@ async def test_empty_batch_for_another_account_is_closed(outbox: Outbox) -> None
 
 async def test_halves_go_where_their_whole_went(outbox: Outbox) -> None:
     await put(outbox, conversion("A"), conversion("B"))
-    entries = [entry._replace(goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
+    entries = [replace(entry, goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
     whole = await outbox.claim("main", entries, [1, 2], NOW, later(MINUTE), HERE)
     assert whole is not None
     await outbox.halve(whole, LOST, NOW, maybe_sent=True)
@@ -261,7 +262,7 @@ async def test_row_on_its_way_is_not_given_up(outbox: Outbox) -> None:
 
 async def test_batches_from_before_went_to_the_account_as_it_is_when_it_is_next_served(outbox: Outbox) -> None:
     await put(outbox, conversion("A"))
-    entries = [entry._replace(goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
+    entries = [replace(entry, goal=PURCHASE, sent_time=entry.time) for entry in await due(outbox)]
     taken = await outbox.claim("main", entries, [1], NOW, later(MINUTE))
     assert taken is not None
     await outbox.postpone(taken, NOW, LOST, maybe_sent=True)

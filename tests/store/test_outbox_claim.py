@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from conversion_kit import CLICK, LANES, conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from msgspec.structs import replace
 from outbox_kit import LOST, REFUSED, TAKEN, claim, claimed, due, put, retaken, seqs, seqs_of
 from store_kit import House
 
@@ -35,10 +36,10 @@ async def test_claim_freezes_goal_and_second_and_counts_the_attempt(outbox: Outb
     (entry,) = await due(outbox)
     moved = UnixSeconds(entry.time + 1)
     taken = await outbox.claim(
-        "main", [entry._replace(goal="Sidecar Purchase", sent_time=moved)], [1], NOW, later(MINUTE)
+        "main", [replace(entry, goal="Sidecar Purchase", sent_time=moved)], [1], NOW, later(MINUTE)
     )
     assert taken is not None
-    assert taken.entries == (entry._replace(goal="Sidecar Purchase", sent_time=moved, attempt=1),)
+    assert taken.entries == (replace(entry, goal="Sidecar Purchase", sent_time=moved, attempt=1),)
     assert (taken.account, taken.resend, taken.created_at) == ("main", False, NOW)
     assert (taken.root, taken.root_rows, taken.root_poisoned) == (taken.batch_id, 1, 0)
     record = await outbox.get(entry.seq)
@@ -100,7 +101,7 @@ async def test_claim_takes_only_what_is_stored_as_it_was_read(outbox: Outbox, ot
     """A retry, also after a crash, sends the very same bytes."""
     await put(outbox, conversion())
     (entry,) = await due(outbox)
-    assert await claim(outbox, [entry._replace(**other)]) is None
+    assert await claim(outbox, [replace(entry, **other)]) is None
     taken = await claimed(outbox)
     assert (taken.entries[0].value, taken.entries[0].email_sha256) == ("99.99", None)
     assert wire(await retaken(outbox, later(MINUTE))) == wire(taken)
@@ -121,7 +122,7 @@ async def test_row_that_was_replaced_since_it_was_looked_at_is_not_claimed(outbo
 async def test_claim_freezes_the_click_that_was_chosen_until_the_row_is_released(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
     (entry,) = await due(outbox)
-    taken = await claim(outbox, [entry._replace(msclkid=CLICK, clicked_at=first_of_day(1))])
+    taken = await claim(outbox, [replace(entry, msclkid=CLICK, clicked_at=first_of_day(1))])
     assert taken is not None
     assert (taken.entries[0].msclkid, taken.entries[0].clicked_at) == (CLICK, first_of_day(1))
     assert wire(await retaken(outbox, later(MINUTE))) == wire(taken)
@@ -131,7 +132,7 @@ async def test_claim_freezes_the_click_that_was_chosen_until_the_row_is_released
 async def test_click_is_open_again_once_a_row_was_released(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion(msclkid=None, visitor_id="v-1"))
     (entry,) = await due(outbox)
-    taken = await claim(outbox, [entry._replace(msclkid=CLICK)])
+    taken = await claim(outbox, [replace(entry, msclkid=CLICK)])
     assert taken is not None
     await outbox.settle(taken, {seq: Requeue(NOW, None, REFUSED)}, TAKEN, NOW)
     assert [(one.msclkid, one.visitor_id) for one in await due(outbox)] == [(None, "v-1")]
@@ -148,7 +149,7 @@ async def test_row_whose_visitor_clicked_since_it_was_decided_is_not_claimed(
     click = Click(account="main", visitor_id="v-1", msclkid=CLICK, clicked_at=clicked_at)
     await house.clicks.capture([Captured(click, NOW)])
     seen = None if evaluated is None else UnixSeconds(seconds(NOW) - evaluated)
-    claim_ = await claim(outbox, [entry._replace(evaluated=seen)])
+    claim_ = await claim(outbox, [replace(entry, evaluated=seen)])
     assert (claim_ is not None) is taken
     assert len(await due(outbox)) == (not taken)
 
@@ -182,7 +183,7 @@ async def test_batch_of_a_goal_that_is_held_is_left_alone_and_others_go(outbox: 
 async def test_row_can_be_sent_without_the_click_id_it_came_with(outbox: Outbox) -> None:
     (seq,) = await seqs_of(outbox, conversion(email_sha256="a" * 64))
     (entry,) = await due(outbox)
-    taken = await claim(outbox, [entry._replace(msclkid=None)])
+    taken = await claim(outbox, [replace(entry, msclkid=None)])
     assert taken is not None
     assert taken.entries[0].msclkid is None
     assert (await outbox.get(seq)).msclkid is None  # type: ignore[union-attr]
@@ -208,7 +209,7 @@ async def test_batch_whose_lease_passed_goes_again_as_it_was_and_may_have_been_s
     first = await claimed(outbox)
     second = await retaken(outbox, later(MINUTE))
     assert wire(second) == wire(first)
-    assert second.entries == tuple(entry._replace(attempt=2, maybe_sent=True) for entry in first.entries)
+    assert second.entries == tuple(replace(entry, attempt=2, maybe_sent=True) for entry in first.entries)
     record = await outbox.get(1)
     assert record is not None
     assert (record.sent_at, record.due_at, record.attempt) == (later(MINUTE), later(2 * MINUTE), 2)

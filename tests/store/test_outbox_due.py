@@ -3,6 +3,7 @@
 import pytest
 from conversion_kit import conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from msgspec.structs import replace
 from outbox_kit import REFUSED, TAKEN, claim, claimed, due, put, seqs, seqs_of
 
 from sidecar.core.entry import Entry, Requeue
@@ -159,7 +160,7 @@ async def test_used_seconds_are_those_of_claimed_conversions_of_the_identity(out
 
 
 def _frozen(entry: Entry, second: UnixSeconds) -> Entry:
-    return entry._replace(goal="Sidecar Purchase", sent_time=second)
+    return replace(entry, goal="Sidecar Purchase", sent_time=second)
 
 
 @pytest.mark.parametrize(("released", "used"), [(True, {}), (False, {-(2**63): {seconds(NOW)}})])

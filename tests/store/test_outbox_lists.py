@@ -7,6 +7,7 @@ import pytest
 from adjusting_kit import adjusted
 from conversion_kit import CLICK, conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, later
+from msgspec import structs
 from outbox_kit import REFUSED, TAKEN, put
 from store_kit import House
 
@@ -46,7 +47,7 @@ async def settled(outbox: Outbox, ends: Sequence[State]) -> None:
     }
     pending = {seq for seq, state in enumerate(ends, start=1) if state is State.PENDING}
     entries = [entry for entry in await outbox.due(await outbox.lanes(), NOW, 1_000) if entry.seq not in pending]
-    frozen = [entry._replace(goal="Goal", sent_time=entry.time) for entry in entries]
+    frozen = [structs.replace(entry, goal="Goal", sent_time=entry.time) for entry in entries]
     taken = await outbox.claim("main", frozen, list(range(len(frozen))), NOW, later(MINUTE))
     assert taken is not None
     await outbox.settle(taken, steps, TAKEN, later(MINUTE))
@@ -240,7 +241,9 @@ async def test_adjustments_are_listed_apart_from_conversions(
     await put(outbox, conversion("D", account="other"))
     await adjusted(outbox, "5", target=ByOrder("A", None))
     (entry,) = [entry for entry in await outbox.due(await outbox.lanes(), NOW, 9) if entry.seq == 1]
-    assert await outbox.claim("main", [entry._replace(goal="Goal", sent_time=entry.time)], [None], NOW, later(DAY))
+    assert await outbox.claim(
+        "main", [structs.replace(entry, goal="Goal", sent_time=entry.time)], [None], NOW, later(DAY)
+    )
     await adjusted(outbox, "4", later(HOUR), target=ByOrder("A", None))
     await adjusted(outbox, "3", later(HOUR), target=ByOrder("D", None))
     await adjusted(outbox, "2", later(HOUR), target=ByOrder("C", None))

@@ -3,6 +3,7 @@
 import pytest
 from conversion_kit import conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, later
+from msgspec.structs import replace
 from outbox_kit import LOST, POISONED, REFUSED, TAKEN, claimed, due, put, record_of, retaken, seqs, seqs_of
 
 from sidecar.core.entry import Requeue, Settled
@@ -22,7 +23,7 @@ async def test_postponed_batch_keeps_the_very_same_rows_in_their_order(outbox: O
     assert await outbox.postpone(first, later(HOUR), LOST, maybe_sent=False)
     assert not await outbox.has_resend("main", later(HOUR - 1))
     second = await retaken(outbox, later(HOUR))
-    assert second.entries == tuple(entry._replace(attempt=2) for entry in first.entries)
+    assert second.entries == tuple(replace(entry, attempt=2) for entry in first.entries)
     assert (second.batch_id, second.resend, second.created_at) == (first.batch_id, True, NOW)
 
 
@@ -99,7 +100,7 @@ async def test_halves_hold_each_row_once_and_in_order(outbox: Outbox) -> None:
     whole = await claimed(outbox)
     first, second = await halves(outbox, whole)
     assert (seqs(first), seqs(second)) == ([1, 2], [3, 4, 5])
-    assert [*first.entries, *second.entries] == [entry._replace(attempt=2) for entry in whole.entries]
+    assert [*first.entries, *second.entries] == [replace(entry, attempt=2) for entry in whole.entries]
     assert not await outbox.has_resend("main", later(MINUTE))
     assert await outbox.counts() == Counts(pending=5)
 

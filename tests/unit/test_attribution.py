@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sidecar.core.attribution import (
     AttributionRules,
@@ -233,8 +234,8 @@ def test_waits_are_for_the_future_alone() -> None:
 
 def test_due_entries_are_parted_into_those_that_go_and_those_that_wait_or_end() -> None:
     plain = entry(visitor_id=None, msclkid=OWN)
-    waits, ends = entry()._replace(seq=2), entry(received_ago=HOUR)._replace(seq=3)
-    clicked, settling = entry()._replace(seq=4), entry(60)._replace(seq=5)
+    waits, ends = replace(entry(), seq=2), replace(entry(received_ago=HOUR), seq=3)
+    clicked, settling = replace(entry(), seq=4), replace(entry(60), seq=5)
     clicks = {4: click(3 * HOUR), 5: click(600)}
     found = attribute([plain, waits, ends, clicked, settling], clicks, ANY, RULES, NOW)
     assert found.ready == [plain, with_choice(clicked, SendConversion(clicks[4]), clicks[4])]

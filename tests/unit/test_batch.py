@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sidecar.core.batch import (
     YOUNG_SECONDS,
@@ -129,7 +130,7 @@ def test_frozen_second_is_kept_and_others_move_around_it() -> None:
 
 def test_click_id_identifies_the_person_and_hashes_only_without_it() -> None:
     def of(goal: str = "G", account: str = "main", **fields: object) -> int:
-        return identity(entry(**fields)._replace(lane=Lane(1, account, "purchase")), goal)
+        return identity(replace(entry(**fields), lane=Lane(1, account, "purchase")), goal)
 
     assert of(email_sha256="a" * 64) == of(email_sha256="b" * 64)
     assert of(msclkid=None, email_sha256="a" * 64) != of(msclkid=None, email_sha256="b" * 64)

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from client_kit import CREDENTIALS, ENTRY, Recorder, clean, microsoft, peer, replying
+from msgspec import structs
 from proxy_double import proxy
 
 from sidecar.core.answer import Lost, Taken
@@ -211,7 +212,7 @@ async def test_an_address_that_is_none_left_nothing(base: str) -> None:
     [
         {"credentials": replace(CREDENTIALS, access_token="test-\r\nX: y")},
         {"credentials": replace(CREDENTIALS, developer_token="test-\x00")},
-        {"entry": ENTRY._replace(sent_time=UnixSeconds(10**15))},
+        {"entry": structs.replace(ENTRY, sent_time=UnixSeconds(10**15))},
     ],
 )
 async def test_a_request_that_cannot_be_written_is_our_mistake_and_left_nothing(odd: dict[str, object]) -> None:

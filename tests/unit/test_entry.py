@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sidecar.core.entry import (
     POISON_AFTER,
@@ -52,7 +53,7 @@ def test_row_that_must_keep_its_goal_asks_less_and_less_often(kept: dict[str, ob
         step = next_step(row, Hold(FAULT, Reason.GOAL_NOT_FOUND), now, 1.0)
         assert isinstance(step, Requeue) and (step.reason, step.released) == (None, False)
         pauses.append((step.due_at - now) // 60_000)
-        row, now = row._replace(retries=step.retries), step.due_at
+        row, now = replace(row, retries=step.retries), step.due_at
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360]
 
 

@@ -189,7 +189,7 @@ def test_every_goal_has_its_turn_also_beside_batches_that_go_again_for_ever(
 def entry(received: int, due: int) -> Entry:
     """Received and due some milliseconds before WALL."""
     lane = Lane(1, "main", "purchase")
-    return Entry(1, lane, UnixSeconds(WALL // 1000), UnixMillis(WALL - received), UnixMillis(WALL - due))
+    return Entry(1, UnixSeconds(WALL // 1000), UnixMillis(WALL - received), UnixMillis(WALL - due), lane=lane)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sidecar.core.answer import Answer, Lost, RefusedBatch, Taken, Verdict
 from sidecar.core.entry import Dead, Entry, Hold, Lane, Retry
@@ -25,7 +26,7 @@ CLICK = Entry(
     goal="Closed deal",
     sent_time=UnixSeconds(1_795_442_587),
 )
-HASHES = CLICK._replace(msclkid=None, value=None, currency=None, email_sha256="ec" * 32, phone_sha256="c5" * 32)
+HASHES = replace(CLICK, msclkid=None, value=None, currency=None, email_sha256="ec" * 32, phone_sha256="c5" * 32)
 OK = {"TrackingId": "test-tracking"}
 
 
@@ -64,36 +65,36 @@ def test_what_an_entry_lacks_is_left_out() -> None:
 
 def test_currency_without_a_value_stays_at_home() -> None:
     """Alone it would relabel the goal's own default value."""
-    [conversion] = sent(CLICK._replace(value=None))
+    [conversion] = sent(replace(CLICK, value=None))
     assert "ConversionCurrencyCode" not in conversion
 
 
 def test_external_attribution_is_sent_where_there_is_one() -> None:
-    [conversion] = sent(CLICK._replace(external_credit="0.25", external_model="Linear"))
+    [conversion] = sent(replace(CLICK, external_credit="0.25", external_model="Linear"))
     assert conversion["ExternalAttributionCredit"] == "0.25"
     assert conversion["ExternalAttributionModel"] == "Linear"
 
 
 def test_the_time_is_the_one_that_the_claim_chose() -> None:
     """Two orders of one person in one second: the second one is moved, and what is sent is the moved time."""
-    assert sent(CLICK._replace(sent_time=UnixSeconds(0)))[0]["ConversionTime"] == "1970-01-01T00:00:00Z"
+    assert sent(replace(CLICK, sent_time=UnixSeconds(0)))[0]["ConversionTime"] == "1970-01-01T00:00:00Z"
 
 
 def test_an_entry_that_was_not_claimed_cannot_be_sent() -> None:
     with pytest.raises(AssertionError, match="claim"):
-        encode([CLICK._replace(sent_time=None)])
+        encode([replace(CLICK, sent_time=None)])
 
 
 @pytest.mark.parametrize("value", ["0", "0.001", "59.97", "1.50", "10", "999999999999", "999999999999.999", "0.1"])
 def test_a_value_is_written_digit_for_digit_as_a_number(value: str) -> None:
-    assert f'"ConversionValue":{value},'.encode() in encode([CLICK._replace(value=value)])
+    assert f'"ConversionValue":{value},'.encode() in encode([replace(CLICK, value=value)])
 
 
 @pytest.mark.parametrize(
     "goal", ['Käufe "Sommer"', "back\\slash", "линия\n\t", "\u2028\u2029", "emoji 🛒", "</script>"]
 )
 def test_a_goal_of_any_characters_arrives_as_it_is(goal: str) -> None:
-    body = encode([CLICK._replace(goal=goal)])
+    body = encode([replace(CLICK, goal=goal)])
     assert json.loads(body)["OfflineConversions"][0]["ConversionName"] == goal
     assert body.isascii()
 
@@ -120,12 +121,12 @@ def test_rows_are_sent_all_in_order_and_always_as_the_same_bytes(batch: list[Ent
     assert [row["ConversionName"] for row in rows] == [entry.goal for entry in batch]
     assert [row.get("ConversionValue") for row in rows] == [entry.value for entry in batch]
     assert [row.get("MicrosoftClickId") for row in rows] == [entry.msclkid for entry in batch]
-    assert encode(batch) == encode(tuple(entry._replace() for entry in batch))
+    assert encode(batch) == encode(tuple(replace(entry) for entry in batch))
 
 
 @given(decimals)
 def test_a_value_keeps_its_exact_worth(value: str) -> None:
-    [row] = json.loads(encode([CLICK._replace(value=value)]), parse_float=Decimal)["OfflineConversions"]
+    [row] = json.loads(encode([replace(CLICK, value=value)]), parse_float=Decimal)["OfflineConversions"]
     assert Decimal(row["ConversionValue"]) == Decimal(value)
 
 

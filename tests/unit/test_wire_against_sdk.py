@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from openapi_client.api_client import ApiClient
 from openapi_client.models.campaign.ad_api_error import AdApiError
 from openapi_client.models.campaign.ad_api_fault_detail import AdApiFaultDetail
@@ -124,7 +125,8 @@ def test_the_sdk_leaves_out_what_we_leave_out(entry: Entry) -> None:
 
 def as_adjustment(entry: Entry, type_: AdjustmentType, adjusted_at: int) -> Entry:
     restates = type_ is AdjustmentType.RESTATE
-    return entry._replace(
+    return replace(
+        entry,
         lane=Lane(2, "default", "purchase", Kind.ADJUSTMENT),
         type=type_,
         original=7,
@@ -173,7 +175,7 @@ def test_we_send_no_key_of_an_adjustment_that_the_sdk_does_not_know(entry: Entry
 def test_adjustment_names_its_conversion_with_the_bytes_that_were_sent(entry: Entry, type_: AdjustmentType) -> None:
     """Microsoft finds the conversion by these five, https://learn.microsoft.com/advertising/campaign-management-service/
     offlineconversionadjustment."""
-    entry = entry._replace(msclkid=entry.msclkid or "f" * 32)
+    entry = replace(entry, msclkid=entry.msclkid or "f" * 32)
     names = ("ConversionName", "ConversionTime", "MicrosoftClickId", "HashedEmailAddress", "HashedPhoneNumber")
     [conversion] = json.loads(encode([entry]))["OfflineConversions"]
     adjusting = encode([as_adjustment(entry, type_, 2_000_000_000)]).decode()

@@ -6,14 +6,14 @@ Each function is one transaction's work on the writing connection. Which rows go
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter
 
 from sidecar.core.entry import Entry, Lane
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.delivery import Claim
 from sidecar.store.sqlite import adjustment_rows, batch_requests
 from sidecar.store.sqlite.bulk_statement import BulkStatement
-from sidecar.store.sqlite.rows import ENTRY_COLUMNS, entry_of
+from sidecar.store.sqlite.rows import ENTRY_JSON, entries_of
 
 # The rows of a batch, found by their index and then checked in the table: SQLite does not check again what a partial
 # index implies. Where a page of the index is older than the table, no row is sent or settled by what it was.
@@ -87,7 +87,7 @@ RETAKE_ENTRIES = f"""
     UPDATE entries NOT INDEXED SET attempt = attempt + 1, maybe_sent = maybe_sent OR :leased
     WHERE {ROWS_OF_BATCH}"""  # noqa: S608
 
-BATCH_ENTRIES = f"SELECT lane, {ENTRY_COLUMNS} FROM entries NOT INDEXED WHERE {ROWS_OF_BATCH} ORDER BY seq"  # noqa: S608
+BATCH_ENTRIES = f"SELECT lane, {ENTRY_JSON} FROM entries NOT INDEXED WHERE {ROWS_OF_BATCH} ORDER BY seq"  # noqa: S608
 
 ROOT = "SELECT rows, poisoned FROM batches WHERE id = ?"
 
@@ -120,7 +120,7 @@ def take(
     if not entries:
         db.execute(DROP_BATCH, (batch_id,))
         return None
-    taken = sorted((entry.taken() for entry in entries), key=itemgetter(0))
+    taken = sorted([entry.taken() for entry in entries], key=attrgetter("seq"))
     return Claim(batch_id, 1, account, tuple(taken), False, batch_id, len(taken), 0, now, ids)
 
 
@@ -162,7 +162,7 @@ def retake(
         db.execute(RETAKE_BATCH, (until, now, sent_to, batch_id))
         db.execute(RETAKE_ENTRIES, {"leased": leased, "batch": batch_id})
         rows = db.execute(BATCH_ENTRIES, {"batch": batch_id})
-        entries = tuple(entry_of(row[1:], lanes[row[0]]) for row in rows)
+        entries = tuple(entry for lane, row in rows for entry in entries_of(f"[{row}]", lanes[lane]))
         if entries:
             # A root is pruned by its own age, which a half may outlive by minutes.
             root_rows, poisoned = db.execute(ROOT, (root,)).fetchone() or (len(entries), 0)

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, Kind, plain_decimal
 from sidecar.core.entry import Entry, Lane
@@ -128,31 +129,27 @@ def stored_conversion(row: Sequence[Any], given: Conversion) -> Conversion:
 _SHOWN_CLICK = "nullif(coalesce({0}click, {0}msclkid), '')"
 """What was chosen by the claim, else what the caller gave."""
 
-_NOT_SELECTED = ("lane", "evaluated")
-"""Fields of an entry that are no column: its lane is known, and what was evaluated is never stored."""
-assert (Entry._fields[1], Entry._fields[-1]) == _NOT_SELECTED
+_NOT_SELECTED = ("evaluated", "lane")
+"""The last fields of an entry are no columns: what was evaluated is never stored, and its lane is known."""
+assert Entry.__struct_fields__[-len(_NOT_SELECTED) :] == _NOT_SELECTED
 
-_ENTRY_SQL = {"msclkid": _SHOWN_CLICK.format("")}
-_ENTRY = [_ENTRY_SQL.get(name, name) for name in Entry._fields if name not in _NOT_SELECTED]
-ENTRY_COLUMNS = ", ".join(_ENTRY)
+_ENTRY_SQL = {"msclkid": _SHOWN_CLICK.format(""), "maybe_sent": "json(iif(maybe_sent, 'true', 'false'))"}
+_ENTRY = [_ENTRY_SQL.get(name, name) for name in Entry.__struct_fields__ if name not in _NOT_SELECTED]
 
-# The same as JSON, without what a row has at first: half as much to read of one that was never claimed.
+# An entry as JSON, without what a row has at first: half as much to read of one that was never claimed.
 ENTRY_JSON = f"""
     CASE WHEN attempt = 0 AND coalesce(goal, clicked_at, type) IS NULL
-        THEN json_array({", ".join(_ENTRY[: _ENTRY.index("attempt")])}) ELSE json_array({ENTRY_COLUMNS}) END"""
+        THEN json_array({", ".join(_ENTRY[: _ENTRY.index("attempt")])}) ELSE json_array({", ".join(_ENTRY)}) END"""
 
-_entries_from_json = msgspec.json.Decoder(list[tuple[Any, ...]]).decode
-
-
-def entry_of(row: Sequence[Any], lane: Lane) -> Entry:
-    """The entry in a row of ENTRY_COLUMNS, or in the first of them."""
-    entry = Entry(row[0], lane, *row[1:])
-    return entry if entry.type is None else entry._replace(type=AdjustmentType(entry.type))
+_entries_from_json = msgspec.json.Decoder(list[Entry]).decode
 
 
 def entries_of(text: str, lane: Lane) -> list[Entry]:
     """The entries in a JSON list of ENTRY_JSON."""
-    return [entry_of(row, lane) for row in _entries_from_json(text)]
+    entries = _entries_from_json(text)
+    for entry in entries:
+        force_setattr(entry, "lane", lane)  # nobody has seen it yet
+    return entries
 
 
 # --- A row as it is shown --------------------------------------------------------------------------------------------
