@@ -1,10 +1,11 @@
 """From due entries to what a request carries: the goal and the second of each, and its identity at Microsoft."""
 
-import hashlib
+import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from hashlib import blake2b
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.entry import Entry
@@ -23,7 +24,7 @@ TROUBLED_ROWS = 20
 """If more than half of a batch of at least this many rows are refused singly, the configuration is to blame."""
 
 
-class Candidate(NamedTuple):
+class Candidate(Struct, frozen=True, gc=False):
     """An entry, its goal, and the 64-bit identity by which Microsoft would see a repeat."""
 
     entry: Entry
@@ -33,8 +34,8 @@ class Candidate(NamedTuple):
 
 def with_goals(entries: Sequence[Entry], goals: Mapping[str, str]) -> list[Candidate]:
     """Each entry with the goal its event is mapped to now; a frozen one with the goal it was sent with."""
-    named = [(entry, entry.goal or goals[entry.lane.event]) for entry in entries]
-    return [Candidate(entry, goal, identity(entry, goal)) for entry, goal in named]
+    named = [entry.goal or goals[entry.lane.event] for entry in entries]
+    return list(map(Candidate, entries, named, identities(entries, named)))
 
 
 def of_one_goal(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -42,15 +43,19 @@ def of_one_goal(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [candidate for candidate in candidates if candidate.goal == candidates[0].goal]
 
 
-def identity(entry: Entry, goal: str) -> int:
-    """A signed 64-bit hash of account, goal and person: with an equal time Microsoft keeps only the first.
+def identities(entries: Iterable[Entry], goals: Iterable[str]) -> tuple[int, ...]:
+    """Of each entry and its goal a signed 64-bit hash of account, goal and person.
 
-    The click id where there is one, since Microsoft's documentation names it alone; else the hashes.
+    Of two with an equal time Microsoft keeps only the first. A person is the click id where there is one, since
+    Microsoft's documentation names it alone; else the hashes.
     https://learn.microsoft.com/advertising/campaign-management-service/applyofflineconversions
     """
-    person = entry.msclkid or f"{entry.email_sha256}/{entry.phone_sha256}"
-    text = f"{entry.lane.account}\n{goal}\n{person}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+    named = [
+        f"{one.lane.account}\n{goal}\n{one.msclkid or f'{one.email_sha256}/{one.phone_sha256}'}"
+        for one, goal in zip(entries, goals, strict=True)
+    ]
+    digests = [blake2b(text.encode(), digest_size=8).digest() for text in named]
+    return struct.unpack(f">{len(digests)}q", b"".join(digests))
 
 
 def as_sent(candidate: Candidate) -> Entry:
@@ -69,10 +74,10 @@ def used_identity(candidate: Candidate) -> int | None:
 def ranges(candidates: Sequence[Candidate], reach: int) -> dict[int, list[SecondRange]]:
     """For each identity the seconds that matter: around the times of its unfrozen entries, `reach` to both sides."""
     found: dict[int, list[SecondRange]] = {}
-    for entry, _, person in candidates:
+    for one in candidates:
+        entry = one.entry
         if entry.sent_time is None:
-            around = UnixSeconds(entry.time - reach), UnixSeconds(entry.time + reach)
-            found.setdefault(person, []).append(around)
+            found.setdefault(one.identity, []).append((entry.time - reach, entry.time + reach))
     return {person: some if len(some) == 1 else _joined(some) for person, some in found.items()}
 
 
@@ -95,17 +100,17 @@ def with_seconds(
     Two orders of one person in one second both count this way: the later one is moved by whole seconds. None is moved
     to before its click or near Microsoft's limit of age: it would be refused for that.
     """
-    orders = Counter(candidate.identity for candidate in candidates)
-    several = {person for person, n in orders.items() if n > 1 or used.get(person)}
-    if not several:  # mostly each is another person's
+    orders = Counter([candidate.identity for candidate in candidates])
+    if not used and len(orders) == len(candidates):  # mostly each is another person's
         return list(candidates), []
+    several = {person for person, n in orders.items() if n > 1 or used.get(person)}
     taken = {person: UsedTimestamps(used.get(person, ())) for person in several}
-    for entry, _, person in candidates:
-        if entry.sent_time is not None and person in several:
-            taken[person].take(entry.sent_time)
+    for one in candidates:
+        if one.entry.sent_time is not None and one.identity in several:
+            taken[one.identity].take(one.entry.sent_time)
     placed, left = [], []
     for candidate in candidates:
-        entry, goal, person = candidate
+        entry, person = candidate.entry, candidate.identity
         if entry.sent_time is not None or person not in several:
             placed.append(candidate)
             continue
@@ -115,7 +120,7 @@ def with_seconds(
             left.append(candidate)
         else:
             taken[person].take(second)
-            placed.append(Candidate(replace(entry, goal=goal, sent_time=second), goal, person))
+            placed.append(replace(candidate, entry=replace(entry, goal=candidate.goal, sent_time=second)))
     return placed, left
 
 
@@ -123,12 +128,12 @@ def next_seconds(
     candidates: Sequence[Candidate], used: Mapping[int, set[UnixSeconds]]
 ) -> list[tuple[Entry, UnixSeconds]]:
     """For each candidate the next later second that is free, each a different one; most lie in the future."""
-    taken = {person: UsedTimestamps(used.get(person, ())) for _, _, person in candidates}
+    taken = {one.identity: UsedTimestamps(used.get(one.identity, ())) for one in candidates}
     found = []
-    for entry, _, person in candidates:
-        second = taken[person].next(entry.time)
-        taken[person].take(second)
-        found.append((entry, second))
+    for one in candidates:
+        second = taken[one.identity].next(one.entry.time)
+        taken[one.identity].take(second)
+        found.append((one.entry, second))
     return found
 
 

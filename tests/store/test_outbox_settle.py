@@ -3,6 +3,7 @@
 import pytest
 from conversion_kit import CLICK, conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from msgspec.structs import replace
 from outbox_kit import LOST, POISONED, REFUSED, TAKEN, claim, claimed, due, put, record_of, retaken, seqs, seqs_of
 
 from sidecar.core.attribution import SendConversion, with_choice
@@ -80,7 +81,7 @@ async def test_released_row_may_be_frozen_again(outbox: Outbox) -> None:
     before = (await due(outbox))[0]
     step = Requeue(later(HOUR), None, REFUSED, released=True)
     await outbox.settle(await claimed(outbox), {seq: step}, TAKEN, later(MINUTE))
-    assert await due(outbox, later(HOUR)) == [before._replace(attempt=1, due_at=later(HOUR))]
+    assert await due(outbox, later(HOUR)) == [replace(before, attempt=1, due_at=later(HOUR))]
     record = await record_of(outbox, seq)
     assert (record.reason, record.goal, record.error) == (None, None, REFUSED.error)
 

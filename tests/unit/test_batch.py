@@ -10,7 +10,7 @@ from sidecar.core.batch import (
     Candidate,
     UsedTimestamps,
     as_sent,
-    identity,
+    identities,
     is_troubled,
     next_seconds,
     ranges,
@@ -130,7 +130,8 @@ def test_frozen_second_is_kept_and_others_move_around_it() -> None:
 
 def test_click_id_identifies_the_person_and_hashes_only_without_it() -> None:
     def of(goal: str = "G", account: str = "main", **fields: object) -> int:
-        return identity(replace(entry(**fields), lane=Lane(1, account, "purchase")), goal)
+        (found,) = identities([replace(entry(**fields), lane=Lane(1, account, "purchase"))], [goal])
+        return found
 
     assert of(email_sha256="a" * 64) == of(email_sha256="b" * 64)
     assert of(msclkid=None, email_sha256="a" * 64) != of(msclkid=None, email_sha256="b" * 64)

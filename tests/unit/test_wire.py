@@ -102,7 +102,8 @@ def test_a_goal_of_any_characters_arrives_as_it_is(goal: str) -> None:
 maybe = st.none() | st.text(max_size=20)
 decimals = st.decimals(0, 999_999_999_999, places=3).map(lambda number: format(number, "f"))
 entries = st.builds(
-    CLICK._replace,
+    replace,
+    st.just(CLICK),
     goal=st.text(max_size=20),
     sent_time=st.integers(0, 4_000_000_000),
     value=st.none() | decimals,

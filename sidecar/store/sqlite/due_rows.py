@@ -43,16 +43,16 @@ WAITS = """
     SELECT substr(name, 7), CAST(value AS INTEGER) FROM facts
     WHERE name >= 'waits:' AND name < 'waits;' AND CAST(value AS INTEGER) > ?"""
 
-SLOT_BITS = 6
-"""The index of used seconds begins with `sent_time >> 6`: 64 seconds in each slot."""
+SLOT_SECONDS = 64
+"""The index of used seconds begins with `sent_time >> 6`."""
 
 # Which seconds of a person's conversions of a goal are taken.
 USED_SECONDS = BulkStatement(
-    "WITH wanted (slot, identity, first, last) AS (VALUES ",
-    4,
+    "WITH wanted (identity, first, last) AS (VALUES ",
+    3,
     """)
     SELECT e.identity, e.sent_time FROM wanted CROSS JOIN entries e
-    WHERE e.identity IS NOT NULL AND e.sent_time >> 6 = wanted.slot AND e.identity = wanted.identity
+    WHERE e.identity IS NOT NULL AND e.sent_time >> 6 = wanted.first >> 6 AND e.identity = wanted.identity
         AND e.sent_time BETWEEN wanted.first AND wanted.last""",
 )
 
@@ -92,12 +92,13 @@ def throttled(db: sqlite3.Connection, now: UnixMillis) -> dict[str, UnixMillis]:
 
 def used_seconds(db: sqlite3.Connection, wanted: Mapping[int, Sequence[SecondRange]]) -> dict[int, set[UnixSeconds]]:
     """For each identity the seconds within its ranges that are taken."""
-    looks = [
-        (slot, identity, first, last)
-        for identity, ranges in wanted.items()
-        for first, last in ranges
-        for slot in range(first >> SLOT_BITS, (last >> SLOT_BITS) + 1)
-    ]
+    looks = []
+    for identity, ranges in wanted.items():
+        for first, last in ranges:
+            while (end := first | SLOT_SECONDS - 1) < last:  # a look for each slot
+                looks.append((identity, first, end))
+                first = end + 1
+            looks.append((identity, first, last))
     used: dict[int, set[UnixSeconds]] = {}
     for identity, second in USED_SECONDS.execute(db, looks):
         used.setdefault(identity, set()).add(second)

@@ -148,7 +148,7 @@ def entries_of(text: str, lane: Lane) -> list[Entry]:
     """The entries in a JSON list of ENTRY_JSON."""
     entries = _entries_from_json(text)
     for entry in entries:
-        force_setattr(entry, "lane", lane)  # nobody has seen it yet
+        force_setattr(entry, "lane", lane)  # it was just made
     return entries
 
 
