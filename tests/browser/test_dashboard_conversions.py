@@ -95,7 +95,7 @@ async def test_every_kind_of_id_finds_its_conversion_and_the_address_holds_the_s
         for own_id in ("conv_1", "adj_4"):
             await look_for(shown, own_id)
             await expect(shown.page.get_by_role("heading", level=1)).to_have_text("O-1")
-            assert "#/conversions/conv_1" in shown.page.url
+            await expect(shown.page).to_have_url(re.compile("#/conversions/conv_1"))
             await shown.show("conversions")
 
 
@@ -188,6 +188,26 @@ async def test_receipt_is_copied_where_the_browser_has_no_clipboard_interface(se
         await shown.page.get_by_role("searchbox").focus()
         await shown.page.keyboard.press("Control+V")
         await expect(shown.page.get_by_role("searchbox")).to_have_value(re.compile(r"^O-1 \(conv_1\)"))
+
+
+async def test_list_that_comes_late_leaves_the_focus_where_the_person_has_put_it(services: Services) -> None:
+    sidecar = await services.start(config(None))
+    await stored(sidecar, order(1))
+    may_come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await may_come.wait()
+        await route.continue_()
+
+    async with dashboard(sidecar.url) as shown:
+        await shown.show("conversions/conv_1")
+        await expect(shown.page.get_by_role("heading", level=1)).to_have_text("O-1")
+        await shown.page.route("**/v1/conversions?*", late)
+        await shown.page.get_by_role("link", name="All conversions").click()
+        await shown.page.get_by_role("searchbox").focus()
+        may_come.set()
+        await expect(table(shown)).to_have_count(1)
+        await expect(shown.page.get_by_role("searchbox")).to_be_focused()
 
 
 async def test_receipt_of_nothing_says_so_and_leads_back(services: Services) -> None:
@@ -385,8 +405,9 @@ async def test_hostile_and_long_texts_and_odd_currencies_are_shown_as_text(servi
         await look_for(shown, HOSTILE + "!")
         await expect(part(shown, "not stored")).to_be_visible()
         await expect(shown.page.get_by_role("searchbox")).to_have_value(HOSTILE + "!")
-        for id_ in ("conv_1", "conv_2"):
+        for id_, order_id in (("conv_1", HOSTILE), ("conv_2", "L" * 200)):
             await shown.show(f"conversions/{id_}")
+            await expect(shown.page.get_by_role("heading", level=1)).to_have_text(order_id)
             await expect(part(shown, "Details")).to_be_visible()
             await shown.fits()
             await shown.accessible()
@@ -426,7 +447,9 @@ async def test_filters_narrow_the_list_and_stay_in_the_address(services: Service
         await expect(table(shown)).to_have_count(1)
         await shown.page.get_by_label("Reason").select_option("waits for a click")
         await expect(shown.page.get_by_text("No conversion fits.")).to_be_visible()
-        assert shown.page.url.endswith("#/conversions?since=24h&state=pending&reason=awaiting_click")
+        await expect(shown.page).to_have_url(
+            f"{sidecar.url}/#/conversions?since=24h&state=pending&reason=awaiting_click"
+        )
         await shown.page.get_by_label("State").select_option("delivered")
         await expect(table(shown)).to_have_count(2)
         await shown.page.go_back()

@@ -1,4 +1,5 @@
 // The list of conversions: search, filters, rows that appear by themselves, and sending again what the filter shows.
+import { focusLater } from "../lib/focus.js";
 import { at, count, identifierWords, money, number, reasonWords, stateLook, utc } from "../lib/format.js";
 import { link } from "../lib/router.js";
 import { html, nothing, render, repeat } from "../lib/view.js";
@@ -33,6 +34,7 @@ class List {
   #newer = null; // the newest page, while it is not shown yet
   #problem = null;
   #focusOn = null;
+  #focus = null;
 
   constructor(root, context) {
     this.#root = root;
@@ -60,9 +62,10 @@ class List {
     this.#turn += 1;
   }
 
-  /** Focuses the row of that id, as soon as it is shown. */
+  /** Focuses the row of that id as soon as it is shown, unless the person has gone elsewhere by then. */
   focus(id) {
     this.#focusOn = id;
+    this.#focus = focusLater();
     this.#refresh();
     this.#draw();
   }
@@ -167,7 +170,7 @@ class List {
     render(this.#page(), this.#root);
     if (!this.#focusOn || this.#root.hidden || !this.#found) return;
     const row = this.#root.querySelector(`tr[data-id="${this.#focusOn}"] a`);
-    (row ?? this.#root.querySelector("h1")).focus({ preventScroll: true });
+    this.#focus(row ?? this.#root.querySelector("h1"));
     this.#focusOn = null;
   }
 

@@ -1,6 +1,7 @@
 // The receipt of one conversion: what happened to it, what comes next, and what can be done.
 import { get } from "../lib/api.js";
 import { copy } from "../lib/dialog.js";
+import { focusLater } from "../lib/focus.js";
 import { clockTime, day, days, identifierWords, money, number, reasonWords, stateLook, utc } from "../lib/format.js";
 import { poll } from "../lib/poll.js";
 import { link } from "../lib/router.js";
@@ -20,6 +21,7 @@ export function openReceipt(root, id, context) {
   let found = null; // {receipt, row, siblings, traces}
   let problem = null;
   let focused = false;
+  const focus = focusLater();
   let closed = false;
 
   const draw = () => {
@@ -27,7 +29,7 @@ export function openReceipt(root, id, context) {
     render(problem ? notThere(problem, latest.params) : found ? page(found, latest, stop.soon) : skeleton(latest.params), root);
     if (!focused && (found || problem)) {
       focused = true;
-      root.querySelector("h1").focus({ preventScroll: true });
+      focus(root.querySelector("h1"));
     }
   };
   const read = async () => {
