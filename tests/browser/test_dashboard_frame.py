@@ -1,5 +1,6 @@
 """The frame of the dashboard in a real browser: navigation, theme, keys, and a sidecar that is gone."""
 
+from cli_kit import free_port
 from dashboard_double import account, dashboard_double, overview
 from page_kit import NARROW, Dashboard, dashboard, needs_chromium
 from playwright.async_api import Locator, ViewportSize, expect
@@ -101,14 +102,14 @@ async def _is_away(shown: Dashboard) -> None:
 
 
 async def test_page_says_since_when_the_sidecar_is_gone_and_goes_on_when_it_is_back(services: Services) -> None:
-    sidecar = await services.start(config(None))
+    settings = config(None, server={"port": free_port()})
+    sidecar = await services.start(settings)
     async with dashboard(sidecar.url) as shown:
         shown.expected = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_SOCKET"]
         await shown.show()
         await expect(shown.page.locator("main h1")).to_contain_text("All is well")
         await sidecar.running.kill()
         await _is_away(shown)
-        port = int(sidecar.url.rpartition(":")[2])
-        await services.start(config(None, server={"port": port}))
+        await services.start(settings)
         await expect(shown.page.get_by_text("has not been reachable since")).to_have_count(0)
         await expect(shown.page).to_have_title("Overview · msads-sidecar")

@@ -25,7 +25,7 @@ CUT_OFF = """[...document.querySelectorAll("button, .button, h1, h2, h3, p, li, 
         && getComputedStyle(one).display !== "inline").map((one) => one.outerHTML)"""
 """What is wider than its place."""
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 """For a machine that does much else; a page shows what it has within a second."""
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -45,15 +45,17 @@ class Dashboard:
     """Other addresses that a person is sent to, such as Microsoft's."""
 
     async def show(self, view: str = "") -> None:
-        """Open a view by its address: `conversions?state=dead`."""
+        """Open a view by its address: `conversions?state=dead`. The page has heard of it by then."""
         await self.page.goto(f"{self.url}/#/{view}")
+        await self.page.evaluate("new Promise((done) => setTimeout(done))")  # after the event of the new address
 
     async def text(self) -> str:
         """What a person can read in the view."""
         return await self.page.locator("main").inner_text()
 
     async def accessible(self) -> None:
-        """Fail where an accessibility checker finds something."""
+        """Fail where an accessibility checker finds something, once the page has what it shows."""
+        await expect(self.page.locator(".skeleton, [aria-busy=true]")).to_have_count(0)
         await self.page.evaluate(AXE)
         found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         problems = [
@@ -62,7 +64,8 @@ class Dashboard:
         assert not problems, json.dumps(problems, indent=1)
 
     async def fits(self) -> None:
-        """Fail where the page is wider than its window, or a text than what it is in."""
+        """Fail where the page is wider than its window, or a text than what it is in, once it has what it shows."""
+        await expect(self.page.locator(".skeleton, [aria-busy=true]")).to_have_count(0)
         await self.fits_window()
         cut_off = await self.page.evaluate(CUT_OFF)
         assert not cut_off, json.dumps(cut_off, indent=1)
