@@ -5,9 +5,11 @@ At the end an independent calculation says what Microsoft must hold, and the acc
 
 import asyncio
 import hashlib
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -82,6 +84,15 @@ class Trial:
             while any(row["error_code"] != 5612 for row in await self.sidecar.rows(state="pending")):
                 await asyncio.sleep(0.3)
 
+    async def hold(self, seconds: float) -> None:
+        """Let nothing more go out, and wait for what is on its way: both sides stay as they are while they are read."""
+        assert (await self.sidecar.call("POST", "/v1/accounts/default/pause", {})).status == 200
+        outbox = self.sidecar.running.out_file.with_name("outbox.db")
+        with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True)) as db:
+            async with asyncio.timeout(seconds):
+                while db.execute("SELECT 1 FROM entries WHERE claimed = 1").fetchone():
+                    await asyncio.sleep(0.1)
+
     async def check(self) -> Counter[str]:
         """Everything that must hold at the end; the accounts."""
         books = self.books
@@ -150,7 +161,8 @@ async def test_every_accepted_order_of_a_shop_reaches_microsoft_once_through_eve
 ) -> None:
     """The short form: every 23rd customer; rows that wait a minute for another try may still wait."""
     trial = await _run(starter, services, step=23, rounds=1, batch_size=150)
-    await trial.wait_for_retries_only(100)
+    await trial.wait_for_retries_only(200)
+    await trial.hold(60)
     accounts = await trial.check()
     assert accounts["delivered"] > 2_000
     assert accounts["pending"] <= 4
