@@ -149,6 +149,7 @@ async def _fill_up(services: Services, disk: Path, backend: Backend, *, reserve:
     await asyncio.wait([posting])
     await sidecar.settled(60)
     assert (await sidecar.get("/healthz"))["checks"]["storage"]["status"] == "ok"
+    await sidecar.running.kill()  # a file that a process writes to cannot be copied whole
     stored = order_ids(database)
     lost = {order["order_id"] for order in backend.taken} - stored
     taken = [order for order in backend.orders if order["order_id"] in stored]
@@ -206,6 +207,7 @@ async def test_file_that_may_not_grow_refuses_intake_until_it_may(services: Serv
     await backend.until(202, freed)
     posting.cancel()
     await asyncio.wait([posting])
+    await sidecar.running.kill()
     assert {order["order_id"] for order in backend.taken} <= order_ids(services.starter.folder / "outbox.db")
 
 

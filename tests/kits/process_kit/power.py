@@ -89,7 +89,10 @@ async def power(starter: Starter, database: str = "outbox.db") -> Power:
 
 
 def order_ids(database: Path) -> set[str]:
-    """What a copy of the file holds, after its integrity was checked; nothing where no row was ever fsynced."""
+    """What a copy of the file holds, after its integrity was checked; nothing where no row was ever fsynced.
+
+    The process must be dead: file and log that change between the two copies do not belong together.
+    """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "verified.db"
         for suffix in SUFFIXES:
