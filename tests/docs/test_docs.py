@@ -50,7 +50,7 @@ ITEM_BELOW = "docs/adjustments.md"
 
 # --- Examples, against a real process --------------------------------------------------------------------------------
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 LISTENING = r"listening on (http://\S+)"
 
 

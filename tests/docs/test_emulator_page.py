@@ -15,7 +15,7 @@ from process_kit.running import COMMAND
 
 from sidecar.config import parse
 
-SECONDS = 90.0
+SECONDS = 240.0
 
 
 async def test_script_for_a_pipeline_does_what_it_says(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ async def test_broken_connections_lose_nothing(starter: Starter, services: Servi
     """The short form: whether they leave something behind takes longer to see."""
     there, line = await _line(starter, services, accounts=10, seed=5)
     await line.break_connections(15)
-    await line.sidecar.settled(60)
+    await line.sidecar.settled(180)
     assert (await _lost(there, line))[0] == 0
     assert {"shop0", "shop9"} <= {row["account"] for row in await line.sidecar.rows()}
 

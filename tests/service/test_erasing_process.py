@@ -33,7 +33,7 @@ def held(folder: Path) -> set[tuple[str, str]]:
 
 
 async def done(sidecar: Sidecar, id_: str) -> Json:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while (job := await sidecar.get(f"/v1/erasures/{id_}"))["state"] != "done":
         assert time.monotonic() < until, job
         await asyncio.sleep(0.1)
@@ -43,7 +43,7 @@ async def done(sidecar: Sidecar, id_: str) -> Json:
 
 async def logged(sidecar: Sidecar, name: str, count: int) -> str:
     """The log once it has that entry `count` times: it is written some time after what it tells."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while (logs := (await sidecar.call("GET", "/logs?limit=1000")).text).count(f'"{name}"') < count:
         assert time.monotonic() < until, logs
         await asyncio.sleep(0.1)

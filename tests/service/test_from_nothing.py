@@ -16,7 +16,7 @@ import yaml
 from cli_kit import CLICK_ID, COMMAND, ended, free_port, process, read_until, settings_in
 from docs_page import examples, text_of
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 GUIDE = text_of("docs/connect.md")
 FIRST, LOOK = (example.requests[0] for example in examples(GUIDE)[:2])

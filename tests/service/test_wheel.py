@@ -27,7 +27,7 @@ def ran(*command: str | Path, cwd: Path) -> str:
     """What the command prints; it must end well. It knows nothing of this environment's modules."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SIDECAR_"))}
     done = subprocess.run(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=250
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
