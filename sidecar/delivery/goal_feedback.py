@@ -48,8 +48,8 @@ class GoalFeedback:
         self._clear(account, goal, [code for code in _TROUBLES if code is not hold.reason])
         lanes = list({entry.lane for entry in entries})
         waiting = await self.queries.waiting(lanes) if is_named else _waiting(frozen)
-        if not frozen and not self.is_named(account, goal):
-            return  # the reload came while they were counted
+        if self.gates.refusal_reason(account, goal) is not hold.reason or self.gates.hold_of(account, goal):
+            return  # while they were counted a reload came, another answer, or a reading
         code, detail = hold.reason.value, f"Microsoft says: {hold.fault.message or hold.fault.error}"
         facts = {"account": account, "subject": goal, "waiting": in_words(waiting), "tracking_id": tracking_id}
         self.telemetry.service.trouble_raised(code, detail=detail, **facts)

@@ -78,7 +78,8 @@ class GoalCatalogue:
             if account in self.known.accounts():
                 state.waiting = await self.queries.waiting_by_goal(account)
                 if not self.reader.is_due(state) or isinstance(await self.reader.read(account), Failure):
-                    await self.judge.report(account, self.judge.hold_goals(account))
+                    self.judge.hold_goals(account)
+                    await self.judge.report(account)
             return max(LEAST_SECONDS, (self._next_look_at(account, state) - self.known.now()) / 1000)
 
         reporter, retry_seconds = self.telemetry.service, GLANCE_MILLIS / 1000

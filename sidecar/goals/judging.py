@@ -34,13 +34,19 @@ class GoalJudge:
         self.gates.hold_goals(account, holds)
         return mapped
 
-    async def report(self, account: str, mapped: Mapping[str, Mapped]) -> None:
-        """Raise the troubles that the account's goals have now, and clear those that are over."""
-        catalogue = self.known.catalogue(account)
+    async def report(self, account: str) -> None:
+        """Raise the troubles that the account's goals have now, and clear those that are over.
+
+        One report at a time: an older one must not clear what a newer one raised.
+        """
+        async with self.known.states[account].reporting:
+            self._report(account, await self._troubles(account, self.known.mapped_goals(account)))
+
+    def _report(self, account: str, found: Mapping[tuple[str, str], tuple[str | None, str | None]]) -> None:
+        catalogue = self.known.catalogue(account)  # a reading or a reload may have come while rows were counted
         if catalogue is None:
             return
-        found = await self._troubles(account, mapped)
-        mapped = self.known.mapped_goals(account)  # a reload may have come while rows were counted
+        mapped = self.known.mapped_goals(account)
         found = {(code, goal): told for (code, goal), told in found.items() if _is_in(code, mapped.get(goal))}
         for active in self.telemetry.board.active(account=account):
             is_found = active.trouble.scope is not Scope.GOAL or (active.code, active.subject) in found

@@ -54,6 +54,7 @@ class ReadingState:
     raised: str | None = None
     """The trouble that the last failure raised."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 

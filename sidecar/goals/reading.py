@@ -82,7 +82,7 @@ class GoalReader:
         if (tagging := await self._auto_tagging(account)) is not None:
             state.catalogue = replace(state.catalogue, auto_tagging=tagging)
         self.telemetry.service.goals_read(account, len(state.catalogue.goals))
-        await self.judge.report(account, self.known.mapped_goals(account))
+        await self.judge.report(account)
         await self.store.save(state.catalogue)
         return state.catalogue
 

@@ -3,8 +3,9 @@
 Most troubles are raised where their cause is found; this looks at the waiting rows themselves.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixMillis
@@ -31,6 +32,7 @@ class WaitingWatch:
     accounts: Callable[[], Collection[str]]
     identities: Callable[[], Mapping[str, str]] = dict
     """Which account each is at Microsoft now, as `111/222`."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self) -> Sequence[ActiveTrouble]:
         """Raise what is missing, and clear what is over; return the troubles of rows that nothing maps any more."""
@@ -42,8 +44,12 @@ class WaitingWatch:
     async def look_at_unmapped(self) -> Sequence[ActiveTrouble]:
         """Rows whose event or account left the configuration, or whose account has other ids than they went to.
 
-        They wait until it comes back, or 90 days are over.
+        They wait until it comes back, or 90 days are over. One look at a time: an older one knows no reload.
         """
+        async with self._turn:
+            return await self._look_at_unmapped()
+
+    async def _look_at_unmapped(self) -> Sequence[ActiveTrouble]:
         board, wanted = self.telemetry.board, set()
         for (account, event), lanes in (await self._left()).items():
             waiting = await self.queries.at_stake(lanes)

@@ -1,6 +1,8 @@
 """The catalogue of goals keeps back what Microsoft would refuse or drop, and lets it go by itself."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from sqlite3 import connect
 from typing import Any
@@ -22,8 +24,10 @@ from delivery_kit import HOUR, MINUTE, SECOND, Rig
 
 from sidecar.api.row_json import HeldReason
 from sidecar.core.attribution import GoalTraits
+from sidecar.core.entry import Lane
 from sidecar.core.goals.creation import NotCreated
 from sidecar.core.goals.plan import Blocked, Plan
+from sidecar.core.waiting_summary import Waiting
 from sidecar.goals.creating import Applied, Planned
 from sidecar.goals.known import Failure
 from sidecar.service.held_reason import held_reason
@@ -172,6 +176,7 @@ async def test_goal_that_is_too_young_for_microsoft_alone_is_probed(rig: Rig) ->
     await rig.start()
     await rig.post(3, event="lead")
     await held(rig, "Newsletter", "goal_settling")
+    await rig.until(lambda: rig.active_troubles() == {"goal_settling"})
     await read(rig)
     assert rig.active_troubles() == {"goal_settling"}
     assert rig.parts.gates.held("main", "Newsletter") == "goal_settling"
@@ -205,6 +210,30 @@ def state_of(rig: Rig, event: str) -> str | None:
     """How the event's goal stands for conversions that come in now."""
     mapped = rig.parts.catalogue.known.mapped_event("main", event)
     return mapped.state if mapped else None
+
+
+async def test_report_that_was_overtaken_by_a_reading_clears_nothing_of_what_that_found(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counted the rows of another goal meanwhile."""
+    rig.map(lead="Missing")
+    await rig.until(lambda: "goal_not_found" in rig.active_troubles())
+    await all_read(rig)
+    outbox, reporting = rig.parts.store.outbox, rig.parts.catalogue.known.states["main"].reporting
+    count, readings = outbox.at_stake, list[asyncio.Task[None]]()
+
+    async def count_beside_a_reading(lanes: Sequence[Lane]) -> Waiting:
+        if not readings:
+            await change_goal(rig, "Sidecar Purchase", Status="Paused")
+            await set_auto_tagging(rig, "False")
+            readings.append(asyncio.create_task(read(rig)))
+            await rig.until(lambda: readings[0].done() or reporting._waiters)  # type: ignore[attr-defined]
+        return await count(lanes)
+
+    monkeypatch.setattr(outbox, "at_stake", count_beside_a_reading)
+    await rig.parts.catalogue.judge.report("main")
+    await readings[0]
+    assert rig.active_troubles() == {"goal_not_found", "goal_paused", "auto_tagging_off"}
 
 
 # --- Readings --------------------------------------------------------------------------------------------------------

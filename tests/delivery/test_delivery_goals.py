@@ -67,6 +67,27 @@ async def test_mapping_that_changes_while_rows_are_counted_leaves_no_trouble(
 
 
 @pytest.mark.usefixtures("blind")
+async def test_goal_that_opens_while_rows_are_counted_leaves_no_trouble(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = rig.parts.store.outbox
+    count, opened = outbox.waiting, []
+
+    async def count_after_another_answer(lanes: Sequence[Lane]) -> Waiting:
+        opened.append(rig.parts.gates.open_goal("main", "Newsletter"))
+        return await count(lanes)
+
+    monkeypatch.setattr(outbox, "waiting", count_after_another_answer)
+    rig.map(lead="Newsletter")
+    rig.fault(match={"goal": "Newsletter"}, type="partial_errors", code=5606)
+    await make_goal(rig, "Newsletter")
+    await rig.post(10, event="lead")
+    await rig.until_pending(0)
+    assert opened == [True]
+    assert "goal_not_found" not in await rig.troubles()
+
+
+@pytest.mark.usefixtures("blind")
 async def test_missing_goal_holds_its_own_rows_only_and_is_probed_with_one_row(rig: Rig) -> None:
     """A 5606 closes that goal's lane and probes it with one row every 15 minutes."""
     await hold_leads(rig, "Newsletter")

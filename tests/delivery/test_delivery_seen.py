@@ -1,7 +1,8 @@
 """No row waits unseen: what keeps rows back for long is a trouble with a fix, degrades health, and says what waits."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Connection
@@ -12,8 +13,10 @@ from delivery_kit import DAY, HOUR, MINUTE, Rig
 from sidecar.api.health import HealthCalls, Sources
 from sidecar.api.health_page import health_page
 from sidecar.api.row_json import Rows
+from sidecar.core.entry import Lane
 from sidecar.core.instant import UnixSeconds
 from sidecar.core.states_and_reasons import Reason
+from sidecar.core.waiting_summary import Waiting
 from sidecar.emulator.goal_rules import DEFAULTS
 from sidecar.emulator.goals import all_goals, insert_goal, replace_goal
 from sidecar.service.held_reason import held_reason
@@ -246,6 +249,25 @@ async def test_unmapped_rows_are_over_when_their_event_is_back(rig: Rig) -> None
     assert rig.active_troubles() == set()
     rig.parts.flusher.wake_all()
     await rig.until_pending(0)
+
+
+async def test_look_that_was_overtaken_by_a_reload_leaves_no_trouble(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counted rows of an event that was gone, and the event came back meanwhile."""
+    events, outbox = dict(rig.config.events), rig.parts.store.outbox
+    await event_left(rig)
+    count, looks = outbox.at_stake, list[asyncio.Task[object]]()
+
+    async def count_beside_a_reload(lanes: Sequence[Lane]) -> Waiting:
+        if not looks:
+            rig._take_up(rig.config.model_copy(update={"events": events}))
+            looks.append(asyncio.create_task(rig.parts.waiting.look_at_unmapped()))
+            await rig.until(lambda: looks[0].done() or rig.parts.waiting._turn._waiters)  # type: ignore[attr-defined]
+        return await count(lanes)
+
+    monkeypatch.setattr(outbox, "at_stake", count_beside_a_reload)
+    await rig.parts.waiting.look_at_unmapped()
+    await looks[0]
+    assert rig.active_troubles() == set()
 
 
 async def test_a_look_at_unmapped_rows_costs_the_same_beside_many(rig: Rig) -> None:
