@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, assert_never
 
+from msgspec import Struct
+
 from sidecar.api.answers import HttpAnswer, bulk_result, bulk_status, differences_json, numbered
 from sidecar.api.http.problem import CONFLICT, INVALID, BulkErrors, HttpProblem, invalid
 from sidecar.api.http.reply import Json, encode
@@ -21,7 +23,7 @@ from sidecar.ports.intake import Conflict, PutResult, Replayed, Stored
 Verdict = Stored | Replayed | Conflict | Skipped | RejectedItem
 
 
-class ItemResult(NamedTuple):
+class ItemResult(Struct, frozen=True, gc=False):
     """The verdict on one item, with the warnings about it."""
 
     verdict: Verdict

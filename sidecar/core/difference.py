@@ -6,6 +6,8 @@ from decimal import Decimal
 from itertools import product
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from sidecar.core.conversion import AdjustmentType, Conversion, ExternalAttribution, plain_decimal
 from sidecar.core.instant import text_of_seconds
 
@@ -44,11 +46,12 @@ def of_conversions(stored: Conversion, content: str, given: Conversion) -> tuple
 def _as_given(stored: Conversion, content: str, given: Conversion) -> Conversion:
     """The stored conversion as its caller gave it: the digest shows which of its values were defaults."""
     possible = [
-        stored._replace(given_value=value, given_currency=currency)
+        replace(stored, given_value=value, given_currency=currency)
         for value, currency in product((stored.value, None), (stored.currency, None))
     ]
     # Where an adjustment has changed them since, what they come to with the defaults is compared.
-    changed = stored._replace(
+    changed = replace(
+        stored,
         given_value=given.given_value if given.value == stored.value else stored.value,
         given_currency=given.given_currency if given.currency == stored.currency else stored.currency,
     )

@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from sidecar.core.instant import UnixSeconds
 
@@ -19,7 +20,7 @@ class KeySource(StrEnum):
     NONE = "none"  # nothing repeats it: every report is a new conversion
 
 
-class Key(NamedTuple):
+class Key(Struct, frozen=True, gc=False):
     """The identity of a conversion: a 64-bit hash to find candidates, the full text digest to be sure."""
 
     source: KeySource

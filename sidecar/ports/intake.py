@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from sidecar.core.adjustment import Adjustment
 from sidecar.core.conversion import Click, Conversion
@@ -13,7 +15,7 @@ from sidecar.core.intake.problem import Problem
 from sidecar.core.record import Record
 
 
-class Arrival(NamedTuple):
+class Arrival(Struct, frozen=True, gc=False):
     """A received conversion, with the time and the request."""
 
     conversion: Conversion
@@ -21,8 +23,7 @@ class Arrival(NamedTuple):
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True, gc=False):
     """The item is on disk, fsynced: as a new row, or in place of a dead or skipped one."""
 
     record: Record
@@ -30,8 +31,7 @@ class Stored:
     """The time of its captured click, if that is later than the conversion."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True, gc=False):
     """The same item was stored before; `record` is its row as it is now."""
 
     record: Record
@@ -39,8 +39,7 @@ class Replayed:
     """Whether a later adjustment of the same conversion is in force instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True, gc=False):
     """A different conversion with this key is stored; `differences` are the fields that differ."""
 
     record: Record

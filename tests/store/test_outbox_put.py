@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from conversion_kit import conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from msgspec.structs import replace
 from outbox_kit import LOST, REFUSED, TAKEN, claimed, due, put, retaken, seqs, seqs_of
 
 from sidecar.core.conversion import Conversion, ExternalAttribution, Kind
@@ -106,7 +107,7 @@ async def test_same_key_and_content_is_answered_with_the_row_as_it_is_now(outbox
 
 
 def _without_time(given: Conversion, received: int = 0) -> Conversion:
-    return given._replace(time=UnixSeconds(given.time + received), time_given=False)
+    return replace(given, time=UnixSeconds(given.time + received), time_given=False)
 
 
 SAME = [

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from conversion_kit import conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, later
+from msgspec.structs import replace
 from outbox_kit import TAKEN, claimed, put
 from store_kit import House
 
@@ -63,7 +64,7 @@ async def test_slowest_delivery_of_each_hour_is_known(opened: House) -> None:
 
 
 async def test_rows_without_a_value_are_counted_too(opened: House) -> None:
-    await put(opened.outbox, conversion("A")._replace(value=None, currency=None))
+    await put(opened.outbox, replace(conversion("A"), value=None, currency=None))
     assert await counted(opened) == {(THIS_HOUR, State.PENDING, None, 1, Decimal(0))}
 
 

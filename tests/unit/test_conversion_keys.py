@@ -4,6 +4,7 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixSeconds
@@ -31,7 +32,7 @@ def test_natural_key_and_content_are_those_of_the_first_version() -> None:
 
 
 def test_visitor_is_part_of_both_where_there_is_one() -> None:
-    one, other = CONVERSION._replace(visitor_id="v-1"), CONVERSION._replace(visitor_id="v-2")
+    one, other = replace(CONVERSION, visitor_id="v-1"), replace(CONVERSION, visitor_id="v-2")
     assert len({each.key().digest for each in (CONVERSION, one, other)}) == 3
     assert len({each.content() for each in (CONVERSION, one, other)}) == 3
 
@@ -80,12 +81,12 @@ def test_ids_in_any_script_have_hashes_of_their_own(digits: str) -> None:
 
 @pytest.mark.parametrize("given", [{"order_id": "A-1"}, {"idempotency_key": "A-1"}])
 def test_key_of_another_account_or_event_is_another(given: dict[str, str]) -> None:
-    one = CONVERSION._replace(**given)
-    keys = {one.key(), one._replace(account="other").key(), one._replace(event="lead").key()}
+    one = replace(CONVERSION, **given)
+    keys = {one.key(), replace(one, account="other").key(), replace(one, event="lead").key()}
     assert len({key.digest for key in keys}) == len({key.hash for key in keys}) == 3
 
 
 def test_header_key_and_order_id_of_the_same_text_are_two() -> None:
     """Each source of a key is a namespace of its own."""
-    order, header = CONVERSION._replace(order_id="A-1"), CONVERSION._replace(idempotency_key="A-1")
+    order, header = replace(CONVERSION, order_id="A-1"), replace(CONVERSION, idempotency_key="A-1")
     assert order.key().digest != header.key().digest

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from intake_kit import accepted
+from msgspec.structs import replace
 
 from sidecar.core.conversion import AdjustmentType, Conversion
 from sidecar.core.difference import (
@@ -19,7 +20,7 @@ from sidecar.core.difference import (
 def stored(**given: Any) -> tuple[Conversion, str]:
     """The conversion as its row holds it, which knows no more what was a default; and the digest of what was given."""
     conversion = accepted(**given)
-    return conversion._replace(given_value=None, given_currency=None), conversion.content()
+    return replace(conversion, given_value=None, given_currency=None), conversion.content()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_default_that_the_event_gave_is_no_value_of_the_callers() -> None:
 
 def test_value_that_was_restated_since_is_the_one_that_is_shown() -> None:
     conversion, content = stored(value=99.99)
-    restated = conversion._replace(value=Decimal("79.99"))
+    restated = replace(conversion, value=Decimal("79.99"))
     for given in (79.99, 5):
         (found,) = of_conversions(restated, content, accepted(value=given))
         assert (found.field, found.stored) == ("value", Decimal("79.99"))

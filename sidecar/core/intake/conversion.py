@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from sidecar.core.conversion import Conversion, ExternalAttribution, matched_by
 from sidecar.core.instant import UnixMillis, seconds, text_of_seconds
@@ -66,7 +68,7 @@ class Rules:
         return None if rule is None else rule.goal_in(account)
 
 
-class Accepted(NamedTuple):
+class Accepted(Struct, frozen=True, gc=False):
     """Valid, to be stored."""
 
     conversion: Conversion

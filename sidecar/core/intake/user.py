@@ -1,7 +1,8 @@
 """Reads the `user` of a request: e-mail and phone are hashed here, at the door, and go no further in plain."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from sidecar.core.intake import countries, emails, fields, phones
 from sidecar.core.intake.hashing import (
@@ -26,7 +27,7 @@ _WHY_UNUSABLE: dict[str, Callable[[str, str | None], str]] = {
 _HashOf = Callable[[JsonObject, str, str | None], str | None]
 
 
-class User(NamedTuple):
+class User(Struct, frozen=True, gc=False):
     """Who converted, as hashes."""
 
     email_sha256: str | None = None

@@ -4,7 +4,9 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from sidecar.core import repeats
 from sidecar.core.conversion import Conversion
@@ -82,7 +84,7 @@ LATE_CLICKS = """
     FROM json_each(?) AS wanted WHERE clicked_at > wanted.value ->> 3"""
 
 
-class _Known(NamedTuple):
+class _Known(Struct, frozen=True, gc=False):
     """The row that has a key; made for each row that comes in."""
 
     content: str
@@ -109,7 +111,7 @@ def _with_late_clicks(db: sqlite3.Connection, arrivals: Sequence[Arrival], resul
     """The results, with the click of each new row that lies before it: one statement, and none without visitors."""
     named = [
         (place, each, each.visitor_id)
-        for place, (each, *_) in enumerate(arrivals)
+        for place, each in enumerate(arrival.conversion for arrival in arrivals)
         if each.visitor_id is not None and each.time_given and isinstance(results[place], Stored)
     ]
     if not named:

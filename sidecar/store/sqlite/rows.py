@@ -6,7 +6,7 @@ A field of `Conversion`, `Entry` or `Record` is the column of its name; what dif
 import sqlite3
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -28,7 +28,7 @@ _CONVERTED = frozenset(("time_given", "value", "external_attribution"))
 _IN_OTHER_COLUMNS = frozenset(("account", "event", "goal", "idempotency_key", "given_value", "given_currency"))
 """Fields that are in the row's lane, key or content."""
 
-_AS_GIVEN = tuple(name for name in Conversion._fields if name not in _CONVERTED | _IN_OTHER_COLUMNS)
+_AS_GIVEN = tuple(name for name in Conversion.__struct_fields__ if name not in _CONVERTED | _IN_OTHER_COLUMNS)
 """Fields of a conversion that its row has as they are."""
 
 # As the index of ended rows has it. A list with IN would cost each row that is written; see schema/0004.
@@ -62,7 +62,7 @@ _COMPUTED = (
 INSERT_COLUMNS = (*_COMPUTED, *_AS_GIVEN)
 """What intake writes of a row, in the order of `new_row`."""
 
-_as_given = itemgetter(*map(Conversion._fields.index, _AS_GIVEN))
+_as_given = attrgetter(*_AS_GIVEN)
 
 _PENDING, _NOT_YET = State.PENDING.value, Reason.NOT_YET.value  # looked up in an enum they cost more than a digest
 
@@ -71,7 +71,7 @@ def new_row(
     arrival: Arrival, key: Key, content: str, seq: int, lane: int, visitor: int | None = None
 ) -> tuple[Any, ...]:
     """The values of INSERT_COLUMNS; `visitor` is the hash of the one that the conversion names."""
-    conversion, received_at, request_id = arrival
+    conversion, received_at = arrival.conversion, arrival.received_at
     external = conversion.external_attribution
     value = None if conversion.value is None else plain_decimal(conversion.value)
     credit, model = (plain_decimal(external.credit), external.model) if external else (None, None)
@@ -88,7 +88,7 @@ def new_row(
         value,
         credit,
         model,
-        request_id,
+        arrival.request_id,
         received_at,
         due_at,
         visitor,
@@ -116,7 +116,8 @@ STORED_COLUMNS = ", ".join(("time_given", "value", "external_credit", "external_
 def stored_conversion(row: Sequence[Any], given: Conversion) -> Conversion:
     """The conversion in a row of STORED_COLUMNS; what no row holds is that of `given`, which has the same key."""
     time_given, value, credit, model, *stored = row
-    return given._replace(
+    return msgspec.structs.replace(
+        given,
         time_given=bool(time_given),
         value=None if value is None else Decimal(value),
         external_attribution=None if credit is None else ExternalAttribution(Decimal(credit), model),
