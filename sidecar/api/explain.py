@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from sidecar.api.http.problem import NO_CONVERSION, HttpProblem
 from sidecar.api.http.reply import Json, json_reply
@@ -72,7 +73,7 @@ class Receipts:
 
     def _adjustment(self, record: Record) -> Row:
         """It names its conversion by whole identifiers, of which a receipt shows the first digits only."""
-        return self.rows.show(record._replace(msclkid=short(record.msclkid)))
+        return self.rows.show(replace(record, msclkid=short(record.msclkid)))
 
     def _around(self, trace: Trace) -> Surroundings:
         record = trace.record

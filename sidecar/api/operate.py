@@ -69,7 +69,7 @@ class OperatorCalls:
 
     async def _discard(self, seq: int, now: UnixMillis) -> Moved | Unmoved | None:
         record = await self.outbox.get(seq)
-        return record and await self.outbox.discard(seq, now, self.identity(record.account))
+        return None if record is None else await self.outbox.discard(seq, now, self.identity(record.account))
 
     async def _walk(self, wish: Wish) -> ReplaySlice:
         """All slices of one request; couriers are woken after each, once it is on disk."""

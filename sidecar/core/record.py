@@ -1,6 +1,6 @@
 """A row as it is stored, with its public id; the API decides how it is shown."""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from sidecar.core.conversion import AdjustmentType, Kind, matched_by
 from sidecar.core.instant import UnixMillis, UnixSeconds
@@ -9,8 +9,8 @@ from sidecar.core.states_and_reasons import State
 _PREFIXES = {Kind.CONVERSION: "conv_", Kind.ADJUSTMENT: "adj_"}
 
 
-class Record(NamedTuple):
-    """Everything that is known of one row; a named tuple, since a page has a thousand of them.
+class Record(Struct, frozen=True, gc=False):
+    """Everything that is known of one row; a struct, since a page has a thousand of them.
 
     The API shows the fields in this order; `api.row_members` lists the exceptions.
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from row_kit import NOW, PENDING, ROWS, shown
 
 from sidecar.api.http.reply import encode
@@ -28,11 +29,11 @@ def test_row_has_the_fields_of_the_contract_and_no_others() -> None:
 
 
 def test_adjustment_has_two_fields_more() -> None:
-    adjustment = PENDING._replace(kind=Kind.ADJUSTMENT, type=AdjustmentType.RESTATE, original=16)
+    adjustment = replace(PENDING, kind=Kind.ADJUSTMENT, type=AdjustmentType.RESTATE, original=16)
     row = shown(adjustment)
     assert list(row) == [*FIELDS.split(), "type", "conversion_id"]
     assert (row["id"], row["type"], row["conversion_id"]) == ("adj_17", "restate", "conv_16")
-    assert shown(adjustment._replace(original=-16))["conversion_id"] is None
+    assert shown(replace(adjustment, original=-16))["conversion_id"] is None
 
 
 INTERNAL = {"seq", "email_sha256", "phone_sha256", "original", "claimed", "leased", "bound_to"}
@@ -40,7 +41,7 @@ INTERNAL = {"seq", "email_sha256", "phone_sha256", "original", "claimed", "lease
 
 def test_every_field_of_a_record_is_shown_or_internal() -> None:
     """A new one is easily forgotten."""
-    assert set(Record._fields) - set(shown(PENDING._replace(kind=Kind.ADJUSTMENT))) == INTERNAL
+    assert set(Record.__struct_fields__) - set(shown(replace(PENDING, kind=Kind.ADJUSTMENT))) == INTERNAL
 
 
 def test_hash_of_a_person_is_not_shown() -> None:
@@ -69,11 +70,11 @@ def test_value_is_a_json_number_equal_digit_for_digit(value: Decimal) -> None:
     ("record", "due_at"),
     [
         (PENDING, "2026-11-23T14:30:50Z"),
-        (PENDING._replace(claimed=True, leased=True), None),
-        (PENDING._replace(claimed=True), "2026-11-23T14:30:50Z"),
-        (PENDING._replace(reason="awaiting_original"), None),
-        (PENDING._replace(state=State.DELIVERED), None),
-        (PENDING._replace(state=State.DEAD, reason="too_old"), None),
+        (replace(PENDING, claimed=True, leased=True), None),
+        (replace(PENDING, claimed=True), "2026-11-23T14:30:50Z"),
+        (replace(PENDING, reason="awaiting_original"), None),
+        (replace(PENDING, state=State.DELIVERED), None),
+        (replace(PENDING, state=State.DEAD, reason="too_old"), None),
     ],
 )
 def test_due_at_is_shown_while_the_row_waits_only(record: Record, due_at: str | None) -> None:
@@ -82,24 +83,24 @@ def test_due_at_is_shown_while_the_row_waits_only(record: Record, due_at: str | 
 
 def test_goal_comes_from_the_mapping_until_the_row_is_first_sent() -> None:
     assert shown(PENDING)["goal"] == "Sidecar Purchase"
-    assert shown(PENDING._replace(goal="Old Name"))["goal"] == "Old Name"
+    assert shown(replace(PENDING, goal="Old Name"))["goal"] == "Old Name"
 
 
 def test_row_whose_event_left_the_configuration_is_unmapped() -> None:
-    row = shown(PENDING._replace(event="gone", reason="not_yet"))
+    row = shown(replace(PENDING, event="gone", reason="not_yet"))
     assert (row["goal"], row["reason"], row["fix"]) == (None, "unmapped", CATALOGUE["unmapped"].solution)
 
 
 def test_reason_of_account_or_goal_is_laid_over_a_waiting_row_only() -> None:
     held = Rows(ROWS.goal_of, lambda record: HeldReason(Reason.NOT_CONNECTED), ROWS.now)
-    row = shown(PENDING._replace(reason=Reason.RETRYING), held)
+    row = shown(replace(PENDING, reason=Reason.RETRYING), held)
     assert (row["reason"], row["fix"]) == ("not_connected", CATALOGUE["not_connected"].solution)
-    assert shown(PENDING._replace(state=State.DELIVERED), held)["reason"] is None
-    assert shown(PENDING._replace(state=State.DEAD, reason="too_old"), held)["reason"] == "too_old"
+    assert shown(replace(PENDING, state=State.DELIVERED), held)["reason"] is None
+    assert shown(replace(PENDING, state=State.DEAD, reason="too_old"), held)["reason"] == "too_old"
 
 
 def test_row_whose_account_left_the_configuration_is_unmapped() -> None:
-    assert shown(PENDING._replace(account="gone"))["reason"] == "unmapped"
+    assert shown(replace(PENDING, account="gone"))["reason"] == "unmapped"
 
 
 def test_remedy_is_that_of_the_trouble_behind_the_reason() -> None:
@@ -109,14 +110,14 @@ def test_remedy_is_that_of_the_trouble_behind_the_reason() -> None:
 
 
 def test_row_of_a_batch_that_waits_to_be_sent_again_is_retrying() -> None:
-    assert shown(PENDING._replace(claimed=True))["reason"] == "retrying"
-    assert shown(PENDING._replace(claimed=True, leased=True))["reason"] is None
+    assert shown(replace(PENDING, claimed=True))["reason"] == "retrying"
+    assert shown(replace(PENDING, claimed=True, leased=True))["reason"] is None
 
 
 def test_time_that_has_come_is_waited_for_no_more() -> None:
-    row = PENDING._replace(reason="not_yet")
+    row = replace(PENDING, reason="not_yet")
     assert shown(row)["reason"] == "not_yet"
-    assert shown(row._replace(due_at=NOW))["reason"] is None
+    assert shown(replace(row, due_at=NOW))["reason"] is None
 
 
 @pytest.mark.parametrize(
@@ -129,17 +130,17 @@ def test_time_that_has_come_is_waited_for_no_more() -> None:
     ],
 )
 def test_trouble_comes_with_its_words_and_remedy(state: State, reason: str, trouble: str) -> None:
-    row = shown(PENDING._replace(state=state, reason=reason))
+    row = shown(replace(PENDING, state=state, reason=reason))
     assert (row["message"], row["fix"]) == (CATALOGUE[trouble].cause, CATALOGUE[trouble].solution)
 
 
 def test_microsofts_own_words_come_before_ours() -> None:
-    assert shown(PENDING._replace(state=State.DEAD, reason="X", message="said so"))["message"] == "said so"
+    assert shown(replace(PENDING, state=State.DEAD, reason="X", message="said so"))["message"] == "said so"
 
 
 @pytest.mark.parametrize("reason", [None, "not_yet"])
 def test_row_that_goes_out_by_itself_needs_no_remedy(reason: str | None) -> None:
-    row = shown(PENDING._replace(reason=reason))
+    row = shown(replace(PENDING, reason=reason))
     assert (row["reason"], row["message"], row["fix"]) == (reason, None, None)
 
 
@@ -149,7 +150,7 @@ WANTED = {Reason.DISCARDED, Reason.RETRACTED, Reason.SUPERSEDED, Reason.APPLIED_
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in {Reason.NOT_YET, *WANTED}])
 def test_every_other_reason_of_ours_has_a_remedy(reason: Reason) -> None:
     """What somebody wanted to end needs none."""
-    assert shown(PENDING._replace(reason=reason))["fix"]
+    assert shown(replace(PENDING, reason=reason))["fix"]
 
 
 # --- Words and remedy of one cause -----------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ def test_message_of_an_older_answer_never_appears_with_the_remedy_of_another_tro
     answer: dict[str, object], held: HeldReason, claimed: bool
 ) -> None:
     rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)
-    row = shown(PENDING._replace(reason=Reason.RETRYING, claimed=claimed, **answer), rows)
+    row = shown(replace(PENDING, reason=Reason.RETRYING, claimed=claimed, **answer), rows)
     trouble = CATALOGUE[held.trouble or str(held.reason)]
     assert (row["message"], row["fix"]) == (trouble.cause, trouble.solution)
     assert row["error"] == answer["error"]
@@ -194,15 +195,15 @@ def test_message_of_an_older_answer_never_appears_with_the_remedy_of_another_tro
     ids=str,
 )
 def test_message_of_an_older_answer_does_not_explain_a_later_state(changes: dict[str, object]) -> None:
-    later = PENDING._replace(due_at=UnixMillis(NOW + 60_000), **REFUSED)
-    row = shown(later._replace(**changes))
+    later = replace(PENDING, due_at=UnixMillis(NOW + 60_000), **REFUSED)
+    row = shown(replace(later, **changes))
     assert row["fix"] is not None
     assert row["message"] in {trouble.cause for trouble in CATALOGUE.values() if trouble.solution == row["fix"]}
 
 
 @pytest.mark.parametrize("changes", [{"claimed": True, "leased": True}, {}, {"state": State.CANCELED}], ids=str)
 def test_words_of_an_older_answer_are_gone_where_nothing_is_wrong_any_more(changes: dict[str, object]) -> None:
-    row = shown(PENDING._replace(**REFUSED, **changes))
+    row = shown(replace(PENDING, **REFUSED, **changes))
     assert (row["message"], row["fix"]) == (None, None)
 
 
@@ -219,5 +220,5 @@ def test_message_of_the_answer_appears_with_its_own_remedy(
     answer: dict[str, object], held: HeldReason | None, trouble: str
 ) -> None:
     rows = Rows(ROWS.goal_of, lambda record: held, ROWS.now)
-    row = shown(PENDING._replace(reason=Reason.RETRYING, **answer), rows)
+    row = shown(replace(PENDING, reason=Reason.RETRYING, **answer), rows)
     assert (row["message"], row["fix"]) == (answer["message"], CATALOGUE[trouble].solution)

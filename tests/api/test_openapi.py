@@ -17,6 +17,7 @@ import overview_states
 import pytest
 from claim_kit import claim_of
 from jsonschema import Draft202012Validator, ValidationError
+from msgspec import structs
 from openapi_spec_validator import validate as validate_openapi
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
@@ -227,7 +228,9 @@ def test_fields_of_an_adjustment_are_those_that_are_read() -> None:
 @pytest.mark.parametrize(("schema", "kind"), [("Row", Kind.CONVERSION), ("AdjustmentRow", Kind.ADJUSTMENT)])
 def test_members_of_a_row_are_those_that_are_shown_in_their_order(schema: str, kind: Kind) -> None:
     assert (
-        list(SCHEMAS[schema]["properties"]) == SCHEMAS[schema]["required"] == list(shown(PENDING._replace(kind=kind)))
+        list(SCHEMAS[schema]["properties"])
+        == SCHEMAS[schema]["required"]
+        == list(shown(structs.replace(PENDING, kind=kind)))
     )
 
 

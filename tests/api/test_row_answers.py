@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from row_kit import GOALS, NOW, PENDING, ROWS, shown
 
 from sidecar.api.answers import HttpAnswer
@@ -29,7 +30,8 @@ INSTANTS = st.none() | st.integers(0, 4_000_000_000_000).map(UnixMillis)
 CODES = st.sampled_from([None, "InternalError", "OfflineConversionTooOld", "Unheard_of"])
 
 NEW_RECORDS = st.builds(
-    PENDING._replace,
+    replace,
+    st.just(PENDING),
     seq=st.integers(1, 10**12),
     event=st.sampled_from(["purchase", "gone", 'a "quoted" 100%s one', "Käufe"]),
     account=st.sampled_from(["default", "other"]),
@@ -48,7 +50,7 @@ NEW_RECORDS = st.builds(
 )
 
 LATER_RECORDS = st.builds(
-    Record._replace,
+    replace,
     NEW_RECORDS,
     state=st.sampled_from(State),
     reason=st.none() | st.sampled_from(Reason).map(str) | CODES,
@@ -67,7 +69,7 @@ LATER_RECORDS = st.builds(
 )
 
 ADJUSTMENTS = st.builds(
-    Record._replace,
+    replace,
     LATER_RECORDS,
     kind=st.just(Kind.ADJUSTMENT),
     type=st.sampled_from(AdjustmentType),
@@ -121,7 +123,7 @@ def _utc(at: UnixMillis | None) -> str | None:
 
 
 @pytest.mark.parametrize("warnings", WARNINGS, ids=["plain", "with a warning"])
-@pytest.mark.parametrize("record", [PENDING, PENDING._replace(kind=Kind.ADJUSTMENT, type=AdjustmentType.RETRACT)])
+@pytest.mark.parametrize("record", [PENDING, replace(PENDING, kind=Kind.ADJUSTMENT, type=AdjustmentType.RETRACT)])
 def test_result_is_the_answer_to_a_single_one_with_place_and_status(
     record: Record, warnings: tuple[Warning_, ...]
 ) -> None:
@@ -145,8 +147,8 @@ def test_rows_of_one_answer_ask_once_for_what_they_share() -> None:
 
     rows = Rows(ROWS.goal_of, held, ROWS.now).of_one_answer()
     for seq in range(5):
-        rows.show(PENDING._replace(seq=seq))
-        rows.show(PENDING._replace(seq=seq, claimed=True))
+        rows.show(replace(PENDING, seq=seq))
+        rows.show(replace(PENDING, seq=seq, claimed=True))
     assert asked == ["purchase", "purchase"]  # once for rows that are claimed, once for those that are not
 
 

@@ -15,7 +15,7 @@ CLICK = "f894f652ea334e739002f7167ab8f8e3"
 
 def stored_row(**fields: Any) -> Record:
     """A pending conversion that no claim has frozen yet; of fields that are not given, nothing is known."""
-    absent = {**dict.fromkeys(Record._fields), "attempt": 0, "claimed": False, "leased": False}
+    absent = {**dict.fromkeys(Record.__struct_fields__), "attempt": 0, "claimed": False, "leased": False}
     known = {"seq": 17, "kind": Kind.CONVERSION, "state": State.PENDING, "account": "default", "event": "purchase"}
     return Record(**{**absent, **known, **fields})
 

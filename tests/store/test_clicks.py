@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from conversion_kit import CLICK, captured, conversion, orders
 from instant_kit import DAY, HOUR, MINUTE, NOW, first_of_day, later
+from msgspec.structs import replace
 from outbox_kit import TAKEN, claim, claimed, due, put, record_of, seqs, seqs_of
 from store_kit import House
 
@@ -176,7 +177,7 @@ async def test_late_click_revives_rows_that_ended_for_want_of_it(
     assert await clicks.capture([captured(at=later(DAY))]) == {"main": 1}
     assert await outbox.counts() == Counts(pending=1)
     revived = await record_of(outbox, seq)
-    assert revived == before._replace(due_at=later(DAY))
+    assert revived == replace(before, due_at=later(DAY))
     assert seqs(await due(outbox, later(DAY))) == [seq]
 
 

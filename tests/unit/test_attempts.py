@@ -1,6 +1,7 @@
 """A row's attempts out of what is stored of batches: each request that carried it, numbered as it was claimed."""
 
 import pytest
+from msgspec.structs import replace
 from row_kit import CLICK, stored_row
 
 from sidecar.core.attempts import UNANSWERED, BatchFacts, RequestFacts, attempts
@@ -62,7 +63,7 @@ def test_each_request_of_a_resent_batch_is_listed_with_its_answer() -> None:
         request(3, "refused: server", 4, error="Http500"),
         request(4, "not sent", 6, error="no connection"),
     )
-    assert listed(ROW._replace(attempt=5), kept) == [
+    assert listed(replace(ROW, attempt=5), kept) == [
         (1, 9, "Microsoft asked to wait 60 s: CallRateExceeded (117)"),
         (2, 9, "no readable answer (the connection was closed before the answer); the very same request goes again"),
         (3, 9, "Microsoft's server failed: Http500; the very same request goes again"),
@@ -76,7 +77,7 @@ def test_requests_of_what_a_half_comes_from_come_before_its_own() -> None:
     whole = batch(7, 2, 1, request(1, "lost", 0), request(2, "refused: poison", 1, error="NullParameter"))
     half = batch(8, 1, 2, request(1, "refused: poison", 2), parent=7)
     quarter = batch(9, 2, 4, request(1, "refused: account", 3, rows=1, error="X", error_code=106), parent=8)
-    found = listed(ROW._replace(attempt=5), whole, half, quarter)
+    found = listed(replace(ROW, attempt=5), whole, half, quarter)
     assert [(number, id_) for number, id_, _ in found] == [(1, 7), (2, 7), (3, 8), (4, 9), (5, 9)]
     assert found[1][2] == "Microsoft refused the whole request: NullParameter; it goes on in halves"
     assert found[3][2] == "Microsoft refused the whole request: X (106)"
@@ -85,7 +86,7 @@ def test_requests_of_what_a_half_comes_from_come_before_its_own() -> None:
 def test_half_that_was_sent_once_is_listed_once() -> None:
     whole = batch(7, 1, 0, request(1, "refused: poison", 0))
     half = batch(9, 1, 1, parent=7)
-    [first, second] = attempts(ROW._replace(attempt=2), (), {7: whole, 9: half})
+    [first, second] = attempts(replace(ROW, attempt=2), (), {7: whole, 9: half})
     assert (first.number, first.batch_id, second.number, second.batch_id) == (1, 7, 2, 9)
     assert (second.times, second.sent_at) == (1, at(1))
 
@@ -94,7 +95,7 @@ def test_settled_batches_are_listed_in_their_order() -> None:
     first = batch(5, 2, 1, request(1, "lost", 0))
     second = batch(9, 2, 3, request(1, UNANSWERED, 2, ended_at=None))
     past = (Attempted(at(1), 2, 5, "tracking-5", "OfflineConversionError", 5699),)
-    assert listed(ROW._replace(attempt=4), first, second, past=past) == [
+    assert listed(replace(ROW, attempt=4), first, second, past=past) == [
         (1, 5, "no readable answer; the very same request goes again"),
         (2, 5, "Microsoft answered OfflineConversionError (5699)"),
         (3, 9, "no answer came before its time was over, or the sidecar ended; the very same request goes again"),
@@ -111,27 +112,27 @@ def test_settled_batches_are_listed_in_their_order() -> None:
 )
 def test_open_request_is_listed_with_what_is_known(changes: dict[str, bool], answer: str | None, words: str) -> None:
     open_batch = batch(9, 2, 1, request(1, "lost", 0), settled_at=None, answer=answer, tracking_id=None)
-    row = ROW._replace(state=State.PENDING, claimed=True, attempt=2, **changes)
+    row = replace(ROW, state=State.PENDING, claimed=True, attempt=2, **changes)
     assert listed(row, open_batch)[1:] == [(2, 9, words)]
 
 
 def test_batch_that_waits_to_go_again_has_no_request_more_than_it_had() -> None:
     waiting = batch(9, 1, 0, request(1, "refused: throttled", 0), settled_at=None, answer="refused: throttled")
-    row = ROW._replace(state=State.PENDING, claimed=True)
+    row = replace(ROW, state=State.PENDING, claimed=True)
     assert listed(row, waiting) == [(1, 9, "Microsoft asked to wait")]
 
 
 def test_requests_after_the_row_was_ended_are_not_its_own() -> None:
     """It got too old between two requests of its batch, which goes on with the others."""
     gone_on = batch(9, 3, 4, request(1, "lost", 0), request(2, "lost", 3))
-    row = ROW._replace(state=State.DEAD, reason="too_old", settled_at=at(2))
+    row = replace(ROW, state=State.DEAD, reason="too_old", settled_at=at(2))
     assert listed(row, gone_on) == [(1, 9, "no readable answer; the very same request goes again")]
 
 
 def test_row_taken_out_for_another_rows_fault_says_so() -> None:
     split = batch(5, 1, 0, answer="refused: poison")
     past = (Attempted(at(0), 1, 5),)
-    assert listed(ROW._replace(attempt=2), split, batch(9, 1, 1), past=past) == [
+    assert listed(replace(ROW, attempt=2), split, batch(9, 1, 1), past=past) == [
         (1, 5, "Microsoft refused the whole request for another row of it"),
         (2, 9, "Microsoft took it"),
     ]
@@ -141,7 +142,7 @@ def test_row_that_left_a_refused_batch_for_another_goal_keeps_its_requests() -> 
     """The batch may have gone on with the others; of those requests it knows nothing."""
     left = batch(5, 3, 4, request(1, "refused: throttled", 0), request(2, "refused: account", 1), request(3, "lost", 4))
     past = (Released(at(2), 2, 5),)
-    assert [(number, id_) for number, id_, _ in listed(ROW._replace(attempt=3), left, batch(9, 1, 5), past=past)] == [
+    assert [(number, id_) for number, id_, _ in listed(replace(ROW, attempt=3), left, batch(9, 1, 5), past=past)] == [
         (1, 5),
         (2, 5),
         (3, 9),
@@ -150,7 +151,7 @@ def test_row_that_left_a_refused_batch_for_another_goal_keeps_its_requests() -> 
 
 def test_gathered_requests_keep_first_and_last_number_and_time() -> None:
     many = request(50, "refused: server", 0, last=83, times=34, ended_at=at(90), error="Http500")
-    found = attempts(ROW._replace(attempt=84), (), {9: batch(9, 84, 100, many)})
+    found = attempts(replace(ROW, attempt=84), (), {9: batch(9, 84, 100, many)})
     assert [(one.number, one.times, one.sent_at, one.answered_at) for one in found] == [
         (50, 34, at(0), at(90)),
         (84, 1, at(100), UnixMillis(at(100) + 500)),
@@ -159,6 +160,6 @@ def test_gathered_requests_keep_first_and_last_number_and_time() -> None:
 
 def test_forgotten_batch_leaves_the_attempts_that_the_row_itself_has() -> None:
     past = (Attempted(at(1), 2, 5, "tracking-5", "OfflineConversionError", 5699, times=2, since=at(0)),)
-    [gathered, last] = attempts(ROW._replace(attempt=3, settled_at=at(2)), past, {})
+    [gathered, last] = attempts(replace(ROW, attempt=3, settled_at=at(2)), past, {})
     assert (gathered.number, gathered.times, gathered.sent_at, gathered.answered_at) == (1, 2, at(0), at(1))
     assert (last.number, last.batch_id, last.answer) == (3, 9, "Microsoft took it")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 from receipt_kit import BATCH, DAY, HOUR, NOW, RECORD, of, timeline_lines
 
 from sidecar.cli import receipt_text
@@ -11,7 +12,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import Reason, State
 
-DELIVERED = RECORD._replace(state=State.DELIVERED, settled_at=BATCH.settled_at)
+DELIVERED = replace(RECORD, state=State.DELIVERED, settled_at=BATCH.settled_at)
 
 
 def adjustment(
@@ -21,9 +22,9 @@ def adjustment(
     type_ = AdjustmentType.RETRACT if value is None else AdjustmentType.RESTATE
     settled_at = None if state is State.PENDING else UnixMillis(at)
     currency = None if value is None else "USD"
-    row = RECORD._replace(seq=seq, kind=Kind.ADJUSTMENT, type=type_, original=RECORD.seq, value=value, state=state)
+    row = replace(RECORD, seq=seq, kind=Kind.ADJUSTMENT, type=type_, original=RECORD.seq, value=value, state=state)
     received_at = UnixMillis(at - 6 * HOUR)
-    return row._replace(currency=currency, settled_at=settled_at, received_at=received_at, **given)  # type: ignore[arg-type]
+    return replace(row, currency=currency, settled_at=settled_at, received_at=received_at, **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_order_that_was_taken_back_needs_nothing_to_be_done() -> None:
 
 
 def test_refused_order_that_may_have_been_sent_and_was_taken_back_says_both() -> None:
-    dead = RECORD._replace(state=State.DEAD, reason="Odd", settled_at=NOW)
+    dead = replace(RECORD, state=State.DEAD, reason="Odd", settled_at=NOW)
     summary = of(dead, adjustments=(adjustment(18, None),))["summary"]
     assert summary == "Refused by Microsoft for good: Odd, then taken back on 24 November 2026."
 

@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from receipt_kit import BATCH, CLICK, GOAL, HOUR, MINUTE, NOW, OTHER, RECORD, of, timeline_lines
 
 from sidecar.api.row_json import HeldReason
@@ -41,7 +42,7 @@ STANDINGS = [*product(State, (None, *Reason)), (State.DEAD, "OfflineConversionVa
 @pytest.mark.parametrize(("state", "reason"), STANDINGS, ids=str)
 def test_every_state_and_reason_says_what_happened_and_what_to_do(state: State, reason: str | None) -> None:
     settled_at = None if state is State.PENDING else NOW
-    own = RECORD._replace(state=state, reason=reason, settled_at=settled_at, due_at=UnixMillis(NOW + HOUR))
+    own = structs.replace(RECORD, state=state, reason=reason, settled_at=settled_at, due_at=UnixMillis(NOW + HOUR))
     told = of(own)
     step = told["next_step"]
     assert isinstance(step, dict)
@@ -56,9 +57,11 @@ def test_every_state_and_reason_says_what_happened_and_what_to_do(state: State, 
 def test_reasons_differ_in_what_they_tell() -> None:
     """No two reasons of one state say the same, so that none is told by a word that fits all."""
     own = [Reason.NO_CLICK, Reason.OUTSIDE_WINDOW, Reason.GOAL_NOT_ENHANCED, Reason.ERASED]
-    skipped = [of(RECORD._replace(state=State.SKIPPED, reason=reason))["summary"] for reason in own]
+    skipped = [of(structs.replace(RECORD, state=State.SKIPPED, reason=reason))["summary"] for reason in own]
     waiting = [reason for reason in Reason if reason not in own]
-    pending = [of(RECORD._replace(reason=reason, due_at=UnixMillis(NOW + HOUR)))["summary"] for reason in waiting]
+    pending = [
+        of(structs.replace(RECORD, reason=reason, due_at=UnixMillis(NOW + HOUR)))["summary"] for reason in waiting
+    ]
     assert len(set(skipped)) == len(skipped)
     assert len(set(pending)) == len(pending)
 
@@ -74,7 +77,7 @@ def test_reasons_differ_in_what_they_tell() -> None:
 )
 def test_what_it_waits_for_ends_when_it_is_known_to(reason: Reason, until: str | None) -> None:
     mapped = Mapped(MappingState.SETTLING, GOAL, settles_at=UnixMillis(NOW + 2 * HOUR))
-    told = of(RECORD._replace(reason=reason, due_at=UnixMillis(NOW + HOUR)), mapped=mapped)
+    told = of(structs.replace(RECORD, reason=reason, due_at=UnixMillis(NOW + HOUR)), mapped=mapped)
     waits = told["waits_for"]
     assert isinstance(waits, dict)
     assert (waits["reason"], waits["until"]) == (reason, until)
@@ -87,17 +90,17 @@ def test_trouble_of_the_account_comes_with_its_own_remedy() -> None:
 
 
 def test_words_of_an_older_answer_are_not_quoted_beside_another_remedy() -> None:
-    older = RECORD._replace(error="OfflineConversionValueInvalid", error_code=5610, message="Scripted.")
+    older = structs.replace(RECORD, error="OfflineConversionValueInvalid", error_code=5610, message="Scripted.")
     held = HeldReason(Reason.ACCOUNT_PAUSED, "paused_by_operator")
-    told = of(older._replace(reason=Reason.RETRYING, claimed=True), held=held)
+    told = of(structs.replace(older, reason=Reason.RETRYING, claimed=True), held=held)
     assert "Scripted" not in json.dumps(told["next_step"])
-    delivered = of(older._replace(state=State.DELIVERED, settled_at=NOW))
+    delivered = of(structs.replace(older, state=State.DELIVERED, settled_at=NOW))
     assert "Scripted" not in json.dumps(delivered["next_step"])
 
 
 def test_only_the_first_digits_of_identifiers_are_shown() -> None:
     known = {"clicks": (SeenClick(OTHER, RECORD.time, NOW),), "known_clicks": 1}
-    text = json.dumps(of(RECORD._replace(phone_sha256="cd" * 32, visitor_id="v-1"), **known))
+    text = json.dumps(of(structs.replace(RECORD, phone_sha256="cd" * 32, visitor_id="v-1"), **known))
     for whole in (CLICK, OTHER, "ab" * 32, "cd" * 32):
         assert whole[:8] in text
         assert whole[:9] not in text
@@ -121,7 +124,7 @@ def test_conversion_before_its_own_click_is_reported_with_a_hint_of_the_time_zon
     changes: dict[str, object], named: str | None
 ) -> None:
     clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time + 5 * HOURS + 1_800), NOW),)
-    told = of(RECORD._replace(visitor_id="v-1", **changes), clicks=clicks, named_msclkid=named, known_clicks=1)
+    told = of(structs.replace(RECORD, visitor_id="v-1", **changes), clicks=clicks, named_msclkid=named, known_clicks=1)
     step = told["next_step"]
     assert isinstance(step, dict)
     assert "time zone" in step["message"] and "Nothing to do" not in step["fix"]
@@ -137,7 +140,7 @@ SKIPPED = {"state": State.SKIPPED, "reason": Reason.NO_CLICK, "goal": None, "bat
 def test_conversion_before_every_click_known_at_its_receipt_has_a_hint_of_the_time_zone(
     changes: dict[str, object],
 ) -> None:
-    record = RECORD._replace(visitor_id="v-1", msclkid=None, **changes)
+    record = structs.replace(RECORD, visitor_id="v-1", msclkid=None, **changes)
     later = SeenClick(CLICK, UnixSeconds(RECORD.time + HOURS), record.received_at)
     assert "time zone" in json.dumps(of(record, clicks=(later,), known_clicks=1)["next_step"])
     of_a_later_visit = replace(later, captured_at=UnixMillis(record.received_at + 1))
@@ -149,13 +152,15 @@ def test_conversion_before_every_click_known_at_its_receipt_has_a_hint_of_the_ti
 @pytest.mark.parametrize("seconds_before", [0, 1, 3_600])
 def test_conversion_at_or_after_its_click_has_no_trouble_with_time_zones(seconds_before: int) -> None:
     clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time - seconds_before), NOW), SeenClick(OTHER, RECORD.time, NOW))
-    delivered = RECORD._replace(state=State.DELIVERED, settled_at=NOW, visitor_id="v-1")
+    delivered = structs.replace(RECORD, state=State.DELIVERED, settled_at=NOW, visitor_id="v-1")
     assert "time zone" not in json.dumps(of(delivered, clicks=clicks, known_clicks=2))
 
 
 def test_another_trouble_of_the_row_comes_before_its_time() -> None:
     clicks = (SeenClick(CLICK, UnixSeconds(RECORD.time + HOURS), NOW),)
-    told = of(RECORD._replace(visitor_id="v-1"), held=HeldReason(Reason.NOT_CONNECTED), clicks=clicks, known_clicks=1)
+    told = of(
+        structs.replace(RECORD, visitor_id="v-1"), held=HeldReason(Reason.NOT_CONNECTED), clicks=clicks, known_clicks=1
+    )
     assert "/connect" in json.dumps(told["next_step"])
     assert "a time zone is wrong" in json.dumps(told["clicks"])
 
@@ -172,7 +177,8 @@ def test_long_life_is_listed_in_order_of_time() -> None:
         ),
         Done(UnixMillis(start + 4 * MINUTE), "revived", "skipped", "no_click", UnixMillis(start + 3 * MINUTE)),
     )
-    record = RECORD._replace(
+    record = structs.replace(
+        RECORD,
         state=State.DELIVERED,
         attempt=2,
         received_at=UnixMillis(start + 2 * MINUTE),
@@ -207,7 +213,9 @@ def test_each_attempt_is_listed_with_time_batch_tracking_id_and_answer() -> None
         request(2, "lost", 2, error="no answer within 60 s"),
     )
     batch = replace(BATCH, claims=3, requests=requests)
-    told = of(RECORD._replace(state=State.DELIVERED, settled_at=BATCH.settled_at, attempt=3), batches={7: batch})
+    told = of(
+        structs.replace(RECORD, state=State.DELIVERED, settled_at=BATCH.settled_at, attempt=3), batches={7: batch}
+    )
     assert timeline_lines(told)[2:] == [
         "Attempt 1: made ready to be sent in batch 7 of 1 row.",
         "Attempt 1: Microsoft asked to wait 60 s: CallRateExceeded (117) (TrackingId t-1).",
@@ -238,7 +246,7 @@ def test_each_attempt_is_listed_with_time_batch_tracking_id_and_answer() -> None
 def test_attempts_without_details_are_listed_as_one_line() -> None:
     many = request(50, "refused: server", 3, last=83, times=34, ended_at=UnixMillis(NOW - 2 * MINUTE), error="Http500")
     batch = replace(BATCH, claims=83, requests=(many,), settled_at=None, answer="refused: server")
-    told = of(RECORD._replace(claimed=True, attempt=83), batches={7: batch})
+    told = of(structs.replace(RECORD, claimed=True, attempt=83), batches={7: batch})
     assert timeline_lines(told)[2:] == [
         "Attempts 50 to 83: made ready to be sent in batch 7 of 1 row, 34 times until 2026-11-23T14:28:45Z.",
         "Attempts 50 to 83: Microsoft's server failed: Http500; the very same request goes again.",
@@ -279,8 +287,8 @@ def refused(fault: Fault) -> tuple[Record, HeldReason | None]:
     given = {"error": fault.error, "error_code": fault.error_code, "reason": step.reason}
     held = HeldReason(outcome.reason, outcome.reason) if isinstance(outcome, Hold) else None
     if isinstance(step, Requeue):
-        return RECORD._replace(due_at=step.due_at, **given), held
-    return RECORD._replace(state=step.state, settled_at=answered_at, **given), held
+        return structs.replace(RECORD, due_at=step.due_at, **given), held
+    return structs.replace(RECORD, state=step.state, settled_at=answered_at, **given), held
 
 
 def mapped_as(held: HeldReason | None) -> Mapped:

@@ -46,10 +46,10 @@ def any_length(value: object) -> str:
 
 def string(value: object) -> str:
     """A text that is not empty, and short enough to be processed without delaying other requests."""
-    given = any_length(value)
-    if len(given) > LONGEST_TEXT:
-        raise Refusal("too_long", f"must have at most {LONGEST_TEXT} characters")
-    return given
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT:
+        return value
+    any_length(value)
+    raise Refusal("too_long", f"must have at most {LONGEST_TEXT} characters")
 
 
 def text(most: int) -> Callable[[object], str]:

@@ -45,7 +45,7 @@ class JsonObject:
         self._given = given
         self._shape = shape
         self.findings = findings
-        if not given.keys() <= shape.names:
+        if not shape.names.issuperset(given):
             self._note_unknown()
 
     def get(self, name: str) -> Any:
@@ -65,13 +65,13 @@ class JsonObject:
 
     def require(self, name: str, reader: Callable[[Any], T]) -> T | None:
         """As `take`, but absence is a problem."""
-        if self.get(name) is None:
+        if self._given.get(name) is None:
             self.refuse(name, "required", "is required")
         return self.take(name, reader)
 
     def inside(self, name: str, shape: Shape) -> "JsonObject | None":
         """The object in the member; None when it is absent, null or no object."""
-        value = self.get(name)
+        value = self._given.get(name)
         if value is None:
             return None
         if not isinstance(value, dict):

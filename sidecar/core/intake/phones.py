@@ -65,11 +65,14 @@ def _without_separators(text: str, country: str | None) -> str:
         letters = unicodedata.normalize("NFKC", without_invisible(text))  # digits of any script, wide forms too
         text = "".join(str(unicodedata.decimal(letter, letter)) for letter in letters)
     bare = _closed_up(text)
-    if "(" in bare or ")" in bare:
-        bare = "(0)".join([part.replace("(", "").replace(")", "") for part in bare.split("(0)")])
+    bare = "(0)".join(map(_without_brackets, bare.split("(0)"))) if "(0)" in bare else _without_brackets(bare)
     if len(bare) > _LONGEST_BARE:
         return ""
     return f"00 {bare[2:]}" if bare.startswith("00") and _LONE_PREFIX.match(text) else bare
+
+
+def _without_brackets(text: str) -> str:
+    return text.replace("(", "").replace(")", "")
 
 
 def _closed_up(text: str) -> str:

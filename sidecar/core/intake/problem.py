@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from msgspec import Struct
+
 _MOST_NAMES = 20
 
 MOST_PROBLEMS = 100
@@ -83,13 +85,12 @@ class Allowance:
         return self._found[asked]
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """Problems and warnings of one item; `allowance` is shared by the items of a request."""
 
     allowance: Allowance | None = None
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Warning_] = field(default_factory=list)
+    problems: list[Problem] = []
+    warnings: list[Warning_] = []
     left_out: int = 0
     """Problems that are counted, but no longer listed."""
 

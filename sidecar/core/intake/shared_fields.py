@@ -16,13 +16,12 @@ def read_account(members: JsonObject, default: str | None, accounts: Collection[
 
     `missing` is the problem when there are several and nothing names one; empty reports none.
     """
-    named = None
-    if members.get("account") is not None:
-        named = members.take("account", fields.one_of(accounts, "unknown_account", "accounts"))
     fallback = default or (next(iter(accounts)) if len(accounts) == 1 else "")
-    if missing and not fallback and members.get("account") is None:
+    if members.get("account") is not None:
+        return members.take("account", fields.one_of(accounts, "unknown_account", "accounts")) or fallback
+    if missing and not fallback:
         members.refuse("account", "account_required", missing)
-    return named or fallback
+    return fallback
 
 
 def read_msclkid(members: JsonObject, url_name: str) -> str | None:

@@ -100,13 +100,13 @@ _AT_FIRST: Mapping[str, object] = {"kind": Kind.CONVERSION, "state": State.PENDI
 _VALUES_AT_FIRST = (*_AT_FIRST.values(), None)
 _KNOWN_OF_NEW = (*INSERT_COLUMNS, "account", "event", "attempt", *_AT_FIRST, None)
 _PLACES: Mapping[str | None, int] = {name: place for place, name in enumerate(_KNOWN_OF_NEW)}
-_record_of_new = itemgetter(*(_PLACES.get(name, _PLACES[None]) for name in Record._fields))
+_record_of_new = itemgetter(*(_PLACES.get(name, _PLACES[None]) for name in Record.__struct_fields__))
 
 
 def record_of_new(row: tuple[Any, ...], conversion: Conversion, attempt: int = 0) -> Record:
     """The record of a `row` of INSERT_COLUMNS that was just written; its other fields are None."""
     known = (*row, conversion.account, conversion.event, attempt, *_VALUES_AT_FIRST)
-    return Record._make(_record_of_new(known))
+    return Record(*_record_of_new(known))
 
 
 STORED_COLUMNS = ", ".join(("time_given", "value", "external_credit", "external_model", *_AS_GIVEN))
@@ -171,7 +171,7 @@ _RECORD_SQL = {
 }
 """Fields of a record that are not a column of the row itself."""
 
-RECORD_COLUMNS = ", ".join(_RECORD_SQL.get(name, f"e.{name}") for name in Record._fields)
+RECORD_COLUMNS = ", ".join(_RECORD_SQL.get(name, f"e.{name}") for name in Record.__struct_fields__)
 
 RECORD_TABLES = "entries e JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id"
 
@@ -181,5 +181,5 @@ _STATES: Mapping[str, State] = {state.value: state for state in State}
 
 def record_of(row: sqlite3.Row | Sequence[Any]) -> Record:
     """The record in a row of RECORD_COLUMNS."""
-    record = Record._make((row[0], _KINDS[row[1]], _STATES[row[2]], *row[3:]))
-    return record if record.type is None else record._replace(type=AdjustmentType(record.type))
+    record = Record(row[0], _KINDS[row[1]], _STATES[row[2]], *row[3:])
+    return record if record.type is None else msgspec.structs.replace(record, type=AdjustmentType(record.type))
