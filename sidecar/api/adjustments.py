@@ -117,7 +117,8 @@ class AdjustmentCalls:
     def _tell_refused(self, items: Sequence[AdjustmentResult], received: Received) -> None:
         refused: dict[str, list[object]] = {}
         for item, result_ in zip(received.items, items, strict=True):
-            if isinstance(found := answer(result_, self.rows), HttpProblem):
+            is_stored = isinstance(result_.verdict, Stored | Replayed)  # then no answer need be made only to look at it
+            if not is_stored and isinstance(found := answer(result_, self.rows), HttpProblem):
                 refused.setdefault(found.reason, []).append(item)
         self.telemetry.intake.items_refused(refused)
 

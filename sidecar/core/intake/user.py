@@ -40,8 +40,8 @@ def read_user(members: JsonObject | None, default_country: str | None) -> User:
         return User()
     country = read_country(members) or default_country
     return User(
-        email_sha256=_hash(members, "email", _email_sha256, country),
-        phone_sha256=_hash(members, "phone", _phone_sha256, country),
+        _hash(members, "email", "email_sha256", _email_sha256, country),
+        _hash(members, "phone", "phone_sha256", _phone_sha256, country),
     )
 
 
@@ -70,9 +70,9 @@ def _phone_sha256(_: JsonObject, text: str, country: str | None) -> str | None:
     return phone_sha256(text, country)
 
 
-def _hash(members: JsonObject, name: str, hash_of: _HashOf, country: str | None) -> str | None:
-    """The hash of the plain form, else the hash that was given; where both are there they must be equal."""
-    hashed = members.take(f"{name}_sha256", fields.sha256)
+def _hash(members: JsonObject, name: str, given: str, hash_of: _HashOf, country: str | None) -> str | None:
+    """The hash of the plain form in `name`, else the one in `given`; where both are there they must be equal."""
+    hashed = members.take(given, fields.sha256)
     plain = members.take(name, fields.any_length)
     if plain is None:
         return hashed
@@ -84,7 +84,7 @@ def _hash(members: JsonObject, name: str, hash_of: _HashOf, country: str | None)
         members.warn(f"{name}_unusable", name, f"{_WHY_UNUSABLE[name](plain, country)}; it was left out")
         return hashed
     if hashed not in (None, made):
-        members.refuse(f"{name}_sha256", "hash_mismatch", f"is not the hash of user.{name}, normalised as documented")
+        members.refuse(given, "hash_mismatch", f"is not the hash of user.{name}, normalised as documented")
     return made
 
 

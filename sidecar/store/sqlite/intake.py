@@ -190,7 +190,7 @@ class _Group:
     def write(self) -> None:
         """Insert the new rows so far."""
         if self._new:
-            if all(_rare(row) == _NOTHING for row in self._new):
+            if set(map(_rare, self._new)) == {_NOTHING}:
                 INSERT_USUAL.execute(self._db, list(map(_usual, self._new)))
             else:
                 INSERT.execute(self._db, self._new)

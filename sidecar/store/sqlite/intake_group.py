@@ -29,6 +29,8 @@ class GroupWriter:
         Conversions first: clicks and adjustments of the same group then find those that they are about.
         """
         arrivals = [item for item in items if isinstance(item, Arrival)]
+        if len(arrivals) == len(items):  # as nearly always
+            return [*self._write_arrivals(db, arrivals)]
         captures = [item for item in items if isinstance(item, Captured)]
         stored = iter(self._write_arrivals(db, arrivals) if arrivals else ())
         woken = iter((clicks.write_captures(db, captures),) if captures else ())  # for the first of them, of them all
