@@ -1,7 +1,6 @@
 """The types of the sections' values, each read from a text of the file.
 
-A ValueError describes the expected form and does not repeat the text. Values that are no text come from code, not from
-the file; pydantic checks their type.
+A ValueError describes the expected form and does not repeat the text.
 """
 
 import re
@@ -11,8 +10,7 @@ from typing import Annotated, Any
 from unicodedata import category
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
-
+from sidecar.config.section import SecretText, ShownAs
 from sidecar.config.units import bytes_of, duration_text, seconds_of, size_text
 from sidecar.core.currencies import CURRENCIES
 from sidecar.core.intake.countries import country
@@ -21,11 +19,11 @@ from sidecar.system.listening import is_loopback
 LARGEST_VALUE = Decimal(999_999_999_999)
 
 
-def _from_text(read: Callable[[str], Any]) -> BeforeValidator:
-    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
+Check = Callable[[Any], Any]
+"""Gives the value, changed or not; ValueError where it is wrong."""
 
 
-def integer_between(least: int, most: int) -> BeforeValidator:
+def integer_between(least: int, most: int) -> Check:
     """A whole number between `least` and `most`, both included."""
 
     def read(text: str) -> int:
@@ -33,15 +31,15 @@ def integer_between(least: int, most: int) -> BeforeValidator:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return int(text)
 
-    return _from_text(read)
+    return read
 
 
-def duration_between(least: str, most: str) -> AfterValidator:
+def duration_between(least: str, most: str) -> Check:
     """A duration not shorter than `least` and not longer than `most`, both written as in the file."""
     return _between(least, most, seconds_of)
 
 
-def multiple_of(unit: str) -> AfterValidator:
+def multiple_of(unit: str) -> Check:
     """A duration that is a multiple of `unit`, such as 1m: anything finer would be cut off."""
     step = seconds_of(unit)
 
@@ -50,15 +48,15 @@ def multiple_of(unit: str) -> AfterValidator:
             raise ValueError(f"must be a multiple of {unit}: it is stored no finer")
         return value
 
-    return AfterValidator(check)
+    return check
 
 
-def size_between(least: str, most: str) -> AfterValidator:
+def size_between(least: str, most: str) -> Check:
     """A size of at least `least` and at most `most`, both written as in the file."""
     return _between(least, most, bytes_of)
 
 
-def _between(least: str, most: str, measure: Callable[[str], float]) -> AfterValidator:
+def _between(least: str, most: str, measure: Callable[[str], float]) -> Check:
     lowest, highest = measure(least), measure(most)
 
     def check(value: Any) -> Any:
@@ -68,7 +66,7 @@ def _between(least: str, most: str, measure: Callable[[str], float]) -> AfterVal
             raise ValueError(f"must be at most {most}")
         return value
 
-    return AfterValidator(check)
+    return check
 
 
 def _money(text: str) -> Decimal:
@@ -88,13 +86,13 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
-Seconds = Annotated[float, _from_text(seconds_of), PlainSerializer(duration_text, return_type=str)]
-Bytes = Annotated[int, _from_text(bytes_of), PlainSerializer(size_text, return_type=str)]
-Amount = Annotated[Decimal, _from_text(_money), PlainSerializer(_number)]
-Boolean = Annotated[bool, _from_text(_boolean)]
+Seconds = Annotated[float, seconds_of, ShownAs(duration_text)]
+Bytes = Annotated[int, bytes_of, ShownAs(size_text)]
+Amount = Annotated[Decimal, _money, ShownAs(_number)]
+Boolean = Annotated[bool, _boolean]
 
 
-def text(most: int) -> AfterValidator:
+def text(most: int) -> Check:
     """A text of 1 to `most` characters on one line, without blanks around it."""
 
     def check(value: str) -> str:
@@ -102,7 +100,7 @@ def text(most: int) -> AfterValidator:
             raise ValueError(f"must be a text of 1 to {most} characters")
         return _one_line(value)
 
-    return AfterValidator(check)
+    return check
 
 
 def _one_line(value: str) -> str:
@@ -117,13 +115,13 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _code(known: frozenset[str], what: str) -> AfterValidator:
+def _code(known: frozenset[str], what: str) -> Check:
     def check(value: str) -> str:
         if value.upper() not in known:
             raise ValueError(f"must be {what}")
         return value.upper()
 
-    return AfterValidator(check)
+    return check
 
 
 def _country(text: str) -> str:
@@ -133,7 +131,7 @@ def _country(text: str) -> str:
     return code
 
 
-def _clean(secret: SecretStr) -> SecretStr:
+def _clean(secret: SecretText) -> SecretText:
     _one_line(secret.get_secret_value())
     return secret
 
@@ -142,13 +140,13 @@ MIN_KEY_CHARACTERS = 16
 _GOOD_KEY = f"have at least {MIN_KEY_CHARACTERS} characters: openssl rand -base64 32 makes a good one"
 
 
-def _encryption_key(secret: SecretStr) -> SecretStr:
+def _encryption_key(secret: SecretText) -> SecretText:
     if 0 < len(secret.get_secret_value()) < MIN_KEY_CHARACTERS:
         raise ValueError(f"must be empty or {_GOOD_KEY}")
     return secret
 
 
-def _api_key(secret: SecretStr) -> SecretStr:
+def _api_key(secret: SecretText) -> SecretText:
     if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
         raise ValueError("must be visible ASCII characters without blanks: it travels in the Authorization header")
     if len(secret.get_secret_value()) < MIN_KEY_CHARACTERS:
@@ -156,7 +154,7 @@ def _api_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _webhook(secret: SecretStr) -> SecretStr:
+def _webhook(secret: SecretText) -> SecretText:
     """It may have a query, since some services put their token there. No message repeats any of it."""
     value = secret.get_secret_value()
     try:
@@ -172,15 +170,11 @@ def _webhook(secret: SecretStr) -> SecretStr:
     return secret
 
 
-_Hidden = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(value) if isinstance(value, str) else value)]
-
-OneLine = Annotated[str, AfterValidator(_one_line)]
+OneLine = Annotated[str, _one_line]
 Name = Annotated[str, text(100)]
 Currency = Annotated[str, _code(CURRENCIES, "an ISO 4217 code, such as USD")]
-Country = Annotated[str, AfterValidator(_country)]
-Secret = Annotated[
-    _Hidden, AfterValidator(_clean), PlainSerializer(lambda secret: "***" if secret else "", return_type=str)
-]
-EncryptionKey = Annotated[Secret, AfterValidator(_encryption_key)]
-ApiKey = Annotated[Secret, AfterValidator(_api_key)]
-WebhookAddress = Annotated[Secret, AfterValidator(_webhook)]
+Country = Annotated[str, _country]
+Secret = Annotated[SecretText, SecretText, _clean, ShownAs(lambda secret: "***" if secret else "")]
+EncryptionKey = Annotated[Secret, _encryption_key]
+ApiKey = Annotated[Secret, _api_key]
+WebhookAddress = Annotated[Secret, _webhook]
