@@ -67,8 +67,11 @@ async def test_slow_answer_comes_at_once_when_its_rule_is_removed(client: Client
 async def test_hang_never_answers_and_does_not_hold_up_others_nor_the_end(serve: Serve) -> None:
     async with serve() as client:
         await script(client, {"type": "hang"})
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.apply(conversion(1)), 0.1)
+        hung = asyncio.create_task(client.apply(conversion(1)))
+        while not client.emulator.script.active[0].fired:
+            await asyncio.sleep(0.01)
+        with pytest.raises(TimeoutError):  # which cancels it
+            await asyncio.wait_for(hung, 0.1)
         assert (await client.apply(conversion(2))).status == 200
         assert await seen(client) == 1
 
