@@ -91,10 +91,12 @@ async def test_changed_mapping_does_not_change_what_an_adjustment_names(rig: Rig
 
 
 async def test_refund_before_the_upload_is_no_call_at_all(rig: Rig) -> None:
-    rig.configure(linger=0.5)
+    rig.configure(linger=1)
+    rig.clock.stop()
     kept, gone = await rig.post(2, value="10")
     await adjusted(rig, kept, "4")
     await adjusted(rig, gone)
+    rig.pass_time(SECOND)
     await rig.until_pending(0)
     assert reason(rig, gone) == ("canceled", "retracted")
     assert await at_microsoft(rig) == [(None, "4")]
@@ -138,6 +140,7 @@ async def test_adjustment_of_a_conversion_whose_answer_was_lost_waits_through_a_
 
 
 async def test_adjustment_of_a_throttled_conversion_is_applied_to_it(rig: Rig) -> None:
+    rig.stop_clock()
     rig.fault(type="fault", code=117, status=429, retry_after=30)
     kept, gone = await rig.post(2, value="10")
     await rig.until(lambda: "throttled" in rig.active_troubles())

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from delivery_kit import HOUR, Rig
+from delivery_kit import HOUR, MINUTE, Rig
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType
@@ -77,6 +77,7 @@ async def test_refund_that_waits_goes_out_before_the_person_is_forgotten(rig: Ri
 
 async def test_refund_behind_one_whose_answer_was_lost_still_goes_out(rig: Rig) -> None:
     """What waits names the conversion as that was sent: it is not forgotten before."""
+    rig.stop_clock()
     (seq,) = await rig.post(1, email_sha256=EMAIL)
     await rig.until_pending(0)
     await adjust(rig, seq, "5")
@@ -88,6 +89,7 @@ async def test_refund_behind_one_whose_answer_was_lost_still_goes_out(rig: Rig) 
     job = await rig.parts.store.erasures.add(ErasureRequest(Subject.EMAIL, EMAIL), rig.clock())
     assert await phase(rig, job.id) is Phase.WAITING
     rig.parts.gates.resume("main")
+    rig.pass_time(MINUTE)
     await rig.until(lambda: rig.count("type = 'restate' AND state = 'delivered'") == 1)
     rig.pass_time(HOUR)
     await ended(rig, job.id)
@@ -96,6 +98,7 @@ async def test_refund_behind_one_whose_answer_was_lost_still_goes_out(rig: Rig) 
 
 
 async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten_too(rig: Rig) -> None:
+    rig.stop_clock()
     rig.fault(type="reset_after")
     (seq,) = await rig.post(1, email_sha256=EMAIL)
     await rig.until(lambda: rig.count("maybe_sent = 1") == 1)
@@ -104,6 +107,7 @@ async def test_adjustment_that_comes_in_while_a_person_is_forgotten_is_forgotten
     assert await phase(rig, job.id) is Phase.WAITING
     await adjust(rig, seq, "5")
     rig.parts.gates.resume("main")
+    rig.pass_time(MINUTE)
     await rig.until(lambda: rig.row(seq)["state"] == "delivered")
     assert await phase(rig, job.id) is Phase.WAITING
     rig.pass_time(6 * HOUR)

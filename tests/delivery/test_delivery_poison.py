@@ -35,7 +35,7 @@ def half(rig: Rig, number: int) -> Arrival:
 
 async def _isolate(rig: Rig, poison: set[str], places: list[int]) -> int:
     """How many requests it takes, the first not counted, until these rows of a thousand stand alone."""
-    rig.configure(linger=5)
+    rig.stop_clock()
     poison.update(f"{place + 1}.5" for place in places)
     conversions = [half(rig, number) for number in range(1000)]
     seqs = await rig.put(conversions)
@@ -45,6 +45,7 @@ async def _isolate(rig: Rig, poison: set[str], places: list[int]) -> int:
     isolating = len(await rig.requests()) - 1
     assert isolating <= _bound(k)
     await rig.post()  # rows die only if others are accepted while they stand alone
+    await rig.until_counts(lambda counts: counts.delivered == 1001 - k)
     await rig.hurry(step=5_000)
     lone = len(await rig.requests()) - 2 - isolating
     assert lone == 2 * k
