@@ -5,6 +5,8 @@ import re
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import AfterValidator
+
 from sidecar.system.listening import is_loopback
 
 
@@ -67,11 +69,11 @@ def _listening(value: str) -> str:
     return host if mapped is None else str(mapped)
 
 
-Host = Annotated[str, _host]
-ListeningHost = Annotated[str, _listening]
-Address = Annotated[str, lambda value: _redirect(value).rstrip("/")]
+Host = Annotated[str, AfterValidator(_host)]
+ListeningHost = Annotated[str, AfterValidator(_listening)]
+Address = Annotated[str, AfterValidator(lambda value: _redirect(value).rstrip("/"))]
 """The base of a service, without its trailing slash."""
-Authority = Annotated[str, _authority]
-Redirect = Annotated[str, _redirect]
-Database = Annotated[str, _database]
-Tenant = Annotated[str, _tenant]
+Authority = Annotated[str, AfterValidator(_authority)]
+Redirect = Annotated[str, AfterValidator(_redirect)]
+Database = Annotated[str, AfterValidator(_database)]
+Tenant = Annotated[str, AfterValidator(_tenant)]

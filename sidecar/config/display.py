@@ -1,11 +1,10 @@
 """Shows the configuration as a file again, and the keys that differ between two. Secrets are masked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-from sidecar.config.section import Kind, Listed, Named, Section, Single
 from sidecar.config.sections import Config
 
 RELOADABLE = frozenset({"events", "accounts", "delivery", "logging"})
@@ -14,24 +13,7 @@ RELOADABLE = frozenset({"events", "accounts", "delivery", "logging"})
 
 def masked(config: Config) -> dict[str, Any]:
     """The effective configuration in the order of the example: units as written, secrets as `***`, no unset keys."""
-    return _shown(config)
-
-
-def _shown(section: Section) -> dict[str, Any]:
-    kinds = section.kinds()
-    return {key: _written(kinds[key], value) for key, value in section.values().items() if value is not None}
-
-
-def _written(kind: Kind, value: Any) -> Any:
-    match kind:
-        case Single(show=show):
-            return show(value)
-        case Listed(item):
-            return [_written(item, one) for one in value]
-        case Named(of):
-            return {name: _written(of, one) for name, one in value.items()}
-        case _:
-            return _shown(value) if isinstance(value, Section) else value
+    return config.model_dump(mode="json", exclude_none=True)
 
 
 def masked_yaml(config: Config) -> str:
@@ -50,12 +32,8 @@ def changes(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def _changed(old: Config, new: Config) -> Iterator[str]:
-    for section in Config.kinds():
-        before, after = (_entries(getattr(config, section)) for config in (old, new))
+    for section in Config.model_fields:
+        before, after = dict(getattr(old, section)), dict(getattr(new, section))  # a section, or a mapping of them
         for key in {**before, **after}:
             if before.get(key) != after.get(key):
                 yield f"{section}.{key}"
-
-
-def _entries(value: Section | Mapping[str, Section]) -> Mapping[str, Any]:
-    return value.values() if isinstance(value, Section) else value

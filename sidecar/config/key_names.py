@@ -2,24 +2,34 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel
 
 from sidecar.config.problems import KeyPath, dotted
 from sidecar.config.secret_files import SECRETS
-from sidecar.config.section import Named, Section
 from sidecar.config.sections import Config
 from sidecar.core.did_you_mean import did_you_mean
 
 
-def _keys(section: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key of `section`, a section before its keys; `*` is a name that the user chooses."""
-    for key, kind in section.kinds().items():
+def _keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key of `model`, a section before its keys; `*` is a name that the user chooses."""
+    for key, field in model.model_fields.items():
         here = (*path, key)
         yield here
         if here in SECRETS:
             yield (*path, f"{key}_file")
-        inner, below = (kind.value, (*here, "*")) if isinstance(kind, Named) else (kind, here)
-        if isinstance(inner, type):
-            yield from _keys(inner, below)
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _keys(kind, here)
+        elif (named := _section_of(kind)) is not None:
+            yield from _keys(named, (*here, "*"))
+
+
+def _section_of(mapping: object) -> type[BaseModel] | None:
+    """The section that `Mapping[str, Section]` holds."""
+    sections = (kind for kind in get_args(mapping) if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(sections, None)
 
 
 KEYS = tuple(_keys(Config))

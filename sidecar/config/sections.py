@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
 
 from sidecar.config.address_types import Address, Authority, Database, Host, ListeningHost, Redirect, Tenant
-from sidecar.config.section import SecretText, Section
 from sidecar.config.value_types import (
     Amount,
     ApiKey,
@@ -28,10 +28,12 @@ from sidecar.config.value_types import (
     size_between,
 )
 
+AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+
 HOUR = 3_600.0
 DAY = 86_400.0
 MIB = 2**20
-NO_SECRET = SecretText("")
+NO_SECRET = SecretStr("")
 DEFAULT_REDIRECT = "http://localhost:8077/oauth/callback"
 
 Environment = Literal["production", "sandbox", "emulator"]
@@ -57,18 +59,32 @@ https://learn.microsoft.com/advertising/campaign-management-service/conversiongo
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Section(BaseModel):
+    """A frozen section that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_absent(cls, given: Any) -> Any:
+        """Drops keys with an empty value, which count as absent; unknown ones are left, to be refused."""
+        if given is None:
+            return {}
+        if isinstance(given, Mapping):
+            return {key: value for key, value in given.items() if value is not None or key not in cls.model_fields}
+        return given
+
+
 class ServerSection(Section):
     """The address to listen on, and what callers need."""
 
     host: ListeningHost = "127.0.0.1"
     port: Annotated[int, integer_between(0, 65_535)] = 8077
-    api_keys: tuple[ApiKey, ...] = ()
-    allowed_hosts: tuple[Host, ...] = ("127.0.0.1", "localhost")
+    api_keys: Annotated[tuple[ApiKey, ...], AsTuple] = ()
+    allowed_hosts: Annotated[tuple[Host, ...], AsTuple] = ("127.0.0.1", "localhost")
     max_body: Annotated[Bytes, size_between("1KiB", "64MiB")] = 2 * MIB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSection(Section):
     """The outbox: its file, how long settled rows stay, and when it is full."""
 
@@ -79,7 +95,6 @@ class StorageSection(Section):
     min_free_disk: Annotated[Bytes, size_between("0B", "1TiB")] = 256 * MIB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointOverrides(Section):
     """Addresses in place of the environment's own."""
 
@@ -89,10 +104,9 @@ class EndpointOverrides(Section):
 
     def given(self) -> dict[str, str]:
         """The addresses that are set, by name."""
-        return {key: value for key, value in self.values().items() if value is not None}
+        return self.model_dump(exclude_none=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MicrosoftSection(Section):
     """The environment at Microsoft, and the credentials. `ca_bundle` is empty or the path of a PEM file."""
 
@@ -107,16 +121,14 @@ class MicrosoftSection(Section):
     ca_bundle: OneLine = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSection(Section):
     """One ad account; ids are texts, as written. `goals` are the names of events' goals that differ here."""
 
     customer_id: OneLine = ""
     account_id: OneLine = ""
-    goals: Mapping[str, Name] = field(default_factory=dict)
+    goals: Mapping[str, Name] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EventSection(Section):
     """The goal that one of the app's events counts for; None leaves a setting to Microsoft or to the request."""
 
@@ -131,7 +143,6 @@ class EventSection(Section):
     enhanced: Boolean | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySection(Section):
     """How conversions are batched and sent, per account."""
 
@@ -144,7 +155,6 @@ class DeliverySection(Section):
     click_settle: Annotated[Seconds, duration_between("0s", "7d")] = HOUR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ClicksSection(Section):
     """How long captured clicks stay, and how long a conversion waits for one."""
 
@@ -152,35 +162,30 @@ class ClicksSection(Section):
     wait: Annotated[Seconds, duration_between("0s", "90d")] = HOUR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustmentsSection(Section):
     """Restating and retracting of earlier conversions."""
 
     settle: Annotated[Seconds, duration_between("0s", "7d")] = 6 * HOUR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchingSection(Section):
     """Defaults for matching a person."""
 
     default_country: Country = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacySection(Section):
     """The meaning of a missing `consent`."""
 
     consent: Literal["granted", "denied"] = "granted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GoalsSection(Section):
     """The catalogue of the accounts' goals."""
 
     refresh: Annotated[Seconds, duration_between("1m", "1d")] = 900.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertsSection(Section):
     """Where troubles are posted, in which form, and how often one that lasts is repeated."""
 
@@ -189,7 +194,6 @@ class AlertsSection(Section):
     repeat: Annotated[Seconds, duration_between("1m", "30d")] = HOUR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingSection(Section):
     """What is logged, in which form, and how long the journal behind `/logs` holds it."""
 
@@ -206,15 +210,14 @@ DEFAULT_EVENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Section):
     """The whole configuration. `accounts` and `events` replace the defaults as wholes."""
 
     server: ServerSection = ServerSection()
     storage: StorageSection = StorageSection()
     microsoft: MicrosoftSection
-    accounts: Mapping[str, AccountSection] = field(default_factory=lambda: {"default": AccountSection()})
-    events: Mapping[str, EventSection] = field(default_factory=lambda: dict(DEFAULT_EVENTS))
+    accounts: Mapping[str, AccountSection] = {"default": AccountSection()}
+    events: Mapping[str, EventSection] = DEFAULT_EVENTS
     delivery: DeliverySection = DeliverySection()
     clicks: ClicksSection = ClicksSection()
     adjustments: AdjustmentsSection = AdjustmentsSection()

@@ -1,6 +1,7 @@
 """The types of the sections' values, each read from a text of the file.
 
-A ValueError describes the expected form and does not repeat the text.
+A ValueError describes the expected form and does not repeat the text. Values that are no text come from code, not from
+the file; pydantic checks their type.
 """
 
 import re
@@ -10,7 +11,8 @@ from typing import Annotated, Any
 from unicodedata import category
 from urllib.parse import urlsplit
 
-from sidecar.config.section import SecretText, ShownAs
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
+
 from sidecar.config.units import bytes_of, duration_text, seconds_of, size_text
 from sidecar.core.currencies import CURRENCIES
 from sidecar.core.intake.countries import country
@@ -19,11 +21,11 @@ from sidecar.system.listening import is_loopback
 LARGEST_VALUE = Decimal(999_999_999_999)
 
 
-Check = Callable[[Any], Any]
-"""Gives the value, changed or not; ValueError where it is wrong."""
+def _from_text(read: Callable[[str], Any]) -> BeforeValidator:
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
-def integer_between(least: int, most: int) -> Check:
+def integer_between(least: int, most: int) -> BeforeValidator:
     """A whole number between `least` and `most`, both included."""
 
     def read(text: str) -> int:
@@ -31,15 +33,15 @@ def integer_between(least: int, most: int) -> Check:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return int(text)
 
-    return read
+    return _from_text(read)
 
 
-def duration_between(least: str, most: str) -> Check:
+def duration_between(least: str, most: str) -> AfterValidator:
     """A duration not shorter than `least` and not longer than `most`, both written as in the file."""
     return _between(least, most, seconds_of)
 
 
-def multiple_of(unit: str) -> Check:
+def multiple_of(unit: str) -> AfterValidator:
     """A duration that is a multiple of `unit`, such as 1m: anything finer would be cut off."""
     step = seconds_of(unit)
 
@@ -48,15 +50,15 @@ def multiple_of(unit: str) -> Check:
             raise ValueError(f"must be a multiple of {unit}: it is stored no finer")
         return value
 
-    return check
+    return AfterValidator(check)
 
 
-def size_between(least: str, most: str) -> Check:
+def size_between(least: str, most: str) -> AfterValidator:
     """A size of at least `least` and at most `most`, both written as in the file."""
     return _between(least, most, bytes_of)
 
 
-def _between(least: str, most: str, measure: Callable[[str], float]) -> Check:
+def _between(least: str, most: str, measure: Callable[[str], float]) -> AfterValidator:
     lowest, highest = measure(least), measure(most)
 
     def check(value: Any) -> Any:
@@ -66,7 +68,7 @@ def _between(least: str, most: str, measure: Callable[[str], float]) -> Check:
             raise ValueError(f"must be at most {most}")
         return value
 
-    return check
+    return AfterValidator(check)
 
 
 def _money(text: str) -> Decimal:
@@ -86,13 +88,13 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
-Seconds = Annotated[float, seconds_of, ShownAs(duration_text)]
-Bytes = Annotated[int, bytes_of, ShownAs(size_text)]
-Amount = Annotated[Decimal, _money, ShownAs(_number)]
-Boolean = Annotated[bool, _boolean]
+Seconds = Annotated[float, _from_text(seconds_of), PlainSerializer(duration_text, return_type=str)]
+Bytes = Annotated[int, _from_text(bytes_of), PlainSerializer(size_text, return_type=str)]
+Amount = Annotated[Decimal, _from_text(_money), PlainSerializer(_number)]
+Boolean = Annotated[bool, _from_text(_boolean)]
 
 
-def text(most: int) -> Check:
+def text(most: int) -> AfterValidator:
     """A text of 1 to `most` characters on one line, without blanks around it."""
 
     def check(value: str) -> str:
@@ -100,7 +102,7 @@ def text(most: int) -> Check:
             raise ValueError(f"must be a text of 1 to {most} characters")
         return _one_line(value)
 
-    return check
+    return AfterValidator(check)
 
 
 def _one_line(value: str) -> str:
@@ -115,13 +117,13 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _code(known: frozenset[str], what: str) -> Check:
+def _code(known: frozenset[str], what: str) -> AfterValidator:
     def check(value: str) -> str:
         if value.upper() not in known:
             raise ValueError(f"must be {what}")
         return value.upper()
 
-    return check
+    return AfterValidator(check)
 
 
 def _country(text: str) -> str:
@@ -131,7 +133,7 @@ def _country(text: str) -> str:
     return code
 
 
-def _clean(secret: SecretText) -> SecretText:
+def _clean(secret: SecretStr) -> SecretStr:
     _one_line(secret.get_secret_value())
     return secret
 
@@ -140,13 +142,13 @@ MIN_KEY_CHARACTERS = 16
 _GOOD_KEY = f"have at least {MIN_KEY_CHARACTERS} characters: openssl rand -base64 32 makes a good one"
 
 
-def _encryption_key(secret: SecretText) -> SecretText:
+def _encryption_key(secret: SecretStr) -> SecretStr:
     if 0 < len(secret.get_secret_value()) < MIN_KEY_CHARACTERS:
         raise ValueError(f"must be empty or {_GOOD_KEY}")
     return secret
 
 
-def _api_key(secret: SecretText) -> SecretText:
+def _api_key(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
         raise ValueError("must be visible ASCII characters without blanks: it travels in the Authorization header")
     if len(secret.get_secret_value()) < MIN_KEY_CHARACTERS:
@@ -154,7 +156,7 @@ def _api_key(secret: SecretText) -> SecretText:
     return secret
 
 
-def _webhook(secret: SecretText) -> SecretText:
+def _webhook(secret: SecretStr) -> SecretStr:
     """It may have a query, since some services put their token there. No message repeats any of it."""
     value = secret.get_secret_value()
     try:
@@ -170,11 +172,15 @@ def _webhook(secret: SecretText) -> SecretText:
     return secret
 
 
-OneLine = Annotated[str, _one_line]
+_Hidden = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(value) if isinstance(value, str) else value)]
+
+OneLine = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[str, text(100)]
 Currency = Annotated[str, _code(CURRENCIES, "an ISO 4217 code, such as USD")]
-Country = Annotated[str, _country]
-Secret = Annotated[SecretText, SecretText, _clean, ShownAs(lambda secret: "***" if secret else "")]
-EncryptionKey = Annotated[Secret, _encryption_key]
-ApiKey = Annotated[Secret, _api_key]
-WebhookAddress = Annotated[Secret, _webhook]
+Country = Annotated[str, AfterValidator(_country)]
+Secret = Annotated[
+    _Hidden, AfterValidator(_clean), PlainSerializer(lambda secret: "***" if secret else "", return_type=str)
+]
+EncryptionKey = Annotated[Secret, AfterValidator(_encryption_key)]
+ApiKey = Annotated[Secret, AfterValidator(_api_key)]
+WebhookAddress = Annotated[Secret, AfterValidator(_webhook)]

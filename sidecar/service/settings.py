@@ -48,7 +48,7 @@ class Settings:
 
     def with_reloaded(self, config: Config) -> "Settings":
         """Return these settings with the reloadable sections of `config`; everything else stays as at the start."""
-        return Settings(self.config.updated({name: getattr(config, name) for name in RELOADABLE}))
+        return Settings(self.config.model_copy(update={name: getattr(config, name) for name in RELOADABLE}))
 
     def secrets(self) -> list[str]:
         """Return every secret of the configuration, to be masked in all texts."""

@@ -476,8 +476,8 @@ async def test_wrong_ids_are_named_with_the_right_ones(
     connected: Service, ids: tuple[str, str], reach: str, fix: str | None
 ) -> None:
     settings = connected.parts.settings
-    account = settings.config.accounts["default"].updated({"customer_id": ids[0], "account_id": ids[1]})
-    settings.config = settings.config.updated({"accounts": {"default": account}})
+    account = settings.config.accounts["default"].model_copy(update={"customer_id": ids[0], "account_id": ids[1]})
+    settings.config = settings.config.model_copy(update={"accounts": {"default": account}})
     (answer,) = (await accounts(connected))["configured"]
     assert (answer["reach"], answer["visible"]) == (reach, reach == "visible")
     assert fix in answer["fix"] if fix else answer["fix"] is None

@@ -336,8 +336,8 @@ async def test_goals_that_were_read_before_go_on_to_count_while_readings_fail(ri
 
 async def test_account_that_calls_a_goal_otherwise_is_asked_for_it_by_that_name(rig: Rig) -> None:
     """Only the account without its goal waits; the rows of each go out under its own name."""
-    twin = rig.config.accounts["twin"].updated({"goals": {"purchase": "Purchase Twin"}})
-    rig._take_up(rig.config.updated({"accounts": {**rig.config.accounts, "twin": twin}}))
+    twin = rig.config.accounts["twin"].model_copy(update={"goals": {"purchase": "Purchase Twin"}})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "twin": twin}}))
     rig.map()
     await rig.post(2)
     await rig.post(3, account="twin", goal="Purchase Twin")
@@ -361,8 +361,8 @@ async def test_account_that_calls_a_goal_otherwise_is_asked_for_it_by_that_name(
 
 async def test_another_account_of_microsofts_is_read_before_anything_is_sent_to_it(rig: Rig) -> None:
     await rig.until(lambda: rig.parts.catalogue.known.account_goals("main").catalogue)
-    main = rig.config.accounts["main"].updated({"account_id": "200000033"})
-    rig._take_up(rig.config.updated({"accounts": {**rig.config.accounts, "main": main}}))
+    main = rig.config.accounts["main"].model_copy(update={"account_id": "200000033"})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "main": main}}))
     rig.hold(match={"operation": QUERY, "account": "200000033"})
     rig.map()
     await rig.post(1)
@@ -494,8 +494,8 @@ async def test_goal_that_was_applied_is_there_settles_and_is_planned_no_more(rig
 
 
 async def test_goal_that_two_accounts_of_a_customer_want_is_created_once_for_both(rig: Rig) -> None:
-    event = rig.config.events["lead"].updated({"goal": "Newsletter", "account": None, "currency": "EUR"})
-    rig._take_up(rig.config.updated({"events": {**rig.config.events, "lead": event}}))
+    event = rig.config.events["lead"].model_copy(update={"goal": "Newsletter", "account": None, "currency": "EUR"})
+    rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": event}}))
     rig.map()
     assert isinstance(await rig.parts.catalogue.creator.apply("main", None), Applied)
     assert await rig.parts.catalogue.creator.apply("twin", None) == Applied(())
@@ -510,8 +510,8 @@ async def test_goal_of_another_account_of_the_customer_is_blocked_until_it_has_a
     rig.map(lead="Newsletter")
     assert isinstance(await rig.parts.catalogue.creator.apply("main", None), Applied)  # for main alone
     twin = rig.config.accounts["twin"]
-    lead = rig.config.events["lead"].updated({"account": None})
-    rig._take_up(rig.config.updated({"events": {**rig.config.events, "lead": lead}}))
+    lead = rig.config.events["lead"].model_copy(update={"account": None})
+    rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": lead}}))
     rig.map()
     planned = await rig.parts.catalogue.creator.plan("twin")
     assert isinstance(planned, Planned)
@@ -519,8 +519,8 @@ async def test_goal_of_another_account_of_the_customer_is_blocked_until_it_has_a
     await rig.until(lambda: "account main has a goal of that name" in trouble_message(rig, "goal_not_found", "twin"))
     assert await rig.parts.catalogue.creator.apply("twin", None) == Applied(())
 
-    named = twin.updated({"goals": {"lead": "Newsletter Twin"}})
-    rig._take_up(rig.config.updated({"accounts": {**rig.config.accounts, "twin": named}}))
+    named = twin.model_copy(update={"goals": {"lead": "Newsletter Twin"}})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "twin": named}}))
     rig.map()
     applied = await rig.parts.catalogue.creator.apply("twin", None)
     assert isinstance(applied, Applied)
@@ -530,8 +530,8 @@ async def test_goal_of_another_account_of_the_customer_is_blocked_until_it_has_a
 async def test_accounts_of_other_customers_take_no_names(rig: Rig) -> None:
     rig.map(lead="Newsletter")
     assert isinstance(await rig.parts.catalogue.creator.apply("main", None), Applied)
-    lead = rig.config.events["lead"].updated({"account": None})
-    rig._take_up(rig.config.updated({"events": {**rig.config.events, "lead": lead}}))
+    lead = rig.config.events["lead"].model_copy(update={"account": None})
+    rig._take_up(rig.config.model_copy(update={"events": {**rig.config.events, "lead": lead}}))
     applied = await rig.parts.catalogue.creator.apply("other", None)
     assert isinstance(applied, Applied)
     assert [(made.name, made.goal is not None) for made in applied.made] == [("Newsletter", True)]
@@ -555,9 +555,9 @@ async def test_lost_answer_is_made_up_for_by_the_next_reading(rig: Rig) -> None:
 
 
 async def test_goal_that_microsoft_cannot_read_is_refused_with_its_words_and_the_others_are_created(rig: Rig) -> None:
-    lead = rig.config.events["lead"].updated({"goal": "Newsletter", "category": "Shop"})
-    purchase = rig.config.events["purchase"].updated({"goal": "Sale"})
-    rig._take_up(rig.config.updated({"events": {"lead": lead, "purchase": purchase}}))
+    lead = rig.config.events["lead"].model_copy(update={"goal": "Newsletter", "category": "Shop"})
+    purchase = rig.config.events["purchase"].model_copy(update={"goal": "Sale"})
+    rig._take_up(rig.config.model_copy(update={"events": {"lead": lead, "purchase": purchase}}))
     rig.map()
     applied = await rig.parts.catalogue.creator.apply("main", None)
     assert isinstance(applied, Applied)

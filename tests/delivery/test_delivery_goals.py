@@ -353,7 +353,7 @@ async def test_account_that_leaves_between_permit_and_upload_sends_nothing_and_i
     async def leaving(*given: Any) -> Any:
         claim = await taken(*given)
         rest = {name: account for name, account in accounts.items() if name != "other"}
-        rig._take_up(rig.config.updated({"accounts": rest}))
+        rig._take_up(rig.config.model_copy(update={"accounts": rest}))
         return claim
 
     monkeypatch.setattr(rig.parts.store.outbox, "claim", leaving)
@@ -362,7 +362,7 @@ async def test_account_that_leaves_between_permit_and_upload_sends_nothing_and_i
     assert await rig.requests(account="other") == []
     assert await rig.journal("loop_failed") == []
     assert rig.count("maybe_sent = 1") == 0
-    rig._take_up(rig.config.updated({"accounts": accounts}))
+    rig._take_up(rig.config.model_copy(update={"accounts": accounts}))
     rig.parts.flusher.wake_all()
     await rig.until_pending(0)
     await rig.balance()
@@ -370,7 +370,7 @@ async def test_account_that_leaves_between_permit_and_upload_sends_nothing_and_i
 
 async def test_rows_of_an_account_that_left_the_configuration_are_not_touched(rig: Rig) -> None:
     accounts = {name: account for name, account in rig.config.accounts.items() if name != "other"}
-    rig._take_up(rig.config.updated({"accounts": accounts}))
+    rig._take_up(rig.config.model_copy(update={"accounts": accounts}))
     await rig.post(5, account="other")
     await rig.post(5)
     await rig.until_pending(5)

@@ -178,8 +178,8 @@ async def test_batch_whose_account_moves_between_claim_and_upload_is_put_back_un
         claim = await taken(*given)
         if not moves:
             moves.append(NEW)
-            moved = rig.config.accounts["main"].updated({"account_id": NEW})
-            rig._take_up(rig.config.updated({"accounts": {**rig.config.accounts, "main": moved}}))
+            moved = rig.config.accounts["main"].model_copy(update={"account_id": NEW})
+            rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "main": moved}}))
         return claim
 
     monkeypatch.setattr(rig.parts.store.outbox, "claim", moving)

@@ -11,7 +11,7 @@ LEAD = "Sidecar Lead"
 def without(rig: Rig, event: str) -> None:
     """The event leaves the configuration, as a reload does it."""
     events = {name: one for name, one in rig.config.events.items() if name != event}
-    rig._take_up(rig.config.updated({"events": events}))
+    rig._take_up(rig.config.model_copy(update={"events": events}))
     rig.map()
 
 
@@ -50,7 +50,7 @@ async def test_refused_batch_of_an_event_that_left_waits_until_the_event_is_back
     await rig.give_time(0.2)
     assert len(await rig.requests()) == before
     assert {(row["state"], row["goal"]) for row in rig.rows()} == {("pending", None)}
-    rig._take_up(rig.config.updated({"events": events}))
+    rig._take_up(rig.config.model_copy(update={"events": events}))
     rig.map(lead="Sidecar Purchase")
     await rig.hurry(step=MINUTE)
     assert {row["goal"] for row in rig.rows()} == {"Sidecar Purchase"}

@@ -92,7 +92,7 @@ async def event_left(rig: Rig) -> None:
     await rig.parts.pauses.pause("main")
     await rig.post()
     left = {name: event for name, event in rig.config.events.items() if name != "purchase"}
-    rig._take_up(rig.config.updated({"events": left}))
+    rig._take_up(rig.config.model_copy(update={"events": left}))
     await rig.parts.pauses.resume("main")
 
 
@@ -100,14 +100,14 @@ async def account_left(rig: Rig) -> None:
     await rig.parts.pauses.pause("main")
     await rig.post()
     left = {name: account for name, account in rig.config.accounts.items() if name != "main"}
-    rig._take_up(rig.config.updated({"accounts": left}))
+    rig._take_up(rig.config.model_copy(update={"accounts": left}))
 
 
 async def account_left_with_a_batch(rig: Rig) -> None:
     """Its row is in an open batch, which goes again and again."""
     await rig.post_unanswered(times=None)
     left = {name: account for name, account in rig.config.accounts.items() if name != "main"}
-    rig._take_up(rig.config.updated({"accounts": left}))
+    rig._take_up(rig.config.model_copy(update={"accounts": left}))
 
 
 async def asked_for_again(rig: Rig) -> None:
@@ -244,7 +244,7 @@ async def test_unmapped_rows_are_over_when_their_event_is_back(rig: Rig) -> None
     assert standing.message.startswith(
         "main: Event or account no longer configured: purchase (1 row waits, it expires at "
     )
-    rig._take_up(rig.config.updated({"events": events}))
+    rig._take_up(rig.config.model_copy(update={"events": events}))
     assert await rig.parts.waiting.look_at_unmapped() == []
     assert rig.active_troubles() == set()
     rig.parts.flusher.wake_all()
@@ -275,6 +275,6 @@ async def test_a_look_at_unmapped_rows_costs_the_same_beside_many(rig: Rig) -> N
     await rig.parts.pauses.pause("main")
     await rig.post(1_100, time=UnixSeconds(rig.clock() // 1000 - DAY // 1000))
     left = {name: event for name, event in rig.config.events.items() if name != "purchase"}
-    rig._take_up(rig.config.updated({"events": left}))
+    rig._take_up(rig.config.model_copy(update={"events": left}))
     (standing,) = await rig.parts.waiting.look_at_unmapped()
     assert "more than 1,000 rows wait" in standing.message

@@ -83,8 +83,8 @@ async def test_paused_accounts_do_not_wake_each_other(rig: Rig) -> None:
 
 async def test_account_with_swapped_ids_is_reported_while_another_delivers(rig: Rig) -> None:
     """The developer token is the same for both: it is not to blame."""
-    swapped = rig.config.accounts["other"].updated({"customer_id": "200000002", "account_id": "100000001"})
-    rig._take_up(rig.config.updated({"accounts": {**rig.config.accounts, "other": swapped}}))
+    swapped = rig.config.accounts["other"].model_copy(update={"customer_id": "200000002", "account_id": "100000001"})
+    rig._take_up(rig.config.model_copy(update={"accounts": {**rig.config.accounts, "other": swapped}}))
     for operation in ("OfflineConversions/Apply", "ConversionGoals/QueryByIds"):
         rig.fault(times=None, match={"operation": operation, "account": "100000001"}, type="fault", code=105)
     rig.map()

@@ -204,8 +204,8 @@ async def _account_suspended(well: Patient) -> None:
 
 
 async def _full_disk(well: Patient) -> None:
-    storage = well.rig.config.storage.updated({"min_free_disk": 2**60})
-    well.rig._take_up(well.rig.config.updated({"storage": storage}))
+    storage = well.rig.config.storage.model_copy(update={"min_free_disk": 2**60})
+    well.rig._take_up(well.rig.config.model_copy(update={"storage": storage}))
     chances = Runtime(well.rig.clock, time.monotonic, random.Random(7).random)
     well.doctor = wire_doctor(well.rig.parts, chances)
 

@@ -113,16 +113,17 @@ class Rig:
 
     def configure(self, **delivery: Any) -> None:
         """Other settings of `delivery:`, in force from now on; wider ones too than a file may have."""
-        changed = self.config.delivery.updated(delivery)
-        self._take_up(self.config.updated({"delivery": changed}))
+        changed = self.config.delivery.model_copy(update=delivery)
+        self._take_up(self.config.model_copy(update={"delivery": changed}))
 
     def keep(self, *, rows: int, clicks: int, journal: int) -> None:
         """How many days each is kept."""
         retained = {"storage": rows, "clicks": clicks, "logging": journal}
         sections = {
-            name: getattr(self.config, name).updated({"retention": days * 86_400.0}) for name, days in retained.items()
+            name: getattr(self.config, name).model_copy(update={"retention": days * 86_400.0})
+            for name, days in retained.items()
         }
-        self._take_up(self.config.updated(sections))
+        self._take_up(self.config.model_copy(update=sections))
 
     def map(self, **goals: str) -> None:
         """Other goals for some events, as a reload does it."""
@@ -135,14 +136,15 @@ class Rig:
     def remap(self, **goals: str) -> None:
         """Other goals for some events, in a file that was not read again yet."""
         events = {
-            name: event.updated({"goal": goals.get(name, event.goal)}) for name, event in self.config.events.items()
+            name: event.model_copy(update={"goal": goals.get(name, event.goal)})
+            for name, event in self.config.events.items()
         }
-        self._take_up(self.config.updated({"events": events}))
+        self._take_up(self.config.model_copy(update={"events": events}))
 
     def move(self, account_id: str, account: str = "main") -> None:
         """The account is another one at Microsoft from now on, as a reload does it."""
-        moved = self.config.accounts[account].updated({"account_id": account_id})
-        self._take_up(self.config.updated({"accounts": {**self.config.accounts, account: moved}}))
+        moved = self.config.accounts[account].model_copy(update={"account_id": account_id})
+        self._take_up(self.config.model_copy(update={"accounts": {**self.config.accounts, account: moved}}))
         self.map()
 
     def _take_up(self, config: Config) -> None:

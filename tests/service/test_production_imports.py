@@ -5,7 +5,6 @@ import sys
 
 NOT_NEEDED = {
     "cryptography": "seals the refresh token, where storage.encryption_key is set",
-    "pydantic": "the shape of the emulator's rules",
     "pygments": "rich brings it",
     "rich": "structlog draws tracebacks with it, where some other package has brought it",
     "sidecar.emulator.server": "the stand-in for Microsoft",

@@ -1,13 +1,13 @@
 """Every duration, size and number of the configuration has an upper bound, with any key."""
 
 from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from sidecar.config import ConfigError, parse
-from sidecar.config.section import Named, Section, Single
 from sidecar.config.sections import Config
-from sidecar.config.units import duration_text, size_text
 
 HUGE = {"duration": "999999999999999d", "size": "999999999999999TiB", "number": "999999999999999999"}
 
@@ -15,20 +15,24 @@ NAMED = {"accounts": "shop", "events": "sale"}
 """A section of names, and one name for it."""
 
 
-def bounded(section: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Every key below whose value is a quantity, dotted, with what it is."""
-    for key, kind in section.kinds().items():
-        here = (*path, key)
-        inner, below = (kind.value, (*here, NAMED[key])) if isinstance(kind, Named) and key in NAMED else (kind, here)
-        if isinstance(inner, type):
-            yield from bounded(inner, below)
-        elif isinstance(inner, Single) and inner.show in (duration_text, size_text):
-            yield ".".join(here), "duration" if inner.show is duration_text else "size"
-        elif isinstance(inner, Single) and inner.type is int:
-            yield ".".join(here), "number"
+def kinds(path: tuple[str, ...], annotation: Any, metadata: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    """Every key below, dotted, with what its value is."""
+    models = [each for each in (annotation, *get_args(annotation)) if isinstance(each, type)]
+    for model in (each for each in models if issubclass(each, BaseModel)):
+        named = (NAMED[path[0]],) if path and path[0] in NAMED else ()
+        for name, field in model.model_fields.items():
+            yield from kinds((*path, *named, name), field.annotation, tuple(field.metadata))
+        return
+    text = f"{annotation} {metadata}"
+    if "duration_text" in text:
+        yield ".".join(path), "duration"
+    elif "size_text" in text:
+        yield ".".join(path), "size"
+    elif int in models and bool not in models:
+        yield ".".join(path), "number"
 
 
-KEYS = sorted(bounded(Config))
+KEYS = sorted(kinds((), Config, ()))
 
 
 def test_all_keys_are_found() -> None:

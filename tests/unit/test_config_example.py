@@ -69,7 +69,7 @@ def test_keys_shown_as_comments_work_when_they_are_uncommented():
     text, changed = commented.subn(r"    \1", TEXT)
     event = parse(text, {}).events["purchase"]
     assert changed == 6
-    assert None not in event.values().values()
+    assert None not in event.model_dump().values()
 
 
 def test_endpoints_shown_as_comments_work_when_they_are_uncommented():
