@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,6 +117,31 @@ async def test_trouble_of_a_goal_that_nothing_names_any_more_is_over_with_the_re
     await rig.until_pending(0)
     assert {row["goal"] for row in rig.rows()} == {GOALS["lead"]}
     await rig.balance()
+
+
+async def test_auto_tagging_that_is_on_once_rows_are_counted_leaves_no_trouble(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The goals may be read by two at a time: by the catalogue, and for somebody who creates some."""
+    outbox, catalogue = rig.parts.store.outbox, rig.parts.catalogue
+    count, state, counted = outbox.at_stake, catalogue.known.states["main"], []
+
+    def tagging(on: bool) -> None:
+        assert state.catalogue is not None
+        state.catalogue = replace(state.catalogue, auto_tagging=on)
+
+    async def count_after_a_reading(lanes: Sequence[Lane]) -> Waiting:
+        counted.append(lanes)
+        tagging(on=True)
+        return await count(lanes)
+
+    await rig.until(lambda: state.catalogue is not None)
+    monkeypatch.setattr(outbox, "at_stake", count_after_a_reading)
+    rig.map(lead="Misspelled")
+    await rig.until(lambda: counted)
+    tagging(on=False)
+    await catalogue.judge.report("main")
+    assert "auto_tagging_off" not in rig.active_troubles()
 
 
 async def test_reload_while_rows_are_counted_raises_no_trouble_of_a_goal_that_left(
