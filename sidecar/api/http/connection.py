@@ -13,6 +13,7 @@ from aiohttp import web
 from sidecar.api.http.problem import BAD_HTTP, PROBLEM_JSON, UNAVAILABLE, HttpProblem
 from sidecar.api.http.reply import ALWAYS, encode
 from sidecar.api.http.request_id import HEADER
+from sidecar.api.http.request_loop import RequestLoop
 from sidecar.api.request.admission import Admission, size_of
 
 READ_BYTES = 4 * 1024
@@ -56,7 +57,7 @@ class ConnectionFactory:
         return _Connection(self)
 
 
-class _Connection(web.RequestHandler):
+class _Connection(RequestLoop):
     """aiohttp's, with its time limits set and its answer to malformed requests replaced by ours."""
 
     __slots__ = ("_factory", "_giving_up", "_transport", "_unread")
