@@ -278,7 +278,7 @@ IN_FORCE = {
     "trusted_schema": 0,
     "cell_size_check": 1,
     "temp_store": 2,
-    "cache_size": -8_192,
+    "cache_size": -2_048,
     "journal_size_limit": 64 * 2**20,
     "query_only": 0,
     "application_id": migrations.APPLICATION_ID,
