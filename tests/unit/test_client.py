@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from client_kit import CREDENTIALS, ENTRY, Recorder, clean, client_of, lost, microsoft, peer, replying
+from client_kit import CREDENTIALS, ENTRY, Recorder, clean, client_of, closed_port, lost, microsoft, peer, replying
 from promises import Show
 
 from sidecar.core.answer import Lost, RefusedBatch, Taken, Verdict
@@ -140,9 +140,8 @@ async def test_an_answer_without_end_is_cut_at_the_cap(shown: Show) -> None:
 
 
 async def test_a_refused_connection_sent_nothing() -> None:
-    async with peer(replying()) as base:
-        pass
-    answer = await lost(base)
+    with closed_port() as port:
+        answer = await lost(f"http://127.0.0.1:{port}")
     assert answer.why == "no connection: Connection refused"
     assert not answer.sent
 
@@ -261,9 +260,9 @@ async def test_the_environments_proxy_is_asked_and_its_refusal_sent_nothing(monk
 
 
 async def test_a_proxy_out_of_reach_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with peer(replying()) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-    answer = await lost("https://campaign.example")
+    with closed_port() as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        answer = await lost("https://campaign.example")
     assert answer == Lost("the proxy cannot be reached: Connection refused", sent=False)
 
 

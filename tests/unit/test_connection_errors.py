@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import aiohttp
+import client_kit
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from client_kit import CREDENTIALS, ENTRY, Recorder, clean, microsoft, peer, replying
@@ -72,10 +73,9 @@ async def listening(talk: object = silent) -> AsyncIterator[int]:
 
 
 @pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def closed_port() -> Iterator[int]:
+    with client_kit.closed_port() as port:
+        yield port
 
 
 # --- Through a proxy that works --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 
 import pytest
+from client_kit import closed_port
 from proxy_double import proxy
 from webhook_double import PATH, answering, endless, hanging, webhook
 
@@ -83,9 +84,9 @@ async def test_words_of_the_webhook_are_cleaned_and_on_one_line() -> None:
 
 
 async def test_address_that_no_one_listens_at_is_explained() -> None:
-    async with webhook() as there:
-        address = there.address
-    assert await client(address).post(BODY) == Reception(None, "", "no connection: Connection refused")
+    with closed_port() as port:
+        address = f"http://127.0.0.1:{port}{PATH}"
+        assert await client(address).post(BODY) == Reception(None, "", "no connection: Connection refused")
 
 
 async def test_something_that_is_no_http_is_explained() -> None:
