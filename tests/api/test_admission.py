@@ -16,7 +16,15 @@ from api_kit import NOW, Api, OpenApi
 from sidecar.api.http.guard import Guard
 from sidecar.api.http.middleware import ErrorMiddleware
 from sidecar.api.http.problem import HttpProblem
-from sidecar.api.request.admission import ROW_BYTES, SMALL_BYTES, UNDECLARED_BYTES, Admission, admission_of, weight_of
+from sidecar.api.request.admission import (
+    REQUEST_BYTES,
+    ROW_BYTES,
+    SMALL_BYTES,
+    UNDECLARED_BYTES,
+    Admission,
+    admission_of,
+    weight_of,
+)
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.request.reader import RequestReader
 from sidecar.api.routes import access_of
@@ -106,32 +114,45 @@ async def test_large_bodies_are_worked_on_in_turns_and_small_ones_beside_them() 
 
 
 def test_requests_that_wait_for_their_answers_are_bounded_and_sent_away_at_different_times() -> None:
-    admission = Admission(waiting=1)
+    admission = Admission(waiting_bytes=REQUEST_BYTES + 1)
     with admission.reservation(1) as first, admission.reservation(1) as second, admission.reservation(1) as slow:
-        first.body_received()
+        first.body_received(1)
         asked = []
         for _ in range(3):
             with pytest.raises(HttpProblem) as refused:
-                second.body_received()
+                second.body_received(1)
             asked.append(refused.value.headers["Retry-After"])
         assert len(set(asked)) == 3
         assert refused.value.errors[0].code == "outbox_growing"
         assert slow.reserved == 0  # its body is still on its way: it counts for nothing
     with admission.reservation(1) as next_one:
-        next_one.body_received()
+        next_one.body_received(1)
 
 
 def test_requests_that_were_sent_away_make_no_room_for_more() -> None:
     """Else an overload would let in one more with each that it refuses."""
-    admission = Admission(waiting=2)
+    admission = Admission(waiting_bytes=2 * (REQUEST_BYTES + 1))
     with admission.reservation(1) as first, admission.reservation(1) as second:
-        first.body_received()
-        second.body_received()
+        first.body_received(1)
+        second.body_received(1)
         for _ in range(3):
             with admission.reservation(1) as refused, pytest.raises(HttpProblem):
-                refused.body_received()
+                refused.body_received(1)
             with admission.reservation(1):
                 pass  # one whose body never came
+
+
+@pytest.mark.parametrize(("size", "fit"), [(250, 383), (SMALL_BYTES, 256), (LARGE, 192)])
+def test_256_small_requests_wait_together_and_what_their_bodies_take_is_bounded(size: int, fit: int) -> None:
+    admission = Admission()
+    with contextlib.ExitStack() as stack:
+        reservations = [stack.enter_context(admission.reservation(None)) for _ in range(500)]
+        for one in reservations[:fit]:
+            one.body_received(size)
+        with pytest.raises(HttpProblem):
+            reservations[fit].body_received(size)
+    with admission.reservation(None) as alone:
+        alone.body_received(LARGE)
 
 
 # --- Answers ---------------------------------------------------------------------------------------------------------

@@ -29,8 +29,17 @@ BUSY = StorageUnavailable("outbox_growing", "Too many requests wait for their an
 SPREAD_SECONDS = 5
 """Refused callers retry spread over this time, not all at once."""
 
-WAITING_REQUESTS = 250
-"""The number that is answered within a second by two cores with a disk that takes 50 ms for each fsync."""
+WAITING_BYTES = 48 * 2**20
+"""Of requests whose bodies are here: room for 380 that bring one conversion, and for 256 that bring 64 KiB.
+
+These are answered within a second by two cores with a disk that takes 50 ms for each fsync.
+"""
+
+REQUEST_BYTES = 128 * 1024
+"""What a request counts beside its body: the time until its answer depends mostly on their number."""
+
+COUNTED_BODY_BYTES = 128 * 1024
+"""What a body counts at most: `BUDGET_BYTES` bounds larger ones, and they must not exclude the small ones."""
 
 BUDGET_BYTES = 32 * 2**20
 """What large bodies and answers may take together, unless a single body may be larger."""
@@ -71,8 +80,8 @@ class Reservation:
     reserved: int = 0
     weight: int = 0
     """What it takes once it is taken apart."""
-    received: bool = False
-    """Whether its body is here, and it waits for its answer."""
+    waiting: int = 0
+    """What it counts among those that wait for their answers, once its body is here."""
 
     def __enter__(self) -> Self:
         self.reserve(self.declared)
@@ -81,10 +90,9 @@ class Reservation:
     def __exit__(self, *_: object) -> None:
         self.admission.release(self)
 
-    def body_received(self) -> None:
-        """The body is here; HttpProblem 503 when too many others wait for their answers already."""
-        self.admission.count_waiting()
-        self.received = True
+    def body_received(self, size: int) -> None:
+        """A body of `size` bytes is here; HttpProblem 503 when too many others wait for their answers already."""
+        self.waiting = self.admission.count_waiting(size)
 
     async def begin(self, body: bytes) -> None:
         """Wait until the body may be taken apart."""
@@ -114,13 +122,13 @@ class Admission:
     Answers get `answer_bytes` of it, so that clients that do not read exclude no body: pages while they are made, and
     any answer until the other side has read it.
 
-    `waiting` bounds the requests whose bodies are received: with more, every answer would be too late. Requests whose
-    bodies are still arriving do not count: slow clients must not exclude others.
+    `waiting_bytes` bounds the requests whose bodies are received: with more, every answer would be too late. Requests
+    whose bodies are still arriving do not count: slow clients must not exclude others.
     """
 
     budget_bytes: int = BUDGET_BYTES
     at_once: int = 2
-    waiting: int = WAITING_REQUESTS
+    waiting_bytes: int = WAITING_BYTES
     undeclared_bytes: int = BUDGET_BYTES
     waiting_pages: int = WAITING_PAGES
     answer_bytes: int = ANSWER_BYTES
@@ -147,13 +155,17 @@ class Admission:
         """Return what an answered request had reserved."""
         self._reserved -= reservation.reserved
         self._undeclared -= 0 if reservation.declared else reservation.reserved
-        self._waiting -= reservation.received
+        self._waiting -= reservation.waiting
         if reservation.weight:
             self.work.give(reservation.weight)
 
-    def count_waiting(self) -> None:
-        """Count a request that waits for its answer; HttpProblem when they are too many."""
-        if self._waiting >= self.waiting:
+    def count_waiting(self, size: int) -> int:
+        """Count a request with a body of `size` bytes that waits for its answer; HttpProblem when they are too many.
+
+        Gives what was counted.
+        """
+        counted = REQUEST_BYTES + min(size, COUNTED_BODY_BYTES)
+        if self._waiting + counted > self.waiting_bytes:
             self._refused += 1
             raise HttpProblem(
                 UNAVAILABLE,
@@ -161,7 +173,8 @@ class Admission:
                 errors=[Problem("", BUSY.code, "Send fewer at once, or many conversions in one array.")],
                 headers={"Retry-After": str(1 + self._refused % SPREAD_SECONDS)},
             )
-        self._waiting += 1
+        self._waiting += counted
+        return counted
 
     def reserve(self, size: int, *, declared: bool) -> None:
         """Reserve `size` bytes of a body whose length was declared or not; HttpProblem when there is no room."""

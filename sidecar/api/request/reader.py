@@ -54,7 +54,7 @@ class RequestReader:
         if not goes_on:
             await self._wait_for_clock()
         body = await read_checked_body(request, self.limits, reservation.reserve)
-        reservation.body_received()
+        reservation.body_received(len(body))
         if not goes_on:  # else the turn with which it began still lasts
             await self.admission.lanes.turn(request)
         await reservation.begin(body)
