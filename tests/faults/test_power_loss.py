@@ -18,7 +18,7 @@ from promises import Show
 
 CLIENTS = 4
 MOST_ANSWERS = 60
-"""A life ends at any moment, after so many answers at most: how many a second has depends on the machine."""
+"""A life ends at any moment, after a number of answers at most: how many a second has depends on the machine."""
 
 
 async def _cut(

@@ -54,7 +54,7 @@ async def peer(talk: Talk) -> AsyncIterator[str]:
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """A port of 127.0.0.1 that refuses connections, and that nobody else gets meanwhile."""
+    """A port of 127.0.0.1 that refuses connections, and that no other process gets meanwhile."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
