@@ -252,6 +252,7 @@ async def test_answer_to_an_earlier_request_does_not_lift_a_throttle(rig: Rig) -
     rig.configure(batch_size=1, linger=0)
     await rig.post(20)
     await rig.until_pending(0)
+    rig.stop_clock()
     rig.hold(times=4)
     rig.fault(after=4, type="status", status=429, retry_after="30")
     await rig.post(12)
