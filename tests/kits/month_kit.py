@@ -64,14 +64,6 @@ HAS_ROWS = """
 
 
 @dataclass
-class StoppedClock(Clock):
-    """A time that passes only when it is told to."""
-
-    def __call__(self) -> UnixMillis:
-        return UnixMillis(self.offset)
-
-
-@dataclass
 class Shop:
     """One month of it."""
 
@@ -330,7 +322,7 @@ def _by_step(items: Iterable[Any]) -> defaultdict[int, list[Any]]:
 @contextlib.asynccontextmanager
 async def opened(history: History, folder: Path) -> AsyncIterator[Shop]:
     """The sidecar and its Microsoft at the first moment of the month; both are ended with the context."""
-    clock = StoppedClock(history.start * 1000)
+    clock = Clock(history.start * 1000, stopped_at=0)
     options = EmulatorOptions(goals=GOALS, requests_per_minute=1_000_000, access_token_seconds=TOKENS_LAST)
     async with contextlib.AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(options, clock))
