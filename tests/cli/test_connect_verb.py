@@ -40,6 +40,13 @@ class OAuthClient:
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
 
+    def connect(self) -> tuple[int, str, str]:
+        """The exit code of `sidecar connect`, whose address a browser opens, and the rest of what it prints."""
+        with process("connect", "--url", self.service.url, folder=self.service.folder) as run:
+            message = read_until("Waiting.", run.stdout)
+            assert requests.get(self.return_address(message), timeout=60).status_code == 200
+            return ended(run)
+
     def refuse_consent(self) -> None:
         rule = {"match": {"operation": "authorize"}, "action": {"type": "oauth_error", "aadsts": 65004}}
         requests.post(f"{self.emulator}/_emulator/faults", json=rule, verify=self.ca, timeout=60).raise_for_status()
@@ -59,10 +66,7 @@ def sign_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OAuthClient]:
 
 def test_browser_comes_back_by_itself(sign_in: OAuthClient) -> None:
     """Prints the URL, waits for the callback."""
-    with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder) as run:
-        message = read_until("Waiting.", run.stdout)
-        assert requests.get(sign_in.return_address(message), timeout=60).status_code == 200
-        code, out, err = ended(run)
+    code, out, err = sign_in.connect()
     assert (code, err) == (0, "")
     assert "Connected." in out
     shown = sidecar("send", "lead", "--email", "a@example.com", "--wait", WAIT, url=sign_in.service.url)
@@ -80,6 +84,7 @@ def test_json_is_the_connection_as_the_api_prints_it(sign_in: OAuthClient) -> No
 
 def test_pasted_address_does_as_well_after_a_wrong_one(sign_in: OAuthClient) -> None:
     """... or a pasted redirect URL."""
+    assert sign_in.connect()[0] == 0
     with process("connect", "--url", sign_in.service.url, folder=sign_in.service.folder, stdin=subprocess.PIPE) as run:
         message = read_until("Waiting.", run.stdout)
         assert "connected already" in message
