@@ -43,7 +43,7 @@ async def judged(folder: Path, document: str | Path, *options: str) -> tuple[int
     return process.returncode, out.decode()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # more than a thousand calls, beside other tests
 async def test_outside_judge_finds_nothing(services: Services, tmp_path: Path) -> None:
     """The same calls each time: valid ones are accepted, others refused, and answers are as described."""
     sidecar = await services.start(config(None))
