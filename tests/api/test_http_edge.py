@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 import types
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,40 @@ async def test_answer_to_an_order_says_how_long_its_connection_may_be_idle(
     assert came.startswith(b"HTTP/1.%d 202 " % version)
     assert (b"\r\nKeep-Alive: timeout=1\r\n" in came) is is_kept
     assert all(came.count(f"\r\n{name}: {value}\r\n".encode()) == 1 for name, value in ALWAYS.items())
+
+
+ORDER_HEAD = b"POST /v1/conversions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("bad", [False, True])
+async def test_answer_written_at_once_has_the_head_that_aiohttp_writes(
+    api: Api, conversion: dict[str, Any], bad: bool
+) -> None:
+    body = json.dumps([] if bad else conversion).encode()
+    order = b"X-Request-Id: same\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    came = await api.raw(ORDER_HEAD + order + ORDER_HEAD + b"Connection: close\r\n" + order)
+    at_once, by_aiohttp = (dict(_headers(answer)) for answer in came.split(b"HTTP/1.1 ")[1:])
+    assert at_once.pop("Keep-Alive") == "timeout=15"
+    assert by_aiohttp.pop("Connection") == "close"
+    if not bad:
+        assert by_aiohttp.pop("Idempotent-Replayed") == "true"
+    for head in (at_once, by_aiohttp):
+        assert parsedate_to_datetime(head.pop("Date")) is not None
+    assert at_once == by_aiohttp
+    assert "Content-Length" in at_once
+
+
+def _headers(answer: bytes) -> Iterator[tuple[str, str]]:
+    for line in answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]:
+        name, _, value = line.partition(": ")
+        yield name, value
+
+
+async def test_request_after_a_declined_upgrade_is_answered(api: Api, conversion: dict[str, Any]) -> None:
+    body = json.dumps(conversion).encode()
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    came = await api.raw(ORDER_HEAD + upgrade + GET % (b"1", b"Connection: close\r\n"))
+    assert [answer[:3] for answer in came.split(b"HTTP/1.1 ")[1:]] == [b"202", b"200"]
 
 
 async def test_answer_that_ends_its_connection_promises_nothing(api: Api) -> None:
