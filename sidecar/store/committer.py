@@ -44,7 +44,7 @@ GATHERING_SECONDS = 0.01
 URGENT_IN_TURN = 8
 """Claims and settlements between two groups of intake: as many as one account has in flight.
 
-A batch needs two of them. With one at a time delivery beside full intake, on one core, kept 40 % of the limit, not 45.
+A batch needs two of them. With one at a time delivery beside full intake kept 41 % of the limit, not 45.
 """
 
 PATIENCE = 20
