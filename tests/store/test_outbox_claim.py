@@ -327,7 +327,7 @@ async def test_lane_opened_later_takes_rows_and_a_known_one_changes_nothing(outb
     assert list(await outbox.lanes())[: len(lanes)] == list(lanes)
     (new,) = list(await outbox.lanes())[len(lanes) :]
     assert (new.account, new.event) == ("third", "signup")
-    arrival = Arrival(conversion()._replace(account="third", event="signup"), NOW, "request-1")
+    arrival = Arrival(replace(conversion(), account="third", event="signup"), NOW, "request-1")
     await outbox.put([arrival])
     assert len(await outbox.due([new], NOW, 10)) == 1
 
