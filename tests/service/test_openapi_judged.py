@@ -39,6 +39,7 @@ async def judged(folder: Path, document: str | Path, *options: str) -> tuple[int
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     assert process.returncode is not None
     return process.returncode, out.decode()
 

@@ -21,9 +21,8 @@ COUNT = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null
 MOST = 3.25
 """It takes 2.9, within a hundredth from run to run."""
 
-MOST_OF_A_REQUEST = 4.2
-"""It takes 3.95."""
-
+MOST_OF_A_REQUEST = 4.3
+"""It takes 3.95, and on a busy machine up to a twentieth more: groups are smaller then."""
 
 EACH = """
 import os, runpy, sys
