@@ -63,7 +63,7 @@ def test_pipe_without_a_reader_stalls_neither_the_caller_nor_the_end(pipe: tuple
     assert output.dropped > 0
     output.close(timeout_seconds=0.05)
     assert output._thread is not None
-    assert output._thread.is_alive(), "it waits for the reader, and nobody waited for it"
+    assert output._thread.is_alive(), "it waits for the reader, and was not waited for"
     os.close(read)  # lets the thread go
     output.close(timeout_seconds=60)
     assert not output._thread.is_alive()

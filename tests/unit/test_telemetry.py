@@ -691,7 +691,7 @@ async def test_stdout_without_a_reader_stalls_neither_recording_nor_the_end(writ
         written.telemetry.delivery.batch_sent(claim)
     written.telemetry.close()
     assert written.output._thread is not None
-    assert written.output._thread.is_alive(), "it waits for the reader, and nobody waited for it"
+    assert written.output._thread.is_alive(), "it waits for the reader, and was not waited for"
     assert len(await written.entries()) == 0
     os.close(written.read_end)  # lets the thread go
     written.output.close(timeout_seconds=60)
