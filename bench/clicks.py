@@ -25,7 +25,7 @@ from sidecar.delivery.click_matching import ClickMatcher
 from sidecar.ports.delivery import Claim, Note
 from sidecar.ports.intake import Arrival
 from sidecar.ports.outbox import Outbox
-from sidecar.store.sqlite.visitors import hasher
+from sidecar.store.sql.visitors import hasher
 from sidecar.store.store import Store
 from sidecar.telemetry import Telemetry
 

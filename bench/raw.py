@@ -14,7 +14,7 @@ from bench.store import NOW, RULES, opened
 from sidecar.core.intake.conversion import Accepted, read
 from sidecar.core.intake.json_text import parse
 from sidecar.ports.intake import Arrival
-from sidecar.store.sqlite.rows import INSERT_COLUMNS, new_row
+from sidecar.store.sql.rows import INSERT_COLUMNS, new_row
 
 ROWS = 40_000
 

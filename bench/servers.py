@@ -16,8 +16,8 @@ from aiohttp import web
 
 from sidecar.core.keys import Key, KeySource
 from sidecar.ports.intake import Arrival, PutResult, Stored
-from sidecar.store.sqlite.outbox import SqliteOutbox
-from sidecar.store.sqlite.rows import new_row, record_of_new
+from sidecar.store.sql.outbox import SqlOutbox
+from sidecar.store.sql.rows import new_row, record_of_new
 
 ANSWER = b'{"state": "pending"}'
 NO_KEY = Key(KeySource.NONE, None, None)
@@ -55,7 +55,7 @@ def has_uvloop() -> bool:
     return importlib.util.find_spec("uvloop") is not None
 
 
-async def _put(_: SqliteOutbox, arrivals: Sequence[Arrival]) -> list[PutResult]:
+async def _put(_: SqlOutbox, arrivals: Sequence[Arrival]) -> list[PutResult]:
     """What the store would answer for rows that are all new."""
     rows = (new_row(arrival, NO_KEY, "", next(_numbers), 1) for arrival in arrivals)
     return [Stored(record_of_new(row, arrival.conversion)) for row, arrival in zip(rows, arrivals, strict=True)]
@@ -64,7 +64,7 @@ async def _put(_: SqliteOutbox, arrivals: Sequence[Arrival]) -> list[PutResult]:
 def unstored() -> None:
     from sidecar.cli import main
 
-    SqliteOutbox.put = _put  # type: ignore[method-assign]
+    SqlOutbox.put = _put  # type: ignore[method-assign]
     main(["run", "--config", "config.yaml"], prog_name="sidecar")
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import aiohttp
+import postgres_kit
 import pytest
 from hypothesis import HealthCheck, settings
 from process_kit.running import Starter
@@ -59,7 +60,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RESULTS] = Results()
+    if not hasattr(config, "workerinput"):
+        postgres_kit.prepare()
     settings.load_profile("other each time" if config.getoption("promises") else "same each time")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        postgres_kit.finish()
+
+
+def pytest_report_header() -> list[str]:
+    without = "no PostgreSQL server is installed: of the tests over both stores the SQLite half runs alone"
+    return [] if postgres_kit.binaries() else [without]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,6 +5,12 @@ from pathlib import Path
 from sidecar.ports.errors import OutboxRefused
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+def is_postgres(url: str) -> bool:
+    """Whether the store is a database of a PostgreSQL server, or of one that speaks its protocol."""
+    return url.startswith(_POSTGRES)
 
 
 def file_of(url: str) -> Path:
@@ -16,6 +22,7 @@ def file_of(url: str) -> Path:
         scheme = url.partition(":")[0]  # never more of it: a URL may hold a password
         raise OutboxRefused(
             f"storage.url begins with {scheme}:, and no store of this version is found that way; name a file as "
-            "sqlite:///relative/file.db or sqlite:////absolute/file.db"
+            "sqlite:///relative/file.db or sqlite:////absolute/file.db, or a database as "
+            "postgresql://user@host/database"
         )
     return Path(url.removeprefix(_SQLITE))

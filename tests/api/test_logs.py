@@ -22,7 +22,7 @@ from sidecar.core.answer import Lost
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import What
 from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
-from sidecar.store.sqlite.journal import SqliteJournal
+from sidecar.store.sql.journal import SqlJournal
 from sidecar.telemetry import DeadRow, Telemetry, TracesOfOrders
 from sidecar.telemetry.followers import MAX_FOLLOWERS
 
@@ -36,7 +36,7 @@ class Service:
     """A telemetry, its journal, and a client that may read them."""
 
     telemetry: Telemetry
-    journal: SqliteJournal
+    journal: SqlJournal
     client: Client
 
     async def publish(self, *batches: int) -> None:
@@ -281,7 +281,7 @@ async def test_fact_that_comes_while_the_page_is_read_comes_once(
 ) -> None:
     """It is in the page, and was handed to those who follow already."""
 
-    class Late(SqliteJournal):
+    class Late(SqlJournal):
         async def read(self, query: JournalQuery) -> JournalPage:
             await service.publish(7)
             return await super().read(query)

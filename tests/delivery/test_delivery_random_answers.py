@@ -16,9 +16,9 @@ from sidecar.core.entry import Lane, next_step
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.wire import decode
 from sidecar.ports.delivery import Claim, Note
-from sidecar.store.sqlite import claiming, settling
-from sidecar.store.sqlite.due_rows import due
-from sidecar.store.sqlite.row_counts import counts
+from sidecar.store.sql import claiming, settling
+from sidecar.store.sql.due_rows import due
+from sidecar.store.sql.row_counts import counts
 
 NOW = UnixMillis(1_795_000_000_000)
 DAY = 86_400_000

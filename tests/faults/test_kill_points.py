@@ -204,7 +204,7 @@ async def _kill_at(starter: Starter, services: Services, points: Sequence[str], 
     return wrong
 
 
-SHORT = ("SqliteOutbox.claim: after commit", "upload: after Taken")
+SHORT = ("SqlOutbox.claim: after commit", "upload: after Taken")
 
 
 async def test_killed_at_some_points_everything_ends_as_without_a_kill(starter: Starter, services: Services) -> None:

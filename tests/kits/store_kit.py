@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import postgres_kit
+import psycopg
 import pytest
 from conversion_kit import LANES
 from instant_kit import NOW
+from psycopg.rows import dict_row
 
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.alerts import StoredAlerts
@@ -23,25 +26,26 @@ from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Tallies, Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
 from sidecar.store.opening import open_store
-from sidecar.store.sqlite import erasures, row_lists, visitors
-from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.sql import erasures, row_lists, visitors
+from sidecar.store.sql.outbox import SqlOutbox
 from sidecar.store.store import Store, StoreLimits
 
 
 @contextlib.asynccontextmanager
-async def open_outbox(path: Path, environment: str, now: UnixMillis, **limits: Any) -> AsyncIterator[SqliteOutbox]:
+async def open_outbox(path: Path, environment: str, now: UnixMillis, **limits: Any) -> AsyncIterator[SqlOutbox]:
     """The outbox of a store that does not run yet."""
     async with open_store(f"sqlite:///{path}", environment, lambda: now, StoreLimits(**limits)) as store:
-        assert isinstance(store.outbox, SqliteOutbox)
+        assert isinstance(store.outbox, SqlOutbox)
         yield store.outbox
 
 
 @contextlib.asynccontextmanager
 async def running_store(
-    path: Path, now: Callable[[], UnixMillis] = lambda: NOW, environment: str = "emulator", **limits: Any
+    place: Path | str, now: Callable[[], UnixMillis] = lambda: NOW, environment: str = "emulator", **limits: Any
 ) -> AsyncIterator[Store]:
-    """A store at work, ended in order."""
-    async with open_store(f"sqlite:///{path}", environment, now, StoreLimits(**limits)) as store:
+    """A store at work, in a file or at a URL, ended in order."""
+    url = f"sqlite:///{place}" if isinstance(place, Path) else place
+    async with open_store(url, environment, now, StoreLimits(**limits)) as store:
         running = asyncio.create_task(store.run())
         try:
             yield store
@@ -71,13 +75,15 @@ class House(ABC):
     async def rows(self, table: str) -> list[dict[str, Any]]:
         """The rows of a table as they are stored, by their first column; also after it was closed."""
 
-    @abstractmethod
     def use_small_slices(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let lists and erasures read a few rows at a time, so that few rows take many slices."""
+        monkeypatch.setattr(row_lists, "SCAN_ROWS", 2)
+        for name, rows in {"SCAN_ROWS": 7, "SLICE_ROWS": 2, "JOURNAL_ROWS": 2}.items():
+            monkeypatch.setattr(erasures, name, rows)
 
-    @abstractmethod
     def give_all_visitors_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As if their ids had been chosen for that."""
+        monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
 
     @property
     def opened(self) -> Store:
@@ -146,13 +152,13 @@ class SqliteHouse(House):
         return self._folder / str(self._opened) / "outbox.db"
 
     @property
-    def outbox(self) -> SqliteOutbox:
+    def outbox(self) -> SqlOutbox:
         """With the committer and the reader that SQLite's own tests look at."""
         outbox = self.opened.outbox
-        assert isinstance(outbox, SqliteOutbox)
+        assert isinstance(outbox, SqlOutbox)
         return outbox
 
-    async def open(self, now: UnixMillis = NOW, **limits: int) -> SqliteOutbox:
+    async def open(self, now: UnixMillis = NOW, **limits: int) -> SqlOutbox:
         opening = running_store(self.path, lambda: now, **{"max_pending": 100_000, **limits})
         self.store = await self._stack.enter_async_context(opening)
         await self.outbox.open_lanes(LANES)
@@ -177,14 +183,37 @@ class SqliteHouse(House):
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY 1")]
 
-    def use_small_slices(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(row_lists, "SCAN_ROWS", 2)
-        for name, rows in {"SCAN_ROWS": 7, "SLICE_ROWS": 2, "JOURNAL_ROWS": 2}.items():
-            monkeypatch.setattr(erasures, name, rows)
 
-    def give_all_visitors_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(visitors, "visitor_hash", lambda account, visitor_id, key: 7)
+class PostgresHouse(House):
+    """A store in a database of its own on the run's server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = postgres_kit.empty_database()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def open(self, now: UnixMillis = NOW, **limits: int) -> SqlOutbox:
+        opening = running_store(self.url, lambda: now, **{"max_pending": 100_000, **limits})
+        self.store = await self._stack.enter_async_context(opening)
+        await self.outbox.open_lanes(LANES)
+        assert isinstance(self.outbox, SqlOutbox)
+        return self.outbox
+
+    async def crash(self) -> None:
+        """The server goes on: what it committed is what the next process finds."""
+        await self.close()
+
+    async def close(self) -> None:
+        if self.store is not None:
+            await self._stack.aclose()
+            self.store = None
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as db:
+            return list(db.execute(f"SELECT * FROM {table} ORDER BY 1"))  # type: ignore[call-overload]
 
 
 HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}
-"""Every store there is, with a house for it."""
+"""Every store there is, with a house for it; PostgreSQL's where its server is installed."""
+
+if postgres_kit.binaries() is not None:
+    HOUSES["postgres"] = PostgresHouse

@@ -25,7 +25,7 @@ from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Conflict, Stored
 from sidecar.ports.journal import JournalEntry, JournalQuery
 from sidecar.ports.queries import Backlog, Counts
-from sidecar.store.sqlite.journal import SqliteJournal
+from sidecar.store.sql.journal import SqlJournal
 from sidecar.telemetry import DeadRow, Telemetry
 from sidecar.telemetry.active_troubles import FADE_MILLIS
 from sidecar.telemetry.delivery import NAMED_ROWS
@@ -55,7 +55,7 @@ class Written:
     telemetry: Telemetry
     read_end: int
     write_end: int
-    journal: SqliteJournal
+    journal: SqlJournal
     _lines: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -85,14 +85,14 @@ class Written:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+async def journal(tmp_path: Path) -> AsyncIterator[SqlJournal]:
     path = tmp_path / "outbox.db"
     async with running_store(path, lambda: NOW) as store:
         yield store.journal
 
 
 @pytest.fixture
-def written(journal: SqliteJournal, request: pytest.FixtureRequest) -> Iterator[Written]:
+def written(journal: SqlJournal, request: pytest.FixtureRequest) -> Iterator[Written]:
     read_end, write_end = os.pipe()
     clock = Clock()
     telemetry = Telemetry(clock, **{"level": "debug", **getattr(request, "param", {})}, fd=write_end)

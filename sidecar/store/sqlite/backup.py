@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.ports.errors import BackupFailed
+from sidecar.store.sql.row_counts import counts
+from sidecar.store.sqlite.connection import SqliteConnection
 from sidecar.store.sqlite.migrations import refuse_foreign
 from sidecar.store.sqlite.outbox_file import fsync, quoted
-from sidecar.store.sqlite.row_counts import counts
 from sidecar.store.sqlite.sqlite_errors import code_of
 from sidecar.store.store import BackupFacts
 
@@ -58,7 +59,9 @@ def _copy(source: Path, part: Path) -> BackupFacts:
         refuse_foreign(outbox, source)
         copy.execute("PRAGMA synchronous = OFF")  # it is fsynced once, at the end
         outbox.backup(copy)
-    with contextlib.closing(sqlite3.connect(f"file:{quoted(part)}?immutable=1", uri=True)) as copy:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{quoted(part)}?immutable=1", uri=True, factory=SqliteConnection)
+    ) as copy:
         _check(copy, source)
         return BackupFacts(part.stat().st_size, counts(copy))
 

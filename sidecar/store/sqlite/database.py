@@ -10,6 +10,7 @@ import aiosqlite
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.sqlite import migrations
+from sidecar.store.sqlite.connection import COPIED_PAGES, SqliteConnection
 from sidecar.store.sqlite.outbox_file import claim_file, quoted
 from sidecar.store.sqlite.sqlite_errors import is_damage, unusable
 from sidecar.system.thread_names import name_thread
@@ -20,12 +21,6 @@ _OLDEST_SQLITE = (3, 38)  # the ->> operator
 
 _CACHED_STATEMENTS = 256
 """Prepared ones: a statement over rows has some 20 sizes, and preparing one costs as much as its rows."""
-
-COPIED_PAGES = 1_000
-"""Pages in the write-ahead log before they are copied back into the file.
-
-Of 4,000 arrays took an eighth more CPU time, since the log did not stay in the processor's cache.
-"""
 
 # What is deleted is overwritten, so that an erasure need not look for what is long gone.
 # The cache (2 MiB) holds what a usual group changes. 8 MiB saved no CPU time beside 300,000 rows, also not in groups of
@@ -63,7 +58,7 @@ class Database(aiosqlite.Connection):
     on_damage: Callable[[Exception], None] = staticmethod(lambda error: None)
     """Called when the file turns out to be damaged."""
 
-    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def call(self, work: Callable[[SqliteConnection], T]) -> T:
         """The result of `work(connection)`, run on the connection's thread."""
         try:
             result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
@@ -95,11 +90,6 @@ async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
         await database.call(_checkpoint)
 
 
-def copy_back_each(db: sqlite3.Connection, pages: int) -> None:
-    """From the next commit on, copy the log back into the file whenever it has that many pages."""
-    db.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
-
-
 def _checkpoint(db: sqlite3.Connection) -> None:
     """Move the log into the file, unless there is no room: then the next start does it."""
     with contextlib.suppress(sqlite3.OperationalError):
@@ -120,9 +110,11 @@ async def reader(path: Path, thread: str) -> AsyncIterator[Database]:
 
 
 def _connection(uri: str, thread: str) -> Database:
-    def connect() -> sqlite3.Connection:
+    def connect() -> SqliteConnection:
         name_thread(thread)
-        return sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=_CACHED_STATEMENTS)
+        return sqlite3.connect(
+            uri, uri=True, isolation_level=None, cached_statements=_CACHED_STATEMENTS, factory=SqliteConnection
+        )
 
     return Database(connect, iter_chunk_size=1000)
 

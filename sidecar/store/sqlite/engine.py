@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.store.committer import Committer, StoreFault
+from sidecar.store.committer import StoreFault
+from sidecar.store.sql.snapshot import STATE
+from sidecar.store.sqlite.connection import SqliteConnection
 from sidecar.store.sqlite.database import Database
-from sidecar.store.sqlite.snapshot import STATE
 from sidecar.store.sqlite.sqlite_errors import code_of, is_damage
 
 T = TypeVar("T")
 
-Work = Callable[[sqlite3.Connection], T]
-
-Writer = Committer[sqlite3.Connection, Any, Any]
-"""The committer over SQLite."""
+Work = Callable[[SqliteConnection], T]
 
 _ITEM_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """What SQLite raises for what it was given, not for its own state."""
@@ -38,7 +36,7 @@ class SqliteEngine:
     folder: Path
     """Where the file lies."""
     min_free_bytes: int = 0
-    committed: Callable[[sqlite3.Connection, Sequence[Any]], None] = lambda db, state: None
+    committed: Callable[[SqliteConnection, Sequence[Any]], None] = lambda db, state: None
     """Called on the connection's thread after each commit with the STATE it left, before any caller is answered."""
     noted: Callable[[int], None] = lambda number: None
     """Called there too, with the number of the commit."""
@@ -46,7 +44,7 @@ class SqliteEngine:
     async def transact(self, work: Work[T], *, needs_room: bool = False) -> T:
         return await self.database.call(lambda db: self._transact(db, work, needs_room))
 
-    def _transact(self, db: sqlite3.Connection, work: Work[T], needs_room: bool) -> T:
+    def _transact(self, db: SqliteConnection, work: Work[T], needs_room: bool) -> T:
         if needs_room:
             self._refuse_if_full()
         result, (number, *state) = _in_transaction(db, work)
@@ -77,7 +75,7 @@ class SqliteEngine:
         return await self.database.call(_checkpoint)
 
 
-def _in_transaction(db: sqlite3.Connection, work: Work[T]) -> tuple[T, Sequence[Any]]:
+def _in_transaction(db: SqliteConnection, work: Work[T]) -> tuple[T, Sequence[Any]]:
     """Run `work` between BEGIN and COMMIT; its result, the number of the commit and the STATE it left.
 
     The connection is out of the transaction afterwards in any case.
@@ -94,7 +92,7 @@ def _in_transaction(db: sqlite3.Connection, work: Work[T]) -> tuple[T, Sequence[
     return result, committed
 
 
-def _checkpoint(db: sqlite3.Connection) -> bool:
+def _checkpoint(db: SqliteConnection) -> bool:
     patience: int = db.execute("PRAGMA busy_timeout").fetchone()[0]
     db.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_MILLIS}").fetchall()
     try:

@@ -6,7 +6,8 @@ Nothing is copied back from the log meanwhile: in mode NORMAL each copy begins w
 import sys
 
 from sidecar.cli import main
-from sidecar.store.sqlite import database, pruning
+from sidecar.store.sql import pruning
+from sidecar.store.sqlite import database
 
 if __name__ == "__main__":
     unsafe = {

@@ -20,8 +20,8 @@ from sidecar.core.conversion import Conversion
 from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.ports.intake import Arrival
 from sidecar.service.app import spare_the_collector
-from sidecar.store.sqlite import pruning
-from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.sql.outbox import SqlOutbox
+from sidecar.store.sqlite.connection import STEP_PAGES
 from sidecar.upkeep.housekeeping import SLICE_ROWS
 
 GROUP = 1_000
@@ -29,7 +29,7 @@ MEBIBYTE = 2**20
 
 
 @contextlib.asynccontextmanager
-async def running(path: Path) -> AsyncIterator[SqliteOutbox]:
+async def running(path: Path) -> AsyncIterator[SqlOutbox]:
     """The outbox, with its committer."""
     async with open_outbox(path, "emulator", NOW, max_pending=10_000_000) as outbox:
         committing = asyncio.create_task(outbox.committer.run())
@@ -45,7 +45,7 @@ def shop(start: int, count: int, at: UnixMillis = NOW) -> Iterator[Conversion]:
         yield conversion(f"ORDER-{number}", msclkid=f"{number:032x}", time=UnixSeconds(at // 1_000 - 3_600))
 
 
-async def fill(outbox: SqliteOutbox, count: int, start: int = 0, at: UnixMillis = NOW) -> None:
+async def fill(outbox: SqlOutbox, count: int, start: int = 0, at: UnixMillis = NOW) -> None:
     for first in range(start, start + count, GROUP):
         await outbox.put([Arrival(one, at, "request-1") for one in shop(first, GROUP, at)])
 
@@ -55,7 +55,7 @@ def p99(seconds: list[float]) -> float:
     return quantiles(seconds, n=100)[98] * 1_000
 
 
-async def claims(outbox: SqliteOutbox, count: int) -> float:
+async def claims(outbox: SqlOutbox, count: int) -> float:
     """The p99 of looking up and claiming a thousand rows; each batch is settled before the next."""
     took: list[float] = []
     for _ in range(count):
@@ -67,7 +67,7 @@ async def claims(outbox: SqliteOutbox, count: int) -> float:
     return p99(took)
 
 
-async def arrivals(outbox: SqliteOutbox, start: int, count: int, pause: float = 0.0) -> list[float]:
+async def arrivals(outbox: SqlOutbox, start: int, count: int, pause: float = 0.0) -> list[float]:
     """How long single conversions took, eight at a time, from being handed over until they are on disk."""
     took: list[float] = []
     waiting = iter(shop(start, count))
@@ -136,7 +136,7 @@ async def _settled(path: Path, count: int) -> None:
         db.execute("UPDATE counts SET rows = 0 WHERE state = 'pending'")
 
 
-async def _prune(outbox: SqliteOutbox, log: Path) -> int:
+async def _prune(outbox: SqlOutbox, log: Path) -> int:
     """Prune as housekeeping does; the largest write-ahead log that was seen."""
     after: int | None = 0
     largest = 0
@@ -177,7 +177,7 @@ async def test_log_is_copied_back_in_small_steps_while_rows_are_forgotten_and_no
         before = await step()
         after = await outbox.prune(later(-90 * DAY), 0, 100)
         assert after is not None
-        assert await step() == pruning.STEP_PAGES < before
+        assert await step() == STEP_PAGES < before
         while after is not None:
             after = await outbox.prune(later(-90 * DAY), after, 100)
         assert (await step(), (await outbox.counts()).delivered) == (before, 0)

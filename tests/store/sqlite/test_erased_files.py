@@ -14,7 +14,7 @@ from sidecar.core.erasure import Phase, Subject
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.ports.intake import Captured
 from sidecar.ports.journal import JournalEntry
-from sidecar.store.sqlite import erasures
+from sidecar.store.sqlite import wiping
 
 # --- The files -------------------------------------------------------------------------------------------------------
 
@@ -67,7 +67,7 @@ async def test_nothing_of_the_person_is_left_in_any_file(place: Place, subject: 
 
 async def test_overwriting_alone_leaves_nothing_of_a_quiet_table(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a file that is too large to be rewritten."""
-    monkeypatch.setattr(erasures, "VACUUM_BYTES", 0)
+    monkeypatch.setattr(wiping, "VACUUM_BYTES", 0)
     await delivered(place, *orders(200), person(), *orders(200, start=200))
     await place.house.clicks.capture([CAPTURED])
     assert (await place.erase(Subject.EMAIL)).phase is Phase.DONE

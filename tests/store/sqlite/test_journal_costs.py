@@ -5,8 +5,8 @@ from store_kit import SqliteHouse
 
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.journal import JournalEntry, JournalQuery
-from sidecar.store.sqlite import journal as module
-from sidecar.store.sqlite.journal import PRUNE_ROWS, STRETCH_ROWS
+from sidecar.store.sql import journal as module
+from sidecar.store.sql.journal import PRUNE_ROWS, STRETCH_ROWS
 
 
 def entry(number: int) -> JournalEntry:

@@ -15,14 +15,14 @@ from store_kit import open_outbox
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Arrival
 from sidecar.ports.upkeep import ReplayQuery
-from sidecar.store.sqlite.outbox import SqliteOutbox
+from sidecar.store.sql.outbox import SqlOutbox
 
 SLICE = 1_000
 IDENTITY = "SELECT seq, order_id, lane, time, value, currency, msclkid, key_hash, key_digest, received_at FROM entries"
 
 
 @contextlib.asynccontextmanager
-async def running(path: Path) -> AsyncIterator[SqliteOutbox]:
+async def running(path: Path) -> AsyncIterator[SqlOutbox]:
     """The outbox, with its committer; what is cut off is cut off at its end."""
     async with open_outbox(path, "emulator", NOW) as outbox:
         committing = asyncio.create_task(outbox.committer.run())
@@ -48,7 +48,7 @@ def _identities(path: Path) -> list[tuple[object, ...]]:
         return db.execute(f"{IDENTITY} ORDER BY seq").fetchall()
 
 
-async def _replay(outbox: SqliteOutbox, slices: int | None) -> int:
+async def _replay(outbox: SqlOutbox, slices: int | None) -> int:
     """Replay every dead row, or break off after `slices` slices; return how many became due."""
     due, after = 0, 0
     while slices is None or slices > 0:

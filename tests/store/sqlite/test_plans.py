@@ -6,7 +6,7 @@ from importlib import resources
 
 import pytest
 
-from sidecar.store.sqlite import (
+from sidecar.store.sql import (
     adjustment_rows,
     batch_requests,
     claiming,
@@ -31,7 +31,8 @@ from sidecar.store.sqlite import (
     unstored,
     waiting_rows,
 )
-from sidecar.store.sqlite.bulk_statement import BulkStatement
+from sidecar.store.sql.connection import BulkStatement
+from sidecar.store.sqlite.connection import bulk_text
 
 MODULES = (
     *(
@@ -62,7 +63,7 @@ STATEMENTS = {
     for name, text in vars(module).items()
     if isinstance(text, str) and text.split()[:1] and text.split()[0] in VERBS
 } | {
-    f"{module.__name__.rpartition('.')[2]}.{name}": many.text(4)
+    f"{module.__name__.rpartition('.')[2]}.{name}": bulk_text(many, 4)
     for module in MODULES
     for name, many in vars(module).items()
     if isinstance(many, BulkStatement)

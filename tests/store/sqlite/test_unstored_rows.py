@@ -4,12 +4,12 @@ from conversion_kit import trace
 from instant_kit import DAY, later
 from store_kit import SqliteHouse
 
-from sidecar.store.sqlite.unstored import SqliteUnstored
+from sidecar.store.sql.unstored import SqlUnstored
 
 
-async def traces(house: SqliteHouse, most: int = 100) -> SqliteUnstored:
+async def traces(house: SqliteHouse, most: int = 100) -> SqlUnstored:
     outbox = await house.open() if house.store is None else house.outbox
-    return SqliteUnstored(outbox.committer, outbox.reader, most)
+    return SqlUnstored(outbox.committer, outbox.reader, most)
 
 
 async def rows(house: SqliteHouse) -> int:

@@ -1,0 +1,1 @@
+"""The outbox in PostgreSQL, for one sidecar or many replicas."""

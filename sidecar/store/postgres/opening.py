@@ -1,0 +1,94 @@
+"""Opening an outbox on a server: its schema, its connections, and the ports over them."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from importlib import resources
+
+from sidecar.core.instant import UnixMillis
+from sidecar.store.committer import Committer
+from sidecar.store.postgres.connection import PostgresConnection
+from sidecar.store.postgres.database import connected
+from sidecar.store.postgres.engine import PostgresEngine
+from sidecar.store.sql import claiming, clock_bounds
+from sidecar.store.sql.alerts import SqlAlerts
+from sidecar.store.sql.clicks import SqlClicks
+from sidecar.store.sql.connection import SqlConnection
+from sidecar.store.sql.erasures import SqlErasures
+from sidecar.store.sql.figures import SqlTallies
+from sidecar.store.sql.goals import SqlGoals
+from sidecar.store.sql.intake_group import GroupWriter, Incoming, Outcome
+from sidecar.store.sql.journal import SqlJournal
+from sidecar.store.sql.match_shares import SqlShares
+from sidecar.store.sql.outbox import SqlOutbox
+from sidecar.store.sql.pauses import SqlPauses
+from sidecar.store.sql.secrets import SqlSecrets
+from sidecar.store.sql.snapshot import Snapshot
+from sidecar.store.sql.tracing import SqlTraces
+from sidecar.store.sql.unstored import SqlUnstored
+from sidecar.store.store import Store, StoreLimits
+
+SCHEMA = resources.files("sidecar.store.postgres") / "schema"
+
+
+class ServerSnapshot(Snapshot):
+    """The same, with numbers from the server's sequence."""
+
+    def numbers(self, db: SqlConnection, count: int) -> Sequence[int]:
+        (found,) = db.execute(
+            "SELECT array_agg(nextval('entries_seq_seq')) FROM generate_series(1, ?)", (count,)
+        ).fetchone()
+        return list(found)
+
+
+@contextlib.asynccontextmanager
+async def open_postgres(
+    url: str, environment: str, now: Callable[[], UnixMillis], limits: StoreLimits
+) -> AsyncIterator[Store]:
+    """The store on the server that `url` names; OutboxRefused says why it cannot be opened."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(connected(url, "writer"))
+        due_reader = await stack.enter_async_context(connected(url, "due reader"))
+        list_reader = await stack.enter_async_context(connected(url, "list reader"))
+        await database.call(_migrate)
+        snapshot = ServerSnapshot()
+        engine = PostgresEngine(database, snapshot.committed)
+        intake = GroupWriter(snapshot, limits.adjustment_delay_millis).write
+        committer: Committer[PostgresConnection, Incoming, Outcome] = Committer(engine, intake, limits.on_group)
+        await database.call(lambda db: _take_over(db, snapshot, now()))
+        yield Store(
+            outbox=SqlOutbox(committer, due_reader, list_reader, snapshot, limits),
+            clicks=SqlClicks(committer, due_reader),
+            goals=SqlGoals(committer, list_reader),
+            journal=SqlJournal(committer, list_reader),
+            pauses=SqlPauses(committer, list_reader),
+            secrets=SqlSecrets(committer, _wiped, list_reader, now),
+            traces=SqlTraces(list_reader),
+            erasures=SqlErasures(committer, _wiped, list_reader),
+            unstored=SqlUnstored(committer, list_reader),
+            shares=SqlShares(committer, list_reader),
+            tallies=SqlTallies(committer, list_reader, snapshot),
+            alerts=SqlAlerts(committer, list_reader),
+            run=committer.run,
+            stop=committer.stop,
+            check=_check,
+        )
+
+
+async def _wiped() -> bool:
+    return True
+
+
+async def _check() -> None:
+    """The server checks its own files."""
+
+
+def _migrate(db: PostgresConnection) -> None:
+    (exists,) = db.execute("SELECT to_regclass('entries') IS NOT NULL").fetchone() or (False,)
+    if not exists:
+        db.raw.execute((SCHEMA / "0001_outbox.sql").read_text())
+
+
+def _take_over(db: PostgresConnection, snapshot: Snapshot, now: UnixMillis) -> None:
+    claiming.release_leases(db, now)
+    clock_bounds.bound_batches(db, now)
+    snapshot.load(db)

@@ -1,0 +1,146 @@
+"""One text for a statement in both dialects: brackets hold what SQLite and PostgreSQL write differently.
+
+[numbers :seqs]                       the numbers in a JSON list, for IN
+[texts :names]                        the texts in one
+[rows :steps AS step (seq bigint, state text)]   the lists in a JSON list, as rows
+[append history, 'at', :now]          a JSON list with one more object, of these names and values
+[length history]                      how many items a JSON list has; none where it is NULL
+[last history, at]                    a member of its last object, as text
+[amend history, 'at', :now]           the list with other members in its last object
+[items history AS past]               its items, each as `value`
+[flag maybe_sent]                     a 0 or 1 as false or true of JSON, in a list
+[list a, b]                           a JSON list of these values
+[lists a, b]                          a JSON list of such lists, one of each row
+[join text]                           the texts of all rows, with commas between them
+[position text, 'part']               where a part begins; 0 where it is not in the text
+[greatest a, b]  [least a, b]         of two values, neither of which is NULL
+[total value]                         a sum beyond 63 bits; 0 of no rows
+[by entries_ended]  [by no index]     the index that SQLite has to use: it knows too little of the data to choose
+[plain state]                         a column by which SQLite must not look rows up
+"""
+
+import re
+from collections.abc import Callable
+
+_BRACKET = re.compile(r"\[([a-z]+)\s+((?:[^\[\]]|'[^']*')+)\]")
+
+
+class Dialects(str):
+    """A statement whose text differs: SQLite's, as a plain text has it, and PostgreSQL's in `postgres`."""
+
+    postgres: str
+
+    def __new__(cls, *, sqlite: str, postgres: str) -> "Dialects":
+        text = super().__new__(cls, sqlite)
+        text.postgres = postgres
+        return text
+
+
+def sql(text: str) -> Dialects:
+    """The statement in both dialects; KeyError for a bracket that is none of the above."""
+    return Dialects(sqlite=_expanded(text, _SQLITE), postgres=_expanded(text, _POSTGRES))
+
+
+def _expanded(text: str, writers: "dict[str, Callable[[str], str]]") -> str:
+    """The text with each bracket written out, inner ones first."""
+    while (after := _BRACKET.sub(lambda found: writers[found[1]](found[2]), text)) != text:
+        text = after
+    return text
+
+
+def _columns(given: str) -> tuple[str, str, list[tuple[str, str]]]:
+    """The place, the alias, and name and type of each column, of `:steps AS step (seq bigint)`."""
+    place, alias, columns = re.fullmatch(r"(\S+) AS (\w+) \(([^()]*)\)", " ".join(given.split()), re.DOTALL).groups()  # type: ignore[union-attr]
+    pairs = [column.split() for column in columns.split(",")]
+    return place, alias, [(name, kind) for name, kind in pairs]
+
+
+def _sqlite_rows(given: str) -> str:
+    place, alias, columns = _columns(given)
+    values = ", ".join(f"value ->> {number} AS {name}" for number, (name, _) in enumerate(columns))
+    return f"(SELECT {values} FROM json_each({place})) AS {alias}"  # noqa: S608 - constants only
+
+
+def _postgres_rows(given: str) -> str:
+    place, alias, columns = _columns(given)
+    values = ", ".join(f"CAST(value ->> {number} AS {kind}) AS {name}" for number, (name, kind) in enumerate(columns))
+    return f"(SELECT {values} FROM json_array_elements(CAST({place} AS json)) AS value) AS {alias}"  # noqa: S608 - constants only
+
+
+def _postgres_list(kind: str) -> Callable[[str], str]:
+    return lambda place: f"(SELECT CAST(value AS {kind}) FROM json_array_elements_text(CAST({place} AS json)) AS value)"  # noqa: S608 - constants only
+
+
+def _sqlite_append(given: str) -> str:
+    history, members = given.split(",", 1)
+    return f"json_insert(coalesce({history}, '[]'), '$[#]', json_object({members.strip()}))"
+
+
+def _postgres_append(given: str) -> str:
+    history, members = given.split(",", 1)
+    return f"CAST(coalesce(CAST({history} AS jsonb), '[]') || jsonb_build_object({members.strip()}) AS text)"
+
+
+def _items(function: str) -> Callable[[str], str]:
+    def made(given: str) -> str:
+        place, alias = given.split(" AS ")
+        return function.format(f"coalesce({place}, '[]')", alias)
+
+    return made
+
+
+def _last(pattern: str) -> Callable[[str], str]:
+    return lambda given: pattern.format(*(part.strip() for part in given.split(",")))
+
+
+def _amend(pattern: str) -> Callable[[str], str]:
+    return lambda given: pattern.format(*(part.strip() for part in given.split(",", 1)))
+
+
+_SQLITE_LIST = "(SELECT value FROM json_each({0}))"
+
+_SQLITE: dict[str, Callable[[str], str]] = {
+    "numbers": _SQLITE_LIST.format,
+    "texts": _SQLITE_LIST.format,
+    "rows": _sqlite_rows,
+    "append": _sqlite_append,
+    "length": lambda value: f"json_array_length(coalesce({value}, '[]'))",
+    "greatest": lambda values: f"max({values})",
+    "least": lambda values: f"min({values})",
+    "total": lambda value: f"total({value})",
+    "last": _last("{0} ->> '$[#-1].{1}'"),
+    "amend": _amend("json_set({0}, '$[#-1]', json_patch({0} -> '$[#-1]', json_object({1})))"),
+    "items": _items("json_each({0}) AS {1}"),
+    "flag": lambda value: f"json(iif({value}, 'true', 'false'))",
+    "list": lambda values: f"json_array({values})",
+    "lists": lambda values: f"json_group_array(json_array({values}))",
+    "join": lambda text: f"group_concat({text})",
+    "position": lambda given: f"instr({given})",
+    "newest": "SELECT seq FROM sqlite_sequence WHERE name = '{0}'".format,
+    "by": lambda index: "NOT INDEXED" if index == "no index" else f"INDEXED BY {index}",
+    "plain": lambda column: f"+{column}",
+}
+
+_POSTGRES: dict[str, Callable[[str], str]] = {
+    "numbers": _postgres_list("bigint"),
+    "texts": _postgres_list("text"),
+    "rows": _postgres_rows,
+    "append": _postgres_append,
+    "length": lambda value: f"json_array_length(CAST(coalesce({value}, '[]') AS json))",
+    "greatest": lambda values: f"greatest({values})",
+    "least": lambda values: f"least({values})",
+    "total": lambda value: f"coalesce(sum({value}), 0)",
+    "last": _last("(CAST({0} AS jsonb) -> -1 ->> '{1}')"),
+    "amend": _amend(
+        "CAST(jsonb_set(CAST({0} AS jsonb), '{{-1}}', (CAST({0} AS jsonb) -> -1) || jsonb_build_object({1})) AS text)"
+    ),
+    "items": _items("json_array_elements(CAST({0} AS json)) AS {1} (value)"),
+    "flag": lambda value: f"({value} = 1)",
+    "list": lambda values: f"CAST(json_build_array({values}) AS text)",
+    "lists": lambda values: f"CAST(coalesce(json_agg(json_build_array({values})), '[]') AS text)",
+    "join": lambda text: f"string_agg({text}, ',')",
+    "position": lambda given: f"strpos({given})",
+    "newest": "SELECT last_value FROM {0}_seq_seq".format,
+    "by": lambda index: "",
+    "plain": lambda column: column,
+}

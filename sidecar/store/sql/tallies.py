@@ -1,0 +1,172 @@
+"""Rows by hour of receipt, lane, state and currency: written beside each change of rows, read without reading rows.
+
+A write adds differences to the lines of a row's hour and of all time. Hours are gathered into days once they are old.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds
+from sidecar.core.states_and_reasons import State
+from sidecar.core.tally import HOUR_SECONDS, Tally, period_start
+from sidecar.store.sql.connection import BulkStatement, SqlConnection
+from sidecar.store.sql.dialects import sql
+from sidecar.store.sql.row_counts import count
+
+_HOUR_MILLIS = 1000 * HOUR_SECONDS
+_NOTHING = Decimal(0)
+_TOO_LARGE = 2**63
+_STATES = {state.value: state for state in State}
+
+
+class Tallied(NamedTuple):
+    """What a row is counted by, beside its state: columns of the table, in the order of COLUMNS."""
+
+    received_at: UnixMillis
+    lane: int
+    currency: str | None
+    value: str | None
+
+
+COLUMNS = ", ".join(Tallied._fields)
+
+_TOGETHER = sql("""
+    ON CONFLICT (at, lane, state, currency) DO UPDATE
+    SET rows = tallies.rows + excluded.rows, value = tallies.value + excluded.value,
+        slowest = [greatest tallies.slowest, excluded.slowest]""")
+
+ADD = BulkStatement(
+    "INSERT INTO tallies (at, lane, state, currency, rows, value, slowest)",
+    "bigint bigint text text bigint bigint bigint",
+    _TOGETHER,
+)
+
+# What is stored now, by lane, state and currency.
+OF_ALL_TIME = "SELECT lane, state, currency, rows, value, slowest FROM tallies WHERE at = 0 AND rows <> 0"
+
+# What was received since the start of an hour, and the same by period.
+SINCE = sql("""
+    SELECT lane, state, currency, sum(rows), [total value], max(slowest) FROM tallies
+    WHERE at >= ? AND at > 0 GROUP BY lane, state, currency HAVING sum(rows) <> 0""")
+BY_PERIOD = sql("""
+    SELECT at / :step * :step, lane, state, currency, sum(rows), [total value], max(slowest) FROM tallies
+    WHERE at >= :since AND at > 0 GROUP BY 1, lane, state, currency HAVING sum(rows) <> 0""")
+
+# The first hour that is still by itself, but old enough to be gathered.
+OLD_HOUR = "SELECT at FROM tallies WHERE at > 0 AND at < ? AND at % 86400 <> 0 ORDER BY at LIMIT 1"
+GATHER = sql(f"""
+    INSERT INTO tallies
+    SELECT :day, lane, state, currency, sum(rows), CAST([total value] AS BIGINT), max(slowest) FROM tallies
+    WHERE at > :day AND at < :day + 86400 GROUP BY lane, state, currency
+    {_TOGETHER}""")  # noqa: S608 - constants only
+FORGET_HOURS = "DELETE FROM tallies WHERE at > ? AND at < ? + 86400"
+FORGET_EMPTY = "DELETE FROM tallies WHERE at < ? AND rows = 0 AND value = 0"
+
+
+def move(
+    db: SqlConnection,
+    before: State | None,
+    after: State | None,
+    rows: Iterable[Sequence[Any]],
+    delivered_at: UnixMillis | None = None,
+) -> None:
+    """Count `rows`, each with the values of `Tallied`, in `after` and no longer in `before`.
+
+    `before` is None for new rows, `after` for rows that are gone. It is part of the caller's transaction.
+    """
+    groups = _groups(list(rows))
+    if not groups:
+        return
+    changes = [(state, sign) for state, sign in ((before, -1), (after, 1)) if state is not None]
+    lines: list[tuple[Any, ...]] = []
+    for group in groups:
+        thousandths = _thousandths(group.values)
+        slowest = 0 if delivered_at is None else max(0, delivered_at - group.first_at)
+        for state, sign in changes:
+            counted = (group.lane, state.value, group.currency or "", sign * len(group.values), sign * thousandths)
+            took = slowest if state is State.DELIVERED else 0
+            lines += [(at, *counted, took) for at in (0, group.hour * HOUR_SECONDS)]
+    ADD.execute(db, lines)
+    moved = sum(len(group.values) for group in groups)
+    count(db, {state: sign * moved for state, sign in changes})
+
+
+def by_state(rows: Iterable[Sequence[Any]]) -> dict[State, list[Sequence[Any]]]:
+    """Rows with the values of `Tallied` and their state behind them, by that state."""
+    found: dict[State, list[Sequence[Any]]] = {}
+    for *tallied, state in rows:
+        found.setdefault(_STATES[state], []).append(tallied)
+    return found
+
+
+class _HourGroup(NamedTuple):
+    """Rows with hour, lane and currency in common."""
+
+    hour: int
+    lane: int
+    currency: str | None
+    first_at: UnixMillis
+    """When the first of them was received."""
+    values: Sequence[str | None]
+
+
+def _groups(rows: Sequence[Sequence[Any]]) -> list[_HourGroup]:
+    """The rows by what they have in common; mostly all have it, which is seen at once."""
+    if not rows:
+        return []
+    times, lanes, currencies, values = zip(*rows, strict=True)
+    first = min(times)
+    if len(set(lanes)) == len(set(currencies)) == 1 and first // _HOUR_MILLIS == max(times) // _HOUR_MILLIS:
+        return [_HourGroup(first // _HOUR_MILLIS, lanes[0], currencies[0], first, values)]
+    found: dict[tuple[int, int, str | None], list[tuple[UnixMillis, str | None]]] = {}
+    for received_at, lane, currency, value in rows:
+        found.setdefault((received_at // _HOUR_MILLIS, lane, currency), []).append((received_at, value))
+    return [_HourGroup(*key, min(at for at, _ in each), [value for _, value in each]) for key, each in found.items()]
+
+
+def _thousandths(values: Iterable[str | None]) -> int | float:
+    return _bindable(int(1000 * sum(map(Decimal, filter(None, values)), _NOTHING)))
+
+
+def _bindable(thousandths: int) -> int | float:
+    """The number as SQLite takes it: one beyond 63 bits loses its last digits, as a sum in SQLite does."""
+    return thousandths if abs(thousandths) < _TOO_LARGE else float(thousandths)
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def of_all_time(db: SqlConnection) -> list[Tally]:
+    """The rows that are stored now."""
+    return [_tally((0, *row)) for row in db.execute(OF_ALL_TIME)]
+
+
+def since(db: SqlConnection, at: UnixSeconds) -> list[Tally]:
+    """The rows that were received since `at`, the start of an hour; of a day where the hours are gathered already."""
+    return [_tally((at, *row)) for row in db.execute(SINCE, (at,))]
+
+
+def by_period(db: SqlConnection, since: UnixSeconds, step_seconds: int) -> list[Tally]:
+    """The same for each period of `step_seconds` since `since`, the start of one."""
+    return [_tally(row) for row in db.execute(BY_PERIOD, {"since": since, "step": step_seconds})]
+
+
+def _tally(row: Sequence[Any]) -> Tally:
+    at, lane, state, currency, rows, value, slowest = row
+    return Tally(UnixSeconds(at), lane, _STATES[state], currency or None, rows, Decimal(int(value)) / 1000, slowest)
+
+
+# --- Gathering -------------------------------------------------------------------------------------------------------
+
+
+def gather(db: SqlConnection, before: UnixSeconds) -> bool:
+    """Gather the hours of one day before `before` into that day; whether there may be more to gather."""
+    found = db.execute(OLD_HOUR, (before,)).fetchone()
+    if found is None:
+        db.execute(FORGET_EMPTY, (before,))
+        return False
+    day = period_start(found[0], DAY_SECONDS)
+    db.execute(GATHER, {"day": day})
+    db.execute(FORGET_HOURS, (day, day))
+    return True

@@ -1,0 +1,118 @@
+"""A PostgreSQL server of the tests' own, shared by all workers of a run, and an empty database for each that asks.
+
+The server starts when the first test asks for it. It runs as a user without rights, since it refuses to run as root.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+FOLDER = "SIDECAR_TEST_POSTGRES"
+"""The variable of the environment that names the run's folder to its workers."""
+
+SETTINGS = {
+    "max_connections": 400,
+    "shared_buffers": "64MB",
+    "full_page_writes": "off",  # no test pulls the plug of this machine
+    "autovacuum": "off",  # of many small databases, none of which lives long
+    "log_min_messages": "fatal",
+    "unix_socket_directories": "''",
+}
+
+TEMPLATE = "sidecar_template"
+"""A database with the tables of the newest schema: a copy takes a third of the time that the migrations do."""
+
+
+def binaries() -> Path | None:
+    """Where Debian puts the newest server; None where there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def prepare() -> None:
+    """Name the folder of this run's server, in the process that starts the workers."""
+    if FOLDER not in os.environ and binaries() is not None:
+        shared = Path("/dev/shm")
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="postgres-", dir=shared if shared.is_dir() else None)
+
+
+def finish() -> None:
+    """End the server, where a test has started it, and remove what it kept."""
+    if folder := os.environ.pop(FOLDER, None):
+        if (Path(folder) / "port").exists():
+            run_as_server("pg_ctl", "stop", "-D", f"{folder}/data", "-m", "immediate", "-s")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def server_url() -> str:
+    """The address of the run's server, without a database; started by the first that asks."""
+    folder = Path(os.environ[FOLDER])
+    with _locked(folder / "lock"):
+        port = folder / "port"
+        if not port.exists():
+            number = _start(folder)
+            port.write_text(str(number))
+        return f"postgresql://sidecar@127.0.0.1:{port.read_text()}"
+
+
+def empty_database() -> str:
+    """The URL of a new database without tables."""
+    return _create("")
+
+
+def _create(more: str) -> str:
+    url, name = server_url(), f"t{uuid.uuid4().hex}"
+    with psycopg.connect(f"{url}/postgres", autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} {more}")  # type: ignore[call-overload]
+    return f"{url}/{name}"
+
+
+def drop(url: str) -> None:
+    """Remove a database, whoever is still connected to it."""
+    server, _, name = url.rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as db:
+        db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+def run_as_server(command: str, *arguments: str) -> None:
+    """Run one of the server's commands as the user that it belongs to."""
+    folder = binaries()
+    assert folder is not None
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    with tempfile.TemporaryFile("w+") as output:  # not a pipe: the server keeps what its starter was given
+        done = subprocess.run([*user, str(folder / command), *arguments], stdout=output, stderr=output, cwd="/")
+        output.seek(0)
+        assert done.returncode == 0, f"{command}: {output.read()}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _start(folder: Path) -> int:
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    data, port = folder / "data", free_port()
+    run_as_server("initdb", "-D", str(data), "-U", "sidecar", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+    options = " ".join(f"-c {name}={value}" for name, value in {**SETTINGS, "port": port}.items())
+    run_as_server("pg_ctl", "start", "-D", str(data), "-w", "-s", "-l", str(folder / "log"), "-o", options)
+    return port
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
