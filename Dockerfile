@@ -5,12 +5,13 @@
 ARG BASE=python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 
 # Build stage: everything pinned and hashed, with one virtual environment to run and another to build.
+# postgres.txt is run.txt and the driver of an outbox that replicas share.
 FROM ${BASE} AS build
 WORKDIR /src
 RUN python -m venv --without-pip /opt/sidecar && python -m venv --without-pip /opt/build
-COPY requirements/build.txt requirements/run.txt requirements/
+COPY requirements/build.txt requirements/postgres.txt requirements/
 RUN pip --python /opt/build/bin/python install --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt
-RUN pip --python /opt/sidecar/bin/python install --no-cache-dir --require-hashes --only-binary :all: -r requirements/run.txt
+RUN pip --python /opt/sidecar/bin/python install --no-cache-dir --require-hashes --only-binary :all: -r requirements/postgres.txt
 COPY pyproject.toml README.md LICENSE config.example.yaml ./
 COPY sidecar sidecar
 RUN pip --python /opt/build/bin/python wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \

@@ -40,7 +40,7 @@ FUZZ_SECONDS ?= 60
 
 audit: .venv/.audit audit-base ## known vulnerabilities of every locked version; STRICT= skips packages without advisories
 	$(BIN)/pip-audit $(STRICT) --disable-pip --require-hashes --progress-spinner off \
-		-r requirements/build.txt -r requirements/run.txt -r requirements/test.txt \
+		-r requirements/build.txt -r requirements/run.txt -r requirements/postgres.txt -r requirements/test.txt \
 		-r requirements/fuzz.txt -r requirements/audit.txt -r requirements/lock.txt
 
 STRICT ?= --strict
@@ -88,7 +88,9 @@ lock: .venv/.lock ## pin every version again, with hashes and without addresses
 	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --only-build-deps --all-build-deps \
 		--output-file requirements/build.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --output-file requirements/run.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra test --constraint requirements/run.txt \
+	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra postgres --constraint requirements/run.txt \
+		--output-file requirements/postgres.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra test --extra postgres --constraint requirements/postgres.txt \
 		--output-file requirements/test.txt pyproject.toml
 	for extra in fuzz audit lock; do $(BIN)/pip-compile --quiet --upgrade $(LOCK) --extra $$extra \
 		--constraint requirements/test.txt --output-file requirements/$$extra.txt pyproject.toml || exit 1; done

@@ -55,6 +55,12 @@ def test_every_locked_version_has_its_hashes(path: Path) -> None:
         assert hashes, requirement
 
 
+def test_image_and_tests_run_what_is_locked_to_run() -> None:
+    run, image, tests = (pins(ROOT / "requirements" / f"{name}.txt") for name in ("run", "postgres", "test"))
+    assert run.items() <= image.items() <= tests.items()
+    assert {requirement.split("==")[0] for requirement in image.keys() - run.keys()} == {"psycopg", "psycopg-binary"}
+
+
 def test_what_builds_the_package_is_locked() -> None:
     named = {re.split(r"[<>=!~ ]", requirement)[0] for requirement in PROJECT["build-system"]["requires"]}
     assert {requirement.split("==")[0] for requirement in pins(ROOT / "requirements" / "build.txt")} >= named
