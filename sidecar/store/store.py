@@ -10,6 +10,7 @@ from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.erasure import Erasures
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
+from sidecar.ports.leases import Leases
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts, Tallies, Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
@@ -45,6 +46,7 @@ class Store:
     shares: StoredMatchShares
     tallies: Tallies
     alerts: StoredAlerts
+    leases: Leases
     run: Callable[[], Coroutine[Any, Any, None]]
     """Writes until `stop` was called and nothing waits; StorageBroken when the data cannot be trusted any more."""
     stop: Callable[[], None]

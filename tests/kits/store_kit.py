@@ -22,6 +22,7 @@ from sidecar.ports.delivery import StoredMatchShares
 from sidecar.ports.erasure import Erasures
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
+from sidecar.ports.leases import Leases
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Tallies, Traces, UnstoredItems
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
@@ -138,6 +139,10 @@ class House(ABC):
     def alerts(self) -> StoredAlerts:
         return self.opened.alerts
 
+    @property
+    def leases(self) -> Leases:
+        return self.opened.leases
+
 
 class SqliteHouse(House):
     """A store in a file, with its committer running."""
@@ -196,11 +201,18 @@ class PostgresHouse(House):
         self.store = await self._stack.enter_async_context(opening)
         await self.outbox.open_lanes(LANES)
         assert isinstance(self.outbox, SqlOutbox)
+        await self.opened.leases.beat(sorted({account for account, _ in LANES}))
         return self.outbox
 
     async def crash(self) -> None:
-        """The server goes on: what it committed is what the next process finds."""
+        """The server goes on: what it committed is what the next process finds, once the lease of this one is over."""
         await self.close()
+        self.end_leases()
+
+    def end_leases(self) -> None:
+        """As if as much time had passed at the server as a lease takes."""
+        with psycopg.connect(self.url, autocommit=True) as db:
+            db.execute("UPDATE replicas SET alive_until = 0")
 
     async def close(self) -> None:
         if self.store is not None:

@@ -1,6 +1,7 @@
 """Opening an outbox on a server: its schema, its connections, and the ports over them."""
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import resources
 
@@ -9,7 +10,8 @@ from sidecar.store.committer import Committer
 from sidecar.store.postgres.connection import PostgresConnection
 from sidecar.store.postgres.database import connected
 from sidecar.store.postgres.engine import PostgresEngine
-from sidecar.store.sql import claiming, clock_bounds
+from sidecar.store.postgres.leases import PostgresLeases
+from sidecar.store.sql import clock_bounds
 from sidecar.store.sql.alerts import SqlAlerts
 from sidecar.store.sql.clicks import SqlClicks
 from sidecar.store.sql.connection import SqlConnection
@@ -49,6 +51,7 @@ async def open_postgres(
         database = await stack.enter_async_context(connected(url, "writer"))
         due_reader = await stack.enter_async_context(connected(url, "due reader"))
         list_reader = await stack.enter_async_context(connected(url, "list reader"))
+        replica = await stack.enter_async_context(connected(url, "replica"))
         await database.call(_migrate)
         snapshot = ServerSnapshot()
         engine = PostgresEngine(database, snapshot.committed)
@@ -68,10 +71,15 @@ async def open_postgres(
             shares=SqlShares(committer, list_reader),
             tallies=SqlTallies(committer, list_reader, snapshot),
             alerts=SqlAlerts(committer, list_reader),
+            leases=PostgresLeases(PostgresEngine(replica, _unheeded), secrets.token_hex(8), now),
             run=committer.run,
             stop=committer.stop,
             check=_check,
         )
+
+
+def _unheeded(db: PostgresConnection, state: Sequence[object]) -> None:
+    """What a heartbeat leaves concerns no row."""
 
 
 async def _wiped() -> bool:
@@ -89,6 +97,5 @@ def _migrate(db: PostgresConnection) -> None:
 
 
 def _take_over(db: PostgresConnection, snapshot: Snapshot, now: UnixMillis) -> None:
-    claiming.release_leases(db, now)
     clock_bounds.bound_batches(db, now)
     snapshot.load(db)

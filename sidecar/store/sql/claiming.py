@@ -100,6 +100,13 @@ RELEASE_ENTRIES = """
         SELECT id FROM batches WHERE settled_at IS NULL AND leased = 1)"""
 RELEASE_BATCHES = "UPDATE batches SET due_at = ?, leased = 0 WHERE settled_at IS NULL AND leased = 1"
 
+# After a replica took accounts over: those of the replica before it.
+RELEASE_ENTRIES_OF = sql("""
+    UPDATE entries SET maybe_sent = 1 WHERE claimed = 1 AND batch_id IN (
+        SELECT id FROM batches WHERE settled_at IS NULL AND leased = 1 AND account IN [texts ?])""")
+RELEASE_BATCHES_OF = sql("""
+    UPDATE batches SET due_at = ?, leased = 0 WHERE settled_at IS NULL AND leased = 1 AND account IN [texts ?]""")
+
 
 def take(
     db: SqlConnection,
@@ -185,3 +192,10 @@ def release_leases(db: SqlConnection, now: UnixMillis) -> None:
     """Void every lease, whose holder owned the file before; what they covered may have been sent."""
     db.execute(RELEASE_ENTRIES)
     db.execute(RELEASE_BATCHES, (now,))
+
+
+def release_leases_of(db: SqlConnection, accounts: Sequence[str], now: UnixMillis) -> None:
+    """Void the leases of these accounts' batches, which another replica sent before."""
+    names = json.dumps(list(accounts))
+    db.execute(RELEASE_ENTRIES_OF, (names,))
+    db.execute(RELEASE_BATCHES_OF, (now, names))

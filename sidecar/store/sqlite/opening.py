@@ -27,6 +27,7 @@ from sidecar.store.sqlite.connection import SqliteConnection
 from sidecar.store.sqlite.database import reader, writer
 from sidecar.store.sqlite.engine import SqliteEngine
 from sidecar.store.sqlite.integrity import check_beside_work, last_commit, verified
+from sidecar.store.sqlite.leases import OwnersLeases
 from sidecar.store.sqlite.outbox_file import owned
 from sidecar.store.sqlite.sqlite_errors import unusable
 from sidecar.store.sqlite.wiping import vacuum
@@ -67,6 +68,7 @@ async def open_sqlite(
             shares=SqlShares(committer, list_reader),
             tallies=SqlTallies(committer, list_reader, snapshot),
             alerts=SqlAlerts(committer, list_reader),
+            leases=OwnersLeases(),
             run=committer.run,
             stop=committer.stop,
             check=partial(check_beside_work, path, last, committer.damaged),

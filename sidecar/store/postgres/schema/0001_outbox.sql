@@ -299,3 +299,22 @@ CREATE TABLE alerts (
     is_unsure bigint NOT NULL,         -- a message left since, and the webhook is not known to have taken it
     PRIMARY KEY (code, account, subject)
 );
+
+-- The replicas that are alive, each until when by the server's clock.
+CREATE TABLE replicas (
+    holder      text PRIMARY KEY,          -- a random id that a process has while it runs
+    alive_until bigint NOT NULL            -- Unix milliseconds
+);
+
+-- What each of them holds: accounts, and what one replica does for all.
+CREATE TABLE leases (
+    name   text PRIMARY KEY,
+    holder text NOT NULL
+);
+
+-- One row, which a transaction locks that changes who holds what; its number rises with each change.
+CREATE TABLE lease_changes (
+    number bigint NOT NULL
+);
+
+INSERT INTO lease_changes VALUES (0);

@@ -1,0 +1,53 @@
+"""What replicas over one store ask of it: who does what, and what others changed.
+
+The store's clock alone decides until when a replica is alive. One that finds its lease over has lost everything that it
+held, and others may have it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+UPKEEP = "upkeep"
+"""Held by the one replica that does what must be done once."""
+
+TOKEN = "token"  # noqa: S105 - a name
+"""Held by the one replica that refreshes the access token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a replica holds after a heartbeat."""
+
+    accounts: frozenset[str]
+    duties: frozenset[str] = frozenset()
+    """Which of UPKEEP and TOKEN."""
+    surplus: frozenset[str] = frozenset()
+    """The accounts that it should give back, once nothing of them is on its way."""
+    replicas: int = 1
+    """How many replicas are alive, this one included."""
+    began_anew: bool = False
+    """Whether its lease was over: what it held before is gone, also where it holds the same again."""
+
+
+class Leases(Protocol):
+    """Shares the accounts out among the replicas over one store."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other replicas; where not, all else here holds everything and costs nothing."""
+
+    async def beat(self, accounts: Sequence[str], giving: Collection[str] = ()) -> Held:
+        """Stay alive for another lease, take what is free and due to this replica, and return all that it holds.
+
+        Batches of an account that it takes, which were leased, are due again: their requests may have been applied.
+        """
+
+    async def has_news(self) -> bool:
+        """Whether some replica gave back, took or died since the last heartbeat; cheap enough for each second."""
+
+    async def release(self, accounts: Collection[str]) -> None:
+        """Give these accounts back."""
+
+    async def leave(self) -> None:
+        """Give everything back, at a stop."""

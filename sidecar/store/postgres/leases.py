@@ -1,0 +1,166 @@
+"""Who does what among the replicas over one database: a row for each live replica, and one for each thing it holds.
+
+A heartbeat renews the one row of its replica, however many accounts that holds. All changes of holders go one after
+another (`TURN`), so that each decides by what the one before it left. Only the server's clock is asked.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sidecar.core.account_shares import AccountShare, share_of
+from sidecar.core.instant import UnixMillis
+from sidecar.ports.leases import TOKEN, UPKEEP, Held
+from sidecar.store.postgres.engine import PostgresEngine
+from sidecar.store.sql import claiming
+from sidecar.store.sql.connection import BulkStatement, SqlConnection
+
+T = TypeVar("T")
+
+LEASE_MILLIS = 14_000
+"""How long a replica counts as alive after a heartbeat. Others look each second, so that they take over within 15 s.
+
+A shorter one would be lost in each pause of the database or of the machine, and each takeover sends batches again.
+"""
+
+PATIENCE_MILLIS = 3_000
+"""How long the server waits for a replica that stopped within its heartbeat, on which all others wait."""
+
+DUTY, ACCOUNT = "duty:", "account:"
+
+# A replica that is stopped here must not hold up the others for a lease.
+HURRY = "SELECT set_config('idle_in_transaction_session_timeout', ?, true)"
+
+# From here to the commit no other replica changes who holds what.
+TURN = "SELECT number FROM lease_changes FOR UPDATE"
+
+# The time of the server, which goes on within a transaction.
+NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+
+RENEW = "UPDATE replicas SET alive_until = ? WHERE holder = ? AND alive_until > ?"
+JOIN = "INSERT INTO replicas (holder, alive_until) VALUES (?, ?)"
+BURY = "DELETE FROM replicas WHERE alive_until <= ?"
+VOID = "DELETE FROM leases WHERE holder NOT IN (SELECT holder FROM replicas)"
+LIVE = "SELECT holder FROM replicas ORDER BY holder"
+HOLDERS = "SELECT name, holder FROM leases"
+TAKE = BulkStatement("INSERT INTO leases (name, holder)", "text text", "ON CONFLICT DO NOTHING")
+RELEASE = "DELETE FROM leases WHERE holder = ? AND name = ANY(?)"
+QUIT = "DELETE FROM leases WHERE holder = ?"
+LEAVE = "DELETE FROM replicas WHERE holder = ?"
+CHANGED = "UPDATE lease_changes SET number = number + 1"
+
+NEWS = """
+    SELECT (SELECT number FROM lease_changes), EXISTS (
+        SELECT 1 FROM replicas WHERE alive_until <= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))"""
+
+
+@dataclass(slots=True)
+class PostgresLeases:
+    """Implements `ports.Leases` for the replica `holder`, on a connection of its own.
+
+    So a heartbeat waits for no intake, and intake for no other replica's heartbeat.
+    """
+
+    engine: PostgresEngine
+    holder: str
+    now: Callable[[], UnixMillis]
+    """The clock by which rows and batches are due."""
+    lease_millis: int = LEASE_MILLIS
+    is_shared: bool = field(default=True, init=False)
+    _seen: int = -1
+    """The number of the last change that a heartbeat of this replica saw."""
+
+    async def beat(self, accounts: Sequence[str], giving: Collection[str] = ()) -> Held:
+        held, self._seen = await self._transact(lambda db: self._beat(db, accounts, giving))
+        return held
+
+    async def has_news(self) -> bool:
+        number, has_dead = await self._reading(lambda db: db.execute(NEWS).fetchone())
+        return bool(has_dead) or number != self._seen
+
+    async def release(self, accounts: Collection[str]) -> None:
+        names = [ACCOUNT + account for account in accounts]
+        await self._transact(lambda db: _change(db, RELEASE, (self.holder, names)))
+
+    async def leave(self) -> None:
+        def leave(db: SqlConnection) -> None:
+            _change(db, QUIT, (self.holder,))
+            db.execute(LEAVE, (self.holder,))
+
+        await self._transact(leave)
+
+    async def _transact(self, work: Callable[[SqlConnection], T]) -> T:
+        with self._refusals():
+            return await self.engine.transact(work)
+
+    async def _reading(self, work: Callable[[SqlConnection], T]) -> T:
+        with self._refusals():
+            return await self.engine.database.call(work)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """StorageUnavailable for what the server cannot do now."""
+        try:
+            yield
+        except Exception as error:
+            if fault := self.engine.fault(error):
+                raise fault.refusal from error
+            raise
+
+    def _beat(self, db: SqlConnection, accounts: Sequence[str], giving: Collection[str]) -> tuple[Held, int]:
+        db.execute(HURRY, (str(PATIENCE_MILLIS),))
+        (number,) = db.execute(TURN).fetchone()
+        (now,) = db.execute(NOW).fetchone()
+        began_anew = self._stay_alive(db, now)
+        buried = db.execute(BURY, (now,)).rowcount
+        voided = db.execute(VOID).rowcount
+        replicas = [holder for (holder,) in db.execute(LIVE)]
+        holders = dict(db.execute(HOLDERS).fetchall())
+        share = _share(self.holder, accounts, holders, replicas, giving)
+        duties = [duty for duty in (UPKEEP, TOKEN) if DUTY + duty not in holders]
+        self._take(db, share.take, duties)
+        if began_anew or buried or voided or share.take or duties:
+            db.execute(CHANGED)
+            number += 1
+        mine = {name for name, holder in holders.items() if holder == self.holder}
+        held = frozenset(_names(mine, ACCOUNT)) | set(share.take)
+        all_duties = frozenset(_names(mine, DUTY)) | set(duties)
+        surplus = held - set(accounts) | set(share.give)
+        return Held(held, all_duties, surplus, len(replicas), began_anew), number
+
+    def _stay_alive(self, db: SqlConnection, now: int) -> bool:
+        """Renew the replica's own row; whether it began anew, since it had none or one that was over."""
+        until = now + self.lease_millis
+        if db.execute(RENEW, (until, self.holder, now)).rowcount:
+            return False
+        db.execute(QUIT, (self.holder,))
+        db.execute(LEAVE, (self.holder,))
+        db.execute(JOIN, (self.holder, until))
+        return True
+
+    def _take(self, db: SqlConnection, accounts: Sequence[str], duties: Sequence[str]) -> None:
+        names = [ACCOUNT + account for account in accounts] + [DUTY + duty for duty in duties]
+        TAKE.change(db, [(name, self.holder) for name in names])
+        if accounts:
+            claiming.release_leases_of(db, accounts, self.now())
+
+
+def _share(
+    me: str, accounts: Sequence[str], holders: Mapping[str, str], replicas: Sequence[str], giving: Collection[str]
+) -> AccountShare:
+    """The share of `me` by the names that accounts have here."""
+    of_accounts = {account: holders[name] for account in accounts if (name := ACCOUNT + account) in holders}
+    return share_of(me, accounts, of_accounts, replicas, giving)
+
+
+def _names(names: Collection[str], kind: str) -> list[str]:
+    return [name.removeprefix(kind) for name in names if name.startswith(kind)]
+
+
+def _change(db: SqlConnection, statement: str, values: Sequence[Any]) -> None:
+    """Carry out a statement that gives back, which others then notice."""
+    db.execute(HURRY, (str(PATIENCE_MILLIS),))
+    db.execute(TURN)
+    if db.execute(statement, values).rowcount:
+        db.execute(CHANGED)

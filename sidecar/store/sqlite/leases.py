@@ -1,0 +1,23 @@
+"""The leases of a file: its one owner holds everything, as long as it runs."""
+
+from collections.abc import Collection, Sequence
+
+from sidecar.ports.leases import TOKEN, UPKEEP, Held
+
+
+class OwnersLeases:
+    """Implements `ports.Leases` without a statement."""
+
+    is_shared = False
+
+    async def beat(self, accounts: Sequence[str], giving: Collection[str] = ()) -> Held:
+        return Held(frozenset(accounts), frozenset((UPKEEP, TOKEN)))
+
+    async def has_news(self) -> bool:
+        return False
+
+    async def release(self, accounts: Collection[str]) -> None:
+        """Nobody else could take them."""
+
+    async def leave(self) -> None:
+        """The lock on the file ends with the process."""
