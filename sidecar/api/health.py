@@ -25,13 +25,13 @@ PROBE_PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the vitals come from. `free_bytes` is of the outbox's disk."""
+    """Where the vitals come from. `free_bytes` is of the outbox's disk, None where it is a server's."""
 
     version: str
     now: Callable[[], UnixMillis]
     uptime_seconds: Callable[[], float]
     troubles: Callable[[], Sequence[ActiveTrouble]]
-    free_bytes: Callable[[], int]
+    free_bytes: Callable[[], int | None]
     min_free_bytes: int
     max_pending: int
     clock_unsettled: Callable[[], str | None] = lambda: None
@@ -75,7 +75,8 @@ class HealthCalls:
         """Return why intake would refuse a conversion now; None if it would store it."""
         if (reason := self.sources.clock_unsettled()) is not None:
             return StorageUnavailable("clock_jumped", reason)
-        if self.sources.free_bytes() < self.sources.min_free_bytes:
+        free = self.sources.free_bytes()
+        if free is not None and free < self.sources.min_free_bytes:
             return StorageUnavailable("disk_nearly_full", "less than storage.min_free_disk is left")
         if (await self.outbox.counts()).pending >= self.sources.max_pending:
             return StorageUnavailable("outbox_growing", "storage.max_pending rows are waiting")
@@ -96,7 +97,7 @@ class HealthCalls:
         except StorageUnavailable as error:
             return error
         except TimeoutError:
-            return StorageUnavailable("storage_failed", "the disk did not answer in time")
+            return StorageUnavailable("storage_failed", "the database did not answer in time")
         return None
 
     async def checks(self) -> Mapping[HealthCheck, Check]:

@@ -13,7 +13,7 @@ from sidecar.core.start_errors import cannot_open
 from sidecar.microsoft.proxy_settings import UnusableProxy
 from sidecar.ports.errors import OutboxRefused, StorageUnavailable
 from sidecar.store.opening import refuse_if_owned
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import file_of, is_postgres
 from sidecar.troubles import CATALOGUE
 
 
@@ -49,5 +49,8 @@ def _serve(path: Path, loaded: LoadedConfig) -> int:
         trouble = CATALOGUE.get(error.code)
         exit_with(1, f"the sidecar cannot start: {error}" + (f"; {trouble.solution}" if trouble else ""))
     except OSError as error:
-        file = Path(error.filename or file_of(loaded.config.storage.url))
+        url = loaded.config.storage.url
+        if error.filename is None and is_postgres(url):
+            exit_with(1, f"the sidecar cannot start: {error.strerror or error}")
+        file = Path(error.filename or file_of(url))
         exit_with(1, cannot_open("the sidecar cannot start: the file", file, error))

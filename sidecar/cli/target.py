@@ -3,12 +3,17 @@
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
 from sidecar.service.api_key import key_beside
 from sidecar.service.banner import local_url
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import file_of, is_postgres
+from sidecar.system.listening import is_loopback
+
+if TYPE_CHECKING:
+    from sidecar.config.service_address import ServiceAddress
 
 DEFAULT_URL = "http://127.0.0.1:8077"
 NAMED = "named by $SIDECAR_URL"
@@ -67,7 +72,19 @@ def _configured(environ: Mapping[str, str]) -> Target | None:
         raise _Unusable(str(error)) from None
     if where.port == 0:
         raise _Unusable(f"{path}: server.port: 0 means any free port, so only the running sidecar knows its address")
-    key = where.api_key
-    with contextlib.suppress(OSError):  # that of the first start, unless it is not for this user
-        key = key or key_beside(file_of(where.storage_url)) or ""
-    return Target(local_url(where.host, where.port), key, f"of {path}")
+    return Target(local_url(where.host, where.port), where.api_key or _generated_key(where), f"of {path}")
+
+
+def _generated_key(where: "ServiceAddress") -> str:
+    """The key that the first start made; empty where there is none, or where it is not for this user."""
+    if not where.storage_url:
+        return ""
+    if not is_postgres(where.storage_url):
+        with contextlib.suppress(OSError):
+            return key_beside(file_of(where.storage_url)) or ""
+        return ""
+    if is_loopback(where.host):
+        return ""  # there calls need none, so the server is not asked
+    from sidecar.service.shared_key import key_on_server  # the driver takes a while to import
+
+    return key_on_server(where.storage_url, where.encryption_key) or ""

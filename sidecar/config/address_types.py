@@ -5,8 +5,9 @@ import re
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, PlainSerializer
 
+from sidecar.core.server_url import is_postgres, is_well_formed, without_password
 from sidecar.system.listening import is_loopback
 
 
@@ -49,10 +50,22 @@ def _redirect(value: str) -> str:
 
 
 def _database(value: str) -> str:
-    if re.match(r"postgres(ql)?:", value):
-        raise ValueError("postgresql comes later; use sqlite")
+    if is_postgres(value):
+        return _server(value)
     if not re.fullmatch(r"sqlite:///[^?#]*[^?#/]", value) or value.endswith(":memory:") or not value.isprintable():
-        raise ValueError("must be sqlite:///relative/file.db or sqlite:////absolute/file.db")
+        raise ValueError(
+            "must be sqlite:///relative/file.db, sqlite:////absolute/file.db or postgresql://user@host/database"
+        )
+    return value
+
+
+def _server(value: str) -> str:
+    """Never repeats a part of it: it may hold a password."""
+    if not is_well_formed(value):
+        raise ValueError(
+            "must have the form postgresql://user:password@host:5432/database; write special characters of the "
+            "password with a percent sign (@ as %40, / as %2F, # as %23)"
+        )
     return value
 
 
@@ -75,5 +88,6 @@ Address = Annotated[str, AfterValidator(lambda value: _redirect(value).rstrip("/
 """The base of a service, without its trailing slash."""
 Authority = Annotated[str, AfterValidator(_authority)]
 Redirect = Annotated[str, AfterValidator(_redirect)]
-Database = Annotated[str, AfterValidator(_database)]
+Database = Annotated[str, AfterValidator(_database), PlainSerializer(without_password)]
+"""Shown without its password."""
 Tenant = Annotated[str, AfterValidator(_tenant)]

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from sidecar.config.address_types import Address, Authority, Database, Host, ListeningHost, Redirect, Tenant
 from sidecar.config.value_types import (
@@ -86,9 +86,9 @@ class ServerSection(Section):
 
 
 class StorageSection(Section):
-    """The outbox: its file, how long settled rows stay, and when it is full."""
+    """The outbox: where it is, how long settled rows stay, and when it is full."""
 
-    url: Database = "sqlite:///data/outbox.db"
+    url: Annotated[Database, Field(repr=False)] = "sqlite:///data/outbox.db"
     encryption_key: EncryptionKey = NO_SECRET
     retention: Annotated[Seconds, duration_between("90d", "3650d")] = 90 * DAY
     max_pending: Annotated[int, integer_between(1, 1_000_000_000)] = 10_000_000

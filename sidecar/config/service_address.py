@@ -15,18 +15,21 @@ from sidecar.config.sections import Config
 from sidecar.config.validation import validate
 from sidecar.config.yaml_document import Value, parse_yaml
 
-_ADDRESS = {"server": ("host", "port"), "storage": ("url",)}
+_ADDRESS = {"server": ("host", "port")}
+_STORE = {"storage": ("url",)}
 _KEYS = {"server": ("api_keys", "api_keys_file")}
+_PASSPHRASE = {"storage": ("encryption_key", "encryption_key_file")}
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceAddress:
-    """Where a service listens, and its key; `api_key` is empty where none can be read from the file."""
+    """Where a service listens, and what its key is found by; empty where the file does not say it to this caller."""
 
     host: str
     port: int
-    storage_url: str
+    storage_url: str = field(repr=False)
     api_key: str = field(default="", repr=False)
+    encryption_key: str = field(default="", repr=False)
 
 
 def read_service_address(path: Path, environ: Mapping[str, str]) -> ServiceAddress:
@@ -35,9 +38,22 @@ def read_service_address(path: Path, environ: Mapping[str, str]) -> ServiceAddre
     config = _part(sections, _ADDRESS, environ, report)
     if report.problems:
         raise ConfigError(path, report.problems)
-    keys = _part(sections, _KEYS, environ, unread := Report()).server.api_keys
-    key = keys[0].get_secret_value() if keys and not unread.problems else ""
-    return ServiceAddress(config.server.host, config.server.port, config.storage.url, key)
+    url, keys, passphrase = [_readable(sections, part, environ) for part in (_STORE, _KEYS, _PASSPHRASE)]
+    return ServiceAddress(
+        host=config.server.host,
+        port=config.server.port,
+        storage_url=url.storage.url if url else "",
+        api_key=keys.server.api_keys[0].get_secret_value() if keys and keys.server.api_keys else "",
+        encryption_key=passphrase.storage.encryption_key.get_secret_value() if passphrase else "",
+    )
+
+
+def _readable(
+    sections: Mapping[str, Value], wanted: Mapping[str, tuple[str, ...]], environ: Mapping[str, str]
+) -> Config | None:
+    """The configuration made of these keys; None where one of them cannot be used here."""
+    config = _part(sections, wanted, environ, unread := Report())
+    return None if unread.problems else config
 
 
 def _part(

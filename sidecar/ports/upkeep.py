@@ -119,3 +119,6 @@ class Secrets(Protocol):
 
     async def put(self, name: str, value: str) -> None:
         """Store a value, durably. A sealed value leaves no trace of a plain one before it."""
+
+    async def add(self, name: str, value: str) -> str:
+        """Store a value unless there is one of that name, durably. Return the one that is stored."""

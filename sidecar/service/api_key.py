@@ -26,9 +26,10 @@ def stored_key(database: Path) -> tuple[str, Path, bool]:
 def key_beside(database: Path) -> str | None:
     """Return the key that an earlier start created; None if there is none. OSError if it cannot be read."""
     try:
-        return _usable(small_files.read(_path(database)))  # another user may have created it
+        content = small_files.read(_path(database))  # another user may have created it
     except FileNotFoundError:
         return None
+    return usable_key(content.decode(errors="replace"))
 
 
 def _path(database: Path) -> Path:
@@ -41,14 +42,15 @@ def _read_own(path: Path) -> str | None:
         content, complaint = small_files.read_own(path)
     except FileNotFoundError:
         return None
-    key = _usable(content)
+    key = usable_key(content.decode(errors="replace"))
     if key is not None and complaint is not None:
         raise PermissionError(errno.EPERM, complaint, str(path))
     return key
 
 
-def _usable(content: bytes) -> str | None:
-    text = content.decode(errors="replace").strip()
+def usable_key(text: str) -> str | None:
+    """The stored text as a key; None for one that is no key: an empty one would let everyone in."""
+    text = text.strip()
     return text if re.fullmatch("[!-~]{16,}", text) else None
 
 

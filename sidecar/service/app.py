@@ -21,7 +21,7 @@ from sidecar.service.http import CannotListen, served
 from sidecar.service.runtime import Runtime, chance, elapsed, now
 from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components, open_parts
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import shown
 from sidecar.telemetry import ActiveTrouble, Telemetry
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ class Service:
 
     def _end_on_broken_storage(self, error: BaseException) -> None:
         """End at once with 1: an orderly close would write to a file that can no longer be trusted."""
-        path = file_of(self.parts.settings.config.storage.url)
-        self.parts.telemetry.service.trouble_raised("storage_broken", detail=f"{path}: {error}")
+        place = shown(self.parts.settings.config.storage.url)
+        self.parts.telemetry.service.trouble_raised("storage_broken", detail=f"{place}: {error}")
         self.parts.telemetry.close()
         os._exit(1)
 

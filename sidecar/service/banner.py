@@ -16,6 +16,8 @@ CLICK_ID = "f894f652ea334e739002f7167ab8f8e3"
 ANSWER_SECONDS = 2
 """How long a delivery takes beyond its linger, with a margin."""
 
+_EXPORT = "\n  export SIDECAR_API_KEY=...\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -27,17 +29,19 @@ class NewKey:
     """A key was made just now, and is shown this once."""
 
     key: str
-    file: Path
+    file: Path | None
+    """None where it lies in the database."""
 
     def __repr__(self) -> str:
-        return f"Made(file={self.file!r})"
+        return f"NewKey(file={self.file!r})"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key was made at an earlier start."""
+    """A key was made at an earlier start, or by another replica."""
 
-    file: Path
+    file: Path | None
+    """None where it lies in the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,18 @@ def _of_key(key: Key) -> Iterator[str]:
         case Open():
             pass
         case NewKey(text, file):
-            yield f"Every call needs a key. This one was made just now; it is shown only this once, and lies in {file}:"
+            place = file or "the database"
+            begin = "Every call needs a key. This one was made just now; it is shown only this once"
+            yield f"{begin}, and lies in {place}:"
             yield f"\n  {text}\n"
+        case StoredKey(None):
+            yield "Every call needs the key that the first start printed. First put it where the lines below find it:"
+            yield _EXPORT
         case StoredKey(file):
             yield f"Every call needs the key that lies in {file}."
         case Configured():
             yield "Every call needs one of server.api_keys. First put it where the lines below and `sidecar` find it:"
-            yield "\n  export SIDECAR_API_KEY=...\n"
+            yield _EXPORT
         case _:
             assert_never(key)
 
@@ -111,9 +120,9 @@ def _authorization(key: Key) -> str:
             return ""
         case NewKey(text):
             return f" -H {shlex.quote(f'Authorization: Bearer {text}')}"
+        case StoredKey(None) | Configured():
+            return ' -H "Authorization: Bearer $SIDECAR_API_KEY"'
         case StoredKey(file):
             return f' -H "Authorization: Bearer $(cat {shlex.quote(str(file))})"'
-        case Configured():
-            return ' -H "Authorization: Bearer $SIDECAR_API_KEY"'
         case _:
             assert_never(key)

@@ -16,7 +16,7 @@ from sidecar.service.settings import Settings
 from sidecar.service.wiring import Components
 from sidecar.store.opening import glance
 from sidecar.store.store import Store
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import folder_of, shown
 
 WRITE_SECONDS = 5.0
 """How long the test write to the outbox may take."""
@@ -26,7 +26,7 @@ def wire_doctor(parts: Components, clock: Runtime) -> Doctor:
     """The doctor of these parts."""
     settings, store = parts.settings, parts.store
     config = settings.config
-    folder, reserve = file_of(config.storage.url).parent, config.storage.min_free_disk
+    folder, reserve = folder_of(config.storage.url), config.storage.min_free_disk
     return Doctor(
         DoctorSources(
             now=clock.now,
@@ -50,23 +50,21 @@ def _ids(settings: Settings) -> Mapping[str, tuple[str, str]]:
     return {one.name: (one.customer_id, one.account_id) for one in settings.configured_accounts()}
 
 
-def disk_facts(folder: Path, reserve: int) -> DiskFacts:
-    """The free space where the outbox lies."""
-    return DiskFacts(shutil.disk_usage(folder).free, reserve)
+def disk_facts(folder: Path | None, reserve: int) -> DiskFacts:
+    """The free space where the outbox lies; unknown where that is a server."""
+    return DiskFacts(None if folder is None else shutil.disk_usage(folder).free, reserve)
 
 
 async def storage_facts(store: Store, settings: Settings) -> StorageFacts:
-    """Write something small to the outbox, and look at its file."""
+    """Write something small to the outbox, and look at it from outside."""
     config = settings.config
-    path = file_of(config.storage.url)
+    place = shown(config.storage.url)
     failure = await _unwritable(store, config.storage.max_pending)
     try:
         seen = await asyncio.to_thread(glance, config.storage.url, config.microsoft.environment)
     except OutboxRefused as error:
-        return StorageFacts(str(path), failure or FailedCall("storage_failed", str(error), Area.STORAGE))
-    return StorageFacts(
-        str(path), failure, schema=seen.schema, environment=seen.environment, size_bytes=seen.size_bytes
-    )
+        return StorageFacts(place, failure or FailedCall("storage_failed", str(error), Area.STORAGE))
+    return StorageFacts(place, failure, schema=seen.schema, environment=seen.environment, size_bytes=seen.size_bytes)
 
 
 async def _unwritable(store: Store, max_pending: int) -> FailedCall | None:
@@ -81,7 +79,7 @@ async def _unwritable(store: Store, max_pending: int) -> FailedCall | None:
     except StorageUnavailable as error:
         return None if error.code == "disk_nearly_full" else FailedCall(error.code, str(error), Area.STORAGE)
     except TimeoutError:
-        return FailedCall("storage_failed", "the disk did not answer in time", Area.STORAGE)
+        return FailedCall("storage_failed", "the database did not answer in time", Area.STORAGE)
     return None
 
 

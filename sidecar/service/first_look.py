@@ -18,7 +18,7 @@ from sidecar.service.runtime import now
 from sidecar.service.settings import Settings
 from sidecar.store.opening import glance, has_owner
 from sidecar.store.store import OutboxGlance
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import folder_of, shown
 from sidecar.store.tokens import GlancedSecrets
 
 
@@ -55,20 +55,22 @@ async def _sign_in(config: Config, seen: OutboxGlance) -> bool | FailedCall:
 
 
 def _storage(config: Config) -> tuple[StorageFacts, OutboxGlance]:
-    path = file_of(config.storage.url)
+    place = shown(config.storage.url)
     try:
         seen = glance(config.storage.url, config.microsoft.environment)
     except OutboxRefused as error:
-        return StorageFacts(str(path), FailedCall("storage_failed", str(error), Area.STORAGE)), OutboxGlance(path)
+        return StorageFacts(place, FailedCall("storage_failed", str(error), Area.STORAGE)), OutboxGlance()
     exists = seen.schema is not None
-    facts = StorageFacts(str(path), None, exists, seen.schema, seen.environment, seen.size_bytes)
+    facts = StorageFacts(place, None, exists, seen.schema, seen.environment, seen.size_bytes)
     return facts, seen
 
 
 def _disk(config: Config) -> DiskFacts:
     """The disk of the outbox's folder, or of the first one above it that exists."""
-    folder = file_of(config.storage.url).absolute().parent
-    there = next(one for one in (folder, *folder.parents) if one.exists())
+    folder = folder_of(config.storage.url)
+    if folder is None:
+        return DiskFacts(None, config.storage.min_free_disk)
+    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     return DiskFacts(shutil.disk_usage(there).free, config.storage.min_free_disk)
 
 

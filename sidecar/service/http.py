@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import click
 
@@ -26,14 +27,17 @@ from sidecar.api.sign_in import SignInCalls
 from sidecar.config import Config
 from sidecar.core.start_errors import cannot_listen
 from sidecar.dashboard.pages import DashboardPages
+from sidecar.ports.errors import LostKey
 from sidecar.service import banner
 from sidecar.service.api_key import stored_key
 from sidecar.service.doctor_wiring import wire_doctor
 from sidecar.service.held_reason import held_reason, lane_reason
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
+from sidecar.service.shared_key import shared_key
 from sidecar.service.wiring import Components
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import file_of, folder_of, is_postgres
+from sidecar.store.vault import Vault
 from sidecar.system.listening import is_loopback
 from sidecar.telemetry import TracesOfOrders
 
@@ -49,7 +53,7 @@ class CannotListen(Exception):
 async def served(parts: Components, clock: Runtime) -> AsyncIterator[str]:
     """Serve HTTP for as long as the context is open; gives the address. CannotListen when it is not available."""
     server = parts.settings.config.server
-    keys, key = _keys(parts)
+    keys, key = await _keys(parts)
     api = _api(parts, clock, keys)
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -103,13 +107,13 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
 
 def _health(parts: Components, clock: Runtime) -> Sources:
     storage, telemetry = parts.settings.config.storage, parts.telemetry
-    started, folder = clock.monotonic(), file_of(storage.url).parent
+    started, folder = clock.monotonic(), folder_of(storage.url)
     return Sources(
         version=__version__,
         now=clock.now,
         uptime_seconds=lambda: clock.monotonic() - started,
         troubles=telemetry.board.active,
-        free_bytes=lambda: shutil.disk_usage(folder).free,
+        free_bytes=lambda: None if folder is None else shutil.disk_usage(folder).free,
         min_free_bytes=storage.min_free_disk,
         max_pending=storage.max_pending,
         clock_unsettled=clock.clock_unsettled,
@@ -159,7 +163,7 @@ def _traces(parts: Components) -> TracesOfOrders:
     return TracesOfOrders(parts.telemetry.intake.traces, parts.store.unstored)
 
 
-def _keys(parts: Components) -> tuple[list[str], banner.Key]:
+async def _keys(parts: Components) -> tuple[list[str], banner.Key]:
     """The keys that calls need, and what to say of them. CannotListen when one has to be made and cannot be kept.
 
     None on loopback unless some are configured; off loopback there is always one, made at the first start.
@@ -170,15 +174,33 @@ def _keys(parts: Components) -> tuple[list[str], banner.Key]:
         return configured, banner.Configured()
     if is_loopback(config.server.host):
         return [], banner.Open()
+    key, file, is_new = await (_key_in_database(parts) if is_postgres(config.storage.url) else _key_in_file(config))
+    parts.telemetry.hide(key)
+    return [key], banner.NewKey(key, file) if is_new else banner.StoredKey(file)
+
+
+async def _key_in_file(config: Config) -> tuple[str, Path | None, bool]:
     try:
-        key, file, is_new = stored_key(file_of(config.storage.url))
+        return stored_key(file_of(config.storage.url))
     except OSError as error:
         raise CannotListen(
             f"{config.server.host} is not loopback, so calls need a key, and none can be kept beside the database: "
             f"{error.filename}: {error.strerror}; name keys of your own in server.api_keys, or make room for that file"
         ) from error
-    parts.telemetry.hide(key)
-    return [key], banner.NewKey(key, file) if is_new else banner.StoredKey(file)
+
+
+async def _key_in_database(parts: Components) -> tuple[str, Path | None, bool]:
+    config = parts.settings.config
+    vault = Vault(config.storage.encryption_key.get_secret_value())
+    try:
+        key, is_new = await shared_key(parts.store.secrets, vault)
+    except LostKey as error:
+        raise CannotListen(
+            f"{config.server.host} is not loopback, so calls need a key, and the one in the database was sealed with "
+            "another storage.encryption_key or was damaged; set the earlier key, or name keys of your own in "
+            "server.api_keys"
+        ) from error
+    return key, None, is_new
 
 
 def _emulator(settings: Settings) -> str | None:

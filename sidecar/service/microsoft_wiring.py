@@ -32,7 +32,7 @@ from sidecar.ports.upkeep import Secrets
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.store import Store
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import emulator_file_of
 from sidecar.store.tokens import SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
@@ -121,7 +121,7 @@ async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Setting
         return None
     from sidecar.emulator import Emulator, UnusableState
 
-    state_file = file_of(settings.config.storage.url).with_suffix(".emulator.db")
+    state_file = emulator_file_of(settings.config.storage.url)
     options = EmulatorOptions(state_file=state_file, goals=settings.mapped_goals())
     try:
         return await stack.enter_async_context(Emulator(options, clock.now))

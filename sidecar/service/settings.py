@@ -22,10 +22,11 @@ from sidecar.core.goals.rule import GoalRule, goal_rules
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.schedule import DeliveryRules
+from sidecar.core.server_url import passwords_in
 from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
 from sidecar.goals.known import CatalogueRules
 from sidecar.microsoft.account_ids import NO_IDS, AccountIds
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import folder_of
 from sidecar.system.listening import is_loopback
 from sidecar.upkeep.housekeeping import HousekeepingRules
 
@@ -55,7 +56,8 @@ class Settings:
         microsoft = self.config.microsoft
         named = (microsoft.client_secret, microsoft.developer_token, microsoft.refresh_token)
         every = (*named, self.config.storage.encryption_key, self.config.alerts.webhook, *self.config.server.api_keys)
-        return [text for secret in every if (text := secret.get_secret_value())] + self._webhook_path()
+        texts = [secret.get_secret_value() for secret in every]
+        return [text for text in (*texts, *passwords_in(self.config.storage.url)) if text] + self._webhook_path()
 
     def _webhook_path(self) -> list[str]:
         """The path of the webhook where its token stands: an answer may quote it without the host."""
@@ -165,7 +167,7 @@ class Settings:
         """The rules of periodic maintenance."""
         storage, logging = self.config.storage, self.config.logging
         return HousekeepingRules(
-            path=file_of(storage.url),
+            folder=folder_of(storage.url),
             retention_millis=int(storage.retention * 1000),
             click_millis=int(self.config.clicks.retention * 1000),
             min_free_bytes=storage.min_free_disk,

@@ -1,20 +1,22 @@
 """The door of the store: opening it, copying it, asking whether it is free. Only this package knows the database."""
 
 import importlib
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
 
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.errors import OutboxRefused
+from sidecar.core.server_url import is_postgres, without_password
+from sidecar.ports.errors import BackupFailed, OutboxRefused
 from sidecar.store.sqlite import backup
 from sidecar.store.sqlite import glance as glancing
 from sidecar.store.sqlite.opening import open_sqlite
 from sidecar.store.sqlite.outbox_file import has_owner as file_has_owner
 from sidecar.store.sqlite.outbox_file import owned
 from sidecar.store.store import BackupFacts, OutboxGlance, Store, StoreLimits
-from sidecar.store.store_url import file_of, is_postgres
+from sidecar.store.store_url import file_of
 
 
 def open_store(
@@ -25,15 +27,15 @@ def open_store(
     OutboxRefused says why it cannot be opened and what to do. `Store.run` must be running while the store is used.
     """
     if is_postgres(url):
-        opening: AbstractAsyncContextManager[Store] = _postgres().open_postgres(url, environment, now, limits)
+        opening: AbstractAsyncContextManager[Store] = _postgres("opening").open_postgres(url, environment, now, limits)
         return opening
     return open_sqlite(file_of(url), environment, now, limits)
 
 
-def _postgres() -> ModuleType:
-    """PostgreSQL's half, whose driver is installed only by those who ask for it."""
+def _postgres(name: str) -> ModuleType:
+    """A module of PostgreSQL's half, whose driver is installed only by those who ask for it."""
     try:
-        return importlib.import_module("sidecar.store.postgres.opening")
+        return importlib.import_module(f"sidecar.store.postgres.{name}")
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("psycopg"):
             raise
@@ -44,7 +46,12 @@ def _postgres() -> ModuleType:
 
 
 def refuse_if_owned(url: str) -> None:
-    """OutboxRefused when another process has the store, or when this one may not have it."""
+    """OutboxRefused when another process has the store, or when this one may not have it.
+
+    A database on a server has no owner: as many replicas as wanted share it.
+    """
+    if is_postgres(url):
+        return
     with owned(file_of(url)):
         pass
 
@@ -54,6 +61,12 @@ def back_up(url: str, target: Path) -> BackupFacts:
 
     BackupFailed or OutboxRefused when that is not possible; there is no `target` then.
     """
+    if is_postgres(url):
+        raise BackupFailed(
+            "storage.url names a database on a server, whose own tools make its backups: "
+            f"pg_dump --format=custom --file={shlex.quote(str(target))} {shlex.quote(without_password(url))}, with the "
+            "password in ~/.pgpass or $PGPASSWORD; pg_restore brings it back"
+        )
     return backup.back_up(file_of(url), target)
 
 
@@ -62,9 +75,21 @@ def glance(url: str, environment: str) -> OutboxGlance:
 
     OutboxRefused when a start would refuse it. Call off the event loop.
     """
+    if is_postgres(url):
+        seen: OutboxGlance = _postgres("glance").glance(url, environment)
+        return seen
     return glancing.glance(file_of(url), environment)
 
 
 def has_owner(url: str) -> bool:
-    """Whether another process has the store now; nothing is changed."""
-    return file_has_owner(file_of(url))
+    """Whether another process has the store now; nothing is changed. A database on a server belongs to no process."""
+    return not is_postgres(url) and file_has_owner(file_of(url))
+
+
+def stored_secret(url: str, name: str) -> str | None:
+    """A stored secret of that name in a database on a server, sealed as it lies there; nothing is changed.
+
+    OutboxRefused when it cannot be read. Call off the event loop.
+    """
+    found: str | None = _postgres("glance").secret(url, name)
+    return found

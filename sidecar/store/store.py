@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from sidecar.ports.alerts import StoredAlerts
@@ -66,9 +65,8 @@ class BackupFacts:
 class OutboxGlance:
     """What a look at an outbox showed. `schema` is None where it does not exist yet."""
 
-    path: Path
     schema: int | None = None
     environment: str | None = None
     size_bytes: int = 0
     sealed: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The stored secrets by name, as they lie in the file."""
+    """The stored secrets by name, as they lie in the database."""

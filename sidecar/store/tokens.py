@@ -84,6 +84,9 @@ class GlancedSecrets:
     async def put(self, name: str, value: str) -> None:
         raise StorageUnavailable("storage_failed", "the outbox was only looked at")
 
+    async def add(self, name: str, value: str) -> str:
+        raise StorageUnavailable("storage_failed", "the outbox was only looked at")
+
 
 def _read(text: str) -> dict[str, str | None]:
     """What was stored; LostKey when `save` did not write it so: as without a key, a new sign-in is needed."""

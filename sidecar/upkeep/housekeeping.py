@@ -38,7 +38,8 @@ SLICE_ROWS = 100
 class HousekeepingRules:
     """How long data is kept, and when storage is too full. Durations in milliseconds."""
 
-    path: Path
+    folder: Path | None
+    """Where the outbox lies; None where it is on a server, whose disk is watched there."""
     retention_millis: int
     click_millis: int
     min_free_bytes: int
@@ -91,8 +92,9 @@ class Housekeeping:
         rules = self.rules()
         self._report_clock()
         await self._correct_rows()
-        free = shutil.disk_usage(rules.path.parent).free
-        self._report("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
+        if rules.folder is not None:
+            free = shutil.disk_usage(rules.folder).free
+            self._report("disk_nearly_full", free < rules.min_free_bytes, f"{free // 2**20} MiB are free")
         pending = (await self.queries.counts()).pending
         self._report("outbox_growing", pending >= rules.max_pending, f"{pending} rows are waiting")
 

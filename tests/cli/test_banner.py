@@ -24,6 +24,7 @@ def curl(text: str) -> list[str]:
     ("key", "header"),
     [
         (NewKey("test-key-1", FILE), "Authorization: Bearer test-key-1"),
+        (StoredKey(None), "Authorization: Bearer $SIDECAR_API_KEY"),
         (StoredKey(Path("/data/outbox.db.api-key")), "Authorization: Bearer $(cat /data/outbox.db.api-key)"),
         (Configured(), "Authorization: Bearer $SIDECAR_API_KEY"),
     ],

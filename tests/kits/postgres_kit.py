@@ -77,7 +77,7 @@ def _create(more: str) -> str:
 
 
 def drop(url: str) -> None:
-    """Remove a database, whoever is still connected to it."""
+    """Remove a database, also while others are connected to it."""
     server, _, name = url.rpartition("/")
     with psycopg.connect(f"{server}/postgres", autocommit=True) as db:
         db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[call-overload]

@@ -14,7 +14,11 @@ HOST = "must be a host name or address, without scheme and port"
 URL = "must be an address such as https://host:port/path, without user, ?query and #fragment"
 HTTPS = "must be https; plain http is accepted for this machine (localhost) only"
 AUTHORITY = "must be https with the tenant as its path, such as https://login.example/common"
-SQLITE = "must be sqlite:///relative/file.db or sqlite:////absolute/file.db"
+SQLITE = "must be sqlite:///relative/file.db, sqlite:////absolute/file.db or postgresql://user@host/database"
+SERVER = (
+    "must have the form postgresql://user:password@host:5432/database; write special characters of the password with "
+    "a percent sign (@ as %40, / as %2F, # as %23)"
+)
 DURATION = "must be a duration: a whole number and a unit, such as 500ms, 30s, 15m, 2h or 90d"
 SIZE = "must be a size: a whole number and a unit, such as 64KiB or 2MiB"
 SHORT_KEY = "must have at least 16 characters: openssl rand -base64 32 makes a good one"
@@ -100,7 +104,13 @@ ONE_KEY = [
     ("storage: {url: 'sqlite:///data/'}", f"storage.url: {SQLITE}"),
     ("storage: {url: 'sqlite:///:memory:'}", f"storage.url: {SQLITE}"),
     ("storage: {url: outbox.db}", f"storage.url: {SQLITE}"),
-    ("storage: {url: 'postgresql://db/x'}", "storage.url: postgresql comes later; use sqlite"),
+    ("storage: {url: 'postgresql:db/x'}", f"storage.url: {SQLITE}"),
+    ("storage: {url: 'mysql://db/x'}", f"storage.url: {SQLITE}"),
+    ("storage: {url: 'postgresql://me:test/secret@db/x'}", f"storage.url: {SERVER}"),
+    ("storage: {url: 'postgresql://me:test@secret@db/x'}", f"storage.url: {SERVER}"),
+    ("storage: {url: 'postgresql://me:test#secret@db/x'}", f"storage.url: {SERVER}"),
+    ("storage: {url: 'postgresql://me:test?secret@db/x'}", f"storage.url: {SERVER}"),
+    ("storage: {url: 'postgresql://me:test secret@db/x'}", f"storage.url: {SERVER}"),
     ("storage: {encryption_key: fifteen-letters}", f"storage.encryption_key: {WEAK}"),
     ("storage: {retention: 89d}", "storage.retention: must be at least 90d"),
     ("storage: {retention: 90}", f"storage.retention: {DURATION}"),

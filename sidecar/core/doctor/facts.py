@@ -34,9 +34,9 @@ class StorageFacts:
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """The disk of the outbox. Intake refuses below `reserve_bytes`."""
+    """The disk of the outbox; `free_bytes` is None where it is a server's. Intake refuses below `reserve_bytes`."""
 
-    free_bytes: int
+    free_bytes: int | None
     reserve_bytes: int
 
 

@@ -1,4 +1,4 @@
-"""Small sealed values in SQLite, one row each; what they mean and how they are sealed is for `store.tokens`."""
+"""Small sealed values, one row each; what they mean and how they are sealed is for `store.tokens`."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ GET = Dialects(
 PUT = """
     INSERT INTO secrets (name, value, updated_at) VALUES (?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at"""
+
+ADD = "INSERT INTO secrets (name, value, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"
 
 ALL = "SELECT name, value, updated_at FROM secrets"
 
@@ -46,6 +48,17 @@ class SqlSecrets:
         was_plain = await self.committer.write(lambda db: _put(db, row))
         if was_plain or not self._log_is_clean:
             self._log_is_clean = not is_plain(value) and await self.wipe_log()
+
+    async def add(self, name: str, value: str) -> str:
+        """Keep `value` unless another one, perhaps of another replica, was there first; the one that is kept."""
+        row = (name, value, self.now())
+        return await self.committer.write(lambda db: _add(db, row))
+
+
+def _add(db: SqlConnection, row: tuple[str, str, UnixMillis]) -> str:
+    name, value, _ = row
+    db.execute(ADD, row)
+    return _value(db, name) or value
 
 
 def _value(db: SqlConnection, name: str) -> str | None:

@@ -20,7 +20,7 @@ def glance(path: Path, environment: str) -> OutboxGlance:
     try:
         _refuse_unwritable(path)
         if not path.exists() or not path.stat().st_size:
-            return OutboxGlance(path)
+            return OutboxGlance()
         if not is_database(path):
             raise OutboxRefused(f"{path} is no SQLite database: name another file in storage.url")
         size = sum(file.stat().st_size for end in _LEFT_BESIDE if (file := Path(f"{path}{end}")).exists())
@@ -38,7 +38,7 @@ def _of(db: sqlite3.Connection, path: Path, environment: str, size: int) -> Outb
     refuse_newer(db, path)
     schema = schema_version(db)
     if not schema:
-        return OutboxGlance(path)
+        return OutboxGlance()
     [stored] = db.execute("SELECT value FROM facts WHERE name = 'environment'").fetchone() or (environment,)
     if stored != environment:
         raise OutboxRefused(
@@ -47,7 +47,7 @@ def _of(db: sqlite3.Connection, path: Path, environment: str, size: int) -> Outb
         )
     secrets = db.execute("SELECT name, CAST(value AS BLOB) FROM secrets")
     sealed = {name: bytes(value).decode("utf-8", "replace") for name, value in secrets}
-    return OutboxGlance(path, schema, stored, size, sealed)
+    return OutboxGlance(schema, stored, size, sealed)
 
 
 def _address(path: Path) -> str:

@@ -1,0 +1,58 @@
+"""The URL of a database on a server: its form, its passwords, and how it is shown without them.
+
+The form is libpq's: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+"""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import parse_qsl, unquote
+
+SCHEMES = ("postgresql://", "postgres://")
+
+MASK = "***"
+
+_FORM = re.compile(r"postgres(?:ql)?://(?P<authority>[^/?#]*)(?P<path>/[^/?#@]*)?(?P<query>\?[^#@]*)?")
+_USER = re.compile(r"(?<=://)(?P<user>[^:@/?]*):(?P<password>[^/?]*)@")
+_SECRET_OPTION = re.compile(r"(?<=[?&])(?P<name>(?:ssl)?password)=(?P<password>[^&]*)")
+
+
+def is_postgres(url: str) -> bool:
+    """Whether the URL names a database of a PostgreSQL server, or of one that speaks its protocol."""
+    return url.startswith(SCHEMES)
+
+
+def is_well_formed(url: str) -> bool:
+    """Whether it has the form of a server's URL, with every special character of its password encoded."""
+    found = _FORM.fullmatch(url)
+    return found is not None and found["authority"].count("@") <= 1 and url.isprintable() and " " not in url
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown; one of another database is shown as it is."""
+    if not is_postgres(url):
+        return url
+    return _SECRET_OPTION.sub(rf"\g<name>={MASK}", _USER.sub(rf"\g<user>:{MASK}@", url))
+
+
+def passwords_in(url: str) -> Sequence[str]:
+    """Each password of the URL, as it is written and as it is meant."""
+    if not is_postgres(url):
+        return ()
+    found = [match["password"] for form in (_USER, _SECRET_OPTION) for match in form.finditer(url)]
+    return [text for text in dict.fromkeys((*found, *map(unquote, found))) if text]
+
+
+def database_name(url: str) -> str:
+    """The name of the database; empty where the URL leaves it to the server."""
+    found = _FORM.fullmatch(url)
+    if found is None:
+        return ""
+    options = dict(parse_qsl((found["query"] or "").removeprefix("?")))
+    return options.get("dbname") or unquote((found["path"] or "").removeprefix("/"))
+
+
+def hide_passwords(text: str, url: str) -> str:
+    """The text, such as an error of the driver, without the passwords of the URL that it may quote."""
+    for password in passwords_in(url):
+        text = text.replace(password, MASK)
+    return text
