@@ -129,7 +129,7 @@ def _some(log: Sequence[Event], chance: random.Random, kind: type, **having: obj
 
 
 def _count(log: list[Event], state: str, more: int) -> None:
-    """Let everybody count so many more rows of a state."""
+    """Let everybody count `more` rows of a state."""
     for place, event in enumerate(log):
         if isinstance(event, Counted):
             log[place] = Counted(event.by, Counter(event.states) + Counter({state: more}))

@@ -1,0 +1,105 @@
+"""What happens to replicas, to their network and to the database, in an order that a seed decides."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from postgres_server_kit import ServerPair
+
+from replica_trial.replica import Replica
+
+LIFE_SECONDS = 2.0
+"""A replica lives at most so long between two of its disasters, and half as long on average."""
+
+
+@dataclass
+class Disasters:
+    """Two lists of disasters, and what has happened: replicas share one, the servers have the other."""
+
+    replicas: Sequence[Replica]
+    pair: ServerPair
+    chance: random.Random
+    freeze_seconds: float
+    silence_seconds: float = 5.0
+    server_pause: float = 10.0
+    happened: Counter[str] = field(default_factory=Counter)
+    early: int = 0
+    """Kills before the replica listened."""
+    _left: list[str] = field(default_factory=list)
+
+    async def run(self, replicas: Mapping[str, int], servers: Mapping[str, int]) -> None:
+        """All of them, as many of each as is given; in the end every replica lives and reaches the database."""
+        self._left = self._shuffled(replicas)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._servers(self._shuffled(servers)))
+            for replica in self.replicas:
+                group.create_task(self._of_replica(replica))
+        for replica in self.replicas:
+            await replica.start_again()
+
+    def _shuffled(self, wanted: Mapping[str, int]) -> list[str]:
+        kinds = [kind for kind, times in wanted.items() for _ in range(times)]
+        self.chance.shuffle(kinds)
+        return kinds
+
+    async def _of_replica(self, replica: Replica) -> None:
+        ways: dict[str, Callable[[Replica], Awaitable[None]]] = {
+            "kill -9": self._kill,
+            "SIGSTOP": self._freeze,
+            "cut": self._cut,
+            "silence": self._silence,
+            "SIGTERM": self._restart,
+        }
+        while self._left:
+            kind = self._left.pop()
+            await asyncio.sleep(self.chance.uniform(0, LIFE_SECONDS))  # at no regular time
+            await ways[kind](replica)
+            self.happened[kind] += 1
+            await replica.start_again()
+
+    async def _kill(self, replica: Replica) -> None:
+        if self.chance.random() < 0.85:
+            await replica.kill()
+            return
+        await replica.kill()
+        starting = asyncio.create_task(replica.start_again())
+        await asyncio.sleep(self.chance.uniform(0, 1.5))  # killed again at any moment of its start
+        self.early += replica.sidecar is None
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await replica.kill()
+
+    async def _freeze(self, replica: Replica) -> None:
+        await replica.freeze(self.freeze_seconds)
+
+    async def _restart(self, replica: Replica) -> None:
+        await replica.stop()
+
+    async def _cut(self, replica: Replica) -> None:
+        for cable in replica.cables:
+            cable.cut()
+        await asyncio.sleep(self.chance.uniform(0.1, self.silence_seconds))  # how long the network is away
+        for cable in replica.cables:
+            cable.restore()
+
+    async def _silence(self, replica: Replica) -> None:
+        for cable in replica.cables:
+            cable.silence()
+        await asyncio.sleep(self.chance.uniform(0.1, self.silence_seconds))  # how long nothing comes through
+        for cable in replica.cables:
+            cable.restore()
+
+    async def _servers(self, kinds: Sequence[str]) -> None:
+        for kind in kinds:
+            await asyncio.sleep(self.chance.uniform(0.5, 1.5) * self.server_pause)  # at no regular time
+            if kind == "restart":
+                await asyncio.to_thread(self.pair.primary.restart, "immediate")
+            else:
+                await asyncio.to_thread(self._fail_over)
+            self.happened[kind] += 1
+
+    def _fail_over(self) -> None:
+        self.pair.fail_over()
+        self.pair.join()
