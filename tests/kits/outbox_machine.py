@@ -128,7 +128,7 @@ class OutboxMachine(RuleBasedStateMachine):
         return UnixMillis(self.now)
 
     def teardown(self) -> None:
-        self.run(self.house.close())
+        self.run(self.house.remove())
         self.runner.close()
         self.telemetry.close()
         os.close(self.null)

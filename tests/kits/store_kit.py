@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,10 @@ class House(ABC):
     @abstractmethod
     async def close(self) -> None:
         """End it in order, when it is open."""
+
+    async def remove(self) -> None:
+        """End it, and leave nothing of it."""
+        await self.close()
 
     @abstractmethod
     async def rows(self, table: str) -> list[dict[str, Any]]:
@@ -193,7 +198,7 @@ class PostgresHouse(House):
     """A store in a database of its own on the run's server."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = postgres_kit.empty_database()
+        self.url = postgres_kit.database_with_tables(_make_tables)
         self._stack = contextlib.AsyncExitStack()
 
     async def open(self, now: UnixMillis = NOW, **limits: int) -> SqlOutbox:
@@ -219,9 +224,26 @@ class PostgresHouse(House):
             await self._stack.aclose()
             self.store = None
 
+    async def remove(self) -> None:
+        await self.close()
+        postgres_kit.give_back(self.url)
+
     async def rows(self, table: str) -> list[dict[str, Any]]:
         with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as db:
             return list(db.execute(f"SELECT * FROM {table} ORDER BY 1"))  # type: ignore[call-overload]
+
+
+def _make_tables(url: str) -> None:
+    """The tables of the newest schema, and nothing else of a store that was open once."""
+    with ThreadPoolExecutor(1) as thread:  # where no event loop runs
+        thread.submit(asyncio.run, _open_once(url)).result()
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("DELETE FROM facts WHERE name <> 'visitor_key'")
+
+
+async def _open_once(url: str) -> None:
+    async with open_store(url, "emulator", lambda: NOW, StoreLimits()):
+        pass
 
 
 HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}

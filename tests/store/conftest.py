@@ -17,7 +17,7 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """Where an outbox lives, not opened yet; ended in order afterwards."""
     built = HOUSES[request.param](tmp_path)
     yield built
-    await built.close()
+    await built.remove()
 
 
 @pytest.fixture

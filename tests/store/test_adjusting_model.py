@@ -84,7 +84,7 @@ class Shop(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.finish()
-        self.run(self.house.close())
+        self.run(self.house.remove())
         self.loop.close()
         self.folder.cleanup()
 
@@ -173,7 +173,7 @@ class Shop(RuleBasedStateMachine):
         assert counts.pending + counts.delivered + counts.canceled == len(self.rows())
 
     def rows(self) -> list[Any]:
-        """Every row; numbers leave no gaps."""
+        """Every row; numbers leave no gaps where only one writes."""
         found: list[Any] = []
         while (row := self.run(self.outbox.get(len(found) + 1))) is not None:
             found.append(row)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -41,11 +42,16 @@ class PostgresConnection:
     def _execute_rows(
         self, statement: BulkStatement, rows: Sequence[Sequence[Any]], after: Sequence[Any]
     ) -> psycopg.Cursor[tuple[Any, ...]]:
-        columns = [list(column) for column in zip(*rows, strict=True)]
+        columns = map(_array, statement.types.split(), zip(*rows, strict=True))
         return self.raw.execute(bulk_text(statement), (*columns, *after), prepare=False)
 
     def expect_scattered(self, expected: bool) -> None:
         """PostgreSQL writes its pages back in the background."""
+
+
+def _array(type_: str, values: Sequence[Any]) -> list[Any]:
+    """The values of a column; large sums may be integers or floats, and an array has one type."""
+    return list(map(Decimal, values)) if type_ == "numeric" else list(values)
 
 
 @cache

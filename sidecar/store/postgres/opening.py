@@ -11,10 +11,10 @@ from sidecar.store.postgres.connection import PostgresConnection
 from sidecar.store.postgres.database import connected
 from sidecar.store.postgres.engine import PostgresEngine
 from sidecar.store.postgres.leases import PostgresLeases
+from sidecar.store.postgres.server_snapshot import ServerSnapshot
 from sidecar.store.sql import clock_bounds
 from sidecar.store.sql.alerts import SqlAlerts
 from sidecar.store.sql.clicks import SqlClicks
-from sidecar.store.sql.connection import SqlConnection
 from sidecar.store.sql.erasures import SqlErasures
 from sidecar.store.sql.figures import SqlTallies
 from sidecar.store.sql.goals import SqlGoals
@@ -30,16 +30,6 @@ from sidecar.store.sql.unstored import SqlUnstored
 from sidecar.store.store import Store, StoreLimits
 
 SCHEMA = resources.files("sidecar.store.postgres") / "schema"
-
-
-class ServerSnapshot(Snapshot):
-    """The same, with numbers from the server's sequence."""
-
-    def numbers(self, db: SqlConnection, count: int) -> Sequence[int]:
-        (found,) = db.execute(
-            "SELECT array_agg(nextval('entries_seq_seq')) FROM generate_series(1, ?)", (count,)
-        ).fetchone()
-        return list(found)
 
 
 @contextlib.asynccontextmanager

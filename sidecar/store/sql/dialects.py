@@ -15,6 +15,7 @@
 [position text, 'part']               where a part begins; 0 where it is not in the text
 [greatest a, b]  [least a, b]         of two values, neither of which is NULL
 [total value]                         a sum beyond 63 bits; 0 of no rows
+[whole value]                         the same as the column of a sum stores it
 [by entries_ended]  [by no index]     the index that SQLite has to use: it knows too little of the data to choose
 [plain state]                         a column by which SQLite must not look rows up
 """
@@ -77,8 +78,25 @@ def _sqlite_append(given: str) -> str:
 
 
 def _postgres_append(given: str) -> str:
-    history, members = given.split(",", 1)
-    return f"CAST(coalesce(CAST({history} AS jsonb), '[]') || jsonb_build_object({members.strip()}) AS text)"
+    """By its text: jsonb would give the members another order."""
+    history, members = (part.strip() for part in given.split(",", 1))
+    before = f"CASE WHEN coalesce({history}, '[]') = '[]' THEN '[' ELSE left({history}, -1) || ', ' END"
+    return f"({before} || json_build_object({members}) || ']')"
+
+
+def _postgres_amend(given: str) -> str:
+    """Members that are there keep their places; as in a merge patch, those that become NULL are gone."""
+    history, members = (part.strip() for part in given.split(",", 1))
+    last = f"CAST({history} AS json) -> -1"
+    return f"""(SELECT '[' || string_agg(CASE WHEN item.place < json_array_length(CAST({history} AS json))
+            THEN CAST(item.value AS text) ELSE (
+                SELECT CAST(json_object_agg(coalesce(old.key, new.key), coalesce(new.value, old.value)
+                    ORDER BY old.place, new.place) AS text)
+                FROM json_each({last}) WITH ORDINALITY AS old (key, value, place)
+                FULL JOIN json_each(json_build_object({members})) WITH ORDINALITY AS new (key, value, place)
+                    ON new.key = old.key
+                WHERE new.value IS NULL OR json_typeof(new.value) <> 'null') END, ', ' ORDER BY item.place) || ']'
+        FROM json_array_elements(CAST({history} AS json)) WITH ORDINALITY AS item (value, place))"""  # noqa: S608
 
 
 def _items(function: str) -> Callable[[str], str]:
@@ -93,8 +111,9 @@ def _last(pattern: str) -> Callable[[str], str]:
     return lambda given: pattern.format(*(part.strip() for part in given.split(",")))
 
 
-def _amend(pattern: str) -> Callable[[str], str]:
-    return lambda given: pattern.format(*(part.strip() for part in given.split(",", 1)))
+def _sqlite_amend(given: str) -> str:
+    history, members = (part.strip() for part in given.split(",", 1))
+    return f"json_set({history}, '$[#-1]', json_patch({history} -> '$[#-1]', json_object({members})))"
 
 
 _SQLITE_LIST = "(SELECT value FROM json_each({0}))"
@@ -108,8 +127,9 @@ _SQLITE: dict[str, Callable[[str], str]] = {
     "greatest": lambda values: f"max({values})",
     "least": lambda values: f"min({values})",
     "total": lambda value: f"total({value})",
+    "whole": lambda value: f"CAST(total({value}) AS BIGINT)",
     "last": _last("{0} ->> '$[#-1].{1}'"),
-    "amend": _amend("json_set({0}, '$[#-1]', json_patch({0} -> '$[#-1]', json_object({1})))"),
+    "amend": _sqlite_amend,
     "items": _items("json_each({0}) AS {1}"),
     "flag": lambda value: f"json(iif({value}, 'true', 'false'))",
     "list": lambda values: f"json_array({values})",
@@ -130,10 +150,9 @@ _POSTGRES: dict[str, Callable[[str], str]] = {
     "greatest": lambda values: f"greatest({values})",
     "least": lambda values: f"least({values})",
     "total": lambda value: f"coalesce(sum({value}), 0)",
-    "last": _last("(CAST({0} AS jsonb) -> -1 ->> '{1}')"),
-    "amend": _amend(
-        "CAST(jsonb_set(CAST({0} AS jsonb), '{{-1}}', (CAST({0} AS jsonb) -> -1) || jsonb_build_object({1})) AS text)"
-    ),
+    "whole": lambda value: f"coalesce(sum({value}), 0)",
+    "last": _last("(CAST({0} AS json) -> -1 ->> '{1}')"),
+    "amend": _postgres_amend,
     "items": _items("json_array_elements(CAST({0} AS json)) AS {1} (value)"),
     "flag": lambda value: f"({value} = 1)",
     "list": lambda values: f"CAST(json_build_array({values}) AS text)",

@@ -50,10 +50,13 @@ REDACT = Dialects(
     sqlite=sql(_REDACT).format("""json_insert((
             SELECT json_group_array(json(json_remove(past.value, '$.request_id', '$.message')))
             FROM json_each(coalesce(entries.history, '[]')) AS past), '$[#]', json_object('erased_at', :now))"""),
-    postgres=sql(_REDACT).postgres.format("""CAST((
-            SELECT coalesce(jsonb_agg(past - 'request_id' - 'message' ORDER BY place), '[]')
-            FROM jsonb_array_elements(CAST(coalesce(entries.history, '[]') AS jsonb))
-            WITH ORDINALITY AS kept (past, place)) || jsonb_build_object('erased_at', :now) AS text)"""),
+    postgres=sql(_REDACT).postgres.format("""'[' || coalesce((
+            SELECT string_agg(CAST((
+                SELECT json_object_agg(member.key, member.value ORDER BY member.place)
+                FROM json_each(item.value) WITH ORDINALITY AS member (key, value, place)
+                WHERE member.key NOT IN ('request_id', 'message')) AS text) || ', ', '' ORDER BY item.place)
+            FROM json_array_elements(CAST(coalesce(entries.history, '[]') AS json))
+            WITH ORDINALITY AS item (value, place)), '') || json_build_object('erased_at', :now) || ']'"""),
 )
 
 # Microsoft's messages about the requests that carried these rows may quote what was sent.

@@ -1,7 +1,7 @@
 """Stores a group of conversions: looks their keys up, obeys `core.repeats`, inserts what is new in one statement."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -100,14 +100,18 @@ class _Known(Struct, frozen=True, gc=False):
 
 
 def write_arrivals(
-    db: SqlConnection, arrivals: list[Arrival], lanes: Mapping[tuple[str, str], int], numbers: Iterable[int]
+    db: SqlConnection,
+    arrivals: list[Arrival],
+    lanes: Mapping[tuple[str, str], int],
+    numbers: Callable[[int], Iterable[int]],
 ) -> list[PutResult]:
     """Store the new ones among `arrivals`; the result of each, in order. Of equal keys the first one stores.
 
-    `numbers` are those that new rows may have, in order.
+    `numbers` gives the numbers of that many new rows, in order.
     """
     keys = [arrival.conversion.key() for arrival in arrivals]
-    group = _Group(db, lanes, _known_rows(db, keys), iter(numbers))
+    known = _known_rows(db, keys)
+    group = _Group(db, lanes, known, iter(numbers(_count_new(keys, known))))
     results: list[PutResult] = [group.put(arrival, key) for arrival, key in zip(arrivals, keys, strict=True)]
     group.write()
     return _with_late_clicks(db, arrivals, results)
@@ -132,6 +136,12 @@ def _with_late_clicks(db: SqlConnection, arrivals: Sequence[Arrival], results: l
         assert isinstance(stored, Stored)
         results[place] = Stored(stored.record, clicked_at)
     return results
+
+
+def _count_new(keys: Sequence[Key], known: Container[str | None]) -> int:
+    """How many rows a group with these keys inserts: one for each new key, and for each conversion without one."""
+    digests = [key.digest for key in keys]
+    return sum(digest not in known for digest in {*digests}) + max(0, digests.count(None) - 1)
 
 
 def known_results(db: SqlConnection, arrivals: Sequence[Arrival]) -> list[PutResult] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
 from sidecar.store.adjustments import AdjustmentWriter
@@ -46,8 +47,7 @@ class GroupWriter:
         return results
 
     def _write_arrivals(self, db: SqlConnection, arrivals: list[Arrival]) -> list[PutResult]:
-        numbers = self.snapshot.numbers(db, len(arrivals))
-        return write_arrivals(db, arrivals, self.snapshot.conversion_lanes, numbers)
+        return write_arrivals(db, arrivals, self.snapshot.conversion_lanes, partial(self.snapshot.numbers, db))
 
     def _adjust(self, db: SqlConnection, item: Adjusting) -> AdjustResult:
         rows = SqlAdjustmentRows(db, tuple(self.snapshot.lanes.values()))

@@ -48,7 +48,7 @@ class Snapshot:
             self._load_lanes(db)
 
     def numbers(self, db: SqlConnection, count: int) -> Sequence[int]:
-        """The numbers of as many new rows; nothing else of the transaction has inserted a row before."""
+        """The numbers of that many new rows; nothing else of the transaction has inserted a row before."""
         return range(self.last_seq + 1, self.last_seq + count + 1)
 
     def open_lanes(self, db: SqlConnection, lanes: Sequence[tuple[str, str, Kind]]) -> None:

@@ -31,15 +31,15 @@ class Tallied(NamedTuple):
 
 COLUMNS = ", ".join(Tallied._fields)
 
-_TOGETHER = sql("""
+_TOGETHER = """
     ON CONFLICT (at, lane, state, currency) DO UPDATE
     SET rows = tallies.rows + excluded.rows, value = tallies.value + excluded.value,
-        slowest = [greatest tallies.slowest, excluded.slowest]""")
+        slowest = [greatest tallies.slowest, excluded.slowest]"""
 
 ADD = BulkStatement(
     "INSERT INTO tallies (at, lane, state, currency, rows, value, slowest)",
-    "bigint bigint text text bigint bigint bigint",
-    _TOGETHER,
+    "bigint bigint text text bigint numeric bigint",
+    sql(_TOGETHER),
 )
 
 # What is stored now, by lane, state and currency.
@@ -47,17 +47,18 @@ OF_ALL_TIME = "SELECT lane, state, currency, rows, value, slowest FROM tallies W
 
 # What was received since the start of an hour, and the same by period.
 SINCE = sql("""
-    SELECT lane, state, currency, sum(rows), [total value], max(slowest) FROM tallies
+    SELECT lane, state, currency, CAST(sum(rows) AS BIGINT), [total value], max(slowest) FROM tallies
     WHERE at >= ? AND at > 0 GROUP BY lane, state, currency HAVING sum(rows) <> 0""")
 BY_PERIOD = sql("""
-    SELECT at / :step * :step, lane, state, currency, sum(rows), [total value], max(slowest) FROM tallies
+    SELECT at / :step * :step, lane, state, currency, CAST(sum(rows) AS BIGINT), [total value], max(slowest)
+    FROM tallies
     WHERE at >= :since AND at > 0 GROUP BY 1, lane, state, currency HAVING sum(rows) <> 0""")
 
 # The first hour that is still by itself, but old enough to be gathered.
 OLD_HOUR = "SELECT at FROM tallies WHERE at > 0 AND at < ? AND at % 86400 <> 0 ORDER BY at LIMIT 1"
 GATHER = sql(f"""
     INSERT INTO tallies
-    SELECT :day, lane, state, currency, sum(rows), CAST([total value] AS BIGINT), max(slowest) FROM tallies
+    SELECT :day, lane, state, currency, sum(rows), [whole value], max(slowest) FROM tallies
     WHERE at > :day AND at < :day + 86400 GROUP BY lane, state, currency
     {_TOGETHER}""")  # noqa: S608 - constants only
 FORGET_HOURS = "DELETE FROM tallies WHERE at > ? AND at < ? + 86400"
@@ -87,7 +88,7 @@ def move(
             counted = (group.lane, state.value, group.currency or "", sign * len(group.values), sign * thousandths)
             took = slowest if state is State.DELIVERED else 0
             lines += [(at, *counted, took) for at in (0, group.hour * HOUR_SECONDS)]
-    ADD.execute(db, lines)
+    ADD.execute(db, lines if len(groups) == 1 else _each_once(lines))
     moved = sum(len(group.values) for group in groups)
     count(db, {state: sign * moved for state, sign in changes})
 
@@ -98,6 +99,15 @@ def by_state(rows: Iterable[Sequence[Any]]) -> dict[State, list[Sequence[Any]]]:
     for *tallied, state in rows:
         found.setdefault(_STATES[state], []).append(tallied)
     return found
+
+
+def _each_once(lines: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """One line for each period, lane, state and currency: PostgreSQL changes no row twice in one statement."""
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for *key, rows, value, slowest in lines:
+        before = found.get((*key,), (0, 0, 0))
+        found[*key,] = (before[0] + rows, before[1] + value, max(before[2], slowest))
+    return [(*key, rows, _bindable(value), slowest) for key, (rows, value, slowest) in sorted(found.items())]
 
 
 class _HourGroup(NamedTuple):
@@ -129,7 +139,7 @@ def _thousandths(values: Iterable[str | None]) -> int | float:
     return _bindable(int(1000 * sum(map(Decimal, filter(None, values)), _NOTHING)))
 
 
-def _bindable(thousandths: int) -> int | float:
+def _bindable(thousandths: int | float) -> int | float:
     """The number as SQLite takes it: one beyond 63 bits loses its last digits, as a sum in SQLite does."""
     return thousandths if abs(thousandths) < _TOO_LARGE else float(thousandths)
 

@@ -283,7 +283,7 @@ CREATE TABLE tallies (
     state    text NOT NULL,
     currency text NOT NULL,         -- empty where the rows have none
     rows     bigint NOT NULL,
-    value    bigint NOT NULL,      -- the sum of their values in thousandths
+    value    numeric NOT NULL,      -- the sum of their values in thousandths
     slowest  bigint NOT NULL,      -- milliseconds from receipt to delivery, of the one that took longest; else 0
     PRIMARY KEY (at, lane, state, currency)
 );
