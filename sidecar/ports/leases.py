@@ -26,7 +26,7 @@ class Held:
     """The accounts that it should give back, once nothing of them is on its way."""
     replicas: int = 1
     """How many replicas are alive, this one included."""
-    began_anew: bool = False
+    began_again: bool = False
     """Whether its lease was over: what it held before is gone, also where it holds the same again."""
 
 

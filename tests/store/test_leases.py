@@ -59,7 +59,7 @@ async def test_replica_that_is_alone_holds_everything(house: House) -> None:
     await house.open()
     held = await house.leases.beat(ACCOUNTS)
     assert (held.accounts - held.surplus, held.duties) == (set(ACCOUNTS), {UPKEEP, TOKEN})
-    assert (held.replicas, held.began_anew) == (1, False)
+    assert (held.replicas, held.began_again) == (1, False)
 
 
 async def test_account_that_left_the_configuration_is_given_back(replicas: Replicas) -> None:
@@ -125,19 +125,19 @@ async def test_replica_that_wakes_after_its_lease_begins_with_nothing(replicas: 
     await second.leases.beat(ACCOUNTS)
     after = await first.leases.beat(ACCOUNTS)
     assert before.accounts
-    assert (after.accounts, after.began_anew) == (set(), True)
+    assert (after.accounts, after.began_again) == (set(), True)
 
 
 async def test_replica_whose_lease_was_over_and_untouched_learns_that_it_begins_anew(replicas: Replicas) -> None:
     (first,) = [await replicas.join()]
     await first.leases.beat(ACCOUNTS)
-    assert not (await first.leases.beat(ACCOUNTS)).began_anew
+    assert not (await first.leases.beat(ACCOUNTS)).began_again
     replicas.end_lease_of(0)
     held = await first.leases.beat(ACCOUNTS)
-    assert (held.accounts, held.began_anew) == (set(ACCOUNTS), True)
+    assert (held.accounts, held.began_again) == (set(ACCOUNTS), True)
 
 
-async def test_nobody_has_what_another_one_has_when_all_beat_at_once(replicas: Replicas) -> None:
+async def test_no_replica_has_what_another_one_has_when_all_beat_at_once(replicas: Replicas) -> None:
     stores = [await replicas.join() for _ in range(4)]
     for _ in range(5):
         held = await asyncio.gather(*(store.leases.beat(ACCOUNTS) for store in stores))

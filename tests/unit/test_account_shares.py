@@ -24,7 +24,7 @@ def decide(me: str, accounts: list[str], holders: dict[str, str], replicas: list
 
 
 def settled(accounts: list[str], holders: dict[str, str], replicas: list[str]) -> int:
-    """The rounds until nobody changes anything."""
+    """The rounds until no replica changes anything."""
     for number in range(10):
         if sum(decide(replica, accounts, holders, replicas) for replica in replicas) == 0:
             return number

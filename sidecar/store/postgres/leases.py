@@ -112,7 +112,7 @@ class PostgresLeases:
         db.execute(HURRY, (str(PATIENCE_MILLIS),))
         (number,) = db.execute(TURN).fetchone()
         (now,) = db.execute(NOW).fetchone()
-        began_anew = self._stay_alive(db, now)
+        began_again = self._stay_alive(db, now)
         buried = db.execute(BURY, (now,)).rowcount
         voided = db.execute(VOID).rowcount
         replicas = [holder for (holder,) in db.execute(LIVE)]
@@ -120,17 +120,17 @@ class PostgresLeases:
         share = _share(self.holder, accounts, holders, replicas, giving)
         duties = [duty for duty in (UPKEEP, TOKEN) if DUTY + duty not in holders]
         self._take(db, share.take, duties)
-        if began_anew or buried or voided or share.take or duties:
+        if began_again or buried or voided or share.take or duties:
             db.execute(CHANGED)
             number += 1
         mine = {name for name, holder in holders.items() if holder == self.holder}
         held = frozenset(_names(mine, ACCOUNT)) | set(share.take)
         all_duties = frozenset(_names(mine, DUTY)) | set(duties)
         surplus = held - set(accounts) | set(share.give)
-        return Held(held, all_duties, surplus, len(replicas), began_anew), number
+        return Held(held, all_duties, surplus, len(replicas), began_again), number
 
     def _stay_alive(self, db: SqlConnection, now: int) -> bool:
-        """Renew the replica's own row; whether it began anew, since it had none or one that was over."""
+        """Renew the replica's own row; whether it began again, since it had none or one that was over."""
         until = now + self.lease_millis
         if db.execute(RENEW, (until, self.holder, now)).rowcount:
             return False

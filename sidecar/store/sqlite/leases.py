@@ -17,7 +17,7 @@ class OwnersLeases:
         return False
 
     async def release(self, accounts: Collection[str]) -> None:
-        """Nobody else could take them."""
+        """No other process could take them."""
 
     async def leave(self) -> None:
         """The lock on the file ends with the process."""
