@@ -25,7 +25,7 @@ from sidecar.telemetry import Telemetry
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Courier:
     """Carries the rows of one account."""
 
@@ -49,11 +49,15 @@ class Courier:
         if not arrived or self._arrived >= self._awaited:
             self._wake.set()
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Carry until `stopping` is set (and `wake` called), then wait for the requests that are on their way."""
-        self._stopping = stopping
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Carry until `stop`, then wait for the requests that are on their way."""
         async with asyncio.TaskGroup() as sends:
-            while not stopping.is_set():
+            while not self._stopping.is_set():
                 claim = await self._guarded("claim", self._next_claim())
                 if claim is not None:
                     request = Request(claim.entries[0].goal or "", claim.kind, claim.resend, loops.monotonic())

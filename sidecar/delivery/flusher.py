@@ -1,22 +1,30 @@
 """The loop that empties the outbox: one courier an account, so that a slow or broken account holds up no other."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.delivery.courier import Courier
 
 
+def _carry_elsewhere(rows: Mapping[str, int]) -> None:
+    """Rows of accounts without a courier wait until they get one."""
+
+
 @dataclass(slots=True)
 class Flusher:
-    """Runs a courier for each account; `courier` makes one."""
+    """Runs a courier for each account that it serves; `courier` makes one."""
 
     courier: Callable[[str], Courier]
     grace_seconds: float = 10.0
     """How long requests on their way may take when the process stops."""
+    elsewhere: Callable[[Mapping[str, int]], None] = _carry_elsewhere
+    """Called with the rows that arrived for accounts which it does not serve: another replica may."""
     _couriers: dict[str, Courier] = field(default_factory=dict)
     _accounts: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _all_tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """Also those of couriers that claim nothing more, and wait for their last answers."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -29,10 +37,11 @@ class Flusher:
                 for account in await self._accounts.get():
                     if account not in self._couriers:
                         self._couriers[account] = self.courier(account)
-                        self._tasks.append(group.create_task(self._couriers[account].run(self._stopping)))
-            tasks = set(self._tasks)
-            if tasks:
-                _, late = await asyncio.wait(tasks, timeout=self.grace_seconds)
+                        self._tasks[account] = group.create_task(self._couriers[account].run())
+                        self._all_tasks.add(self._tasks[account])
+                        self._tasks[account].add_done_callback(self._all_tasks.discard)
+            if self._all_tasks:
+                _, late = await asyncio.wait(set(self._all_tasks), timeout=self.grace_seconds)
                 for task in late:
                     task.cancel()
 
@@ -40,11 +49,34 @@ class Flusher:
         """Carry the rows of these accounts too."""
         self._accounts.put_nowait(accounts)
 
+    def abandon(self, accounts: Collection[str]) -> None:
+        """Claim nothing more of these accounts."""
+        for account in accounts:
+            if courier := self._couriers.pop(account, None):
+                courier.stop()
+
+    async def end(self, account: str) -> None:
+        """Claim nothing more of the account, and return once every answer to what was sent is settled."""
+        task = self._tasks.get(account)
+        self.abandon([account])
+        if task:
+            await asyncio.wait({task})
+
     def arrived(self, rows: Mapping[str, int]) -> None:
         """Wake the couriers of these accounts, which received that many rows."""
+        others = {}
         for account, number in rows.items():
             if courier := self._couriers.get(account):
                 courier.wake(number)
+            else:
+                others[account] = number
+        if others:
+            self.elsewhere(others)
+
+    def wake(self, account: str) -> None:
+        """Make the account's courier look around, where there is one."""
+        if courier := self._couriers.get(account):
+            courier.wake()
 
     def wake_all(self) -> None:
         """Make every courier look around: something opened."""
@@ -54,5 +86,6 @@ class Flusher:
     def stop(self) -> None:
         """Claim nothing more."""
         self._stopping.set()
-        self.wake_all()
+        for courier in self._couriers.values():
+            courier.stop()
         self._accounts.put_nowait(())

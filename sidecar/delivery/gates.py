@@ -32,6 +32,8 @@ class Gates:
     accounts: AccountStates = field(default_factory=AccountStates)
     changed: Callable[[], None] = lambda: None
     connected: bool = True
+    holds: Callable[[str], bool] = lambda account: True
+    """Whether this replica alone may send for the account now."""
 
     def close_account(self, account: str, reason: Reason | None, now: UnixMillis, until: UnixMillis) -> None:
         """Let nothing of the account out before `until`; `reason` is what its rows show, None for a short pause.
@@ -48,7 +50,8 @@ class Gates:
         """Whether the account may send now."""
         state = self.accounts[account]
         is_closed = state.paused_since is not None or state.awaits_reading
-        return self.connected and not is_closed and self.closed_until(account, now) <= now
+        is_open = self.connected and not is_closed and self.closed_until(account, now) <= now
+        return is_open and self.holds(account)
 
     def closed_until(self, account: str, now: UnixMillis) -> UnixMillis:
         """When what closed the account last runs out, or ran out; 0 when nothing did."""

@@ -24,6 +24,8 @@ class AccountPauses:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     accounts: Callable[[], Collection[str]]
+    tell: Callable[[], None] = lambda: None
+    """Tells other replicas that something was changed."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def restore(self) -> None:
@@ -31,6 +33,18 @@ class AccountPauses:
         for account, since in (await self.store.all()).items():
             self.gates.pause(account, since)
         self.report()
+
+    async def refresh(self) -> None:
+        """Pause and resume what other replicas did."""
+        async with self._turn:
+            stored = await self.store.all()
+            for account in self.accounts():
+                since = stored.get(account)
+                if since is None and self.gates.paused_since(account) is not None:
+                    self._resumed(account)
+                elif since is not None:
+                    self.gates.pause(account, since)
+            self.report()
 
     def report(self) -> None:
         """Raise the trouble of each configured account that is paused; also after a reload, which may add one."""
@@ -48,6 +62,7 @@ class AccountPauses:
                 since = self.now()
                 await self.store.put(account, since)
                 self.gates.pause(account, since)
+                self.tell()
                 self.report()
             return since
 
@@ -55,5 +70,9 @@ class AccountPauses:
         """Let it out again, at once."""
         async with self._turn:
             await self.store.remove(account)
-            self.gates.resume(account)
-            self.telemetry.service.trouble_cleared(TROUBLE, account=account, subject=account)
+            self.tell()
+            self._resumed(account)
+
+    def _resumed(self, account: str) -> None:
+        self.gates.resume(account)
+        self.telemetry.service.trouble_cleared(TROUBLE, account=account, subject=account)

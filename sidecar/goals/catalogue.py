@@ -1,7 +1,7 @@
 """The catalogue of goals: a loop reads and judges those of each account, so that a slow account delays no other."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from sidecar import loops
@@ -33,24 +33,42 @@ class GoalCatalogue:
     gates: Gates
     telemetry: Telemetry
     _expected: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
+    _watches: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def load(self) -> None:
+        """Take over what is stored: of the process before, or of other replicas."""
+        for catalogue in await self.store.load():
+            self.known.states[catalogue.account].catalogue = catalogue
 
     def expect(self, accounts: Sequence[str]) -> None:
         """Read these accounts too. A new one sends nothing until its first reading has ended."""
         new = [account for account in accounts if not self.known.states[account].is_expected]
         for account in new:
-            self.known.states[account].is_expected = True
+            self.known.states[account].is_expected = self.known.states[account].is_wanted = True
         self.gates.await_reading(new)
         self._expected.put_nowait(new)
+
+    def forget(self, accounts: Collection[str]) -> None:
+        """Read these accounts no more, which another replica reads from now on."""
+        for account in accounts:
+            self.known.states[account].is_expected = False
+            if watch := self._watches.pop(account, None):
+                watch.cancel()
+
+    async def end(self, account: str) -> None:
+        """Read the account no more, and return once no call of it is on its way."""
+        async with self.known.states[account].reading:
+            self.forget([account])
 
     async def run(self) -> None:
         """Read and judge until cancelled."""
         with loops.reported(self.telemetry.service, "goals"):  # without them the first reading starts from nothing
-            for catalogue in await self.store.load():
-                self.known.states[catalogue.account].catalogue = catalogue
+            await self.load()
         async with asyncio.TaskGroup() as group:
             while True:
                 for account in await self._expected.get():
-                    group.create_task(self._watch(account))
+                    if self.known.states[account].is_expected:
+                        self._watches[account] = group.create_task(self._watch(account))
 
     def wake(self) -> None:
         """Look at every account again: a gate opened, or the time changed."""

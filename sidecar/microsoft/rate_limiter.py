@@ -3,7 +3,7 @@
 The rates are `core.adaptive_rate`'s matter, and belong to the state of each account, which is asked for them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiolimiter import AsyncLimiter
@@ -51,6 +51,11 @@ class RateLimiter:
             await lane.limiter.acquire(lane.at_once)
         await lane.limiter.acquire()
         self.history(account).noted(self.monotonic())
+
+    def begin_again(self, accounts: Iterable[str]) -> None:
+        """Let the first permit of these accounts wait: another replica may have sent for them just now."""
+        for account in accounts:
+            self._lanes.pop(account, None)
 
     def last_minute(self, account: str) -> tuple[int, int]:
         """How many calls of the account were permitted in the last 60 s, and how many may be now."""

@@ -30,6 +30,16 @@ class Held:
     """Whether its lease was over: what it held before is gone, also where it holds the same again."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What other replicas did."""
+
+    is_moved: bool = False
+    """Whether one gave back, took or died since the last heartbeat, so that the next one is worth it now."""
+    changes: frozenset[str] = frozenset()
+    """What was told since the last look; also what this replica told itself, and some of it twice."""
+
+
 class Leases(Protocol):
     """Shares the accounts out among the replicas over one store."""
 
@@ -37,14 +47,21 @@ class Leases(Protocol):
     def is_shared(self) -> bool:
         """Whether there may be other replicas; where not, all else here holds everything and costs nothing."""
 
+    @property
+    def lease_seconds(self) -> float:
+        """How long a replica is alive after a heartbeat."""
+
     async def beat(self, accounts: Sequence[str], giving: Collection[str] = ()) -> Held:
         """Stay alive for another lease, take what is free and due to this replica, and return all that it holds.
 
         Batches of an account that it takes, which were leased, are due again: their requests may have been applied.
         """
 
-    async def has_news(self) -> bool:
-        """Whether some replica gave back, took or died since the last heartbeat; cheap enough for each second."""
+    async def look(self) -> News:
+        """Return what other replicas did since the last look; cheap enough for each second."""
+
+    async def tell(self, changes: Collection[str]) -> None:
+        """Tell the other replicas that these were changed: the next look of each returns them."""
 
     async def release(self, accounts: Collection[str]) -> None:
         """Give these accounts back."""

@@ -134,6 +134,8 @@ class Service:
         endless = [tasks.create_task(work) for work in works]
         tasks.create_task(parts.housekeeping.run(self._stopping))
         await self._prepare(parts.settings)
+        if parts.store.leases.is_shared:
+            tasks.create_task(parts.holdings.run())
         spare_the_collector()
         async with served(parts, self.clock) as url:
             if parts.alerts is not None:
@@ -143,6 +145,7 @@ class Service:
             parts.telemetry.service.stopping(self._why)
             parts.flusher.stop()  # while the last requests are answered, so that both grace times run together
         await delivery
+        await parts.holdings.leave()
         for task in endless:
             task.cancel()
         parts.telemetry.service.stopped()
@@ -158,8 +161,9 @@ class Service:
             await emulator.add_accounts((ids.customer_id, ids.account_id) for ids in settings.accounts().values())
         await self.parts.store.outbox.open_lanes(settings.lanes())
         await self.parts.store.outbox.know_ids(settings.identities())
-        self.parts.catalogue.expect(tuple(settings.config.accounts))
-        self.parts.flusher.serve(tuple(settings.config.accounts))
+        if not self.parts.store.leases.is_shared:
+            self.parts.catalogue.expect(tuple(settings.config.accounts))
+            self.parts.flusher.serve(tuple(settings.config.accounts))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -202,6 +206,7 @@ class Service:
         else:
             settings.config = settings.with_reloaded(config).config
             self._apply_configuration()
+            self.parts.holdings.changed()
             self.parts.pauses.report()
             self.parts.catalogue.reloaded()
             self.parts.gates.retry_now()

@@ -99,17 +99,20 @@ async def open_platform(
     advertising = MicrosoftAdvertising(client, tokens, rate_limiter, developer_token, settings.accounts)
     pace, clean = own_pace(requests_per_minute, clock.monotonic), telemetry.cleaned
     customers = CustomerManagement(customer_client, tokens, pace, developer_token, clock.now, clock.monotonic, clean)
-    await _restore_throttles(store.outbox, gates, advertising, clock.now())
+    await restore_throttles(store.outbox, gates, advertising, clock.now())
     on_finished, on_signed_out = _on_sign_in(gates, telemetry, customers), _on_signed_out(telemetry, customers)
     sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=on_finished, on_signed_out=on_signed_out)
     reached = partial(reach, addresses_of(endpoints), tls, clock.steady.wall if clock.steady else clock.now, proxies)
     return PlatformParts(advertising, customers, tokens, sign_in, reached, emulator)
 
 
-async def _restore_throttles(
+async def restore_throttles(
     delivery: Delivery, gates: Gates, advertising: MicrosoftAdvertising, now: UnixMillis
 ) -> None:
-    """Close the accounts that Microsoft asked to wait before a restart, with all that share their limit."""
+    """Close the accounts that Microsoft asked to wait, with all that share their limit.
+
+    It may have asked the process before, or another replica.
+    """
     for account, until in (await delivery.throttled(now)).items():
         if advertising.knows(account):
             for sharing in advertising.sharing(account):

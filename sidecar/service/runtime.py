@@ -38,6 +38,8 @@ class Runtime:
     monotonic: Callable[[], float]
     chance: Callable[[], float]
     steady: SteadyClock | None = None
+    elapsed: Callable[[], float] = elapsed
+    """Seconds that never go back, and go on while the machine sleeps: for leases that others count too."""
 
     def clock_unsettled(self) -> str | None:
         """Return why the time is not certain now; None if it is."""

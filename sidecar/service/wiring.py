@@ -13,6 +13,7 @@ from sidecar.delivery.courier import Courier
 from sidecar.delivery.flusher import Flusher
 from sidecar.delivery.gates import Gates
 from sidecar.delivery.goal_feedback import GoalFeedback
+from sidecar.delivery.holdings import Holdings
 from sidecar.delivery.pauses import AccountPauses
 from sidecar.delivery.poison import PoisonSearch
 from sidecar.delivery.row_settlement import RowSettlement
@@ -34,6 +35,7 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import Reach, open_platform
+from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
@@ -72,6 +74,7 @@ class Components:
     pauses: AccountPauses
     catalogue: GoalCatalogue
     eraser: Eraser
+    holdings: Holdings
     alerts: Alerts | None
     """None without a webhook."""
     last_minute: Callable[[str], tuple[int, int]]
@@ -103,6 +106,13 @@ async def open_parts(
     gates.changed = _wake_all(flusher, catalogue)
     steady.on_jump = catalogue.read_soon
     waiting = wiring.waiting_watch()
+    eraser = wiring.eraser(flusher)
+    tasks = AccountTasks(store, flusher, catalogue, platform.advertising, gates, clock)
+    hearing = Hearing(store, flusher, pauses, eraser, platform.advertising, gates, clock)
+    holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, hearing.heard, eraser.wake)
+    gates.holds = holdings.holds
+    flusher.elsewhere = lambda rows: holdings.tell(*(ARRIVED + account for account in rows))
+    pauses.tell = lambda: holdings.tell(PAUSES)
     stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)
     return Components(
         settings=settings,
@@ -119,7 +129,8 @@ async def open_parts(
         stakes=stakes,
         pauses=pauses,
         catalogue=catalogue,
-        eraser=wiring.eraser(flusher),
+        eraser=eraser,
+        holdings=holdings,
         alerts=alerts_of(settings, telemetry, store, stakes, clock),
         last_minute=platform.advertising.last_minute,
         emulator=platform.emulator,

@@ -13,7 +13,7 @@ from instant_kit import NOW
 from outbox_kit import claimed, put, retaken, seqs_of
 from store_kit import House, running_store
 
-from sidecar.ports.leases import TOKEN, UPKEEP, Held
+from sidecar.ports.leases import TOKEN, UPKEEP, Held, News
 from sidecar.store.store import Store
 
 ACCOUNTS = [f"account-{number}" for number in range(5)]
@@ -74,7 +74,7 @@ async def test_account_that_left_the_configuration_is_given_back(replicas: Repli
 async def test_nothing_is_new_to_a_replica_that_is_alone(house: House) -> None:
     await house.open()
     await house.leases.beat(ACCOUNTS)
-    assert not await house.leases.has_news()
+    assert await house.leases.look() == News()
 
 
 async def test_accounts_are_spread_evenly_and_duties_are_done_once(replicas: Replicas) -> None:
@@ -95,7 +95,7 @@ async def test_what_a_replica_has_too_much_is_taken_only_once_it_was_given_back(
     assert (held.accounts, len(held.surplus)) == (set(ACCOUNTS), 2)
     assert (await second.leases.beat(ACCOUNTS)).accounts == set()
     await first.leases.release(held.surplus)
-    assert await second.leases.has_news()
+    assert (await second.leases.look()).is_moved
     assert (await second.leases.beat(ACCOUNTS)).accounts == held.surplus
 
 
@@ -103,7 +103,7 @@ async def test_what_a_replica_leaves_others_take_at_their_next_heartbeat(replica
     first, second = await replicas.join(), await replicas.join()
     await replicas.beats()
     await first.leases.leave()
-    assert await second.leases.has_news()
+    assert (await second.leases.look()).is_moved
     held = await second.leases.beat(ACCOUNTS)
     assert (held.accounts, held.duties, held.replicas) == (set(ACCOUNTS), {UPKEEP, TOKEN}, 1)
 
@@ -111,9 +111,9 @@ async def test_what_a_replica_leaves_others_take_at_their_next_heartbeat(replica
 async def test_what_a_silent_replica_held_others_take_once_its_lease_is_over(replicas: Replicas) -> None:
     _, second = await replicas.join(), await replicas.join()
     (_, held) = await replicas.beats()
-    assert not await second.leases.has_news()
+    assert not (await second.leases.look()).is_moved
     replicas.end_lease_of(0)
-    assert await second.leases.has_news()
+    assert (await second.leases.look()).is_moved
     taken = await second.leases.beat(ACCOUNTS)
     assert held.accounts < taken.accounts == set(ACCOUNTS)
 
@@ -171,3 +171,22 @@ async def test_start_of_a_replica_leaves_what_others_have_on_their_way(replicas:
     second = await replicas.join()
     await second.leases.beat(["main"])
     assert not await second.outbox.has_resend("main", NOW)
+
+
+async def test_what_a_replica_tells_each_other_one_hears_once(replicas: Replicas) -> None:
+    first, second = await replicas.join(), await replicas.join()
+    await first.leases.tell(["pauses", "arrived:main"])
+    assert (await second.leases.look()).changes == {"pauses", "arrived:main"}
+    assert (await second.leases.look()).changes == set()
+    await second.leases.tell(["pauses"])
+    assert (await second.leases.look()).changes == {"pauses"}
+    assert (await first.leases.look()).changes == {"pauses", "arrived:main"}
+
+
+async def test_look_shows_lanes_and_counts_of_other_replicas(replicas: Replicas) -> None:
+    first, second = await replicas.join(), await replicas.join()
+    await first.outbox.open_lanes([("main", "purchase")])
+    await put(first.outbox, conversion())
+    await second.leases.look()
+    assert [(lane.account, lane.event) for lane in await second.outbox.lanes()] == [("main", "purchase")]
+    assert (await second.outbox.counts()).pending == 1

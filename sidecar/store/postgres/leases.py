@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from sidecar.core.account_shares import AccountShare, share_of
 from sidecar.core.instant import UnixMillis
-from sidecar.ports.leases import TOKEN, UPKEEP, Held
+from sidecar.ports.leases import TOKEN, UPKEEP, Held, News
 from sidecar.store.postgres.engine import PostgresEngine
 from sidecar.store.sql import claiming
 from sidecar.store.sql.connection import BulkStatement, SqlConnection
+from sidecar.store.sql.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -26,6 +27,9 @@ A shorter one would be lost in each pause of the database or of the machine, and
 
 PATIENCE_MILLIS = 3_000
 """How long the server waits for a replica that stopped within its heartbeat, on which all others wait."""
+
+SEEN_MILLIS = 5_000
+"""How far back each look goes: what was told earlier may be committed later than what was told after it."""
 
 DUTY, ACCOUNT = "duty:", "account:"
 
@@ -51,8 +55,16 @@ LEAVE = "DELETE FROM replicas WHERE holder = ?"
 CHANGED = "UPDATE lease_changes SET number = number + 1"
 
 NEWS = """
-    SELECT (SELECT number FROM lease_changes), EXISTS (
-        SELECT 1 FROM replicas WHERE alive_until <= CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))"""
+    WITH clock (now) AS (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))
+    SELECT (SELECT number FROM lease_changes),
+        EXISTS (SELECT 1 FROM replicas, clock WHERE alive_until <= now),
+        (SELECT json_agg(json_build_array(name, at)) FROM changes, clock WHERE at > now - ?)
+    """
+
+TELL = """
+    INSERT INTO changes (name, at)
+    SELECT name, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) FROM unnest(CAST(? AS text[])) AS name
+    ON CONFLICT (name) DO UPDATE SET at = excluded.at"""
 
 
 @dataclass(slots=True)
@@ -64,20 +76,38 @@ class PostgresLeases:
 
     engine: PostgresEngine
     holder: str
+    snapshot: Snapshot
+    """Lanes and counts, which other replicas change too."""
     now: Callable[[], UnixMillis]
     """The clock by which rows and batches are due."""
     lease_millis: int = LEASE_MILLIS
     is_shared: bool = field(default=True, init=False)
     _seen: int = -1
-    """The number of the last change that a heartbeat of this replica saw."""
+    """The number of the last change of holders that a heartbeat of this replica saw."""
+    _told: dict[str, int] = field(default_factory=dict)
+    """What the last look showed, and when it was told."""
+
+    @property
+    def lease_seconds(self) -> float:
+        return self.lease_millis / 1000
 
     async def beat(self, accounts: Sequence[str], giving: Collection[str] = ()) -> Held:
         held, self._seen = await self._transact(lambda db: self._beat(db, accounts, giving))
         return held
 
-    async def has_news(self) -> bool:
-        number, has_dead = await self._reading(lambda db: db.execute(NEWS).fetchone())
-        return bool(has_dead) or number != self._seen
+    async def look(self) -> News:
+        number, has_dead, told = await self._reading(self._look)
+        changes: dict[str, int] = dict(told or ())
+        new = frozenset(name for name, at in changes.items() if self._told.get(name) != at)
+        self._told = changes
+        return News(bool(has_dead) or number != self._seen, new)
+
+    def _look(self, db: SqlConnection) -> Any:
+        self.snapshot.refresh(db)
+        return db.execute(NEWS, (SEEN_MILLIS,)).fetchone()
+
+    async def tell(self, changes: Collection[str]) -> None:
+        await self._transact(lambda db: db.execute(TELL, (sorted(changes),)) and None)
 
     async def release(self, accounts: Collection[str]) -> None:
         names = [ACCOUNT + account for account in accounts]

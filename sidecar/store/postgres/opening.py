@@ -61,7 +61,7 @@ async def open_postgres(
             shares=SqlShares(committer, list_reader),
             tallies=SqlTallies(committer, list_reader, snapshot),
             alerts=SqlAlerts(committer, list_reader),
-            leases=PostgresLeases(PostgresEngine(replica, _unheeded), secrets.token_hex(8), now),
+            leases=PostgresLeases(PostgresEngine(replica, _unheeded), secrets.token_hex(8), snapshot, now),
             run=committer.run,
             stop=committer.stop,
             check=_check,

@@ -13,6 +13,8 @@ from sidecar.store.sql.dialects import sql
 
 LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
 
+NEWEST_LANE = "SELECT max(id) FROM lanes"
+
 STATE = sql(f"{row_counts.EACH}, ([newest entries])")
 """Columns of what each transaction may have changed; `Snapshot.committed` takes them."""
 
@@ -47,6 +49,13 @@ class Snapshot:
         if self._has_new_lanes:
             self._load_lanes(db)
 
+    def refresh(self, db: SqlConnection) -> None:
+        """Read what other replicas may have changed; on another connection than the one that writes."""
+        self.counts = row_counts.counts(db)
+        (newest,) = db.execute(NEWEST_LANE).fetchone()
+        if newest is not None and newest not in self.lanes:
+            self._take_over_lanes(db)
+
     def numbers(self, db: SqlConnection, count: int) -> Sequence[int]:
         """The numbers of that many new rows; nothing else of the transaction has inserted a row before."""
         return range(self.last_seq + 1, self.last_seq + count + 1)
@@ -61,7 +70,10 @@ class Snapshot:
         self._has_new_lanes = True
 
     def _load_lanes(self, db: SqlConnection) -> None:
+        self._take_over_lanes(db)
+        self._has_new_lanes = False
+
+    def _take_over_lanes(self, db: SqlConnection) -> None:
         lanes = [Lane(number, account, event, Kind(kind)) for number, account, event, kind in db.execute(LANES)]
         self.lanes = {lane.id: lane for lane in lanes}
         self.conversion_lanes = {(lane.account, lane.event): lane.id for lane in lanes if lane.kind is Kind.CONVERSION}
-        self._has_new_lanes = False

@@ -2,19 +2,23 @@
 
 from collections.abc import Collection, Sequence
 
-from sidecar.ports.leases import TOKEN, UPKEEP, Held
+from sidecar.ports.leases import TOKEN, UPKEEP, Held, News
 
 
 class OwnersLeases:
     """Implements `ports.Leases` without a statement."""
 
     is_shared = False
+    lease_seconds = float("inf")
 
     async def beat(self, accounts: Sequence[str], giving: Collection[str] = ()) -> Held:
         return Held(frozenset(accounts), frozenset((UPKEEP, TOKEN)))
 
-    async def has_news(self) -> bool:
-        return False
+    async def look(self) -> News:
+        return News()
+
+    async def tell(self, changes: Collection[str]) -> None:
+        """No other process could hear it."""
 
     async def release(self, accounts: Collection[str]) -> None:
         """No other process could take them."""

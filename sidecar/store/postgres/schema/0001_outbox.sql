@@ -318,3 +318,11 @@ CREATE TABLE lease_changes (
 );
 
 INSERT INTO lease_changes VALUES (0);
+
+-- What replicas tell each other: what was changed, and when it was last, by the server's clock.
+CREATE TABLE changes (
+    name text PRIMARY KEY,
+    at   bigint NOT NULL                   -- Unix milliseconds
+);
+
+CREATE INDEX changes_at ON changes (at);

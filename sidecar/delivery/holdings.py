@@ -1,0 +1,176 @@
+"""What this replica holds: the task that keeps it alive in the store, takes accounts over and gives them back.
+
+Until when it holds them it counts by a monotonic clock of its own, from before each heartbeat was sent. So a replica
+that was stopped, or whose wall clock is wrong, sends nothing once another one may have its accounts.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sidecar import loops
+from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.leases import Held, Leases
+from sidecar.telemetry import Telemetry
+
+LOOK_SECONDS = 1.0
+"""How often a replica looks whether another one gave something back, or died."""
+
+GATHER_SECONDS = 0.25
+"""How long what is to be told gathers, after the first of it went out at once."""
+
+MARGIN_SECONDS = 2.0
+"""So much earlier than the store a replica takes its lease for over: a request that is about to leave may need it."""
+
+
+class AccountWork(Protocol):
+    """What is done for an account by the replica that holds it."""
+
+    async def begin(self, accounts: Collection[str]) -> None:
+        """Begin to carry the rows of these accounts, at their pace from its beginning."""
+
+    async def end(self, account: str) -> None:
+        """Begin nothing more for the account; return once nothing of it is on its way."""
+
+    def abandon(self, accounts: Collection[str]) -> None:
+        """Begin nothing more for these accounts, which another replica may have."""
+
+
+async def _unheeded(changes: Collection[str]) -> None:
+    """Where there are no other replicas, nothing is heard of them."""
+
+
+@dataclass(slots=True)
+class Holdings:
+    """Keeps this replica's leases; `accounts` are those configured now, `elapsed` gives monotonic seconds."""
+
+    leases: Leases
+    accounts: Callable[[], Sequence[str]]
+    telemetry: Telemetry
+    elapsed: Callable[[], float]
+    work: AccountWork
+    heard: Callable[[Collection[str]], Awaitable[None]] = _unheeded
+    """Takes over what other replicas changed."""
+    duties_changed: Callable[[], None] = lambda: None
+    replicas: int = 1
+    """How many were alive at the last heartbeat."""
+    _accounts: frozenset[str] = frozenset()
+    _duties: frozenset[str] = frozenset()
+    _until: float = float("-inf")
+    _beat_at: float = float("-inf")
+    _giving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _unheard: frozenset[str] = frozenset()
+    _untold: set[str] = field(default_factory=set)
+    _tell: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
+
+    def holds(self, account: str) -> bool:
+        """Whether this replica alone may send for the account now."""
+        return not self.leases.is_shared or (account in self._accounts and self._is_alive)
+
+    def does(self, duty: str) -> bool:
+        """Whether this replica alone has UPKEEP or TOKEN now."""
+        return not self.leases.is_shared or (duty in self._duties and self._is_alive)
+
+    @property
+    def held(self) -> Collection[str]:
+        """The accounts that it holds now."""
+        return tuple(account for account in self.accounts() if self.holds(account))
+
+    @property
+    def _is_alive(self) -> bool:
+        return self.elapsed() < self._until
+
+    async def run(self) -> None:
+        """Take and keep accounts until `leave`. Not for a store that is not shared: there everything is held."""
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(self._tell_others())
+            while not self._stopping:
+                with loops.reported(self.telemetry.service, "leases"):
+                    await self._round()
+                await loops.wait_for_wake(self._wake, LOOK_SECONDS)
+            telling.cancel()
+
+    def tell(self, *changes: str) -> None:
+        """Tell the other replicas that these were changed; those that follow at once go together."""
+        if self.leases.is_shared:
+            self._untold.update(changes)
+            self._tell.set()
+
+    async def _tell_others(self) -> None:
+        while True:
+            await loops.wait_for_wake(self._tell, None)
+            changes, self._untold = self._untold, set()
+            try:
+                await self.leases.tell(changes)
+            except StorageUnavailable:
+                self._untold |= changes
+                self._tell.set()
+            await asyncio.sleep(GATHER_SECONDS)
+
+    def changed(self) -> None:
+        """The configured accounts are others now."""
+        self._beat_at = float("-inf")
+        self._wake.set()
+
+    async def leave(self) -> None:
+        """Give everything back, after the last request was settled: others have it at once."""
+        self._stopping = True
+        self._wake.set()
+        for task in self._giving.values():
+            task.cancel()
+        async with self._turn:
+            self._accounts = self._duties = frozenset()
+            with loops.reported(self.telemetry.service, "leases"):
+                await self.leases.leave()
+
+    async def _round(self) -> None:
+        news = await self.leases.look()
+        if news.is_moved or self.elapsed() >= self._beat_at:
+            await self.beat()
+        self._unheard |= news.changes
+        if self._unheard:
+            await self.heard(self._unheard)
+            self._unheard = frozenset()
+
+    async def beat(self) -> None:
+        """One heartbeat, and what follows from it."""
+        async with self._turn:
+            if self._stopping:
+                return
+            asked_at, accounts = self.elapsed(), self.accounts()
+            held = await self.leases.beat(accounts, tuple(self._giving))
+            self._until = asked_at + self.leases.lease_seconds - MARGIN_SECONDS
+            self._beat_at = asked_at + self.leases.lease_seconds / 3
+            await self._adopt(held)
+        for account in held.surplus:
+            if account not in self._giving:
+                self._giving[account] = asyncio.create_task(self._give(account))
+
+    async def _adopt(self, held: Held) -> None:
+        """Begin what is new and leave what is gone; what cannot begin now is new again at the next heartbeat."""
+        kept = frozenset() if held.began_again else self._accounts & held.accounts
+        lost, taken = self._accounts - kept, held.accounts - kept
+        is_other = self._duties != held.duties
+        self._accounts, self._duties, self.replicas = kept, held.duties, held.replicas
+        if lost:
+            self.work.abandon(lost)
+        if is_other:
+            self.duties_changed()
+        if taken:
+            await self.work.begin(taken)
+            self._accounts = held.accounts
+
+    async def _give(self, account: str) -> None:
+        """Give an account back once nothing of it is on its way."""
+        try:
+            with loops.reported(self.telemetry.service, "leases"):
+                await self.work.end(account)
+                async with self._turn:
+                    self._accounts -= {account}
+                    await self.leases.release([account])
+        finally:
+            self._giving.pop(account, None)
