@@ -20,8 +20,8 @@ LOOK_SECONDS = 1.0
 GATHER_SECONDS = 0.25
 """How long what is to be told gathers, after the first of it went out at once."""
 
-MARGIN_SECONDS = 2.0
-"""So much earlier than the store a replica takes its lease for over: a request that is about to leave may need it."""
+MARGIN_SHARE = 1 / 7
+"""By this share of it a replica takes its lease for over earlier than the store: 2 s for what is about to leave."""
 
 
 class AccountWork(Protocol):
@@ -143,7 +143,7 @@ class Holdings:
                 return
             asked_at, accounts = self.elapsed(), self.accounts()
             held = await self.leases.beat(accounts, tuple(self._giving))
-            self._until = asked_at + self.leases.lease_seconds - MARGIN_SECONDS
+            self._until = asked_at + self.leases.lease_seconds * (1 - MARGIN_SHARE)
             self._beat_at = asked_at + self.leases.lease_seconds / 3
             await self._adopt(held)
         for account in held.surplus:

@@ -1,0 +1,120 @@
+"""Several replicas over one database: who carries what, and what each takes over from the others."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import postgres_kit
+import pytest
+from replica_kit import Team, team_of
+
+from sidecar.core.states_and_reasons import Reason
+
+
+@pytest.fixture
+async def team(tmp_path: Path) -> AsyncIterator[Team]:
+    if postgres_kit.binaries() is None:
+        pytest.skip("no PostgreSQL server is installed")
+    async with team_of(tmp_path) as built:
+        yield built
+
+
+async def test_rows_taken_at_one_replica_are_delivered_by_the_one_that_holds_their_account(team: Team) -> None:
+    for _ in range(3):
+        await team.join()
+    await team.settled()
+    assert [len(replica.held) for replica in team.replicas] == [1, 1, 1]
+    for replica in team.replicas:
+        for account in ("main", "twin", "other"):
+            await team.post(replica, 2, account)
+    await team.until_delivered()
+    await team.balance()
+
+
+async def test_replica_that_joins_gets_accounts_of_the_others_and_carries_them(team: Team) -> None:
+    first = await team.join()
+    await team.until(lambda: len(first.held) == 3)
+    second = await team.join()
+    await team.settled()
+    assert first.held | second.held == {"main", "twin", "other"}
+    await team.post(first, 3, next(iter(second.held)))
+    await team.until_delivered()
+    await team.balance()
+
+
+async def test_account_is_given_back_only_once_its_last_answer_is_settled(team: Team) -> None:
+    first = await team.join()
+    await team.until(lambda: len(first.held) == 3)
+    held = team.hold(times=3)
+    for account in ("main", "twin", "other"):
+        await team.post(first, 1, account)
+    await team.until(lambda: held.fired == 3)
+    second = await team.join()
+    await team.until(lambda: second.parts.holdings.replicas == first.parts.holdings.replicas == 2)
+    assert (len(first.held), second.held) == (3, set())
+    team.release()
+    await team.settled()
+    await team.until_delivered()
+    await team.balance()
+    assert [item["seen"] for item in (await team.emulator.ledger("conversions", limit=10))["items"]] == [1, 1, 1]
+
+
+async def test_what_a_replica_leaves_goes_on_at_another_one(team: Team) -> None:
+    first, second = await team.join(), await team.join()
+    await team.settled()
+    account = next(iter(first.held))
+    await first.leave()
+    await team.until(lambda: len(second.held) == 3)
+    await team.post(second, 2, account)
+    await team.until_delivered()
+    await team.balance()
+
+
+async def test_rows_of_a_replica_that_died_go_out_once_its_lease_is_over(team: Team) -> None:
+    first, second = await team.join(), await team.join()
+    await team.settled()
+    account = next(iter(first.held))
+    held = team.hold()
+    await team.post(first, 2, account)
+    await team.until(lambda: held.fired == 1)
+    await first.crash()
+    team.release()
+    team.end_lease_of(first)
+    await team.until(lambda: len(second.held) == 3)
+    await team.until_delivered()
+    await team.balance()
+    assert len(await team.requests(account)) == 2, "what was on its way went again, as its answer was lost"
+
+
+async def test_replica_that_was_stopped_longer_than_its_lease_sends_and_settles_nothing_more(team: Team) -> None:
+    first, second = await team.join(), await team.join()
+    await team.settled()
+    account = next(iter(first.held))
+    held = team.hold()
+    await team.post(first, 1, account)
+    await team.until(lambda: held.fired == 1)
+    batch = "SELECT token, settled_at, tracking_id FROM batches"
+    async with team.frozen(first):
+        assert first.held == set()
+        await team.post(first, 1, account)
+        await team.until_delivered(2)
+        settled = team.query(batch)
+        assert [token for token, *_ in settled] == [2, 1]
+        team.release()
+        await team.until(lambda: not first.parts.gates.accounts[account].in_flight._requests)
+        assert team.query(batch) == settled
+    await team.settled()
+    await team.balance()
+    assert second.held
+
+
+async def test_pause_at_one_replica_stops_the_account_at_another(team: Team) -> None:
+    first, second = await team.join(), await team.join()
+    await team.settled()
+    account = next(iter(second.held))
+    await first.parts.pauses.pause(account)
+    await team.until(lambda: second.parts.gates.held(account, None) is Reason.ACCOUNT_PAUSED)
+    await team.post(first, 1, account)
+    await first.parts.pauses.resume(account)
+    await team.until_delivered()
+    assert second.parts.gates.paused_since(account) is None
+    await team.balance()
