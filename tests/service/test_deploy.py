@@ -30,7 +30,7 @@ UNIT_FILE = DEPLOY / "systemd" / "sidecar.service"
 SECRETS = set(re.findall(r"_file: .*/(\w+)$", CONFIG, re.MULTILINE))
 USER = 10001
 STOP_SECONDS = 15
-MANIFESTS = ("deployment.yaml", "sidecar-container.yaml")
+MANIFESTS = ("deployment.yaml", "sidecar-container.yaml", "replicas.yaml")
 KUBERNETES = ("1.29", "1.37")
 """The oldest that runs sidecar containers without being asked to, and a present one."""
 PROBES = {route.path for route in ROUTES if route.access is Access.PROBE}
@@ -110,7 +110,7 @@ def only(kind: str, manifest: str) -> Any:
 
 
 def pod(manifest: str) -> Any:
-    kind = "Deployment" if manifest == "deployment.yaml" else "StatefulSet"
+    kind = "StatefulSet" if manifest == "sidecar-container.yaml" else "Deployment"
     return only(kind, manifest)["spec"]["template"]["spec"]
 
 
@@ -169,7 +169,8 @@ def test_pod_is_the_images_user_without_rights_and_may_stop_in_order(manifest: s
 def test_every_mount_has_its_volume_and_its_place_in_the_image(manifest: str) -> None:
     sidecar, spec = container(manifest), pod(manifest)
     mounts = {each["name"]: each["mountPath"] for each in sidecar["volumeMounts"]}
-    assert mounts == {"data": "/data", "config": "/etc/sidecar", "secrets": "/run/secrets"}
+    outbox = {"database": "/run/database"} if manifest == "replicas.yaml" else {"data": "/data"}
+    assert mounts == {**outbox, "config": "/etc/sidecar", "secrets": "/run/secrets"}
     claims = [each["metadata"]["name"] for each in only_spec(manifest).get("volumeClaimTemplates", ())]
     assert {*(each["name"] for each in spec["volumes"]), *claims} == set(mounts)
 
