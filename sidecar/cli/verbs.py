@@ -43,5 +43,6 @@ VERBS = (
     Verb("resume", "Start the delivery of a paused account again."),
     Verb("alerts", "Whether alerts arrive: test."),
     Verb("backup", "A consistent copy of the outbox, also while the sidecar runs."),
+    Verb("migrate", "Move the outbox to another database, with everything on its way."),
     Verb("emulator", "The Microsoft Advertising stand-in alone, for your own tests."),
 )

@@ -23,6 +23,10 @@ class OutboxRefused(Exception):
     """The store cannot be opened; the text has the reason and the remedy."""
 
 
+class MoveFailed(Exception):
+    """An outbox was not moved, or not to the end; the text has the reason and what to do."""
+
+
 class BackupFailed(Exception):
     """No copy was made; the text has the reason and the remedy."""
 

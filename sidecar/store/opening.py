@@ -1,22 +1,28 @@
-"""The door of the store: opening it, copying it, asking whether it is free. Only this package knows the database."""
+"""The door of the store: opening, copying and moving it, asking whether it is free. Only here databases are known."""
 
 import importlib
 import shlex
+import uuid
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 
 from sidecar.core.instant import UnixMillis
 from sidecar.core.server_url import is_postgres, without_password
 from sidecar.ports.errors import BackupFailed, OutboxRefused
+from sidecar.store.moving.end import MoveEnd
+from sidecar.store.moving.outbox_move import OutboxMove, Watch
+from sidecar.store.moving.refusals import same_place, stopped
+from sidecar.store.moving.report import MoveReport
 from sidecar.store.sqlite import backup
 from sidecar.store.sqlite import glance as glancing
+from sidecar.store.sqlite.move_end import open_sqlite_end
 from sidecar.store.sqlite.opening import open_sqlite
 from sidecar.store.sqlite.outbox_file import has_owner as file_has_owner
-from sidecar.store.sqlite.outbox_file import owned
+from sidecar.store.sqlite.outbox_file import owned, same_file
 from sidecar.store.store import BackupFacts, OutboxGlance, Store, StoreLimits
-from sidecar.store.store_url import file_of
+from sidecar.store.store_url import file_of, shown
 
 
 def open_store(
@@ -68,6 +74,32 @@ def back_up(url: str, target: Path) -> BackupFacts:
             "password in ~/.pgpass or $PGPASSWORD; pg_restore brings it back"
         )
     return backup.back_up(file_of(url), target)
+
+
+def move(
+    source: str,
+    target: str,
+    now: Callable[[], UnixMillis],
+    watch: Watch = lambda step, done, total: None,
+) -> MoveReport:
+    """Move everything from the store `source` to the empty store `target`, or go on where an earlier run stopped.
+
+    MoveFailed or OutboxRefused say why not, and what to do.
+    """
+    if not (is_postgres(source) or is_postgres(target)) and same_file(file_of(source), file_of(target)):
+        raise same_place(shown(source))
+    with _move_end(source, must_exist=True) as ours, _move_end(target, must_exist=False) as theirs:
+        try:
+            return OutboxMove(ours, theirs, now, lambda: uuid.uuid4().hex, watch).run()
+        except (*ours.errors, *theirs.errors) as error:
+            raise stopped(error) from error
+
+
+def _move_end(url: str, *, must_exist: bool) -> AbstractContextManager[MoveEnd]:
+    if is_postgres(url):
+        opened: AbstractContextManager[MoveEnd] = _postgres("move_end").open_postgres_end(url)
+        return opened
+    return open_sqlite_end(file_of(url), must_exist=must_exist)
 
 
 def glance(url: str, environment: str) -> OutboxGlance:

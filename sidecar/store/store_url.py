@@ -12,12 +12,17 @@ DATA_FOLDER = Path("data")
 """Where files lie that go with a database on a server; relative to the working directory."""
 
 
+def is_store(url: str) -> bool:
+    """Whether it names a store at all."""
+    return is_postgres(url) or (url.startswith(_SQLITE) and url != _SQLITE)
+
+
 def file_of(url: str) -> Path:
     """The store's file, beside which others lie; relative to the working directory after three slashes.
 
     OutboxRefused for a URL that names no file.
     """
-    if not url.startswith(_SQLITE) or url == _SQLITE:
+    if is_postgres(url) or not is_store(url):
         scheme = url.partition(":")[0]  # never more of it: a URL may hold a password
         raise OutboxRefused(
             f"storage.url begins with {scheme}:, and no store of this version is found that way; name a file as "
@@ -45,4 +50,4 @@ def emulator_file_of(url: str) -> Path:
     return DATA_FOLDER / f"{name or 'outbox'}.emulator.db"
 
 
-__all__ = ["DATA_FOLDER", "emulator_file_of", "file_of", "folder_of", "is_postgres", "shown"]
+__all__ = ["DATA_FOLDER", "emulator_file_of", "file_of", "folder_of", "is_postgres", "is_store", "shown"]

@@ -11,7 +11,7 @@ from sidecar.cli.verb_group import wants_colour
 
 VERBS = (
     *("init", "run", "check", "doctor", "status", "connect", "accounts", "goals", "send", "hash", "logs", "explain"),
-    *("restate", "retract", "clicks", "replay", "erase", "pause", "resume", "alerts", "backup", "emulator"),
+    *("restate", "retract", "clicks", "replay", "erase", "pause", "resume", "alerts", "backup", "migrate", "emulator"),
 )
 
 HEAVY = {"aiohttp", "aiosqlite", "cryptography", "msal", "phonenumbers", "pydantic", "structlog"}

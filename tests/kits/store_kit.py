@@ -61,6 +61,11 @@ class House(ABC):
 
     store: Store | None = None
 
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is, as in `storage.url`."""
+
     @abstractmethod
     async def open(self, now: UnixMillis = NOW, **limits: int) -> Outbox:
         """Open the store with what was in it, and LANES; `limits` are `max_pending` and `min_free_bytes`."""
@@ -162,6 +167,10 @@ class SqliteHouse(House):
         return self._folder / str(self._opened) / "outbox.db"
 
     @property
+    def url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    @property
     def outbox(self) -> SqlOutbox:
         """With the committer and the reader that SQLite's own tests look at."""
         outbox = self.opened.outbox
@@ -198,8 +207,12 @@ class PostgresHouse(House):
     """A store in a database of its own on the run's server."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = postgres_kit.database_with_tables(_make_tables)
+        self._url = postgres_kit.database_with_tables(_make_tables)
         self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        return self._url
 
     async def open(self, now: UnixMillis = NOW, **limits: int) -> SqlOutbox:
         opening = running_store(self.url, lambda: now, **{"max_pending": 100_000, **limits})
@@ -211,7 +224,7 @@ class PostgresHouse(House):
 
     async def crash(self) -> None:
         """The server goes on: what it committed is what the next process finds, once the lease of this one is over."""
-        await self.close()
+        await self._end()
         self.end_leases()
 
     def end_leases(self) -> None:
@@ -220,6 +233,11 @@ class PostgresHouse(House):
             db.execute("UPDATE replicas SET alive_until = 0")
 
     async def close(self) -> None:
+        if self.store is not None:
+            await self.store.leases.leave()
+            await self._end()
+
+    async def _end(self) -> None:
         if self.store is not None:
             await self._stack.aclose()
             self.store = None

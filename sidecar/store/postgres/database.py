@@ -44,11 +44,7 @@ class PostgresDatabase:
         return work(connection)
 
     def _open(self) -> PostgresConnection:
-        raw: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(
-            self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=self._options, prepare_threshold=None
-        )
-        raw.adapters.register_dumper(bool, _FlagDumper)
-        return PostgresConnection(raw)
+        return connect(self._url, self._options)
 
     async def close(self) -> None:
         def close() -> None:
@@ -57,6 +53,15 @@ class PostgresDatabase:
 
         await asyncio.get_running_loop().run_in_executor(self._thread, close)
         self._thread.shutdown()
+
+
+def connect(url: str, options: str = "") -> PostgresConnection:
+    """A new connection for one thread."""
+    raw: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(
+        url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=options, prepare_threshold=None
+    )
+    raw.adapters.register_dumper(bool, _FlagDumper)
+    return PostgresConnection(raw)
 
 
 @contextlib.asynccontextmanager
@@ -69,4 +74,4 @@ async def connected(url: str, thread: str, options: str = "") -> AsyncIterator[P
         await database.close()
 
 
-__all__ = ["PostgresDatabase", "connected"]
+__all__ = ["PostgresDatabase", "connect", "connected"]

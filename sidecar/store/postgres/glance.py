@@ -8,6 +8,8 @@ import psycopg
 
 from sidecar.core.server_url import hide_passwords, without_password
 from sidecar.ports.errors import OutboxRefused
+from sidecar.store.postgres.connection import PostgresConnection
+from sidecar.store.sql import move_marks
 from sidecar.store.store import OutboxGlance
 
 CONNECT_SECONDS = 5
@@ -23,6 +25,7 @@ def glance(url: str, environment: str) -> OutboxGlance:
     with _looking(url) as db:
         if not _value(db, _HAS_TABLES):
             return OutboxGlance()
+        move_marks.refuse_moved(PostgresConnection(db), without_password(url))
         stored = _value(db, "SELECT value FROM facts WHERE name = 'environment'") or environment
         if stored != environment:
             raise OutboxRefused(

@@ -12,7 +12,7 @@ from sidecar.store.postgres.database import connected
 from sidecar.store.postgres.engine import PostgresEngine
 from sidecar.store.postgres.leases import PostgresLeases
 from sidecar.store.postgres.server_snapshot import ServerSnapshot
-from sidecar.store.sql import clock_bounds
+from sidecar.store.sql import clock_bounds, move_marks
 from sidecar.store.sql.alerts import SqlAlerts
 from sidecar.store.sql.clicks import SqlClicks
 from sidecar.store.sql.erasures import SqlErasures
@@ -28,6 +28,7 @@ from sidecar.store.sql.snapshot import Snapshot
 from sidecar.store.sql.tracing import SqlTraces
 from sidecar.store.sql.unstored import SqlUnstored
 from sidecar.store.store import Store, StoreLimits
+from sidecar.store.store_url import shown
 
 SCHEMA = resources.files("sidecar.store.postgres") / "schema"
 
@@ -42,7 +43,7 @@ async def open_postgres(
         due_reader = await stack.enter_async_context(connected(url, "due reader"))
         list_reader = await stack.enter_async_context(connected(url, "list reader"))
         replica = await stack.enter_async_context(connected(url, "replica"))
-        await database.call(_migrate)
+        await database.call(lambda db: _prepare(db, url, environment))
         snapshot = ServerSnapshot()
         engine = PostgresEngine(database, snapshot.committed)
         intake = GroupWriter(snapshot, limits.adjustment_delay_millis).write
@@ -80,7 +81,15 @@ async def _check() -> None:
     """The server checks its own files."""
 
 
-def _migrate(db: PostgresConnection) -> None:
+def _prepare(db: PostgresConnection, url: str, environment: str) -> None:
+    keep_schema(db)
+    move_marks.refuse_moved(db, shown(url))
+    db.execute("INSERT INTO facts VALUES ('environment', ?) ON CONFLICT DO NOTHING", (environment,))
+    move_marks.begin_work(db, shown(url))
+
+
+def keep_schema(db: PostgresConnection) -> None:
+    """Bring the schema up to date."""
     (exists,) = db.execute("SELECT to_regclass('entries') IS NOT NULL").fetchone() or (False,)
     if not exists:
         db.raw.execute((SCHEMA / "0001_outbox.sql").read_text())

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 import aiosqlite
 
 from sidecar.ports.errors import OutboxRefused
+from sidecar.store.sql import move_marks
 from sidecar.store.sqlite import migrations
 from sidecar.store.sqlite.connection import COPIED_PAGES, SqliteConnection
 from sidecar.store.sqlite.outbox_file import claim_file, quoted
@@ -79,26 +80,32 @@ async def writer(path: Path, environment: str) -> AsyncIterator[Database]:
 
     A file that exists must have been claimed before.
     """
-    _claim_new(path)
-    database = _connection(f"file:{quoted(path)}?mode=rw", "writer")
+    database = _connection(_writing(path), "writer")
     async with database:
         try:
             await database.call(lambda db: _prepare(db, path, environment))
         except sqlite3.DatabaseError as error:
             raise unusable(path, error) from error
         yield database
-        await database.call(_checkpoint)
+        await database.call(checkpoint)
 
 
-def _checkpoint(db: sqlite3.Connection) -> None:
+def connect_writer(path: Path) -> SqliteConnection:
+    """The same connection for the thread that calls, to be prepared by `keep_schema`."""
+    return _connect(_writing(path))
+
+
+def checkpoint(db: sqlite3.Connection) -> None:
     """Move the log into the file, unless there is no room: then the next start does it."""
     with contextlib.suppress(sqlite3.OperationalError):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _claim_new(path: Path) -> None:
+def _writing(path: Path) -> str:
+    """How to open the file for writing; a new one is claimed first."""
     if not path.exists():
         claim_file(path)
+    return f"file:{quoted(path)}?mode=rw"
 
 
 @contextlib.asynccontextmanager
@@ -112,14 +119,26 @@ async def reader(path: Path, thread: str) -> AsyncIterator[Database]:
 def _connection(uri: str, thread: str) -> Database:
     def connect() -> SqliteConnection:
         name_thread(thread)
-        return sqlite3.connect(
-            uri, uri=True, isolation_level=None, cached_statements=_CACHED_STATEMENTS, factory=SqliteConnection
-        )
+        return _connect(uri)
 
     return Database(connect, iter_chunk_size=1000)
 
 
-def _prepare(db: sqlite3.Connection, path: Path, environment: str) -> None:
+def _connect(uri: str) -> SqliteConnection:
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, cached_statements=_CACHED_STATEMENTS, factory=SqliteConnection
+    )
+
+
+def _prepare(db: SqliteConnection, path: Path, environment: str) -> None:
+    keep_schema(db, path)
+    move_marks.refuse_moved(db, str(path))
+    _pin_environment(db, path, environment)
+    move_marks.begin_work(db, str(path))
+
+
+def keep_schema(db: sqlite3.Connection, path: Path) -> None:
+    """Set the connection up and bring the schema up to date; OutboxRefused when the file is not for us."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise OutboxRefused(
             f"this Python has SQLite {sqlite3.sqlite_version}, and 3.38 or newer is needed: take a newer Python"
@@ -131,7 +150,6 @@ def _prepare(db: sqlite3.Connection, path: Path, environment: str) -> None:
     db.executescript(_WRITER_SETTINGS)
     _refuse_without_wal(db, path)
     migrations.migrate(db)
-    _pin_environment(db, path, environment)
 
 
 def _refuse_without_wal(db: sqlite3.Connection, path: Path) -> None:

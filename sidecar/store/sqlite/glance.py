@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from sidecar.ports.errors import OutboxRefused
+from sidecar.store.sql import move_marks
+from sidecar.store.sqlite.connection import SqliteConnection
 from sidecar.store.sqlite.migrations import refuse_foreign, refuse_newer, schema_version
 from sidecar.store.sqlite.outbox_file import is_database, not_opened, quoted
 from sidecar.store.sqlite.sqlite_errors import unusable
@@ -27,18 +29,19 @@ def glance(path: Path, environment: str) -> OutboxGlance:
     except OSError as error:
         raise not_opened(path, error) from error
     try:
-        with contextlib.closing(sqlite3.connect(_address(path), uri=True, timeout=5)) as db:
+        with contextlib.closing(_connect(path)) as db:
             return _of(db, path, environment, size)
     except sqlite3.DatabaseError as error:
         raise unusable(path, error) from error
 
 
-def _of(db: sqlite3.Connection, path: Path, environment: str, size: int) -> OutboxGlance:
+def _of(db: SqliteConnection, path: Path, environment: str, size: int) -> OutboxGlance:
     refuse_foreign(db, path)
     refuse_newer(db, path)
     schema = schema_version(db)
     if not schema:
         return OutboxGlance()
+    move_marks.refuse_moved(db, str(path))
     [stored] = db.execute("SELECT value FROM facts WHERE name = 'environment'").fetchone() or (environment,)
     if stored != environment:
         raise OutboxRefused(
@@ -48,6 +51,10 @@ def _of(db: sqlite3.Connection, path: Path, environment: str, size: int) -> Outb
     secrets = db.execute("SELECT name, CAST(value AS BLOB) FROM secrets")
     sealed = {name: bytes(value).decode("utf-8", "replace") for name, value in secrets}
     return OutboxGlance(schema, stored, size, sealed)
+
+
+def _connect(path: Path) -> SqliteConnection:
+    return sqlite3.connect(_address(path), uri=True, timeout=5, factory=SqliteConnection)
 
 
 def _address(path: Path) -> str:

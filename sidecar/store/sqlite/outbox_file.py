@@ -32,6 +32,11 @@ def owned(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both paths lead to the same place."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def has_owner(path: Path) -> bool:
     """Whether a process holds the lock of the file; one that may not be read counts as free."""
     try:

@@ -1,0 +1,121 @@
+"""A database on a server as one side of a move, on one connection of the calling thread."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+
+from sidecar.core.server_url import hide_passwords
+from sidecar.ports.errors import OutboxRefused
+from sidecar.store.moving.end import Row, TableShape
+from sidecar.store.moving.row_pages import quoted
+from sidecar.store.postgres.connection import PostgresConnection
+from sidecar.store.postgres.database import connect
+from sidecar.store.postgres.opening import keep_schema
+from sidecar.store.store_url import shown
+
+# Every table of the schema that is in use, with its columns in order, and the place of each in the primary key.
+_COLUMNS = """
+    SELECT t.relname, c.attname, NOT c.attnotnull OR c.atthasdef OR c.attidentity <> '',
+        coalesce(array_position(i.indkey::int2[], c.attnum), -1), c.attidentity <> ''
+    FROM pg_class t
+    JOIN pg_attribute c ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped
+    LEFT JOIN pg_index i ON i.indrelid = t.oid AND i.indisprimary
+    WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition
+    ORDER BY t.relname, c.attnum"""
+
+_SEQUENCE = "SELECT pg_get_serial_sequence(?, ?)"
+_LIVE = "SELECT count(*) FROM replicas WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000"
+
+
+class _SumLoader(Loader):
+    """A sum, of which SQLite has an integer too."""
+
+    def load(self, data: Buffer) -> int:
+        return int(Decimal(bytes(data).decode()))
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresMoveEnd:
+    """Implements `moving.end.MoveEnd`."""
+
+    label: str
+    db: PostgresConnection
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        return (psycopg.Error,)
+
+    def shapes(self) -> Iterator[TableShape]:
+        tables: dict[str, list[Sequence[object]]] = {}
+        for name, *column in self.db.execute(_COLUMNS).fetchall():
+            tables.setdefault(name, []).append(column)
+        for name, columns in tables.items():
+            yield _shape(name, columns)
+
+    def transaction(self) -> contextlib.AbstractContextManager[object]:
+        return self.db.raw.transaction()
+
+    def append(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        text = f"COPY {table} ({quoted(columns)}) FROM STDIN"
+        with self.db.raw.cursor() as cursor, cursor.copy(text.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def empty(self, tables: Sequence[str]) -> None:
+        self.db.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY")
+
+    def last_number(self, table: str) -> int:
+        sequence = self._sequence(table)
+        last, is_called = self.db.execute(f"SELECT last_value, is_called FROM {sequence}").fetchone() or (0, False)  # noqa: S608 - our names
+        return int(last) if is_called else 0
+
+    def set_last_number(self, table: str, number: int) -> None:
+        if number:
+            self.db.execute("SELECT setval(CAST(? AS regclass), ?)", (self._sequence(table), number))
+
+    def _sequence(self, table: str) -> str:
+        [key] = next(shape.key for shape in self.shapes() if shape.name == table)
+        [name] = self.db.execute(_SEQUENCE, (table, key)).fetchone() or ("",)
+        return str(name)
+
+    def refuse_in_use(self) -> None:
+        [replicas] = self.db.execute(_LIVE).fetchone() or (0,)
+        if replicas:
+            raise OutboxRefused(
+                f"the outbox {self.label} is in use by {replicas} running replica(s): stop all of them, wait for "
+                "15 seconds where one was killed, and run this again"
+            )
+
+
+def _shape(name: str, columns: Sequence[Sequence[object]]) -> TableShape:
+    keys = sorted((int(str(place)), str(column)) for column, _, place, _ in columns if int(str(place)) >= 0)
+    key = tuple(column for _, column in keys)
+    return TableShape(
+        name=name,
+        columns=tuple(str(column) for column, *_ in columns),
+        optional=frozenset(str(column) for column, is_optional, _, _ in columns if is_optional),
+        key=key,
+        is_numbered=len(key) == 1 and any(column == key[0] and is_given for column, _, _, is_given in columns),
+    )
+
+
+@contextlib.contextmanager
+def open_postgres_end(url: str) -> Iterator[PostgresMoveEnd]:
+    """The outbox on the server that `url` names; OutboxRefused says why it cannot be opened."""
+    with contextlib.ExitStack() as stack:
+        try:
+            db = connect(url)
+            stack.callback(db.raw.close)
+            db.raw.adapters.register_loader("numeric", _SumLoader)
+            keep_schema(db)
+        except psycopg.Error as error:
+            words = " ".join(hide_passwords(str(error), url).split())
+            raise OutboxRefused(
+                f"the outbox {shown(url)} cannot be opened: {words}; check the URL, and that the server runs"
+            ) from error
+        yield PostgresMoveEnd(shown(url), db)

@@ -1,0 +1,46 @@
+"""Moves of an outbox between houses, and what must be equal on both sides after one."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from instant_kit import NOW
+from store_kit import HOUSES, House
+
+from sidecar.store.moving.outbox_move import Watch
+from sidecar.store.moving.report import MoveReport
+from sidecar.store.opening import move
+
+TABLES = (
+    *("facts", "lanes", "entries", "batches", "requests", "counts", "journal", "secrets", "clicks", "catalogues"),
+    *("goals", "erasures", "erasure_rows", "unstored", "match_shares", "tallies", "alerts"),
+)
+"""What an outbox is made of, in either database."""
+
+MARKS = {"moving_to", "moved_to", "moving_from", "moved_from", "move_progress"}
+
+WAYS = [(source, target) for source in HOUSES for target in HOUSES]
+"""From each store to each."""
+
+
+def house(kind: str, folder: Path) -> House:
+    """An empty house of that kind."""
+    return HOUSES[kind](folder)
+
+
+async def moved(source: House, target: House, watch: Watch = lambda step, done, total: None) -> MoveReport:
+    """Move the closed house `source` to `target`, as the command does: on a thread without an event loop."""
+    return await asyncio.to_thread(move, source.url, target.url, lambda: NOW, watch)
+
+
+async def contents(one: House) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, without the marks of moves, in an order that does not depend on the database."""
+    return {table: sorted(await _rows(one, table), key=_place) for table in TABLES}
+
+
+async def _rows(one: House, table: str) -> list[dict[str, Any]]:
+    return [row for row in await one.rows(table) if table != "facts" or row["name"] not in MARKS]
+
+
+def _place(row: dict[str, Any]) -> str:
+    return repr(sorted(row.items()))
