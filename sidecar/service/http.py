@@ -91,7 +91,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         identity=lambda account: settings.identities().get(account),
         traces=_traces(parts),
         explain=_explain(parts, clock),
-        erasures=ErasureCalls(store.erasures, clock.now, parts.eraser.wake, lambda: settings.intake().default_country),
+        erasures=ErasureCalls(store.erasures, clock.now, parts.eraser.begun, lambda: settings.intake().default_country),
         accounts=AccountCalls(parts.pauses, lambda: settings.config.accounts),
         ad_accounts=AdAccountCalls(parts.ad_accounts, settings.configured_accounts, parts.gates),
         alerts=AlertCalls(parts.alerts),

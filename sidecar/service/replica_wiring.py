@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 from sidecar.delivery.flusher import Flusher
 from sidecar.delivery.gates import Gates
+from sidecar.delivery.holdings import Holdings
 from sidecar.delivery.pauses import AccountPauses
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.ports.leases import UPKEEP
 from sidecar.service.microsoft_wiring import restore_throttles
 from sidecar.service.runtime import Runtime
 from sidecar.store.store import Store
+from sidecar.upkeep.alerts import Alerts
 from sidecar.upkeep.erasure import Eraser
+from sidecar.upkeep.housekeeping import Housekeeping
 
 ARRIVED, BORROWED = "arrived:", "borrowed:"
 """Before the name of an account: rows of it arrived, or a call of it was made, at a replica that does not hold it."""
@@ -45,6 +49,24 @@ class AccountTasks:
     def abandon(self, accounts: Collection[str]) -> None:
         self.flusher.abandon(accounts)
         self.catalogue.forget(accounts)
+
+
+def share_upkeep(holdings: Holdings, eraser: Eraser, housekeeping: Housekeeping, alerts: Alerts | None) -> None:
+    """Let one replica do what must be done once, and another go on with it once that one is gone."""
+
+    def is_ours() -> bool:
+        return holdings.does(UPKEEP)
+
+    def changed() -> None:
+        eraser.wake()
+        if alerts is not None:
+            alerts.wake()
+
+    eraser.is_ours = housekeeping.is_ours = is_ours
+    eraser.tell = lambda: holdings.tell(ERASURES)
+    if alerts is not None:
+        alerts.is_ours = is_ours
+    holdings.duties_changed = changed
 
 
 @dataclass(frozen=True, slots=True)

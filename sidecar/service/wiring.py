@@ -35,7 +35,7 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import Reach, open_platform
-from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing
+from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing, share_upkeep
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
@@ -109,11 +109,14 @@ async def open_parts(
     eraser = wiring.eraser(flusher)
     tasks = AccountTasks(store, flusher, catalogue, platform.advertising, gates, clock)
     hearing = Hearing(store, flusher, pauses, eraser, platform.advertising, gates, clock)
-    holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, hearing.heard, eraser.wake)
+    holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, hearing.heard)
     gates.holds = holdings.holds
     flusher.elsewhere = lambda rows: holdings.tell(*(ARRIVED + account for account in rows))
     pauses.tell = lambda: holdings.tell(PAUSES)
     stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)
+    housekeeping = wiring.housekeeping(steady, waiting)
+    alerts = alerts_of(settings, telemetry, store, stakes, clock)
+    share_upkeep(holdings, eraser, housekeeping, alerts)
     return Components(
         settings=settings,
         telemetry=telemetry,
@@ -124,14 +127,14 @@ async def open_parts(
         ad_accounts=platform.customers,
         reach=platform.reach,
         flusher=flusher,
-        housekeeping=wiring.housekeeping(steady, waiting),
+        housekeeping=housekeeping,
         waiting=waiting,
         stakes=stakes,
         pauses=pauses,
         catalogue=catalogue,
         eraser=eraser,
         holdings=holdings,
-        alerts=alerts_of(settings, telemetry, store, stakes, clock),
+        alerts=alerts,
         last_minute=platform.advertising.last_minute,
         emulator=platform.emulator,
     )

@@ -54,6 +54,9 @@ class Alerts:
     chance: Callable[[], float]
     version: str
     dashboard: str = ""
+    is_ours: Callable[[], bool] = lambda: True
+    """Whether this replica alone posts now."""
+    _is_restored: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _alerts: dict[AlertKey, Alert] = field(default_factory=dict)
     _unsaved: set[AlertKey] = field(default_factory=set)
@@ -67,7 +70,6 @@ class Alerts:
     async def run(self, dashboard: str) -> None:
         """Post until cancelled."""
         self.dashboard = dashboard
-        await self._restore()
         self.telemetry.board.on_change = self.wake
         reporter = self.telemetry.service
         await loops.run_forever(
@@ -95,6 +97,15 @@ class Alerts:
         async with self._testing:
             return await self._post(message)
 
+    async def _is_ready(self) -> bool:
+        """Whether it is this replica that posts, with what the one before it has stored."""
+        if not self.is_ours():
+            self._is_restored = False
+        elif not self._is_restored:
+            await self._restore()
+            self._is_restored = True
+        return self._is_restored
+
     async def _restore(self) -> None:
         with loops.reported(self.telemetry.service, "alerts"):
             stored = await self.store.load()
@@ -104,6 +115,8 @@ class Alerts:
 
     async def _step(self) -> float | None:
         """Post what is due; return the seconds until there may be something again."""
+        if not await self._is_ready():
+            return None
         now = self.now()
         self._observe(now)
         await self._save()

@@ -35,10 +35,19 @@ class Eraser:
     retracts: Retractor
     wait_seconds: float = WAIT_SECONDS
     lag_seconds: float = LAG_SECONDS
+    is_ours: Callable[[], bool] = lambda: True
+    """Whether this replica alone carries erasures out now."""
+    tell: Callable[[], None] = lambda: None
+    """Tells other replicas that there is a new erasure."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def begun(self) -> None:
+        """Start on a new erasure at once, at whichever replica carries them out."""
+        self.tell()
+        self.wake()
+
     def wake(self) -> None:
-        """Start on a new erasure at once."""
+        """Look for erasures now."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -54,6 +63,8 @@ class Eraser:
     async def round(self) -> bool:
         """Advance every erasure as far as possible now. Returns whether one is not done."""
         left = False
+        if not self.is_ours():
+            return False
         for number in await self.erasures.open():
             try:
                 left |= not await self.advance(number)
@@ -65,7 +76,7 @@ class Eraser:
     async def advance(self, number: int) -> bool:
         """Advance one erasure as far as possible now. Returns whether it is done."""
         while (job := await self.erasures.get(number)) is not None and job.phase is not Phase.DONE:
-            if not await self._step(job):
+            if not self.is_ours() or not await self._step(job):
                 return False
         return True
 

@@ -67,6 +67,8 @@ class Housekeeping:
     shares: StoredMatchShares
     tallies: Tallies
     unstored: UnstoredItems | None = None
+    is_ours: Callable[[], bool] = lambda: True
+    """Whether this replica alone does now what must be done once."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
     """The latest time that `now` returned."""
@@ -77,15 +79,28 @@ class Housekeeping:
         async with asyncio.TaskGroup() as rounds:
             for name, seconds, work in (
                 ("watch", DISK_SECONDS, self.watch),
-                ("expire", EXPIRE_SECONDS, self.expire),
+                ("expire", EXPIRE_SECONDS, self._once(self.expire)),
                 ("look", LOOK_SECONDS, self.look),
-                ("shares", SHARES_SECONDS, self.save_shares),
-                ("prune", PRUNE_SECONDS, self.prune),
-                ("gather", PRUNE_SECONDS, self.gather),
+                ("shares", SHARES_SECONDS, self._once(self.save_shares)),
+                ("prune", PRUNE_SECONDS, self._once(self.prune)),
+                ("gather", PRUNE_SECONDS, self._once(self.gather)),
             ):
                 rounds.create_task(self._repeat(name, seconds, work))
         with contextlib.suppress(StorageUnavailable):
-            await self.save_shares()
+            await self._once(self.save_shares)()
+
+    def _once(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Work that one replica does for all."""
+
+        async def work_of_one() -> None:
+            if self.is_ours():
+                await work()
+
+        return work_of_one
+
+    @property
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set() and self.is_ours()
 
     async def watch(self) -> None:
         """Raise or clear the troubles of clock, disk and outbox, and correct rows after the clock stepped back."""
@@ -100,7 +115,7 @@ class Housekeeping:
 
     async def expire(self) -> None:
         """End every waiting row that is older than Microsoft accepts, also those of closed goals and accounts."""
-        while not self._stopping.is_set() and (ended := await self.upkeep.expire(self.now(), SLICE_ROWS)):
+        while self._goes_on and (ended := await self.upkeep.expire(self.now(), SLICE_ROWS)):
             self.telemetry.delivery.rows_expired(ended)
 
     async def save_shares(self) -> None:
@@ -112,24 +127,24 @@ class Housekeeping:
     async def gather(self) -> None:
         """Gather the figures of old hours into days."""
         before = first_hourly(seconds(self.now()))
-        while not self._stopping.is_set() and await self.tallies.gather(before):
+        while self._goes_on and await self.tallies.gather(before):
             pass
 
     async def prune(self) -> None:
         """Delete settled rows, clicks and journal entries whose retention is over."""
         rules, now = self.rules(), self.now()
         after: int | None = 0
-        while after is not None and not self._stopping.is_set():
+        while after is not None and self._goes_on:
             after = await self.upkeep.prune(UnixMillis(now - rules.retention_millis), after, SLICE_ROWS)
         after = 0
-        while after is not None and not self._stopping.is_set():
+        while after is not None and self._goes_on:
             after = await self.clicks.prune(seconds(UnixMillis(now - rules.click_millis)), after, SLICE_ROWS)
         before = UnixMillis(now - rules.journal_millis)
-        while not self._stopping.is_set() and await self.journal.prune(before, rules.journal_bytes):
+        while self._goes_on and await self.journal.prune(before, rules.journal_bytes):
             pass
         if self.unstored is not None:
             before = max(before, UnixMillis(now - KEPT_MILLIS))
-            while not self._stopping.is_set() and await self.unstored.prune(before):
+            while self._goes_on and await self.unstored.prune(before):
                 pass
 
     def _report_clock(self) -> None:
