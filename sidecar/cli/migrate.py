@@ -10,13 +10,14 @@ import click
 
 from sidecar.cli.config_option import exit_with
 from sidecar.cli.options import print_answer
+from sidecar.core.server_url import without_password
 from sidecar.ports.errors import MoveFailed, OutboxRefused
 from sidecar.service.runtime import now
 from sidecar.store.moving.report import MoveReport
 from sidecar.store.opening import move
 from sidecar.store.store_url import is_store
 
-_STEPS = {"copy": "Copying", "verify": "Verifying"}
+_STEPS = {"copy": "Copying", "index": "Indexes", "verify": "Comparing"}
 
 
 def _checked(_: click.Context, __: click.Parameter, given: str) -> str:
@@ -44,7 +45,7 @@ def migrate(source: str, target: str, as_json: bool) -> None:
             report = move(source, target, now, watch)
     except (MoveFailed, OutboxRefused) as error:
         exit_with(1, str(error))
-    print_answer(_json(report), as_json, _lines(report))
+    print_answer(asdict(report), as_json, _lines(report, without_password(target)))
 
 
 @contextlib.contextmanager
@@ -56,7 +57,8 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         def watch(step: str, done: int, total: int) -> None:
             if step not in shown:
                 bars.close()
-                bar = click.progressbar(length=total, label=f"{_STEPS[step]:<9}", file=sys.stderr, show_pos=True)
+                label, hidden = f"{_STEPS[step]:<9}", not sys.stderr.isatty()
+                bar = click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True, hidden=hidden)
                 shown[step] = bars.enter_context(bar)
             bar = shown[step]
             bar.update(done - bar.pos)
@@ -64,16 +66,12 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield watch
 
 
-def _json(report: MoveReport) -> dict[str, Any]:
-    return asdict(report)
-
-
-def _lines(report: MoveReport) -> Iterator[str]:
+def _lines(report: MoveReport, url: str) -> Iterator[str]:
     if report.was_done:
         yield f"{report.source} was moved to {report.target} before; there is nothing left to do."
     else:
         yield from _table(report)
-    yield f"Now set storage.url to {report.target} (with its user and settings), and start the sidecar."
+    yield f"Now set storage.url to {url}, and start the sidecar."
     yield f"{report.source} keeps its rows and no longer starts. The way back: docs/moving.md."
 
 

@@ -19,7 +19,7 @@ def test_summary_has_every_table_and_the_next_step(stopped: Service) -> None:
     assert result.exit_code == 0, result.output
     assert "entries                     1  " in result.stdout
     assert "by state: 1 delivered." in result.stdout
-    assert f"Now set storage.url to {stopped.folder / 'new.db'}" in result.stdout
+    assert f"Now set storage.url to sqlite:///{stopped.folder / 'new.db'}, " in result.stdout
     with sqlite3.connect(stopped.folder / "new.db") as opened:
         assert opened.execute("SELECT state FROM entries").fetchall() == [("delivered",)]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from instant_kit import NOW
-from store_kit import HOUSES, House
+from store_kit import HOUSES, House, PostgresHouse
 
 from sidecar.store.moving.outbox_move import Watch
 from sidecar.store.moving.report import MoveReport
@@ -36,6 +36,14 @@ async def moved(source: House, target: House, watch: Watch = lambda step, done, 
 async def contents(one: House) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table, without the marks of moves, in an order that does not depend on the database."""
     return {table: sorted(await _rows(one, table), key=_place) for table in TABLES}
+
+
+async def indexes(one: House) -> set[str]:
+    """The names of the indexes that are no constraints."""
+    if isinstance(one, PostgresHouse):
+        rows = await one.rows("pg_indexes WHERE schemaname = 'public'")
+        return {row["indexname"] for row in rows if not row["indexname"].endswith(("_pkey", "_key"))} - {"changes_at"}
+    return {row["name"] for row in await one.rows("sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")}
 
 
 async def _rows(one: House, table: str) -> list[dict[str, Any]]:

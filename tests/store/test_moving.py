@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from conversion_kit import captured, orders, trace
 from instant_kit import DAY, HOUR, MINUTE, NOW, later
-from move_kit import WAYS, contents, house, moved
+from move_kit import WAYS, contents, house, indexes, moved
 from outbox_kit import LOST, TAKEN, claimed, due, put, retaken, seqs, seqs_of
 from store_kit import House
 
@@ -176,3 +176,19 @@ async def test_target_with_rows_is_refused(houses: Houses) -> None:
     assert await contents(target) == before
     await source.open()
     await target.open()
+
+
+async def test_target_has_the_indexes_of_a_new_outbox(houses: Houses, tmp_path: Path) -> None:
+    """They are made once the rows are there, also after a move that began twice."""
+    source, target = houses
+    await lived_in(source)
+    new = type(target)(tmp_path / "as-new")  # type: ignore[call-arg]
+    await new.open()
+    await new.close()
+    assert await ended_after(source, target, pages=5) is None
+    assert await indexes(target) == set()
+    await source.open()
+    await source.close()
+    assert await ended_after(source, target, pages=5) is None
+    await moved(source, target)
+    assert await indexes(target) == await indexes(new) > {"entries_due", "clicks_msclkid"}

@@ -7,6 +7,7 @@ from hashlib import sha256
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.errors import MoveFailed
 from sidecar.store.moving.end import MoveEnd
+from sidecar.store.moving.progress import MoveProgress
 from sidecar.store.moving.refusals import same_place
 from sidecar.store.moving.transfer import Transfer
 from sidecar.store.sql import move_marks, visitors
@@ -33,10 +34,18 @@ def begun(source: MoveEnd, target: MoveEnd, tables: Sequence[Transfer], new_id: 
     with source.transaction():
         move_marks.put_mark(source.db, move_marks.MOVING_TO, new)
     _refuse_same_place(source, target, new)
-    with target.transaction():
-        target.empty([one.table for one in tables])
-        move_marks.put_mark(target.db, move_marks.MOVING_FROM, replace(new, other=source.label))
+    _empty(target, [one.table for one in tables], replace(new, other=source.label))
     return new
+
+
+def _empty(target: MoveEnd, tables: Sequence[str], mark: MoveMark) -> None:
+    """Make the target ready for rows; what is left of an earlier try goes."""
+    missing = MoveProgress.read(target.db).indexes
+    with target.transaction():
+        target.empty(tables)
+        indexes = [*missing, *target.drop_indexes(tables)]
+        move_marks.put_mark(target.db, move_marks.MOVING_FROM, mark)
+        MoveProgress(indexes=indexes).write(target.db)
 
 
 def _identity(source: MoveEnd) -> str:

@@ -55,5 +55,14 @@ class MoveEnd(Protocol):
     def set_last_number(self, table: str, number: int) -> None:
         """Let the table's sequence go on after that number; part of a transaction."""
 
+    def drop_indexes(self, tables: Sequence[str]) -> list[str]:
+        """Remove all indexes that are no constraints, and return the statements that make them; part of a transaction.
+
+        Rows go in several times as fast, and an index over all rows at once is smaller.
+        """
+
+    def make_ready(self) -> None:
+        """Everything is there: let it last, and let the database know what it has."""
+
     def refuse_in_use(self) -> None:
         """OutboxRefused while a sidecar works with it."""

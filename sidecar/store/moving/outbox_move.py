@@ -18,7 +18,7 @@ from sidecar.store.sql import move_marks
 from sidecar.store.sql.move_marks import MoveMark
 
 Watch = Callable[[str, int, int], None]
-"""Called with the step (`copy`, `verify`), how many rows are done, and how many there are."""
+"""Called with the step (`copy`, `index`, `verify`), how many rows are done, and how many there are."""
 
 
 @dataclass(slots=True)
@@ -80,6 +80,8 @@ class OutboxMove:
                 self._copied += len(page)
                 self.watch("copy", done + self._copied, total)
             self._complete(transfer, progress)
+        self._make_indexes(progress)
+        self.target.make_ready()
 
     def _complete(self, transfer: Transfer, progress: MoveProgress) -> None:
         """All rows of a table are over: its sequence goes on beyond them, and beyond those that were pruned."""
@@ -88,6 +90,16 @@ class OutboxMove:
                 self.target.set_last_number(transfer.table, self.source.last_number(transfer.table))
             progress.complete.append(transfer.table)
             progress.write(self.target.db)
+
+    def _make_indexes(self, progress: MoveProgress) -> None:
+        total = len(progress.indexes)
+        for done, index in enumerate(list(progress.indexes)):
+            self.watch("index", done, total)
+            with self.target.transaction():
+                self.target.db.execute(index)
+                progress.indexes.remove(index)
+                progress.write(self.target.db)
+        self.watch("index", total, total)
 
     def _require_unchanged(self, mark: MoveMark) -> None:
         """A sidecar that starts on the source removes the mark."""

@@ -1,7 +1,7 @@
 """How far a move has come: a fact in the target, written in the transactions that bring the rows."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sidecar.store.moving.row_pages import TablePages
@@ -14,11 +14,12 @@ _PUT = "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDA
 
 @dataclass(slots=True)
 class MoveProgress:
-    """The last key of each table that came over, and how many rows; tables that are complete."""
+    """The last key of each table that came over, and how many rows; tables that are complete; indexes to be made."""
 
     last: dict[str, list[Any]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     complete: list[str] = field(default_factory=list)
+    indexes: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, db: SqlConnection) -> "MoveProgress":
@@ -33,5 +34,4 @@ class MoveProgress:
 
     def write(self, db: SqlConnection) -> None:
         """Write it down; part of the transaction that inserts."""
-        text = json.dumps({"last": self.last, "rows": self.rows, "complete": self.complete})
-        db.execute(_PUT, (move_marks.PROGRESS, text))
+        db.execute(_PUT, (move_marks.PROGRESS, json.dumps(asdict(self))))

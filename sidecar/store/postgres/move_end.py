@@ -29,6 +29,11 @@ _COLUMNS = """
     ORDER BY t.relname, c.attnum"""
 
 _SEQUENCE = "SELECT pg_get_serial_sequence(?, ?)"
+_INDEXES = """
+    SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+    FROM pg_index i
+    WHERE i.indrelid = ANY(CAST(? AS regclass[]))
+        AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.indexrelid)"""
 _LIVE = "SELECT count(*) FROM replicas WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000"
 
 
@@ -82,6 +87,15 @@ class PostgresMoveEnd:
         [key] = next(shape.key for shape in self.shapes() if shape.name == table)
         [name] = self.db.execute(_SEQUENCE, (table, key)).fetchone() or ("",)
         return str(name)
+
+    def drop_indexes(self, tables: Sequence[str]) -> list[str]:
+        found = self.db.execute(_INDEXES, (list(tables),)).fetchall()
+        for name, _ in found:
+            self.db.execute(f"DROP INDEX {name}")
+        return [text for _, text in found]
+
+    def make_ready(self) -> None:
+        self.db.execute("ANALYZE")
 
     def refuse_in_use(self) -> None:
         [replicas] = self.db.execute(_LIVE).fetchone() or (0,)

@@ -23,13 +23,20 @@ _HIGHEST = "SELECT coalesce(max(rowid), 0) FROM {}"
 _IS_KEPT = "SELECT sql LIKE '%AUTOINCREMENT%' FROM sqlite_schema WHERE name = ?"
 
 
-@dataclass(frozen=True, slots=True)
+_INDEXES = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+
+
+@dataclass(slots=True)
 class SqliteMoveEnd:
-    """Implements `moving.end.MoveEnd`."""
+    """Implements `moving.end.MoveEnd`.
+
+    While rows come in, a commit need not outlast a power cut: what it notes of the progress goes with its rows.
+    """
 
     label: str
     db: SqliteConnection
     last: LastCommit
+    is_lasting: bool
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -50,7 +57,8 @@ class SqliteMoveEnd:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise
-        self.last.note(number)
+        if self.is_lasting:
+            self.last.note(number)
 
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         text = f"INSERT INTO {table} ({quoted(columns)}) VALUES ({places(columns)})"  # noqa: S608 - our names
@@ -75,6 +83,17 @@ class SqliteMoveEnd:
         if self.db.execute(_IS_KEPT, (table,)).fetchone()[0]:
             self.db.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
             self.db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, number))
+
+    def drop_indexes(self, tables: Sequence[str]) -> list[str]:
+        found = [index for table in tables for index in self.db.execute(_INDEXES, (table,)).fetchall()]
+        for name, _ in found:
+            self.db.execute(f"DROP INDEX {name}")
+        return [text for _, text in found]
+
+    def make_ready(self) -> None:
+        self.db.execute("PRAGMA synchronous = FULL")
+        checkpoint(self.db)
+        self.is_lasting = True
 
     def refuse_in_use(self) -> None:
         """The lock of `owned` is held."""
@@ -107,5 +126,8 @@ def open_sqlite_end(path: Path, *, must_exist: bool) -> Iterator[SqliteMoveEnd]:
             except sqlite3.DatabaseError as error:
                 raise unusable(path, error) from error
         last = stack.enter_context(last_commit(path))
-        yield SqliteMoveEnd(str(path), db, last)
+        db.execute("PRAGMA temp_store = FILE")  # for the sorting of large indexes
+        if not must_exist:
+            db.execute("PRAGMA synchronous = NORMAL")
+        yield SqliteMoveEnd(str(path), db, last, is_lasting=must_exist)
         checkpoint(db)
