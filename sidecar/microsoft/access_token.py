@@ -1,9 +1,10 @@
 """An access token with the times of its refresh."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import Grant
+from sidecar.ports.tokens import AccessToken
 
 WEEK_SECONDS = 7 * 86_400.0
 """The refresh interval of an idle service: an unused refresh token expires after 90 days.
@@ -12,14 +13,6 @@ https://learn.microsoft.com/entra/identity-platform/refresh-tokens
 """
 
 _MARGIN_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """The token for `Authorization: Bearer`."""
-
-    value: str = field(repr=False)
-    expires_at: UnixMillis
 
 
 @dataclass(frozen=True, slots=True)

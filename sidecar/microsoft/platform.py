@@ -10,7 +10,6 @@ from sidecar.core.entry import Entry
 from sidecar.core.goals.creation import Creation, NewGoal, NotCreated
 from sidecar.core.goals.goal import Goal
 from sidecar.microsoft import account_properties, goals
-from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.invalid_credentials import BLAMES_TOKEN, CredentialsHistory, diagnose
@@ -18,6 +17,7 @@ from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.reply import HttpReply
 from sidecar.microsoft.token_repeat import with_token
 from sidecar.microsoft.tokens import TokenSource
+from sidecar.ports.tokens import AccessToken
 
 T = TypeVar("T")
 

@@ -4,8 +4,10 @@ The pages of the sign-in are in `sidecar.api.sign_in`.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.oauth import Application, AuthorizationRequest, OAuthClient
@@ -42,6 +44,16 @@ class FinishedSignIn:
     failure: SignInFailure | None
 
 
+class StoredSignIns(Protocol):
+    """Stores sign-ins that were begun."""
+
+    async def put(self, state: str, flow: str) -> None:
+        """Store what the callback of `state` needs. Raises StorageUnavailable."""
+
+    async def take(self, state: str, since: UnixMillis) -> str | None:
+        """Delete and return it; None when there is none that was begun since `since`."""
+
+
 class PendingSignIns:
     """Started sign-ins by their state; each can be taken once, within ten minutes. Times are loop seconds."""
 
@@ -71,6 +83,8 @@ class SignInFlow:
     now: Callable[[], UnixMillis]
     on_finished: Callable[[FinishedSignIn], None] = lambda _: None
     on_signed_out: Callable[[], None] = lambda: None
+    stored: StoredSignIns | None = None
+    """Where replicas keep what was begun, since any of them may get the callback; None keeps it in memory."""
     last: FinishedSignIn | None = None
     _pending: PendingSignIns = field(default_factory=PendingSignIns)
 
@@ -90,7 +104,10 @@ class SignInFlow:
             request = await self.sign_in.begin()
         except SignInFailed as error:
             raise SignInFailed(of_interactive(error.failure)) from None
-        self._pending.put(request, asyncio.get_running_loop().time())
+        if self.stored is None:
+            self._pending.put(request, asyncio.get_running_loop().time())
+        else:
+            await self.stored.put(request.state, json.dumps([request.url, request.flow]))
         return StartedSignIn(request.url, UnixMillis(self.now() + int(SIGN_IN_SECONDS * 1000)))
 
     async def finish(self, answer: Mapping[str, str]) -> str | None:
@@ -100,7 +117,7 @@ class SignInFlow:
         """
         if not answer.keys() & {"code", "error"}:
             raise UnknownSignIn
-        request = self._pending.take(answer.get("state", ""), asyncio.get_running_loop().time())
+        request = await self._begun(answer.get("state", ""))
         try:
             user = await self._connect(request, answer)
         except SignInFailed as error:
@@ -112,6 +129,16 @@ class SignInFlow:
             raise
         self._finished(None)
         return user
+
+    async def _begun(self, state: str) -> AuthorizationRequest:
+        """The sign-in of that state, once. Raises UnknownSignIn when there is none."""
+        if self.stored is None:
+            return self._pending.take(state, asyncio.get_running_loop().time())
+        begun = await self.stored.take(state, UnixMillis(self.now() - int(SIGN_IN_SECONDS * 1000)))
+        if begun is None:
+            raise UnknownSignIn
+        url, flow = json.loads(begun)
+        return AuthorizationRequest(url, state, flow)
 
     async def sign_out(self) -> None:
         """Forgets the sign-in. Raises StorageUnavailable when it could not be deleted."""

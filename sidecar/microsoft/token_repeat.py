@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sidecar.core.answer import RefusedBatch, Verdict
-from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.errors import NotConnected
+from sidecar.ports.tokens import AccessToken
 
 T = TypeVar("T")
 

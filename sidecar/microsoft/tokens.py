@@ -11,11 +11,12 @@ from typing import Protocol
 
 from sidecar import loops
 from sidecar.core.instant import UnixMillis
-from sidecar.microsoft.access_token import AccessToken, CachedToken, cached
+from sidecar.microsoft.access_token import CachedToken, cached
 from sidecar.microsoft.oauth import Grant
 from sidecar.microsoft.sign_in_error_codes import Remedy
 from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure, pause_seconds
 from sidecar.ports.errors import LostKey, NotConnected, StorageUnavailable
+from sidecar.ports.tokens import AccessToken
 from sidecar.troubles import CATALOGUE
 
 _MAX_SLEEP_SECONDS = 3600.0
@@ -39,6 +40,19 @@ class TokenStore(Protocol):
 
     async def forget(self) -> None:
         """Deletes the refresh token, on disk when it returns. Raises StorageUnavailable."""
+
+
+class Sharing(Protocol):
+    """What replicas that share a sign-in hear of each other's tokens."""
+
+    def refused(self, value: str) -> None:
+        """Microsoft did not accept this access token."""
+
+    async def granted(self, grant: Grant, token: AccessToken) -> None:
+        """There is a new access token. Raises StorageUnavailable."""
+
+    async def forget(self) -> None:
+        """The sign-in was forgotten. Raises StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +84,14 @@ class TokenSource:
         now: Callable[[], UnixMillis],
         chance: Callable[[], float],
         on_change: Callable[[Connection], None] = lambda _: None,
+        shared: Sharing | None = None,
     ) -> None:
         self._sign_in = sign_in
         self._store = store
         self._now = now
         self._chance = chance
         self._on_change = on_change
+        self._shared = shared
         self._connection = Connection()
         self._refresh_token: str | None = None
         self._loaded = False
@@ -113,6 +129,8 @@ class TokenSource:
         """Another token than `rejected`, which Microsoft refused. Raises NotConnected when there is none."""
         if self._cached is not None and self._cached.token.value == rejected:
             self._cached = None
+            if self._shared is not None:
+                self._shared.refused(rejected)
         return await self.access_token()
 
     async def renew(self) -> Connection:
@@ -147,10 +165,26 @@ class TokenSource:
         """Forgets the sign-in, on disk first. Raises StorageUnavailable; the sign-in is then as it was."""
         async with self._storing:
             await self._store.forget()
-            self._sign_ins += 1  # what a refresh under way brings is not used
-            self._refresh_token, self._loaded, self._cached, self._failures = None, True, None, 0
-            self._record_failure(_final("it was disconnected"))
+            if self._shared is not None:
+                await self._shared.forget()
+        self.signed_out()
+
+    def signed_out(self) -> None:
+        """Use no token any more: a person, perhaps at another replica, disconnected."""
+        self._sign_ins += 1  # what a refresh under way brings is not used
+        self._refresh_token, self._loaded, self._cached, self._failures = None, True, None, 0
+        self._record_failure(_final("it was disconnected"))
         self._announce()
+
+    def look_again(self) -> None:
+        """Take over what another replica has stored: a token, a sign-in."""
+        self._loaded = False
+        self._is_wanted = True
+        self._wake.set()
+
+    def forget_stored(self) -> None:
+        """Read the refresh token again before it is used: another replica may have stored a newer one."""
+        self._loaded = False
 
     async def run(self) -> None:
         """Refreshes the token when it is due, until it is cancelled."""
@@ -195,7 +229,10 @@ class TokenSource:
             if grant.refresh_token is not None:
                 self._refresh_token = grant.refresh_token
                 await self._store.save(grant.refresh_token)
-            self._cached = cached(grant, asked_at, self._now(), self._chance())
+            token = cached(grant, asked_at, self._now(), self._chance())
+            if self._shared is not None:
+                await self._shared.granted(grant, token.token)
+            self._cached = token
             self._failure, self._failures, self._used = None, 0, False
 
     def _record_failure(self, failure: SignInFailure | None) -> None:

@@ -122,3 +122,9 @@ class Secrets(Protocol):
 
     async def add(self, name: str, value: str) -> str:
         """Store a value unless there is one of that name, durably. Return the one that is stored."""
+
+    async def take(self, name: str, kind: str, since: UnixMillis) -> str | None:
+        """Delete a value and return it; None when there is none, or it is older than `since`.
+
+        Others whose name begins with `kind`, and that are older, are deleted too.
+        """

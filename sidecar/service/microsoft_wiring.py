@@ -22,6 +22,7 @@ from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.proxy_settings import ProxySettings
 from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.reachability import addresses_of, reach
+from sidecar.microsoft.shared_token import SharedToken
 from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
 from sidecar.microsoft.tls import context
@@ -33,7 +34,7 @@ from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.store import Store
 from sidecar.store.store_url import emulator_file_of
-from sidecar.store.tokens import SealedTokens
+from sidecar.store.tokens import SealedAccess, SealedSignIns, SealedTokens
 from sidecar.store.vault import Vault
 from sidecar.telemetry import Telemetry
 
@@ -54,6 +55,8 @@ class PlatformParts:
     advertising: MicrosoftAdvertising
     customers: CustomerManagement
     tokens: TokenSource
+    shared_token: SharedToken | None
+    """Between `tokens` and Microsoft where replicas share the sign-in."""
     sign_in: SignInFlow
     reach: Reach
     """Asks each host over a new connection."""
@@ -81,7 +84,11 @@ async def open_platform(
     proxies = ProxySettings.of(os.environ)
     oauth = OAuthClient(_application(config, endpoints), tls, proxies=proxies)
     sealed, on_change = token_store(config, store.secrets), _on_connection(gates, telemetry)
-    tokens = TokenSource(oauth, sealed, now=clock.now, chance=clock.chance, on_change=on_change)
+    vault = Vault(config.storage.encryption_key.get_secret_value())
+    shared = SharedToken(oauth, SealedAccess(store.secrets, vault), clock.now) if store.leases.is_shared else None
+    tokens = TokenSource(
+        shared or oauth, sealed, now=clock.now, chance=clock.chance, on_change=on_change, shared=shared
+    )
 
     def request_timeout() -> float:
         return settings.config.delivery.request_timeout
@@ -101,9 +108,10 @@ async def open_platform(
     customers = CustomerManagement(customer_client, tokens, pace, developer_token, clock.now, clock.monotonic, clean)
     await restore_throttles(store.outbox, gates, advertising, clock.now())
     on_finished, on_signed_out = _on_sign_in(gates, telemetry, customers), _on_signed_out(telemetry, customers)
-    sign_in = SignInFlow(oauth, tokens, now=clock.now, on_finished=on_finished, on_signed_out=on_signed_out)
+    begun = SealedSignIns(store.secrets, vault) if store.leases.is_shared else None
+    sign_in = SignInFlow(oauth, tokens, clock.now, on_finished, on_signed_out, begun)
     reached = partial(reach, addresses_of(endpoints), tls, clock.steady.wall if clock.steady else clock.now, proxies)
-    return PlatformParts(advertising, customers, tokens, sign_in, reached, emulator)
+    return PlatformParts(advertising, customers, tokens, shared, sign_in, reached, emulator)
 
 
 async def restore_throttles(

@@ -9,8 +9,10 @@ from sidecar.delivery.holdings import Holdings
 from sidecar.delivery.pauses import AccountPauses
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.microsoft.platform import MicrosoftAdvertising
-from sidecar.ports.leases import UPKEEP
-from sidecar.service.microsoft_wiring import restore_throttles
+from sidecar.microsoft.shared_token import SharedToken
+from sidecar.microsoft.tokens import TokenSource
+from sidecar.ports.leases import TOKEN, UPKEEP
+from sidecar.service.microsoft_wiring import PlatformParts, restore_throttles
 from sidecar.service.runtime import Runtime
 from sidecar.store.store import Store
 from sidecar.upkeep.alerts import Alerts
@@ -20,7 +22,10 @@ from sidecar.upkeep.housekeeping import Housekeeping
 ARRIVED, BORROWED = "arrived:", "borrowed:"
 """Before the name of an account: rows of it arrived, or a call of it was made, at a replica that does not hold it."""
 
-PAUSES, ERASURES, THROTTLES = "pauses", "erasures", "throttles"
+PAUSES, ERASURES, THROTTLES, TOKEN_STORED = "pauses", "erasures", "throttles", "token"
+
+REFUSED = "refused:"
+"""Before the digest of an access token that Microsoft did not accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,9 @@ class AccountTasks:
         self.catalogue.forget(accounts)
 
 
-def share_upkeep(holdings: Holdings, eraser: Eraser, housekeeping: Housekeeping, alerts: Alerts | None) -> None:
+def share_upkeep(
+    holdings: Holdings, eraser: Eraser, housekeeping: Housekeeping, alerts: Alerts | None, tokens: TokenSource
+) -> None:
     """Let one replica do what must be done once, and another go on with it once that one is gone."""
 
     def is_ours() -> bool:
@@ -59,6 +66,7 @@ def share_upkeep(holdings: Holdings, eraser: Eraser, housekeeping: Housekeeping,
 
     def changed() -> None:
         eraser.wake()
+        tokens.forget_stored()
         if alerts is not None:
             alerts.wake()
 
@@ -69,6 +77,13 @@ def share_upkeep(holdings: Holdings, eraser: Eraser, housekeeping: Housekeeping,
     holdings.duties_changed = changed
 
 
+def share_token(holdings: Holdings, shared: SharedToken) -> None:
+    """Let one replica ask Microsoft for tokens, and tell the others."""
+    shared.is_ours = lambda: holdings.does(TOKEN)
+    shared.tell = lambda: holdings.tell(TOKEN_STORED)
+    shared.tell_refused = lambda refused: holdings.tell(REFUSED + refused)
+
+
 @dataclass(frozen=True, slots=True)
 class Hearing:
     """Takes over what other replicas changed."""
@@ -77,18 +92,29 @@ class Hearing:
     flusher: Flusher
     pauses: AccountPauses
     eraser: Eraser
-    platform: MicrosoftAdvertising
     gates: Gates
     clock: Runtime
+    platform: PlatformParts
 
     async def heard(self, changes: Collection[str]) -> None:
         """Act on what was told: each by its name."""
         for change in changes:
             if change.startswith(ARRIVED):
                 self.flusher.wake(change.removeprefix(ARRIVED))
+        await self._heard_of_token(changes)
         if PAUSES in changes:
             await self.pauses.refresh()
         if ERASURES in changes:
             self.eraser.wake()
         if THROTTLES in changes:
-            await restore_throttles(self.store.outbox, self.gates, self.platform, self.clock.now())
+            await restore_throttles(self.store.outbox, self.gates, self.platform.advertising, self.clock.now())
+
+    async def _heard_of_token(self, changes: Collection[str]) -> None:
+        if (shared := self.platform.shared_token) is None:
+            return
+        refused = [change.removeprefix(REFUSED) for change in changes if change.startswith(REFUSED)]
+        stored = await shared.stored_elsewhere() if TOKEN_STORED in changes else None
+        if stored is not None and not stored.value:
+            self.platform.tokens.signed_out()
+        elif stored is not None or any(shared.refused_elsewhere(one) for one in refused):
+            self.platform.tokens.look_again()

@@ -35,7 +35,7 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import Reach, open_platform
-from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing, share_upkeep
+from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing, share_token, share_upkeep
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
@@ -108,7 +108,7 @@ async def open_parts(
     waiting = wiring.waiting_watch()
     eraser = wiring.eraser(flusher)
     tasks = AccountTasks(store, flusher, catalogue, platform.advertising, gates, clock)
-    hearing = Hearing(store, flusher, pauses, eraser, platform.advertising, gates, clock)
+    hearing = Hearing(store, flusher, pauses, eraser, gates, clock, platform)
     holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, hearing.heard)
     gates.holds = holdings.holds
     flusher.elsewhere = lambda rows: holdings.tell(*(ARRIVED + account for account in rows))
@@ -116,7 +116,9 @@ async def open_parts(
     stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)
     housekeeping = wiring.housekeeping(steady, waiting)
     alerts = alerts_of(settings, telemetry, store, stakes, clock)
-    share_upkeep(holdings, eraser, housekeeping, alerts)
+    share_upkeep(holdings, eraser, housekeeping, alerts, platform.tokens)
+    if platform.shared_token is not None:
+        share_token(holdings, platform.shared_token)
     return Components(
         settings=settings,
         telemetry=telemetry,

@@ -10,11 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from sidecar.core.instant import UnixMillis
 from sidecar.ports.errors import LostKey, StorageUnavailable
+from sidecar.ports.tokens import AccessToken
 from sidecar.ports.upkeep import Secrets
 from sidecar.store.vault import Vault, is_plain
 
-_NAME = "refresh_token"
+_NAME, _ACCESS, _SIGN_IN = "refresh_token", "access_token", "sign_in:"
 
 _DAMAGED = "the stored sign-in was damaged. Sign in again at /connect"
 
@@ -72,6 +74,58 @@ class SealedTokens:
         return _read(text)
 
 
+class SealedAccess:
+    """The access token at rest, for replicas that share a sign-in; implements `microsoft.shared_token.StoredAccess`."""
+
+    def __init__(self, secrets: Secrets, vault: Vault) -> None:
+        self._secrets = secrets
+        self._vault = vault
+
+    async def load(self) -> AccessToken | None:
+        """The stored token, an empty one after a sign-out; None when there is none, or when another key sealed it."""
+        sealed = await self._secrets.get(_ACCESS)
+        if not sealed:
+            return None
+        with contextlib.suppress(LostKey, ValueError):
+            value, expires_at = json.loads(await asyncio.to_thread(self._vault.open, _ACCESS, sealed))
+            return AccessToken(value, UnixMillis(expires_at))
+        return None
+
+    async def save(self, token: AccessToken) -> None:
+        await self._keep([token.value, token.expires_at])
+
+    async def forget(self) -> None:
+        await self._keep(["", 0])
+
+    async def _keep(self, content: list[str | int]) -> None:
+        text = json.dumps(content)
+        await self._secrets.put(_ACCESS, await asyncio.to_thread(self._vault.seal, _ACCESS, text))
+
+
+class SealedSignIns:
+    """Sign-ins that were begun, for the replica where their callback arrives; each is taken once."""
+
+    def __init__(self, secrets: Secrets, vault: Vault) -> None:
+        self._secrets = secrets
+        self._vault = vault
+
+    async def put(self, state: str, flow: str) -> None:
+        """Keep what the callback of `state` needs. StorageUnavailable when not."""
+        name = _sign_in(state)
+        await self._secrets.put(name, await asyncio.to_thread(self._vault.seal, name, flow))
+
+    async def take(self, state: str, since: UnixMillis) -> str | None:
+        """Delete and return it; None when it was taken, never begun, or begun before `since`."""
+        name = _sign_in(state)
+        sealed = await self._secrets.take(name, _SIGN_IN, since)
+        return None if sealed is None else await asyncio.to_thread(self._vault.open, name, sealed)
+
+
+def _sign_in(state: str) -> str:
+    """Its name: the state itself is as good as a password until the callback has come."""
+    return _SIGN_IN + hashlib.sha256(state.encode()).hexdigest()
+
+
 class GlancedSecrets:
     """Secrets as a look at an outbox found them: they can be read, not written."""
 
@@ -85,6 +139,9 @@ class GlancedSecrets:
         raise StorageUnavailable("storage_failed", "the outbox was only looked at")
 
     async def add(self, name: str, value: str) -> str:
+        raise StorageUnavailable("storage_failed", "the outbox was only looked at")
+
+    async def take(self, name: str, kind: str, since: UnixMillis) -> str | None:
         raise StorageUnavailable("storage_failed", "the outbox was only looked at")
 
 

@@ -42,7 +42,7 @@ class Eraser:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def begun(self) -> None:
-        """Start on a new erasure at once, at whichever replica carries them out."""
+        """Start on a new erasure at once, at the replica that carries them out."""
         self.tell()
         self.wake()
 

@@ -6,6 +6,7 @@ Each is wired as the service wires it. Its lease is over at once where a test sa
 import asyncio
 import contextlib
 import random
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
+import aiohttp
 import postgres_kit
 import psycopg
 from delivery_kit import APPLY, CONFIG, Clock, options
@@ -26,6 +29,7 @@ from sidecar.core.instant import UnixSeconds
 from sidecar.emulator import Emulator
 from sidecar.emulator.fault_script import ActiveRule
 from sidecar.emulator.faults import Rule
+from sidecar.emulator.tokens import expire_access_tokens
 from sidecar.ports.intake import Arrival, Stored
 from sidecar.service.runtime import elapsed
 from sidecar.service.settings import Settings
@@ -231,6 +235,22 @@ class Team:
     def release(self) -> None:
         """What was held is answered."""
         self.emulator.script.clear()
+
+    async def tokens_given(self) -> int:
+        """How often Microsoft gave an access token."""
+        count = "SELECT count(*) FROM access_tokens"
+        found: int = await self.emulator._state().transact(lambda db: db.execute(count).fetchone()[0])
+        return found
+
+    async def expire_tokens(self) -> None:
+        """Microsoft takes none of them any more."""
+        await self.emulator._state().transact(lambda db: expire_access_tokens(db, self.clock()))
+
+    async def consent(self, url: str) -> dict[str, str]:
+        """A person signs in at Microsoft's page: what its redirect brings back."""
+        trust = ssl.create_default_context(cadata=self.emulator.ca_pem)
+        async with aiohttp.ClientSession() as browser, browser.get(url, ssl=trust, allow_redirects=False) as answer:
+            return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
 
     async def requests(self, account: str | None = None, operation: str = APPLY) -> list[dict[str, Any]]:
         """Every request that arrived, oldest first."""

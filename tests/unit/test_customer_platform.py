@@ -13,7 +13,6 @@ from client_kit import client_of, microsoft
 
 from sidecar.core.ad_accounts import AccountsUnread, VisibleAccounts
 from sidecar.core.instant import UnixMillis
-from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.ad_accounts import PAGE_SIZE, QUERY_USER, SEARCH
 from sidecar.microsoft.customer_platform import (
     FRESH_SECONDS,
@@ -23,6 +22,7 @@ from sidecar.microsoft.customer_platform import (
     own_pace,
 )
 from sidecar.ports.errors import NotConnected
+from sidecar.ports.tokens import AccessToken
 
 USER = {"User": {"Id": "300", "UserName": "ads@example.com"}, "CustomerRoles": [{"RoleId": 41, "CustomerId": "11"}]}
 

@@ -12,11 +12,11 @@ from sidecar.core.goals.creation import Created, Creation, Exists, NotCreated, n
 from sidecar.core.goals.rule import GoalRule
 from sidecar.core.instant import UnixMillis
 from sidecar.delivery.account_state import AccountStates
-from sidecar.microsoft.access_token import AccessToken
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.ports.errors import NotConnected
+from sidecar.ports.tokens import AccessToken
 
 EXPIRED = {"Code": 109, "ErrorCode": "AuthenticationTokenExpired"}
 

@@ -23,6 +23,10 @@ ADD = "INSERT INTO secrets (name, value, updated_at) VALUES (?, ?, ?) ON CONFLIC
 
 ALL = "SELECT name, value, updated_at FROM secrets"
 
+TAKE = "DELETE FROM secrets WHERE name = ? RETURNING value"
+
+EXPIRE = "DELETE FROM secrets WHERE updated_at < ? AND substr(name, 1, ?) = ?"
+
 CLEAR = "DELETE FROM secrets"
 """The whole table: its pages are overwritten, bytes included that lie between the rows (secure_delete)."""
 
@@ -53,6 +57,15 @@ class SqlSecrets:
         """Keep `value` unless another one, perhaps of another replica, was there first; the one that is kept."""
         row = (name, value, self.now())
         return await self.committer.write(lambda db: _add(db, row))
+
+    async def take(self, name: str, kind: str, since: UnixMillis) -> str | None:
+        return await self.committer.write(lambda db: _take(db, name, kind, since))
+
+
+def _take(db: SqlConnection, name: str, kind: str, since: UnixMillis) -> str | None:
+    db.execute(EXPIRE, (since, len(kind), kind))
+    row = db.execute(TAKE, (name,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _add(db: SqlConnection, row: tuple[str, str, UnixMillis]) -> str:
