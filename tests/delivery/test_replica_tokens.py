@@ -1,4 +1,4 @@
-"""One sign-in among several replicas: one asks Microsoft, all have the token, and a person may sign in at any of them."""
+"""One sign-in among several replicas: one asks Microsoft, all have the token, any may sign in."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
