@@ -638,8 +638,8 @@ _ALL = (
     _service(
         "disk_nearly_full",
         "Disk nearly full",
-        "Less than storage.min_free_disk is left where the outbox lies; intake answers 503 so that nothing "
-        "acknowledged can be lost.",
+        "Less than storage.min_free_disk is left where the outbox lies, or PostgreSQL's disk is full; intake answers "
+        "503 so that nothing acknowledged can be lost.",
         "Free space on that disk: intake resumes by itself. Or move the outbox to a larger one, with storage.url; that "
         "needs a restart.",
         check=HealthCheck.DISK,
@@ -661,6 +661,16 @@ _ALL = (
         "The outbox cannot be written",
         "SQLite could not write to disk.",
         "Check the disk and the rights on the outbox file; the message names the error.",
+        check=HealthCheck.STORAGE,
+        area=Area.STORAGE,
+    ),
+    _service(
+        "storage_unreachable",
+        "The outbox's database cannot be used now",
+        "PostgreSQL cannot be reached, or does not carry out what it is asked; intake answers 503. A restart of the "
+        "server and the change to its standby look like this for seconds.",
+        "The message names the error and what helps. Once the server answers, the sidecar goes on by itself within a "
+        "second; nothing that was acknowledged is lost.",
         check=HealthCheck.STORAGE,
         area=Area.STORAGE,
     ),

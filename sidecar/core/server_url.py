@@ -11,8 +11,13 @@ SCHEMES = ("postgresql://", "postgres://")
 
 MASK = "***"
 
+_SHORTEST_PART = 3
+"""Letters of a part of a password that is worth hiding; a shorter one is in any text."""
+
 _FORM = re.compile(r"postgres(?:ql)?://(?P<authority>[^/?#]*)(?P<path>/[^/?#@]*)?(?P<query>\?[^#@]*)?")
-_USER = re.compile(r"(?<=://)(?P<user>[^:@/?]*):(?P<password>[^/?]*)@")
+_USER = re.compile(r"(?<=://)(?P<user>[^:@/?]*):(?P<password>.*)@", re.DOTALL)
+"""Up to the last @: one that was not encoded is taken for a part of the password."""
+
 _SECRET_OPTION = re.compile(r"(?<=[?&])(?P<name>(?:ssl)?password)=(?P<password>[^&]*)")
 
 
@@ -52,7 +57,12 @@ def database_name(url: str) -> str:
 
 
 def hide_passwords(text: str, url: str) -> str:
-    """The text, such as an error of the driver, without the passwords of the URL that it may quote."""
-    for password in passwords_in(url):
-        text = text.replace(password, MASK)
+    """The text, such as an error of the driver, without the passwords of the URL that it may quote.
+
+    A character that was not encoded can make a part of the password a part of the host's name.
+    """
+    parts = {part for password in passwords_in(url) for part in (password, *re.split("[@/:?#]", password))}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= _SHORTEST_PART or part in passwords_in(url):
+            text = text.replace(part, MASK)
     return text

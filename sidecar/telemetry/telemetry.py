@@ -91,6 +91,7 @@ class Telemetry:
         if await self._recorder.flush(journal):
             # While storage fails there is at least that trouble to be written, so this comes once it works again.
             self.service.trouble_cleared("storage_failed")
+            self.service.trouble_cleared("storage_unreachable")
         if unstored is not None:
             await self.intake.write_traces(unstored)
 

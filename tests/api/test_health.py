@@ -88,6 +88,7 @@ def test_any_active_trouble_degrades_one_check_and_names_its_remedy(code: str) -
         ("clock_skew", "clock"),
         ("clock_jumped", "clock"),
         ("storage_failed", "storage"),
+        ("storage_unreachable", "storage"),
     ],
 )
 def test_trouble_shows_in_the_check_it_belongs_to(code: str, check: str) -> None:

@@ -59,7 +59,7 @@ def test_doctor_without_a_sidecar_reports_a_server_that_does_not_answer(tmp_path
     config(tmp_path, NOWHERE)
     told = sidecar("doctor", "--config", str(tmp_path / "config.yaml"), url="")
     assert told.exit_code == 2
-    assert "postgresql://me:***@127.0.0.1:1/shop cannot be read" in " ".join(told.output.split())
+    assert "postgresql://me:***@127.0.0.1:1/shop cannot be opened" in " ".join(told.output.split())
     assert "its disk is watched there" in told.output
     assert "test-secret" not in told.output
 

@@ -1,6 +1,6 @@
 """PostgreSQL servers that a test may stop, kill, restart and promote, with a synchronous standby beside one.
 
-The run's own server (`postgres_kit`) belongs to all tests; whatever breaks a server takes one of these.
+The run's own server (`postgres_kit`) belongs to all tests; what breaks a server takes one of these.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class PostgresServer:
         run_as_server("initdb", "-D", str(self.data), *names)
 
     def copy_of(self, primary: "PostgresServer", name: str) -> None:
-        """Become a standby of `primary`, which knows it by `name`; whatever this server held before is gone."""
+        """Become a standby of `primary`, which knows it by `name`; what this server held before is gone."""
         shutil.rmtree(self.data, ignore_errors=True)
         source = f"host=127.0.0.1 port={primary.port} user=sidecar application_name={name}"
         copied = ("-X", "stream", "-c", "fast", "--no-sync")

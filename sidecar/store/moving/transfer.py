@@ -8,7 +8,7 @@ from sidecar.store.moving.end import MoveEnd, TableShape
 from sidecar.store.moving.row_pages import TablePages
 from sidecar.store.sql import move_marks
 
-LEFT_BEHIND = ("commits", "leases", "replicas", "lease_changes", "changes")
+LEFT_BEHIND = ("commits", "leases", "replicas", "lease_changes", "changes", "sidecar_schema")
 """Tables about the file or about running processes, and not about what is in the outbox."""
 
 

@@ -1,18 +1,25 @@
 """PostgreSQL's connection as the statements need it."""
 
+import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import psycopg
+from psycopg.errors import Diagnostic
+from psycopg.pq import TransactionStatus
 
 from sidecar.store.sql.connection import BulkStatement, Values
 from sidecar.store.sql.dialects import Dialects
 
 _PLACE = re.compile(r"'(?:[^']|'')*'|::|:([a-z_]+)|\?|%")
 """A literal, a cast, a named place, a place, a percent sign."""
+
+
+class CommitInDoubt(psycopg.OperationalError):
+    """A transaction may be lost with the server, although it has ended there."""
 
 
 class PostgresConnection:
@@ -22,13 +29,55 @@ class PostgresConnection:
     (https://www.pgbouncer.org/features.html).
     """
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], begin: str = "BEGIN") -> None:
         self.raw = connection
+        self.begin = begin
+        """Begins a transaction, with the settings that hold in it."""
+        self.has_begun = False
+        """Whether the server may have carried out anything since this was last set to False."""
+        self._warnings: list[str] = []
+        connection.add_notice_handler(self._note)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the block in a transaction that is durable afterwards; an error undoes it.
+
+        CommitInDoubt when the server ended it otherwise than by a commit that its standby has too.
+        """
+        try:
+            self.raw.execute(self.begin.encode())
+            self.has_begun = True
+            yield
+        except BaseException:
+            self._roll_back()
+            raise
+        self._commit()
+
+    def _commit(self) -> None:
+        self._warnings.clear()
+        ended = self.raw.execute(b"COMMIT").statusmessage
+        if ended != "COMMIT" or self._warnings:
+            raise CommitInDoubt("; ".join(self._warnings) or f"the server answered {ended} to COMMIT")
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(psycopg.Error):  # a connection that is lost has no transaction any more
+            if self.raw.info.transaction_status != TransactionStatus.IDLE:
+                self.raw.execute(b"ROLLBACK")
+
+    def _note(self, notice: Diagnostic) -> None:
+        """A server that no longer waits for its standby, since it was asked to stop waiting, says so and commits.
+
+        https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
+        """
+        if notice.severity_nonlocalized == "WARNING":
+            self._warnings.append(notice.message_primary or "a warning without words")
 
     def execute(self, statement: str, values: Values = (), /) -> psycopg.Cursor[tuple[Any, ...]]:
+        self.has_begun = True
         return self.raw.execute(translated(statement), values, prepare=False)
 
     def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> None:
+        self.has_begun = True
         with self.raw.cursor() as cursor:
             cursor.executemany(translated(statement), values)
 
@@ -42,8 +91,14 @@ class PostgresConnection:
     def _execute_rows(
         self, statement: BulkStatement, rows: Sequence[Sequence[Any]], after: Sequence[Any]
     ) -> psycopg.Cursor[tuple[Any, ...]]:
+        self.has_begun = True
         columns = map(_array, statement.types.split(), zip(*rows, strict=True))
         return self.raw.execute(bulk_text(statement), (*columns, *after), prepare=False)
+
+    @contextlib.contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Each call of a connection that only reads is a transaction that sees one moment."""
+        yield
 
     def expect_scattered(self, expected: bool) -> None:
         """PostgreSQL writes its pages back in the background."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import psycopg
 from psycopg import errors
 
 from sidecar.ports.errors import StorageUnavailable
@@ -19,9 +18,6 @@ _AGAIN = (errors.UniqueViolation, errors.SerializationFailure, errors.DeadlockDe
 """Another replica was faster; a second try sees what it did."""
 
 TRIES = 5
-
-_ITEM_ERRORS = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError)
-"""What the server says of what it was given, not of its own state."""
 
 
 @dataclass(slots=True)
@@ -44,7 +40,7 @@ class PostgresEngine:
         return self._try(db, work)
 
     def _try(self, db: PostgresConnection, work: Callable[[PostgresConnection], T]) -> T:
-        with db.raw.transaction():
+        with db.transaction():
             result = work(db)
             state = db.execute(ALL_STATE).fetchone()
         assert state is not None
@@ -52,9 +48,5 @@ class PostgresEngine:
         return result
 
     def fault(self, error: Exception) -> StoreFault | None:
-        if isinstance(error, StorageUnavailable):
-            return StoreFault(error, is_broken=False)
-        if not isinstance(error, psycopg.Error) or isinstance(error, _ITEM_ERRORS):
-            return None
-        code = "disk_nearly_full" if isinstance(error, errors.DiskFull) else "storage_failed"
-        return StoreFault(StorageUnavailable(code, f"PostgreSQL could not write: {error}"), is_broken=False)
+        """The database's thread has told apart what is the server's: nothing that it says ends the process."""
+        return StoreFault(error, is_broken=False) if isinstance(error, StorageUnavailable) else None

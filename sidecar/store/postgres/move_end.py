@@ -9,13 +9,13 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
-from sidecar.core.server_url import hide_passwords
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.moving.end import Row, TableShape
 from sidecar.store.moving.row_pages import quoted
+from sidecar.store.postgres import migrations, transactions
 from sidecar.store.postgres.connection import PostgresConnection
 from sidecar.store.postgres.database import connect
-from sidecar.store.postgres.opening import keep_schema
+from sidecar.store.postgres.server_errors import refused
 from sidecar.store.store_url import shown
 
 # Every table of the schema that is in use, with its columns in order, and the place of each in the primary key.
@@ -63,7 +63,7 @@ class PostgresMoveEnd:
             yield _shape(name, columns)
 
     def transaction(self) -> contextlib.AbstractContextManager[object]:
-        return self.db.raw.transaction()
+        return self.db.transaction()
 
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         text = f"COPY {table} ({quoted(columns)}) FROM STDIN"
@@ -124,12 +124,10 @@ def open_postgres_end(url: str) -> Iterator[PostgresMoveEnd]:
     with contextlib.ExitStack() as stack:
         try:
             db = connect(url)
+            db.begin = f"{db.begin}; {transactions.WITHOUT_LIMITS}"
             stack.callback(db.raw.close)
             db.raw.adapters.register_loader("numeric", _SumLoader)
-            keep_schema(db)
+            migrations.migrate(db, shown(url))
         except psycopg.Error as error:
-            words = " ".join(hide_passwords(str(error), url).split())
-            raise OutboxRefused(
-                f"the outbox {shown(url)} cannot be opened: {words}; check the URL, and that the server runs"
-            ) from error
+            raise refused(error, url) from error
         yield PostgresMoveEnd(shown(url), db)

@@ -3,14 +3,19 @@
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from importlib import resources
+from functools import partial
+
+import psycopg
 
 from sidecar.core.instant import UnixMillis
+from sidecar.core.server_url import without_password
 from sidecar.store.committer import Committer
+from sidecar.store.postgres import migrations
 from sidecar.store.postgres.connection import PostgresConnection
-from sidecar.store.postgres.database import connected
+from sidecar.store.postgres.database import connected, reader
 from sidecar.store.postgres.engine import PostgresEngine
 from sidecar.store.postgres.leases import PostgresLeases
+from sidecar.store.postgres.server_errors import refused
 from sidecar.store.postgres.server_snapshot import ServerSnapshot
 from sidecar.store.sql import clock_bounds, move_marks
 from sidecar.store.sql.alerts import SqlAlerts
@@ -28,9 +33,6 @@ from sidecar.store.sql.snapshot import Snapshot
 from sidecar.store.sql.tracing import SqlTraces
 from sidecar.store.sql.unstored import SqlUnstored
 from sidecar.store.store import Store, StoreLimits
-from sidecar.store.store_url import shown
-
-SCHEMA = resources.files("sidecar.store.postgres") / "schema"
 
 
 @contextlib.asynccontextmanager
@@ -40,15 +42,16 @@ async def open_postgres(
     """The store on the server that `url` names; OutboxRefused says why it cannot be opened."""
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(connected(url, "writer"))
-        due_reader = await stack.enter_async_context(connected(url, "due reader"))
-        list_reader = await stack.enter_async_context(connected(url, "list reader"))
-        replica = await stack.enter_async_context(connected(url, "replica"))
         await database.call(lambda db: _prepare(db, url, environment))
+        due_reader = await stack.enter_async_context(reader(url, "due reader"))
+        list_reader = await stack.enter_async_context(reader(url, "list reader"))
+        replica = await stack.enter_async_context(connected(url, "replica"))
         snapshot = ServerSnapshot()
         engine = PostgresEngine(database, snapshot.committed)
         intake = GroupWriter(snapshot, limits.adjustment_delay_millis).write
         committer: Committer[PostgresConnection, Incoming, Outcome] = Committer(engine, intake, limits.on_group)
         await database.call(lambda db: _take_over(db, snapshot, now()))
+        database.on_return = partial(_take_up, snapshot=snapshot, url=url, environment=environment)
         yield Store(
             outbox=SqlOutbox(committer, due_reader, list_reader, snapshot, limits),
             clicks=SqlClicks(committer, due_reader),
@@ -82,17 +85,23 @@ async def _check() -> None:
 
 
 def _prepare(db: PostgresConnection, url: str, environment: str) -> None:
-    keep_schema(db)
-    move_marks.refuse_moved(db, shown(url))
-    db.execute("INSERT INTO facts VALUES ('environment', ?) ON CONFLICT DO NOTHING", (environment,))
-    move_marks.begin_work(db, shown(url))
+    """Make a database ours, with the newest schema; OutboxRefused when it is not for us."""
+    label = without_password(url)
+    try:
+        migrations.migrate(db, label)
+        move_marks.refuse_moved(db, label)
+        migrations.pin_environment(db, label, environment)
+        move_marks.begin_work(db, label)
+    except psycopg.Error as error:
+        raise refused(error, url) from error
 
 
-def keep_schema(db: PostgresConnection) -> None:
-    """Bring the schema up to date."""
-    (exists,) = db.execute("SELECT to_regclass('entries') IS NOT NULL").fetchone() or (False,)
-    if not exists:
-        db.raw.execute((SCHEMA / "0001_outbox.sql").read_text())
+def _take_up(db: PostgresConnection, snapshot: Snapshot, url: str, environment: str) -> None:
+    """Go on after a lost connection, perhaps on another server: it must have the same outbox."""
+    label = without_password(url)
+    move_marks.refuse_moved(db, label)
+    migrations.refuse_other_environment(db, label, environment)
+    snapshot.load(db)
 
 
 def _take_over(db: PostgresConnection, snapshot: Snapshot, now: UnixMillis) -> None:

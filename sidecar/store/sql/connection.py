@@ -1,6 +1,7 @@
 """What statements need: a connection, a thread that reads, and a text for each of the two dialects."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -45,6 +46,9 @@ class SqlConnection(Protocol):
 
     def change_rows(self, statement: "BulkStatement", rows: Sequence[Sequence[Any]], after: Sequence[Any]) -> int:
         """Carry it out for all `rows`; how many rows of the table it changed."""
+
+    def at_one_moment(self) -> AbstractContextManager[None]:
+        """All that is read in the block shows the same moment; for a connection that only reads."""
 
     def expect_scattered(self, expected: bool) -> None:
         """From the next commit on, changes lie all over the tables, or no longer do."""

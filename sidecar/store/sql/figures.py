@@ -84,11 +84,8 @@ class SqlTallies:
 
 
 def _at_one_moment(db: SqlConnection, lanes: Sequence[Lane], since: UnixSeconds, now: UnixMillis) -> Figures:
-    db.execute("BEGIN")
-    try:
+    with db.at_one_moment():
         return figures(db, lanes, since, now)
-    finally:
-        db.execute("COMMIT")
 
 
 def figures(db: SqlConnection, lanes: Sequence[Lane], since: UnixSeconds, now: UnixMillis) -> Figures:

@@ -69,12 +69,9 @@ class SqlTraces:
 
 def trace(db: SqlConnection, seq: int) -> Trace | None:
     """All that is stored of one row, as of one instant; None when there is none."""
-    db.execute("BEGIN")
-    try:
+    with db.at_one_moment():
         record = row_lists.get(db, seq)
         return None if record is None else _trace(db, record)
-    finally:
-        db.execute("COMMIT")
 
 
 def _trace(db: SqlConnection, record: Record) -> Trace:

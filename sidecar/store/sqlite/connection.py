@@ -5,6 +5,7 @@ several times for the interpreter, which the event loop holds, so a usual group 
 prepares each size of a statement once and caches it; a larger group goes by the largest sizes that it fills.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -47,6 +48,14 @@ class SqliteConnection(sqlite3.Connection):
         before = self.total_changes  # a cursor counts nothing where a statement begins with WITH
         self.execute_rows(statement, rows, after)
         return self.total_changes - before
+
+    @contextlib.contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("COMMIT")
 
     def expect_scattered(self, expected: bool) -> None:
         self.execute(f"PRAGMA wal_autocheckpoint = {STEP_PAGES if expected else COPIED_PAGES}").fetchall()

@@ -80,6 +80,7 @@ const REMEDIES = {
   disk_nearly_full: outside,
   outbox_growing: rows("See what waits", { state: "pending" }),
   storage_failed: outside,
+  storage_unreachable: outside,
   storage_broken: outside,
   alerts_failing: outside,
   loop_failed: outside,
