@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench import at_limit, backlog, delivered, delivery, intake, neighbours, unpinned
+from bench import at_limit, backlog, delivered, delivery, intake, neighbours, two_stores, unpinned
 from bench.processes import PYTHON, SUBJECT_CORE, here
 from bench.report import Line, as_json, spread, table
 from bench.started import Started, ended
@@ -70,6 +70,22 @@ def _pruning(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
     return backlog.pruning(folder, 50_000 if given.quick else 2_000_000, 2.0 if given.quick else 10.0)
 
 
+def _postgres_intake(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return two_stores.intake(folder, given.repeats, 1.0 if given.quick else 4.0)
+
+
+def _postgres_ceiling(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return two_stores.ceiling(folder, *((300_000, 6.0) if given.quick else (2_000_000, 60.0)))
+
+
+def _postgres_replicas(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return two_stores.replicas(folder, 10.0 if given.quick else 60.0)
+
+
+def _postgres_claims(folder: Path, given: argparse.Namespace) -> Iterator[Line]:
+    return two_stores.claims(folder, 50_000 if given.quick else 5_000_000, given.repeats)
+
+
 TRIALS: Mapping[str, Trial] = {
     "headline": _headline,
     "unpinned_singles": _unpinned(unpinned.SINGLES),
@@ -83,6 +99,10 @@ TRIALS: Mapping[str, Trial] = {
     "claims": _claims,
     "beside": _beside,
     "pruning": _pruning,
+    "postgres_intake": _postgres_intake,
+    "postgres_ceiling": _postgres_ceiling,
+    "postgres_replicas": _postgres_replicas,
+    "postgres_claims": _postgres_claims,
 }
 
 

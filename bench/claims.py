@@ -1,4 +1,7 @@
-"""CPU milliseconds of claiming and settling a thousand rows: `python -m bench.claims outbox.db 20` prints JSON."""
+"""CPU milliseconds of claiming and settling a thousand rows: `python -m bench.claims outbox.db 20` prints JSON.
+
+In place of a file it takes the URL of a PostgreSQL database, and then the process id of its server.
+"""
 
 import asyncio
 import json
@@ -7,6 +10,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from bench.postgres import cpu_seconds
 from bench.processes import GOAL
 from bench.store import ACCOUNT, NOW, opened
 from sidecar.core.batch import SEARCH_SECONDS, as_sent, ranges, used_identity, with_goals, with_seconds
@@ -33,16 +37,21 @@ async def claim_and_settle(outbox: Outbox) -> None:
     assert await outbox.settle(claim, {}, Note("taken"), NOW)
 
 
-async def run(path: Path, count: int) -> float:
-    """In the middle of `count` batches, after one that warms up."""
+async def run(place: Path | str, count: int, server: int | None = None) -> dict[str, float]:
+    """In the middle of `count` batches, after one that warms up; of the server, the mean."""
     took = []
-    async with opened(path) as outbox:
-        for _ in range(count + 1):
+    async with opened(place) as outbox:
+        await claim_and_settle(outbox)
+        before = cpu_seconds(server) if server else 0.0
+        for _ in range(count):
             used = time.process_time()
             await claim_and_settle(outbox)
             took.append(time.process_time() - used)
-    return median(took[1:]) * 1000
+        of_server = cpu_seconds(server) - before if server else 0.0
+    return {"cpu_ms": median(took) * 1000, "server_cpu_ms": of_server / count * 1000}
 
 
 if __name__ == "__main__":
-    print(json.dumps({"cpu_ms": asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2])))}))
+    where, batches, *pid = sys.argv[1:]
+    place = where if where.startswith("postgresql:") else Path(where)
+    print(json.dumps(asyncio.run(run(place, int(batches), *map(int, pid)))))

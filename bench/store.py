@@ -35,10 +35,11 @@ INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name
 
 @contextlib.asynccontextmanager
 async def open_running(
-    path: Path, event: str = "purchase", account: str = ACCOUNT, now: UnixMillis = NOW
+    place: Path | str, event: str = "purchase", account: str = ACCOUNT, now: UnixMillis = NOW
 ) -> AsyncIterator[Store]:
-    """The store at work, with a lane for the event."""
-    async with open_store(f"sqlite:///{path}", "emulator", lambda: now, StoreLimits()) as store:
+    """The store at work, with a lane for the event; `place` is SQLite's file, or the URL of a database."""
+    url = place if isinstance(place, str) else f"sqlite:///{place}"
+    async with open_store(url, "emulator", lambda: now, StoreLimits()) as store:
         running = asyncio.create_task(store.run())
         await store.outbox.open_lanes([(account, event)])
         yield store
@@ -47,9 +48,9 @@ async def open_running(
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path, event: str = "purchase", account: str = ACCOUNT) -> AsyncIterator[Outbox]:
+async def opened(place: Path | str, event: str = "purchase", account: str = ACCOUNT) -> AsyncIterator[Outbox]:
     """Its outbox."""
-    async with open_running(path, event, account) as store:
+    async with open_running(place, event, account) as store:
         yield store.outbox
 
 
@@ -64,7 +65,7 @@ def filled(
 ) -> None:
     """Create the outbox if needed, and put `rows` rows into it. Indexes are created afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_with_lane(path, event, account))
+    lane_opened(path, event, account)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144;")
         indexes = db.execute(INDEXES).fetchall()
@@ -84,6 +85,11 @@ def filled(
         os.fsync(file)  # else every commit's own fsync waits for gigabytes that are on their way to the disk
 
 
-async def _with_lane(path: Path, event: str, account: str) -> None:
-    async with opened(path, event, account):
-        pass
+def lane_opened(place: Path | str, event: str, account: str) -> None:
+    """Create the outbox if needed, and the lane."""
+
+    async def with_lane() -> None:
+        async with opened(place, event, account):
+            pass
+
+    asyncio.run(with_lane())
