@@ -16,6 +16,8 @@
 [greatest a, b]  [least a, b]         of two values, neither of which is NULL
 [total value]                         a sum beyond 63 bits; 0 of no rows
 [whole value]                         the same as the column of a sum stores it
+[each entries e OF wanted.key_hash]   rows of a table, looked up one by one through the index of that column: PostgreSQL
+                                      reads all of a table that it has no statistics of yet
 [by entries_ended]  [by no index]     the index that SQLite has to use: it knows too little of the data to choose
 [plain state]                         a column by which SQLite must not look rows up
 """
@@ -116,6 +118,12 @@ def _sqlite_amend(given: str) -> str:
     return f"json_set({history}, '$[#-1]', json_patch({history} -> '$[#-1]', json_object({members})))"
 
 
+def _postgres_each(given: str) -> str:
+    table, alias, column = re.fullmatch(r"(\w+) (\w+) OF ([\w.]+)", given).groups()  # type: ignore[union-attr]
+    own = column.rpartition(".")[2]
+    return f"LATERAL (SELECT * FROM {table} WHERE {own} = {column} OFFSET 0) {alias}"  # noqa: S608 - constants only
+
+
 _SQLITE_LIST = "(SELECT value FROM json_each({0}))"
 
 _SQLITE: dict[str, Callable[[str], str]] = {
@@ -137,6 +145,7 @@ _SQLITE: dict[str, Callable[[str], str]] = {
     "join": lambda text: f"group_concat({text})",
     "position": lambda given: f"instr({given})",
     "newest": "SELECT seq FROM sqlite_sequence WHERE name = '{0}'".format,
+    "each": lambda given: given.partition(" OF ")[0],
     "by": lambda index: "NOT INDEXED" if index == "no index" else f"INDEXED BY {index}",
     "plain": lambda column: f"+{column}",
 }
@@ -160,6 +169,7 @@ _POSTGRES: dict[str, Callable[[str], str]] = {
     "join": lambda text: f"string_agg({text}, ',')",
     "position": lambda given: f"strpos({given})",
     "newest": "SELECT last_value FROM {0}_seq_seq".format,
+    "each": _postgres_each,
     "by": lambda index: "",
     "plain": lambda column: column,
 }

@@ -34,11 +34,11 @@ from sidecar.store.sql.visitors import hasher
 FIND_KEYS = BulkStatement(
     "WITH wanted (key_hash) AS (",
     "bigint",
-    f""")
+    sql(f""")
     SELECT e.key_digest, e.content, e.time_given, {RECORD_COLUMNS}
-    FROM wanted CROSS JOIN entries e
+    FROM wanted CROSS JOIN [each entries e OF wanted.key_hash]
     JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
-    WHERE e.key_hash = wanted.key_hash""",  # noqa: S608 - constants only
+    WHERE e.key_hash = wanted.key_hash"""),  # noqa: S608 - constants only
 )
 
 
