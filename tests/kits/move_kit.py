@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from instant_kit import NOW
-from store_kit import HOUSES, House, PostgresHouse
+from store_kit import HOUSES, House, PostgresHouse, added_up
 
 from sidecar.store.moving.outbox_move import Watch
 from sidecar.store.moving.report import MoveReport
@@ -42,12 +42,18 @@ async def indexes(one: House) -> set[str]:
     """The names of the indexes that are no constraints."""
     if isinstance(one, PostgresHouse):
         rows = await one.rows("pg_indexes WHERE schemaname = 'public'")
-        return {row["indexname"] for row in rows if not row["indexname"].endswith(("_pkey", "_key"))} - {"changes_at"}
+        return {row["indexname"] for row in rows if not row["indexname"].endswith(("_pkey", "_key"))} - {
+            "changes_at",
+            "tallies_apart",
+        }
     return {row["name"] for row in await one.rows("sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")}
 
 
 async def _rows(one: House, table: str) -> list[dict[str, Any]]:
-    return [row for row in await one.rows(table) if table != "facts" or row["name"] not in MARKS]
+    rows = await one.rows(table)
+    if table in ("counts", "tallies"):
+        return added_up(rows)
+    return [row for row in rows if table != "facts" or row["name"] not in MARKS]
 
 
 def _place(row: dict[str, Any]) -> str:

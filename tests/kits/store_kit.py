@@ -251,6 +251,20 @@ class PostgresHouse(House):
             return list(db.execute(f"SELECT * FROM {table} ORDER BY 1"))  # type: ignore[call-overload]
 
 
+def added_up(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of counts or tallies as one line each: in PostgreSQL every connection counts by itself."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        line = {name: value for name, value in row.items() if name != "shard"}
+        key = tuple(value for name, value in line.items() if name not in ("rows", "value", "slowest"))
+        before = found.setdefault(key, line | dict.fromkeys(line.keys() & {"rows", "value", "slowest"}, 0))
+        for name in line.keys() & {"rows", "value"}:
+            before[name] += line[name]
+        if "slowest" in line:
+            before["slowest"] = max(before["slowest"], line["slowest"])
+    return list(found.values())
+
+
 def _make_tables(url: str) -> None:
     """The tables of the newest schema, and nothing else of a store that was open once."""
     with ThreadPoolExecutor(1) as thread:  # where no event loop runs

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 
+from sidecar.store.postgres.holds import Holds
 from sidecar.store.sql.connection import BulkStatement, Values
 from sidecar.store.sql.dialects import Dialects
 
@@ -31,6 +32,7 @@ class PostgresConnection:
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], begin: str = "BEGIN") -> None:
         self.raw = connection
+        self.holds = Holds(connection)
         self.begin = begin
         """Begins a transaction, with the settings that hold in it."""
         self.has_begun = False
@@ -100,6 +102,12 @@ class PostgresConnection:
         """Each call of a connection that only reads is a transaction that sees one moment."""
         yield
 
+    def hold(self, names: Iterable[str]) -> bool:
+        return self.holds.hold(names)
+
+    def hold_all(self) -> bool:
+        return self.holds.hold_all()
+
     def expect_scattered(self, expected: bool) -> None:
         """PostgreSQL writes its pages back in the background."""
 
@@ -109,10 +117,13 @@ def _array(type_: str, values: Sequence[Any]) -> list[Any]:
     return list(map(Decimal, values)) if type_ == "numeric" else list(values)
 
 
-@cache
 def translated(statement: str) -> str:
     """The statement with psycopg's placeholders."""
-    text = statement.postgres if isinstance(statement, Dialects) else statement
+    return _translated(statement.postgres if isinstance(statement, Dialects) else statement)
+
+
+@cache
+def _translated(text: str) -> str:
     return _PLACE.sub(_placeholder, text)
 
 

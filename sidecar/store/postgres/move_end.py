@@ -28,6 +28,24 @@ _COLUMNS = """
     WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition
     ORDER BY t.relname, c.attnum"""
 
+_APART = "shard"
+"""The column that sets apart what connections count, each by itself; nothing of it goes over."""
+
+# Before that they are added up: a line of each state, and of each period.
+_ADD_UP = (
+    """
+    WITH apart AS (DELETE FROM counts WHERE shard <> 0 RETURNING state, rows)
+    INSERT INTO counts (state, shard, rows) SELECT state, 0, sum(rows) FROM apart GROUP BY state
+    ON CONFLICT (state, shard) DO UPDATE SET rows = counts.rows + excluded.rows""",
+    """
+    WITH apart AS (DELETE FROM tallies WHERE shard <> 0 RETURNING at, lane, state, currency, rows, value, slowest)
+    INSERT INTO tallies (at, lane, state, currency, rows, value, slowest, shard)
+    SELECT at, lane, state, currency, sum(rows), sum(value), max(slowest), 0 FROM apart GROUP BY 1, 2, 3, 4
+    ON CONFLICT (at, lane, state, currency, shard) DO UPDATE
+    SET rows = tallies.rows + excluded.rows, value = tallies.value + excluded.value,
+        slowest = greatest(tallies.slowest, excluded.slowest)""",
+)
+
 _SEQUENCE = "SELECT pg_get_serial_sequence(?, ?)"
 _INDEXES = """
     SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
@@ -58,7 +76,8 @@ class PostgresMoveEnd:
     def shapes(self) -> Iterator[TableShape]:
         tables: dict[str, list[Sequence[object]]] = {}
         for name, *column in self.db.execute(_COLUMNS).fetchall():
-            tables.setdefault(name, []).append(column)
+            if column[0] != _APART:
+                tables.setdefault(name, []).append(column)
         for name, columns in tables.items():
             yield _shape(name, columns)
 
@@ -128,6 +147,8 @@ def open_postgres_end(url: str) -> Iterator[PostgresMoveEnd]:
             stack.callback(db.raw.close)
             db.raw.adapters.register_loader("numeric", _SumLoader)
             migrations.migrate(db, shown(url))
+            for statement in _ADD_UP:
+                db.execute(statement)
         except psycopg.Error as error:
             raise refused(error, url) from error
         yield PostgresMoveEnd(shown(url), db)

@@ -22,9 +22,12 @@ from sidecar.store.sql.tallies import COLUMNS, Tallied, move
 # The conversions of some keys: an order id under every account and event it may be of.
 OF_ORDER = sql("""
     SELECT e.seq FROM [rows ? AS wanted (key_hash bigint, key_digest text)]
-    JOIN entries e ON e.key_hash = wanted.key_hash AND e.key_digest = wanted.key_digest""")
+    JOIN entries e ON e.key_hash = wanted.key_hash AND e.key_digest = wanted.key_digest
+        AND e.original IS NULL""")
 
-UNDER_KEY = "SELECT seq, content, state FROM entries WHERE key_hash = ? AND key_digest = ? ORDER BY seq"
+UNDER_KEY = """
+    SELECT seq, content, state FROM entries
+    WHERE key_hash = ? AND key_digest = ? AND original IS NOT NULL ORDER BY seq"""
 
 # How far a conversion has come. One whose lease has passed without an answer may have been sent, too.
 ORIGINAL = """
@@ -115,7 +118,10 @@ class SqlAdjustmentRows:
     """Whether the first adjustment of an account's event made a lane for them."""
 
     def record(self, seq: int) -> Record | None:
-        return row_lists.get(self.db, seq)
+        record = row_lists.get(self.db, seq)
+        if record is not None:
+            self.db.hold((record.account,))  # as a rule it is held since the group began
+        return record
 
     def of_order(self, order_id: str, event: str | None) -> list[int]:
         lanes = {(lane.account, lane.event) for lane in self.lanes if event in (None, lane.event)}

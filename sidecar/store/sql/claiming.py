@@ -14,6 +14,7 @@ from sidecar.store.sql import adjustment_rows, batch_requests
 from sidecar.store.sql.connection import BulkStatement, SqlConnection
 from sidecar.store.sql.dialects import sql
 from sidecar.store.sql.rows import ENTRY_JSON, entries_of
+from sidecar.store.sql.snapshot import lanes_of
 
 # The rows of a batch, found by their index and then checked in the table: SQLite does not check again what a partial
 # index implies. Where a page of the index is older than the table, no row is sent or settled by what it was.
@@ -120,6 +121,7 @@ def take(
     """A new batch of those `entries` that are as they were read; None, and nothing written, when there are none."""
     if not entries:
         return None
+    db.hold((account,))
     batch_id = db.execute(NEW_BATCH, (account, None, len(entries), 1, until, now, now, ids)).fetchone()[0]
     if _put_in(db, batch_id, entries, identities) < len(entries):
         in_batch = {seq for (seq,) in db.execute(TAKEN, (batch_id,))}
@@ -161,6 +163,7 @@ def retake(
     Batches of the goals in `held`, and for another account at Microsoft than `ids`, are left alone. An adjustment
     that was stored meanwhile is applied first, where nothing of the batch can be at Microsoft.
     """
+    db.hold((account,))
     while row := open_batch(db, account, now, held, ids):
         batch_id, token, answer, leased, root, created_at, sent_to = row
         adjustment_rows.release(db, adjustment_rows.of_batch(db, batch_id), now, adjustment_delay_millis)
@@ -169,8 +172,9 @@ def retake(
         sent_to = ids if sent_to is None else sent_to
         db.execute(RETAKE_BATCH, (until, now, sent_to, batch_id))
         db.execute(RETAKE_ENTRIES, {"leased": leased, "batch": batch_id})
-        rows = db.execute(BATCH_ENTRIES, {"batch": batch_id})
-        entries = tuple(entry for lane, row in rows for entry in entries_of(f"[{row}]", lanes[lane]))
+        rows = db.execute(BATCH_ENTRIES, {"batch": batch_id}).fetchall()
+        known = {**lanes, **(lanes_of(db) if any(lane not in lanes for lane, _ in rows) else {})}
+        entries = tuple(entry for lane, row in rows for entry in entries_of(f"[{row}]", known[lane]))
         if entries:
             # A root is pruned by its own age, which a half may outlive by minutes.
             root_rows, poisoned = db.execute(ROOT, (root,)).fetchone() or (len(entries), 0)
@@ -196,6 +200,7 @@ def release_leases(db: SqlConnection, now: UnixMillis) -> None:
 
 def release_leases_of(db: SqlConnection, accounts: Sequence[str], now: UnixMillis) -> None:
     """Void the leases of these accounts' batches, which another replica sent before."""
+    db.hold(accounts)
     names = json.dumps(list(accounts))
     db.execute(RELEASE_ENTRIES_OF, (names,))
     db.execute(RELEASE_BATCHES_OF, (now, names))

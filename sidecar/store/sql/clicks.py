@@ -5,7 +5,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.attribution import Deferral, Skip, WaitForClick
@@ -14,6 +14,7 @@ from sidecar.core.entry import Entry
 from sidecar.core.instant import MAX_AGE_SECONDS, UnixMillis, UnixSeconds, millis, seconds
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Captured, ClickPage
+from sidecar.store.sql.account_holds import accounts_of
 from sidecar.store.sql.connection import Reader, SqlConnection, Writer
 from sidecar.store.sql.dialects import sql
 from sidecar.store.sql.tallies import COLUMNS, move
@@ -123,8 +124,24 @@ def write_captures(db: SqlConnection, captures: Sequence[Captured]) -> Woken:
         )
         for one in captures
     ]
-    found = db.execute(CAPTURE, (json.dumps(values, ensure_ascii=False),)).fetchall()
+    found = [
+        row
+        for one in _each_click_once(values)
+        for row in db.execute(CAPTURE, (json.dumps(one, ensure_ascii=False),)).fetchall()
+    ]
     return wake(db, json.dumps(found, ensure_ascii=False), captures[0].captured_at) if found else NOBODY
+
+
+def _each_click_once(values: Sequence[tuple[int, str, str, int, int]]) -> list[list[tuple[int, str, str, int, int]]]:
+    """The clicks in few lists, each click once in a list: PostgreSQL changes no row twice in a statement."""
+    rounds: list[dict[tuple[int, str], tuple[int, str, str, int, int]]] = []
+    for value in values:
+        key = (value[0], value[2])
+        free = next((one for one in rounds if key not in one), None)
+        if free is None:
+            rounds.append(free := {})
+        free[key] = value
+    return [list(one.values()) for one in rounds]
 
 
 def wake(db: SqlConnection, clicks: str, now: UnixMillis) -> Woken:
@@ -185,6 +202,7 @@ def of_visitor(
 
 def defer(db: SqlConnection, deferrals: Sequence[Deferral], now: UnixMillis) -> dict[int, State]:
     """Store what waits, or ends, for lack of a click, unless a later one came in since; each one's state."""
+    db.hold(accounts_of(db, (aside.seq for aside in deferrals)))
     steps = json.dumps([_step(aside) for aside in deferrals])
     moved = db.execute(ASIDE, {"steps": steps, "now": now}).fetchall()
     move(db, State.PENDING, State.SKIPPED, (tallied for *tallied, _, state in moved if state == State.SKIPPED))
@@ -227,14 +245,20 @@ class SqlClicks:
         for result in await self._committer.put(captures):
             woken.update(result.rows)
             if (clicks := result.clicks) is not None:
-                woken.update(await self._wake_all(clicks, captures[0].captured_at))
+                accounts = {one.click.account for one in captures}
+                woken.update(await self._wake_all(clicks, accounts, captures[0].captured_at))
         return woken
 
-    async def _wake_all(self, clicks: str, now: UnixMillis) -> Counter[str]:
+    async def _wake_all(self, clicks: str, accounts: Collection[str], now: UnixMillis) -> Counter[str]:
         """The rest of what these clicks wake, in transactions of their own."""
+
+        def wake_more(db: SqlConnection) -> Woken:
+            db.hold(accounts)
+            return wake(db, clicks, now)
+
         woken, more = Counter[str](), True
         while more:
-            result = await self._committer.write(lambda db: wake(db, clicks, now))
+            result = await self._committer.write(wake_more)
             woken.update(result.rows)
             more = result.clicks is not None
         return woken

@@ -90,6 +90,7 @@ COUNTED = f"SELECT {COLUMNS} FROM entries WHERE seq = ?"  # noqa: S608 - constan
 
 def bound(db: SqlConnection, lanes: Iterable[Lane], now: UnixMillis, limit: int, waits: LongestWaits) -> bool:
     """Bring up to `limit` rows back within their longest waits, all batches and clicks; whether that was all of it."""
+    db.hold_all()
     bound_batches(db, now)
     last = db.execute(LAST_BEFORE, (now,)).fetchone()
     db.execute(CLICKS, {"now": now, "last": last[0] if last else 0})

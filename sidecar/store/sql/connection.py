@@ -50,11 +50,21 @@ class SqlConnection(Protocol):
     def at_one_moment(self) -> AbstractContextManager[None]:
         """All that is read in the block shows the same moment; for a connection that only reads."""
 
+    def hold(self, names: Iterable[str]) -> bool:
+        """Keep others that hold one of these from going on until the commit; whether what was read may be old.
+
+        A name is an account's, whose rows are changed only by who holds it, or that of anything else that goes one
+        after another. Where one process owns the store, `names` is not looked at.
+        """
+
+    def hold_all(self) -> bool:
+        """The same for every name there is, before any other."""
+
     def expect_scattered(self, expected: bool) -> None:
         """From the next commit on, changes lie all over the tables, or no longer do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BulkStatement:
     """A statement over a list of rows, which stands between `before` and `after`; `types` are those of its columns."""
 

@@ -15,9 +15,11 @@
 [position text, 'part']               where a part begins; 0 where it is not in the text
 [greatest a, b]  [least a, b]         of two values, neither of which is NULL
 [total value]                         a sum beyond 63 bits; 0 of no rows
+[all rows]                            the sum of what replicas count apart; SQLite has one owner
 [whole value]                         the same as the column of a sum stores it
-[each entries e OF wanted.key_hash]   rows of a table, looked up one by one through the index of that column: PostgreSQL
-                                      reads all of a table that it has no statistics of yet
+[each entries e OF wanted.key_hash WHERE original IS NULL]
+                                      rows of a table, looked up one by one through the index of that column, which has
+                                      such rows: PostgreSQL reads all of a table that it has no statistics of yet
 [by entries_ended]  [by no index]     the index that SQLite has to use: it knows too little of the data to choose
 [plain state]                         a column by which SQLite must not look rows up
 """
@@ -26,6 +28,10 @@ import re
 from collections.abc import Callable
 
 _BRACKET = re.compile(r"\[([a-z]+)\s+((?:[^\[\]]|'[^']*')+)\]")
+
+
+INTAKE_LOCK = 0x6D73_0002
+"""The advisory lock that transactions of intake share, from taking numbers to the commit."""
 
 
 class Dialects(str):
@@ -119,9 +125,9 @@ def _sqlite_amend(given: str) -> str:
 
 
 def _postgres_each(given: str) -> str:
-    table, alias, column = re.fullmatch(r"(\w+) (\w+) OF ([\w.]+)", given).groups()  # type: ignore[union-attr]
+    table, alias, column, has = re.fullmatch(r"(\w+) (\w+) OF ([\w.]+) WHERE (.+)", given).groups()  # type: ignore[union-attr]
     own = column.rpartition(".")[2]
-    return f"LATERAL (SELECT * FROM {table} WHERE {own} = {column} OFFSET 0) {alias}"  # noqa: S608 - constants only
+    return f"LATERAL (SELECT * FROM {table} WHERE {own} = {column} AND {has} OFFSET 0) {alias}"  # noqa: S608 - constants only
 
 
 _SQLITE_LIST = "(SELECT value FROM json_each({0}))"
@@ -136,6 +142,7 @@ _SQLITE: dict[str, Callable[[str], str]] = {
     "least": lambda values: f"min({values})",
     "total": lambda value: f"total({value})",
     "whole": lambda value: f"CAST(total({value}) AS BIGINT)",
+    "all": lambda column: column,
     "last": _last("{0} ->> '$[#-1].{1}'"),
     "amend": _sqlite_amend,
     "items": _items("json_each({0}) AS {1}"),
@@ -160,6 +167,7 @@ _POSTGRES: dict[str, Callable[[str], str]] = {
     "least": lambda values: f"least({values})",
     "total": lambda value: f"coalesce(sum({value}), 0)",
     "whole": lambda value: f"coalesce(sum({value}), 0)",
+    "all": lambda column: f"CAST(coalesce(sum({column}), 0) AS bigint)",
     "last": _last("(CAST({0} AS json) -> -1 ->> '{1}')"),
     "amend": _postgres_amend,
     "items": _items("json_array_elements(CAST({0} AS json)) AS {1} (value)"),

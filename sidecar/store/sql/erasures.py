@@ -14,7 +14,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.store import erasures
 from sidecar.store.sql import unstored
 from sidecar.store.sql.connection import Reader, SqlConnection, Writer
-from sidecar.store.sql.dialects import sql
+from sidecar.store.sql.dialects import INTAKE_LOCK, Dialects, sql
 from sidecar.store.sql.erasure_rows import SqlErasureRows
 from sidecar.store.sql.visitors import hasher
 
@@ -31,6 +31,9 @@ _COLUMNS = """
     retracted, clicks, log_entries"""
 
 _WAITING = "(SELECT count(*) FROM erasure_rows WHERE erasure = e.id AND waits = 1)"
+
+# Rows whose numbers were given out before are stored then; later ones were not meant.
+AWAIT_INTAKE = Dialects(sqlite="SELECT 1", postgres=f"SELECT pg_advisory_xact_lock({INTAKE_LOCK}, 0)")
 
 ADD = sql("""
     INSERT INTO erasures (subject, needle, retract, phase, last_seq, requested_at)
@@ -138,6 +141,8 @@ class SqlErasures:
 
 def add(db: SqlConnection, wanted: ErasureRequest, now: UnixMillis) -> Erasure:
     """Store a new erasure, of everything that was received until now."""
+    db.hold_all()
+    db.execute(AWAIT_INTAKE)
     values = (wanted.subject.value, wanted.search_value, wanted.retract, now)
     number = db.execute(ADD, values).fetchone()[0]
     made = get(db, number)
@@ -214,6 +219,7 @@ def redact(
     db: SqlConnection, job: Erasure, found: Found, retracts: Collection[int], now: UnixMillis
 ) -> Mapping[RowsOf, int]:
     """Carry out `store.erasures` for these rows, and go on behind their slice."""
+    db.hold_all()
     ended = erasures.redact(SqlErasureRows(db), job, found, retracts, now)
     if job.phase is Phase.ROWS and found.next_seq is not None:
         db.execute(GO_ON, (found.next_seq, job.id))

@@ -105,6 +105,7 @@ def release_astray(
     adjustment_delay_millis: int,
 ) -> int:
     """Let those rows of open batches go that were refused each time and belong elsewhere by now; how many."""
+    db.hold((account,))
     rows = db.execute(ASTRAY, _given(account, lanes, goals, ids)).fetchall()
     if rows:
         db.execute(RELEASE, {"now": now, "seqs": json.dumps([row[0] for row in rows])})
@@ -155,6 +156,7 @@ def waiting_elsewhere(db: SqlConnection, account: str, lanes: Iterable[Lane], id
 
 def know_ids(db: SqlConnection, accounts: Mapping[str, str]) -> None:
     """Give batches that do not name their account at Microsoft the present one."""
+    db.hold(accounts)
     db.executemany(KNOW_IDS, [(ids, account) for account, ids in accounts.items()])
 
 

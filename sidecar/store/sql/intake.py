@@ -17,7 +17,7 @@ from sidecar.core.repeats import Repeat
 from sidecar.core.states_and_reasons import State
 from sidecar.ports.intake import Arrival, Conflict, PutResult, Replayed, Stored
 from sidecar.store.sql.connection import BulkStatement, SqlConnection
-from sidecar.store.sql.dialects import sql
+from sidecar.store.sql.dialects import Dialects, sql
 from sidecar.store.sql.rows import (
     INSERT_COLUMNS,
     RECORD_COLUMNS,
@@ -36,9 +36,9 @@ FIND_KEYS = BulkStatement(
     "bigint",
     sql(f""")
     SELECT e.key_digest, e.content, e.time_given, {RECORD_COLUMNS}
-    FROM wanted CROSS JOIN [each entries e OF wanted.key_hash]
+    FROM wanted CROSS JOIN [each entries e OF wanted.key_hash WHERE original IS NULL]
     JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
-    WHERE e.key_hash = wanted.key_hash"""),  # noqa: S608 - constants only
+    WHERE e.key_hash = wanted.key_hash AND e.original IS NULL"""),  # noqa: S608 - constants only
 )
 
 
@@ -46,8 +46,11 @@ _INTEGERS = frozenset(("seq", "lane", "key_hash", "time", "time_given", "receive
 
 
 def _insert(columns: Sequence[str]) -> BulkStatement:
+    """In PostgreSQL in the order of their keys: two groups with keys in common do not wait for each other."""
     types = " ".join("bigint" if name in _INTEGERS else "text" for name in columns)
-    return BulkStatement(f"INSERT INTO entries ({', '.join(columns)})", types)
+    names = ", ".join(columns)
+    ordered = Dialects(sqlite="", postgres=f"AS given ({names}) ORDER BY key_hash, key_digest")
+    return BulkStatement(f"INSERT INTO entries ({names})", types, ordered)
 
 
 _RARE = ("reason", "external_credit", "external_model", "meta", "visitor", "visitor_id")
@@ -111,6 +114,8 @@ def write_arrivals(
     """
     keys = [arrival.conversion.key() for arrival in arrivals]
     known = _known_rows(db, keys)
+    if known and db.hold(_replacing(arrivals, keys, known)):
+        known = _known_rows(db, keys)
     group = _Group(db, lanes, known, iter(numbers(_count_new(keys, known))))
     results: list[PutResult] = [group.put(arrival, key) for arrival, key in zip(arrivals, keys, strict=True)]
     group.write()
@@ -136,6 +141,14 @@ def _with_late_clicks(db: SqlConnection, arrivals: Sequence[Arrival], results: l
         assert isinstance(stored, Stored)
         results[place] = Stored(stored.record, clicked_at)
     return results
+
+
+def _replacing(arrivals: Sequence[Arrival], keys: Sequence[Key], known: Mapping[str | None, _Known]) -> Iterator[str]:
+    """The accounts of the arrivals that take the place of a row: it may be replayed, woken or erased meanwhile."""
+    for arrival, key in zip(arrivals, keys, strict=True):
+        row = known.get(key.digest)
+        if row and _repeat(arrival.conversion, arrival.conversion.content(), row) is Repeat.REPLACES:
+            yield arrival.conversion.account
 
 
 def _count_new(keys: Sequence[Key], known: Container[str | None]) -> int:

@@ -7,6 +7,7 @@ from functools import partial
 from sidecar.ports.intake import Adjusting, AdjustResult, Arrival, Captured, PutResult
 from sidecar.store.adjustments import AdjustmentWriter
 from sidecar.store.sql import clicks
+from sidecar.store.sql.account_holds import names_of_group
 from sidecar.store.sql.adjustment_rows import SqlAdjustmentRows
 from sidecar.store.sql.clicks import NOBODY, Woken
 from sidecar.store.sql.connection import SqlConnection
@@ -32,6 +33,7 @@ class GroupWriter:
         arrivals = [item for item in items if isinstance(item, Arrival)]
         if len(arrivals) == len(items):  # as nearly always
             return [*self._write_arrivals(db, arrivals)]
+        db.hold(names_of_group(db, items, self.snapshot.lanes))
         captures = [item for item in items if isinstance(item, Captured)]
         stored = iter(self._write_arrivals(db, arrivals) if arrivals else ())
         woken = iter((clicks.write_captures(db, captures),) if captures else ())  # for the first of them, of them all

@@ -11,6 +11,7 @@ from typing import Any
 
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.journal import JournalEntry, JournalPage, JournalQuery, StoredEntry
+from sidecar.store.sql.account_holds import JOURNAL
 from sidecar.store.sql.connection import Reader, SqlConnection, Writer
 from sidecar.store.sql.dialects import sql
 
@@ -114,6 +115,7 @@ class _Stretch:
 
 def _append(entries: Sequence[JournalEntry], db: SqlConnection) -> Sequence[StoredEntry]:
     rows = [[(asdict(entry) | {"level": _LEVELS[entry.level]})[name] for name in _NAMES] for entry in entries]
+    db.hold((JOURNAL,))  # readers go on behind the last number that they saw
     seqs = sorted(row[0] for row in db.execute(_APPEND, (json.dumps(rows),)))
     return [StoredEntry(seq, entry) for seq, entry in zip(seqs, entries, strict=True)]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sidecar.core.match_share import Share
+from sidecar.store.sql.account_holds import SHARES
 from sidecar.store.sql.connection import Reader, SqlConnection, Writer
 
 MAX_GOALS = 500
@@ -31,5 +32,6 @@ class SqlShares:
 
 
 def _save(db: SqlConnection, shares: Mapping[str, Share]) -> None:
+    db.hold((SHARES,))
     db.execute(FORGET)
     db.executemany(PUT, [(goal, *share) for goal, share in islice(shares.items(), MAX_GOALS)])

@@ -58,7 +58,7 @@ class SqlOutbox:
         return self._lanes
 
     async def counts(self) -> Counts:
-        return self.snapshot.counts
+        return await self.snapshot.counts_now(self.reader)
 
     @property
     def _lanes(self) -> Sequence[Lane]:

@@ -16,6 +16,7 @@ from sidecar.core.states_and_reasons import State
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.upkeep import Moved, ReplayQuery, ReplaySlice, Unmoved
 from sidecar.store.sql import adjustment_rows, row_lists
+from sidecar.store.sql.account_holds import accounts_of
 from sidecar.store.sql.connection import SqlConnection
 from sidecar.store.sql.dialects import sql
 from sidecar.store.sql.row_counts import counts
@@ -80,6 +81,7 @@ DISCARD = sql(f"""
 
 def replay(db: SqlConnection, seq: int, now: UnixMillis, max_pending: int) -> Moved | Unmoved | None:
     """Make one row due again. Unmoved where it may not be; None when there is no such row."""
+    db.hold(accounts_of(db, [seq]))
     before = row_lists.get(db, seq)
     if before is None:
         return None
@@ -96,6 +98,7 @@ def discard(
 
     `ids` is which account its own is at Microsoft now.
     """
+    db.hold(accounts_of(db, [seq]))
     before = row_lists.get(db, seq)
     if before is None:
         return None
@@ -148,6 +151,7 @@ def replay_slice(
     max_pending: int,
 ) -> ReplaySlice:
     """Make due again what fits `query` among the next `limit` rows of its state after `after_seq`."""
+    db.hold_all()
     found = _found(db, query, lanes, after_seq, limit, now)
     if found.seqs:
         _replay(db, found.seqs, query.state, now, max_pending)

@@ -1,7 +1,7 @@
 """Single rows and lists of them, newest first. A page looks through a bounded number of rows."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sidecar.core.conversion import Kind
@@ -26,14 +26,14 @@ ADJUSTMENTS = f"SELECT {RECORD_COLUMNS} FROM {RECORD_TABLES} WHERE e.original = 
 # All rows of some keys: an order id under every account and event.
 BY_KEYS = sql(f"""
     SELECT {RECORD_COLUMNS} FROM [rows ? AS wanted (key_hash bigint, key_digest text)]
-    JOIN entries e ON e.key_hash = wanted.key_hash AND e.key_digest = wanted.key_digest
+    JOIN entries e ON e.key_hash = wanted.key_hash AND e.key_digest = wanted.key_digest AND e.original IS NULL
     JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
     ORDER BY e.seq DESC""")  # noqa: S608 - constants only
 
 # The same of their adjustments.
 ADJUSTMENTS_BY_KEYS = sql(f"""
     SELECT {RECORD_COLUMNS} FROM [rows ? AS wanted (key_hash bigint, key_digest text)]
-    JOIN entries o ON o.key_hash = wanted.key_hash AND o.key_digest = wanted.key_digest
+    JOIN entries o ON o.key_hash = wanted.key_hash AND o.key_digest = wanted.key_digest AND o.original IS NULL
     JOIN entries e ON e.original = o.seq
     JOIN lanes l ON l.id = e.lane LEFT JOIN batches b ON b.id = e.batch_id
     ORDER BY e.seq DESC""")  # noqa: S608 - constants only
@@ -125,9 +125,14 @@ def _of_order(db: SqlConnection, query: Query, lanes: Sequence[Lane]) -> Page:
     return _page([record for row in rows if _fits(record := record_of(row), query)], query.limit)
 
 
-def order_keys(order_id: str, events: Iterable[tuple[str, str]]) -> str:
+def order_keys(order_id: str, events: Collection[tuple[str, str]]) -> str:
     """Hash and digest of the order's key under each of `events`, (account, event), as JSON."""
-    keys = [Key.of(KeySource.ORDER, account, event, order_id) for account, event in events]
+    return keys_of_orders([order_id], events)
+
+
+def keys_of_orders(order_ids: Iterable[str], events: Collection[tuple[str, str]]) -> str:
+    """The same of several orders."""
+    keys = [Key.of(KeySource.ORDER, *event, order_id) for order_id in order_ids for event in events]
     return json.dumps([(key.hash, key.digest) for key in keys])
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.core.instant import UnixMillis
+from sidecar.store.sql.account_holds import SECRETS
 from sidecar.store.sql.connection import Reader, SqlConnection, Writer
 from sidecar.store.sql.dialects import Dialects
 from sidecar.store.vault import is_plain
@@ -69,6 +70,7 @@ def _take(db: SqlConnection, name: str, kind: str, since: UnixMillis) -> str | N
 
 
 def _add(db: SqlConnection, row: tuple[str, str, UnixMillis]) -> str:
+    db.hold((SECRETS,))
     name, value, _ = row
     db.execute(ADD, row)
     return _value(db, name) or value
@@ -81,6 +83,7 @@ def _value(db: SqlConnection, name: str) -> str | None:
 
 def _put(db: SqlConnection, row: tuple[str, str, UnixMillis]) -> bool:
     """Store it; whether it took the place of a plain one."""
+    db.hold((SECRETS,))
     name, value, _ = row
     before = _value(db, name)
     replaces_plain = before is not None and is_plain(before) and not is_plain(value)

@@ -175,5 +175,6 @@ def _holds(db: SqlConnection, claim: Claim) -> bool:
 
 def _leased(db: SqlConnection, claim: Claim) -> bool | None:
     """Whether the batch is leased; None when the claim is not its last one, or it is settled."""
+    db.hold((claim.account,))
     found = db.execute(FENCED, (claim.batch_id, claim.token)).fetchone()
     return found and bool(found[0])

@@ -8,7 +8,7 @@ from sidecar.core.conversion import Kind
 from sidecar.core.entry import Lane
 from sidecar.ports.queries import Counts
 from sidecar.store.sql import row_counts
-from sidecar.store.sql.connection import SqlConnection
+from sidecar.store.sql.connection import Reader, SqlConnection
 from sidecar.store.sql.dialects import sql
 
 LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
@@ -56,6 +56,10 @@ class Snapshot:
         if newest is not None and newest not in self.lanes:
             self._take_over_lanes(db)
 
+    async def counts_now(self, reader: Reader) -> Counts:
+        """The counts at this moment, of all who write."""
+        return self.counts
+
     def numbers(self, db: SqlConnection, count: int) -> Sequence[int]:
         """The numbers of that many new rows; nothing else of the transaction has inserted a row before."""
         return range(self.last_seq + 1, self.last_seq + count + 1)
@@ -74,6 +78,12 @@ class Snapshot:
         self._has_new_lanes = False
 
     def _take_over_lanes(self, db: SqlConnection) -> None:
-        lanes = [Lane(number, account, event, Kind(kind)) for number, account, event, kind in db.execute(LANES)]
-        self.lanes = {lane.id: lane for lane in lanes}
-        self.conversion_lanes = {(lane.account, lane.event): lane.id for lane in lanes if lane.kind is Kind.CONVERSION}
+        self.lanes = lanes_of(db)
+        self.conversion_lanes = {
+            (lane.account, lane.event): lane.id for lane in self.lanes.values() if lane.kind is Kind.CONVERSION
+        }
+
+
+def lanes_of(db: SqlConnection) -> dict[int, Lane]:
+    """Every lane by its number."""
+    return {number: Lane(number, account, event, Kind(kind)) for number, account, event, kind in db.execute(LANES)}

@@ -11,7 +11,7 @@ from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds
 from sidecar.core.states_and_reasons import State
 from sidecar.core.tally import HOUR_SECONDS, Tally, period_start
 from sidecar.store.sql.connection import BulkStatement, SqlConnection
-from sidecar.store.sql.dialects import sql
+from sidecar.store.sql.dialects import Dialects, sql
 from sidecar.store.sql.row_counts import count
 
 _HOUR_MILLIS = 1000 * HOUR_SECONDS
@@ -31,19 +31,35 @@ class Tallied(NamedTuple):
 
 COLUMNS = ", ".join(Tallied._fields)
 
-_TOGETHER = """
-    ON CONFLICT (at, lane, state, currency) DO UPDATE
-    SET rows = tallies.rows + excluded.rows, value = tallies.value + excluded.value,
-        slowest = [greatest tallies.slowest, excluded.slowest]"""
+_COUNTED = "at, lane, state, currency, rows, value, slowest"
+
+
+def _together(key: str) -> Dialects:
+    return sql(f"""
+        ON CONFLICT ({key}) DO UPDATE
+        SET rows = tallies.rows + excluded.rows, value = tallies.value + excluded.value,
+            slowest = [greatest tallies.slowest, excluded.slowest]""")  # noqa: S608 - constants only
+
+
+# Each connection of a replica adds to lines of its own: a line of all would make them wait for each other's commits.
+_TOGETHER = Dialects(
+    sqlite=_together("at, lane, state, currency"),
+    postgres=_together("at, lane, state, currency, shard").postgres,
+)
 
 ADD = BulkStatement(
-    "INSERT INTO tallies (at, lane, state, currency, rows, value, slowest)",
+    f"INSERT INTO tallies ({_COUNTED})",
     "bigint bigint text text bigint numeric bigint",
-    sql(_TOGETHER),
+    _TOGETHER,
 )
 
 # What is stored now, by lane, state and currency.
-OF_ALL_TIME = "SELECT lane, state, currency, rows, value, slowest FROM tallies WHERE at = 0 AND rows <> 0"
+OF_ALL_TIME = Dialects(
+    sqlite="SELECT lane, state, currency, rows, value, slowest FROM tallies WHERE at = 0 AND rows <> 0",
+    postgres="""
+        SELECT lane, state, currency, CAST(sum(rows) AS bigint), sum(value), max(slowest) FROM tallies
+        WHERE at = 0 GROUP BY lane, state, currency HAVING sum(rows) <> 0""",
+)
 
 # What was received since the start of an hour, and the same by period.
 SINCE = sql("""
@@ -56,12 +72,23 @@ BY_PERIOD = sql("""
 
 # The first hour that is still by itself, but old enough to be gathered.
 OLD_HOUR = "SELECT at FROM tallies WHERE at > 0 AND at < ? AND at % 86400 <> 0 ORDER BY at LIMIT 1"
-GATHER = sql(f"""
-    INSERT INTO tallies
-    SELECT :day, lane, state, currency, sum(rows), [whole value], max(slowest) FROM tallies
-    WHERE at > :day AND at < :day + 86400 GROUP BY lane, state, currency
-    {_TOGETHER}""")  # noqa: S608 - constants only
-FORGET_HOURS = "DELETE FROM tallies WHERE at > ? AND at < ? + 86400"
+# Its lines and those of the other hours of its day; and what the lines of single connections came to.
+TAKE_HOURS = f"DELETE FROM tallies WHERE at > ? AND at < ? + 86400 RETURNING {_COUNTED}"  # noqa: S608 - constants only
+TAKE_APART = Dialects(
+    sqlite=f"DELETE FROM tallies WHERE at < ? AND false RETURNING {_COUNTED}",  # noqa: S608 - constants only
+    postgres=f"""
+        DELETE FROM tallies WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM tallies WHERE shard <> 0 AND at < ? LIMIT 5000 FOR UPDATE SKIP LOCKED))
+        RETURNING {_COUNTED}""",  # noqa: S608 - constants only
+)
+GATHERED = BulkStatement(
+    f"WITH gathered ({_COUNTED}) AS (",
+    "bigint bigint text text bigint numeric bigint",
+    Dialects(
+        sqlite=f") INSERT INTO tallies ({_COUNTED}) SELECT * FROM gathered WHERE true {_TOGETHER}",  # noqa: S608
+        postgres=f") INSERT INTO tallies ({_COUNTED}, shard) SELECT *, 0 FROM gathered {_TOGETHER.postgres}",  # noqa: S608
+    ),
+)
 FORGET_EMPTY = "DELETE FROM tallies WHERE at < ? AND rows = 0 AND value = 0"
 
 
@@ -101,7 +128,7 @@ def by_state(rows: Iterable[Sequence[Any]]) -> dict[State, list[Sequence[Any]]]:
     return found
 
 
-def _each_once(lines: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _each_once(lines: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """One line for each period, lane, state and currency: PostgreSQL changes no row twice in one statement."""
     found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for *key, rows, value, slowest in lines:
@@ -139,7 +166,7 @@ def _thousandths(values: Iterable[str | None]) -> int | float:
     return _bindable(int(1000 * sum(map(Decimal, filter(None, values)), _NOTHING)))
 
 
-def _bindable(thousandths: int | float) -> int | float:
+def _bindable(thousandths: float) -> float:
     """The number as SQLite takes it: one beyond 63 bits loses its last digits, as a sum in SQLite does."""
     return thousandths if abs(thousandths) < _TOO_LARGE else float(thousandths)
 
@@ -174,9 +201,10 @@ def gather(db: SqlConnection, before: UnixSeconds) -> bool:
     """Gather the hours of one day before `before` into that day; whether there may be more to gather."""
     found = db.execute(OLD_HOUR, (before,)).fetchone()
     if found is None:
+        GATHERED.execute(db, _each_once(db.execute(TAKE_APART, (before,))))
         db.execute(FORGET_EMPTY, (before,))
         return False
     day = period_start(found[0], DAY_SECONDS)
-    db.execute(GATHER, {"day": day})
-    db.execute(FORGET_HOURS, (day, day))
+    taken = db.execute(TAKE_HOURS, (day, day)).fetchall()
+    GATHERED.execute(db, _each_once((day, *line) for _, *line in taken))
     return True

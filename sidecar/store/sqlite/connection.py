@@ -7,7 +7,7 @@ prepares each size of a statement once and caches it; a larger group goes by the
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -56,6 +56,13 @@ class SqliteConnection(sqlite3.Connection):
             yield
         finally:
             self.execute("COMMIT")
+
+    def hold(self, names: Iterable[str]) -> bool:
+        """One connection writes, so that nothing comes between."""
+        return False
+
+    def hold_all(self) -> bool:
+        return False
 
     def expect_scattered(self, expected: bool) -> None:
         self.execute(f"PRAGMA wal_autocheckpoint = {STEP_PAGES if expected else COPIED_PAGES}").fetchall()

@@ -108,7 +108,6 @@ SORTS_A_FEW = {
     # As many as there are lanes, states and currencies, for each hour of a period.
     "tallies.SINCE",
     "tallies.BY_PERIOD",
-    "tallies.GATHER",
 }
 
 

@@ -71,8 +71,10 @@ CREATE TABLE entries (
     replaced_at     bigint                 -- when it last took the place of a row that was dead or skipped
 );
 
--- Intake: is this key known?
-CREATE INDEX entries_key ON entries (key_hash) WHERE key_hash IS NOT NULL;
+-- Intake: is this key known? Two replicas that take the same conversion at once store it once.
+CREATE UNIQUE INDEX entries_key ON entries (key_hash, key_digest) WHERE key_hash IS NOT NULL AND original IS NULL;
+-- The same of adjustments, which may come again under the key of one that was refused.
+CREATE INDEX entries_adjustment_key ON entries (key_hash) WHERE key_hash IS NOT NULL AND original IS NOT NULL;
 -- Claim: what is due in this lane?
 CREATE INDEX entries_due ON entries (lane, again, due_at, seq) WHERE state = 'pending' AND claimed = 0;
 -- Age: what gets too old first?
@@ -136,12 +138,17 @@ CREATE TABLE requests (
     PRIMARY KEY (batch_id, number)
 );
 
+-- Rows by state. Each connection adds to a line of its own, for all replicas would else wait for each other's commit of
+-- one line; what counts is the sum. A line may be below zero: one replica takes a row in, another one delivers it.
 CREATE TABLE counts (
-    state text PRIMARY KEY,
-    rows  bigint NOT NULL
+    state text NOT NULL,
+    shard integer NOT NULL DEFAULT 1 + pg_backend_pid() % 16,
+    rows  bigint NOT NULL,
+    PRIMARY KEY (state, shard)
 );
 
-INSERT INTO counts VALUES ('pending', 0), ('delivered', 0), ('skipped', 0), ('dead', 0), ('canceled', 0);
+INSERT INTO counts (state, shard, rows)
+VALUES ('pending', 0, 0), ('delivered', 0, 0), ('skipped', 0, 0), ('dead', 0, 0), ('canceled', 0, 0);
 
 -- What happened: batches, troubles, refusals, sign-ins; never a line per row.
 CREATE TABLE journal (
@@ -285,8 +292,12 @@ CREATE TABLE tallies (
     rows     bigint NOT NULL,
     value    numeric NOT NULL,      -- the sum of their values in thousandths
     slowest  bigint NOT NULL,      -- milliseconds from receipt to delivery, of the one that took longest; else 0
-    PRIMARY KEY (at, lane, state, currency)
+    shard    integer NOT NULL DEFAULT 1 + pg_backend_pid() % 16,  -- as of counts; 0 once it was gathered
+    PRIMARY KEY (at, lane, state, currency, shard)
 );
+
+-- Gathering: which lines are still apart?
+CREATE INDEX tallies_apart ON tallies (at) WHERE shard <> 0;
 
 -- What the alerts' webhook heard of each trouble: a row while it is active, and until its end was posted.
 CREATE TABLE alerts (
