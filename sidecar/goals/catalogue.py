@@ -93,7 +93,7 @@ class GoalCatalogue:
         state = self.known.states[account]
 
         async def step() -> float:
-            if account in self.known.accounts():
+            if account in self.known.accounts() and self.gates.holds(account):
                 state.waiting = await self.queries.waiting_by_goal(account)
                 if not self.reader.is_due(state) or isinstance(await self.reader.read(account), Failure):
                     self.judge.hold_goals(account)

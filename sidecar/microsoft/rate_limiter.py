@@ -3,7 +3,7 @@
 The rates are `core.adaptive_rate`'s matter, and belong to the state of each account, which is asked for them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiolimiter import AsyncLimiter
@@ -26,6 +26,11 @@ class _Lane:
         return cls(rate.current, AsyncLimiter(rate.at_once, rate.at_once * rate.interval_seconds), rate.at_once)
 
 
+async def _own(account: str) -> bool:
+    """Without replicas every permit is one's own."""
+    return False
+
+
 @dataclass(slots=True)
 class RateLimiter:
     """Hands out permits; `monotonic` gives seconds.
@@ -41,10 +46,17 @@ class RateLimiter:
     """The customer id of each account: those of one customer share Microsoft's limit."""
     history: Callable[[str], RequestHistory]
     """That of an account, with its rate."""
+    borrow: Callable[[str], Awaitable[bool]] = _own
+    """Lets the replica that holds the account wait for one permit more; False where this one holds it."""
+    on_throttled: Callable[[str], None] = lambda account: None
+    """Called with the account whose call was one too many."""
     _lanes: dict[str, _Lane] = field(default_factory=dict)
 
     async def permit(self, account: str) -> None:
         """Wait until one more call of the account fits into the minute."""
+        if await self.borrow(account):
+            self.history(account).noted(self.monotonic())
+            return
         lane = self._lane(account)
         if lane.is_fresh:
             lane.is_fresh = False
@@ -71,6 +83,7 @@ class RateLimiter:
         """Halve the rate of all accounts that share this one's limit."""
         for name in self.sharing(account):
             self.history(name).rate = self.rate(name).throttled(self.monotonic())
+        self.on_throttled(account)
 
     def clean_answer(self, account: str) -> None:
         """Climb back towards the configured rate, a step a minute."""

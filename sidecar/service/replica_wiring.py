@@ -1,14 +1,17 @@
 """What makes one replica of several of this process: what it begins and ends with an account, and what it hears."""
 
+import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 from sidecar.delivery.flusher import Flusher
 from sidecar.delivery.gates import Gates
-from sidecar.delivery.holdings import Holdings
+from sidecar.delivery.holdings import LOOK_SECONDS, Holdings
 from sidecar.delivery.pauses import AccountPauses
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.microsoft.platform import MicrosoftAdvertising
+from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.shared_token import SharedToken
 from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.leases import TOKEN, UPKEEP
@@ -20,7 +23,13 @@ from sidecar.upkeep.erasure import Eraser
 from sidecar.upkeep.housekeeping import Housekeeping
 
 ARRIVED, BORROWED = "arrived:", "borrowed:"
-"""Before the name of an account: rows of it arrived, or a call of it was made, at a replica that does not hold it."""
+"""Before the name of an account: rows of it arrived, or a call of it is made, at a replica that does not hold it."""
+
+BORROW_SECONDS = 2 * LOOK_SECONDS
+"""How long a call waits for the replica that holds its account to count it among its own."""
+
+STORED_SECONDS = 0.3
+"""How long what Microsoft asked to wait may take to be stored, after others were told of it."""
 
 PAUSES, ERASURES, THROTTLES, TOKEN_STORED = "pauses", "erasures", "throttles", "token"
 
@@ -77,6 +86,22 @@ def share_upkeep(
     holdings.duties_changed = changed
 
 
+def share_pace(holdings: Holdings, limiter: RateLimiter) -> None:
+    """Let each call of an account count at the replica that holds it, also one that another replica makes."""
+    numbers, turn = count(), asyncio.Lock()
+
+    async def borrow(account: str) -> bool:
+        if holdings.holds(account):
+            return False
+        async with turn:
+            await holdings.leases.tell([f"{BORROWED}{account}:{id(turn):x}{next(numbers)}"])
+            await asyncio.sleep(BORROW_SECONDS)
+        return True
+
+    limiter.borrow = borrow
+    limiter.on_throttled = lambda account: holdings.tell(THROTTLES)
+
+
 def share_token(holdings: Holdings, shared: SharedToken) -> None:
     """Let one replica ask Microsoft for tokens, and tell the others."""
     shared.is_ours = lambda: holdings.does(TOKEN)
@@ -95,19 +120,31 @@ class Hearing:
     gates: Gates
     clock: Runtime
     platform: PlatformParts
+    _counting: set[asyncio.Task[None]] = field(default_factory=set)
+    """Permits for calls that other replicas make."""
 
     async def heard(self, changes: Collection[str]) -> None:
         """Act on what was told: each by its name."""
         for change in changes:
             if change.startswith(ARRIVED):
                 self.flusher.wake(change.removeprefix(ARRIVED))
+            if change.startswith(BORROWED):
+                self._count(change.removeprefix(BORROWED).rpartition(":")[0])
         await self._heard_of_token(changes)
         if PAUSES in changes:
             await self.pauses.refresh()
         if ERASURES in changes:
             self.eraser.wake()
         if THROTTLES in changes:
+            await asyncio.sleep(STORED_SECONDS)
             await restore_throttles(self.store.outbox, self.gates, self.platform.advertising, self.clock.now())
+
+    def _count(self, account: str) -> None:
+        """Let this replica's own calls of the account wait for one that another replica makes."""
+        if self.gates.holds(account):
+            task = asyncio.create_task(self.platform.advertising.rate_limiter.permit(account))
+            self._counting.add(task)
+            task.add_done_callback(self._counting.discard)
 
     async def _heard_of_token(self, changes: Collection[str]) -> None:
         if (shared := self.platform.shared_token) is None:

@@ -35,7 +35,7 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import Reach, open_platform
-from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing, share_token, share_upkeep
+from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing, share_pace, share_token, share_upkeep
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
@@ -117,6 +117,7 @@ async def open_parts(
     housekeeping = wiring.housekeeping(steady, waiting)
     alerts = alerts_of(settings, telemetry, store, stakes, clock)
     share_upkeep(holdings, eraser, housekeeping, alerts, platform.tokens)
+    share_pace(holdings, platform.advertising.rate_limiter)
     if platform.shared_token is not None:
         share_token(holdings, platform.shared_token)
     return Components(

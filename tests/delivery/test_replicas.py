@@ -5,9 +5,12 @@ from pathlib import Path
 
 import postgres_kit
 import pytest
+from delivery_kit import APPLY
 from replica_kit import Team, team_of
 
+from sidecar.core.adaptive_rate import MADE_UP
 from sidecar.core.states_and_reasons import Reason
+from sidecar.emulator.faults import Rule
 
 
 @pytest.fixture
@@ -118,3 +121,57 @@ async def test_pause_at_one_replica_stops_the_account_at_another(team: Team) -> 
     await team.until_delivered()
     assert second.parts.gates.paused_since(account) is None
     await team.balance()
+
+
+async def test_call_of_a_replica_that_does_not_hold_the_account_counts_at_the_one_that_does(team: Team) -> None:
+    first, second = await team.join(), await team.join()
+    await team.settled()
+    account = next(iter(first.held))
+    await team.until(lambda: not first.parts.gates.awaits_reading(account))
+    before, _ = first.parts.last_minute(account)
+    await second.parts.catalogue.reader.read(account)
+    await team.until(lambda: first.parts.last_minute(account)[0] == before + 2)
+    assert second.parts.last_minute(account)[0] == 2, "its goals, and its auto-tagging"
+
+
+async def test_accounts_that_share_a_limit_wait_together_at_all_replicas(team: Team) -> None:
+    """`main` and `twin` belong to one customer."""
+    first = await team.join()
+    for _ in range(2):
+        await team.join()
+    await team.settled()
+    throttled = {"type": "status", "status": 429, "retry_after": "600"}
+    team.emulator.script.add(
+        Rule.model_validate({"match": {"operation": APPLY}, "times": 1, "after": 0, "action": throttled})
+    )
+    await team.post(first, 1, "main")
+
+    def waits(account: str) -> bool:
+        holder = team.holder_of(account)
+        return holder.parts.gates.throttled_until(account, team.clock()) is not None
+
+    await team.until(lambda: waits("main") and waits("twin"))
+    assert not waits("other")
+
+
+async def test_limit_holds_in_every_sliding_stretch_while_an_account_moves(team: Team) -> None:
+    """20 permits in every sliding second, through two takeovers; what is made up for may come beside it."""
+    first = await team.join(requests_per_minute=1_200, batch_size=1, linger=0)
+    await team.until(lambda: len(first.held) == 3)
+    await team.post(first, 60)
+    await team.until(lambda: has(team, 15))
+    second = await team.join(requests_per_minute=1_200, batch_size=1, linger=0)
+    await first.leave()
+    await team.until(lambda: has(team, 40))
+    await team.join(requests_per_minute=1_200, batch_size=1, linger=0)
+    await second.leave()
+    await team.until_delivered()
+    at = [one for replica in team.replicas for one in replica.parts.gates.accounts["main"].history.permitted]
+    assert len(at) >= len(await team.requests("main")) == 60
+    fullest = max(sum(start <= one < start + 1 for one in at) for start in at)
+    assert fullest <= 20 + MADE_UP + 1
+    await team.balance()
+
+
+async def has(team: Team, count: int) -> bool:
+    return len(await team.requests("main")) >= count

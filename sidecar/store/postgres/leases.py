@@ -31,6 +31,9 @@ PATIENCE_MILLIS = 3_000
 SEEN_MILLIS = 5_000
 """How far back each look goes: what was told earlier may be committed later than what was told after it."""
 
+FORGET_MILLIS = 60_000
+"""What was told longer ago every live replica has heard."""
+
 DUTY, ACCOUNT = "duty:", "account:"
 
 # A replica that is stopped here must not hold up the others for a lease.
@@ -60,6 +63,8 @@ NEWS = """
         EXISTS (SELECT 1 FROM replicas, clock WHERE alive_until <= now),
         (SELECT json_agg(json_build_array(name, at)) FROM changes, clock WHERE at > now - ?)
     """
+
+FORGET = "DELETE FROM changes WHERE at < ?"
 
 TELL = """
     INSERT INTO changes (name, at)
@@ -143,6 +148,7 @@ class PostgresLeases:
         (number,) = db.execute(TURN).fetchone()
         (now,) = db.execute(NOW).fetchone()
         began_again = self._stay_alive(db, now)
+        db.execute(FORGET, (now - FORGET_MILLIS,))
         buried = db.execute(BURY, (now,)).rowcount
         voided = db.execute(VOID).rowcount
         replicas = [holder for (holder,) in db.execute(LIVE)]
