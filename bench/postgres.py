@@ -32,7 +32,7 @@ FILL = """
     SELECT %(lane)s, 'pending', hashint8extended(n, 1), md5(n::text), md5((n + 1)::text), 'FILL-' || n,
         %(at)s / 1000 - n %% 500000, 1, '9.99', 'USD', lpad(to_hex(n), 32, '0'),
         md5(n::text || 'e') || md5(n::text || 'm'), 'bench', %(at)s + n / 1000, %(at)s + n / 1000
-    FROM generate_series(%(first)s, %(last)s) AS n"""
+    FROM generate_series(CAST(%(first)s AS bigint), CAST(%(last)s AS bigint)) AS n"""
 
 COUNTED = """
     UPDATE counts SET rows = rows + %s WHERE ctid = (SELECT min(ctid) FROM counts WHERE state = 'pending')"""
@@ -119,7 +119,7 @@ def _run(command: str, *arguments: str) -> None:
 
 
 def filled(url: str, rows: int, *, event: str = "purchase", account: str = "default") -> None:
-    """Put so many pending rows of yesterday into the outbox, in bulk. Indexes are created afterwards."""
+    """Put a number of pending rows of yesterday into the outbox, in bulk. Indexes are created afterwards."""
     lane_opened(url, event, account)
     with psycopg.connect(url, autocommit=True) as db:
         indexes = db.execute(INDEXES).fetchall()

@@ -1,6 +1,7 @@
 """PostgreSQL looks keys up through their index, also in a table of which it knows nothing yet."""
 
 from pathlib import Path
+from typing import Any
 
 import postgres_kit
 import psycopg
@@ -34,5 +35,20 @@ async def test_new_orders_are_looked_up_without_reading_those_that_are_there(tmp
             await put(outbox, *(conversion(f"ORDER-{group}-{number}") for number in range(0, 200, 2)))
         await house.close()
         assert rows_read_in_order(house.url) - before < 1_000
+    finally:
+        await house.remove()
+
+
+async def test_no_statement_is_compiled_which_takes_longer_than_to_run_it(tmp_path: Path) -> None:
+    house = PostgresHouse(tmp_path)
+
+    def jit(db: Any) -> Any:
+        return db.execute("SHOW jit").fetchone()
+
+    try:
+        outbox = await house.open()
+        assert await outbox.committer.write(jit) == ("off",)
+        assert await outbox.due_reader.call(jit) == ("off",)
+        assert await outbox.reader.call(jit) == ("off",)
     finally:
         await house.remove()
