@@ -12,6 +12,7 @@ from history_check.events import (
     Carried,
     Claimed,
     Counted,
+    Disaster,
     Event,
     Item,
     Place,
@@ -105,7 +106,9 @@ class Story:
             self.log.append(Requested(self.now + 5, account, f"t-{batch}-{turn}"))
             if turn == lost:
                 self.log.append(Settled(self.now + 9, self._next(), batch, f"t-{batch}-{turn}", "taken"))
-            elif turn % 2:
+            elif turn % 2 == 0:
+                self.log.append(Disaster(self.now + 7, self.now + 8, "kill -9"))
+            else:
                 self.log.append(Settled(self.now + 9, self._next(), batch, None, "lost", is_closed=False))
 
     def _next(self) -> int:
@@ -194,6 +197,10 @@ def _send_other_bytes(log: list[Event], chance: random.Random) -> None:
     log[place] = replace(taken, changed=1)
 
 
+def _hide_disasters(log: list[Event], chance: random.Random) -> None:
+    log[:] = [event for event in log if not isinstance(event, Disaster)]
+
+
 def _swap_adjustments(log: list[Event], chance: random.Random) -> None:
     row = log[_some(log, chance, Row, id="c-O-0")]
     assert isinstance(row, Row)
@@ -258,7 +265,7 @@ def _invent_at_microsoft(log: list[Event], chance: random.Random) -> None:
 
 CHANGES: dict[Kind, tuple[Change, ...]] = {
     Kind.LOST: (_lose_row, _lose_at_microsoft, _lose_adjustment, _lose_click),
-    Kind.DOUBLED: (_store_twice, _answer_with_two_ids, _count_twice, _send_again, _send_other_bytes),
+    Kind.DOUBLED: (_store_twice, _answer_with_two_ids, _count_twice, _send_again, _send_other_bytes, _hide_disasters),
     Kind.REORDERED: (_swap_adjustments, _let_another_win),
     Kind.STALE: (_settle_twice, _settle_with_an_old_answer),
     Kind.LIMIT: (_send_too_much, _be_refused),

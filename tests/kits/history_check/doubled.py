@@ -1,13 +1,14 @@
 """What was stored twice, taken twice, or sent again though its answer was clear.
 
 Microsoft ignores a repeat of the same click id, goal and second: such a one is allowed after each ambiguous answer, and
-must have the same bytes.
+must have the same bytes. A request without an answer is ambiguous only where something happened that may have cost it.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
-from history_check.events import Adjusted, Item, Taken
+from history_check.events import Adjusted, Claimed, Disaster, Item, Taken
 from history_check.history import History
 
 
@@ -17,6 +18,7 @@ def check(history: History) -> Iterator[str]:
     yield from _answered_twice(history)
     yield from _counted_twice(history)
     yield from _sent_again(history)
+    yield from _claimed_again(history)
 
 
 def _stored_twice(history: History) -> Iterator[str]:
@@ -66,3 +68,14 @@ def _repeats(row: str, taken: Taken | Adjusted, ambiguous: int) -> Iterator[str]
         yield f"{row} was sent again with other bytes"
     if taken.seen - 1 > ambiguous:
         yield f"{row} was sent {taken.seen} times after {ambiguous} answers that were ambiguous"
+
+
+def _claimed_again(history: History) -> Iterator[str]:
+    """Batches that were claimed again while their request was on its way, and all was well."""
+    disasters = history.all(Disaster)
+    for batch, steps in history.batches.items():
+        for claim, after in pairwise(steps):
+            if not isinstance(claim, Claimed) or not isinstance(after, Claimed):
+                continue
+            if not any(one.at <= after.at and claim.at <= one.until for one in disasters):
+                yield f"batch {batch} was claimed again {after.at - claim.at} ms after it was, without a cause"

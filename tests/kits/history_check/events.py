@@ -44,6 +44,15 @@ class Answered:
         return self.status in (200, 202) and (self.id is not None or self.item.what == "click")
 
 
+@dataclass(frozen=True, slots=True)
+class Disaster:
+    """Something that may cost an answer: from then on, and until others have noticed it."""
+
+    at: int
+    until: int
+    what: str
+
+
 # --- Microsoft -------------------------------------------------------------------------------------------------------
 
 Place = tuple[str, str, str, int]
@@ -155,4 +164,4 @@ class Counted:
     states: Mapping[str, int]
 
 
-Event = Answered | Requested | Taken | Adjusted | Row | StoredClick | Claimed | Settled | Carried | Counted
+Event = Answered | Disaster | Requested | Taken | Adjusted | Row | StoredClick | Claimed | Settled | Carried | Counted

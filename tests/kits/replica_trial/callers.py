@@ -14,6 +14,9 @@ from process_kit.service import Json, Sidecar
 PATIENCE = aiohttp.ClientTimeout(total=5)
 """How long a caller waits for an answer before the same goes to another replica."""
 
+REPEATED = 0.05
+"""The share of answers after which the same is posted again all the same."""
+
 AGE = 2 * 3600
 """How many seconds ago the orders were placed."""
 
@@ -88,7 +91,9 @@ class Caller:
             status, answer = await self._post(sidecar, path, item, body)
             self.answers.append(Answered(time.time_ns() // 1_000_000, name, item, status, answer.get("id")))
             if status in (200, 202):
-                return True
+                if self.chance.random() >= REPEATED:
+                    return True
+                continue  # as if the answer had been lost
             if status not in (0, 503):
                 self.wrong.append(f"{name} answered {status} {answer} to {path} {body}")
                 return False

@@ -1,17 +1,23 @@
 """What happens to replicas, to their network and to the database, in an order that a seed decides."""
 
 import asyncio
+import contextlib
 import random
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from history_check.events import Disaster, Event
 from postgres_server_kit import ServerPair
 
 from replica_trial.replica import Replica
 
 LIFE_SECONDS = 2.0
 """A replica lives at most so long between two of its disasters, and half as long on average."""
+
+AFTERMATH_MILLIS = 20_000
+"""A replica that died or hangs is found out within its lease of 14 s, and by a poll each second."""
 
 
 @dataclass
@@ -24,6 +30,7 @@ class Disasters:
     freeze_seconds: float
     silence_seconds: float = 5.0
     server_pause: float = 10.0
+    log: list[Event] = field(default_factory=list)
     happened: Counter[str] = field(default_factory=Counter)
     early: int = 0
     """Kills before the replica listened."""
@@ -55,9 +62,10 @@ class Disasters:
         while self._left:
             kind = self._left.pop()
             await asyncio.sleep(self.chance.uniform(0, LIFE_SECONDS))  # at no regular time
-            await ways[kind](replica)
+            with self._noted(f"{kind} of {replica.name}"):
+                await ways[kind](replica)
+                await replica.start_again()
             self.happened[kind] += 1
-            await replica.start_again()
 
     async def _kill(self, replica: Replica) -> None:
         if self.chance.random() < 0.85:
@@ -72,7 +80,9 @@ class Disasters:
         await replica.kill()
 
     async def _freeze(self, replica: Replica) -> None:
-        await replica.freeze(self.freeze_seconds)
+        if replica.running is not None:
+            with replica.frozen():
+                await asyncio.sleep(self.freeze_seconds)  # how long the machine pauses
 
     async def _restart(self, replica: Replica) -> None:
         await replica.stop()
@@ -94,12 +104,18 @@ class Disasters:
     async def _servers(self, kinds: Sequence[str]) -> None:
         for kind in kinds:
             await asyncio.sleep(self.chance.uniform(0.5, 1.5) * self.server_pause)  # at no regular time
-            if kind == "restart":
-                await asyncio.to_thread(self.pair.primary.restart, "immediate")
-            else:
-                await asyncio.to_thread(self._fail_over)
+            work = self.pair.fail_over if kind == "promotion" else self.pair.primary.restart
+            with self._noted(kind):
+                await asyncio.to_thread(work)
+            if kind == "promotion":
+                await asyncio.to_thread(self.pair.join)
             self.happened[kind] += 1
 
-    def _fail_over(self) -> None:
-        self.pair.fail_over()
-        self.pair.join()
+    @contextlib.contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        """Note for the log when it began, and until when it may cost answers."""
+        began = time.time_ns() // 1_000_000
+        try:
+            yield
+        finally:
+            self.log.append(Disaster(began, time.time_ns() // 1_000_000 + AFTERMATH_MILLIS, what))

@@ -1,8 +1,9 @@
 """One replica: a process with its own folder, configuration and cables to the database, which lives many lives."""
 
-import asyncio
+import contextlib
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,13 +58,14 @@ class Replica:
             running.signal(signal.SIGTERM)
             await running.ended()
 
-    async def freeze(self, seconds: float) -> None:
-        """Stop its process for a while, as a long pause of the machine does."""
-        if (running := self.running) is None:
-            return
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Its process is stopped within the block, as by a long pause of its machine."""
+        running = self.running
+        assert running is not None
         running.signal(signal.SIGSTOP)
         try:
-            await asyncio.sleep(seconds)  # how long the machine pauses
+            yield
         finally:
             running.signal(signal.SIGCONT)
 
@@ -78,3 +80,8 @@ def replica(
     url = f"postgresql://sidecar@{hosts}/{database}?target_session_attrs=read-write"
     whole = {**settings, "storage": {"url": url}}
     return Replica(name, Services(Starter(own), session), whole, cables)
+
+
+def planted(fault: str) -> tuple[str, ...]:
+    """The command line that runs a sidecar with that fault of `planted`."""
+    return sys.executable, str(Path(__file__).with_name("planted.py")), fault

@@ -43,6 +43,7 @@ class Trial:
     requests_per_minute: int
     chance: random.Random
     callers: list[Caller] = field(default_factory=list)
+    disasters: list[Event] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -51,10 +52,17 @@ class Trial:
 
     async def begin(self) -> None:
         """Start the first replica, which makes the tables, and then the others."""
-        first, *others = self.replicas
-        await first.start()
+        await self.begin_alone()
+        await self.join()
+
+    async def begin_alone(self) -> None:
+        """Start the first replica."""
+        await self.replicas[0].start()
         await asyncio.to_thread(audit.install, self.url)
-        await asyncio.gather(*(one.start() for one in others))
+
+    async def join(self) -> None:
+        """Start the other replicas."""
+        await asyncio.gather(*(one.start() for one in self.replicas[1:]))
 
     def up(self) -> list[tuple[str, Sidecar]]:
         """The replicas that seem to listen."""
@@ -90,7 +98,8 @@ class Trial:
 
     async def log(self) -> list[Event]:
         names = {account_id(number): account for number, account in enumerate(self.accounts)}
-        return await collecting.whole_log(self.url, self.there, names, self.answers, dict(self.up()))
+        log = await collecting.whole_log(self.url, self.there, names, self.answers, dict(self.up()))
+        return [*log, *self.disasters]
 
     async def violations(self) -> list[Violation]:
         """What the checker finds, once the replicas' own counts had time to agree; the log is left in the folder."""
