@@ -69,7 +69,8 @@ REDACT_REQUESTS = sql("""
             SELECT CAST(past.value ->> 'batch_id' AS BIGINT) FROM entries, [items entries.history AS past]
             WHERE seq IN [numbers :seqs]
             UNION
-            SELECT half.parent FROM carried JOIN batches half ON half.id = carried.id)
+            SELECT half.parent FROM carried CROSS JOIN [each batches half OF carried.id WHERE true]
+            WHERE half.id = carried.id)
         SELECT id FROM carried)""")
 
 NOTE = sql("""

@@ -47,6 +47,12 @@ WALKS = {
     "row_lists.MANY_ADJUSTING": "entries_original",
     "adjustment_rows.ANY_WAITING": "entries_awaiting",
     "claiming.RELEASE_ENTRIES": "batches_open",
+    "claiming.RELEASE_BATCHES": "batches_open",
+    "claiming.RELEASE_BATCHES_OF": "batches_open",
+    "claiming.RELEASE_ENTRIES_OF": "batches_open",
+    "clock_bounds.BATCHES": "batches_open",
+    # From the newest one backwards, as far as the clock was ahead.
+    "clock_bounds.LAST_BEFORE": "clicks_pkey",
 }
 """Statements that may go through an index from its one end."""
 
@@ -68,6 +74,7 @@ async def db(tmp_path: Path) -> AsyncIterator[psycopg.Connection[Any]]:
         await outbox.adjust([wish("5", ById(3_001 + number, None))])
     await house.close()
     with psycopg.connect(house.url, autocommit=True) as connection:
+        connection.execute("UPDATE batches SET account = 'account-' || id")
         connection.execute("ANALYZE; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
         connection.execute(MILLIONS)
         yield connection
@@ -120,9 +127,6 @@ def walks(db: psycopg.Connection[Any], name: str) -> list[str]:
 async def test_no_statement_walks_through_all_entries_batches_or_clicks(db: psycopg.Connection[Any]) -> None:
     found = {name: [each for each in walks(db, name) if each != WALKS.get(name)] for name in STATEMENTS}
     assert len(STATEMENTS) > 120
-    for name, each in found.items():
-        if each:
-            print("WALK", name, each)
     assert {name: each for name, each in found.items() if each} == {}
 
 
@@ -136,7 +140,7 @@ async def test_statements_of_the_hot_paths_use_the_indexes_that_are_meant_for_th
         "claiming.TAKE": "entries_pkey",
         "claiming.TAKE_CHOSEN": "entries_pkey",
         "settling.DELIVERED": "entries_batch",
-        "settling.EXCEPTIONS": "entries_pkey",
+        "settling.EXCEPTIONS": "entries_batch",
         "expiry.TOO_OLD": "entries_age",
         "adjustment_rows.OF_ORDER": "entries_key",
         "adjustment_rows.UNDER_KEY": "entries_adjustment_key",
