@@ -74,6 +74,11 @@ class InFlight:
         elif not request.resend:
             self._silent_until[request.turn] = now + SILENCE_SECONDS
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no request is on its way."""
+        return not self._requests
+
     def expects_nothing(self) -> None:
         """End all silences: no batch is left that would go again, so there is no answer to wait for."""
         self._silent_until.clear()

@@ -24,6 +24,9 @@ from sidecar.telemetry import Telemetry
 
 T = TypeVar("T")
 
+RETIRE_SECONDS = 60.0
+"""A courier that has nothing to do for longer ends: ten thousand idle accounts shall cost nothing."""
+
 
 @dataclass(slots=True, eq=False)
 class Courier:
@@ -36,6 +39,8 @@ class Courier:
     sender: Sender
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
+    retires: bool = False
+    """Whether it ends once nothing of its account is due for long; another one begins when something is."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
@@ -86,11 +91,27 @@ class Courier:
                     read_again_in = 0.0 if due.has_more else ripe_in
                     schedule = schedule.postponed(goal, loops.monotonic() + read_again_in, len(due.entries))
                 case Sleep(until, rows):
-                    await self._sleep_until(until, rows)
+                    if not await self._has_retired():
+                        await self._sleep_until(until, rows)
                     return None
                 case move:
                     assert_never(move)
         return None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it claims nothing more."""
+        return self._stopping.is_set()
+
+    async def _has_retired(self) -> bool:
+        """End where nothing is on its way and nothing will be due for long, unless something happened meanwhile."""
+        if not self.retires or not self.timetable.state.in_flight.is_empty:
+            return False
+        self._wake.clear()
+        if await self.timetable.idle_seconds() <= RETIRE_SECONDS or self._wake.is_set() or self._arrived:
+            return False
+        self._stopping.set()
+        return True
 
     async def _look_around(self) -> Schedule:
         schedule = await self.timetable.schedule()

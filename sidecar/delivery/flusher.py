@@ -20,6 +20,9 @@ class Flusher:
     """How long requests on their way may take when the process stops."""
     elsewhere: Callable[[Mapping[str, int]], None] = _carry_elsewhere
     """Called with the rows that arrived for accounts which it does not serve: another replica may."""
+    is_sparing: bool = False
+    """Whether an account has a courier only while something of it may be due; `wake` brings one."""
+    _served: set[str] = field(default_factory=set)
     _couriers: dict[str, Courier] = field(default_factory=dict)
     _accounts: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -35,7 +38,7 @@ class Flusher:
         async with asyncio.TaskGroup() as group:
             while not self._stopping.is_set():
                 for account in await self._accounts.get():
-                    if account not in self._couriers:
+                    if self._courier(account) is None and account in self._served:
                         self._couriers[account] = self.courier(account)
                         self._tasks[account] = group.create_task(self._couriers[account].run())
                         self._all_tasks.add(self._tasks[account])
@@ -47,11 +50,19 @@ class Flusher:
 
     def serve(self, accounts: Sequence[str]) -> None:
         """Carry the rows of these accounts too."""
-        self._accounts.put_nowait(accounts)
+        self._served.update(accounts)
+        if not self.is_sparing:
+            self._accounts.put_nowait(accounts)
+
+    def _courier(self, account: str) -> Courier | None:
+        """The account's courier, unless it has ended."""
+        courier = self._couriers.get(account)
+        return None if courier is None or courier.is_over else courier
 
     def abandon(self, accounts: Collection[str]) -> None:
         """Claim nothing more of these accounts."""
         for account in accounts:
+            self._served.discard(account)
             if courier := self._couriers.pop(account, None):
                 courier.stop()
 
@@ -66,17 +77,21 @@ class Flusher:
         """Wake the couriers of these accounts, which received that many rows."""
         others = {}
         for account, number in rows.items():
-            if courier := self._couriers.get(account):
+            if courier := self._courier(account):
                 courier.wake(number)
+            elif account in self._served:
+                self._accounts.put_nowait([account])
             else:
                 others[account] = number
         if others:
             self.elsewhere(others)
 
     def wake(self, account: str) -> None:
-        """Make the account's courier look around, where there is one."""
-        if courier := self._couriers.get(account):
+        """Make the account's courier look around, where the account is served."""
+        if courier := self._courier(account):
             courier.wake()
+        elif account in self._served:
+            self._accounts.put_nowait([account])
 
     def wake_all(self) -> None:
         """Make every courier look around: something opened."""

@@ -17,6 +17,9 @@ from sidecar.telemetry import Telemetry
 LOOK_SECONDS = 1.0
 """How often a replica looks whether another one gave something back, or died."""
 
+SWEEP_SECONDS = 5.0
+"""How often all accounts are looked through for what is due."""
+
 GATHER_SECONDS = 0.25
 """How long what is to be told gathers, after the first of it went out at once."""
 
@@ -53,6 +56,11 @@ class Holdings:
     heard: Callable[[Collection[str]], Awaitable[None]] = _unheeded
     """Takes over what other replicas changed."""
     duties_changed: Callable[[], None] = lambda: None
+    revived: Callable[[], None] = lambda: None
+    """Called when this replica may send again, after a heartbeat that was late."""
+    due: Callable[[str], None] = lambda account: None
+    """Called with each account that has something due, every few seconds."""
+    _sweep_at: float = float("-inf")
     replicas: int = 1
     """How many were alive at the last heartbeat."""
     _accounts: frozenset[str] = frozenset()
@@ -135,17 +143,27 @@ class Holdings:
         if self._unheard:
             await self.heard(self._unheard)
             self._unheard = frozenset()
+        if self.elapsed() >= self._sweep_at:
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Find what became due by itself, and rows that arrived at a replica which died before it told of them."""
+        self._sweep_at = self.elapsed() + SWEEP_SECONDS
+        for account in await self.leases.due_accounts(frozenset(self._accounts)):
+            self.due(account)
 
     async def beat(self) -> None:
         """One heartbeat, and what follows from it."""
         async with self._turn:
             if self._stopping:
                 return
-            asked_at, accounts = self.elapsed(), self.accounts()
+            asked_at, accounts, was_alive = self.elapsed(), self.accounts(), self._is_alive
             held = await self.leases.beat(accounts, tuple(self._giving))
             self._until = asked_at + self.leases.lease_seconds * (1 - MARGIN_SHARE)
             self._beat_at = asked_at + self.leases.lease_seconds / 3
             await self._adopt(held)
+            if not was_alive:
+                self.revived()
         for account in held.surplus:
             if account not in self._giving:
                 self._giving[account] = asyncio.create_task(self._give(account))
@@ -163,6 +181,7 @@ class Holdings:
         if taken:
             await self.work.begin(taken)
             self._accounts = held.accounts
+            self._sweep_at = float("-inf")
 
     async def _give(self, account: str) -> None:
         """Give an account back once nothing of it is on its way."""

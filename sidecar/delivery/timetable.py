@@ -1,5 +1,6 @@
 """Where an account stands, as a `core.schedule.Schedule`: from gates, history and lanes, without reading a row."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,14 +49,19 @@ class Timetable:
     async def _queues(self, batch_size: int) -> list[GoalQueue]:
         lanes: defaultdict[Turn, list[Lane]] = defaultdict(list)
         mapped, now = self.goals(), self.now()
-        for lane in await self.queries.lanes():
-            if lane.account == self.account and lane.event in mapped:
+        for lane in await self.queries.lanes_of(self.account):
+            if lane.event in mapped:
                 lanes[mapped[lane.event], lane.kind].append(lane)
         sizes = {GoalGate.OPEN: batch_size, GoalGate.PROBE: 1, GoalGate.CLOSED: 0}
         return [
             GoalQueue(goal, kind, tuple(lanes[goal, kind]), sizes[self.gates.goal(self.account, goal, now)])
             for goal, kind in lanes
         ]
+
+    async def idle_seconds(self) -> float:
+        """For how long nothing of the account is due."""
+        due_at = await self.queries.next_due(self.account)
+        return math.inf if due_at is None else (due_at - self.now()) / 1000
 
     async def may_resend(self, monotonic: float) -> bool:
         """Whether a batch may go again now, if there is one."""

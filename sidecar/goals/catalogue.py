@@ -17,6 +17,9 @@ from sidecar.telemetry import Telemetry
 GLANCE_MILLIS = 60_000
 """How often troubles are updated with the number of rows that wait for a goal."""
 
+IDLE_MILLIS = 15 * GLANCE_MILLIS
+"""The same where nothing waits."""
+
 LEAST_SECONDS = 1.0
 
 
@@ -32,6 +35,8 @@ class GoalCatalogue:
     queries: Queries
     gates: Gates
     telemetry: Telemetry
+    is_sparing: bool = False
+    """Whether accounts for which nothing waits are looked at only when a reading is due."""
     _expected: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
     _watches: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -105,9 +110,14 @@ class GoalCatalogue:
             step, wake=state.wake, reporter=reporter, where=f"goals {account}", retry_seconds=retry_seconds
         )
 
+    def _is_glanced_at(self, account: str, state: ReadingState) -> bool:
+        """Whether rows may wait for a goal; among many replicas the accounts are too many to count for all of them."""
+        is_lasting = not self.is_sparing or bool(state.waiting)
+        return is_lasting or bool(self.telemetry.board.active(account=account))
+
     def _next_look_at(self, account: str, state: ReadingState) -> int:
         """Return when a reading is due, a goal is old enough, or the waiting rows are to be counted again."""
-        glance = self.known.now() + GLANCE_MILLIS
+        glance = self.known.now() + (GLANCE_MILLIS if self._is_glanced_at(account, state) else IDLE_MILLIS)
         if account not in self.known.accounts():
             return glance
         settled = [one.settles_at for one in self.known.mapped_goals(account).values() if one.settles_at is not None]

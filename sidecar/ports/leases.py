@@ -63,6 +63,9 @@ class Leases(Protocol):
     async def tell(self, changes: Collection[str]) -> None:
         """Tell the other replicas that these were changed: the next look of each returns them."""
 
+    async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
+        """Return those of the accounts that have something due; cheap enough for every few seconds."""
+
     async def release(self, accounts: Collection[str]) -> None:
         """Give these accounts back."""
 

@@ -77,6 +77,12 @@ class Queries(Protocol):
     async def lanes(self) -> Sequence[Lane]:
         """Return every lane that ever held a row, other processes' too; cheap enough to ask before each batch."""
 
+    async def lanes_of(self, account: str) -> Sequence[Lane]:
+        """Return those lanes that are the account's."""
+
+    async def next_due(self, account: str) -> UnixMillis | None:
+        """Return when a row or a batch of the account is due next, or has been due since; None when none waits."""
+
     async def counts(self) -> Counts:
         """Return the rows by state, other processes' too; cheap enough for each scrape and each health check."""
 

@@ -110,7 +110,8 @@ async def open_parts(
     tasks = AccountTasks(store, flusher, catalogue, platform.advertising, gates, clock)
     hearing = Hearing(store, flusher, pauses, eraser, gates, clock, platform)
     holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, hearing.heard)
-    gates.holds = holdings.holds
+    gates.holds, holdings.due, holdings.revived = holdings.holds, flusher.wake, lambda: gates.changed()
+    flusher.is_sparing = store.leases.is_shared
     flusher.elsewhere = lambda rows: holdings.tell(*(ARRIVED + account for account in rows))
     pauses.tell = lambda: holdings.tell(PAUSES)
     stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)
@@ -202,7 +203,8 @@ class _Wiring:
 
             claims = Claims(account, outbox, self.platform, clicks, timestamps, telemetry, now, goals, drops)
             timetable = Timetable(account, outbox, self.platform, self.gates, now, settings.delivery, goals)
-            return Courier(account, timetable, self.platform, claims, sender, telemetry, now)
+            is_shared = self.store.leases.is_shared
+            return Courier(account, timetable, self.platform, claims, sender, telemetry, now, retires=is_shared)
 
         return Flusher(courier, DELIVERY_GRACE_SECONDS)
 
@@ -223,7 +225,8 @@ class _Wiring:
         judge = GoalJudge(known, store.outbox, gates, telemetry)
         reader = GoalReader(known, judge, self.platform, store.goals, store.outbox, gates, telemetry)
         creator = GoalCreator(known, reader, self.platform, telemetry)
-        return GoalCatalogue(known, judge, reader, creator, store.goals, store.outbox, gates, telemetry)
+        parts = known, judge, reader, creator, store.goals, store.outbox, gates, telemetry
+        return GoalCatalogue(*parts, is_sparing=store.leases.is_shared)
 
     def waiting_watch(self) -> WaitingWatch:
         """The search for waiting rows that no trouble mentions."""

@@ -64,6 +64,14 @@ NEWS = """
         (SELECT json_agg(json_build_array(name, at)) FROM changes, clock WHERE at > now - ?)
     """
 
+# A step in an index for each lane, so that its cost does not grow with the rows.
+DUE = """
+    SELECT account FROM lanes CROSS JOIN (VALUES (0), (1)) AS one (again), LATERAL (
+        SELECT 1 FROM entries
+        WHERE lane = lanes.id AND again = one.again AND state = 'pending' AND claimed = 0 AND due_at <= :now LIMIT 1
+    ) AS due
+    UNION SELECT account FROM batches WHERE settled_at IS NULL AND due_at <= :now"""
+
 FORGET = "DELETE FROM changes WHERE at < ?"
 
 TELL = """
@@ -110,6 +118,14 @@ class PostgresLeases:
     def _look(self, db: SqlConnection) -> Any:
         self.snapshot.refresh(db)
         return db.execute(NEWS, (SEEN_MILLIS,)).fetchone()
+
+    async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
+        found = await self._reading(self._due)
+        return [account for (account,) in found if account in accounts]
+
+    def _due(self, db: SqlConnection) -> list[tuple[str]]:
+        self.snapshot.recount(db)
+        return db.execute(DUE, {"now": self.now()}).fetchall()
 
     async def tell(self, changes: Collection[str]) -> None:
         await self._transact(lambda db: db.execute(TELL, (sorted(changes),)) and None)

@@ -26,6 +26,16 @@ def _due(more: str = "") -> Dialects:
             ORDER BY due_at, seq LIMIT :limit) AS due""")  # noqa: S608 - constants only
 
 
+# A step in the index for each lane, and one in that of the open batches.
+NEXT_DUE = """
+    SELECT min(due_at) FROM (
+        SELECT (
+            SELECT due_at FROM entries
+            WHERE lane = lanes.id AND again = one.again AND state = 'pending' AND claimed = 0 ORDER BY due_at LIMIT 1
+        ) AS due_at
+        FROM lanes CROSS JOIN (SELECT 0 AS again UNION ALL SELECT 1) AS one WHERE account = :account
+        UNION ALL SELECT min(due_at) FROM batches WHERE settled_at IS NULL AND account = :account) AS waiting"""
+
 # Fresh rows (again = 0) apart from retried ones (again = 1).
 DUE = _due()
 
@@ -104,3 +114,9 @@ def used_seconds(db: SqlConnection, wanted: Mapping[int, Sequence[SecondRange]])
     for identity, second in USED_SECONDS.execute(db, looks):
         used.setdefault(identity, set()).add(second)
     return used
+
+
+def next_due(db: SqlConnection, account: str) -> UnixMillis | None:
+    """When a row or a batch of the account is due next; None when none waits."""
+    (due_at,) = db.execute(NEXT_DUE, {"account": account}).fetchone()
+    return None if due_at is None else UnixMillis(due_at)

@@ -57,6 +57,12 @@ class SqlOutbox:
     async def lanes(self) -> Sequence[Lane]:
         return self._lanes
 
+    async def lanes_of(self, account: str) -> Sequence[Lane]:
+        return self.snapshot.by_account.get(account, ())
+
+    async def next_due(self, account: str) -> UnixMillis | None:
+        return await self.due_reader.call(lambda db: due_rows.next_due(db, account))
+
     async def counts(self) -> Counts:
         return await self.snapshot.counts_now(self.reader)
 

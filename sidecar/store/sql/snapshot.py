@@ -1,5 +1,6 @@
 """Lanes, counts and the newest row as of the last commit: what requests, claims and intake need, without a query."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from sidecar.store.sql.dialects import sql
 LANES = "SELECT id, account, event, kind FROM lanes ORDER BY id"
 
 NEWEST_LANE = "SELECT max(id) FROM lanes"
+
+LANE_COUNT = "SELECT count(*) FROM lanes"
 
 STATE = sql(f"{row_counts.EACH}, ([newest entries])")
 """Columns of what each transaction may have changed; `Snapshot.committed` takes them."""
@@ -32,6 +35,8 @@ class Snapshot:
     """By number, in the order of the table."""
     conversion_lanes: dict[tuple[str, str], int] = field(default_factory=dict)
     """The number of the lane for the conversions of each (account, event)."""
+    by_account: dict[str, tuple[Lane, ...]] = field(default_factory=dict)
+    """Those of each account."""
     last_seq: int = 0
     """The number of the newest row that ever was."""
     _has_new_lanes: bool = False
@@ -54,6 +59,12 @@ class Snapshot:
         self.counts = row_counts.counts(db)
         (newest,) = db.execute(NEWEST_LANE).fetchone()
         if newest is not None and newest not in self.lanes:
+            self._take_over_lanes(db)
+
+    def recount(self, db: SqlConnection) -> None:
+        """Read the lanes where some are missing: a lane may be committed later than one with a higher number."""
+        (number,) = db.execute(LANE_COUNT).fetchone()
+        if number != len(self.lanes):
             self._take_over_lanes(db)
 
     async def counts_now(self, reader: Reader) -> Counts:
@@ -79,6 +90,10 @@ class Snapshot:
 
     def _take_over_lanes(self, db: SqlConnection) -> None:
         self.lanes = lanes_of(db)
+        by_account: defaultdict[str, list[Lane]] = defaultdict(list)
+        for lane in self.lanes.values():
+            by_account[lane.account].append(lane)
+        self.by_account = {account: tuple(own) for account, own in by_account.items()}
         self.conversion_lanes = {
             (lane.account, lane.event): lane.id for lane in self.lanes.values() if lane.kind is Kind.CONVERSION
         }

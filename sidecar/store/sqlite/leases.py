@@ -20,6 +20,9 @@ class OwnersLeases:
     async def tell(self, changes: Collection[str]) -> None:
         """No other process could hear it."""
 
+    async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
+        return ()
+
     async def release(self, accounts: Collection[str]) -> None:
         """No other process could take them."""
 
