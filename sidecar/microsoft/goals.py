@@ -175,6 +175,8 @@ def _flag(value: object) -> bool | None:
 def _text(value: object) -> str | None:
     """A text of 1 to 1,000 characters, unchanged, since names are compared exactly.
 
-    Only half of a surrogate pair, which no column accepts, becomes a question mark.
+    Only what not every column accepts, half of a surrogate pair and NUL, becomes a question mark.
     """
-    return value.encode(errors="replace").decode() if isinstance(value, str) and 0 < len(value) <= 1_000 else None
+    if not isinstance(value, str) or not 0 < len(value) <= 1_000:
+        return None
+    return value.encode(errors="replace").decode().replace("\0", "?")

@@ -8,12 +8,14 @@ from conversion_kit import captured, orders, trace
 from instant_kit import DAY, HOUR, MINUTE, NOW, later
 from move_kit import WAYS, contents, house, indexes, moved
 from outbox_kit import LOST, TAKEN, claimed, due, put, retaken, seqs, seqs_of
-from store_kit import House
+from store_kit import House, PostgresHouse
 
 from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.ports.errors import MoveFailed, OutboxRefused
 from sidecar.store.moving import row_pages
 from sidecar.store.moving.report import MoveReport
+from sidecar.store.opening import open_store
+from sidecar.store.store import StoreLimits
 
 Houses = tuple[House, House]
 
@@ -192,3 +194,53 @@ async def test_target_has_the_indexes_of_a_new_outbox(houses: Houses, tmp_path: 
     assert await ended_after(source, target, pages=5) is None
     await moved(source, target)
     assert await indexes(target) == await indexes(new) > {"entries_due", "clicks_msclkid"}
+
+
+# --- What is refused -------------------------------------------------------------------------------------------------
+
+
+async def test_outbox_of_another_environment_is_refused(houses: Houses) -> None:
+    """Rows for the emulator must never reach real accounts, nor the reverse."""
+    source, target = houses
+    await lived_in(source)
+    async with open_store(target.url, "production", lambda: NOW, StoreLimits()):
+        pass
+    with pytest.raises(MoveFailed, match=r"is for microsoft.environment 'production', and .* is for 'emulator'"):
+        await moved(source, target)
+
+
+async def test_target_with_a_part_of_another_outbox_is_refused(houses: Houses, tmp_path: Path) -> None:
+    source, target = houses
+    other = house("sqlite", tmp_path / "other")
+    for one in (source, other):
+        await lived_in(one)
+    assert await ended_after(other, target, pages=5) is None
+    with pytest.raises(MoveFailed, match=r"has a part of .*, from a move that has not ended: go on with that move"):
+        await moved(source, target)
+    with pytest.raises(MoveFailed, match=r"is a part of .*, from a move that has not ended: end that first"):
+        await moved(target, house("sqlite", tmp_path / "third"))
+    await moved(other, target)
+    await source.open()
+
+
+async def test_outbox_that_was_never_used_is_refused(houses: Houses) -> None:
+    source, target = houses
+    if isinstance(source, PostgresHouse):
+        with pytest.raises(MoveFailed, match="holds nothing yet: no sidecar ever started there"):
+            await moved(source, target)
+    else:
+        with pytest.raises(OutboxRefused, match="there is no outbox"):
+            await moved(source, target)
+
+
+async def test_place_with_a_sidecar_at_work_is_refused(houses: Houses) -> None:
+    """Either side: what it writes during the move would be missing, or in between."""
+    source, target = houses
+    await lived_in(source)
+    await source.open()
+    with pytest.raises(OutboxRefused, match="is in use by"):
+        await moved(source, target)
+    await source.close()
+    await target.open()
+    with pytest.raises(OutboxRefused, match="is in use by"):
+        await moved(source, target)

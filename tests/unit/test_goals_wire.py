@@ -155,9 +155,9 @@ def test_what_is_no_goal_is_passed_over(odd: object) -> None:
 
 
 def test_what_no_column_takes_becomes_what_one_does() -> None:
-    """A half of a surrogate, and a window beyond 64 bits: SQLite would refuse the whole reading for one odd goal."""
-    odd = {"Id": "1", "Name": "A\ud800", "Type": "\udfff", "ConversionWindowInMinutes": 10**18}
-    assert decode_goals(reply({"ConversionGoals": [odd]})) == (Goal(id="1", name="A?", type="?"),)
+    """Half of a surrogate, NUL, a window beyond 64 bits: a store would refuse the whole reading for one odd goal."""
+    odd = {"Id": "1", "Name": "A\ud800\0", "Type": "\udfff", "ConversionWindowInMinutes": 10**18}
+    assert decode_goals(reply({"ConversionGoals": [odd]})) == (Goal(id="1", name="A??", type="?"),)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=3)))

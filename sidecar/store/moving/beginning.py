@@ -31,10 +31,14 @@ def begun(source: MoveEnd, target: MoveEnd, tables: Sequence[Transfer], new_id: 
     _refuse_other_environment(source, target)
     if arriving is None:
         _refuse_used(target, tables)
+    names = [one.table for one in tables]
     with source.transaction():
         move_marks.put_mark(source.db, move_marks.MOVING_TO, new)
     _refuse_same_place(source, target, new)
-    _empty(target, [one.table for one in tables], replace(new, other=source.label))
+    with source.transaction():
+        source.freeze([name for name in names if name != "facts"])
+    source.refuse_in_use()
+    _empty(target, names, replace(new, other=source.label))
     return new
 
 

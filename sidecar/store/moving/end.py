@@ -61,6 +61,9 @@ class MoveEnd(Protocol):
         Rows go in several times as fast, and an index over all rows at once is smaller.
         """
 
+    def freeze(self, tables: Sequence[str]) -> None:
+        """Let nothing else change these tables, until a sidecar starts here again; part of a transaction."""
+
     def make_ready(self) -> None:
         """Everything is there: let it last, and let the database know what it has."""
 

@@ -11,10 +11,12 @@ from psycopg.adapt import Loader
 
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.moving.end import Row, TableShape
+from sidecar.store.moving.refusals import refuse_nul, stopped
 from sidecar.store.moving.row_pages import quoted
 from sidecar.store.postgres import migrations, transactions
 from sidecar.store.postgres.connection import PostgresConnection
 from sidecar.store.postgres.database import connect
+from sidecar.store.postgres.move_fence import raise_fence
 from sidecar.store.postgres.server_errors import refused
 from sidecar.store.store_url import shown
 
@@ -52,14 +54,16 @@ _INDEXES = """
     FROM pg_index i
     WHERE i.indrelid = ANY(CAST(? AS regclass[]))
         AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.indexrelid)"""
+_TOO_LARGE = 2**63
 _LIVE = "SELECT count(*) FROM replicas WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000"
 
 
 class _SumLoader(Loader):
-    """A sum, of which SQLite has an integer too."""
+    """A sum: an integer, as SQLite has it, unless it is beyond 63 bits."""
 
-    def load(self, data: Buffer) -> int:
-        return int(Decimal(bytes(data).decode()))
+    def load(self, data: Buffer) -> int | Decimal:
+        found = Decimal(bytes(data).decode())
+        return int(found) if abs(found) < _TOO_LARGE else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,13 @@ class PostgresMoveEnd:
 
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         text = f"COPY {table} ({quoted(columns)}) FROM STDIN"
-        with self.db.raw.cursor() as cursor, cursor.copy(text.encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
+        try:
+            with self.db.raw.cursor() as cursor, cursor.copy(text.encode()) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.DataError as error:
+            refuse_nul(table, columns, rows)
+            raise stopped(error) from error
 
     def empty(self, tables: Sequence[str]) -> None:
         self.db.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY")
@@ -112,6 +120,11 @@ class PostgresMoveEnd:
         for name, _ in found:
             self.db.execute(f"DROP INDEX {name}")
         return [text for _, text in found]
+
+    def freeze(self, tables: Sequence[str]) -> None:
+        for statement in _ADD_UP:
+            self.db.execute(statement)
+        raise_fence(self.db, tables)
 
     def make_ready(self) -> None:
         self.db.execute("ANALYZE")
@@ -147,8 +160,6 @@ def open_postgres_end(url: str) -> Iterator[PostgresMoveEnd]:
             stack.callback(db.raw.close)
             db.raw.adapters.register_loader("numeric", _SumLoader)
             migrations.migrate(db, shown(url))
-            for statement in _ADD_UP:
-                db.execute(statement)
         except psycopg.Error as error:
             raise refused(error, url) from error
         yield PostgresMoveEnd(shown(url), db)

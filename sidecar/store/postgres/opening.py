@@ -15,6 +15,7 @@ from sidecar.store.postgres.connection import PostgresConnection
 from sidecar.store.postgres.database import connected, reader
 from sidecar.store.postgres.engine import PostgresEngine
 from sidecar.store.postgres.leases import PostgresLeases
+from sidecar.store.postgres.move_fence import lower_fence
 from sidecar.store.postgres.server_errors import refused
 from sidecar.store.postgres.server_snapshot import ServerSnapshot
 from sidecar.store.sql import clock_bounds, move_marks
@@ -92,6 +93,8 @@ def _prepare(db: PostgresConnection, url: str, environment: str) -> None:
         move_marks.refuse_moved(db, label)
         migrations.pin_environment(db, label, environment)
         move_marks.begin_work(db, label)
+        with db.transaction():
+            lower_fence(db)
     except psycopg.Error as error:
         raise refused(error, url) from error
 

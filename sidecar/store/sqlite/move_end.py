@@ -65,7 +65,7 @@ class SqliteMoveEnd:
         self.db.execute("SAVEPOINT page")
         try:
             self.db.executemany(text, rows)
-        except OverflowError:
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError):  # it has no Decimal
             self.db.execute("ROLLBACK TO page")
             self.db.executemany(text, [[storable(value) for value in row] for row in rows])
         self.db.execute("RELEASE page")
@@ -89,6 +89,9 @@ class SqliteMoveEnd:
         for name, _ in found:
             self.db.execute(f"DROP INDEX {name}")
         return [text for _, text in found]
+
+    def freeze(self, tables: Sequence[str]) -> None:
+        """The lock of `owned` is held."""
 
     def make_ready(self) -> None:
         self.db.execute("PRAGMA synchronous = FULL")
