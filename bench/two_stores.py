@@ -232,9 +232,9 @@ def _server_cpu(server: Postgres | None) -> float:
 
 
 @needs_server
-def claims(folder: Path, rows: int, repeats: int) -> Iterator[Line]:
+def claims(folder: Path, rows: int, repeats: int, batches: int = 20) -> Iterator[Line]:
     """Claiming and settling a thousand rows beside many, and beside few, in each store."""
-    few, batches = 10_000, 20
+    few = 10_000
     added = 1_000 * (repeats * (batches + 1) + 5)
     with postgres.server() as server:
         places: dict[tuple[str, int], str] = {}
