@@ -17,6 +17,13 @@ SCHEMA: Traversable = resources.files("sidecar.store.postgres") / "schema"
 _LOCK = 0x6D736164
 """The number of the advisory lock, as SQLite's files have it for their application."""
 
+# Read from the catalogue itself: to_regclass may still say no after the wait for the replica that made the table.
+_HAS_VERSION = """
+    SELECT EXISTS (
+        SELECT FROM pg_class WHERE relname = 'sidecar_schema' AND relnamespace = current_schema()::regnamespace
+    )
+"""
+
 _VERSION = "SELECT version FROM sidecar_schema"
 
 # What an extension made, such as the views of pg_stat_statements, is no program's data.
@@ -33,7 +40,7 @@ _FOREIGN = """
 
 def schema_version(db: PostgresConnection) -> int:
     """How many steps were carried out; 0 for a database without tables of ours."""
-    [exists] = db.execute("SELECT to_regclass('sidecar_schema') IS NOT NULL").fetchone() or (False,)
+    [exists] = db.execute(_HAS_VERSION).fetchone() or (False,)
     return _stored_version(db) if exists else 0
 
 
