@@ -5,13 +5,14 @@ And the promises: what tests show of them is gathered, and printed at the end of
 
 import os
 import signal
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import aiohttp
 import postgres_kit
 import pytest
 from hypothesis import HealthCheck, settings
+from place_kit import PLACES, OutboxPlace
 from process_kit.running import Starter
 from process_kit.service import Services
 from promises import BY_ID, PROMISES, Results, Show, Shown
@@ -33,6 +34,16 @@ async def services(starter: Starter) -> AsyncIterator[Services]:
     """Starts sidecars, and a client session to call them."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
         yield Services(starter, session)
+
+
+# --- Stores ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=PLACES)
+def outbox_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OutboxPlace]:
+    """Where the outbox of a test about behaviour lies: it runs once over a file and once over a server."""
+    with PLACES[request.param](tmp_path) as place:
+        yield place
 
 
 # --- Properties ------------------------------------------------------------------------------------------------------

@@ -1,16 +1,16 @@
 """The rig for a test, started; ended afterwards."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from delivery_kit import Clock, Rig, options
+from place_kit import OutboxPlace
 
 from sidecar.emulator import Emulator
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+async def rig(outbox_place: OutboxPlace, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     """A sidecar that carries, and an emulator that takes.
 
     On a busy machine requests take long that hang nowhere: none counts as slow, unless the test says from when on.
@@ -18,7 +18,7 @@ async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr("sidecar.core.in_flight.PATIENCE_SECONDS", 600.0)
     clock = Clock()
     async with Emulator(options(), clock) as emulator:
-        built = await Rig.of(tmp_path, emulator, clock)
+        built = await Rig.of(outbox_place, emulator, clock)
         await built.start()
         yield built
         await built.close()

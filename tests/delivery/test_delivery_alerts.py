@@ -8,11 +8,11 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from instant_kit import NOW
+from place_kit import OutboxPlace
 from store_kit import running_store
 from webhook_double import WebhookDouble, answering, hanging, webhook
 
@@ -117,10 +117,10 @@ Opened = Callable[..., Awaitable[Alerting]]
 
 
 @pytest.fixture
-async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+async def opened(outbox_place: OutboxPlace) -> AsyncIterator[Opened]:
     """Starts alerts over one store and one webhook; a second start is one after a crash."""
     async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(running_store(tmp_path / "outbox.db"))
+        store = await stack.enter_async_context(running_store(outbox_place.url))
         there = await stack.enter_async_context(webhook())
         lives = await stack.enter_async_context(contextlib.AsyncExitStack())
 
@@ -276,7 +276,9 @@ class FailingStore:
         await self.behind.save(changed, gone)
 
 
-async def test_trouble_of_the_disk_is_posted_though_the_disk_takes_nothing(opened: Opened, tmp_path: Path) -> None:
+async def test_trouble_of_the_disk_is_posted_though_the_disk_takes_nothing(
+    opened: Opened, outbox_place: OutboxPlace
+) -> None:
     one = await opened()
     failing = FailingStore(one.store.alerts)
     again = await opened(stored=failing)
@@ -285,12 +287,11 @@ async def test_trouble_of_the_disk_is_posted_though_the_disk_takes_nothing(opene
     assert again.there.states() == ["raised storage_failed"]
     assert failing.saves
     failing.is_well = True
-    await again.until(lambda: _stored(tmp_path) == ["storage_failed"])
+    await again.until(lambda: _stored(outbox_place) == ["storage_failed"])
 
 
-def _stored(folder: Path) -> list[str]:
-    with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as db:
-        return [code for (code,) in db.execute("SELECT code FROM alerts ORDER BY code")]
+def _stored(place: OutboxPlace) -> list[str]:
+    return [row["code"] for row in place.query("SELECT code FROM alerts ORDER BY code")]
 
 
 async def test_numbers_that_cannot_be_read_do_not_hold_the_message_back(opened: Opened) -> None:

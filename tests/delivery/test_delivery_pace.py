@@ -7,11 +7,11 @@ from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from delivery_kit import HOUR, MINUTE, SECOND, Clock, Rig, options
 from delivery_ledger import ACCOUNT_IDS
+from place_kit import OutboxPlace
 from promises import Show
 
 from sidecar.core.adaptive_rate import MADE_UP
@@ -61,12 +61,12 @@ async def test_no_stretch_of_time_holds_more_requests_than_the_limit(rig: Rig, p
 @pytest.mark.promise("B2")
 @pytest.mark.parametrize("steady", [True, False])
 async def test_jumps_of_the_clock_change_no_pace(
-    tmp_path: Path, permits: list[float], steady: bool, shown: Show
+    outbox_place: OutboxPlace, permits: list[float], steady: bool, shown: Show
 ) -> None:
     """Microsoft, whose clock stays right, sees at most 20 requests in every sliding second."""
     clock, jumps = Clock(), [30 * SECOND, -HOUR, 24 * HOUR, -24 * HOUR, 30 * SECOND]
     async with Emulator(options(), Clock()) as emulator:
-        rig = await Rig.of(tmp_path, emulator, clock, batch_size=1, linger=0, requests_per_minute=1_200)
+        rig = await Rig.of(outbox_place, emulator, clock, batch_size=1, linger=0, requests_per_minute=1_200)
         await rig.start(steady=steady)
         await rig.post(60, time=UnixSeconds(clock() // SECOND - 90_000))
         for number, jump in enumerate(jumps):

@@ -1,9 +1,8 @@
 """Uploads through a proxy: what fails on the way sent nothing, has a trouble of its own, and passes by itself."""
 
-from pathlib import Path
-
 import pytest
 from delivery_kit import CONFIG, Clock, Rig, options
+from place_kit import OutboxPlace
 from proxy_double import proxy
 
 from sidecar.emulator import Emulator
@@ -12,14 +11,14 @@ HOST = "campaign.example"
 
 
 async def test_rows_wait_unsent_behind_a_proxy_that_refuses_and_go_out_once_it_lets_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outbox_place: OutboxPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
     names = options(host_names=("localhost", "127.0.0.1", HOST))
     text = CONFIG.replace('campaign: "{url}"', f'campaign: "https://{HOST}"')
     async with Emulator(names, clock) as emulator, proxy(says=b"HTTP/1.1 407 No\r\n\r\n") as between:
         monkeypatch.setenv("HTTPS_PROXY", f"localhost:{between.port}")
-        rig = await Rig.of(tmp_path, emulator, clock, text=text)
+        rig = await Rig.of(outbox_place, emulator, clock, text=text)
         rig.reads_goals = False
         await rig.start()
         await rig.post(3)

@@ -19,6 +19,7 @@ from sidecar.ports.delivery import Claim, Note
 from sidecar.store.sql import claiming, settling
 from sidecar.store.sql.due_rows import due
 from sidecar.store.sql.row_counts import counts
+from sidecar.store.sqlite.connection import SqliteConnection
 
 NOW = UnixMillis(1_795_000_000_000)
 DAY = 86_400_000
@@ -48,9 +49,9 @@ batches = st.integers(2, 40).flatmap(
 )
 
 
-def outbox_of(rows: int) -> sqlite3.Connection:
+def outbox_of(rows: int) -> SqliteConnection:
     """An outbox with `rows` rows, each of a click of its own."""
-    db = sqlite3.connect(":memory:", isolation_level=None)
+    db = sqlite3.connect(":memory:", isolation_level=None, factory=SqliteConnection)
     db.executescript(SCHEMA)
     db.execute("INSERT INTO lanes VALUES (1, 'main', 'purchase', 'conversion')")
     db.executemany(INSERT, [(NOW // 1000 - 60, f"{seq:032x}", NOW, NOW) for seq in range(rows)])
@@ -58,7 +59,7 @@ def outbox_of(rows: int) -> sqlite3.Connection:
     return db
 
 
-def claimed(db: sqlite3.Connection, now: UnixMillis) -> Claim | None:
+def claimed(db: SqliteConnection, now: UnixMillis) -> Claim | None:
     candidates = with_goals(due(db, [LANE], now, 1_000), {"purchase": "Goal"})
     frozen, identities = [as_sent(one) for one in candidates], [one.identity for one in candidates]
     return claiming.take(db, "main", frozen, identities, now, UnixMillis(now + 1))

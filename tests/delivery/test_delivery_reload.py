@@ -27,7 +27,7 @@ def service(rig: Rig) -> Service:
 
 async def reload(rig: Rig, text: str | None = None, **sections: Any) -> None:
     """Read a file with these sections again, added to those that the rig began with; or the file `text`."""
-    first = CONFIG.format(ca=rig.folder / "ca.pem", url=rig.emulator.url, path=rig.folder / "outbox.db")
+    first = CONFIG.format(ca=rig.folder / "ca.pem", url=rig.emulator.url, store=rig.place.url)
     document = yaml.safe_load(first) | {"delivery": DELIVERY}
     for name, section in sections.items():
         document[name] = {**document.get(name, {}), **section}

@@ -5,12 +5,12 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from catalogue_kit import all_read, change_goal, make_goal, set_auto_tagging
 from delivery_kit import HOUR, MICROSOFT, Clock, Rig, options
+from place_kit import OutboxPlace
 from proxy_double import proxy
 
 from sidecar.core.doctor.check import Area
@@ -65,13 +65,13 @@ Opened = contextlib.AbstractAsyncContextManager[Patient]
 
 
 @contextlib.asynccontextmanager
-async def patient(folder: Path, text: str = TEXT, *, waits: bool = True, **given: Any) -> AsyncIterator[Patient]:
+async def patient(place: OutboxPlace, text: str = TEXT, *, waits: bool = True, **given: Any) -> AsyncIterator[Patient]:
     """A sidecar that has read its goals, unless it cannot (`waits` False); `given` are options of the emulator."""
     clock = Clock()
     goals = MappedGoal(name=PURCHASE), MappedGoal(name="Sidecar Lead", category="SubmitLeadForm")
     given = {"accounts": ((CUSTOMER, ACCOUNT),), "goals": goals, **given}
     async with Emulator(options(**given), clock) as emulator:
-        rig = await Rig.of(folder, emulator, clock, text=text)
+        rig = await Rig.of(place, emulator, clock, text=text)
         await rig.start()
         if waits:
             await all_read(rig)
@@ -99,8 +99,8 @@ def unchecked(report: dict[str, Any]) -> set[str]:
 ALL = {area.value for area in Area} - {"service"}
 
 
-async def test_every_line_is_green_where_nothing_is_wrong(tmp_path: Path) -> None:
-    async with patient(tmp_path) as well:
+async def test_every_line_is_green_where_nothing_is_wrong(outbox_place: OutboxPlace) -> None:
+    async with patient(outbox_place) as well:
         report = await well.report()
     assert (report["status"], marked(report), report["not_checked"]) == ("ok", {}, [])
     assert green(report) == ALL
@@ -250,9 +250,9 @@ FAULTS: dict[str, tuple[Callable[[Patient], Awaitable[None]], dict[tuple[str, st
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_fault_turns_exactly_its_line_red(fault: str, tmp_path: Path) -> None:
+async def test_fault_turns_exactly_its_line_red(fault: str, outbox_place: OutboxPlace) -> None:
     arrange, lines, not_checked = FAULTS[fault]
-    async with patient(tmp_path) as well:
+    async with patient(outbox_place) as well:
         await arrange(well)
         report = await well.report()
     assert marked(report) == lines
@@ -260,8 +260,8 @@ async def test_fault_turns_exactly_its_line_red(fault: str, tmp_path: Path) -> N
     assert green(report) >= ALL - not_checked - {name for name, _ in lines} - {"enhanced", "double_counting"}
 
 
-async def test_wrong_developer_token_is_told_from_wrong_ids(tmp_path: Path) -> None:
-    async with patient(tmp_path, waits=False, developer_token="test-another-token") as unwell:
+async def test_wrong_developer_token_is_told_from_wrong_ids(outbox_place: OutboxPlace) -> None:
+    async with patient(outbox_place, waits=False, developer_token="test-another-token") as unwell:
         report = await unwell.report()
     assert marked(report) == {("developer_token", None): "failed"}
     assert unchecked(report) == NEEDS_ACCOUNT | {"account"}
@@ -276,8 +276,10 @@ async def test_wrong_developer_token_is_told_from_wrong_ids(tmp_path: Path) -> N
     ],
     ids=["swapped", "foreign", "of another customer"],
 )
-async def test_wrong_ids_are_recognised(tmp_path: Path, accounts: tuple[tuple[str, str], ...], words: str) -> None:
-    async with patient(tmp_path, waits=False, accounts=accounts) as unwell:
+async def test_wrong_ids_are_recognised(
+    outbox_place: OutboxPlace, accounts: tuple[tuple[str, str], ...], words: str
+) -> None:
+    async with patient(outbox_place, waits=False, accounts=accounts) as unwell:
         report = await unwell.report()
     assert marked(report) == {("account", None): "failed"}
     assert unchecked(report) == NEEDS_ACCOUNT
@@ -286,8 +288,8 @@ async def test_wrong_ids_are_recognised(tmp_path: Path, accounts: tuple[tuple[st
     assert "accounts.main" in line["fix"]
 
 
-async def test_microsoft_that_is_gone_turns_the_connection_red(tmp_path: Path) -> None:
-    async with patient(tmp_path) as well:
+async def test_microsoft_that_is_gone_turns_the_connection_red(outbox_place: OutboxPlace) -> None:
+    async with patient(outbox_place) as well:
         await well.rig.emulator.__aexit__()
         report = await well.report()
         assert marked(report) == {("connection", None): "failed"}
@@ -295,10 +297,10 @@ async def test_microsoft_that_is_gone_turns_the_connection_red(tmp_path: Path) -
         await well.rig.emulator.__aenter__()
 
 
-async def test_certificate_of_an_unknown_authority_turns_the_connection_red(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+async def test_certificate_of_an_unknown_authority_turns_the_connection_red(outbox_place: OutboxPlace) -> None:
+    (outbox_place.folder / "empty").mkdir()
     text = TEXT.replace("  ca_bundle: {ca}\n", "")
-    async with patient(tmp_path, text, waits=False) as unwell:
+    async with patient(outbox_place, text, waits=False) as unwell:
         report = await unwell.report()
     assert marked(report) == {("connection", None): "failed"}
     [line] = [check for check in report["checks"] if check["name"] == "connection"]
@@ -307,12 +309,14 @@ async def test_certificate_of_an_unknown_authority_turns_the_connection_red(tmp_
     assert unchecked(report) == NEEDS_TOKEN | {"token", "clock"}
 
 
-async def test_proxy_that_refuses_turns_the_connection_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy_that_refuses_turns_the_connection_red(
+    outbox_place: OutboxPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host = "microsoft.example"
     text = TEXT.replace("{url}", f"https://{host}")
     async with proxy(says=b"HTTP/1.1 403 Forbidden\r\n\r\n") as between:
         monkeypatch.setenv("HTTPS_PROXY", f"localhost:{between.port}")
-        async with patient(tmp_path, text, waits=False, host_names=("127.0.0.1", host)) as unwell:
+        async with patient(outbox_place, text, waits=False, host_names=("127.0.0.1", host)) as unwell:
             report = await unwell.report()
     assert marked(report) == {("connection", None): "failed"}
     [line] = [check for check in report["checks"] if check["name"] == "connection"]
@@ -320,16 +324,16 @@ async def test_proxy_that_refuses_turns_the_connection_red(tmp_path: Path, monke
     assert "HTTPS_PROXY" in line["cause"]
 
 
-async def test_report_is_used_again_for_some_seconds(tmp_path: Path) -> None:
-    async with patient(tmp_path) as well:
+async def test_report_is_used_again_for_some_seconds(outbox_place: OutboxPlace) -> None:
+    async with patient(outbox_place) as well:
         before = len(await well.rig.requests(operation="User/Query"))
         first = await well.doctor.report()
         assert await well.doctor.report() is first
         assert len(await well.rig.requests(operation="User/Query")) == before + 1
 
 
-async def test_last_success_is_remembered_over_a_restart(tmp_path: Path) -> None:
-    async with patient(tmp_path) as well:
+async def test_last_success_is_remembered_over_a_restart(outbox_place: OutboxPlace) -> None:
+    async with patient(outbox_place) as well:
         await well.rig.post(3)
         await well.rig.hurry()
         [before] = [check for check in (await well.report())["checks"] if check["name"] == "last_success"]

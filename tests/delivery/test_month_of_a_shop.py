@@ -7,7 +7,6 @@ is created on day 3, another paused on day 9 and renamed on day 12; the token is
 from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import month_kit
@@ -15,6 +14,7 @@ import pytest
 from month_history import HOUR, MINUTE, History, history
 from month_kit import Shop
 from month_model import Books, Held, Oracle
+from place_kit import OutboxPlace
 
 START = 1_798_761_600
 """2027-01-01T00:00:00Z"""
@@ -116,10 +116,10 @@ def _shown(missing: Counter[Any], besides: Counter[Any]) -> str:
     return f"{len(missing)} missing: {list(missing)[:3]}; {len(besides)} too much: {list(besides)[:3]}"
 
 
-async def live(folder: Path, lived: History) -> Month:
+async def live(place: OutboxPlace, lived: History) -> Month:
     """Live it, and work it out a second time."""
     print(f"\na month of a shop: seed {lived.seed}")
-    async with month_kit.opened(lived, folder) as shop:
+    async with month_kit.opened(lived, place) as shop:
         await shop.live()
         return await Month.of(shop)
 
@@ -128,9 +128,11 @@ REASONS = {"no_click", "outside_window", "goal_not_enhanced"}
 """Why conversions of the month are not sent."""
 
 
-async def test_month_of_a_shop_ends_with_the_books_that_an_independent_calculation_gives(tmp_path: Path) -> None:
+async def test_month_of_a_shop_ends_with_the_books_that_an_independent_calculation_gives(
+    outbox_place: OutboxPlace,
+) -> None:
     """The short form: a thousand visitors, and three hours at a time."""
-    month = await live(tmp_path, history(1_000, seed=1, start=START, step=3 * HOUR))
+    month = await live(outbox_place, history(1_000, seed=1, start=START, step=3 * HOUR))
     accounts = month.check()
     assert accounts["pending"] == accounts["dead"] == 0
     assert accounts["delivered"] > 400
@@ -139,8 +141,10 @@ async def test_month_of_a_shop_ends_with_the_books_that_an_independent_calculati
 
 @pytest.mark.faults
 @pytest.mark.timeout(1_800)
-async def test_month_of_twenty_thousand_visitors_ends_with_the_same_books_on_both_sides(tmp_path: Path) -> None:
-    month = await live(tmp_path, history(20_000, seed=20_000, start=START, step=15 * MINUTE))
+async def test_month_of_twenty_thousand_visitors_ends_with_the_same_books_on_both_sides(
+    outbox_place: OutboxPlace,
+) -> None:
+    month = await live(outbox_place, history(20_000, seed=20_000, start=START, step=15 * MINUTE))
     accounts = month.check()
     assert accounts["pending"] == accounts["dead"] == 0
     rows, lived = month.books.rows.values(), month.shop.history

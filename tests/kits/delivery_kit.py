@@ -6,7 +6,6 @@ Both share a wall clock that can be moved, so that fifteen minutes or ninety day
 import asyncio
 import contextlib
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from delivery_ledger import ACCOUNT_IDS, adjusted_by, expected_entry, ledger_entry
+from place_kit import OutboxPlace
 
 from sidecar.config import Config
 from sidecar.config.loader import parse
@@ -47,7 +47,7 @@ microsoft:
   environment: emulator
   ca_bundle: {ca}
   endpoints: {{campaign: "{url}", customer: "{url}", authority: "{url}/common"}}
-storage: {{url: "sqlite:///{path}", min_free_disk: 1KiB}}
+storage: {{url: "{store}", min_free_disk: 1KiB}}
 """
 """The head of a configuration: an emulator, and a store."""
 CONFIG = (
@@ -87,7 +87,7 @@ def _real_millis() -> int:
 class Rig:
     """One emulator and one sidecar that can crash, stop and start again."""
 
-    folder: Path
+    place: OutboxPlace
     emulator: Emulator
     clock: Clock
     config: Config
@@ -103,13 +103,19 @@ class Rig:
     # --- life --------------------------------------------------------------------------------------------------------
 
     @classmethod
-    async def of(cls, folder: Path, emulator: Emulator, clock: Clock, *, text: str = CONFIG, **delivery: Any) -> "Rig":
-        ca = folder / "ca.pem"
+    async def of(
+        cls, place: OutboxPlace, emulator: Emulator, clock: Clock, *, text: str = CONFIG, **delivery: Any
+    ) -> "Rig":
+        ca = place.folder / "ca.pem"
         ca.write_text(emulator.ca_pem)
-        config = parse(text.format(ca=ca, url=emulator.url, path=folder / "outbox.db"), {})
-        rig = cls(folder, emulator, clock, config, parts=None)  # type: ignore[arg-type]
+        config = parse(text.format(ca=ca, url=emulator.url, store=place.url), {})
+        rig = cls(place, emulator, clock, config, parts=None)  # type: ignore[arg-type]
         rig.configure(**{"linger": 0.02, "requests_per_minute": 30_000, "request_timeout": 60.0, **delivery})
         return rig
+
+    @property
+    def folder(self) -> Path:
+        return self.place.folder
 
     def configure(self, **delivery: Any) -> None:
         """Other settings of `delivery:`, in force from now on; wider ones too than a file may have."""
@@ -178,6 +184,7 @@ class Rig:
             if name in self._tasks:
                 await _ended(self._tasks.pop(name))
         await self._stack.aclose()
+        self.place.end_leases()
         self.parts.telemetry.close()
 
     async def stop(self) -> None:
@@ -372,26 +379,20 @@ class Rig:
 
     def rows(self, where: str = "true") -> list[dict[str, Any]]:
         """Rows as they lie on disk, with their lane."""
-        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
-            db.row_factory = sqlite3.Row
-            query = f"SELECT e.*, l.account, l.event FROM entries e JOIN lanes l ON l.id = e.lane WHERE {where}"
-            return [dict(row) for row in db.execute(f"{query} ORDER BY seq")]
+        query = f"SELECT e.*, l.account, l.event FROM entries e JOIN lanes l ON l.id = e.lane WHERE {where}"
+        return self.place.query(f"{query} ORDER BY seq")
 
     def rows_of(self, table: str) -> list[Any]:
         """What lies in another table."""
-        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
-            return db.execute(f"SELECT * FROM {table}").fetchall()
+        return [tuple(row.values()) for row in self.place.query(f"SELECT * FROM {table}")]
 
     def count(self, where: str) -> int:
         """How many rows are like that."""
-        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
-            return int(db.execute(f"SELECT count(*) FROM entries WHERE {where}").fetchone()[0])
+        return int(self.place.scalar(f"SELECT count(*) FROM entries WHERE {where}"))
 
     def under_way(self) -> int:
         """How many batches may be on their way, or have an answer that is not on disk yet."""
-        with contextlib.closing(sqlite3.connect(self.folder / "outbox.db")) as db:
-            query = "SELECT count(*) FROM batches WHERE settled_at IS NULL AND leased = 1"
-            return int(db.execute(query).fetchone()[0])
+        return int(self.place.scalar("SELECT count(*) FROM batches WHERE settled_at IS NULL AND leased = 1"))
 
     def _answering(self) -> int:
         """How many requests are on their way, or have an answer that was not recorded yet."""

@@ -11,13 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import month_model as model
 from delivery_kit import MICROSOFT, Clock, Rig
 from month_history import Click, History, Refund, Sale
+from place_kit import OutboxPlace
 
 from sidecar.api.application import make_app, serving
 from sidecar.core.entry import Lane
@@ -57,9 +57,9 @@ PAGE = 10_000
 HAS_ROWS = """
     SELECT EXISTS (
         SELECT 1 FROM batches WHERE settled_at IS NULL
-        AND (leased = 1 OR due_at <= :now AND account IN (SELECT value FROM json_each(:accounts)))
+        AND (leased = 1 OR due_at <= :now AND account IN ({accounts}))
     ) OR EXISTS (
-        SELECT 1 FROM entries WHERE lane IN (SELECT value FROM json_each(:lanes)) AND again IN (0, 1)
+        SELECT 1 FROM entries WHERE lane IN ({lanes}) AND again IN (0, 1)
         AND due_at <= :now AND state = 'pending' AND claimed = 0)"""
 
 
@@ -69,8 +69,6 @@ class Shop:
 
     history: History
     rig: Rig
-    db: sqlite3.Connection
-    """A look at the outbox of its own."""
     session: aiohttp.ClientSession
     url: str
     sales_answered: Counter[str] = field(default_factory=Counter)
@@ -121,8 +119,9 @@ class Shop:
             for lane in await self.rig.parts.store.outbox.lanes()
             if lane.account in accounts and self._is_open(lane, now)
         ]
-        given = {"now": now, "accounts": json.dumps(accounts), "lanes": json.dumps(lanes)}
-        return bool(self.db.execute(HAS_ROWS, given).fetchone()[0])
+        listed = ", ".join(f"'{account}'" for account in accounts) or "NULL"
+        query = HAS_ROWS.format(accounts=listed, lanes=", ".join(map(str, lanes)) or "NULL")
+        return bool(self.rig.place.scalar(query, {"now": now}))
 
     def _is_open(self, lane: Lane, now: UnixMillis) -> bool:
         goal = self.rig.config.events[lane.event].goal
@@ -320,22 +319,21 @@ def _by_step(items: Iterable[Any]) -> defaultdict[int, list[Any]]:
 
 
 @contextlib.asynccontextmanager
-async def opened(history: History, folder: Path) -> AsyncIterator[Shop]:
+async def opened(history: History, place: OutboxPlace) -> AsyncIterator[Shop]:
     """The sidecar and its Microsoft at the first moment of the month; both are ended with the context."""
     clock = Clock(history.start * 1000, stopped_at=0)
     options = EmulatorOptions(goals=GOALS, requests_per_minute=1_000_000, access_token_seconds=TOKENS_LAST)
     async with contextlib.AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(Emulator(options, clock))
         await emulator._state().transact(lambda db: _know_clicks(db, history.clicks))
-        rig = await Rig.of(folder, emulator, clock, text=CONFIG, linger=0)
+        rig = await Rig.of(place, emulator, clock, text=CONFIG, linger=0)
         stack.push_async_callback(rig.close)
         await rig.start()
         api = _api(rig.parts, Runtime(clock, asyncio.get_running_loop().time, rig.chance), [])
         serves = serving(make_app(api), api, "127.0.0.1", 0, shutdown_seconds=1)
         _, port = await stack.enter_async_context(serves)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        db = stack.enter_context(contextlib.closing(sqlite3.connect(folder / "outbox.db", isolation_level=None)))
-        yield Shop(history, rig, db, session, f"http://127.0.0.1:{port}")
+        yield Shop(history, rig, session, f"http://127.0.0.1:{port}")
 
 
 def _know_clicks(db: sqlite3.Connection, clicks: Iterable[Click]) -> None:

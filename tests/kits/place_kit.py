@@ -13,6 +13,7 @@ from typing import Any
 import postgres_kit
 import psycopg
 from psycopg.rows import dict_row
+from store_kit import make_tables
 
 from sidecar.store.postgres.connection import translated
 
@@ -22,6 +23,8 @@ Row = dict[str, Any]
 class OutboxPlace(ABC):
     """The place of one outbox."""
 
+    folder: Path
+    """Where a test has its other files."""
     url: str
     """What `storage.url` says."""
 
@@ -38,6 +41,10 @@ class OutboxPlace(ABC):
         """As before the first start; no sidecar may have it."""
 
     @abstractmethod
+    def end_leases(self) -> None:
+        """As if as much time had passed at the server as a crashed replica's lease takes."""
+
+    @abstractmethod
     def stored_bytes(self) -> bytes:
         """Everything that is stored, in which a test searches for what must not be."""
 
@@ -50,8 +57,9 @@ class OutboxPlace(ABC):
 class FilePlace(OutboxPlace):
     """A file of SQLite's."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = file = folder / "outbox.db"
         self.url = f"sqlite:///{file}"
 
     def query(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
@@ -63,6 +71,9 @@ class FilePlace(OutboxPlace):
         with contextlib.closing(sqlite3.connect(self.file)) as db, db:
             db.execute(statement, values)
 
+    def end_leases(self) -> None:
+        """A file has no leases."""
+
     def clear(self) -> None:
         for left in self.file.parent.glob(f"{self.file.name}*"):
             left.unlink()
@@ -72,9 +83,10 @@ class FilePlace(OutboxPlace):
 
 
 class ServerPlace(OutboxPlace):
-    """A database on the run's server, which other tests had before and will have."""
+    """A database on the run's server, which other tests had before, and others will have."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
         self.url = url
         self._open: psycopg.Connection[Row] | None = None
 
@@ -91,7 +103,11 @@ class ServerPlace(OutboxPlace):
         self._db.execute(translated(statement).encode(), values or None, prepare=False)
 
     def clear(self) -> None:
-        postgres_kit.clear(self.url)
+        self.close()
+        postgres_kit.restore(self.url)
+
+    def end_leases(self) -> None:
+        self.execute("UPDATE replicas SET alive_until = 0")
 
     def stored_bytes(self) -> bytes:
         tables = self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
@@ -107,14 +123,16 @@ class ServerPlace(OutboxPlace):
 @contextlib.contextmanager
 def file_place(folder: Path) -> Iterator[OutboxPlace]:
     """A file that does not exist yet."""
-    yield FilePlace(folder / "outbox.db")
+    yield FilePlace(folder)
 
 
 @contextlib.contextmanager
 def server_place(folder: Path) -> Iterator[OutboxPlace]:
     """A database without rows."""
-    with postgres_kit.lent_database() as url, contextlib.closing(ServerPlace(url)) as place:
+    url = postgres_kit.database_with_tables(make_tables)
+    with contextlib.closing(ServerPlace(folder, url)) as place:
         yield place
+    postgres_kit.give_back(url)
 
 
 PLACES: dict[str, Callable[[Path], contextlib.AbstractContextManager[OutboxPlace]]] = {"sqlite": file_place}

@@ -102,14 +102,19 @@ def database_with_tables(fill: Callable[[str], None]) -> str:
 
 
 def give_back(url: str) -> None:
-    """Make a database with tables as it was at first, for the next test that asks: half the work of a new one."""
+    """Keep a database with tables for the next test that asks: half the work of a new one."""
+    restore(url)
+    _free.append(url)
+
+
+def restore(url: str) -> None:
+    """Make a database with tables as it was at first; every other connection to it is cut off."""
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s", _own(db))
         db.execute("DROP FUNCTION IF EXISTS sidecar_moved CASCADE")  # and the triggers of a move
         tables = _tables(db)
         again = "; ".join(f"INSERT INTO {table} SELECT * FROM at_first.{table}" for table in tables)
         db.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY; {again}")  # type: ignore[call-overload]
-    _free.append(url)
 
 
 def _tables(db: psycopg.Connection[tuple[str]]) -> list[str]:

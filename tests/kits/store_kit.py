@@ -207,7 +207,7 @@ class PostgresHouse(House):
     """A store in a database of its own on the run's server."""
 
     def __init__(self, folder: Path) -> None:
-        self._url = postgres_kit.database_with_tables(_make_tables)
+        self._url = postgres_kit.database_with_tables(make_tables)
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -265,7 +265,7 @@ def added_up(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _make_tables(url: str) -> None:
+def make_tables(url: str) -> None:
     """The tables of the newest schema, and nothing else of a store that was open once."""
     with ThreadPoolExecutor(1) as thread:  # where no event loop runs
         thread.submit(asyncio.run, _open_once(url)).result()
