@@ -175,12 +175,17 @@ class Rig:
         await parts.store.outbox.know_ids(parts.settings.identities())
         if self.reads_goals:
             self._tasks["catalogue"] = asyncio.create_task(parts.catalogue.run())
+        if parts.store.leases.is_shared:
+            await parts.holdings.beat()
+            self._tasks["holdings"] = asyncio.create_task(parts.holdings.run())
+            return
+        if self.reads_goals:
             parts.catalogue.expect(tuple(self.config.accounts))
         parts.flusher.serve(tuple(self.config.accounts))
 
     async def crash(self) -> None:
         """End the process abruptly: no answer to what is on its way arrives."""
-        for name in ("catalogue", "flusher", "tokens", "committer"):
+        for name in ("holdings", "catalogue", "flusher", "tokens", "committer"):
             if name in self._tasks:
                 await _ended(self._tasks.pop(name))
         await self._stack.aclose()
@@ -191,7 +196,8 @@ class Rig:
         """End in order, as the service does."""
         self.parts.flusher.stop()
         await self._tasks.pop("flusher")
-        for name in ("catalogue", "tokens"):
+        await self.parts.holdings.leave()
+        for name in ("holdings", "catalogue", "tokens"):
             if name in self._tasks:
                 await _ended(self._tasks.pop(name))
         self.parts.store.stop()
