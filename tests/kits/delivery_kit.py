@@ -176,6 +176,8 @@ class Rig:
         if self.reads_goals:
             self._tasks["catalogue"] = asyncio.create_task(parts.catalogue.run())
         if parts.store.leases.is_shared:
+            for account in () if self.reads_goals else self.config.accounts:
+                parts.catalogue.known.states[account].is_expected = True  # no reading of it has to end first
             await parts.holdings.beat()
             self._tasks["holdings"] = asyncio.create_task(parts.holdings.run())
             return
