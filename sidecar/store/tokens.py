@@ -29,11 +29,14 @@ class SealedTokens:
     """
 
     def __init__(self, secrets: Secrets, vault: Vault, seed: str = "", *, always_seed: bool = False) -> None:
-        """`always_seed` starts from the seed each time, for one that never dies: the emulator may lose its memory."""
+        """`always_seed` begins with the seed at each start, for one that never dies: the emulator may lose its memory.
+
+        What is loaded later, another replica of this time has stored.
+        """
         self._secrets = secrets
         self._vault = vault
         self._seed = seed
-        self._always_seed = always_seed
+        self._starts_from_seed = always_seed
         self._stored_digest = ""
 
     async def load(self) -> str | None:
@@ -45,7 +48,8 @@ class SealedTokens:
                 return self._seed
             raise
         self._stored_digest = stored.get("seed_sha256") or ""
-        if self._seed and (self._always_seed or _digest(self._seed) != self._stored_digest):
+        starts_from_seed, self._starts_from_seed = self._starts_from_seed, False
+        if self._seed and (starts_from_seed or _digest(self._seed) != self._stored_digest):
             return self._seed
         return stored.get("refresh_token") or None
 

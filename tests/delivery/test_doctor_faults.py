@@ -5,12 +5,13 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from catalogue_kit import all_read, change_goal, make_goal, set_auto_tagging
 from delivery_kit import HOUR, MICROSOFT, Clock, Rig, options
-from place_kit import OutboxPlace
+from place_kit import OutboxPlace, file_place
 from proxy_double import proxy
 
 from sidecar.core.doctor.check import Area
@@ -244,7 +245,6 @@ FAULTS: dict[str, tuple[Callable[[Patient], Awaitable[None]], dict[tuple[str, st
     "user who may only read": (_user_who_may_only_read, {("role", None): "failed"}, frozenset()),
     "account taken away": (_account_taken_away, {("account", None): "failed"}, NEEDS_ACCOUNT),
     "account suspended": (_account_suspended, {("account", None): "failed"}, frozenset()),
-    "disk nearly full": (_full_disk, {("disk", None): "failed"}, frozenset()),
     "old queue": (_old_queue, {("queue", None): "warning"}, frozenset()),
 }
 
@@ -258,6 +258,15 @@ async def test_fault_turns_exactly_its_line_red(fault: str, outbox_place: Outbox
     assert marked(report) == lines
     assert unchecked(report) == not_checked
     assert green(report) >= ALL - not_checked - {name for name, _ in lines} - {"enhanced", "double_counting"}
+
+
+async def test_full_disk_under_a_file_turns_its_line_red(tmp_path: Path) -> None:
+    """A server watches its own."""
+    with file_place(tmp_path) as place:
+        async with patient(place) as well:
+            await _full_disk(well)
+            report = await well.report()
+    assert marked(report) == {("disk", None): "failed"}
 
 
 async def test_wrong_developer_token_is_told_from_wrong_ids(outbox_place: OutboxPlace) -> None:
