@@ -1,6 +1,7 @@
 """Rules between keys, each of which is valid by itself."""
 
 import ssl
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,10 +103,11 @@ def _bad_ids(account: AccountSection) -> Iterator[tuple[str, str]]:
 
 def _distinct_accounts(config: Config) -> Iterator[Contradiction]:
     """Two names of one account at Microsoft would not see each other's conversions."""
-    seen: list[tuple[str, AccountSection]] = []
+    seen: defaultdict[str, list[tuple[str, AccountSection]]] = defaultdict(list)
     for name, account in config.accounts.items():
-        former = next((known for known, one in seen if _is_same_account(one, account)), None)
-        seen.append((name, account))
+        alike = seen[_number(account.account_id)]
+        former = next((known for known, one in alike if _is_same_account(one, account)), None)
+        alike.append((name, account))
         if former is not None:
             message = f"{former} and {name} {_SAME_IDS}"
             ids = [("accounts", each, key) for each in (former, name) for key in ("customer_id", "account_id")]

@@ -128,7 +128,7 @@ async def test_replica_that_wakes_after_its_lease_begins_with_nothing(replicas: 
     assert (after.accounts, after.began_again) == (set(), True)
 
 
-async def test_replica_whose_lease_was_over_and_untouched_learns_that_it_begins_anew(replicas: Replicas) -> None:
+async def test_replica_whose_lease_was_over_and_untouched_learns_that_it_begins_again(replicas: Replicas) -> None:
     (first,) = [await replicas.join()]
     await first.leases.beat(ACCOUNTS)
     assert not (await first.leases.beat(ACCOUNTS)).began_again
