@@ -5,7 +5,7 @@ reading, or time, opens it. After a restart an account waits for its first readi
 The first answer closes again what only an answer can close. `pauses` restores what an operator paused.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
@@ -34,6 +34,8 @@ class Gates:
     connected: bool = True
     holds: Callable[[str], bool] = lambda account: True
     """Whether this replica alone may send for the account now."""
+    elsewhere: Mapping[tuple[str, str | None], Reason] = field(default_factory=dict)
+    """Why rows of accounts and goals wait that other replicas hold."""
 
     def close_account(self, account: str, reason: Reason | None, now: UnixMillis, until: UnixMillis) -> None:
         """Let nothing of the account out before `until`; `reason` is what its rows show, None for a short pause.
@@ -47,11 +49,14 @@ class Gates:
             state.closure = Closure(reason, now, until)
 
     def lets_out(self, account: str, now: UnixMillis) -> bool:
-        """Whether the account may send now."""
+        """Whether the account may send now, as far as is known here."""
         state = self.accounts[account]
         is_closed = state.paused_since is not None or state.awaits_reading
-        is_open = self.connected and not is_closed and self.closed_until(account, now) <= now
-        return is_open and self.holds(account)
+        return self.connected and not is_closed and self.closed_until(account, now) <= now
+
+    def may_send(self, account: str, now: UnixMillis) -> bool:
+        """Whether this replica may send for the account now."""
+        return self.lets_out(account, now) and self.holds(account)
 
     def closed_until(self, account: str, now: UnixMillis) -> UnixMillis:
         """When what closed the account last runs out, or ran out; 0 when nothing did."""
@@ -206,6 +211,17 @@ class Gates:
             if name not in accounts:
                 account.closure, account.awaits_reading = None, False
 
+    def reasons(self) -> Iterator[tuple[str, str | None, Reason]]:
+        """Why rows of accounts and goals wait that this replica holds: account, goal or none, reason."""
+        for account, state in self.accounts.items():
+            if self.holds(account):
+                if state.closure is not None and state.closure.reason is not None:
+                    yield account, None, state.closure.reason
+                for goal in state.goals:
+                    hold = self._goal(account, goal).hold
+                    if (reason := hold.reason if hold else self.refusal_reason(account, goal)) is not None:
+                        yield account, goal, reason
+
     def held(self, account: str, goal: str | None) -> Reason | None:
         """Why rows of this account and goal wait, as it is shown; None when nothing holds them."""
         state = self.accounts[account]
@@ -213,6 +229,8 @@ class Gates:
             return Reason.NOT_CONNECTED
         if state.paused_since is not None:
             return Reason.ACCOUNT_PAUSED
+        if not self.holds(account):
+            return self.elsewhere.get((account, None)) or self.elsewhere.get((account, goal))
         if state.closure is not None and state.closure.reason is not None:
             return state.closure.reason
         if goal is None:

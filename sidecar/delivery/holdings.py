@@ -44,6 +44,10 @@ async def _unheeded(changes: Collection[str]) -> None:
     """Where there are no other replicas, nothing is heard of them."""
 
 
+async def _nothing() -> None:
+    """Where there are no other replicas, nothing is shown to them."""
+
+
 @dataclass(slots=True)
 class Holdings:
     """Keeps this replica's leases; `accounts` are those configured now, `elapsed` gives monotonic seconds."""
@@ -60,6 +64,8 @@ class Holdings:
     """Called when this replica may send again, after a heartbeat that was late."""
     due: Callable[[str], None] = lambda account: None
     """Called with each account that has something due, every few seconds."""
+    share: Callable[[], Awaitable[None]] = _nothing
+    """Shows the other replicas what stands in the way here, and takes over what they show."""
     _sweep_at: float = float("-inf")
     replicas: int = 1
     """How many were alive at the last heartbeat."""
@@ -151,6 +157,7 @@ class Holdings:
         self._sweep_at = self.elapsed() + SWEEP_SECONDS
         for account in await self.leases.due_accounts(frozenset(self._accounts)):
             self.due(account)
+        await self.share()
 
     async def beat(self) -> None:
         """One heartbeat, and what follows from it."""

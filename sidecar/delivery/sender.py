@@ -29,7 +29,7 @@ class Sender:
         """Send a batch and settle it; whether Microsoft answered about the rows or about us."""
         sent = Sent(self.now(), loops.monotonic())
         is_same = self.platform.knows(claim.account) and claim.sent_to == (self.platform.identity(claim.account) or "")
-        if not is_same or not self.gates.lets_out(claim.account, sent.at):
+        if not is_same or not self.gates.may_send(claim.account, sent.at):
             await self.settler.put_back(claim, "closed while it was claimed")
             return False
         self.telemetry.delivery.batch_sent(claim)

@@ -37,7 +37,7 @@ class Timetable:
         rules, state = self.rules(), self.state
         goals = await self._queues(rules.batch_size)
         return Schedule(
-            is_open=self.platform.knows(self.account) and self.gates.lets_out(self.account, self.now()),
+            is_open=self.platform.knows(self.account) and self.gates.may_send(self.account, self.now()),
             in_flight=state.in_flight,
             window=state.history.window_within(rules.max_in_flight),
             goals=goals,

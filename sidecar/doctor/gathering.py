@@ -105,7 +105,7 @@ class Doctor:
             accounts=[
                 await self._account(name, *ids[name], reading) for name, reading in zip(ids, readings, strict=True)
             ],
-            active=[_active(one) for one in sources.telemetry.board.active()],
+            active=[_active(one) for one in sources.telemetry.board.everywhere()],
             queue=QueueFacts(
                 counts.pending,
                 0.0 if backlog.oldest_due_at is None else max(0, sources.now() - backlog.oldest_due_at) / 1000,
@@ -142,7 +142,7 @@ class Doctor:
         self, name: str, customer_id: str, account_id: str, reading: ReadAccount | FailedCall | None
     ) -> AccountFacts:
         board = self.sources.telemetry.board
-        raised = frozenset(one.code for one in board.active(account=name) if one.account == name)
+        raised = frozenset(one.code for one in board.everywhere(account=name) if one.account == name)
         success = await self._last_success(name)
         return AccountFacts(name, customer_id, account_id, reading, raised, success)
 

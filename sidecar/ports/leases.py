@@ -66,6 +66,12 @@ class Leases(Protocol):
     async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
         """Return those of the accounts that have something due; cheap enough for every few seconds."""
 
+    async def publish(self, standing: str) -> None:
+        """Let the other replicas see this text, as long as this one is alive."""
+
+    async def published(self) -> Sequence[str]:
+        """Return what each other live replica has published last."""
+
     async def release(self, accounts: Collection[str]) -> None:
         """Give these accounts back."""
 

@@ -26,7 +26,7 @@ def held_reason(parts: Components, record: Record, now: UnixMillis) -> HeldReaso
     waits_for_reading = parts.gates.awaits_reading(record.account)
     if reason is None and not goes_again and (waits_for_reading or parts.gates.lets_out(record.account, now)):
         return None
-    active = parts.telemetry.board.active(account=record.account)
+    active = parts.telemetry.board.everywhere(account=record.account)
     trouble = next((one.code for one in active if one.subject is None and one.trouble.stops_account), None)
     return HeldReason(reason or Reason.RETRYING, trouble)
 

@@ -38,6 +38,7 @@ from sidecar.service.microsoft_wiring import Reach, open_platform
 from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing, share_pace, share_token, share_upkeep
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
+from sidecar.service.shared_standing import SharedStanding
 from sidecar.store.opening import open_store
 from sidecar.store.store import Store, StoreLimits
 from sidecar.telemetry import Telemetry
@@ -111,6 +112,7 @@ async def open_parts(
     hearing = Hearing(store, flusher, pauses, eraser, gates, clock, platform)
     holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, hearing.heard)
     gates.holds, holdings.due, holdings.revived = holdings.holds, flusher.wake, lambda: gates.changed()
+    holdings.share = SharedStanding(store.leases, telemetry.board, gates).share
     flusher.is_sparing = store.leases.is_shared
     flusher.elsewhere = lambda rows: holdings.tell(*(ARRIVED + account for account in rows))
     pauses.tell = lambda: holdings.tell(PAUSES)

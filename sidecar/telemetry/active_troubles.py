@@ -1,6 +1,6 @@
 """The active troubles: since when and how often. `service` records them, `troubles` has their texts."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -71,6 +71,22 @@ class Board:
     """Called when a trouble was added or removed."""
     _active: dict[tuple[str, str | None, str | None], ActiveTrouble] = field(default_factory=dict)
     _accounts: frozenset[str] = frozenset()
+    _elsewhere: dict[tuple[str, str | None, str | None], ActiveTrouble] = field(default_factory=dict)
+    """Those of other replicas."""
+
+    def hear(self, troubles: Iterable[ActiveTrouble]) -> None:
+        """Take these for the troubles of other replicas, in place of what was heard before."""
+        self._elsewhere = {one.key: one for one in troubles}
+        self.on_change()
+
+    def everywhere(self, account: str | None = None) -> Sequence[ActiveTrouble]:
+        """Return the active troubles of all replicas, the oldest first; each once."""
+        found = [
+            self._shown(active)
+            for active in (self._elsewhere | self._active).values()
+            if account in (None, active.account)
+        ]
+        return sorted(found, key=lambda active: active.since)
 
     def set_accounts(self, accounts: Collection[str]) -> None:
         """Take the accounts that are configured now: with several, or one that left, a trouble names its account."""

@@ -136,7 +136,7 @@ class Alerts:
 
     def _observe(self, now: UnixMillis) -> None:
         """Take over what became of the troubles, but for the webhook's own."""
-        active = {one.key: one.since for one in self.telemetry.board.active() if one.code != FAILING}
+        active = {one.key: one.since for one in self.telemetry.board.everywhere() if one.code != FAILING}
         self._missing = set() if now >= self._missing_until else self._missing - active.keys()
         before = self._alerts
         self._alerts = rules_of.observed(before, active, now, self._missing)
@@ -198,7 +198,7 @@ class Alerts:
 
     async def _message(self, due: DueMessage) -> AlertMessage:
         alert, trouble = due.alert, CATALOGUE[due.alert.code]
-        active = self.telemetry.board.find(alert.code, account=alert.account, subject=alert.subject)
+        active = next((one for one in self.telemetry.board.everywhere() if one.key == alert.key), None)
         if due.state is AlertState.CLEARED or active is None:
             stake = Stake()
             details: tuple[str, ...] = (

@@ -9,8 +9,10 @@ from delivery_kit import APPLY
 from replica_kit import Team, team_of
 
 from sidecar.core.adaptive_rate import MADE_UP
+from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.states_and_reasons import Reason
 from sidecar.emulator.faults import Rule
+from sidecar.ports.leases import UPKEEP
 
 
 @pytest.fixture
@@ -175,3 +177,35 @@ async def test_limit_holds_in_every_sliding_stretch_while_an_account_moves(team:
 
 async def has(team: Team, count: int) -> bool:
     return len(await team.requests("main")) >= count
+
+
+async def test_trouble_of_an_account_and_the_reason_of_its_rows_show_at_every_replica(team: Team) -> None:
+    for _ in range(2):
+        await team.join()
+    await team.settled()
+    holder = team.holder_of("main")
+    other = team.other_than(holder)
+    refused = {"type": "status", "status": 429, "retry_after": "600"}
+    team.emulator.script.add(
+        Rule.model_validate({"match": {"operation": APPLY}, "times": 1, "after": 0, "action": refused})
+    )
+    assert other.parts.gates.held("main", None) is None
+    await team.post(other, 1, "main")
+    board = other.parts.telemetry.board
+    await team.until(lambda: "throttled" in {one.code for one in board.everywhere()})
+    assert "throttled" not in {one.code for one in board.active()}
+    await team.until(lambda: other.parts.gates.held("main", None) is Reason.THROTTLED)
+    await holder.leave()
+    await team.until(lambda: "throttled" not in {one.code for one in board.everywhere()})
+
+
+async def test_erasure_that_one_replica_takes_is_carried_out_by_another(team: Team) -> None:
+    replicas = [await team.join() for _ in range(2)]
+    await team.settled()
+    (idle,) = [one for one in replicas if not one.parts.holdings.does(UPKEEP)]
+    (seq,) = await team.post(idle, 1, "main")
+    await team.until_delivered()
+    job = await idle.parts.store.erasures.add(ErasureRequest(Subject.ORDER, "ORDER-0", False), team.clock())
+    idle.parts.eraser.begun()
+    await team.until(lambda: team.query(f"SELECT phase FROM erasures WHERE id = {job.id}") == [("done",)])
+    assert team.query(f"SELECT order_id FROM entries WHERE seq = {seq}") != [("ORDER-0",)]

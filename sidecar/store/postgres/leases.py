@@ -72,6 +72,9 @@ DUE = """
     ) AS due
     UNION SELECT account FROM batches WHERE settled_at IS NULL AND due_at <= :now"""
 
+PUBLISH = "UPDATE replicas SET standing = ? WHERE holder = ? AND standing <> ?"
+PUBLISHED = "SELECT standing FROM replicas WHERE holder <> ?"
+
 FORGET = "DELETE FROM changes WHERE at < ?"
 
 TELL = """
@@ -126,6 +129,13 @@ class PostgresLeases:
     def _due(self, db: SqlConnection) -> list[tuple[str]]:
         self.snapshot.recount(db)
         return db.execute(DUE, {"now": self.now()}).fetchall()
+
+    async def publish(self, standing: str) -> None:
+        await self._transact(lambda db: db.execute(PUBLISH, (standing, self.holder, standing)) and None)
+
+    async def published(self) -> Sequence[str]:
+        found = await self._reading(lambda db: db.execute(PUBLISHED, (self.holder,)).fetchall())
+        return [text for (text,) in found]
 
     async def tell(self, changes: Collection[str]) -> None:
         await self._transact(lambda db: db.execute(TELL, (sorted(changes),)) and None)

@@ -23,6 +23,12 @@ class OwnersLeases:
     async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
         return ()
 
+    async def publish(self, standing: str) -> None:
+        """No other process could see it."""
+
+    async def published(self) -> Sequence[str]:
+        return ()
+
     async def release(self, accounts: Collection[str]) -> None:
         """No other process could take them."""
 

@@ -314,7 +314,8 @@ CREATE TABLE alerts (
 -- The replicas that are alive, each until when by the server's clock.
 CREATE TABLE replicas (
     holder      text PRIMARY KEY,          -- a random id that a process has while it runs
-    alive_until bigint NOT NULL            -- Unix milliseconds
+    alive_until bigint NOT NULL,           -- Unix milliseconds
+    standing    text NOT NULL DEFAULT '{}' -- JSON: its troubles, and why rows of its accounts wait
 );
 
 -- What each of them holds: accounts, and what one replica does for all.
