@@ -82,7 +82,7 @@ async def db(tmp_path: Path) -> AsyncIterator[psycopg.Connection[Any]]:
 
 
 def plan(db: psycopg.Connection[Any], name: str) -> list[dict[str, Any]]:
-    """The nodes of what PostgreSQL would do, whatever the values are."""
+    """The nodes of what PostgreSQL would do."""
     given = STATEMENTS[name]
     names: list[str] = []
 

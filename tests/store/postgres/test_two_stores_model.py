@@ -1,4 +1,4 @@
-"""Two stores over one database, in turns at random, against the model of one store: nobody can tell them from one."""
+"""Two stores over one database, in turns at random, against the model of one store: they answer as one would."""
 
 from collections import Counter
 

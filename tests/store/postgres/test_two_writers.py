@@ -169,7 +169,7 @@ async def test_batch_is_settled_by_its_last_claim_alone(two: Two) -> None:
 
 
 async def test_click_that_comes_in_while_its_conversion_is_set_aside_wakes_it(two: Two) -> None:
-    """Whichever is first: the row is set aside and woken, or the click is there when it would be set aside."""
+    """In either order: the row is set aside and woken, or the click is there when it would be set aside."""
     first, second = outboxes(two)
     for number in range(2 * ROUNDS):
         visitor = f"v-{number}"
@@ -240,7 +240,7 @@ async def test_what_both_count_is_gathered_into_one_line(two: Two) -> None:
 
 
 async def test_storm_of_everything_at_both_ends_with_books_that_balance(two: Two) -> None:
-    """Also with locks taken from many sides: nobody waits for ever, and nothing fails."""
+    """Also with locks taken from many sides: no transaction waits for ever, and nothing fails."""
     chance = random.Random(3)
     stores = (two.first, two.second)
 

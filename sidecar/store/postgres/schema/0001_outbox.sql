@@ -69,6 +69,19 @@ CREATE TABLE entries (
     original        bigint,                -- seq of the adjusted conversion; a negative hash of one uploaded elsewhere
     adjusted_at     bigint,                -- Unix seconds; frozen once it is due
     replaced_at     bigint                 -- when it last took the place of a row that was dead or skipped
+) WITH (
+    -- A row is written three times: stored, claimed, settled. Room on its page keeps all three together, so that a
+    -- batch of neighbours changes a few pages. More room would not pay: settled rows stay for months.
+    fillfactor = 85,
+    -- Two dead versions for each row that is delivered. At a fifth of the table, which is the default, months of them
+    -- would lie among those that wait; at a hundredth the indexes of what waits stay as small as that is.
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 10000,
+    -- Lists read pages that only hold settled rows without looking whether others see them.
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    -- The planner must know soon whether ten rows wait or a million.
+    autovacuum_analyze_scale_factor = 0.01,
+    autovacuum_analyze_threshold = 5000
 );
 
 -- Intake: is this key known? Two replicas that take the same conversion at once store it once.
@@ -113,6 +126,13 @@ CREATE TABLE batches (
     poisoned    bigint NOT NULL DEFAULT 0, -- rows of this root that were given up as poison
     parent      bigint,                    -- the batch that this one is a half of
     sent_to     text                        -- its account at Microsoft: customer and account id; NULL while unknown
+) WITH (
+    -- Each claim, postponement and settlement writes its row again, within seconds.
+    fillfactor = 70,
+    -- Claims look for open ones every second, and must not pass by the dead versions of all that were settled.
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_analyze_scale_factor = 0.02
 );
 
 -- Claim: which batch of this account goes again?
@@ -145,6 +165,12 @@ CREATE TABLE counts (
     shard integer NOT NULL DEFAULT 1 + pg_backend_pid() % 16,
     rows  bigint NOT NULL,
     PRIMARY KEY (state, shard)
+) WITH (
+    -- A few lines, written in every transaction: on a page that is nearly empty each new version replaces a dead one
+    -- at once, and no index changes.
+    fillfactor = 10,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000
 );
 
 INSERT INTO counts (state, shard, rows)
@@ -182,6 +208,10 @@ CREATE TABLE clicks (
     msclkid     text NOT NULL,
     clicked_at  bigint NOT NULL,       -- Unix seconds; the earliest that was reported
     captured_at bigint NOT NULL
+) WITH (
+    -- Hardly changed once they are there, and deleted in their order after months: what is dead is mostly in one place.
+    autovacuum_vacuum_scale_factor = 0.05,
+    autovacuum_vacuum_insert_scale_factor = 0.05
 );
 
 -- Capture: is this click of the visitor known? Claim: when did the click happen that a conversion names itself?
@@ -294,6 +324,11 @@ CREATE TABLE tallies (
     slowest  bigint NOT NULL,      -- milliseconds from receipt to delivery, of the one that took longest; else 0
     shard    integer NOT NULL DEFAULT 1 + pg_backend_pid() % 16,  -- as of counts; 0 once it was gathered
     PRIMARY KEY (at, lane, state, currency, shard)
+) WITH (
+    -- As counts: the lines of this hour and of all time are written in every transaction, the others hardly ever.
+    fillfactor = 50,
+    autovacuum_vacuum_scale_factor = 0.05,
+    autovacuum_vacuum_threshold = 1000
 );
 
 -- Gathering: which lines are still apart?
