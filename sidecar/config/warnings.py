@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from sidecar.config.problems import KeyPath, Report, dotted
 from sidecar.config.sections import DEFAULT_REDIRECT, AccountSection, Config
+from sidecar.core.server_url import hosts_of, is_postgres, options_of
 from sidecar.system.listening import is_loopback
 
 SANDBOX_DEVELOPER_TOKEN = "BBD37VB98"  # noqa: S105 - public: https://learn.microsoft.com/advertising/guides/sandbox
@@ -44,6 +45,7 @@ def add_warnings(config: Config, report: Report) -> None:
     texts = dict(_texts(config))
     for path, message in (
         *_unfilled(texts),
+        *_storage(config),
         *_redirect(config, report),
         *(_credentials(config) if config.microsoft.environment != "emulator" else ()),
         *(_ids(config) if config.microsoft.environment != "emulator" else ()),
@@ -71,6 +73,18 @@ def _unfilled(texts: dict[KeyPath, str]) -> Iterator[KeyWarning]:
             yield path, "looks like a variable that was not filled in: write ${NAME}"
         elif _PLACEHOLDER.fullmatch(text):
             yield path, "looks like a placeholder: put the real value here (docs/connect.md)"
+
+
+def _storage(config: Config) -> Iterator[KeyWarning]:
+    """A name without a dot is one of the same container network or cluster."""
+    url = config.storage.url
+    is_far = [host for host in hosts_of(url) if "." in host and not host.startswith("/") and not is_loopback(host)]
+    if is_postgres(url) and is_far and "sslmode" not in options_of(url):
+        yield (
+            ("storage", "url"),
+            "does not say how the way to the server is protected, so that an attacker on it could read and change "
+            "everything: add ?sslmode=verify-full&sslrootcert=/path/to/ca.pem (docs/postgresql.md)",
+        )
 
 
 def _redirect(config: Config, report: Report) -> Iterator[KeyWarning]:

@@ -4,8 +4,8 @@ The form is libpq's: https://www.postgresql.org/docs/current/libpq-connect.html#
 """
 
 import re
-from collections.abc import Sequence
-from urllib.parse import parse_qsl, unquote
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -45,6 +45,19 @@ def passwords_in(url: str) -> Sequence[str]:
         return ()
     found = [match["password"] for form in (_USER, _SECRET_OPTION) for match in form.finditer(url)]
     return [text for text in dict.fromkeys((*found, *map(unquote, found))) if text]
+
+
+def options_of(url: str) -> Mapping[str, str]:
+    """What stands behind the question mark."""
+    return dict(parse_qsl(urlsplit(url).query))
+
+
+def hosts_of(url: str) -> Sequence[str]:
+    """The names and addresses of the servers, without their ports; none where the URL leaves that to the driver."""
+    found = _FORM.fullmatch(url)
+    authority = found["authority"].rpartition("@")[2] if found else ""
+    named = [re.sub(r":\d*$", "", one).strip("[]") for one in authority.split(",")]
+    return [host for host in (*named, *options_of(url).get("host", "").split(",")) if host]
 
 
 def database_name(url: str) -> str:

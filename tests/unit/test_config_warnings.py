@@ -184,3 +184,20 @@ def test_value_of_a_variable_is_reported_at_the_key_that_names_it(tmp_path: Path
     assert message.startswith(
         "config.yaml:7: microsoft.client_secret: warning: the quotes around it count as part of it"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://db.example/shop", ["docs/postgresql.md"]),
+        ("postgresql://a.example,127.0.0.1/shop?target_session_attrs=read-write", ["docs/postgresql.md"]),
+        ("postgresql://db.example/shop?sslmode=verify-full", []),
+        ("postgresql://127.0.0.1:5432,localhost/shop", []),
+        ("postgresql://postgres/shop", []),
+        ("postgresql:///shop?host=/run/postgresql.socket", []),
+    ],
+)
+def test_way_to_a_far_server_is_to_be_protected(tmp_path: Path, url: str, words: list[str]) -> None:
+    found = warned(tmp_path, f"storage: {{url: '{url}'}}\nmicrosoft: {{environment: emulator}}")
+    assert len(found) == len(words)
+    assert all(word in line and "storage.url" in line for word, line in zip(words, found, strict=True))

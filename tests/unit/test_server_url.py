@@ -2,7 +2,15 @@
 
 import pytest
 
-from sidecar.core.server_url import database_name, hide_passwords, is_well_formed, passwords_in, without_password
+from sidecar.core.server_url import (
+    database_name,
+    hide_passwords,
+    hosts_of,
+    is_well_formed,
+    options_of,
+    passwords_in,
+    without_password,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +74,30 @@ def test_error_of_the_driver_that_quotes_the_url_is_shown_without_its_password()
 )
 def test_name_of_the_database(url: str, name: str) -> None:
     assert database_name(url) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://me:test-secret@db.example:5433/shop", ["db.example"]),
+        ("postgresql://a.example,b.example:5433/shop?target_session_attrs=read-write", ["a.example", "b.example"]),
+        ("postgresql://[::1]:5433,[fe80::2]/shop", ["::1", "fe80::2"]),
+        ("postgresql:///shop?host=/run/postgresql", ["/run/postgresql"]),
+        ("postgresql:///shop", []),
+    ],
+)
+def test_hosts_are_found_without_their_ports(url: str, hosts: list[str]) -> None:
+    assert hosts_of(url) == hosts
+
+
+def test_options_are_those_behind_the_question_mark() -> None:
+    assert options_of("postgresql://db/x?sslmode=verify-full&passfile=%2Frun%2Fpgpass") == {
+        "sslmode": "verify-full",
+        "passfile": "/run/pgpass",
+    }
+
+
+def test_password_that_was_not_encoded_is_hidden_in_each_part_of_an_error() -> None:
+    url = "postgresql://me:test-half@other-half@db/x"
+    assert "half" not in without_password(url)
+    assert "half" not in hide_passwords('could not translate host name "other-half@db"', url)

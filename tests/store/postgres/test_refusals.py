@@ -1,6 +1,7 @@
 """Servers and databases that a start refuses: each with the reason, what to do, and never the password."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from instant_kit import NOW
 from postgres_kit import run_as_server
 from postgres_server_kit import PostgresServer, running_pair, running_server
 
+from sidecar.emulator.tls import make_certificate
 from sidecar.ports.errors import OutboxRefused
 from sidecar.store.opening import open_store
 from sidecar.store.postgres.server_check import Server, weakness
@@ -193,3 +195,23 @@ async def test_server_without_a_free_connection_is_refused_with_what_to_raise() 
         assert "raise max_connections of the server, or put pgbouncer before it" in await refusal(server.url())
         for one in taken:
             one.close()
+
+
+async def test_server_that_another_authority_or_name_vouches_for_is_refused(tmp_path: Path) -> None:
+    ours, other = make_certificate(["127.0.0.1"]), make_certificate(["127.0.0.1"])
+    for name, made in {"ours": ours, "other": other}.items():
+        (tmp_path / name).write_text(made.ca_pem)
+    with running_server() as server:
+        for file, text in {"server.crt": ours.server_pem, "server.key": ours.key_pem}.items():
+            path = server.data / file
+            path.write_text(text)
+            path.chmod(0o600)
+            os.chown(path, server.data.stat().st_uid, -1)
+        server.run("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+        server.restart("fast")
+        verified = "?sslmode=verify-full&sslrootcert="
+        await opened(server.url(query=f"{verified}{tmp_path / 'ours'}"))
+        told = await refusal(server.url(query=f"{verified}{tmp_path / 'other'}"))
+        assert "certificate verify failed; check sslmode and sslrootcert in storage.url" in told
+        by_name = server.url(query=f"{verified}{tmp_path / 'ours'}").replace("127.0.0.1", "localhost")
+        assert "check sslmode and sslrootcert in storage.url" in await refusal(by_name)
