@@ -10,12 +10,13 @@ import click
 
 from sidecar.cli.config_option import exit_with
 from sidecar.cli.options import print_answer
-from sidecar.core.server_url import without_password
+from sidecar.core.server_url import is_postgres, without_password
 from sidecar.ports.errors import MoveFailed, OutboxRefused
+from sidecar.service.api_key import key_beside
 from sidecar.service.runtime import now
 from sidecar.store.moving.report import MoveReport
 from sidecar.store.opening import move
-from sidecar.store.store_url import is_store
+from sidecar.store.store_url import file_of, is_store
 
 _STEPS = {"copy": "Copying", "index": "Indexes", "verify": "Comparing"}
 
@@ -45,7 +46,7 @@ def migrate(source: str, target: str, as_json: bool) -> None:
             report = move(source, target, now, watch)
     except (MoveFailed, OutboxRefused) as error:
         exit_with(1, str(error))
-    print_answer(asdict(report), as_json, _lines(report, without_password(target)))
+    print_answer(asdict(report), as_json, (*_lines(report, without_password(target)), *_key_hint(source)))
 
 
 @contextlib.contextmanager
@@ -81,3 +82,10 @@ def _table(report: MoveReport) -> Iterator[str]:
         yield f"{table.name:<14} {table.rows:>14,}  {table.checksum}"
     states = ", ".join(f"{rows:,} {state}" for state, rows in report.states.items()) or "none"
     yield f"Conversions and adjustments by state: {states}."
+
+
+def _key_hint(source: str) -> Iterator[str]:
+    """Apps go on with the key that they have."""
+    with contextlib.suppress(OSError):
+        if not is_postgres(source) and key_beside(file_of(source)) is not None:
+            yield f"The key in {file_of(source)}.api-key stays there: put it into server.api_keys, or apps get 401."

@@ -41,6 +41,13 @@ def test_again_there_is_nothing_left_to_do(stopped: Service) -> None:
     assert "there is nothing left to do" in result.stdout
 
 
+def test_key_that_stays_behind_is_told(stopped: Service) -> None:
+    """Without it each app would need another one."""
+    assert "api-key" not in migrate(stopped).stdout
+    (stopped.folder / "outbox.db.api-key").write_text("test-key-of-sixteen-characters\n")
+    assert "outbox.db.api-key stays there: put it into server.api_keys" in migrate(stopped).stdout
+
+
 def test_outbox_in_use_is_refused(service: Service) -> None:
     with service.running():
         result = migrate(service)
