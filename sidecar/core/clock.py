@@ -3,6 +3,8 @@
 A clock is set right by a step as often as it is set wrong by one. So a jump is not followed before something speaks for
 it: Microsoft's own time, as its answers tell it, or, where a jump is one that clocks make, that nothing contradicts it
 for a minute. Until then time goes on evenly: what waits goes out neither early nor late, nothing is too old at once.
+
+Where several replicas share a database, its clock is the one that all of them follow, and none asks its own machine.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,9 @@ PATIENCE_SECONDS = 60.0
 LIKELY_AHEAD_MILLIS = 7 * DAY_SECONDS * 1000
 LIKELY_BACK_MILLIS = 1 * DAY_SECONDS * 1000
 """Jumps that clocks make: after a machine was paused, or when somebody sets one right. Larger ones need Microsoft."""
+
+LED_MILLIS = 100
+"""A difference from the database's clock up to this may be the way of its answer."""
 
 HARMLESS_MILLIS = 240_000
 """A jump that makes no time that comes in look more than five minutes ahead, which intake would refuse."""
@@ -47,6 +52,8 @@ class SteadyClock:
     """When that was; monotonic."""
     _contradicted: bool = False
     """Whether Microsoft contradicted the wall clock since."""
+    _is_led: bool = False
+    """Whether a database's clock is followed instead of the machine's."""
 
     def __post_init__(self) -> None:
         self._offset = self.wall() - round(self.monotonic() * 1000)
@@ -54,7 +61,7 @@ class SteadyClock:
     def now(self) -> UnixMillis:
         """The time, in Unix milliseconds."""
         steady, away = self._read()
-        if not away and not self._jump:
+        if self._is_led or (not away and not self._jump):
             return steady
         if abs(away) <= FOLLOWED_MILLIS or steady < EARLIEST <= steady + away:
             self._follow(away)
@@ -86,6 +93,12 @@ class SteadyClock:
             self._follow(away)
         else:
             self._contradicted = True
+
+    def lead(self, at: UnixMillis) -> None:
+        """It is `at` by the clock of a database that others share: that one is followed from now on."""
+        self._is_led = True
+        if abs(away := at - self._read()[0]) > LED_MILLIS:
+            self._follow(away)
 
     @property
     def unsettled(self) -> str | None:

@@ -6,12 +6,13 @@ that was stopped, or whose wall clock is wrong, sends nothing once another one m
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sidecar import loops
+from sidecar.core.instant import UnixMillis
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.ports.leases import Held, Leases
+from sidecar.ports.leases import Held, Leases, News
 from sidecar.telemetry import Telemetry
 
 LOOK_SECONDS = 1.0
@@ -20,11 +21,23 @@ LOOK_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
 """How often all accounts are looked through for what is due."""
 
+PRECISE_SECONDS = 0.2
+"""An answer that took longer does not tell the store's time well enough to follow it."""
+
 GATHER_SECONDS = 0.25
 """How long what is to be told gathers, after the first of it went out at once."""
 
 MARGIN_SHARE = 1 / 7
 """By this share of it a replica takes its lease for over earlier than the store: 2 s for what is about to leave."""
+
+
+async def timed_look(leases: Leases, elapsed: Callable[[], float]) -> News:
+    """A look, with the store's time at its end; without one where it took too long to tell."""
+    asked_at = elapsed()
+    news = await leases.look()
+    took = elapsed() - asked_at
+    is_precise = news.at is not None and took <= PRECISE_SECONDS
+    return replace(news, at=UnixMillis((news.at or 0) + round(took * 500)) if is_precise else None)  # read half-way
 
 
 class AccountWork(Protocol):
@@ -67,6 +80,8 @@ class Holdings:
     share: Callable[[], Awaitable[None]] = _nothing
     """Shows the other replicas what stands in the way here, and takes over what they show."""
     _sweep_at: float = float("-inf")
+    time_is: Callable[[UnixMillis], None] = lambda at: None
+    """Follows the store's clock."""
     replicas: int = 1
     """How many were alive at the last heartbeat."""
     _accounts: frozenset[str] = frozenset()
@@ -142,7 +157,9 @@ class Holdings:
                 await self.leases.leave()
 
     async def _round(self) -> None:
-        news = await self.leases.look()
+        news = await timed_look(self.leases, self.elapsed)
+        if news.at is not None:
+            self.time_is(news.at)
         if news.is_moved or self.elapsed() >= self._beat_at:
             await self.beat()
         self._unheard |= news.changes

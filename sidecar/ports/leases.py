@@ -5,8 +5,10 @@ held, and others may have it.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from sidecar.core.instant import UnixMillis
 
 UPKEEP = "upkeep"
 """Held by the one replica that does what must be done once."""
@@ -38,6 +40,8 @@ class News:
     """Whether one gave back, took or died since the last heartbeat, so that the next one is worth it now."""
     changes: frozenset[str] = frozenset()
     """What was told since the last look; also what this replica told itself, and some of it twice."""
+    at: UnixMillis | None = field(default=None, compare=False)
+    """When that was by the store's clock; None where the store has none of its own."""
 
 
 class Leases(Protocol):

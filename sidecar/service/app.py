@@ -57,7 +57,7 @@ async def serve(path: Path, config: Config, warnings: Sequence[str] = ()) -> int
     try:
         with telemetry.library_logs():
             async with contextlib.AsyncExitStack() as stack:
-                clock = Runtime(steady.now, time.monotonic, chance, steady)
+                clock = Runtime(steady.now, time.monotonic, chance, steady, follows_store=True)
                 parts = await open_parts(stack, Settings(config, tuple(warnings)), telemetry, clock)
                 return await Service(path, parts, clock).run()
     finally:

@@ -7,14 +7,14 @@ from itertools import count
 
 from sidecar.delivery.flusher import Flusher
 from sidecar.delivery.gates import Gates
-from sidecar.delivery.holdings import LOOK_SECONDS, Holdings
+from sidecar.delivery.holdings import LOOK_SECONDS, Holdings, timed_look
 from sidecar.delivery.pauses import AccountPauses
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.microsoft.platform import MicrosoftAdvertising
 from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.shared_token import SharedToken
 from sidecar.microsoft.tokens import TokenSource
-from sidecar.ports.leases import TOKEN, UPKEEP
+from sidecar.ports.leases import TOKEN, UPKEEP, Leases
 from sidecar.service.microsoft_wiring import PlatformParts, restore_throttles
 from sidecar.service.runtime import Runtime
 from sidecar.store.store import Store
@@ -30,6 +30,9 @@ BORROW_SECONDS = 2 * LOOK_SECONDS
 
 STORED_SECONDS = 0.3
 """How long what Microsoft asked to wait may take to be stored, after others were told of it."""
+
+CLOCK_LOOKS = 20
+"""How often the store is asked for the time at a start, until an answer is quick enough to tell it."""
 
 PAUSES, ERASURES, THROTTLES, TOKEN_STORED = "pauses", "erasures", "throttles", "token"
 
@@ -63,6 +66,14 @@ class AccountTasks:
     def abandon(self, accounts: Collection[str]) -> None:
         self.flusher.abandon(accounts)
         self.catalogue.forget(accounts)
+
+
+async def follow_clock(leases: Leases, clock: Runtime) -> None:
+    """From now on go by the store's clock, where it has one: no time is written by that of this machine."""
+    for _ in range(CLOCK_LOOKS if leases.is_shared and clock.follows_store else 0):
+        if (at := (await timed_look(leases, clock.elapsed)).at) is not None:
+            clock.lead(at)
+            break
 
 
 def share_upkeep(

@@ -40,6 +40,13 @@ class Runtime:
     steady: SteadyClock | None = None
     elapsed: Callable[[], float] = elapsed
     """Seconds that never go back, and go on while the machine sleeps: for leases that others count too."""
+    follows_store: bool = False
+    """Whether `steady` follows the clock of the store, where it has one."""
+
+    def lead(self, at: UnixMillis) -> None:
+        """Go by the clock of the store, where it is `at` now."""
+        if self.steady is not None and self.follows_store:
+            self.steady.lead(at)
 
     def clock_unsettled(self) -> str | None:
         """Return why the time is not certain now; None if it is."""

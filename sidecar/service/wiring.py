@@ -35,7 +35,16 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import Reach, open_platform
-from sidecar.service.replica_wiring import ARRIVED, PAUSES, AccountTasks, Hearing, share_pace, share_token, share_upkeep
+from sidecar.service.replica_wiring import (
+    ARRIVED,
+    PAUSES,
+    AccountTasks,
+    Hearing,
+    follow_clock,
+    share_pace,
+    share_token,
+    share_upkeep,
+)
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.service.shared_standing import SharedStanding
@@ -97,6 +106,7 @@ async def open_parts(
     gates = Gates()
     steady.on_step = gates.shift
     store = await stack.enter_async_context(_store(settings, telemetry, clock))
+    await follow_clock(store.leases, clock)
     telemetry.intake.matches.restore(await store.shares.load())
     platform = await open_platform(stack, settings, telemetry, store, gates, clock, steady.heard)
     wiring = _Wiring(settings, telemetry, store, gates, platform.advertising, clock)
@@ -114,6 +124,7 @@ async def open_parts(
     gates.holds, holdings.due, holdings.revived = holdings.holds, flusher.wake, lambda: gates.changed()
     holdings.share = SharedStanding(store.leases, telemetry.board, gates).share
     flusher.is_sparing = store.leases.is_shared
+    holdings.time_is = clock.lead
     flusher.elsewhere = lambda rows: holdings.tell(*(ARRIVED + account for account in rows))
     pauses.tell = lambda: holdings.tell(PAUSES)
     stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from history_check.violation import Kind
 from postgres_server_kit import PostgresServer, running_server, wait_for
+from process_kit.turned_clock import TurnedClock, needs_libfaketime
 from replica_trial import trial
 from replica_trial.replica import planted
 from replica_trial.trial import DATABASE, Trial
 
 OVERTAKEN = "SELECT 1 FROM batches WHERE token > 1 AND settled_at IS NOT NULL"
 """Whether another replica has taken a batch over, and settled it."""
+
+HOUR = 3_600
 
 UNIQUE = r"SELECT indexname FROM pg_indexes WHERE tablename = 'entries' AND indexdef ~ 'UNIQUE.*\(.*key_(hash|digest)'"
 
@@ -101,3 +104,21 @@ async def test_batches_sent_twice_are_found_where_a_replica_makes_leases_by_its_
             await run.there.call("DELETE", "faults")
             await run.settled(240)
             assert await _found(run) & {Kind.DOUBLED, Kind.LIMIT}
+
+
+@pytest.mark.faults
+@needs_libfaketime
+@pytest.mark.parametrize("away", [HOUR, -HOUR])
+async def test_replica_whose_clock_is_wrong_by_an_hour_breaks_nothing(tmp_path: Path, away: int) -> None:
+    clock = TurnedClock(tmp_path / "clock")
+    clock.set(away)
+    with running_server() as server:
+        async with trial.opened(tmp_path, [server], lambda: server, seed=6) as run:
+            run.replicas[2].env = clock.environment()
+            await run.begin()
+            await run.there.fault("slow", times=None, seconds=1)
+            async with run.load(pause=0.2):
+                await asyncio.sleep(20)  # how long callers are at work
+            await run.there.call("DELETE", "faults")
+            await run.settled(240)
+            await run.check()

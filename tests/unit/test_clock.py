@@ -171,3 +171,26 @@ def test_while_microsoft_is_heard_the_time_is_never_wrong_by_more_than_what_is_f
 )
 def test_size_of_a_clock_change_is_given_in_words(millis: int, words: str) -> None:
     assert jump_words(millis) == words
+
+
+@given(st.integers(-2 * DAY, 2 * DAY), st.integers(-2 * DAY, 2 * DAY))
+def test_clock_of_a_shared_database_is_followed_and_the_machine_is_not(away: int, jump: int) -> None:
+    machine = Machine()
+    machine.jump(away)
+    machine.clock = SteadyClock(
+        lambda: UnixMillis(START + machine.truth + machine.set_by), lambda: machine.truth / 1000
+    )
+    machine.clock.lead(machine.microsoft())
+    machine.jump(jump)
+    machine.wait(10 * MINUTE)
+    machine.clock.heard(UnixMillis(machine.microsoft() + jump))
+    assert abs(machine.wrong) <= 100
+    assert machine.clock.unsettled is None
+
+
+def test_step_of_a_shared_database_is_told_and_its_jitter_is_not() -> None:
+    machine = Machine()
+    machine.clock.lead(UnixMillis(machine.microsoft() + 100))
+    machine.clock.lead(UnixMillis(machine.microsoft() + HOUR))
+    machine.clock.lead(UnixMillis(machine.microsoft() + HOUR - 90))
+    assert (machine.wrong, machine.steps) == (HOUR, [HOUR])

@@ -61,7 +61,8 @@ NEWS = """
     WITH clock (now) AS (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))
     SELECT (SELECT number FROM lease_changes),
         EXISTS (SELECT 1 FROM replicas, clock WHERE alive_until <= now),
-        (SELECT json_agg(json_build_array(name, at)) FROM changes, clock WHERE at > now - ?)
+        (SELECT json_agg(json_build_array(name, at)) FROM changes, clock WHERE at > now - ?),
+        (SELECT now FROM clock)
     """
 
 # A step in an index for each lane, so that its cost does not grow with the rows.
@@ -112,11 +113,11 @@ class PostgresLeases:
         return held
 
     async def look(self) -> News:
-        number, has_dead, told = await self._reading(self._look)
+        number, has_dead, told, at = await self._reading(self._look)
         changes: dict[str, int] = dict(told or ())
         new = frozenset(name for name, at in changes.items() if self._told.get(name) != at)
         self._told = changes
-        return News(bool(has_dead) or number != self._seen, new)
+        return News(bool(has_dead) or number != self._seen, new, at)
 
     def _look(self, db: SqlConnection) -> Any:
         self.snapshot.refresh(db)
