@@ -31,6 +31,8 @@ class MicrosoftAdvertising:
     rate_limiter: RateLimiter
     developer_token: str
     accounts: Callable[[], Mapping[str, AccountIds]]
+    holds: Callable[[str], bool] = lambda account: True
+    """Whether this replica alone may send for the account now."""
     _answers: CredentialsHistory = field(default_factory=CredentialsHistory)
 
     def knows(self, account: str) -> bool:
@@ -42,7 +44,13 @@ class MicrosoftAdvertising:
         await self.rate_limiter.permit(account)
 
     async def upload(self, account: str, entries: Sequence[Entry]) -> Answer:
-        return await self._with_token(account, lambda credentials: self.client.apply(credentials, entries))
+        return await self._with_token(account, lambda credentials: self._apply(account, credentials, entries))
+
+    async def _apply(self, account: str, credentials: Credentials, entries: Sequence[Entry]) -> Answer:
+        """Send it unless another replica may send for the account by now: the token may have taken long."""
+        if not self.holds(account):
+            return Lost("the lease of the account was over before it could be sent", sent=False)
+        return await self.client.apply(credentials, entries)
 
     def identity(self, account: str) -> str | None:
         ids = self.accounts().get(account)

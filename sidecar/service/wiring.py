@@ -131,6 +131,7 @@ async def open_parts(
     housekeeping = wiring.housekeeping(steady, waiting)
     alerts = alerts_of(settings, telemetry, store, stakes, clock)
     share_upkeep(holdings, eraser, housekeeping, alerts, platform.tokens)
+    platform.advertising.holds = holdings.holds
     share_pace(holdings, platform.advertising.rate_limiter)
     if platform.shared_token is not None:
         share_token(holdings, platform.shared_token)
