@@ -18,7 +18,7 @@ OF_ORDERS = sql("""
     JOIN entries e ON e.key_hash = wanted.key_hash AND e.key_digest = wanted.key_digest AND e.original IS NULL
     JOIN lanes l ON l.id = e.lane""")
 
-JOURNAL, SHARES, SECRETS = "the journal", "the match shares", "the secrets"
+JOURNAL, SHARES, SECRETS, TRACES = "the journal", "the match shares", "the secrets", "the traces"
 """Names of what goes one after another beside accounts."""
 
 

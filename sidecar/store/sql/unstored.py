@@ -9,6 +9,7 @@ from typing import Any
 from sidecar.core.conversion import Kind
 from sidecar.core.instant import UnixMillis
 from sidecar.core.unstored import KEPT_TRACES, SHOWN_TRACES, Unstored, What, order_digest
+from sidecar.store.sql.account_holds import TRACES
 from sidecar.store.sql.connection import Reader, SqlConnection, Writer
 from sidecar.store.sql.dialects import sql
 
@@ -63,7 +64,8 @@ class SqlUnstored:
 
 def append(db: SqlConnection, traces: Sequence[Unstored], rows: int | None, most: int) -> int:
     """Keep these traces, and of all the newest `most`; how many there are then. `rows` is how many there were."""
-    rows = db.execute(COUNT).fetchone()[0] if rows is None else rows
+    if db.hold((TRACES,)) or rows is None:  # another replica may have added some
+        rows = db.execute(COUNT).fetchone()[0]
     items = {_item(one): one for one in traces}
     taken = {row[0]: _unstored(row[1:]) for row in db.execute(TAKE_OUT, (json.dumps(list(items)),)).fetchall()}
     merged = [(item, one.with_older(taken[item]) if item in taken else one) for item, one in items.items()]

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from adjusting_kit import wish
-from conversion_kit import captured, conversion, orders
+from conversion_kit import captured, conversion, orders, trace
 from instant_kit import HOUR, MINUTE, NOW, later
 from outbox_kit import TAKEN, claim, claimed, due, put, record_of
 from store_kit import PostgresHouse, added_up
@@ -267,3 +267,11 @@ async def test_storm_of_everything_at_both_ends_with_books_that_balance(two: Two
     for row in tallies:
         by_state[row["state"]] += row["rows"]
     assert dict(by_state) == stored_states(two)
+
+
+async def test_both_keep_no_more_traces_together_than_one_may(two: Two) -> None:
+    for store in (two.first, two.second):
+        store.unstored.most = 10  # type: ignore[attr-defined]
+    for number in range(20):
+        await (two.first, two.second)[number % 2].unstored.append([trace(f"R-{number}")])
+    assert len(two.rows("SELECT seq FROM unstored")) == 10
