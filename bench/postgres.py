@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from bench.started import TICKS_PER_SECOND
-from bench.store import NOW, lane_opened
+from bench.store import NOW, lanes_opened
 from sidecar.core.instant import DAY_SECONDS
 
 SETTINGS = {
@@ -118,21 +118,24 @@ def _run(command: str, *arguments: str) -> None:
         assert done.returncode == 0, f"{command}: {output.read()}"
 
 
-def filled(url: str, rows: int, *, event: str = "purchase", account: str = "default") -> None:
-    """Put a number of pending rows of yesterday into the outbox, in bulk. Indexes are created afterwards."""
-    lane_opened(url, event, account)
+MANY = 100_000
+"""Rows at a time for which it is quicker to create the indexes anew afterwards."""
+
+
+def filled(url: str, rows: int, *lanes: tuple[str, str]) -> None:
+    """Put a number of pending rows of yesterday into each lane, an event of an account."""
+    lanes_opened(url, *lanes)
     with psycopg.connect(url, autocommit=True) as db:
-        indexes = db.execute(INDEXES).fetchall()
+        indexes = db.execute(INDEXES).fetchall() if rows >= MANY else []
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")  # type: ignore[call-overload]
-        found = db.execute("SELECT id FROM lanes WHERE event = %s AND account = %s", (event, account)).fetchone()
-        before = db.execute("SELECT coalesce(max(seq), 0) FROM entries").fetchone()
-        assert found and before
-        given = {"first": before[0] + 1, "last": before[0] + rows, "lane": found[0]}
-        db.execute(FILL, {**given, "at": NOW - DAY_SECONDS * 1000})
+        for number, (event, account) in enumerate(lanes):
+            lane = db.execute("SELECT id FROM lanes WHERE event = %s AND account = %s", (event, account)).fetchone()
+            assert lane is not None
+            first, last = number * rows + 1, (number + 1) * rows
+            db.execute(FILL, {"first": first, "last": last, "lane": lane[0], "at": NOW - DAY_SECONDS * 1000})
         for _, statement in indexes:
             db.execute(statement)
-        db.execute("SELECT setval('entries_seq_seq', %s)", (before[0] + rows,))
-        db.execute(COUNTED, (rows,))
+        db.execute(COUNTED, (rows * len(lanes),))
         db.execute("VACUUM ANALYZE entries")
         db.execute("CHECKPOINT")

@@ -65,7 +65,7 @@ def filled(
 ) -> None:
     """Create the outbox if needed, and put `rows` rows into it. Indexes are created afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lane_opened(path, event, account)
+    lanes_opened(path, (event, account))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144;")
         indexes = db.execute(INDEXES).fetchall()
@@ -85,11 +85,11 @@ def filled(
         os.fsync(file)  # else every commit's own fsync waits for gigabytes that are on their way to the disk
 
 
-def lane_opened(place: Path | str, event: str, account: str) -> None:
-    """Create the outbox if needed, and the lane."""
+def lanes_opened(place: Path | str, *lanes: tuple[str, str]) -> None:
+    """Create the outbox if needed, and the lanes: events of accounts."""
 
-    async def with_lane() -> None:
-        async with opened(place, event, account):
-            pass
+    async def with_lanes() -> None:
+        async with open_running(place) as store:
+            await store.outbox.open_lanes([(account, event) for event, account in lanes])
 
-    asyncio.run(with_lane())
+    asyncio.run(with_lanes())

@@ -25,6 +25,8 @@ QUICK_SECONDS = 0.02
 CONNECTIONS = 32
 SHAPES = {"single POST": 0, f"arrays of {ARRAY}": ARRAY}
 ACCOUNTS, REPLICAS = 20, 3
+ONE = ("purchase", store.ACCOUNT)
+"""The lane of the trials with one account."""
 PER_MINUTE, BATCH = 100, 100
 """Requests of each of the twenty accounts, and rows of each request: a limit that two cores can reach."""
 
@@ -145,7 +147,7 @@ def ceiling(folder: Path, rows: int, seconds: float) -> Iterator[Line]:
     with ExitStack() as whole:
         server = whole.enter_context(postgres.server())
         for name, url in _both(server).items():
-            _fill(folder / name, url, rows, "purchase", store.ACCOUNT)
+            _fill(folder / name, url, rows, ONE)
             with ExitStack() as stack:
                 microsoft = Microsoft.start(folder / name, stack, core=ANY_CORE)
                 microsoft.answers_after(LATENCY_SECONDS)
@@ -162,12 +164,13 @@ def _after(seconds: float) -> int:
     return 0
 
 
-def _fill(folder: Path, url: str, rows: int, event: str, account: str) -> None:
-    if url.startswith("postgresql:"):
-        postgres.filled(url, rows, event=event, account=account)
-    else:
-        store.filled(folder / "outbox.db", rows, event=event, account=account)
+def _fill(folder: Path, url: str, rows: int, *lanes: tuple[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    if url.startswith("postgresql:"):
+        postgres.filled(url, rows, *lanes)
+        return
+    for event, account in lanes:
+        store.filled(folder / "outbox.db", rows, event=event, account=account)
 
 
 @needs_server
@@ -184,8 +187,7 @@ def replicas(folder: Path, seconds: float) -> Iterator[Line]:
     with ExitStack() as whole:
         server = whole.enter_context(postgres.server())
         for name, url in _both(server).items():
-            for account in names:
-                _fill(folder / name, url, rows, account, account)
+            _fill(folder / name, url, rows, *((account, account) for account in names))
             with ExitStack() as stack:
                 microsoft = Microsoft.start(folder / name, stack, requests_per_minute=PER_MINUTE, core=ANY_CORE)
                 microsoft.answers_after(LATENCY_SECONDS)
@@ -240,7 +242,7 @@ def claims(folder: Path, rows: int, repeats: int, batches: int = 20) -> Iterator
         places: dict[tuple[str, int], str] = {}
         for count in (few, rows):
             for name, url in _both(server).items():
-                _fill(folder / f"{name}{count}", url, count + added, "purchase", store.ACCOUNT)
+                _fill(folder / f"{name}{count}", url, count + added, ONE)
                 places[name, count] = url if name == POSTGRES else "outbox.db"
         costs = {count: Pairs() for count in (few, rows)}
         for _ in range(repeats):
