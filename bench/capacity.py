@@ -50,6 +50,8 @@ class Costs:
     """CPU of a replica for one request to Microsoft, beside that of its rows."""
     database_row_micros: float = 87.0
     """CPU of the database's server for a conversion until it is delivered."""
+    database_call_micros: float = 60.0
+    """CPU of the server for a call, beside its rows, where few share a commit."""
     commit_seconds: float = 0.004
     """From COMMIT until it is on disk, and on the standby."""
     write_row_micros: float = 30.0
@@ -144,14 +146,14 @@ def answer_seconds(rows_a_second: float, costs: Costs) -> float:
 def replica_cores(demand: Demand, costs: Costs) -> float:
     """CPU seconds of all replicas in a second of the busiest minute."""
     rows = demand.most
-    calls = rows / max(demand.array, 1) * costs.call_micros
+    calls = rows / demand.array * costs.call_micros
     requests = requests_a_second(rows, demand.accounts, demand.linger_seconds) * costs.request_micros
     return (rows * costs.row_micros + calls + requests) / 1e6
 
 
 def planned(demand: Demand, costs: Costs = Costs(), machines: Machines = Machines()) -> Plan:
     """The least that carries the demand with one replica to spare in each group."""
-    cores = demand.most * costs.database_row_micros / 1e6
+    cores = demand.most * (costs.database_row_micros + costs.database_call_micros / demand.array) / 1e6
     stored = demand.conversions_a_day * (
         demand.retention_days * costs.row_bytes + max(costs.hot_row_bytes - costs.row_bytes, 0)
     )

@@ -31,7 +31,7 @@ def test_work_of_the_server_counts_also_when_its_process_has_ended() -> None:
 
 @pytest.mark.timeout(300)
 def test_claims_of_both_stores_are_measured_beside_few_and_beside_many(tmp_path: Path) -> None:
-    few, many, growth = two_stores.claims(tmp_path, 12_000, 1, batches=2)
+    few, many, growth = two_stores.claims(tmp_path, 12_000, 1, 2)
     for line in (few, many):
         assert re.fullmatch(r"\d.*, with the server \d.*; SQLite \d.*, PostgreSQL \d.* \+ \d.* ms", line.figure)
     assert float(growth.figure) > 0
