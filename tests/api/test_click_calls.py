@@ -1,6 +1,5 @@
 """POST /v1/clicks: what is captured, what is not, and what it says of each."""
 
-import sqlite3
 from typing import Any
 
 import pytest
@@ -111,8 +110,8 @@ async def test_clicks_of_a_request_are_committed_together(api: Api) -> None:
 async def test_repeat_changes_nothing(api: Api) -> None:
     for _ in range(2):
         assert (await post(api, CLICK)).json["captured"]
-    stored = sqlite3.connect(api.folder / "outbox.db").execute("SELECT visitor_id, msclkid FROM clicks").fetchall()
-    assert stored == [(CLICK["visitor_id"], MSCLKID)]
+    stored = api.place.query("SELECT visitor_id, msclkid FROM clicks")
+    assert stored == [{"visitor_id": CLICK["visitor_id"], "msclkid": MSCLKID}]
 
 
 async def test_conversion_of_a_visitor_is_stored_and_shown(api: Api) -> None:
@@ -123,7 +122,7 @@ async def test_conversion_of_a_visitor_is_stored_and_shown(api: Api) -> None:
 
 async def test_url_is_stored_nowhere(api: Api) -> None:
     await post(api, {"visitor_id": "v", "url": f"https://shop.example/canary?msclkid={MSCLKID}"})
-    stored = b"".join(file.read_bytes() for file in api.folder.iterdir())
+    stored = api.place.stored_bytes()
     assert MSCLKID.encode() in stored
     assert b"canary" not in stored
 

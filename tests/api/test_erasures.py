@@ -1,7 +1,6 @@
 """Erasures over HTTP: requests, answers, and that no plain personal data is stored with them."""
 
 import json
-import sqlite3
 from typing import Any
 
 import pytest
@@ -36,10 +35,9 @@ async def test_erasure_is_stored_and_shown(api: Api) -> None:
 async def test_plain_forms_are_hashed_in_the_request(api: Api) -> None:
     await api.post({"email": EMAIL}, "/v1/erasures")
     await api.post({"phone": "0171 5551234", "country": "de"}, "/v1/erasures")
-    with sqlite3.connect(api.folder / "outbox.db") as db:
-        search_values = [row[0] for row in db.execute("SELECT needle FROM erasures ORDER BY id")]
+    search_values = [row["needle"] for row in api.place.query("SELECT needle FROM erasures ORDER BY id")]
     assert search_values == [hashing.email_sha256(EMAIL), hashing.phone_sha256("+491715551234")]
-    held = b"".join(file.read_bytes() for file in api.folder.glob("outbox.db*"))
+    held = api.place.stored_bytes()
     assert EMAIL.encode() not in held and b"5551234" not in held
 
 

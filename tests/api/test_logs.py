@@ -5,13 +5,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 from claim_kit import claim_of
+from place_kit import OutboxPlace
 from store_kit import running_store
 
 from sidecar.api.http.problem import HttpProblem
@@ -63,11 +63,10 @@ async def with_problems(request: web.Request, handler: Handler) -> web.StreamRes
 
 @pytest.fixture
 async def service(
-    tmp_path: Path, aiohttp_client: Callable[[web.Application], Awaitable[Client]]
+    outbox_place: OutboxPlace, aiohttp_client: Callable[[web.Application], Awaitable[Client]]
 ) -> AsyncIterator[Service]:
-    path = tmp_path / "outbox.db"
     clock = iter(range(NOW, NOW + 10**9, 1_000))
-    async with running_store(path, lambda: UnixMillis(NOW)) as store:
+    async with running_store(outbox_place.url, lambda: UnixMillis(NOW)) as store:
         telemetry = Telemetry(lambda: UnixMillis(next(clock)), level="error", fd=2)
         app = web.Application(middlewares=[with_problems])
         traces = TracesOfOrders(telemetry.intake.traces, store.unstored)

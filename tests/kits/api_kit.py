@@ -8,12 +8,12 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from place_kit import OutboxPlace
 from store_kit import running_store
 
 from sidecar.api.application import ApiParts, make_app, serving
@@ -127,7 +127,7 @@ class Api:
     """A served API and a client for it."""
 
     world: World
-    folder: Path
+    place: OutboxPlace
     store: Store
     telemetry: Telemetry
     host: str
@@ -184,12 +184,12 @@ def conversion() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def open_api(tmp_path: Path) -> AsyncIterator[OpenApi]:
+async def open_api(outbox_place: OutboxPlace) -> AsyncIterator[OpenApi]:
     """Opens an API; arguments are fields of Parts, `keys`, `hosts` and `max_pending`."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def opened(**options: Any) -> Api:
-            return await stack.enter_async_context(_api(tmp_path, **options))
+            return await stack.enter_async_context(_api(outbox_place, **options))
 
         yield opened
 
@@ -202,7 +202,7 @@ async def api(open_api: OpenApi) -> Api:
 
 @contextlib.asynccontextmanager
 async def _api(
-    folder: Path,
+    place: OutboxPlace,
     *,
     keys: tuple[str, ...] = (),
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
@@ -222,7 +222,7 @@ async def _api(
         stack.callback(telemetry.close)
         store = await stack.enter_async_context(
             running_store(
-                folder / "outbox.db",
+                place.url,
                 lambda: world.now,
                 max_pending=max_pending,
                 on_group=lambda rows, seconds: world.commits.append(rows),
@@ -285,6 +285,6 @@ async def _api(
         app.add_routes(routes)
         host, port = await stack.enter_async_context(serving(app, parts, "127.0.0.1", 0))
         client = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
-        yield Api(world, folder, store, telemetry, host, port, client)
+        yield Api(world, place, store, telemetry, host, port, client)
         failures = telemetry.board.active("loop_failed")
         assert [failure.message for failure in failures] == world.expected_failures
