@@ -1,6 +1,7 @@
 """/livez, /readyz and /healthz: whether the event loop turns, the outbox can be written, and everything else works."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.outbox import Outbox
+from sidecar.ports.queries import Backlog
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import HealthCheck
 
@@ -21,6 +23,9 @@ PROBE_SECONDS = 1.0
 """How long the result of one test write is used: more frequent requests cost no more writes."""
 
 PROBE_PATIENCE_SECONDS = 5.0
+
+UNKNOWN_BACKLOG = Backlog(None, None)
+"""While the outbox cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +110,13 @@ class HealthCalls:
         return checks_of(await self._vitals({}))
 
     async def _stakes(self) -> dict[str, str]:
-        """Return by check one sentence about what waits for the end of its troubles."""
-        troubles, stake = self.sources.troubles(), self.sources.stake
+        """Return by check one sentence about what waits for the end of its troubles; none while it cannot be read."""
+        with contextlib.suppress(StorageUnavailable):
+            return await self._stakes_of(self.sources.troubles())
+        return {}
+
+    async def _stakes_of(self, troubles: Sequence[ActiveTrouble]) -> dict[str, str]:
+        stake = self.sources.stake
         return {
             name: sentence
             for name in NO_TROUBLE
@@ -115,17 +125,21 @@ class HealthCalls:
         }
 
     async def _vitals(self, stakes: Mapping[str, str]) -> Vitals:
-        sources = self.sources
+        sources, failure = self.sources, await self.failure()
+        try:
+            backlog = await self.outbox.backlog()
+        except StorageUnavailable as error:
+            failure, backlog = failure or error, UNKNOWN_BACKLOG
         return Vitals(
             version=sources.version,
             uptime_seconds=sources.uptime_seconds(),
             now=sources.now(),
-            failure=await self.failure(),
+            failure=failure,
             troubles=sources.troubles(),
             free_bytes=sources.free_bytes(),
             min_free_bytes=sources.min_free_bytes,
             counts=await self.outbox.counts(),
-            backlog=await self.outbox.backlog(),
+            backlog=backlog,
             shares=sources.shares(),
             signed_in_until=sources.signed_in_until(),
             stakes=stakes,
