@@ -35,6 +35,9 @@ from sidecar.store.sql.tracing import SqlTraces
 from sidecar.store.sql.unstored import SqlUnstored
 from sidecar.store.store import Store, StoreLimits
 
+OTHERS_AT_WORK = """
+    SELECT EXISTS (SELECT 1 FROM replicas WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000)"""
+
 
 @contextlib.asynccontextmanager
 async def open_postgres(
@@ -108,5 +111,7 @@ def _take_up(db: PostgresConnection, snapshot: Snapshot, url: str, environment: 
 
 
 def _take_over(db: PostgresConnection, snapshot: Snapshot, now: UnixMillis) -> None:
-    clock_bounds.bound_batches(db, now)
+    """Bring back what a clock that was ahead wrote; not beside others at work, of whose clocks one is wrong."""
+    if not db.execute(OTHERS_AT_WORK).fetchone()[0]:  # type: ignore[index]
+        clock_bounds.bound_batches(db, now)
     snapshot.load(db)

@@ -13,7 +13,7 @@ from adjusting_kit import wish
 from conversion_kit import captured, conversion, orders, trace
 from instant_kit import HOUR, MINUTE, NOW, later
 from outbox_kit import TAKEN, claim, claimed, due, put, record_of
-from store_kit import PostgresHouse, added_up
+from store_kit import PostgresHouse, added_up, running_store
 from two_stores_kit import Two, outboxes, two_stores
 
 from sidecar.core.adjustment import ByOrder
@@ -275,3 +275,13 @@ async def test_both_keep_no_more_traces_together_than_one_may(two: Two) -> None:
     for number in range(20):
         await (two.first, two.second)[number % 2].unstored.append([trace(f"R-{number}")])
     assert len(two.rows("SELECT seq FROM unstored")) == 10
+
+
+async def test_replica_whose_clock_is_an_hour_behind_shortens_no_lease_at_its_start(two: Two) -> None:
+    await two.first.leases.beat(["main"])
+    await put(two.first.outbox, *orders(3))
+    await claimed(two.first.outbox)
+    leases = "SELECT due_at, sent_at FROM batches"
+    before = two.rows(leases)
+    async with running_store(two.url, lambda: later(-HOUR)):
+        assert two.rows(leases) == before
