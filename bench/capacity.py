@@ -83,6 +83,9 @@ class Machines:
     """Twice: the standby has a copy."""
 
 
+LEAST_CORES = 4
+"""Of a database, for vacuum and copies beside its load."""
+
 CONNECTIONS = 4
 """Of each replica: one that writes, two that read, one for its lease."""
 
@@ -167,7 +170,8 @@ def planned(demand: Demand, costs: Costs = Costs(), machines: Machines = Machine
     groups = max(1, math.ceil(wanted[limited_by]))
     of_group = math.ceil(replica_cores(demand, costs) / groups / (machines.replica_cores * machines.busy)) + 1
     replicas = groups * max(of_group, 3)
-    price = (replicas * machines.replica_cores + 2 * groups * machines.database_cores) * machines.core_price
+    of_database = max(LEAST_CORES, math.ceil(cores / groups / machines.busy))
+    price = (replicas * machines.replica_cores + 2 * groups * of_database) * machines.core_price
     return Plan(
         groups=groups,
         limited_by=limited_by,

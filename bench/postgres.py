@@ -119,7 +119,7 @@ def _run(command: str, *arguments: str) -> None:
 
 
 MANY = 100_000
-"""Rows at a time for which it is quicker to create the indexes anew afterwards."""
+"""Rows at a time for which it is quicker to create the indexes again afterwards."""
 
 
 def filled(url: str, rows: int, *lanes: tuple[str, str]) -> None:

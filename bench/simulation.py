@@ -1,7 +1,7 @@
 """Plays replicas, accounts and group commits event by event, to check the formulas of `bench.capacity`.
 
-Rows arrive at random. Each replica has one writer, which takes what waits as one group. Each account is held by one
-replica, which sends a batch when it is full or its first row has waited for `linger`, at Microsoft's pace.
+Rows arrive at random. Each replica has one writer, which takes what waits as one group. A batch of an account is sent
+when it is full, or when its first row has waited for `linger`, at Microsoft's pace.
 """
 
 import heapq
@@ -32,7 +32,7 @@ class World:
 
 @dataclass
 class Seen:
-    """What came of it, after the beginning was left out."""
+    """The result, after the beginning was left out."""
 
     seconds: float
     answers: list[float] = field(default_factory=list)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from statistics import mean
 
 import pytest
+from docs_page import text_of
 
 from bench.capacity import (
     Costs,
@@ -15,6 +16,7 @@ from bench.capacity import (
     planned,
     replica_cores,
     requests_a_second,
+    told,
 )
 from bench.simulation import Seen, Simulation, World
 
@@ -75,3 +77,8 @@ def test_linger_saves_requests_and_arrays_save_calls() -> None:
     day = Demand(accounts=1_000)
     assert replica_cores(replace(day, linger_seconds=10.0), COSTS) < replica_cores(day, COSTS)
     assert replica_cores(replace(day, array=1), COSTS) > replica_cores(day, COSTS)
+
+
+def test_page_shows_the_plan_that_the_model_prints() -> None:
+    shown = "\n".join(f"    {line}" for line in told(Demand(), planned(Demand())).splitlines())
+    assert shown in text_of("docs/scaling.md")
