@@ -22,6 +22,8 @@ EVENTS = {
 }
 GOALS = tuple(event["goal"] for event in EVENTS.values())
 
+FILE_URL = "sqlite:///outbox.db"
+
 LISTENING = r"listening on (http://\S+)"
 
 Json = dict[str, Any]
@@ -31,7 +33,7 @@ def config(there: Microsoft | None, **sections: Any) -> Json:
     """A configuration for tests, JSON being YAML; without an emulator of its own the embedded one runs."""
     whole: Json = {
         "server": {"port": 0},
-        "storage": {"url": "sqlite:///outbox.db", "min_free_disk": "1MiB"},
+        "storage": {"url": FILE_URL, "min_free_disk": "1MiB"},
         "microsoft": {"environment": "emulator"},
         "events": EVENTS,
         "delivery": {"linger": "100ms"},
@@ -141,8 +143,12 @@ class Services:
 
     starter: Starter
     session: aiohttp.ClientSession
+    store_url: str = FILE_URL
+    """Where the outbox lies of a configuration that names none of its own."""
 
     def configure(self, settings: Json, name: str = "config.yaml") -> Path:
+        if settings.get("storage", {}).get("url") == FILE_URL:
+            settings = {**settings, "storage": {**settings["storage"], "url": self.store_url}}
         path = self.starter.folder / name
         path.write_text(yaml.safe_dump(settings, sort_keys=False))
         return path
