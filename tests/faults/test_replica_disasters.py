@@ -11,6 +11,7 @@ import pytest
 from history_check.events import Answered, Event, Requested, Row, Taken
 from history_check.limit import fullest
 from postgres_server_kit import running_pair, running_server
+from promises import Show
 from replica_trial import trial
 from replica_trial.disasters import Disasters
 
@@ -25,7 +26,8 @@ async def test_three_replicas_keep_the_books_over_kills_and_a_crash_of_the_datab
 
 
 @pytest.mark.faults
-async def test_three_replicas_without_a_disaster_repeat_nothing_and_balance(tmp_path: Path) -> None:
+@pytest.mark.promise("A9")
+async def test_three_replicas_without_a_disaster_repeat_nothing_and_balance(tmp_path: Path, shown: Show) -> None:
     with running_server() as server:
         async with trial.opened(tmp_path, [server], lambda: server, seed=1) as run:
             await run.begin()
@@ -33,17 +35,22 @@ async def test_three_replicas_without_a_disaster_repeat_nothing_and_balance(tmp_
                 await asyncio.sleep(8)  # how long callers are at work
             await run.settled(120)
             await run.check()
+            requests = sum(isinstance(event, Requested) for event in await run.log())
+            shown(
+                "1 quiet trial", lost=0, figure=f"{len(run.answers)} answers, {requests} requests, none of them twice"
+            )
 
 
 @pytest.mark.faults
+@pytest.mark.promise("A9")
 @pytest.mark.timeout(3_600)
 async def test_three_replicas_keep_the_books_over_a_hundred_kills_and_all_that_networks_and_servers_do(
-    tmp_path: Path,
+    tmp_path: Path, shown: Show
 ) -> None:
     to_replicas = {"kill -9": 100, "SIGSTOP": 6, "cut": 10, "silence": 6, "SIGTERM": 9}
     to_servers = {"restart": 10, "promotion": 5}
-    tried, figure = await _survive(tmp_path, 1997, to_replicas, to_servers, accounts=20, pause=0.7)
-    print(tried, figure)
+    tried, figure = await _survive(tmp_path, 1997, to_replicas, to_servers, accounts=20, pause=0.7, life_seconds=12)
+    shown(tried, lost=0, figure=figure)
 
 
 async def _survive(
@@ -54,6 +61,7 @@ async def _survive(
     *,
     accounts: int,
     pause: float,
+    life_seconds: float = 1.0,
     settle_seconds: float = 300,
 ) -> tuple[str, str]:
     """What was tried, and a figure; AssertionError with what the checker found."""
@@ -62,8 +70,9 @@ async def _survive(
         servers = [pair.primary, pair.standby]
         async with trial.opened(folder, servers, lambda: pair.primary, seed=seed, accounts=accounts) as run:
             await run.begin()
-            disasters = Disasters(run.replicas, pair, random.Random(seed), FREEZE_SECONDS)
+            disasters = Disasters(run.replicas, pair, random.Random(seed), FREEZE_SECONDS, life_seconds)
             run.disasters = disasters.log
+            await run.there.fault("slow", times=None, probability=0.3, seed=seed, seconds=2)
             async with run.load(pause=pause):
                 await disasters.run(to_replicas, to_servers)
             await run.settled(settle_seconds)

@@ -29,7 +29,11 @@ PROMISES = (
     Promise("A6", "a damaged file is refused or read right, never replaced by an empty one", "0 of 200 damages missed"),
     Promise("A7", "one process owns a file", "the second ends <= 1 s and names the first"),
     Promise("A8", "a killed migration loses nothing", "0 rows of 100,000 lost at every step"),
-    Promise("A9", "replicas share an outbox", "0 lost, 0 stale", elsewhere="there is no store for replicas yet"),
+    Promise(
+        "A9",
+        "replicas over one PostgreSQL lose nothing, settle nothing late, and keep each account's limit",
+        "0 lost, doubled, reordered, stale or over the limit",
+    ),
     Promise("B1", "sent again only after an ambiguous outcome, then byte for byte", "0 other repeats, 0 changed bytes"),
     Promise("B2", "at most 1,000 requests in every sliding minute and account", "<= 1,000; >= 95 % used under backlog"),
     Promise("B3", "errors of single rows settle those rows", "0 rows lost or mixed up in 10,000 batches"),

@@ -13,9 +13,6 @@ from postgres_server_kit import ServerPair
 
 from replica_trial.replica import Replica
 
-LIFE_SECONDS = 2.0
-"""A replica lives at most so long between two of its disasters, and half as long on average."""
-
 AFTERMATH_MILLIS = 20_000
 """A replica that died or hangs is found out within its lease of 14 s, and by a poll each second."""
 
@@ -28,6 +25,8 @@ class Disasters:
     pair: ServerPair
     chance: random.Random
     freeze_seconds: float
+    life_seconds: float = 1.0
+    """How long a replica listens between two of its disasters, on average."""
     silence_seconds: float = 5.0
     server_pause: float = 10.0
     log: list[Event] = field(default_factory=list)
@@ -61,7 +60,7 @@ class Disasters:
         }
         while self._left:
             kind = self._left.pop()
-            await asyncio.sleep(self.chance.uniform(0, LIFE_SECONDS))  # at no regular time
+            await asyncio.sleep(self.chance.uniform(0, 2 * self.life_seconds))  # at no regular time
             with self._noted(f"{kind} of {replica.name}"):
                 await ways[kind](replica)
                 await replica.start_again()
