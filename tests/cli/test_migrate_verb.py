@@ -41,7 +41,7 @@ def test_again_there_is_nothing_left_to_do(stopped: Service) -> None:
     assert "there is nothing left to do" in result.stdout
 
 
-def test_key_that_stays_behind_is_told(stopped: Service) -> None:
+def test_key_that_stays_behind_is_named(stopped: Service) -> None:
     """Without it each app would need another one."""
     assert "api-key" not in migrate(stopped).stdout
     (stopped.folder / "outbox.db.api-key").write_text("test-key-of-sixteen-characters\n")

@@ -1,9 +1,12 @@
 """Moves of an outbox between houses, and what must be equal on both sides after one."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from instant_kit import NOW
 from store_kit import HOUSES, House, PostgresHouse, added_up
 
@@ -31,6 +34,17 @@ def house(kind: str, folder: Path) -> House:
 async def moved(source: House, target: House, watch: Watch = lambda step, done, total: None) -> MoveReport:
     """Move the closed house `source` to `target`, as the command does: on a thread without an event loop."""
     return await asyncio.to_thread(move, source.url, target.url, lambda: NOW, watch)
+
+
+def change(one: House, statement: str) -> None:
+    """Carry out a statement in the database of a house, as another program would."""
+    if isinstance(one, PostgresHouse):
+        with psycopg.connect(one.url, autocommit=True) as server:
+            server.execute(statement.encode())
+    else:
+        path = one.url.removeprefix("sqlite:///")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+            file.execute(statement)
 
 
 async def contents(one: House) -> dict[str, list[dict[str, Any]]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from conversion_kit import captured, orders, trace
 from instant_kit import DAY, HOUR, MINUTE, NOW, later
-from move_kit import WAYS, contents, house, indexes, moved
+from move_kit import WAYS, change, contents, house, indexes, moved
 from outbox_kit import LOST, TAKEN, claimed, due, put, retaken, seqs, seqs_of
 from store_kit import House, PostgresHouse
 
@@ -244,3 +244,19 @@ async def test_place_with_a_sidecar_at_work_is_refused(houses: Houses) -> None:
     await target.open()
     with pytest.raises(OutboxRefused, match="is in use by"):
         await moved(source, target)
+
+
+async def test_place_whose_rows_differ_at_the_end_is_not_released(houses: Houses) -> None:
+    source, target = houses
+    await lived_in(source)
+
+    def watch(step: str, done: int, total: int) -> None:
+        if step == "index" and done == total:
+            change(target, "UPDATE entries SET message = 'odd' WHERE seq = 3")
+
+    with pytest.raises(MoveFailed, match="source and target are not equal: entries has 7 rows"):
+        await moved(source, target, watch)
+    with pytest.raises(OutboxRefused, match="is not complete"):
+        await target.open()
+    await moved(source, target)
+    assert await contents(target) == await contents(source)

@@ -1,7 +1,5 @@
 """Moves from a server: replicas that wake up late, and what only one of the databases can hold."""
 
-import contextlib
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,7 +8,7 @@ import postgres_kit
 import psycopg
 import pytest
 from conversion_kit import orders
-from move_kit import TABLES, contents, house, moved
+from move_kit import TABLES, change, contents, house, moved
 from outbox_kit import put
 from store_kit import House, running_store
 
@@ -110,12 +108,6 @@ async def test_sum_beyond_63_bits_goes_there_and_back(source: House, tmp_path: P
     await moved(target, back)
     found = {row["at"]: float(row["value"]) for row in await back.rows("tallies WHERE currency = 'XXX'")}
     assert found == dict(enumerate(map(float, sums)))
-
-
-def change(file: House, statement: str) -> None:
-    """Carry it out in the file of a house that is closed."""
-    with contextlib.closing(sqlite3.connect(file.url.removeprefix("sqlite:///"), isolation_level=None)) as db:
-        db.execute(statement)
 
 
 async def test_text_that_postgres_cannot_hold_is_named_and_not_left_out(source: House, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sidecar.store.moving.row_pages import quoted
 from sidecar.store.postgres import migrations, transactions
 from sidecar.store.postgres.connection import PostgresConnection
 from sidecar.store.postgres.database import connect
-from sidecar.store.postgres.move_fence import raise_fence
+from sidecar.store.postgres.move_fence import lower_fence, raise_fence
 from sidecar.store.postgres.server_errors import refused
 from sidecar.store.store_url import shown
 
@@ -122,6 +122,7 @@ class PostgresMoveEnd:
         return [text for _, text in found]
 
     def freeze(self, tables: Sequence[str]) -> None:
+        lower_fence(self.db)  # of an earlier try; its lock lasts until the next one is there
         for statement in _ADD_UP:
             self.db.execute(statement)
         raise_fence(self.db, tables)

@@ -22,9 +22,9 @@ _FENCED = """
 
 
 def raise_fence(db: PostgresConnection, tables: Sequence[str]) -> None:
-    """Let the server refuse every change of these tables; part of a transaction."""
+    """Let the server refuse every change of these tables; part of a transaction, and there is no fence yet."""
     db.execute(_REFUSE)
-    for table in set(tables).difference(_fenced(db)):
+    for table in tables:
         db.execute(
             f"CREATE TRIGGER sidecar_moved BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION sidecar_moved()"

@@ -23,7 +23,7 @@ LAST = 22
 """The statements of the hand-over and some before it: there a move is ended before each."""
 
 STEP = 25
-"""Before them, at every so many statements."""
+"""Before them, at every 25th."""
 
 
 class Killed(BaseException):
