@@ -116,8 +116,8 @@ class Team:
     def config(self, **delivery: Any) -> Config:
         ca = self.folder / "ca.pem"
         ca.write_text(self.emulator.ca_pem)
-        text = (CONFIG + MORE_EVENTS.lstrip("\n")).replace("sqlite:///{path}", "{path}")
-        config = parse(text.format(ca=ca, url=self.emulator.url, path=self.url), {})
+        text = CONFIG + MORE_EVENTS.lstrip("\n")
+        config = parse(text.format(ca=ca, url=self.emulator.url, store=self.url), {})
         given = {"linger": 0.02, "requests_per_minute": 30_000, "request_timeout": 600.0, **delivery}
         return config.model_copy(update={"delivery": config.delivery.model_copy(update=given)})
 
