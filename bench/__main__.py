@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="rounds; default 5, and 1 of the small ones")
     parser.add_argument("--json", action="store_true", help="JSON in place of the table")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its processes are ended and its files removed
     given.repeats = given.repeats or (1 if given.quick else 5)
     lines: list[Line] = []
     for name in TRIALS:
