@@ -37,7 +37,7 @@ def differences(holders: dict[str, str], replicas: list[str]) -> int:
 
 
 @given(st.integers(0, 20), EVENTS)
-def test_accounts_are_all_held_and_evenly_spread_whoever_joins_or_leaves(
+def test_accounts_are_all_held_and_evenly_spread_as_replicas_join_and_leave(
     count: int, events: list[tuple[str, int]]
 ) -> None:
     accounts, replicas = ACCOUNTS[:count], ["r0"]
