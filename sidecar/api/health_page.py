@@ -8,6 +8,7 @@ from sidecar.api.http.reply import Json
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.leases import Standing
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE, HealthCheck, Severity
@@ -66,17 +67,21 @@ class Vitals:
     """By goal, what its last conversions could be matched by."""
     signed_in_until: UnixMillis | None = None
     """When the access token expires; it is renewed before."""
+    standing: Standing | None = None
+    """This process among the replicas; None where there can be no others."""
 
 
 def health_page(vitals: Vitals) -> Json:
     """Return the page; its status is that of the worst check."""
     checks = checks_of(vitals)
+    own = {} if vitals.standing is None else {"replica": asdict(vitals.standing)}
     return {
         "status": status_of(checks),
         "version": vitals.version,
         "uptime_seconds": round(vitals.uptime_seconds, 1),
         "checks": {name: asdict(check) for name, check in checks.items()},
         "outbox": _outbox(vitals),
+        **own,
     }
 
 

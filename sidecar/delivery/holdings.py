@@ -12,7 +12,7 @@ from typing import Protocol
 from sidecar import loops
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.ports.leases import Held, Leases, News
+from sidecar.ports.leases import TOKEN, UPKEEP, Held, Leases, News, Standing
 from sidecar.telemetry import Telemetry
 
 LOOK_SECONDS = 1.0
@@ -22,17 +22,17 @@ SWEEP_SECONDS = 5.0
 """How often all accounts are looked through for what is due."""
 
 PRECISE_SECONDS = 0.2
-"""An answer that took longer does not tell the store's time well enough to follow it."""
+"""An answer that took longer gives the store's time too roughly to follow it."""
 
 GATHER_SECONDS = 0.25
-"""How long what is to be told gathers, after the first of it went out at once."""
+"""How long changes to announce gather, after the first of them went out at once."""
 
 MARGIN_SHARE = 1 / 7
 """By this share of it a replica takes its lease for over earlier than the store: 2 s for what is about to leave."""
 
 
 async def timed_look(leases: Leases, elapsed: Callable[[], float]) -> News:
-    """A look, with the store's time at its end; without one where it took too long to tell."""
+    """A look, with the store's time at its end; without one where it took too long."""
     asked_at = elapsed()
     news = await leases.look()
     took = elapsed() - asked_at
@@ -53,8 +53,8 @@ class AccountWork(Protocol):
         """Begin nothing more for these accounts, which another replica may have."""
 
 
-async def _unheeded(changes: Collection[str]) -> None:
-    """Where there are no other replicas, nothing is heard of them."""
+async def _ignore_changes(changes: Collection[str]) -> None:
+    """There are no changes of others where there are no other replicas."""
 
 
 async def _nothing() -> None:
@@ -70,7 +70,7 @@ class Holdings:
     telemetry: Telemetry
     elapsed: Callable[[], float]
     work: AccountWork
-    heard: Callable[[Collection[str]], Awaitable[None]] = _unheeded
+    apply: Callable[[Collection[str]], Awaitable[None]] = _ignore_changes
     """Takes over what other replicas changed."""
     duties_changed: Callable[[], None] = lambda: None
     revived: Callable[[], None] = lambda: None
@@ -91,9 +91,9 @@ class Holdings:
     _giving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _unheard: frozenset[str] = frozenset()
-    _untold: set[str] = field(default_factory=set)
-    _tell: asyncio.Event = field(default_factory=asyncio.Event)
+    _unapplied: frozenset[str] = frozenset()
+    _unannounced: set[str] = field(default_factory=set)
+    _announcing: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
 
     def holds(self, account: str) -> bool:
@@ -110,34 +110,42 @@ class Holdings:
         return tuple(account for account in self.accounts() if self.holds(account))
 
     @property
+    def standing(self) -> Standing | None:
+        """This replica among the others; None where the store is not shared."""
+        if not self.leases.is_shared:
+            return None
+        duties = tuple(duty for duty in (TOKEN, UPKEEP) if self.does(duty))
+        return Standing(self.replicas, len(self.held), duties)
+
+    @property
     def _is_alive(self) -> bool:
         return self.elapsed() < self._until
 
     async def run(self) -> None:
         """Take and keep accounts until `leave`. Not for a store that is not shared: there everything is held."""
         async with asyncio.TaskGroup() as tasks:
-            telling = tasks.create_task(self._tell_others())
+            announcing = tasks.create_task(self._announce_all())
             while not self._stopping:
                 with loops.reported(self.telemetry.service, "leases"):
                     await self._round()
                 await loops.wait_for_wake(self._wake, LOOK_SECONDS)
-            telling.cancel()
+            announcing.cancel()
 
-    def tell(self, *changes: str) -> None:
+    def announce(self, *changes: str) -> None:
         """Tell the other replicas that these were changed; those that follow at once go together."""
         if self.leases.is_shared:
-            self._untold.update(changes)
-            self._tell.set()
+            self._unannounced.update(changes)
+            self._announcing.set()
 
-    async def _tell_others(self) -> None:
+    async def _announce_all(self) -> None:
         while True:
-            await loops.wait_for_wake(self._tell, None)
-            changes, self._untold = self._untold, set()
+            await loops.wait_for_wake(self._announcing, None)
+            changes, self._unannounced = self._unannounced, set()
             try:
-                await self.leases.tell(changes)
+                await self.leases.announce(changes)
             except StorageUnavailable:
-                self._untold |= changes
-                self._tell.set()
+                self._unannounced |= changes
+                self._announcing.set()
             await asyncio.sleep(GATHER_SECONDS)
 
     def changed(self) -> None:
@@ -162,15 +170,15 @@ class Holdings:
             self.time_is(news.at)
         if news.is_moved or self.elapsed() >= self._beat_at:
             await self.beat()
-        self._unheard |= news.changes
-        if self._unheard:
-            await self.heard(self._unheard)
-            self._unheard = frozenset()
+        self._unapplied |= news.changes
+        if self._unapplied:
+            await self.apply(self._unapplied)
+            self._unapplied = frozenset()
         if self.elapsed() >= self._sweep_at:
             await self._sweep()
 
     async def _sweep(self) -> None:
-        """Find what became due by itself, and rows that arrived at a replica which died before it told of them."""
+        """Find what became due by itself, and rows that arrived at a replica which died before it announced them."""
         self._sweep_at = self.elapsed() + SWEEP_SECONDS
         for account in await self.leases.due_accounts(frozenset(self._accounts)):
             self.due(account)

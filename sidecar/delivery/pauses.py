@@ -24,7 +24,7 @@ class AccountPauses:
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
     accounts: Callable[[], Collection[str]]
-    tell: Callable[[], None] = lambda: None
+    announce: Callable[[], None] = lambda: None
     """Tells other replicas that something was changed."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -62,7 +62,7 @@ class AccountPauses:
                 since = self.now()
                 await self.store.put(account, since)
                 self.gates.pause(account, since)
-                self.tell()
+                self.announce()
                 self.report()
             return since
 
@@ -70,7 +70,7 @@ class AccountPauses:
         """Let it out again, at once."""
         async with self._turn:
             await self.store.remove(account)
-            self.tell()
+            self.announce()
             self._resumed(account)
 
     def _resumed(self, account: str) -> None:

@@ -37,6 +37,13 @@ ANSWER_BYTES = 8 * 1024 * 1024
 """The limit of an answer, after decompression; a thousand rows with several errors each take about 1 MiB."""
 
 CONNECT_SECONDS = 10.0
+
+CONNECTIONS = 128
+"""At once, over all accounts; further requests wait for one that is free.
+
+A thousand accounts that begin together would make a thousand TLS connections, at some 2 ms of CPU time each: the last ones
+were too late for CONNECT_SECONDS. One account has at most `delivery.max_in_flight` requests.
+"""
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -155,7 +162,7 @@ async def open_client(
         "User-Agent": f"msads-sidecar/{__version__}",
     }
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls, limit=0),  # the flusher limits the requests in flight
+        connector=aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         trust_env=False,  # no ~/.netrc, which would replace our token; proxies come from `proxies`

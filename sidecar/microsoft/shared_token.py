@@ -49,9 +49,9 @@ class SharedToken:
     now: Callable[[], UnixMillis]
     is_ours: Callable[[], bool] = lambda: True
     """Whether this replica alone asks Microsoft now."""
-    tell: Callable[[], None] = lambda: None
+    announce: Callable[[], None] = lambda: None
     """Tells the other replicas that another token, or none, is stored."""
-    tell_refused: Callable[[str], None] = lambda value: None
+    announce_refused: Callable[[str], None] = lambda value: None
     """Tells the replica whose duty it is that Microsoft did not accept the token with this digest."""
     _used: str = ""
     """The token that this replica had last."""
@@ -87,7 +87,7 @@ class SharedToken:
         """Microsoft did not accept this token."""
         self._refused = value
         if not self.is_ours():
-            self.tell_refused(digest(value))
+            self.announce_refused(digest(value))
 
     def refused_elsewhere(self, refused: str) -> bool:
         """Whether the token with this digest is to be replaced by this replica."""
@@ -106,13 +106,13 @@ class SharedToken:
         self._used = grant.access_token
         if grant.access_token != self._taken:
             await self.store.save(token)
-            self.tell()
+            self.announce()
 
     async def forget(self) -> None:
         """Delete the token after a sign-out."""
         self._used = ""
         await self.store.forget()
-        self.tell()
+        self.announce()
 
     def _is_usable(self, stored: AccessToken) -> bool:
         """Whether to take it: the one whose duty it is takes one that it does not know, others also their own again."""

@@ -33,13 +33,25 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """One replica among those that are alive, as `/healthz` shows it."""
+
+    replicas: int
+    """How many are alive, this one included."""
+    accounts: int
+    """How many accounts this one carries now."""
+    duties: Sequence[str]
+    """Which of TOKEN and UPKEEP it has, in the order of the alphabet."""
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """What other replicas did."""
 
     is_moved: bool = False
     """Whether one gave back, took or died since the last heartbeat, so that the next one is worth it now."""
     changes: frozenset[str] = frozenset()
-    """What was told since the last look; also what this replica told itself, and some of it twice."""
+    """What was announced since the last look; also by this replica itself, and some of it twice."""
     at: UnixMillis | None = field(default=None, compare=False)
     """When that was by the store's clock; None where the store has none of its own."""
 
@@ -64,7 +76,7 @@ class Leases(Protocol):
     async def look(self) -> News:
         """Return what other replicas did since the last look; cheap enough for each second."""
 
-    async def tell(self, changes: Collection[str]) -> None:
+    async def announce(self, changes: Collection[str]) -> None:
         """Tell the other replicas that these were changed: the next look of each returns them."""
 
     async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:

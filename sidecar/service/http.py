@@ -120,6 +120,7 @@ def _health(parts: Components, clock: Runtime) -> Sources:
         stake=parts.stakes.of,
         shares=lambda: telemetry.intake.matches.shares,
         signed_in_until=lambda: telemetry.service.signed_in_until,
+        standing=lambda: parts.holdings.standing,
     )
 
 

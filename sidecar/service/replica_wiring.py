@@ -29,10 +29,10 @@ BORROW_SECONDS = 2 * LOOK_SECONDS
 """How long a call waits for the replica that holds its account to count it among its own."""
 
 STORED_SECONDS = 0.3
-"""How long what Microsoft asked to wait may take to be stored, after others were told of it."""
+"""How long what Microsoft asked to wait may take to be stored, after it was announced."""
 
 CLOCK_LOOKS = 20
-"""How often the store is asked for the time at a start, until an answer is quick enough to tell it."""
+"""How often the store is asked for the time at a start, until an answer is quick enough."""
 
 PAUSES, ERASURES, THROTTLES, TOKEN_STORED = "pauses", "erasures", "throttles", "token"
 
@@ -91,7 +91,7 @@ def share_upkeep(
             alerts.wake()
 
     eraser.is_ours = housekeeping.is_ours = is_ours
-    eraser.tell = lambda: holdings.tell(ERASURES)
+    eraser.announce = lambda: holdings.announce(ERASURES)
     if alerts is not None:
         alerts.is_ours = is_ours
     holdings.duties_changed = changed
@@ -105,23 +105,23 @@ def share_pace(holdings: Holdings, limiter: RateLimiter) -> None:
         if holdings.holds(account):
             return False
         async with turn:
-            await holdings.leases.tell([f"{BORROWED}{account}:{id(turn):x}{next(numbers)}"])
+            await holdings.leases.announce([f"{BORROWED}{account}:{id(turn):x}{next(numbers)}"])
             await asyncio.sleep(BORROW_SECONDS)
         return True
 
     limiter.borrow = borrow
-    limiter.on_throttled = lambda account: holdings.tell(THROTTLES)
+    limiter.on_throttled = lambda account: holdings.announce(THROTTLES)
 
 
 def share_token(holdings: Holdings, shared: SharedToken) -> None:
-    """Let one replica ask Microsoft for tokens, and tell the others."""
+    """Let one replica ask Microsoft for tokens, and announce each to the others."""
     shared.is_ours = lambda: holdings.does(TOKEN)
-    shared.tell = lambda: holdings.tell(TOKEN_STORED)
-    shared.tell_refused = lambda refused: holdings.tell(REFUSED + refused)
+    shared.announce = lambda: holdings.announce(TOKEN_STORED)
+    shared.announce_refused = lambda refused: holdings.announce(REFUSED + refused)
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class PeerChanges:
     """Takes over what other replicas changed."""
 
     store: Store
@@ -134,14 +134,14 @@ class Hearing:
     _counting: set[asyncio.Task[None]] = field(default_factory=set)
     """Permits for calls that other replicas make."""
 
-    async def heard(self, changes: Collection[str]) -> None:
-        """Act on what was told: each by its name."""
+    async def apply(self, changes: Collection[str]) -> None:
+        """Act on each announced change by its name."""
         for change in changes:
             if change.startswith(ARRIVED):
                 self.flusher.wake(change.removeprefix(ARRIVED))
             if change.startswith(BORROWED):
                 self._count(change.removeprefix(BORROWED).rpartition(":")[0])
-        await self._heard_of_token(changes)
+        await self._apply_token_changes(changes)
         if PAUSES in changes:
             await self.pauses.refresh()
         if ERASURES in changes:
@@ -157,7 +157,7 @@ class Hearing:
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
 
-    async def _heard_of_token(self, changes: Collection[str]) -> None:
+    async def _apply_token_changes(self, changes: Collection[str]) -> None:
         if (shared := self.platform.shared_token) is None:
             return
         refused = [change.removeprefix(REFUSED) for change in changes if change.startswith(REFUSED)]

@@ -24,15 +24,15 @@ class SharedStanding:
     leases: Leases
     board: Board
     gates: Gates
-    _heard: list[str] = field(default_factory=list)
+    _announced: list[str] = field(default_factory=list)
 
     async def share(self) -> None:
         """Publish what is new here, and take over what others have published."""
         await self.leases.publish(self._mine())
-        heard = sorted(await self.leases.published())
-        if heard != self._heard:
-            self._heard = heard
-            self._take_over([json.loads(text) for text in heard])
+        announced = sorted(await self.leases.published())
+        if announced != self._announced:
+            self._announced = announced
+            self._take_over([json.loads(text) for text in announced])
 
     def _mine(self) -> str:
         """Without what changes at each sight: it would be written each time."""

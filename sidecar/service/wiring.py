@@ -39,7 +39,7 @@ from sidecar.service.replica_wiring import (
     ARRIVED,
     PAUSES,
     AccountTasks,
-    Hearing,
+    PeerChanges,
     follow_clock,
     share_pace,
     share_token,
@@ -119,14 +119,14 @@ async def open_parts(
     waiting = wiring.waiting_watch()
     eraser = wiring.eraser(flusher)
     tasks = AccountTasks(store, flusher, catalogue, platform.advertising, gates, clock)
-    hearing = Hearing(store, flusher, pauses, eraser, gates, clock, platform)
-    holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, hearing.heard)
+    peers = PeerChanges(store, flusher, pauses, eraser, gates, clock, platform)
+    holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, peers.apply)
     gates.holds, holdings.due, holdings.revived = holdings.holds, flusher.wake, lambda: gates.changed()
     holdings.share = SharedStanding(store.leases, telemetry.board, gates).share
     flusher.is_sparing = store.leases.is_shared
     holdings.time_is = clock.lead
-    flusher.elsewhere = lambda rows: holdings.tell(*(ARRIVED + account for account in rows))
-    pauses.tell = lambda: holdings.tell(PAUSES)
+    flusher.elsewhere = lambda rows: holdings.announce(*(ARRIVED + account for account in rows))
+    pauses.announce = lambda: holdings.announce(PAUSES)
     stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)
     housekeeping = wiring.housekeeping(steady, waiting)
     alerts = alerts_of(settings, telemetry, store, stakes, clock)

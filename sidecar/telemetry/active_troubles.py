@@ -75,7 +75,7 @@ class Board:
     """Those of other replicas."""
 
     def hear(self, troubles: Iterable[ActiveTrouble]) -> None:
-        """Take these for the troubles of other replicas, in place of what was heard before."""
+        """Take these for the troubles of other replicas, in place of those before."""
         self._elsewhere = {one.key: one for one in troubles}
         self.on_change()
 

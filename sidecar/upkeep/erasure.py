@@ -37,13 +37,13 @@ class Eraser:
     lag_seconds: float = LAG_SECONDS
     is_ours: Callable[[], bool] = lambda: True
     """Whether this replica alone carries erasures out now."""
-    tell: Callable[[], None] = lambda: None
+    announce: Callable[[], None] = lambda: None
     """Tells other replicas that there is a new erasure."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def begun(self) -> None:
         """Start on a new erasure at once, at the replica that carries them out."""
-        self.tell()
+        self.announce()
         self.wake()
 
     def wake(self) -> None:

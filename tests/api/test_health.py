@@ -13,6 +13,7 @@ from sidecar.api.request import reader as taking
 from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
+from sidecar.ports.leases import Standing
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE
@@ -54,6 +55,12 @@ def test_page_has_the_shape_of_the_contract() -> None:
         "oldest_due_seconds": 2.5,
         "first_expiry_at": "2026-11-23T14:30:46Z",
     }
+
+
+def test_replica_says_what_it_carries_beside_the_numbers_of_the_whole() -> None:
+    page = health_page(replace(WELL, standing=Standing(replicas=3, accounts=7, duties=("token",))))
+    assert page["replica"] == {"replicas": 3, "accounts": 7, "duties": ("token",)}
+    assert page["outbox"]["pending"] == 7
 
 
 @pytest.mark.parametrize("due_at", [None, NOW + 60_000])

@@ -28,6 +28,9 @@ async def test_rows_taken_at_one_replica_are_delivered_by_the_one_that_holds_the
         await team.join()
     await team.settled()
     assert [len(replica.held) for replica in team.replicas] == [1, 1, 1]
+    standings = [replica.parts.holdings.standing for replica in team.replicas]
+    assert [(one.replicas, one.accounts) for one in standings if one is not None] == [(3, 1)] * 3
+    assert sorted(duty for one in standings if one is not None for duty in one.duties) == ["token", "upkeep"]
     for replica in team.replicas:
         for account in ("main", "twin", "other"):
             await team.post(replica, 2, account)

@@ -69,6 +69,7 @@ async def test_conversion_is_delivered_over_a_server_by_the_emulator_inside(serv
     await accepted(sidecar, orders("A", 3))
     await sidecar.settled(60)
     health = await sidecar.get("/healthz")
+    assert health["replica"] == {"replicas": 1, "accounts": 1, "duties": ["token", "upkeep"]}
     assert health["checks"]["disk"] == {
         "status": "ok",
         "message": "The outbox lies on a database server: its disk is watched there.",

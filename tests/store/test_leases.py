@@ -175,10 +175,10 @@ async def test_start_of_a_replica_leaves_what_others_have_on_their_way(replicas:
 
 async def test_what_a_replica_tells_each_other_one_hears_once(replicas: Replicas) -> None:
     first, second = await replicas.join(), await replicas.join()
-    await first.leases.tell(["pauses", "arrived:main"])
+    await first.leases.announce(["pauses", "arrived:main"])
     assert (await second.leases.look()).changes == {"pauses", "arrived:main"}
     assert (await second.leases.look()).changes == set()
-    await second.leases.tell(["pauses"])
+    await second.leases.announce(["pauses"])
     assert (await second.leases.look()).changes == {"pauses"}
     assert (await first.leases.look()).changes == {"pauses", "arrived:main"}
 

@@ -29,15 +29,15 @@ PATIENCE_MILLIS = 3_000
 """How long the server waits for a replica that stopped within its heartbeat, on which all others wait."""
 
 SEEN_MILLIS = 5_000
-"""How far back each look goes: what was told earlier may be committed later than what was told after it."""
+"""How far back each look goes: of two changes the one announced earlier may be committed later."""
 
 FORGET_MILLIS = 60_000
-"""What was told longer ago every live replica has heard."""
+"""What was announced longer ago every live replica has seen."""
 
 DUTY, ACCOUNT = "duty:", "account:"
 
 # A replica that is stopped here must not hold up the others for a lease.
-HURRY = "SELECT set_config('idle_in_transaction_session_timeout', ?, true)"
+LIMIT_STALL = "SELECT set_config('idle_in_transaction_session_timeout', ?, true)"
 
 # From here to the commit no other replica changes who holds what.
 TURN = "SELECT number FROM lease_changes FOR UPDATE"
@@ -47,7 +47,7 @@ NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
 
 RENEW = "UPDATE replicas SET alive_until = ? WHERE holder = ? AND alive_until > ?"
 JOIN = "INSERT INTO replicas (holder, alive_until) VALUES (?, ?)"
-BURY = "DELETE FROM replicas WHERE alive_until <= ?"
+FORGET_DEAD = "DELETE FROM replicas WHERE alive_until <= ?"
 VOID = "DELETE FROM leases WHERE holder NOT IN (SELECT holder FROM replicas)"
 LIVE = "SELECT holder FROM replicas ORDER BY holder"
 HOLDERS = "SELECT name, holder FROM leases"
@@ -78,7 +78,7 @@ PUBLISHED = "SELECT standing FROM replicas WHERE holder <> ?"
 
 FORGET = "DELETE FROM changes WHERE at < ?"
 
-TELL = """
+ANNOUNCE = """
     INSERT INTO changes (name, at)
     SELECT name, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) FROM unnest(CAST(? AS text[])) AS name
     ON CONFLICT (name) DO UPDATE SET at = excluded.at"""
@@ -101,8 +101,8 @@ class PostgresLeases:
     is_shared: bool = field(default=True, init=False)
     _seen: int = -1
     """The number of the last change of holders that a heartbeat of this replica saw."""
-    _told: dict[str, int] = field(default_factory=dict)
-    """What the last look showed, and when it was told."""
+    _last_seen: dict[str, int] = field(default_factory=dict)
+    """What the last look showed, and when it was announced."""
 
     @property
     def lease_seconds(self) -> float:
@@ -113,10 +113,10 @@ class PostgresLeases:
         return held
 
     async def look(self) -> News:
-        number, has_dead, told, at = await self._reading(self._look)
-        changes: dict[str, int] = dict(told or ())
-        new = frozenset(name for name, at in changes.items() if self._told.get(name) != at)
-        self._told = changes
+        number, has_dead, announced, at = await self._reading(self._look)
+        changes: dict[str, int] = dict(announced or ())
+        new = frozenset(name for name, at in changes.items() if self._last_seen.get(name) != at)
+        self._last_seen = changes
         return News(bool(has_dead) or number != self._seen, new, at)
 
     def _look(self, db: SqlConnection) -> Any:
@@ -138,8 +138,8 @@ class PostgresLeases:
         found = await self._reading(lambda db: db.execute(PUBLISHED, (self.holder,)).fetchall())
         return [text for (text,) in found]
 
-    async def tell(self, changes: Collection[str]) -> None:
-        await self._transact(lambda db: db.execute(TELL, (sorted(changes),)) and None)
+    async def announce(self, changes: Collection[str]) -> None:
+        await self._transact(lambda db: db.execute(ANNOUNCE, (sorted(changes),)) and None)
 
     async def release(self, accounts: Collection[str]) -> None:
         names = [ACCOUNT + account for account in accounts]
@@ -171,19 +171,19 @@ class PostgresLeases:
             raise
 
     def _beat(self, db: SqlConnection, accounts: Sequence[str], giving: Collection[str]) -> tuple[Held, int]:
-        db.execute(HURRY, (str(PATIENCE_MILLIS),))
+        db.execute(LIMIT_STALL, (str(PATIENCE_MILLIS),))
         (number,) = db.execute(TURN).fetchone()
         (now,) = db.execute(NOW).fetchone()
         began_again = self._stay_alive(db, now)
         db.execute(FORGET, (now - FORGET_MILLIS,))
-        buried = db.execute(BURY, (now,)).rowcount
+        forgotten = db.execute(FORGET_DEAD, (now,)).rowcount
         voided = db.execute(VOID).rowcount
         replicas = [holder for (holder,) in db.execute(LIVE)]
         holders = dict(db.execute(HOLDERS).fetchall())
         share = _share(self.holder, accounts, holders, replicas, giving)
         duties = [duty for duty in (UPKEEP, TOKEN) if DUTY + duty not in holders]
         self._take(db, share.take, duties)
-        if began_again or buried or voided or share.take or duties:
+        if began_again or forgotten or voided or share.take or duties:
             db.execute(CHANGED)
             number += 1
         mine = {name for name, holder in holders.items() if holder == self.holder}
@@ -223,7 +223,7 @@ def _names(names: Collection[str], kind: str) -> list[str]:
 
 def _change(db: SqlConnection, statement: str, values: Sequence[Any]) -> None:
     """Carry out a statement that gives back, which others then notice."""
-    db.execute(HURRY, (str(PATIENCE_MILLIS),))
+    db.execute(LIMIT_STALL, (str(PATIENCE_MILLIS),))
     db.execute(TURN)
     if db.execute(statement, values).rowcount:
         db.execute(CHANGED)

@@ -17,7 +17,7 @@ class OwnersLeases:
     async def look(self) -> News:
         return News()
 
-    async def tell(self, changes: Collection[str]) -> None:
+    async def announce(self, changes: Collection[str]) -> None:
         """No other process could hear it."""
 
     async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
