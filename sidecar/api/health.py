@@ -14,7 +14,7 @@ from sidecar.api.request.admission import admission_of
 from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.ports.leases import Standing
+from sidecar.ports.leases import ReplicaStanding
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Backlog
 from sidecar.telemetry import ActiveTrouble
@@ -46,7 +46,7 @@ class Sources:
     """One sentence about what waits for the end of these troubles; None if nothing does."""
     shares: Callable[[], Mapping[str, Share]] = dict
     signed_in_until: Callable[[], UnixMillis | None] = lambda: None
-    standing: Callable[[], Standing | None] = lambda: None
+    standing: Callable[[], ReplicaStanding | None] = lambda: None
     """This process among the replicas over one database; None where there can be no others."""
 
 

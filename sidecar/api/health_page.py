@@ -8,7 +8,7 @@ from sidecar.api.http.reply import Json
 from sidecar.core.instant import UnixMillis, text_of_millis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.ports.leases import Standing
+from sidecar.ports.leases import ReplicaStanding
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE, HealthCheck, Severity
@@ -67,7 +67,7 @@ class Vitals:
     """By goal, what its last conversions could be matched by."""
     signed_in_until: UnixMillis | None = None
     """When the access token expires; it is renewed before."""
-    standing: Standing | None = None
+    standing: ReplicaStanding | None = None
     """This process among the replicas; None where there can be no others."""
 
 

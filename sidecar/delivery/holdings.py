@@ -12,7 +12,7 @@ from typing import Protocol
 from sidecar import loops
 from sidecar.core.instant import UnixMillis
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.ports.leases import TOKEN, UPKEEP, Held, Leases, News, Standing
+from sidecar.ports.leases import TOKEN, UPKEEP, Held, Leases, News, ReplicaStanding
 from sidecar.telemetry import Telemetry
 
 LOOK_SECONDS = 1.0
@@ -110,12 +110,12 @@ class Holdings:
         return tuple(account for account in self.accounts() if self.holds(account))
 
     @property
-    def standing(self) -> Standing | None:
+    def standing(self) -> ReplicaStanding | None:
         """This replica among the others; None where the store is not shared."""
         if not self.leases.is_shared:
             return None
         duties = tuple(duty for duty in (TOKEN, UPKEEP) if self.does(duty))
-        return Standing(self.replicas, len(self.held), duties)
+        return ReplicaStanding(self.replicas, len(self.held), duties)
 
     @property
     def _is_alive(self) -> bool:

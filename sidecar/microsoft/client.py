@@ -41,7 +41,7 @@ CONNECT_SECONDS = 10.0
 CONNECTIONS = 128
 """At once, over all accounts; further requests wait for one that is free.
 
-A thousand accounts that begin together would make a thousand TLS connections, at some 2 ms of CPU time each: the last ones
+A thousand accounts that begin together would make a thousand TLS connections, at 2 ms of CPU time each: the last ones
 were too late for CONNECT_SECONDS. One account has at most `delivery.max_in_flight` requests.
 """
 _CHUNK_BYTES = 64 * 1024

@@ -33,7 +33,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReplicaStanding:
     """One replica among those that are alive, as `/healthz` shows it."""
 
     replicas: int

@@ -13,7 +13,7 @@ from sidecar.api.request import reader as taking
 from sidecar.core.instant import UnixMillis
 from sidecar.core.match_share import Share
 from sidecar.ports.errors import StorageUnavailable
-from sidecar.ports.leases import Standing
+from sidecar.ports.leases import ReplicaStanding
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import CATALOGUE
@@ -58,7 +58,7 @@ def test_page_has_the_shape_of_the_contract() -> None:
 
 
 def test_replica_says_what_it_carries_beside_the_numbers_of_the_whole() -> None:
-    page = health_page(replace(WELL, standing=Standing(replicas=3, accounts=7, duties=("token",))))
+    page = health_page(replace(WELL, standing=ReplicaStanding(replicas=3, accounts=7, duties=("token",))))
     assert page["replica"] == {"replicas": 3, "accounts": 7, "duties": ("token",)}
     assert page["outbox"]["pending"] == 7
 
