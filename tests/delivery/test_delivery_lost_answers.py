@@ -178,8 +178,9 @@ async def test_nothing_is_claimed_after_a_stop(rig: Rig) -> None:
     await rig.until_pending(0)
     rig.configure(requests_per_minute=1, linger=0)
     await rig.post(1)
-    (courier,) = [one for one in rig._couriers() if one.account == "main"]
-    rate_limiter: RateLimiter = courier.platform.rate_limiter  # type: ignore[attr-defined]
+    couriers = lambda: [one for one in rig._couriers() if one.account == "main"]  # noqa: E731 - over PostgreSQL one comes
+    await rig.until(couriers)
+    rate_limiter: RateLimiter = couriers()[0].platform.rate_limiter  # type: ignore[attr-defined]
     await rig.until(lambda: rate_limiter._lanes["main"].limiter._waiters)  # the courier waits for its permit now
     await rig.stop()
     assert len(await rig.requests()) == 1

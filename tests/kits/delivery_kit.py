@@ -360,13 +360,14 @@ class Rig:
         for what it might have sent.
         """
         for _ in range(LOOKS + 1):  # the first one may have been half way through a look
-            self.parts.flusher.wake_all()
+            for account in self.parts.flusher._served:
+                self.parts.flusher.wake(account)  # over PostgreSQL an idle account has no courier before
             await self.until(lambda: not any(one._wake.is_set() for one in self._couriers()))
         await asyncio.sleep(seconds)
 
     def _couriers(self) -> list[Courier]:
-        """Those that run; a stopped one looks no more."""
-        return list(self.parts.flusher._couriers.values()) if self._tasks else []
+        """Those that run; one that ended looks no more."""
+        return [one for one in self.parts.flusher._couriers.values() if not one.is_over] if self._tasks else []
 
     async def until_counts(self, hold: Callable[[Counts], Any], seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until the counts of the rows are like that."""
