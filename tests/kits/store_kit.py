@@ -283,3 +283,8 @@ HOUSES: dict[str, Callable[[Path], House]] = {"sqlite": SqliteHouse}
 
 if postgres_kit.binaries() is not None:
     HOUSES["postgres"] = PostgresHouse
+
+
+def runs_over(house: Callable[[Path], House], runs: int) -> int:
+    """How many runs of a state machine a store gets: over a server each costs some ten times as much."""
+    return runs if house is SqliteHouse else runs // 5

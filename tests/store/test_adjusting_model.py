@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 from instant_kit import HOUR, MINUTE, NOW, SECOND, later
 from outbox_kit import LOST, REFUSED, TAKEN, claim, put
-from store_kit import HOUSES, House
+from store_kit import HOUSES, House, runs_over
 
 from sidecar.core.adjustment import Adjustment, ById
 from sidecar.core.conversion import AdjustmentType, Kind
@@ -205,6 +205,9 @@ def test_microsoft_ends_with_the_last_adjustment_after_any_failures_of_requests(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Shop(HOUSES[store]),
         settings=settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=runs_over(HOUSES[store], 25),
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from outbox_machine import OutboxMachine
-from store_kit import HOUSES, House
+from store_kit import HOUSES, House, runs_over
 
 
 @pytest.fixture(params=HOUSES)
@@ -34,14 +34,15 @@ def compare(build: Callable[[Path], House], runs: int, steps: int) -> Counter[st
 
 
 def test_store_and_model_agree_after_any_calls(build: Callable[[Path], House]) -> None:
-    taken = compare(build, runs=60, steps=40)
-    assert taken["step"] > 60
+    runs = runs_over(build, 60)
+    taken = compare(build, runs, steps=40)
+    assert taken["step"] > runs
     assert taken["halve"] > 0
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(3_600)
 def test_store_and_model_say_the_same_in_a_hundred_thousand_steps(build: Callable[[Path], House]) -> None:
-    taken = compare(build, runs=2_000, steps=50)
-    print(f"{taken['step']:,} steps in 2,000 runs: store and model agree after each")
-    assert taken["step"] > 50_000
+    taken = compare(build, runs_over(build, 2_000), steps=50)
+    print(f"{taken['step']:,} steps: store and model agree after each")
+    assert taken["step"] > runs_over(build, 50_000)

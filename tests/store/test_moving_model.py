@@ -50,7 +50,7 @@ def wandering(runs: int, steps: int) -> Counter[str]:
 
 def test_model_does_not_notice_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_pages, "PAGE_ROWS", 2)
-    taken = wandering(runs=20, steps=50)
+    taken = wandering(runs=6, steps=50)
     assert sum(times for what, times in taken.items() if " to " in what) >= 8, taken
 
 

@@ -17,7 +17,7 @@ def test_two_stores_that_take_turns_and_the_model_of_one_agree_after_any_calls()
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: OutboxMachine(TurnsHouse, ran),
         settings=settings(
-            max_examples=10, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=5, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
     assert taken["step"] > 20
