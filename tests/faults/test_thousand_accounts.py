@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from postgres_server_kit import running_server
 from process_kit.service import Json
-from promises import Show
 from replica_trial import trial
 from replica_trial.trial import Trial
 
@@ -18,11 +17,8 @@ SERVED = """
 
 
 @pytest.mark.faults
-@pytest.mark.promise("A9")
 @pytest.mark.parametrize("replicas", [1, 3])
-async def test_thousand_accounts_with_ten_rows_each_are_all_served_at_once(
-    tmp_path: Path, shown: Show, replicas: int
-) -> None:
+async def test_thousand_accounts_with_ten_rows_each_are_all_served_at_once(tmp_path: Path, replicas: int) -> None:
     with running_server() as server:
         async with trial.opened(
             tmp_path, [server], lambda: server, seed=8, replicas=replicas, accounts=ACCOUNTS, linger="2s"
@@ -32,10 +28,9 @@ async def test_thousand_accounts_with_ten_rows_each_are_all_served_at_once(
             await run.settled(240)
             ((millis, served),) = server.run(SERVED, database=trial.DATABASE)
             assert served == ACCOUNTS
-            shown(
-                f"{ACCOUNTS:,} accounts with {ROWS} rows each over {replicas} replicas",
-                lost=0,
-                figure=f"the last one delivered {int(str(millis)) / 1000:.1f} s after the last one was accepted",
+            print(
+                f"{ACCOUNTS:,} accounts with {ROWS} rows each over {replicas} replicas: the last row was delivered "
+                f"{int(str(millis)) / 1000:.1f} s after the last one was accepted"
             )
 
 
