@@ -1,5 +1,6 @@
 """The dashboard in Debian's Chromium. A page that logs an error or breaks its policy fails the test that opened it."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Response, ViewportSize, async_playwright, expect
@@ -112,7 +114,12 @@ class _Chromium:
         self._browser = None
 
 
-_chromium = _Chromium()
+_chromiums: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Chromium]" = WeakKeyDictionary()
+"""One for each loop: a worker may run other tests with pages while the one of tests/browser is open."""
+
+
+def _chromium() -> _Chromium:
+    return _chromiums.setdefault(asyncio.get_running_loop(), _Chromium())
 
 
 @contextlib.asynccontextmanager
@@ -121,7 +128,7 @@ async def one_chromium() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await _chromium.close()
+        await _chromium().close()
 
 
 @contextlib.asynccontextmanager
@@ -134,7 +141,7 @@ async def dashboard(
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Dashboard]:
     """A page of the sidecar at `url`, not opened yet; `key` is what the person enters when asked for it."""
-    context = await (await _chromium.running()).new_context(
+    context = await (await _chromium().running()).new_context(
         viewport=window,
         color_scheme="dark" if dark else "light",
         locale="en-GB",
