@@ -13,8 +13,9 @@ from sidecar import loops
 from sidecar.core.instant import UnixMillis
 from sidecar.microsoft.access_token import CachedToken, cached
 from sidecar.microsoft.oauth import Grant
+from sidecar.microsoft.refresh_failures import RefreshFailures, final
 from sidecar.microsoft.sign_in_error_codes import Remedy
-from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure, pause_seconds
+from sidecar.microsoft.sign_in_errors import SignInFailed, SignInFailure
 from sidecar.ports.errors import LostKey, NotConnected, StorageUnavailable
 from sidecar.ports.tokens import AccessToken
 from sidecar.troubles import CATALOGUE
@@ -96,10 +97,7 @@ class TokenSource:
         self._refresh_token: str | None = None
         self._loaded = False
         self._cached: CachedToken | None = None
-        self._failure: SignInFailure | None = None
-        self._failures = 0
-        self._retry_at = -math.inf
-        self._retry_at_wall: UnixMillis | None = None
+        self._failures = RefreshFailures()
         self._used = False
         self._is_wanted = False
         self._sign_ins = 0
@@ -120,7 +118,7 @@ class TokenSource:
             self._wake.set()
         if self._is_good():
             return self._token_or_raise()
-        if self._failure is None:
+        if self._failures.latest is None:
             self._wake.set()
             await self._attempt_over.wait()
         return self._token_or_raise()
@@ -138,8 +136,7 @@ class TokenSource:
 
         The present token stays in use if that fails. Where Microsoft asked to wait, nothing is tried.
         """
-        asked_to_wait = self._failure is not None and self._failure.retry_seconds is not None
-        if not asked_to_wait or self._retry_at <= loops.monotonic():
+        if not self._failures.asks_to_wait or self._failures.retry_at <= loops.monotonic():
             self._is_wanted = True
             self._wake.set()
             await self._attempt_over.wait()
@@ -151,12 +148,12 @@ class TokenSource:
         Raises StorageUnavailable when it could not be stored: it is not used yet, and the next attempt stores it.
         """
         self._sign_ins += 1
-        self._failures = 0
+        self._failures.start_over()
         self._refresh_token, self._loaded = grant.refresh_token, True
         try:
             await self._accept(grant, loops.monotonic(), self._sign_ins)
         except StorageUnavailable as error:
-            self._record_failure(SignInFailure(Remedy.WAIT, error.code, str(error)))
+            self._failures.add(SignInFailure(Remedy.WAIT, error.code, str(error)), self._now())
             raise
         finally:
             self._announce()
@@ -172,8 +169,9 @@ class TokenSource:
     def signed_out(self) -> None:
         """Use no token any more: a person, perhaps at another replica, disconnected."""
         self._sign_ins += 1  # what a refresh under way brings is not used
-        self._refresh_token, self._loaded, self._cached, self._failures = None, True, None, 0
-        self._record_failure(_final("it was disconnected"))
+        self._refresh_token, self._loaded, self._cached = None, True, None
+        self._failures.start_over()
+        self._failures.add(final("it was disconnected"), self._now())
         self._announce()
 
     def look_again(self) -> None:
@@ -192,7 +190,8 @@ class TokenSource:
             sign_ins = self._sign_ins
             failure = await self._attempt(sign_ins)
             if sign_ins == self._sign_ins:  # else a sign-in overtook the attempt, and its outcome is obsolete
-                self._record_failure(failure)
+                if failure is not None:
+                    self._failures.add(failure, self._now())
                 self._announce()
             await self._until_due()
 
@@ -202,7 +201,7 @@ class TokenSource:
         except SignInFailed as error:
             return error.failure
         except LostKey as error:
-            return _final(str(error))
+            return final(str(error))
         except StorageUnavailable as error:
             return SignInFailure(Remedy.WAIT, error.code, str(error))
         except Exception as error:  # the edge of the loop: an odd answer must not stop the service
@@ -216,7 +215,7 @@ class TokenSource:
                 return
             self._refresh_token, self._loaded = stored, True
         if self._refresh_token is None:
-            raise SignInFailed(_final("no one has signed in yet"))
+            raise SignInFailed(final("no one has signed in yet"))
         asked_at = loops.monotonic()
         grant = await self._sign_in.refresh(self._refresh_token)
         await self._accept(grant, asked_at, sign_ins)
@@ -233,16 +232,8 @@ class TokenSource:
             if self._shared is not None:
                 await self._shared.granted(grant, token.token)
             self._cached = token
-            self._failure, self._failures, self._used = None, 0, False
-
-    def _record_failure(self, failure: SignInFailure | None) -> None:
-        if failure is None:
-            return
-        self._failure = failure
-        self._failures += 1
-        pause = pause_seconds(failure, self._failures)
-        self._retry_at = loops.monotonic() + pause
-        self._retry_at_wall = UnixMillis(self._now() + int(pause * 1000)) if math.isfinite(pause) else None
+            self._failures.end()
+            self._used = False
 
     def _announce(self) -> None:
         self._is_wanted = False
@@ -259,8 +250,8 @@ class TokenSource:
     def _due_at(self) -> float:
         if self._is_wanted:
             return -math.inf
-        if self._failure is not None:
-            return self._retry_at
+        if self._failures.latest is not None:
+            return self._failures.retry_at
         if self._cached is None:
             return -math.inf
         return self._cached.refresh_at if self._used else self._cached.idle_refresh_at
@@ -275,7 +266,7 @@ class TokenSource:
 
     def _token_or_raise(self) -> AccessToken:
         """The token; after an attempt also one that expires in a moment, since Microsoft may still accept it."""
-        if self._cached is not None and (self._failure is None or self._is_good()):
+        if self._cached is not None and (self._failures.latest is None or self._is_good()):
             return self._cached.token
         self._publish()
         code, message = self._connection.trouble or "not_connected", self._connection.message
@@ -288,7 +279,7 @@ class TokenSource:
             self._on_change(connection)
 
     def _current_connection(self) -> Connection:
-        was, failure = self._connection, self._failure
+        was, failure = self._connection, self._failures.latest
         connected = self._is_good() or (failure is None and (self._cached is not None or was.connected))
         changed = was.connected != connected or (was.since is None and failure is not None)
         return Connection(
@@ -297,10 +288,5 @@ class TokenSource:
             failure.message if failure else None,
             self._now() if changed else was.since,
             self._cached.token.expires_at if self._cached else None,
-            self._retry_at_wall if failure else None,
+            self._failures.retry_at_wall if failure else None,
         )
-
-
-def _final(why: str) -> SignInFailure:
-    """A failure that only a sign-in or a restart ends: it is never tried again by itself."""
-    return SignInFailure(Remedy.RECONNECT, "not_connected", f"{CATALOGUE['not_connected'].title}: {why}", math.inf)

@@ -83,35 +83,36 @@ async def open_platform(
     tls = context(Path(ca_bundle) if ca_bundle else None, emulator.ca_pem if emulator else None)
     proxies = ProxySettings.of(os.environ)
     oauth = OAuthClient(_application(config, endpoints), tls, proxies=proxies)
-    sealed, on_change = token_store(config, store.secrets), _on_connection(gates, telemetry)
-    vault = Vault(config.storage.encryption_key.get_secret_value())
-    shared = SharedToken(oauth, SealedAccess(store.secrets, vault), clock.now) if store.leases.is_shared else None
-    tokens = TokenSource(
-        shared or oauth, sealed, now=clock.now, chance=clock.chance, on_change=on_change, shared=shared
-    )
-
-    def request_timeout() -> float:
-        return settings.config.delivery.request_timeout
-
+    tokens, shared = _token_source(config, store, oauth, clock, _on_connection(gates, telemetry))
     client, customer_client = [
-        await stack.enter_async_context(open_client(base, tls, request_timeout, on_time, proxies))
+        await stack.enter_async_context(open_client(base, tls, settings.request_timeout, on_time, proxies))
         for base in (endpoints.campaign, endpoints.customer)
     ]
-
-    def requests_per_minute() -> float:
-        return settings.config.delivery.requests_per_minute
-
-    rate_limiter = RateLimiter(requests_per_minute, clock.monotonic, settings.customers, gates.accounts.history)
+    rate_limiter = RateLimiter(
+        settings.requests_per_minute, clock.monotonic, settings.customers, gates.accounts.history
+    )
     developer_token = _developer_token(config)
     advertising = MicrosoftAdvertising(client, tokens, rate_limiter, developer_token, settings.accounts)
-    pace, clean = own_pace(requests_per_minute, clock.monotonic), telemetry.cleaned
+    pace, clean = own_pace(settings.requests_per_minute, clock.monotonic), telemetry.cleaned
     customers = CustomerManagement(customer_client, tokens, pace, developer_token, clock.now, clock.monotonic, clean)
     await restore_throttles(store.outbox, gates, advertising, clock.now())
     on_finished, on_signed_out = _on_sign_in(gates, telemetry, customers), _on_signed_out(telemetry, customers)
-    begun = SealedSignIns(store.secrets, vault) if store.leases.is_shared else None
+    begun = SealedSignIns(store.secrets, _vault(config)) if store.leases.is_shared else None
     sign_in = SignInFlow(oauth, tokens, clock.now, on_finished, on_signed_out, begun)
     reached = partial(reach, addresses_of(endpoints), tls, clock.steady.wall if clock.steady else clock.now, proxies)
     return PlatformParts(advertising, customers, tokens, shared, sign_in, reached, emulator)
+
+
+def _token_source(
+    config: Config, store: Store, oauth: OAuthClient, clock: Runtime, on_change: Callable[[Connection], None]
+) -> tuple[TokenSource, SharedToken | None]:
+    """The owner of tokens, and what is between it and Microsoft where replicas share the sign-in."""
+    sealed, shared = token_store(config, store.secrets), None
+    if store.leases.is_shared:
+        shared = SharedToken(oauth, SealedAccess(store.secrets, _vault(config)), clock.now)
+    asked = shared or oauth
+    tokens = TokenSource(asked, sealed, now=clock.now, chance=clock.chance, on_change=on_change, shared=shared)
+    return tokens, shared
 
 
 async def restore_throttles(
@@ -158,10 +159,15 @@ def _application(config: Config, endpoints: Endpoints) -> Application:
 
 def token_store(config: Config, secrets: Secrets) -> SealedTokens:
     """Return the store of the refresh token. The emulator accepts a well-known one, so that no sign-in is needed."""
-    vault = Vault(config.storage.encryption_key.get_secret_value())
+    vault = _vault(config)
     if config.microsoft.environment == "emulator":
         return SealedTokens(secrets, vault, SEED_REFRESH_TOKEN, always_seed=True)
     return SealedTokens(secrets, vault, config.microsoft.refresh_token.get_secret_value())
+
+
+def _vault(config: Config) -> Vault:
+    """What seals tokens before they are stored."""
+    return Vault(config.storage.encryption_key.get_secret_value())
 
 
 def _developer_token(config: Config) -> str:

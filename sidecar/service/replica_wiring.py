@@ -1,7 +1,7 @@
 """What makes one replica of several of this process: what it begins and ends with an account, and what it hears."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -17,7 +17,9 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.leases import TOKEN, UPKEEP, Leases
 from sidecar.service.microsoft_wiring import PlatformParts, restore_throttles
 from sidecar.service.runtime import Runtime
+from sidecar.service.shared_standing import SharedStanding
 from sidecar.store.store import Store
+from sidecar.telemetry import Telemetry
 from sidecar.upkeep.alerts import Alerts
 from sidecar.upkeep.erasure import Eraser
 from sidecar.upkeep.housekeeping import Housekeeping
@@ -66,6 +68,45 @@ class AccountTasks:
     def abandon(self, accounts: Collection[str]) -> None:
         self.flusher.abandon(accounts)
         self.catalogue.forget(accounts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaParts:
+    """The parts of this process that work with those of other replicas."""
+
+    store: Store
+    telemetry: Telemetry
+    gates: Gates
+    clock: Runtime
+    platform: PlatformParts
+    flusher: Flusher
+    catalogue: GoalCatalogue
+    pauses: AccountPauses
+    eraser: Eraser
+    housekeeping: Housekeeping
+    alerts: Alerts | None
+
+
+def join_replicas(parts: ReplicaParts, accounts: Callable[[], Sequence[str]]) -> Holdings:
+    """Make this process one of the replicas over its store; over a file it is the only one, which holds everything.
+
+    Each part is connected with what it asks of the other replicas, and with what it announces to them.
+    """
+    store, platform, gates, flusher, clock = parts.store, parts.platform, parts.gates, parts.flusher, parts.clock
+    tasks = AccountTasks(store, flusher, parts.catalogue, platform.advertising, gates, clock)
+    peers = PeerChanges(store, flusher, parts.pauses, parts.eraser, gates, clock, platform)
+    holdings = Holdings(store.leases, accounts, parts.telemetry, clock.elapsed, tasks, peers.apply)
+    holdings.due, holdings.revived, holdings.time_is = flusher.wake, lambda: gates.changed(), clock.lead
+    holdings.share = SharedStanding(store.leases, parts.telemetry.board, gates).share
+    gates.holds = platform.advertising.holds = holdings.holds
+    flusher.is_sparing = store.leases.is_shared
+    flusher.elsewhere = lambda rows: holdings.announce(*(ARRIVED + account for account in rows))
+    parts.pauses.announce = lambda: holdings.announce(PAUSES)
+    share_upkeep(holdings, parts.eraser, parts.housekeeping, parts.alerts, platform.tokens)
+    share_pace(holdings, platform.advertising.rate_limiter)
+    if platform.shared_token is not None:
+        share_token(holdings, platform.shared_token)
+    return holdings
 
 
 async def follow_clock(leases: Leases, clock: Runtime) -> None:

@@ -132,6 +132,14 @@ class Settings:
             delivery.batch_size, int(delivery.linger * 1000), delivery.max_in_flight, int(lease_seconds * 1000)
         )
 
+    def request_timeout(self) -> float:
+        """Seconds after which a request to Microsoft is given up."""
+        return self.config.delivery.request_timeout
+
+    def requests_per_minute(self) -> float:
+        """How many requests each account may make."""
+        return self.config.delivery.requests_per_minute
+
     def accounts(self) -> Mapping[str, AccountIds]:
         """Return Microsoft's ids of each account that has some. The emulator gets ids for accounts without any."""
         accounts = self.config.accounts

@@ -35,19 +35,9 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import Reach, open_platform
-from sidecar.service.replica_wiring import (
-    ARRIVED,
-    PAUSES,
-    AccountTasks,
-    PeerChanges,
-    follow_clock,
-    share_pace,
-    share_token,
-    share_upkeep,
-)
+from sidecar.service.replica_wiring import ReplicaParts, follow_clock, join_replicas
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
-from sidecar.service.shared_standing import SharedStanding
 from sidecar.store.opening import open_store
 from sidecar.store.store import Store, StoreLimits
 from sidecar.telemetry import Telemetry
@@ -118,23 +108,22 @@ async def open_parts(
     steady.on_jump = catalogue.read_soon
     waiting = wiring.waiting_watch()
     eraser = wiring.eraser(flusher)
-    tasks = AccountTasks(store, flusher, catalogue, platform.advertising, gates, clock)
-    peers = PeerChanges(store, flusher, pauses, eraser, gates, clock, platform)
-    holdings = Holdings(store.leases, wiring.accounts, telemetry, clock.elapsed, tasks, peers.apply)
-    gates.holds, holdings.due, holdings.revived = holdings.holds, flusher.wake, lambda: gates.changed()
-    holdings.share = SharedStanding(store.leases, telemetry.board, gates).share
-    flusher.is_sparing = store.leases.is_shared
-    holdings.time_is = clock.lead
-    flusher.elsewhere = lambda rows: holdings.announce(*(ARRIVED + account for account in rows))
-    pauses.announce = lambda: holdings.announce(PAUSES)
     stakes = Stakes(store.outbox, gates, settings.goal_of, wiring.accounts)
     housekeeping = wiring.housekeeping(steady, waiting)
     alerts = alerts_of(settings, telemetry, store, stakes, clock)
-    share_upkeep(holdings, eraser, housekeeping, alerts, platform.tokens)
-    platform.advertising.holds = holdings.holds
-    share_pace(holdings, platform.advertising.rate_limiter)
-    if platform.shared_token is not None:
-        share_token(holdings, platform.shared_token)
+    replica = ReplicaParts(
+        store=store,
+        telemetry=telemetry,
+        gates=gates,
+        clock=clock,
+        platform=platform,
+        flusher=flusher,
+        catalogue=catalogue,
+        pauses=pauses,
+        eraser=eraser,
+        housekeeping=housekeeping,
+        alerts=alerts,
+    )
     return Components(
         settings=settings,
         telemetry=telemetry,
@@ -151,7 +140,7 @@ async def open_parts(
         pauses=pauses,
         catalogue=catalogue,
         eraser=eraser,
-        holdings=holdings,
+        holdings=join_replicas(replica, wiring.accounts),
         alerts=alerts,
         last_minute=platform.advertising.last_minute,
         emulator=platform.emulator,
