@@ -41,10 +41,14 @@ VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
 
 def statements() -> dict[str, str | BulkStatement]:
-    """By module and name."""
+    """By module and name, without those that the sources still put something into."""
     return {
         f"{module.__name__.rpartition('.')[2]}.{name}": each
         for module in MODULES
         for name, each in vars(module).items()
-        if isinstance(each, BulkStatement) or (isinstance(each, str) and each.split()[:1] and each.split()[0] in VERBS)
+        if isinstance(each, BulkStatement) or (isinstance(each, str) and _is_statement(each))
     }
+
+
+def _is_statement(text: str) -> bool:
+    return text.split()[:1] != [] and text.split()[0] in VERBS and "{}" not in text

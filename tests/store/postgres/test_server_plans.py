@@ -20,7 +20,7 @@ from sidecar.core.states_and_reasons import Reason
 from sidecar.store.postgres.connection import bulk_text, translated
 from sidecar.store.sql.connection import BulkStatement
 
-STATEMENTS = {name: each for name, each in statements().items() if not name.endswith("._REDACT")}
+STATEMENTS = statements()
 
 LARGE = {"entries", "batches", "clicks"}
 

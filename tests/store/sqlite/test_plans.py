@@ -5,68 +5,13 @@ import sqlite3
 from importlib import resources
 
 import pytest
+from statement_kit import statements
 
-from sidecar.store.sql import (
-    adjustment_rows,
-    batch_requests,
-    claiming,
-    clicks,
-    due_rows,
-    expiry,
-    figures,
-    fixed_goals,
-    goals,
-    intake,
-    match_shares,
-    outbox,
-    pauses,
-    pruning,
-    replaying,
-    row_counts,
-    row_lists,
-    secrets,
-    settling,
-    tallies,
-    tracing,
-    unstored,
-    waiting_rows,
-)
 from sidecar.store.sql.connection import BulkStatement
 from sidecar.store.sqlite.connection import bulk_text
 
-MODULES = (
-    *(
-        adjustment_rows,
-        clicks,
-        row_counts,
-        claiming,
-        settling,
-        expiry,
-        fixed_goals,
-        goals,
-        intake,
-        outbox,
-        pauses,
-        pruning,
-        due_rows,
-        row_lists,
-        waiting_rows,
-        replaying,
-    ),
-    *(batch_requests, secrets, match_shares, tracing, unstored, tallies, figures),
-)
-VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
-
 STATEMENTS = {
-    f"{module.__name__.rpartition('.')[2]}.{name}": text
-    for module in MODULES
-    for name, text in vars(module).items()
-    if isinstance(text, str) and text.split()[:1] and text.split()[0] in VERBS
-} | {
-    f"{module.__name__.rpartition('.')[2]}.{name}": bulk_text(many, 4)
-    for module in MODULES
-    for name, many in vars(module).items()
-    if isinstance(many, BulkStatement)
+    name: bulk_text(text, 4) if isinstance(text, BulkStatement) else text for name, text in statements().items()
 }
 
 OPEN_BATCHES_ONLY = "SCAN batches USING INDEX batches_open"
@@ -74,7 +19,7 @@ OPEN_BATCHES_ONLY = "SCAN batches USING INDEX batches_open"
 
 BOUNDED = {
     # From the newest one backwards, as far as the clock was ahead.
-    "bounding.LAST_BEFORE": "SCAN clicks",
+    "clock_bounds.LAST_BEFORE": "SCAN clicks",
     # The slice that it looks at ends by its own LIMIT, in the order of the table.
     "pruning.PRUNE_BATCHES": "SCAN batches",
     "pruning.PRUNE_REQUESTS": "SCAN batches",
@@ -96,6 +41,11 @@ SORTS_A_FEW = {
     # The rows of one order id, over all accounts and events.
     "row_lists.BY_KEYS",
     "row_lists.ADJUSTMENTS_BY_KEYS",
+    # The accounts of the given rows, each once.
+    "account_holds.OF_ROWS",
+    "account_holds.OF_ORDERS",
+    # The batches that the given rows were in, each once.
+    "erasure_rows.REDACT_REQUESTS",
     # The open batches of an account.
     "fixed_goals.IN_BATCHES",
     "fixed_goals.ELSEWHERE_IN_BATCHES",
