@@ -5,7 +5,7 @@ that was stopped, or whose wall clock is wrong, sends nothing once another one m
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -66,7 +66,7 @@ class Holdings:
     """Keeps this replica's leases; `accounts` are those configured now, `elapsed` gives monotonic seconds."""
 
     leases: Leases
-    accounts: Callable[[], Sequence[str]]
+    accounts: Callable[[], Collection[str]]
     telemetry: Telemetry
     elapsed: Callable[[], float]
     work: AccountWork
@@ -189,7 +189,7 @@ class Holdings:
         async with self._turn:
             if self._stopping:
                 return
-            asked_at, accounts, was_alive = self.elapsed(), self.accounts(), self._is_alive
+            asked_at, accounts, was_alive = self.elapsed(), tuple(self.accounts()), self._is_alive
             held = await self.leases.beat(accounts, tuple(self._giving))
             self._until = asked_at + self.leases.lease_seconds * (1 - MARGIN_SHARE)
             self._beat_at = asked_at + self.leases.lease_seconds / 3

@@ -83,7 +83,7 @@ class GoalJudge:
     async def _at_stake(self, account: str, goal: str) -> Waiting:
         """Return the waiting rows of the goal's events, or those frozen for it if it has no events any more."""
         events = {event for event, rule in self.known.all_events(account).items() if rule.name == goal}
-        lanes = [lane for lane in await self.queries.lanes() if lane.account == account and lane.event in events]
+        lanes = [lane for lane in await self.queries.lanes_of(account) if lane.event in events]
         waiting = await self.queries.at_stake(lanes)
         return waiting if waiting.rows else self.known.states[account].waiting.get(goal, waiting)
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 from sidecar.core.attribution import GoalTraits
 from sidecar.core.goals.goal import Catalogue, find_goal
-from sidecar.core.goals.mapping import Mapped, OtherGoals, mapping
+from sidecar.core.goals.mapping import Mapped, MappingState, OtherGoals, mapping, owner_of
 from sidecar.core.goals.rule import GoalRule, goal_rules
 from sidecar.core.instant import UnixMillis
 from sidecar.core.waiting_summary import Waiting
@@ -80,7 +80,7 @@ class KnownGoals:
     gates: Gates
     now: Callable[[], UnixMillis]
     rules: Callable[[], CatalogueRules]
-    accounts: Callable[[], Sequence[str]]
+    accounts: Callable[[], Collection[str]]
     events: Callable[[str], Mapping[str, GoalRule]]
     all_events: Callable[[str], Mapping[str, GoalRule]]
     states: defaultdict[str, ReadingState] = field(default_factory=lambda: defaultdict(ReadingState))
@@ -107,7 +107,10 @@ class KnownGoals:
         """Look up the goal that `rule` names in the list of goals alone."""
         catalogue = self.catalogue(account)
         goals = catalogue.goals if catalogue else None
-        return mapping(rule, goals, self.now(), self.rules().settle_millis, self.other_goals(account))
+        mapped = mapping(rule, goals, self.now(), self.rules().settle_millis)
+        if mapped.state is not MappingState.NOT_FOUND:
+            return mapped  # the customer may have a thousand accounts, which each claim would look through
+        return replace(mapped, owner=owner_of(rule.name, self.other_goals(account)))
 
     def mapped_goals(self, account: str) -> dict[str, Mapped]:
         """Look up each goal that some event is mapped to, or that waiting rows are frozen for."""

@@ -40,7 +40,7 @@ _NO_IDS_SENT = "this request names no account, so it is the developer token, the
 def own_pace(requests_per_minute: Callable[[], float], monotonic: Callable[[], float]) -> RateLimiter:
     """A rate limiter for these calls alone."""
     history = RequestHistory()
-    return RateLimiter(requests_per_minute, monotonic, lambda: {_LANE: ""}, lambda _: history)
+    return RateLimiter(requests_per_minute, monotonic, lambda lane: (lane,), lambda _: history)
 
 
 @dataclass(frozen=True, slots=True)

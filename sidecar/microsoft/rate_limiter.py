@@ -3,7 +3,7 @@
 The rates are `core.adaptive_rate`'s matter, and belong to the state of each account, which is asked for them.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiolimiter import AsyncLimiter
@@ -42,8 +42,8 @@ class RateLimiter:
 
     requests_per_minute: Callable[[], float]
     monotonic: Callable[[], float]
-    customers: Callable[[], Mapping[str, str]]
-    """The customer id of each account: those of one customer share Microsoft's limit."""
+    shares_with: Callable[[str], Sequence[str]]
+    """The accounts of the same customer, which share Microsoft's limit, with the account itself; none if unknown."""
     history: Callable[[str], RequestHistory]
     """That of an account, with its rate."""
     borrow: Callable[[str], Awaitable[bool]] = _own
@@ -75,9 +75,7 @@ class RateLimiter:
 
     def sharing(self, account: str) -> Sequence[str]:
         """The accounts of the same customer, this one included."""
-        customers = self.customers()
-        customer = customers.get(account)
-        return [name for name, other in customers.items() if name == account or other == customer]
+        return self.shares_with(account)
 
     def throttled(self, account: str) -> None:
         """Halve the rate of all accounts that share this one's limit."""

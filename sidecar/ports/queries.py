@@ -1,6 +1,6 @@
 """What readers ask of the store. Nothing here writes a row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -88,6 +88,9 @@ class Queries(Protocol):
 
     async def adjustments(self, seq: int) -> Sequence[Record]:
         """Return every adjustment of the conversion with that number, oldest first."""
+
+    async def keeping_accounts(self) -> Collection[str]:
+        """Return the accounts of which `waiting_elsewhere` or `waiting_by_goal` find rows; cheap for thousands."""
 
     async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
         """Return, by account at Microsoft, the rows that wait because they went to another one than `ids`."""

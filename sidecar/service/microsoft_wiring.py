@@ -88,9 +88,7 @@ async def open_platform(
         await stack.enter_async_context(open_client(base, tls, settings.request_timeout, on_time, proxies))
         for base in (endpoints.campaign, endpoints.customer)
     ]
-    rate_limiter = RateLimiter(
-        settings.requests_per_minute, clock.monotonic, settings.customers, gates.accounts.history
-    )
+    rate_limiter = RateLimiter(settings.requests_per_minute, clock.monotonic, settings.sharing, gates.accounts.history)
     developer_token = _developer_token(config)
     advertising = MicrosoftAdvertising(client, tokens, rate_limiter, developer_token, settings.accounts)
     pace, clean = own_pace(settings.requests_per_minute, clock.monotonic), telemetry.cleaned

@@ -6,9 +6,7 @@ A reload replaces the configuration here; later calls return the new values.
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import count
 from urllib.parse import urlsplit
-from zlib import crc32
 
 from sidecar.config import RELOADABLE, Config, EventSection
 from sidecar.config.consistency import CALLBACK_PATH
@@ -23,9 +21,10 @@ from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.schedule import DeliveryRules
 from sidecar.core.server_url import passwords_in
-from sidecar.emulator import ACCOUNT_ID, CUSTOMER_ID, MappedGoal
+from sidecar.emulator import MappedGoal
 from sidecar.goals.known import CatalogueRules
 from sidecar.microsoft.account_ids import NO_IDS, AccountIds
+from sidecar.service.account_directory import AccountDirectory
 from sidecar.store.store_url import folder_of
 from sidecar.system.listening import is_loopback
 from sidecar.upkeep.housekeeping import HousekeepingRules
@@ -46,6 +45,8 @@ class Settings:
     """Probable mistakes in the file, each with its place."""
     _intake: tuple[Config, Rules] | None = None
     """The rules of intake, which each request asks for, and the configuration that they come from."""
+    _directory: tuple[Config, AccountDirectory] | None = None
+    """The same of the accounts."""
 
     def with_reloaded(self, config: Config) -> "Settings":
         """Return these settings with the reloadable sections of `config`; everything else stays as at the start."""
@@ -113,7 +114,7 @@ class Settings:
 
     def names_goal(self, account: str, goal: str) -> bool:
         """Return whether any event of that account is mapped to that goal."""
-        return (account, goal) in self.goals_of_accounts()
+        return account in self.config.accounts and goal in self.goals(account).values()
 
     def goal_of(self, account: str, event: str) -> str | None:
         """Return the goal of an event's rows in that account; None if one of the two left the configuration."""
@@ -140,19 +141,17 @@ class Settings:
         """How many requests each account may make."""
         return self.config.delivery.requests_per_minute
 
+    @property
+    def directory(self) -> AccountDirectory:
+        """Which account each name is at Microsoft."""
+        config = self.config
+        if self._directory is None or self._directory[0] is not config:
+            self._directory = config, AccountDirectory.of(config)
+        return self._directory[1]
+
     def accounts(self) -> Mapping[str, AccountIds]:
         """Return Microsoft's ids of each account that has some. The emulator gets ids for accounts without any."""
-        accounts = self.config.accounts
-        if self.config.microsoft.environment != "emulator":
-            every = {name: AccountIds(account.customer_id, account.account_id) for name, account in accounts.items()}
-            return {name: ids for name, ids in every.items() if ids != NO_IDS}
-        found: dict[str, AccountIds] = {}
-        taken = {account.account_id for account in accounts.values()}
-        for name, account in accounts.items():
-            account_id = account.account_id or _free_id(name, taken)
-            taken.add(account_id)
-            found[name] = AccountIds(account.customer_id or CUSTOMER_ID, account_id)
-        return found
+        return self.directory.ids
 
     def configured_accounts(self) -> Sequence[ConfiguredAccount]:
         """Return each account with Microsoft's ids, which are empty where none are set."""
@@ -165,11 +164,11 @@ class Settings:
 
     def identities(self) -> Mapping[str, str]:
         """Return which account each is at Microsoft, as `111/222`: its customer and account ids."""
-        return {name: ids.identity for name, ids in self.accounts().items()}
+        return self.directory.identities
 
-    def customers(self) -> Mapping[str, str]:
-        """Return the customer of each account: accounts of one customer share Microsoft's rate limit."""
-        return {name: ids.customer_id for name, ids in self.accounts().items()}
+    def sharing(self, account: str) -> Sequence[str]:
+        """Return the accounts of the same customer, this one included: they share Microsoft's rate limit."""
+        return self.directory.sharing(account)
 
     def housekeeping(self) -> HousekeepingRules:
         """The rules of periodic maintenance."""
@@ -213,17 +212,6 @@ class Settings:
         """The rules of the catalogue of goals. The goals of the embedded emulator need not settle."""
         settle_seconds = 0 if self.embeds_emulator else self.config.delivery.goal_settle
         return CatalogueRules(int(self.config.goals.refresh * 1000), int(settle_seconds * 1000))
-
-
-def _free_id(name: str, taken: Set[str]) -> str:
-    """Return the emulator's own account for the first name, and an id derived from the name for each further one.
-
-    Two names never share an account at the emulator.
-    """
-    if ACCOUNT_ID not in taken:
-        return ACCOUNT_ID
-    wanted = int(ACCOUNT_ID) + 1 + crc32(name.encode()) % 90_000_000
-    return next(id_ for number in count(wanted) if (id_ := str(number)) not in taken)
 
 
 def _goal_rule(event: EventSection, goal: str) -> GoalRule:

@@ -1,7 +1,7 @@
 """Which part gets which: opens everything the service is made of and puts it together. Starts nothing."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -182,9 +182,9 @@ class _Wiring:
         """The clock of all parts."""
         return self.clock.now
 
-    def accounts(self) -> Sequence[str]:
-        """The configured accounts."""
-        return tuple(self.settings.config.accounts)
+    def accounts(self) -> Collection[str]:
+        """The configured accounts; whether one is among them is a look into a table."""
+        return self.settings.config.accounts.keys()
 
     def pauses(self) -> AccountPauses:
         """Which accounts an operator has paused."""

@@ -158,5 +158,5 @@ class Board:
         """Return it as it is shown now: a reload may have added a second account since it was raised."""
         if active is None or active.account is None or active.account == active.subject:
             return active
-        several = bool(self._accounts - {active.account}) or active.account not in self._accounts
+        several = len(self._accounts) > 1 or active.account not in self._accounts
         return replace(active, names_account=True) if self._accounts and several else active

@@ -57,7 +57,7 @@ class WaitingWatch:
                 wanted.add((account, event))
                 words = in_words(waiting)
                 self.telemetry.service.trouble_raised(UNMAPPED, account=account, subject=event, waiting=words)
-        for account, ids in self.identities().items():
+        for account, ids in await self._keeping():
             for former, waiting in (await self.queries.waiting_elsewhere(account, ids)).items():
                 wanted.add((account, former))
                 detail = f"what may be at {former} waits for these ids to return: accounts.{account} is {ids} now"
@@ -67,6 +67,11 @@ class WaitingWatch:
             if (active.account, active.subject) not in wanted:
                 self.telemetry.service.trouble_cleared(UNMAPPED, account=active.account, subject=active.subject)
         return board.active(UNMAPPED)
+
+    async def _keeping(self) -> Sequence[tuple[str, str]]:
+        """Return the accounts that may have rows for other ids, with their ids now: of thousands mostly a few."""
+        keeping = await self.queries.keeping_accounts()
+        return [(account, ids) for account, ids in self.identities().items() if account in keeping]
 
     async def _left(self) -> dict[tuple[str, str], list[Lane]]:
         """Return the lanes that nothing maps any more, by account and event."""

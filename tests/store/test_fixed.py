@@ -197,6 +197,7 @@ async def test_batch_that_may_have_been_sent_goes_again_to_its_own_account_alone
         assert await outbox.claim_resend("main", NOW, later(MINUTE), held, THERE) is None
         assert await outbox.has_resend("main", NOW, held, HERE)
     assert (await record_of(outbox, seq)).bound_to == HERE
+    assert await outbox.keeping_accounts() == {"main"}
     assert await outbox.waiting_elsewhere("main", HERE) == {}
     assert {ids: one.rows for ids, one in (await outbox.waiting_elsewhere("main", THERE)).items()} == {HERE: 1}
     again = await outbox.claim_resend("main", NOW, later(MINUTE), (), HERE)
@@ -204,6 +205,7 @@ async def test_batch_that_may_have_been_sent_goes_again_to_its_own_account_alone
 
 
 async def test_batch_that_was_refused_each_time_is_let_go_to_another_account(outbox: Outbox) -> None:
+    assert await outbox.keeping_accounts() == set()
     seq = (await sent_here(outbox, maybe_sent=False)).entries[0].seq
     assert (await record_of(outbox, seq)).bound_to is None
     assert not (await outbox.open_batches("main", GOALS, HERE)).has_astray
@@ -237,6 +239,7 @@ async def test_row_that_waits_by_itself_is_due_for_its_own_account_alone(outbox:
     assert again is not None
     seq = again.entries[0].seq
     await outbox.settle(again, {seq: Requeue(NOW, None, None, released=False)}, LOST, NOW)
+    assert await outbox.keeping_accounts() == {"main"}
     lanes = [lane for lane in await outbox.lanes() if lane.account == "main"]
     assert [entry.seq for entry in await outbox.due(lanes, NOW, 10, (), HERE)] == [seq]
     assert await outbox.due(lanes, NOW, 10, (), THERE) == []

@@ -46,7 +46,7 @@ async def platform_of(
     told = iter(answers)
     recorder = Recorder(lambda: next(told))
     async with microsoft(recorder) as base, client_of(base) as client:
-        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
+        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, lambda account: [account], AccountStates().history)
         accounts = {"main": AccountIds("111", "222")}
         tokens = Tokens(signed_in)
         yield MicrosoftAdvertising(client, tokens, rate_limiter, "test-developer-token", lambda: accounts), recorder  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ async def test_goals_of_earlier_requests_are_not_forgotten_over_a_later_refusal(
 async def test_account_that_left_between_permit_and_upload_sends_nothing() -> None:
     recorder = Recorder(clean)
     async with microsoft(recorder) as base, client_of(base) as client:
-        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, dict, AccountStates().history)
+        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, lambda account: (), AccountStates().history)
         platform = MicrosoftAdvertising(client, Tokens(True), rate_limiter, "test-developer-token", dict)  # type: ignore[arg-type]
         await platform.permit("main")
         assert await platform.upload("main", [ENTRY]) == Lost("the account left the configuration", sent=False)
@@ -167,7 +167,7 @@ async def test_account_whose_ids_change_while_a_token_is_waited_for_is_sent_to_a
 
     recorder = Recorder(clean)
     async with microsoft(recorder) as base, client_of(base) as client:
-        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, lambda: {"main": "111"}, AccountStates().history)
+        rate_limiter = RateLimiter(lambda: 60_000, lambda: 0.0, lambda account: [account], AccountStates().history)
         platform = MicrosoftAdvertising(client, Slow(True), rate_limiter, "test-developer-token", lambda: accounts)  # type: ignore[arg-type]
         await platform.upload("main", [ENTRY])
     assert [headers["CustomerAccountId"] for _, _, headers, _ in recorder.requests] == ["222"]

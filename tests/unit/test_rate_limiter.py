@@ -16,8 +16,12 @@ class Time:
         self.now, self.limit = 0.0, 1_000.0
 
 
+def sharing(account: str) -> list[str]:
+    return [name for name, customer in CUSTOMERS.items() if customer == CUSTOMERS.get(account)]
+
+
 def pacer_of(time: Time) -> RateLimiter:
-    return RateLimiter(lambda: time.limit, lambda: time.now, lambda: CUSTOMERS, AccountStates().history)
+    return RateLimiter(lambda: time.limit, lambda: time.now, sharing, AccountStates().history)
 
 
 def rates(rate_limiter: RateLimiter) -> list[float]:
@@ -41,7 +45,7 @@ class HurriedLoop(asyncio.SelectorEventLoop):
 def test_backlog_gets_nearly_all_permits_of_the_limit_and_no_minute_holds_more() -> None:
     async def all_permits() -> list[float]:
         now, permits = asyncio.get_running_loop().time, []
-        rate_limiter = RateLimiter(lambda: 1_000, now, lambda: CUSTOMERS, AccountStates().history)
+        rate_limiter = RateLimiter(lambda: 1_000, now, sharing, AccountStates().history)
         for _ in range(3_000):
             await rate_limiter.permit("main")
             permits.append(now())

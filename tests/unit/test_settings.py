@@ -75,7 +75,8 @@ def test_address_of_the_webhook_and_its_path_are_masked_in_all_texts() -> None:
 
 
 def test_accounts_of_one_customer_share_its_limit_and_each_has_its_own_goal() -> None:
-    assert SETTINGS.customers() == {"main": "11", "twin": "11"}
+    assert SETTINGS.sharing("main") == SETTINGS.sharing("twin") == ["main", "twin"]
+    assert SETTINGS.sharing("gone") == ()
     assert [SETTINGS.goal_of(account, "purchase") for account in ("main", "twin")] == ["Purchase main", "Purchase twin"]
     assert SETTINGS.goal_of("twin", "lead") == "Lead"
     assert SETTINGS.goal_of("gone", "lead") is None

@@ -65,6 +65,11 @@ OtherGoals = Mapping[str, Sequence[Goal]]
 """The known goals of the other accounts of the same customer; names are unique per customer."""
 
 
+def owner_of(name: str, others: OtherGoals) -> str | None:
+    """Return the other account of the customer that has a goal of that name."""
+    return next((account for account, theirs in others.items() if find_goal(name, theirs)), None)
+
+
 def mapping(
     rule: GoalRule, goals: Sequence[Goal] | None, now: UnixMillis, settle_millis: int, others: OtherGoals | None = None
 ) -> Mapped:
@@ -73,11 +78,10 @@ def mapping(
         return Mapped(MappingState.UNKNOWN)
     goal = find_goal(rule.name, goals)
     if goal is None:
-        owner = next((account for account, theirs in (others or {}).items() if find_goal(rule.name, theirs)), None)
         there = [each for each in goals if each.status != "Deleted"]
         usable = (each.name for each in there if each.type == OFFLINE)
         near = did_you_mean(rule.name, usable) or did_you_mean(rule.name, (each.name for each in there))
-        return Mapped(MappingState.NOT_FOUND, near=near, owner=owner)
+        return Mapped(MappingState.NOT_FOUND, near=near, owner=owner_of(rule.name, others or {}))
     if goal.type != OFFLINE:
         return Mapped(MappingState.WRONG_TYPE, goal)
     if goal.status != "Active":

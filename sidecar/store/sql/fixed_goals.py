@@ -78,6 +78,12 @@ ELSEWHERE = f"""
         WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = ? LIMIT ?) AS looked
     WHERE bound_to <> ? GROUP BY bound_to"""  # noqa: S608 - constants only
 
+# A step in the index of such rows for each lane, and one through the open batches.
+KEEPING = """
+    SELECT account FROM lanes WHERE EXISTS (
+        SELECT 1 FROM entries WHERE state = 'pending' AND claimed = 0 AND goal IS NOT NULL AND lane = lanes.id)
+    UNION SELECT account FROM batches WHERE settled_at IS NULL"""
+
 # Batches that do not name their account at Microsoft.
 KNOW_IDS = "UPDATE batches SET sent_to = ? WHERE account = ? AND sent_to IS NULL"
 
@@ -115,7 +121,7 @@ def release_astray(
 
 
 def _given(account: str, lanes: Iterable[Lane], goals: Mapping[str, str], ids: str) -> dict[str, str]:
-    mapped = [(lane.id, goals[lane.event]) for lane in lanes if lane.account == account and lane.event in goals]
+    mapped = [(lane.id, goals[lane.event]) for lane in lanes if lane.event in goals]
     return {"account": account, "mapped": json.dumps(mapped), "ids": ids}
 
 
@@ -127,14 +133,17 @@ def _close_empty(db: SqlConnection, batches: Sequence[int], now: UnixMillis) -> 
             db.execute(KEEP_WAIT, (f"waits:{account}", str(due_at)))
 
 
+def keeping_accounts(db: SqlConnection) -> frozenset[str]:
+    """The accounts that have rows which keep their goal, by one statement."""
+    return frozenset(account for (account,) in db.execute(KEEPING))
+
+
 def waiting_by_goal(db: SqlConnection, account: str, lanes: Iterable[Lane]) -> dict[str, Waiting]:
     """By goal, the rows of an account that keep it: those of its open batches, and those that wait by themselves."""
     found: dict[str, Waiting] = {}
     for goal, rows, time in db.execute(IN_BATCHES, (account,)):
         found[goal] = _sum(found.get(goal), Waiting(rows, False, time))
     for lane in lanes:
-        if lane.account != account:
-            continue
         goal = ""
         while (goal := db.execute(NEXT_GOAL, (lane.id, goal)).fetchone()[0]) is not None:
             rows, time = db.execute(WAITING_FOR, (lane.id, goal, COUNTED_ROWS)).fetchone()
@@ -148,9 +157,8 @@ def waiting_elsewhere(db: SqlConnection, account: str, lanes: Iterable[Lane], id
     for bound_to, rows, time in db.execute(ELSEWHERE_IN_BATCHES, (account, ids)):
         found[bound_to] = _sum(found.get(bound_to), Waiting(rows, False, time))
     for lane in lanes:
-        if lane.account == account:
-            for bound_to, rows, time in db.execute(ELSEWHERE, (lane.id, COUNTED_ROWS, ids)):
-                found[bound_to] = _sum(found.get(bound_to), Waiting(rows, rows == COUNTED_ROWS, time))
+        for bound_to, rows, time in db.execute(ELSEWHERE, (lane.id, COUNTED_ROWS, ids)):
+            found[bound_to] = _sum(found.get(bound_to), Waiting(rows, rows == COUNTED_ROWS, time))
     return found
 
 

@@ -58,13 +58,20 @@ class SqlOutbox:
         return self._lanes
 
     async def lanes_of(self, account: str) -> Sequence[Lane]:
-        return self.snapshot.by_account.get(account, ())
+        return self._own(account)
+
+    async def keeping_accounts(self) -> Collection[str]:
+        return await self.reader.call(fixed_goals.keeping_accounts)
 
     async def next_due(self, account: str) -> UnixMillis | None:
         return await self.due_reader.call(lambda db: due_rows.next_due(db, account))
 
     async def counts(self) -> Counts:
         return await self.snapshot.counts_now(self.reader)
+
+    def _own(self, account: str) -> Sequence[Lane]:
+        """The lanes of the account."""
+        return self.snapshot.by_account.get(account, ())
 
     @property
     def _lanes(self) -> Sequence[Lane]:
@@ -137,18 +144,20 @@ class SqlOutbox:
         await self.committer.write(lambda db: fixed_goals.know_ids(db, accounts))
 
     async def open_batches(self, account: str, goals: Mapping[str, str], ids: str = "") -> OpenBatches:
-        return await self.due_reader.call(lambda db: fixed_goals.open_batches(db, account, self._lanes, goals, ids))
+        return await self.due_reader.call(
+            lambda db: fixed_goals.open_batches(db, account, self._own(account), goals, ids)
+        )
 
     async def release_astray(self, account: str, goals: Mapping[str, str], now: UnixMillis, ids: str = "") -> int:
         return await self.committer.write(
-            lambda db: fixed_goals.release_astray(db, account, self._lanes, goals, ids, now, self._delay)
+            lambda db: fixed_goals.release_astray(db, account, self._own(account), goals, ids, now, self._delay)
         )
 
     async def waiting_elsewhere(self, account: str, ids: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed_goals.waiting_elsewhere(db, account, self._lanes, ids))
+        return await self.reader.call(lambda db: fixed_goals.waiting_elsewhere(db, account, self._own(account), ids))
 
     async def waiting_by_goal(self, account: str) -> Mapping[str, Waiting]:
-        return await self.reader.call(lambda db: fixed_goals.waiting_by_goal(db, account, self._lanes))
+        return await self.reader.call(lambda db: fixed_goals.waiting_by_goal(db, account, self._own(account)))
 
     async def has_resend(
         self, account: str, now: UnixMillis, held: Collection[str] = (), ids: str | None = None
