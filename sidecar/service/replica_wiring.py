@@ -1,7 +1,7 @@
 """What makes one replica of several of this process: what it begins and ends with an account, and what it hears."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -87,7 +87,7 @@ class ReplicaParts:
     alerts: Alerts | None
 
 
-def join_replicas(parts: ReplicaParts, accounts: Callable[[], Sequence[str]]) -> Holdings:
+def join_replicas(parts: ReplicaParts, accounts: Callable[[], Collection[str]]) -> Holdings:
     """Make this process one of the replicas over its store; over a file it is the only one, which holds everything.
 
     Each part is connected with what it asks of the other replicas, and with what it announces to them.

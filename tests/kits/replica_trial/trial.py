@@ -134,7 +134,7 @@ class Trial:
 
 
 def account_id(number: int) -> str:
-    return str(200_000_000 + number)
+    return str(210_000_000 + number)
 
 
 def _settings(there: Microsoft, accounts: Sequence[str], requests_per_minute: int, **delivery: object) -> Json:
