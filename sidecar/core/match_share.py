@@ -7,7 +7,9 @@ LEAST_RECEIVED = 100
 """Fewer prove nothing yet."""
 
 WINDOW = 1_000
-"""All numbers are halved at this count: old ones fade, and each further one costs an addition."""
+"""Beyond this count all numbers shrink to half of it: old ones fade, and each further one costs an addition."""
+
+FADED = WINDOW // 2
 
 LOW = 0.2
 """Below this share something is lost on the way: a shop that gives e-mail addresses has one for nearly every order."""
@@ -30,10 +32,10 @@ class Share(NamedTuple):
     none: int = 0
     """Those with none of all that."""
 
-    def plus(self, matched_by: Sequence[str], n: int = 1) -> "Share":
-        """The share after `n` more, all with these identifiers; `matched_by` is empty for none."""
+    def counting(self, matched_by: Sequence[str], n: int = 1) -> "Share":
+        """The numbers with `n` more, all with these identifiers; `matched_by` is empty for none."""
         msclkid, email, phone = "msclkid" in matched_by, "email" in matched_by, "phone" in matched_by
-        grown = Share(
+        return Share(
             self.received + n,
             self.carrying + n * (msclkid or email or phone),
             self.msclkid + n * msclkid,
@@ -42,13 +44,16 @@ class Share(NamedTuple):
             self.visitor + n * ("visitor" in matched_by),
             self.none + n * (not matched_by),
         )
-        while grown.received > WINDOW:
-            grown = grown.halved()
-        return grown
 
-    def halved(self) -> "Share":
-        """Half of everything."""
-        return Share._make(number // 2 for number in self)
+    def plus(self, matched_by: Sequence[str], n: int = 1) -> "Share":
+        """The share after these conversions."""
+        return self.counting(matched_by, n).faded()
+
+    def faded(self) -> "Share":
+        """The numbers in proportion, not beyond WINDOW; `store.sql.match_shares` has the same as a statement."""
+        if self.received <= WINDOW:
+            return self
+        return Share._make(number * FADED // self.received for number in self)
 
     def is_low(self, *, was_low: bool) -> bool:
         """Whether too few carry something; `was_low` is the answer until now."""

@@ -170,7 +170,10 @@ class StoredMatchShares(Protocol):
     """Stores by what the last conversions of each goal could be matched."""
 
     async def load(self) -> Mapping[str, Share]:
-        """Return the shares by goal, as last saved."""
+        """Return the shares by goal, the sums of all replicas."""
 
-    async def save(self, shares: Mapping[str, Share]) -> None:
-        """Replace the saved shares."""
+    async def add(self, counted: Mapping[str, Share]) -> Mapping[str, Share]:
+        """Add by goal what was counted, and return all shares with it."""
+
+    async def retain(self, goals: Collection[str]) -> None:
+        """Forget every goal that is not among these."""

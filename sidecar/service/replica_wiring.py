@@ -20,9 +20,10 @@ from sidecar.service.runtime import Runtime
 from sidecar.service.shared_standing import SharedStanding
 from sidecar.store.store import Store
 from sidecar.telemetry import Telemetry
+from sidecar.telemetry.match_shares import MatchShares
 from sidecar.upkeep.alerts import Alerts
 from sidecar.upkeep.erasure import Eraser
-from sidecar.upkeep.housekeeping import Housekeeping
+from sidecar.upkeep.housekeeping import SHARED_SHARES_SECONDS, Housekeeping
 
 ARRIVED, BORROWED = "arrived:", "borrowed:"
 """Before the name of an account: rows of it arrived, or a call of it is made, at a replica that does not hold it."""
@@ -36,7 +37,7 @@ STORED_SECONDS = 0.3
 CLOCK_LOOKS = 20
 """How often the store is asked for the time at a start, until an answer is quick enough."""
 
-PAUSES, ERASURES, THROTTLES, TOKEN_STORED = "pauses", "erasures", "throttles", "token"
+PAUSES, ERASURES, THROTTLES, TOKEN_STORED, SHARES = "pauses", "erasures", "throttles", "token", "shares"
 
 REFUSED = "refused:"
 """Before the digest of an access token that Microsoft did not accept."""
@@ -93,8 +94,9 @@ def join_replicas(parts: ReplicaParts, accounts: Callable[[], Collection[str]]) 
     Each part is connected with what it asks of the other replicas, and with what it announces to them.
     """
     store, platform, gates, flusher, clock = parts.store, parts.platform, parts.gates, parts.flusher, parts.clock
+    matches = parts.telemetry.intake.matches
     tasks = AccountTasks(store, flusher, parts.catalogue, platform.advertising, gates, clock)
-    peers = PeerChanges(store, flusher, parts.pauses, parts.eraser, gates, clock, platform)
+    peers = PeerChanges(store, flusher, parts.pauses, parts.eraser, gates, clock, platform, matches)
     holdings = Holdings(store.leases, accounts, parts.telemetry, clock.elapsed, tasks, peers.apply)
     holdings.due, holdings.revived, holdings.time_is = flusher.wake, lambda: gates.changed(), clock.lead
     holdings.share = SharedStanding(store.leases, parts.telemetry.board, gates).share
@@ -103,6 +105,7 @@ def join_replicas(parts: ReplicaParts, accounts: Callable[[], Collection[str]]) 
     flusher.elsewhere = lambda rows: holdings.announce(*(ARRIVED + account for account in rows))
     parts.pauses.announce = lambda: holdings.announce(PAUSES)
     share_upkeep(holdings, parts.eraser, parts.housekeeping, parts.alerts, platform.tokens)
+    share_matches(holdings, parts.housekeeping, matches)
     share_pace(holdings, platform.advertising.rate_limiter)
     if platform.shared_token is not None:
         share_token(holdings, platform.shared_token)
@@ -135,6 +138,22 @@ def share_upkeep(
     eraser.announce = lambda: holdings.announce(ERASURES)
     if alerts is not None:
         alerts.is_ours = is_ours
+    holdings.duties_changed = changed
+
+
+def share_matches(holdings: Holdings, housekeeping: Housekeeping, matches: MatchShares) -> None:
+    """Let all replicas add up what conversions can be matched by, and one of them judge it."""
+    if not holdings.leases.is_shared:
+        return
+    matches.is_ours = lambda: holdings.does(UPKEEP)
+    housekeeping.shares_seconds = SHARED_SHARES_SECONDS
+    housekeeping.shares_saved = lambda: holdings.announce(SHARES)
+    others = holdings.duties_changed
+
+    def changed() -> None:
+        others()
+        matches.judge()
+
     holdings.duties_changed = changed
 
 
@@ -172,6 +191,7 @@ class PeerChanges:
     gates: Gates
     clock: Runtime
     platform: PlatformParts
+    matches: MatchShares
     _counting: set[asyncio.Task[None]] = field(default_factory=set)
     """Permits for calls that other replicas make."""
 
@@ -187,6 +207,8 @@ class PeerChanges:
             await self.pauses.refresh()
         if ERASURES in changes:
             self.eraser.wake()
+        if SHARES in changes:
+            self.matches.restore(await self.store.shares.load())
         if THROTTLES in changes:
             await asyncio.sleep(STORED_SECONDS)
             await restore_throttles(self.store.outbox, self.gates, self.platform.advertising, self.clock.now())

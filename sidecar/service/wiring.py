@@ -97,7 +97,6 @@ async def open_parts(
     steady.on_step = gates.shift
     store = await stack.enter_async_context(_store(settings, telemetry, clock))
     await follow_clock(store.leases, clock)
-    telemetry.intake.matches.restore(await store.shares.load())
     platform = await open_platform(stack, settings, telemetry, store, gates, clock, steady.heard)
     wiring = _Wiring(settings, telemetry, store, gates, platform.advertising, clock)
     pauses = wiring.pauses()
@@ -124,6 +123,9 @@ async def open_parts(
         housekeeping=housekeeping,
         alerts=alerts,
     )
+    holdings = join_replicas(replica, wiring.accounts)
+    telemetry.intake.matches.retain({goal for _, goal in settings.goals_of_accounts()})
+    telemetry.intake.matches.restore(await store.shares.load())
     return Components(
         settings=settings,
         telemetry=telemetry,
@@ -140,7 +142,7 @@ async def open_parts(
         pauses=pauses,
         catalogue=catalogue,
         eraser=eraser,
-        holdings=join_replicas(replica, wiring.accounts),
+        holdings=holdings,
         alerts=alerts,
         last_minute=platform.advertising.last_minute,
         emulator=platform.emulator,

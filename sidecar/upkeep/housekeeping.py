@@ -25,6 +25,9 @@ DISK_SECONDS = 5.0
 EXPIRE_SECONDS = 60.0
 LOOK_SECONDS = 60.0
 SHARES_SECONDS = 60.0
+"""How often what conversions could be matched by is stored; oftener where other replicas read it."""
+
+SHARED_SHARES_SECONDS = 1.0
 PRUNE_SECONDS = 15 * 60.0
 
 CLOCK_STEP_MILLIS = 2_000
@@ -69,6 +72,9 @@ class Housekeeping:
     unstored: UnstoredItems | None = None
     is_ours: Callable[[], bool] = lambda: True
     """Whether this replica alone does now what must be done once."""
+    shares_seconds: float = SHARES_SECONDS
+    shares_saved: Callable[[], None] = lambda: None
+    """Tells the other replicas that the stored shares are others now."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _last_seen: UnixMillis = EPOCH
     """The latest time that `now` returned."""
@@ -81,13 +87,13 @@ class Housekeeping:
                 ("watch", DISK_SECONDS, self.watch),
                 ("expire", EXPIRE_SECONDS, self._once(self.expire)),
                 ("look", LOOK_SECONDS, self.look),
-                ("shares", SHARES_SECONDS, self._once(self.save_shares)),
+                ("shares", self.shares_seconds, self.save_shares),
                 ("prune", PRUNE_SECONDS, self._once(self.prune)),
                 ("gather", PRUNE_SECONDS, self._once(self.gather)),
             ):
                 rounds.create_task(self._repeat(name, seconds, work))
         with contextlib.suppress(StorageUnavailable):
-            await self._once(self.save_shares)()
+            await self.save_shares()
 
     def _once(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """Work that one replica does for all."""
@@ -119,10 +125,17 @@ class Housekeeping:
             self.telemetry.delivery.rows_expired(ended)
 
     async def save_shares(self) -> None:
-        """Save by what conversions could be matched, if that has changed."""
-        if self.telemetry.intake.matches.changed:
-            self.telemetry.intake.matches.changed = False
-            await self.shares.save(self.telemetry.intake.matches.shares)
+        """Add by what conversions could be matched to what is stored, if that has changed."""
+        matches = self.telemetry.intake.matches
+        if not matches.changed:
+            return
+        try:
+            shares = await self.shares.add(matches.begin_saving())
+        except BaseException:
+            matches.not_stored()
+            raise
+        matches.stored(shares)
+        self.shares_saved()
 
     async def gather(self) -> None:
         """Gather the figures of old hours into days."""
@@ -131,8 +144,10 @@ class Housekeeping:
             pass
 
     async def prune(self) -> None:
-        """Delete settled rows, clicks and journal entries whose retention is over."""
+        """Delete settled rows, clicks and journal entries whose retention is over, and shares of goals that left."""
         rules, now = self.rules(), self.now()
+        if (goals := self.telemetry.intake.matches.goals) is not None:
+            await self.shares.retain(goals)
         after: int | None = 0
         while after is not None and self._goes_on:
             after = await self.upkeep.prune(UnixMillis(now - rules.retention_millis), after, SLICE_ROWS)

@@ -65,6 +65,7 @@ class Replica:
     elapsed: Elapsed
     stack: contextlib.AsyncExitStack
     tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def holder(self) -> str:
@@ -86,6 +87,7 @@ class Replica:
     async def leave(self) -> None:
         """End in order, as the service does."""
         parts = self.parts
+        self.stopping.set()
         parts.flusher.stop()
         await self.tasks.pop("flusher")
         await parts.holdings.leave()
@@ -134,6 +136,7 @@ class Team:
             "flusher": parts.flusher.run(),
             "catalogue": parts.catalogue.run(),
             "eraser": parts.eraser.run(),
+            "housekeeping": parts.housekeeping.run(replica.stopping),
         }
         replica.tasks = {name: asyncio.create_task(work) for name, work in works.items()}
         await parts.store.outbox.open_lanes(parts.settings.lanes())
