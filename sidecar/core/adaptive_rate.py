@@ -2,7 +2,9 @@
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from sidecar.core.instant import UnixMillis
 from sidecar.core.retry import backoff_millis
 
 THROTTLE_MILLIS = 60_000
@@ -13,6 +15,9 @@ https://learn.microsoft.com/advertising/guides/services-protocol#throttling
 
 THROTTLE_MOST_MILLIS = 15 * 60_000
 """The longest that Microsoft is waited for; what was noted for longer was noted while the clock was wrong."""
+
+RESTED_MILLIS = 10 * 60_000
+"""After this time without another "too many" every rate is the full one again."""
 
 HEADROOM = 0.98
 """The share of the allowed rate that is used: room for clocks that differ and for a restart's first request."""
@@ -35,6 +40,11 @@ class Rate:
         return cls(limit, limit, now)
 
     @property
+    def share(self) -> float:
+        """Which part of the limit it is."""
+        return self.current / self.limit
+
+    @property
     def interval_seconds(self) -> float:
         """The even distance between two requests; no sliding minute holds more than the rate."""
         return 60 / (HEADROOM * self.current)
@@ -55,6 +65,22 @@ class Rate:
         if self.current >= self.limit or now - self.changed_at < 60:
             return self
         return replace(self, current=min(self.limit, self.current + self.limit / 10), changed_at=now)
+
+    def rested(self, now: float) -> "Rate":
+        """The rate after the time since it changed, in which another replica may have climbed, or nothing was sent."""
+        steps = int(max(0.0, now - self.changed_at) // 60)
+        if self.current >= self.limit or not steps:
+            return self
+        climbed = min(self.limit, self.current + steps * self.limit / 10)
+        return replace(self, current=climbed, changed_at=self.changed_at + 60 * steps)
+
+
+class HalvedRate(NamedTuple):
+    """What is stored of an account's rate when Microsoft said "too many", for a restart and for other replicas."""
+
+    share: float
+    """Of the configured limit, which may be another one by then."""
+    at: UnixMillis
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,20 @@ class RateLimiter:
         self.history(account).noted(self.monotonic())
 
     def begin_again(self, accounts: Iterable[str]) -> None:
-        """Let the first permit of these accounts wait: another replica may have sent for them just now."""
+        """Let the first permit of these accounts wait: another replica may have sent for them just now.
+
+        Their rates have climbed meanwhile, as far as is known here.
+        """
         for account in accounts:
             self._lanes.pop(account, None)
+            self.history(account).rate = self.rate(account).rested(self.monotonic())
+
+    def slow_down(self, account: str, share: float, seconds_ago: float) -> None:
+        """Go no faster than at a rate that was halved to `share` of the limit, here or elsewhere, some time ago."""
+        now, rate = self.monotonic(), self.rate(account)
+        halved = Rate(rate.limit, max(1.0, share * rate.limit), now - seconds_ago).rested(now)
+        if halved.current < rate.current:
+            self.history(account).rate = halved
 
     def last_minute(self, account: str) -> tuple[int, int]:
         """How many calls of the account were permitted in the last 60 s, and how many may be now."""

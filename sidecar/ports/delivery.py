@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from sidecar.core.adaptive_rate import HalvedRate
 from sidecar.core.answer import RefusedBatch, Verdict
 from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
@@ -150,6 +151,12 @@ class Delivery(Protocol):
 
     async def record_throttle(self, account: str, until: UnixMillis) -> None:
         """Store that Microsoft asked the account to wait, for `throttled` after a restart."""
+
+    async def record_rates(self, rates: Mapping[str, HalvedRate]) -> None:
+        """Store the rates of these accounts, which were halved, for `halved_rates` after a restart."""
+
+    async def halved_rates(self) -> Mapping[str, HalvedRate]:
+        """Return by account the last rate of `record_rates`."""
 
     async def settle(self, claim: Claim, exceptions: Mapping[int, Step], note: "Note", now: UnixMillis) -> bool:
         """Settle a batch as delivered, except for `exceptions` by seq. False if the claim is no longer valid."""

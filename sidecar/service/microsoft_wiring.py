@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from sidecar.config import Config
 from sidecar.core.doctor.facts import Endpoint
 from sidecar.core.instant import UnixMillis
-from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
 from sidecar.emulator import SEED_REFRESH_TOKEN, EmulatorOptions
 from sidecar.microsoft.client import open_client
@@ -27,11 +26,11 @@ from sidecar.microsoft.sign_in_errors import detail_of
 from sidecar.microsoft.sign_in_flow import FinishedSignIn, SignInFlow
 from sidecar.microsoft.tls import context
 from sidecar.microsoft.tokens import Connection, TokenSource
-from sidecar.ports.delivery import Delivery
 from sidecar.ports.errors import OutboxRefused
 from sidecar.ports.upkeep import Secrets
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
+from sidecar.service.shared_pace import restore_throttles
 from sidecar.store.store import Store
 from sidecar.store.store_url import emulator_file_of
 from sidecar.store.tokens import SealedAccess, SealedSignIns, SealedTokens
@@ -111,19 +110,6 @@ def _token_source(
     asked = shared or oauth
     tokens = TokenSource(asked, sealed, now=clock.now, chance=clock.chance, on_change=on_change, shared=shared)
     return tokens, shared
-
-
-async def restore_throttles(
-    delivery: Delivery, gates: Gates, advertising: MicrosoftAdvertising, now: UnixMillis
-) -> None:
-    """Close the accounts that Microsoft asked to wait, with all that share their limit.
-
-    It may have asked the process before, or another replica.
-    """
-    for account, until in (await delivery.throttled(now)).items():
-        if advertising.knows(account):
-            for sharing in advertising.sharing(account):
-                gates.close_account(sharing, Reason.THROTTLED, now, until)
 
 
 async def _embedded_emulator(stack: contextlib.AsyncExitStack, settings: Settings, clock: Runtime) -> "Emulator | None":

@@ -15,8 +15,9 @@ from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.shared_token import SharedToken
 from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.leases import TOKEN, UPKEEP, Leases
-from sidecar.service.microsoft_wiring import PlatformParts, restore_throttles
+from sidecar.service.microsoft_wiring import PlatformParts
 from sidecar.service.runtime import Runtime
+from sidecar.service.shared_pace import SharedPace, restore_throttles
 from sidecar.service.shared_standing import SharedStanding
 from sidecar.store.store import Store
 from sidecar.telemetry import Telemetry
@@ -30,9 +31,6 @@ ARRIVED, BORROWED = "arrived:", "borrowed:"
 
 BORROW_SECONDS = 2 * LOOK_SECONDS
 """How long a call waits for the replica that holds its account to count it among its own."""
-
-STORED_SECONDS = 0.3
-"""How long what Microsoft asked to wait may take to be stored, after it was announced."""
 
 CLOCK_LOOKS = 20
 """How often the store is asked for the time at a start, until an answer is quick enough."""
@@ -106,7 +104,10 @@ def join_replicas(parts: ReplicaParts, accounts: Callable[[], Collection[str]]) 
     parts.pauses.announce = lambda: holdings.announce(PAUSES)
     share_upkeep(holdings, parts.eraser, parts.housekeeping, parts.alerts, platform.tokens)
     share_matches(holdings, parts.housekeeping, matches)
-    share_pace(holdings, platform.advertising.rate_limiter)
+    limiter = platform.advertising.rate_limiter
+    share_pace(holdings, limiter)
+    pace = SharedPace(store.outbox, limiter, parts.telemetry, clock.now, lambda: holdings.announce(THROTTLES))
+    limiter.on_throttled = pace.throttled
     if platform.shared_token is not None:
         share_token(holdings, platform.shared_token)
     return holdings
@@ -170,7 +171,6 @@ def share_pace(holdings: Holdings, limiter: RateLimiter) -> None:
         return True
 
     limiter.borrow = borrow
-    limiter.on_throttled = lambda account: holdings.announce(THROTTLES)
 
 
 def share_token(holdings: Holdings, shared: SharedToken) -> None:
@@ -210,7 +210,6 @@ class PeerChanges:
         if SHARES in changes:
             self.matches.restore(await self.store.shares.load())
         if THROTTLES in changes:
-            await asyncio.sleep(STORED_SECONDS)
             await restore_throttles(self.store.outbox, self.gates, self.platform.advertising, self.clock.now())
 
     def _count(self, account: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import postgres_kit
 import pytest
 from delivery_kit import APPLY
-from replica_kit import Team, team_of
+from replica_kit import Replica, Team, team_of
 
 from sidecar.core.adaptive_rate import MADE_UP
 from sidecar.core.erasure import ErasureRequest, Subject
@@ -155,8 +155,14 @@ async def test_accounts_that_share_a_limit_wait_together_at_all_replicas(team: T
         holder = team.holder_of(account)
         return holder.parts.gates.throttled_until(account, team.clock()) is not None
 
+    def rates(replica: Replica) -> list[float]:
+        limiter = replica.parts.last_minute
+        return [limiter(account)[1] for account in ("main", "twin", "other")]
+
     await team.until(lambda: waits("main") and waits("twin"))
     assert not waits("other")
+    await team.until(lambda: [rates(replica) for replica in team.replicas] == [[15_000, 15_000, 30_000]] * 3)
+    assert rates(await team.join()) == [15_000, 15_000, 30_000], "it begins where the others are"
 
 
 async def test_limit_holds_in_every_sliding_stretch_while_an_account_moves(team: Team) -> None:

@@ -77,9 +77,9 @@ def server_url() -> str:
         return f"postgresql://sidecar@127.0.0.1:{port.read_text()}"
 
 
-def empty_database() -> str:
-    """The URL of a new database without tables."""
-    return _create("")
+def empty_database(more: str = "") -> str:
+    """The URL of a new database without tables; `more` are words of CREATE DATABASE."""
+    return _create(more)
 
 
 def database_with_tables(fill: Callable[[str], None]) -> str:

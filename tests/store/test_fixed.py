@@ -6,7 +6,9 @@ from conversion_kit import GOALS, conversion
 from instant_kit import HOUR, MINUTE, NOW, later
 from msgspec.structs import replace
 from outbox_kit import LOST, TAKEN, claim, claimed, due, put, record_of, retaken
+from store_kit import House
 
+from sidecar.core.adaptive_rate import HalvedRate
 from sidecar.core.batch import with_goals
 from sidecar.core.entry import Requeue
 from sidecar.core.states_and_reasons import Reason
@@ -115,6 +117,15 @@ async def test_longer_wait_that_is_known_already_is_kept(outbox: Outbox) -> None
     await refused(outbox, "A")
     await outbox.release_astray("main", ELSEWHERE, NOW)
     assert await outbox.throttled(NOW) == {"main": later(2 * HOUR)}
+
+
+async def test_rates_that_were_halved_last_are_there_after_a_crash(house: House) -> None:
+    await house.open()
+    await house.outbox.record_rates({"main": HalvedRate(0.5, NOW), "other": HalvedRate(0.25, NOW)})
+    await house.outbox.record_rates({"main": HalvedRate(0.35, later(5))})
+    await house.crash()
+    await house.open()
+    assert await house.outbox.halved_rates() == {"main": HalvedRate(0.35, later(5)), "other": HalvedRate(0.25, NOW)}
 
 
 async def test_rows_that_keep_a_held_goal_are_not_due_and_leave_room_for_others(outbox: Outbox) -> None:

@@ -75,6 +75,39 @@ def test_clean_answer_raises_the_rate_of_its_own_account_after_a_minute() -> Non
     assert rates(rate_limiter) == [600, 500, 1_000]
 
 
+def test_rate_of_an_account_that_was_elsewhere_has_climbed_by_the_time_that_passed() -> None:
+    time = Time()
+    rate_limiter = pacer_of(time)
+    rate_limiter.throttled("main")
+    time.now = 125.0
+    rate_limiter.begin_again(["main"])
+    assert rates(rate_limiter) == [700, 500, 1_000]
+    rate_limiter.clean_answer("main")
+    assert rates(rate_limiter) == [700, 500, 1_000]
+    time.now = 180.0
+    rate_limiter.clean_answer("main")
+    assert rates(rate_limiter) == [800, 500, 1_000]
+    time.now = 600.0
+    rate_limiter.begin_again(["main", "twin", "other"])
+    assert rates(rate_limiter) == [1_000, 1_000, 1_000]
+
+
+def test_rate_that_was_halved_elsewhere_is_taken_over_where_it_is_the_slower_one() -> None:
+    time = Time()
+    time.now = 1_000.0
+    rate_limiter = pacer_of(time)
+    rate_limiter.slow_down("main", 0.25, 119.0)
+    assert rates(rate_limiter) == [350, 1_000, 1_000]
+    rate_limiter.slow_down("main", 0.5, 0.0)
+    assert rates(rate_limiter) == [350, 1_000, 1_000]
+    time.now = 1_001.0
+    rate_limiter.clean_answer("main")
+    assert rates(rate_limiter) == [450, 1_000, 1_000]
+    time.limit = 1.0
+    rate_limiter.slow_down("other", 0.001, 0.0)
+    assert rates(rate_limiter) == [1, 1, 1]
+
+
 def test_removed_account_shares_its_limit_with_no_other() -> None:
     rate_limiter = pacer_of(Time())
     assert rate_limiter.sharing("main") == ["main", "twin"]

@@ -35,9 +35,9 @@ BATCHES = sql("""
         ELSE :now + :retry END]
     WHERE settled_at IS NULL AND (created_at > :now OR sent_at > :now OR due_at > :now)""")
 
-WAITS = """
+WAITS = sql("""
     UPDATE facts SET value = :until
-    WHERE name >= 'waits:' AND name < 'waits;' AND CAST(value AS BIGINT) > :until"""
+    WHERE [begins name, 'waits:'] AND CAST(value AS BIGINT) > :until""")
 
 # Rows that are due later than they can have been put off for their reason. What has a future time of its caller's
 # waits for that, and so does an adjustment that has to be later than what Microsoft has. Those that wait for their

@@ -12,6 +12,8 @@
 [list a, b]                           a JSON list of these values
 [lists a, b]                          a JSON list of such lists, one of each row
 [join text]                           the texts of all rows, with commas between them
+[begins name, 'part:']                whether a text begins so. SQLite finds it in the index, up to the semicolon, which
+                                      is the byte after the colon; a server may sort the two otherwise
 [position text, 'part']               where a part begins; 0 where it is not in the text
 [greatest a, b]  [least a, b]         of two values, neither of which is NULL
 [total value]                         a sum beyond 63 bits; 0 of no rows
@@ -130,6 +132,11 @@ def _postgres_each(given: str) -> str:
     return f"LATERAL (SELECT * FROM {table} WHERE {own} = {column} AND {has} OFFSET 0) {alias}"  # noqa: S608 - constants only
 
 
+def _sqlite_begins(given: str) -> str:
+    name, part = given.split(", ")
+    return f"{name} >= {part} AND {name} < {part.replace(':', ';')}"
+
+
 _SQLITE_LIST = "(SELECT value FROM json_each({0}))"
 
 _SQLITE: dict[str, Callable[[str], str]] = {
@@ -150,6 +157,7 @@ _SQLITE: dict[str, Callable[[str], str]] = {
     "list": lambda values: f"json_array({values})",
     "lists": lambda values: f"json_group_array(json_array({values}))",
     "join": lambda text: f"group_concat({text})",
+    "begins": _sqlite_begins,
     "position": lambda given: f"instr({given})",
     "newest": "SELECT seq FROM sqlite_sequence WHERE name = '{0}'".format,
     "each": lambda given: given.partition(" OF ")[0],
@@ -175,6 +183,7 @@ _POSTGRES: dict[str, Callable[[str], str]] = {
     "list": lambda values: f"CAST(json_build_array({values}) AS text)",
     "lists": lambda values: f"CAST(coalesce(json_agg(json_build_array({values})), '[]') AS text)",
     "join": lambda text: f"string_agg({text}, ',')",
+    "begins": lambda given: f"starts_with({given})",
     "position": lambda given: f"strpos({given})",
     "newest": "SELECT last_value FROM {0}_seq_seq".format,
     "each": _postgres_each,

@@ -50,9 +50,9 @@ THROTTLED = sql("""
     WHERE settled_at IS NULL AND answer = ? AND due_at > ? GROUP BY account""")
 
 # Waits that were noted by themselves: answers to other calls than uploads.
-WAITS = """
+WAITS = sql("""
     SELECT substr(name, 7), CAST(value AS BIGINT) FROM facts
-    WHERE name >= 'waits:' AND name < 'waits;' AND CAST(value AS BIGINT) > ?"""
+    WHERE [begins name, 'waits:'] AND CAST(value AS BIGINT) > ?""")
 
 SLOT_SECONDS = 64
 """The index of used seconds begins with `sent_time >> 6`."""

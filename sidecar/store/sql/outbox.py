@@ -1,9 +1,11 @@
 """The SQLite outbox: the port's calls, each handed to the committer or to a reading connection."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from sidecar.core.adaptive_rate import HalvedRate
 from sidecar.core.attribution import Deferral
 from sidecar.core.conversion import Kind
 from sidecar.core.entry import Entry, Lane, LongestWaits, Step
@@ -31,7 +33,8 @@ from sidecar.store.sql import (
     waiting_rows,
 )
 from sidecar.store.sql.clicks import Woken
-from sidecar.store.sql.connection import Reader
+from sidecar.store.sql.connection import BulkStatement, Reader
+from sidecar.store.sql.dialects import sql
 from sidecar.store.sql.intake import known_results
 from sidecar.store.sql.intake_group import Incoming, Outcome
 from sidecar.store.sql.snapshot import Snapshot
@@ -39,6 +42,12 @@ from sidecar.store.store import StoreLimits
 from sidecar.troubles import CATALOGUE, Scope
 
 NOTE_WAIT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+NOTE_RATES = BulkStatement(
+    "INSERT INTO facts (name, value)", "text text", "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+RATES = sql("SELECT substr(name, 6), value FROM facts WHERE [begins name, 'rate:']")
 
 PROBE = "INSERT INTO facts VALUES ('probe', 'written') ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
@@ -136,6 +145,14 @@ class SqlOutbox:
 
     async def record_throttle(self, account: str, until: UnixMillis) -> None:
         await self.committer.write(lambda db: db.execute(NOTE_WAIT, (f"waits:{account}", str(until))) and None)
+
+    async def record_rates(self, rates: Mapping[str, HalvedRate]) -> None:
+        rows = [(f"rate:{account}", json.dumps(rate)) for account, rate in sorted(rates.items())]
+        await self.committer.write(lambda db: NOTE_RATES.change(db, rows))
+
+    async def halved_rates(self) -> Mapping[str, HalvedRate]:
+        found = await self.due_reader.call(lambda db: db.execute(RATES).fetchall())
+        return {account: HalvedRate(*json.loads(text)) for account, text in found}
 
     async def throttled(self, now: UnixMillis) -> Mapping[str, UnixMillis]:
         return await self.due_reader.call(lambda db: due_rows.throttled(db, now))

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from sidecar.core.instant import UnixMillis
 from sidecar.store.sql.connection import Reader, SqlConnection, Writer
+from sidecar.store.sql.dialects import sql
 
 PUT = "INSERT INTO facts (name, value) VALUES ('paused:' || ?, ?) ON CONFLICT DO NOTHING"
 
 REMOVE = "DELETE FROM facts WHERE name = 'paused:' || ?"
 
-# The semicolon comes right after the colon, so this is every name that begins with `paused:`.
-ALL = "SELECT substr(name, 8), CAST(value AS BIGINT) FROM facts WHERE name >= 'paused:' AND name < 'paused;'"
+ALL = sql("SELECT substr(name, 8), CAST(value AS BIGINT) FROM facts WHERE [begins name, 'paused:']")
 
 
 @dataclass(frozen=True, slots=True)
