@@ -140,6 +140,13 @@ class Malformed(_Model):
     applied: bool = True
 
 
+class OddReport(_Model):
+    """The by-goal report without a line, or with null in place of each list of days and reasons."""
+
+    type: Literal["report"]
+    form: Literal["empty", "nulls"] = "empty"
+
+
 class ExpireTokens(_Model):
     """Every access token expires before the request is read; other rules still apply."""
 
@@ -171,7 +178,7 @@ class SetDate(_Model):
 Preparation = Slow | ExpireTokens | RevokeRefreshTokens | SetDate
 """Happens before the request, which is then handled as usual."""
 
-Ending = Status | FaultCode | PartialErrors | Hang | ResetBefore | ResetAfter | Malformed | OAuthError
+Ending = Status | FaultCode | PartialErrors | Hang | ResetBefore | ResetAfter | Malformed | OAuthError | OddReport
 """Replaces or changes the answer."""
 
 

@@ -124,7 +124,8 @@ class GoalCalls:
 
 def shown(goal: StoredGoal, asked: Sequence[str]) -> dict[str, Any]:
     """The goal as Microsoft returns it: some members only when the request names them."""
-    body = {"Id": str(goal.id), **goal.body, **dict.fromkeys(_NOT_FOR_OFFLINE)}
+    others = dict.fromkeys(_NOT_FOR_OFFLINE)
+    body = {"Id": str(goal.id), **(goal.body | others if goal.type == GOAL_TYPE else others | goal.body)}
     return {name: None if name in _ADDITIONAL and name not in asked else member for name, member in body.items()}
 
 

@@ -21,6 +21,11 @@ _CATEGORIES = (
     *("PageView", "Purchase", "RequestQuote", "Signup", "SubmitLeadForm", "Subscribe"),
 )
 _CHOICES = {"Scope": ("Account", "Customer"), "CountType": ("All", "Unique"), "GoalCategory": _CATEGORIES}
+_UET_MEMBERS = (
+    *("TagId", "TrackingStatus", "AttributionModelType", "IsAutoGoal", "ViewThroughConversionWindowInMinutes"),
+    *("UrlExpression", "UrlOperator", "CategoryExpression", "CategoryOperator", "ActionExpression", "ActionOperator"),
+    *("LabelExpression", "LabelOperator", "Value", "ValueOperator", "MinimumPagesViewed", "MinimumDurationInSeconds"),
+)
 _STATUSES = ("Active", "Paused")
 _REVENUE_TYPES = ("NoValue", "FixedValue", "VariableValue")
 
@@ -51,6 +56,12 @@ def read_goal(value: object) -> dict[str, Any] | None:
     members["ConversionWindowInMinutes"] = _integer(value, "ConversionWindowInMinutes")
     members["Revenue"] = _revenue(value)
     return {name: member for name, member in members.items() if member is not None}
+
+
+def read_control_goal(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The given members of a goal that the control adds or changes: of any type, with what only UET goals have."""
+    members = read_goal(value) or {}
+    return members | {name: value[name] for name in _UET_MEMBERS if value.get(name) is not None}
 
 
 def goal_errors(goal: Mapping[str, Any], *, enhanced_terms_accepted: bool) -> Iterator[str]:

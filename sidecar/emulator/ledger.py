@@ -5,13 +5,13 @@ A thousand rows take one statement: with many small ones the event loop would de
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
-from sidecar.emulator.call import DAY_MS, Answer, Call
+from sidecar.emulator.call import Answer, Call
+from sidecar.emulator.report_counts import ATTRIBUTED, Counts, add_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class StoredAdjustment:
     type: str
     value: str | None
     currency: str | None
+    unattributed: str | None = None
+    """Why it has no effect, apart from its original; it matters only where the original exists."""
 
 
 _PUT_CONVERSIONS = """
@@ -77,21 +79,12 @@ _ADJUST = """
 
 _NEW_CONVERSIONS = "SELECT goal_id, coalesce(unattributed, ''), count(*) FROM conversions WHERE seq > ? GROUP BY 1, 2"
 
-_PUT_VERDICT = """
-    INSERT INTO verdicts (goal_id, account_id, day, reason, count) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET count = count + excluded.count
-"""
-
 _ROW_COUNTS = (
     "SELECT count(*) AS kept, coalesce(sum(seen), 0) AS seen, coalesce(sum(seen > 1), 0) AS repeated, "
     "coalesce(sum(changed), 0) AS changed, coalesce(sum(unattributed IS NOT NULL), 0) AS unattributed FROM {}"
 )
 
 _DUPLICATE = "DuplicateConversionKey"
-_SUCCESS = ""
-
-_Verdicts = Counter[tuple[int, str]]
-"""Rows by goal id and reason."""
 
 
 def store_conversions(db: Connection, at: int, account_id: str, rows: Sequence[StoredConversion]) -> None:
@@ -99,22 +92,22 @@ def store_conversions(db: Connection, at: int, account_id: str, rows: Sequence[S
     newest = db.execute("SELECT coalesce(max(seq), 0) FROM conversions").fetchone()[0]
     items = [[row.identity, row.wide_identity, row.goal_id, row.raw, row.unattributed] for row in rows]
     db.execute(_PUT_CONVERSIONS, (json.dumps(items), account_id, at))
-    verdicts = _Verdicts((row.goal_id, _DUPLICATE) for row in rows)
+    counts = Counts((row.goal_id, _DUPLICATE) for row in rows)
     for goal_id, reason, count in db.execute(_NEW_CONVERSIONS, (newest,)).fetchall():
-        verdicts[goal_id, reason] += count
-        verdicts[goal_id, _DUPLICATE] -= count
-    _count_verdicts(db, at, account_id, verdicts)
+        counts[goal_id, reason] += count
+        counts[goal_id, _DUPLICATE] -= count
+    add_counts(db, account_id, at, counts)
 
 
 def store_adjustments(db: Connection, at: int, account_id: str, rows: Sequence[StoredAdjustment]) -> None:
     """Stores the rows of one request and applies them to their originals, in order."""
     applied = {row[0] for row in db.execute(_APPLIED, (_json_list(row.identity for row in rows),))}
     originals = {row[0]: row[1:] for row in db.execute(_ORIGINALS, (_json_list(row.original for row in rows),))}
-    verdicts, items, changes = _Verdicts(), [], {}
+    counts, items, changes = Counts(), [], {}
     for row in rows:
         is_repeat = row.identity in applied
         reason = None if is_repeat else _adjustment_problem(row, originals.get(row.original))
-        verdicts[row.goal_id, _DUPLICATE if is_repeat else reason or _SUCCESS] += 1
+        counts[row.goal_id, _DUPLICATE if is_repeat else reason or ATTRIBUTED] += 1
         if not is_repeat and reason is None:
             applied.add(row.identity)
             originals[row.original] = (row.original_wide, row.type)
@@ -122,20 +115,14 @@ def store_adjustments(db: Connection, at: int, account_id: str, rows: Sequence[S
         items.append([row.identity, row.original, row.goal_id, row.raw, reason])
     db.execute(_PUT_ADJUSTMENTS, (json.dumps(items), account_id, at))
     db.execute(_ADJUST, (json.dumps(list(changes.values())),))
-    _count_verdicts(db, at, account_id, verdicts)
+    add_counts(db, account_id, at, counts)
 
 
 def _adjustment_problem(row: StoredAdjustment, original: tuple[str, str | None] | None) -> str | None:
     """Why an accepted adjustment has no effect; None if it has."""
     if original is None or original[0] != row.original_wide:
         return "AdjustmentOriginalNotFound"
-    return "ConversionAlreadyRetracted" if original[1] == "Retract" else None
-
-
-def _count_verdicts(db: Connection, at: int, account_id: str, verdicts: _Verdicts) -> None:
-    day = at // DAY_MS * DAY_MS
-    rows = [(goal_id, account_id, day, reason, count) for (goal_id, reason), count in verdicts.items() if count]
-    db.executemany(_PUT_VERDICT, rows)
+    return "ConversionAlreadyRetracted" if original[1] == "Retract" else row.unattributed
 
 
 def _json_list(items: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ from sidecar.emulator.faults import (
     Hang,
     Malformed,
     OAuthError,
+    OddReport,
     PartialErrors,
     Preparation,
     ResetAfter,
@@ -41,6 +42,7 @@ from sidecar.emulator.faults import (
 )
 from sidecar.emulator.oauth import redirect_error
 from sidecar.emulator.options import Clock
+from sidecar.emulator.reports import odd_report
 from sidecar.emulator.sign_in_errors import error_answer, sign_in_error
 from sidecar.emulator.state import State
 
@@ -154,6 +156,8 @@ def _answer(db: Connection, call: Call, work: Operation, ending: Ending | None) 
             return _fault(ending, call)
         case OAuthError():
             return _oauth_error(ending, call)
+        case OddReport():
+            return odd_report(ending, _work(db, call, work))
         case _:
             assert_never(ending)
 

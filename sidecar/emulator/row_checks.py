@@ -16,6 +16,9 @@ from sidecar.emulator.row_fields import TICKS_PER_MS, Adjustment, Conversion, Ti
 MAX_VALUE = 999_999_999_999
 MAX_MODEL_LENGTH = 100  # a guess: Microsoft does not publish its limit
 
+MAX_CLICK_AGE_MS = 90 * DAY_MS
+"""Older clicks are gone."""
+
 _MAX_AGE_MS = 90 * DAY_MS
 _GOAL_SETTLES_MS = 2 * HOUR_MS
 _CLICK_ID = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
@@ -42,6 +45,8 @@ class Click:
 
     account_id: str
     clicked_at: int
+    reason: str | None = None
+    """Why its conversions do not count, before all other rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +162,11 @@ def _external(row: Conversion, goal: Goal) -> Iterator[str]:
 
 
 def _click(row: Conversion, goal: Goal, context: CheckContext) -> Iterator[str]:
-    """Checks registered clicks only; a click of another account is accepted and not counted."""
+    """Checks registered clicks only; one that is another account's, too old or with a reason shows in the report."""
     click = context.clicks.get(row.click_id or "")
-    if click is None or row.time is None or click.account_id != context.account_id:
+    if click is None or click.reason or row.time is None or click.account_id != context.account_id:
+        return
+    if click.clicked_at < context.now - MAX_CLICK_AGE_MS:
         return
     after_click_ms = row.time.ticks / TICKS_PER_MS - click.clicked_at
     if after_click_ms < 0:

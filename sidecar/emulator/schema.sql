@@ -64,6 +64,18 @@ CREATE TABLE IF NOT EXISTS clicks (
     clicked_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Why the conversions of a click do not count, where the control says so.
+CREATE TABLE IF NOT EXISTS click_reasons (click_id TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+
+-- Hashed e-mails and phones that lead to a click.
+CREATE TABLE IF NOT EXISTS click_matches (
+    hash TEXT NOT NULL,
+    click_id TEXT NOT NULL,
+    PRIMARY KEY (hash, click_id)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS click_matches_by_click ON click_matches (click_id);
+
 -- The ledger ----------------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS requests (
@@ -114,7 +126,18 @@ CREATE TABLE IF NOT EXISTS adjustments (
     unattributed TEXT
 );
 
--- Rows by upload day and outcome, for the by-goal report; an empty reason means attributed.
+-- Rows by upload hour, channel and outcome, for the by-goal report; an empty reason means attributed.
+CREATE TABLE IF NOT EXISTS report_counts (
+    goal_id INTEGER NOT NULL,
+    account_id TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    channel TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (goal_id, account_id, hour, channel, reason)
+) WITHOUT ROWID;
+
+-- The form of earlier versions, by day; what it holds moves at each start.
 CREATE TABLE IF NOT EXISTS verdicts (
     goal_id INTEGER NOT NULL,
     account_id TEXT NOT NULL,
@@ -123,3 +146,8 @@ CREATE TABLE IF NOT EXISTS verdicts (
     count INTEGER NOT NULL,
     PRIMARY KEY (goal_id, account_id, day, reason)
 ) WITHOUT ROWID;
+
+INSERT OR IGNORE INTO report_counts
+SELECT goal_id, account_id, day, 'CampaignManagementAPI', reason, count FROM verdicts;
+
+DELETE FROM verdicts;

@@ -14,8 +14,9 @@ T = TypeVar("T")
 
 _SETTINGS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000;"
 
-_EVERYTHING_BUT_GOALS = ("codes", "refresh_tokens", "access_tokens", "properties", "clicks", "accounts")
-_LEDGER = ("requests", "conversions", "adjustments", "verdicts")
+_CLICKS = ("clicks", "click_reasons", "click_matches")
+_EVERYTHING_BUT_GOALS = ("codes", "refresh_tokens", "access_tokens", "properties", *_CLICKS, "accounts")
+_LEDGER = ("requests", "conversions", "adjustments", "report_counts")
 
 
 class UnusableState(Exception):
@@ -55,7 +56,7 @@ def unusable(path: Path | None, error: sqlite3.Error) -> UnusableState:
 def clear(db: sqlite3.Connection, *, ledger_only: bool) -> None:
     """Clears the ledger, and unless `ledger_only` sign-ins, accounts, goals, properties and clicks as well."""
     if not ledger_only:
-        db.execute("DELETE FROM facts WHERE name = 'role_id'")
+        db.execute("DELETE FROM facts WHERE name IN ('role_id', 'attribution')")
     for table in _LEDGER if ledger_only else (*_LEDGER, *_EVERYTHING_BUT_GOALS, "goals"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the tuples above
 
