@@ -12,6 +12,7 @@ from sidecar.ports.journal import Journal
 from sidecar.ports.leases import Leases
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Counts, Tallies, Traces, UnstoredItems
+from sidecar.ports.reports import StoredVerdicts
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
 
 ADJUSTMENT_DELAY_MILLIS = 6 * 3_600_000
@@ -45,6 +46,7 @@ class Store:
     shares: StoredMatchShares
     tallies: Tallies
     alerts: StoredAlerts
+    verdicts: StoredVerdicts
     leases: Leases
     run: Callable[[], Coroutine[Any, Any, None]]
     """Writes until `stop` was called and nothing waits; StorageBroken when the data cannot be trusted any more."""

@@ -16,7 +16,7 @@ from sidecar.store.opening import move
 
 TABLES = (
     *("facts", "lanes", "entries", "batches", "requests", "counts", "journal", "secrets", "clicks", "catalogues"),
-    *("goals", "erasures", "erasure_rows", "unstored", "match_shares", "tallies", "alerts"),
+    *("goals", "erasures", "erasure_rows", "unstored", "match_shares", "tallies", "alerts", "verdicts", "sent_days"),
 )
 """What an outbox is made of, in either database."""
 

@@ -24,10 +24,12 @@ from sidecar.store.sql import (
     row_counts,
     row_lists,
     secrets,
+    sent_days,
     settling,
     tallies,
     tracing,
     unstored,
+    verdicts,
     waiting_rows,
 )
 from sidecar.store.sql.connection import BulkStatement
@@ -35,7 +37,7 @@ from sidecar.store.sql.connection import BulkStatement
 MODULES = (
     *(account_holds, adjustment_rows, batch_requests, claiming, clicks, clock_bounds, due_rows, erasure_rows, erasures),
     *(expiry, figures, fixed_goals, goals, intake, journal, match_shares, outbox, pauses, pruning, replaying),
-    *(row_counts, row_lists, secrets, settling, tallies, tracing, unstored, waiting_rows),
+    *(row_counts, row_lists, secrets, sent_days, settling, tallies, tracing, unstored, verdicts, waiting_rows),
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 

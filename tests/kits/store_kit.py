@@ -26,6 +26,7 @@ from sidecar.ports.journal import Journal
 from sidecar.ports.leases import Leases
 from sidecar.ports.outbox import Outbox
 from sidecar.ports.queries import Tallies, Traces, UnstoredItems
+from sidecar.ports.reports import StoredVerdicts
 from sidecar.ports.upkeep import Goals, Pauses, Secrets
 from sidecar.store.opening import open_store
 from sidecar.store.sql import erasures, row_lists, visitors
@@ -148,6 +149,10 @@ class House(ABC):
     @property
     def alerts(self) -> StoredAlerts:
         return self.opened.alerts
+
+    @property
+    def verdicts(self) -> StoredVerdicts:
+        return self.opened.verdicts
 
     @property
     def leases(self) -> Leases:

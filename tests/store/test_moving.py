@@ -9,6 +9,7 @@ from instant_kit import DAY, HOUR, MINUTE, NOW, later
 from move_kit import WAYS, change, contents, house, indexes, moved
 from outbox_kit import LOST, TAKEN, claimed, due, put, retaken, seqs, seqs_of
 from store_kit import House, PostgresHouse
+from verdict_kit import goal_day
 
 from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.ports.errors import MoveFailed, OutboxRefused
@@ -38,6 +39,8 @@ async def lived_in(one: House) -> dict[str, Any]:
     await one.secrets.put("refresh_token", "test-sealed")
     await one.pauses.put("other", NOW)
     await one.unstored.append([trace()])
+    await one.verdicts.save("main", [goal_day(1, 2, reasons={"AccountMismatch": 1})], NOW)
+    await one.verdicts.finish("main", NOW)
     await one.erasures.add(ErasureRequest(Subject.EMAIL, "e1" * 32, False), NOW)
     await one.close()
     return {"delivered": seqs(first), "resent": second, "claimed": third}

@@ -33,6 +33,7 @@ from sidecar.store.sql.secrets import SqlSecrets
 from sidecar.store.sql.snapshot import Snapshot
 from sidecar.store.sql.tracing import SqlTraces
 from sidecar.store.sql.unstored import SqlUnstored
+from sidecar.store.sql.verdicts import SqlVerdicts
 from sidecar.store.store import Store, StoreLimits
 
 OTHERS_AT_WORK = """
@@ -69,6 +70,7 @@ async def open_postgres(
             shares=SqlShares(committer, list_reader),
             tallies=SqlTallies(committer, list_reader, snapshot),
             alerts=SqlAlerts(committer, list_reader),
+            verdicts=SqlVerdicts(committer, list_reader),
             leases=PostgresLeases(PostgresEngine(replica, _unheeded), secrets.token_hex(8), snapshot, now),
             run=committer.run,
             stop=committer.stop,

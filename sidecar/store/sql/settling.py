@@ -4,7 +4,7 @@ Each function is one transaction's work on the writing connection. What becomes 
 """
 
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import Any, assert_never
 
 from sidecar.core.entry import Requeue, Settled, Step
@@ -15,6 +15,7 @@ from sidecar.store.sql import adjustment_rows, batch_requests
 from sidecar.store.sql.claiming import CLOSE_BATCH, ROWS_OF_BATCH
 from sidecar.store.sql.connection import SqlConnection
 from sidecar.store.sql.dialects import sql
+from sidecar.store.sql.sent_days import add_sent
 from sidecar.store.sql.tallies import COLUMNS, by_state, move
 
 # Fence: only the last claim of a batch may settle it. While it is leased, nothing else changes the rows in it.
@@ -91,6 +92,7 @@ def settle(
     delivered = _rows_of(claim, exceptions) if is_whole and leased else _rows_stored(db, claim, exceptions)
     db.execute(DELIVERED if is_whole else DELIVERED_EACH, given)
     move(db, State.PENDING, State.DELIVERED, delivered, now)
+    add_sent(db, claim.account, claim.goal, claim.kind, len(delivered), now)
     if exceptions:
         _settle_exceptions(db, claim, exceptions, note, now)
     db.execute(CLOSE_BATCH, (now, note.answer, note.tracking_id, claim.batch_id))
@@ -98,13 +100,13 @@ def settle(
     return True
 
 
-def _rows_of(claim: Claim, exceptions: Container[int]) -> Iterator[tuple[Any, ...]]:
+def _rows_of(claim: Claim, exceptions: Container[int]) -> list[tuple[Any, ...]]:
     """What is counted of a claim's rows but for `exceptions`: nothing changes a row while it is on its way."""
-    return (
+    return [
         (entry.received_at, entry.lane.id, entry.currency, entry.value)
         for entry in claim.entries
         if entry.seq not in exceptions
-    )
+    ]
 
 
 def _rows_stored(db: SqlConnection, claim: Claim, exceptions: Container[int]) -> list[tuple[Any, ...]]:

@@ -23,6 +23,7 @@ from sidecar.store.sql.secrets import SqlSecrets
 from sidecar.store.sql.snapshot import Snapshot
 from sidecar.store.sql.tracing import SqlTraces
 from sidecar.store.sql.unstored import SqlUnstored
+from sidecar.store.sql.verdicts import SqlVerdicts
 from sidecar.store.sqlite.connection import SqliteConnection
 from sidecar.store.sqlite.database import reader, writer
 from sidecar.store.sqlite.engine import SqliteEngine
@@ -68,6 +69,7 @@ async def open_sqlite(
             shares=SqlShares(committer, list_reader),
             tallies=SqlTallies(committer, list_reader, snapshot),
             alerts=SqlAlerts(committer, list_reader),
+            verdicts=SqlVerdicts(committer, list_reader),
             leases=OwnersLeases(),
             run=committer.run,
             stop=committer.stop,

@@ -58,6 +58,10 @@ SORTS_A_FEW = {
     # As many as there are lanes, states and currencies, for each hour of a period.
     "tallies.SINCE",
     "tallies.BY_PERIOD",
+    # As many as there are goals and days; of two tables, a page of each.
+    "verdicts.FIND",
+    "verdicts.FIND_OF_GOAL",
+    "verdicts.SUM_SENT",
 }
 
 
@@ -136,6 +140,12 @@ def test_indexes_of_the_hot_paths_are_the_ones_meant_for_them(database: sqlite3.
         "row_lists.ADJUSTMENTS_BY_KEYS": "SEARCH e USING INDEX entries_original (original=?)",
         "row_lists.PENDING": "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)",
         "row_lists.ADJUSTMENTS": "SEARCH e USING INDEX entries_original (original=?)",
+        "verdicts.READ_OF": "SEARCH verdicts USING PRIMARY KEY (account=?)",
+        "verdicts.BEFORE": "SEARCH verdicts USING PRIMARY KEY (account=? AND goal=? AND day=?)",
+        "verdicts.FIND": "SEARCH verdicts USING COVERING INDEX verdicts_day (day>? AND day<?)",
+        "verdicts.FIND_OF_GOAL": "SEARCH sent_days USING PRIMARY KEY (account=? AND goal=? AND day>? AND day<?)",
+        "verdicts.FORGET_READ": "SEARCH verdicts USING COVERING INDEX verdicts_day (day<?)",
+        "verdicts.FORGET_SENT": "SEARCH sent_days USING COVERING INDEX sent_days_day (day<?)",
         "clicks.DEFERRED": "SEARCH e USING INDEX entries_visitor (visitor=? AND time>?)",
         "clicks.SEEN": "SEARCH clicks USING INDEX clicks_visitor (visitor=? AND clicked_at<?)",
         "clicks.ASIDE": "SEARCH c USING INDEX clicks_visitor (visitor=? AND clicked_at>? AND clicked_at<?)",
