@@ -4,12 +4,13 @@ import random
 
 import pytest
 from history_check.checking import violations
-from history_check.events import Requested
-from history_check.limit import fullest
+from history_check.events import Disaster, Requested, TookOver
+from history_check.limit import fullest, fullest_over
 from history_check.violation import Kind
 from history_story import LIMIT, Change, Plan, Story, changes
 from hypothesis import given
 from hypothesis import strategies as st
+from replica_trial.figures import Figures
 
 ALWAYS = (
     Plan("shop0", (0,), 1, "delivered", lost=1, restated=(7, 8), has_click=True),
@@ -59,3 +60,25 @@ def test_violation_is_told_in_one_line() -> None:
 )
 def test_fullest_minute_slides_and_ends_before_its_sixtieth_second(at: list[int], most: int) -> None:
     assert fullest(at) == most
+
+
+@pytest.mark.parametrize(
+    ("at", "moments", "most"),
+    [
+        ([0, 1, 2, 70_000, 70_001], [], 0),
+        ([0, 1, 2, 70_000, 70_001], [70_000], 0),
+        ([0, 1, 2, 70_001, 70_003], [70_002], 2),
+        ([0, 1, 2, 59_000, 70_000], [30_000], 4),
+        ([0, 1, 2, 59_000, 70_000], [65_000], 2),
+    ],
+)
+def test_minute_over_a_moment_has_requests_before_and_after_it(at: list[int], moments: list[int], most: int) -> None:
+    assert fullest_over(at, moments) == most
+
+
+def test_figures_count_only_takeovers_by_another_replica_and_requests_beside_no_disaster() -> None:
+    requests = [Requested(at, "shop0", f"t-{at}") for at in (0, 10, 20, 30, 40)]
+    holders = [TookOver(1, "shop0", "a"), TookOver(2, "shop0", "a"), TookOver(35, "shop0", "b")]
+    disasters = [Disaster(5, 12, "cut"), Disaster(10, 25, "kill -9")]
+    figures = Figures([*requests, *holders, *disasters], LIMIT)
+    assert (figures.changes, figures.fullest, figures.fullest_over_a_change, figures.in_the_calm) == (1, 5, 5, 3)

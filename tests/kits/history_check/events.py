@@ -157,6 +157,15 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class TookOver:
+    """A replica has the account from then on; `holder` is a random id of that life of a replica."""
+
+    at: int
+    account: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """How many rows of each state somebody counts."""
 
@@ -164,4 +173,17 @@ class Counted:
     states: Mapping[str, int]
 
 
-Event = Answered | Disaster | Requested | Taken | Adjusted | Row | StoredClick | Claimed | Settled | Carried | Counted
+Event = (
+    Answered
+    | Disaster
+    | Requested
+    | Taken
+    | Adjusted
+    | Row
+    | StoredClick
+    | Claimed
+    | Settled
+    | Carried
+    | TookOver
+    | Counted
+)

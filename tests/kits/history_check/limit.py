@@ -1,5 +1,6 @@
 """Sliding minutes in which an account sent more than it may."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -24,9 +25,24 @@ def check(history: History, requests_per_minute: int) -> Iterator[str]:
 
 def fullest(at: Sequence[int]) -> int:
     """The most of these instants, which are in order, within any sliding minute."""
-    first, most = 0, 0
+    return max((last - first for first, last in _minutes(at)), default=0)
+
+
+def fullest_over(at: Sequence[int], moments: Sequence[int]) -> int:
+    """The same, of minutes with one of `moments`, in order too, between their first and their last instant."""
+    return max(
+        (last - first for first, last in _minutes(at) if _is_between(moments, at[first], at[last - 1])), default=0
+    )
+
+
+def _minutes(at: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """For each instant the minute that ends with it: the places of its first one, and after its last one."""
+    first = 0
     for place, instant in enumerate(at):
         while at[first] <= instant - MINUTE:
             first += 1
-        most = max(most, place - first + 1)
-    return most
+        yield first, place + 1
+
+
+def _is_between(moments: Sequence[int], first: int, last: int) -> bool:
+    return bisect_right(moments, first) < bisect_left(moments, last)

@@ -1,4 +1,4 @@
-"""A record that the database keeps itself: each claim, each outcome of a batch, each row that comes into one.
+"""A record that the database keeps itself: each claim, each outcome of a batch, each row in one, each new holder.
 
 Triggers write it in the transaction of the change, so that it holds neither more nor less than what was committed.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-from history_check.events import Carried, Claimed, Counted, Event, Place, Row, Settled, StoredClick
+from history_check.events import Carried, Claimed, Counted, Event, Place, Row, Settled, StoredClick, TookOver
 
 from sidecar.core.conversion import Kind
 from sidecar.core.record import public_id
@@ -24,6 +24,12 @@ CREATE OR REPLACE FUNCTION trial_settled() RETURNS trigger LANGUAGE plpgsql AS $
     VALUES (TG_ARGV[0], NEW.id, NEW.tracking_id, NEW.answer); RETURN NULL; END $$;
 CREATE OR REPLACE FUNCTION trial_carried() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO trial_audit (step, batch, seq) VALUES ('carried', NEW.batch_id, NEW.seq); RETURN NULL; END $$;
+CREATE TABLE IF NOT EXISTS trial_holders (
+    at bigint NOT NULL DEFAULT floor(extract(epoch FROM clock_timestamp()) * 1000),
+    name text NOT NULL, holder text NOT NULL);
+CREATE OR REPLACE FUNCTION trial_took() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO trial_holders (name, holder) VALUES (NEW.name, NEW.holder); RETURN NULL; END $$;
+CREATE OR REPLACE TRIGGER trial_held AFTER INSERT ON leases FOR EACH ROW EXECUTE FUNCTION trial_took();
 CREATE OR REPLACE TRIGGER trial_new AFTER INSERT ON batches
     FOR EACH ROW WHEN (NEW.token > 0) EXECUTE FUNCTION trial_claimed();
 CREATE OR REPLACE TRIGGER trial_again AFTER UPDATE OF token ON batches
@@ -43,6 +49,8 @@ ROWS = """
 
 STEPS = "SELECT step, at, number, batch, seq, tracking_id, answer FROM trial_audit ORDER BY number"
 
+HOLDERS = "SELECT at, substr(name, 9), holder FROM trial_holders WHERE name LIKE 'account:%' ORDER BY at"
+
 COUNTS = "SELECT state, sum(rows)::bigint FROM counts GROUP BY state"
 
 
@@ -60,10 +68,17 @@ def recorded(url: str, clicks: dict[str, tuple[str, str]]) -> list[Event]:
         seen = [clicks[click] for (click,) in db.execute("SELECT msclkid FROM clicks") if click in clicks]
         found = {clicks[click]: click for click in clicks}
         steps = db.execute(STEPS).fetchall()
+        holders = [TookOver(*row) for row in db.execute(HOLDERS)]
         states = dict(db.execute(COUNTS).fetchall())
     kinds = {row[0]: row[1] for row in rows}
     stored = [StoredClick(account, visitor, found[account, visitor]) for account, visitor in seen]
-    return [*(_row(row, kinds) for row in rows), *stored, *_steps(steps, kinds), Counted("the database", states)]
+    return [
+        *(_row(row, kinds) for row in rows),
+        *stored,
+        *holders,
+        *_steps(steps, kinds),
+        Counted("the database", states),
+    ]
 
 
 def _steps(steps: list[Any], kinds: dict[int, str]) -> Iterator[Event]:

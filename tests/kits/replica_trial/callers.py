@@ -30,6 +30,8 @@ class Caller:
     up: Callable[[], Sequence[tuple[str, Sidecar]]]
     chance: random.Random
     pause: float
+    is_ahead: Callable[[str], bool] = lambda account: False
+    """Whether more of the account waits than it needs to be busy."""
     answers: list[Answered] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     _orders: list[Item] = field(default_factory=list)
@@ -38,7 +40,8 @@ class Caller:
     async def run(self, over: asyncio.Event) -> None:
         while not over.is_set():
             await asyncio.sleep(self.chance.uniform(0, 2 * self.pause))  # at no regular time
-            await self.step()
+            if not self.is_ahead(self.account):
+                await self.step()
 
     async def step(self) -> None:
         """One thing: mostly an order, sometimes one of a visitor, sometimes a change of an earlier one."""

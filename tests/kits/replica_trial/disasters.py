@@ -19,7 +19,10 @@ AFTERMATH_MILLIS = 20_000
 
 @dataclass
 class Disasters:
-    """Two lists of disasters, and what has happened: replicas share one, the servers have the other."""
+    """Two lists of disasters, and what has happened: replicas share one, the servers have the other.
+
+    They come in storms. In the calm after each all accounts are busy, and a rolling restart moves them.
+    """
 
     replicas: Sequence[Replica]
     pair: ServerPair
@@ -29,21 +32,36 @@ class Disasters:
     """How long a replica listens between two of its disasters, on average."""
     silence_seconds: float = 5.0
     server_pause: float = 10.0
+    calm_seconds: float = 0.0
+    """How long nothing happens before and after a rolling restart; 0 for storms only."""
     log: list[Event] = field(default_factory=list)
     happened: Counter[str] = field(default_factory=Counter)
     early: int = 0
     """Kills before the replica listened."""
     _left: list[str] = field(default_factory=list)
 
-    async def run(self, replicas: Mapping[str, int], servers: Mapping[str, int]) -> None:
+    async def run(self, replicas: Mapping[str, int], servers: Mapping[str, int], storms: int = 1) -> None:
         """All of them, as many of each as is given; in the end every replica lives and reaches the database."""
-        self._left = self._shuffled(replicas)
+        to_replicas, to_servers = self._shuffled(replicas), self._shuffled(servers)
+        for number in range(storms):
+            await self._storm(to_replicas[number::storms], to_servers[number::storms])
+            if self.calm_seconds:
+                await self._calm()
+
+    async def _storm(self, to_replicas: list[str], to_servers: Sequence[str]) -> None:
+        self._left = to_replicas
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._servers(self._shuffled(servers)))
+            group.create_task(self._servers(to_servers))
             for replica in self.replicas:
                 group.create_task(self._of_replica(replica))
         for replica in self.replicas:
             await replica.start_again()
+
+    async def _calm(self) -> None:
+        await asyncio.sleep(self.calm_seconds)  # how long nothing happens
+        for replica in self.replicas:
+            await self._happen("SIGTERM", replica)
+        await asyncio.sleep(self.calm_seconds)  # how long nothing happens
 
     def _shuffled(self, wanted: Mapping[str, int]) -> list[str]:
         kinds = [kind for kind, times in wanted.items() for _ in range(times)]
@@ -51,6 +69,12 @@ class Disasters:
         return kinds
 
     async def _of_replica(self, replica: Replica) -> None:
+        while self._left:
+            kind = self._left.pop()
+            await asyncio.sleep(self.chance.uniform(0, 2 * self.life_seconds))  # at no regular time
+            await self._happen(kind, replica)
+
+    async def _happen(self, kind: str, replica: Replica) -> None:
         ways: dict[str, Callable[[Replica], Awaitable[None]]] = {
             "kill -9": self._kill,
             "SIGSTOP": self._freeze,
@@ -58,13 +82,10 @@ class Disasters:
             "silence": self._silence,
             "SIGTERM": self._restart,
         }
-        while self._left:
-            kind = self._left.pop()
-            await asyncio.sleep(self.chance.uniform(0, 2 * self.life_seconds))  # at no regular time
-            with self._noted(f"{kind} of {replica.name}"):
-                await ways[kind](replica)
-                await replica.start_again()
-            self.happened[kind] += 1
+        with self._noted(f"{kind} of {replica.name}"):
+            await ways[kind](replica)
+            await replica.start_again()
+        self.happened[kind] += 1
 
     async def _kill(self, replica: Replica) -> None:
         if self.chance.random() < 0.85:

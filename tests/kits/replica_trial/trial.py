@@ -20,6 +20,7 @@ from process_kit.running import Starter
 from process_kit.service import GOALS, Json, Sidecar, config
 
 from replica_trial import audit, collecting
+from replica_trial.backlog import Backlog
 from replica_trial.cable import cable
 from replica_trial.callers import Caller
 from replica_trial.replica import Replica, replica
@@ -69,16 +70,18 @@ class Trial:
         return [(one.name, one.sidecar) for one in self.replicas if one.sidecar is not None]
 
     @asynccontextmanager
-    async def load(self, pause: float) -> AsyncIterator[None]:
-        """Callers at work, one for each account, until the end of the block."""
+    async def load(self, pause: float, enough: int = 1_000_000) -> AsyncIterator[None]:
+        """Callers at work, one for each account, until the end of the block; each rests while `enough` rows wait."""
+        backlog = Backlog(lambda: self.url, enough)
         self.callers += [
-            Caller(account, number, self.up, random.Random(self.chance.random()), pause)
+            Caller(account, number, self.up, random.Random(self.chance.random()), pause, backlog.is_full)
             for number, account in enumerate(self.accounts, start=len(self.callers) + 1)
         ]
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for caller in self.callers:
                 group.create_task(caller.run(over))
+            group.create_task(backlog.watch(over))
             try:
                 yield
             finally:
