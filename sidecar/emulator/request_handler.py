@@ -79,9 +79,9 @@ class RequestHandler:
             plan = self.script.plan(call)
             for preparation, removed in plan.preparations:
                 await self._prepare(preparation, removed)
-            call = replace(call, at=self.clock())
-            answer = await self.state.transact(lambda db: _serve(db, call, work, plan))
-            return await self._respond(request, call, plan, answer)
+            served = replace(call, at=self.clock())
+            answer = await self.state.transact(lambda db: _serve(db, served, work, plan, call.at))
+            return await self._respond(request, served, plan, answer)
 
         return handle
 
@@ -131,10 +131,10 @@ class RequestHandler:
                 wait.cancel()
 
 
-def _serve(db: Connection, call: Call, work: Operation, plan: Plan) -> Answer:
-    """Answers the request according to its plan, and records it in the same transaction."""
+def _serve(db: Connection, call: Call, work: Operation, plan: Plan, arrived_at: int) -> Answer:
+    """Answers the request according to its plan, and records its arrival in the same transaction."""
     answer = _answer(db, call, work, plan.ending)
-    ledger.store_request(db, call, answer, plan.name)
+    ledger.store_request(db, replace(call, at=arrived_at), answer, plan.name)
     return answer
 
 

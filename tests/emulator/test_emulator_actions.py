@@ -44,6 +44,18 @@ async def test_slow_answer_comes_late_and_is_right(client: Client) -> None:
     assert loop.time() - started >= 0.05
 
 
+async def test_slow_request_is_stored_with_the_time_at_which_it_arrived(client: Client, clock: StillClock) -> None:
+    await script(client, {"type": "slow", "seconds": 3_600})
+    held = asyncio.create_task(client.apply(conversion(1)))
+    while not client.emulator.script.active[0].fired:
+        await asyncio.sleep(0.01)
+    clock.now += HOUR // 2
+    await client.control("DELETE", "faults")
+    await held
+    request, (entry,) = (await client.stored("requests"))[-1], await client.stored()
+    assert entry["first_seen_at"] - request["at"] == HOUR // 2
+
+
 async def test_date_of_an_answer_is_as_far_off_as_the_rule_says(serve: Serve) -> None:
     async with serve() as client:
         await script(client, {"type": "date", "seconds": -7_200})

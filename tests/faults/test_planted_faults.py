@@ -14,6 +14,10 @@ from replica_trial.trial import DATABASE, Trial
 OVERTAKEN = "SELECT 1 FROM batches WHERE token > 1 AND settled_at IS NOT NULL"
 """Whether another replica has taken a batch over, and settled it."""
 
+ON_ITS_WAY = "SELECT 1 FROM batches WHERE token > 0 AND settled_at IS NULL"
+
+CLAIMED_AGAIN = "SELECT 1 FROM batches WHERE token > 1"
+
 HOUR = 3_600
 
 UNIQUE = r"SELECT indexname FROM pg_indexes WHERE tablename = 'entries' AND indexdef ~ 'UNIQUE.*\(.*key_(hash|digest)'"
@@ -97,10 +101,11 @@ async def test_batches_sent_twice_are_found_where_a_replica_makes_leases_by_its_
         async with trial.opened(tmp_path, [server], lambda: server, seed=5) as run:
             run.replicas[0].before = planted("own clock")
             await run.begin_alone()
-            await run.there.fault("slow", times=None, seconds=5)
+            await run.there.fault("slow", times=None, seconds=30)
             async with run.load(pause=0.2):
+                await asyncio.to_thread(wait_for, lambda: server.run(ON_ITS_WAY, database=DATABASE))
                 await run.join()
-                await asyncio.sleep(12)  # how long callers are at work
+                await asyncio.to_thread(wait_for, lambda: server.run(CLAIMED_AGAIN, database=DATABASE))
             await run.there.call("DELETE", "faults")
             await run.settled(240)
             assert await _found(run) & {Kind.DOUBLED, Kind.LIMIT}
