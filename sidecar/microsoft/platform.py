@@ -126,8 +126,14 @@ class MicrosoftAdvertising:
         return await with_token(
             self.tokens,
             lambda: self.rate_limiter.permit(account),
-            lambda token: call(self._credentials(ids, token)),
+            lambda token: self._departed(account, self._credentials(ids, token), call),
         )
+
+    async def _departed(self, account: str, credentials: Credentials, call: Callable[[Credentials], Awaitable[T]]) -> T:
+        """The answer to `call`, which leaves as far behind the one before as its permit came."""
+        if self.holds(account):
+            await self.rate_limiter.departure(account)
+        return await call(credentials)
 
     def sharing(self, account: str) -> Sequence[str]:
         return self.rate_limiter.sharing(account)

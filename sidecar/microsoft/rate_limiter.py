@@ -17,13 +17,16 @@ class _Lane:
 
     rate: float
     limiter: AsyncLimiter
+    departures: AsyncLimiter
+    """Those that have their permit: what happens between permit and departure may take long, once."""
     at_once: int
     is_fresh: bool = True
     """Whether its first permit must wait too: the process before, or the pace before, may have sent just now."""
 
     @classmethod
     def of(cls, rate: Rate) -> "_Lane":
-        return cls(rate.current, AsyncLimiter(rate.at_once, rate.at_once * rate.interval_seconds), rate.at_once)
+        limiter, departures = (AsyncLimiter(rate.at_once, rate.at_once * rate.interval_seconds) for _ in range(2))
+        return cls(rate.current, limiter, departures, rate.at_once)
 
 
 async def _own(account: str) -> bool:
@@ -63,6 +66,14 @@ class RateLimiter:
             await lane.limiter.acquire(lane.at_once)
         await lane.limiter.acquire()
         self.history(account).noted(self.monotonic())
+
+    async def departure(self, account: str) -> None:
+        """Wait until a call that has its permit may leave.
+
+        A call whose claim took long leaves late, and the next one may have its permit by then. Without this both would
+        leave together, so that a minute held one more than it may.
+        """
+        await self._lane(account).departures.acquire()
 
     def begin_again(self, accounts: Iterable[str]) -> None:
         """Let the first permit of these accounts wait: another replica may have sent for them just now.

@@ -215,9 +215,14 @@ class PeerChanges:
     def _count(self, account: str) -> None:
         """Let this replica's own calls of the account wait for one that another replica makes."""
         if self.gates.holds(account):
-            task = asyncio.create_task(self.platform.advertising.rate_limiter.permit(account))
+            task = asyncio.create_task(self._let_pass(account))
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
+
+    async def _let_pass(self, account: str) -> None:
+        limiter = self.platform.advertising.rate_limiter
+        await limiter.permit(account)
+        await limiter.departure(account)
 
     async def _apply_token_changes(self, changes: Collection[str]) -> None:
         if (shared := self.platform.shared_token) is None:

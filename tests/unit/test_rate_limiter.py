@@ -57,6 +57,30 @@ def test_backlog_gets_nearly_all_permits_of_the_limit_and_no_minute_holds_more()
     assert 970 <= min(minutes) <= max(minutes) <= 1_000
 
 
+def test_no_minute_holds_one_more_where_a_claim_takes_long_between_permit_and_departure() -> None:
+    """The database hangs for 5 s: that call leaves late, and the next one has its permit by then."""
+
+    async def all_departures() -> list[float]:
+        now, departures = asyncio.get_running_loop().time, []
+        rate_limiter = RateLimiter(lambda: 30, now, lambda: CUSTOMERS, AccountStates().history)
+
+        async def send() -> None:
+            await rate_limiter.departure("main")
+            departures.append(now())
+
+        async with asyncio.TaskGroup() as sends:
+            for number in range(100):
+                await rate_limiter.permit("main")
+                await asyncio.sleep(5 if number == 40 else 0)
+                sends.create_task(send())
+        return departures
+
+    with asyncio.Runner(loop_factory=HurriedLoop) as runner:
+        departures = runner.run(all_departures())
+    minutes = [bisect_left(departures, start + 60) - place for place, start in enumerate(departures)]
+    assert max(minutes) == 30
+
+
 def test_throttle_halves_the_rate_of_every_account_of_the_customer() -> None:
     rate_limiter = pacer_of(Time())
     rate_limiter.throttled("main")
