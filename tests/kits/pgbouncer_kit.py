@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
-from postgres_kit import free_port
+from leash_kit import POSTGRES_LEASH
+from postgres_kit import free_port, run_folder
 from postgres_server_kit import wait_for
 
 INSTALLED = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -29,7 +30,7 @@ def pooled(url: str) -> Iterator[str]:
     """The URL of the same database by way of a pooler that gives out connections for one transaction each."""
     assert INSTALLED is not None, "pgbouncer is not installed"
     server = urlsplit(url)
-    folder, port = Path(tempfile.mkdtemp(prefix="pgbouncer-")), free_port()
+    folder, port = Path(tempfile.mkdtemp(prefix="pgbouncer-", dir=run_folder())), free_port()
     settings = folder / "pgbouncer.ini"
     settings.write_text(
         f"[databases]\n* = host=127.0.0.1 port={server.port} user=sidecar\n"
@@ -39,9 +40,8 @@ def pooled(url: str) -> Iterator[str]:
     )
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*user, INSTALLED, str(settings)], stdout=log, stderr=log)
+        process = subprocess.Popen([*POSTGRES_LEASH, INSTALLED, str(settings)], stdout=log, stderr=log)
     through = f"postgresql://sidecar@127.0.0.1:{port}{server.path}"
     try:
         wait_for(lambda: _answers(through))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
+from leash_kit import RunFolder
 
 FOLDER = "SIDECAR_TEST_POSTGRES"
 """The variable of the environment that names the run's folder to its workers."""
@@ -36,6 +37,9 @@ TEMPLATE = "sidecar_template"
 """A database with the tables of the newest schema: a copy takes a third of the time that the migrations do."""
 
 
+_folders: list[RunFolder] = []
+"""The folder that this process has made."""
+
 _free: list[str] = []
 """Databases of this worker that were given back."""
 
@@ -47,9 +51,13 @@ def binaries() -> Path | None:
 
 
 def prepare() -> None:
-    """Name the folder of this run's server, in the process that starts the workers."""
+    """Name the folder of this run's servers, in the process that starts the workers."""
     if FOLDER not in os.environ and binaries() is not None:
-        os.environ[FOLDER] = tempfile.mkdtemp(prefix="postgres-", dir=_in_memory())
+        folder = RunFolder(_in_memory(), "postgres-")
+        if os.geteuid() == 0:
+            shutil.chown(folder.path, "postgres", "postgres")
+        os.environ[FOLDER] = str(folder.path)
+        _folders.append(folder)
 
 
 def _in_memory() -> Path | None:
@@ -59,16 +67,21 @@ def _in_memory() -> Path | None:
 
 
 def finish() -> None:
-    """End the server, where a test has started it, and remove what it kept."""
-    if folder := os.environ.pop(FOLDER, None):
-        if (Path(folder) / "port").exists():
-            run_as_server("pg_ctl", "stop", "-D", f"{folder}/data", "-m", "immediate", "-s")
-        shutil.rmtree(folder, ignore_errors=True)
+    """End all servers that tests have started, and remove what they kept."""
+    for folder in _folders:
+        del os.environ[FOLDER]
+        folder.remove()
+    _folders.clear()
+
+
+def run_folder() -> Path:
+    """Where servers of this run have their data; they end with the run, however that ends."""
+    return Path(os.environ[FOLDER])
 
 
 def server_url() -> str:
     """The address of the run's server, without a database; started by the first that asks."""
-    folder = Path(os.environ[FOLDER])
+    folder = run_folder()
     with _locked(folder / "lock"):
         port = folder / "port"
         if not port.exists():
@@ -87,7 +100,7 @@ def database_with_tables(fill: Callable[[str], None]) -> str:
     if _free:
         return _free.pop()
     url = server_url()
-    made = Path(os.environ[FOLDER]) / "template"
+    made = run_folder() / "template"
     with _locked(made.with_suffix(".lock")):
         if not made.exists():
             with psycopg.connect(f"{url}/postgres", autocommit=True) as db:
@@ -158,8 +171,6 @@ def free_port() -> int:
 
 
 def _start(folder: Path) -> int:
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
     data, port = folder / "data", free_port()
     run_as_server("initdb", "-D", str(data), "-U", "sidecar", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
     options = " ".join(f"-c {name}={value}" for name, value in {**SETTINGS, "port": port}.items())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
-from postgres_kit import SETTINGS, free_port, run_as_server
+from postgres_kit import SETTINGS, free_port, run_as_server, run_folder
 
 DEADLINE = 60
 """Seconds for what a test waits for; only a test that fails waits so long."""
@@ -151,8 +151,7 @@ def running_pair(**settings: object) -> Iterator[ServerPair]:
 
 @contextlib.contextmanager
 def _new_server(settings: Mapping[str, object]) -> Iterator[PostgresServer]:
-    shared = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=shared if shared.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="own-", dir=run_folder()))
     server = PostgresServer(folder, settings)
     try:
         yield server

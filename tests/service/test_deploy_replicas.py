@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 import yaml
 from docs_page import ROOT, text_of
+from leash_kit import LEASH
 from process_kit.service import Services, Sidecar, config
 
 DEPLOY = ROOT / "deploy"
@@ -127,7 +128,7 @@ async def balanced(ports: Sequence[int], folder: Path) -> AsyncIterator[str]:
     text = re.sub(r"^    server-template .*$", servers, text, flags=re.MULTILINE)
     text = re.sub(r"^resolvers docker\n(    .*\n)*", "", text, flags=re.MULTILINE)
     (file := folder / "haproxy.cfg").write_text(text.replace(" resolvers docker init-addr none", ""))
-    process = await asyncio.create_subprocess_exec(str(HAPROXY), "-f", str(file), stdout=asyncio.subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(*LEASH, str(HAPROXY), "-f", file, stdout=asyncio.subprocess.DEVNULL)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

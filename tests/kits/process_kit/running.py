@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leash_kit import LEASH
+
 COMMAND = str(Path(sys.executable).with_name("sidecar"))
 """The command that users run, of this virtual environment."""
 
@@ -82,7 +84,14 @@ class Starter:
         out_file, err_file = name.with_suffix(".out"), name.with_suffix(".err")
         with out_file.open("wb") as out, err_file.open("wb") as err:
             process = await asyncio.create_subprocess_exec(
-                *before, COMMAND, *arguments, cwd=self.folder, env={**os.environ, **(env or {})}, stdout=out, stderr=err
+                *LEASH,
+                *before,
+                COMMAND,
+                *arguments,
+                cwd=self.folder,
+                env={**os.environ, **(env or {})},
+                stdout=out,
+                stderr=err,
             )
         running = Running(process, out_file, err_file)
         self.started.append(running)
