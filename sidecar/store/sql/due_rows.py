@@ -57,8 +57,8 @@ WAITS = sql("""
 SLOT_SECONDS = 64
 """The index of used seconds begins with `sent_time >> 6`."""
 
-_TAKEN = """identity IS NOT NULL AND sent_time >> 6 = wanted.first >> 6 AND identity = wanted.identity
-        AND sent_time BETWEEN wanted.first AND wanted.last"""
+_TAKEN = """e.identity IS NOT NULL AND e.sent_time >> 6 = wanted.first >> 6 AND e.identity = wanted.identity
+        AND e.sent_time BETWEEN wanted.first AND wanted.last"""
 
 # Which seconds of a person's conversions of a goal are taken. PostgreSQL looks them up one by one: with
 # statistics from before anything was sent, it would read all that was sent since, for each of them.
@@ -68,8 +68,8 @@ USED_SECONDS = BulkStatement(
     Dialects(
         sqlite=f") SELECT e.identity, e.sent_time FROM wanted CROSS JOIN entries e WHERE {_TAKEN}",  # noqa: S608 - constants only
         postgres=f""")
-    SELECT e.identity, e.sent_time FROM wanted
-    CROSS JOIN LATERAL (SELECT identity, sent_time FROM entries WHERE {_TAKEN} OFFSET 0) e""",  # noqa: S608 - constants only
+    SELECT taken.identity, taken.sent_time FROM wanted
+    CROSS JOIN LATERAL (SELECT e.identity, e.sent_time FROM entries e WHERE {_TAKEN} OFFSET 0) taken""",  # noqa: S608 - constants only
     ),
 )
 

@@ -51,6 +51,7 @@ WALKS = {
     "claiming.RELEASE_BATCHES_OF": "batches_open",
     "claiming.RELEASE_ENTRIES_OF": "batches_open entries_batch",
     "clock_bounds.BATCHES": "batches_open",
+    "fixed_goals.KEEPING": "batches_open",
     # From the newest one backwards, as far as the clock was ahead.
     "clock_bounds.LAST_BEFORE": "clicks_pkey",
 }

@@ -44,6 +44,8 @@ SORTS_A_FEW = {
     # The accounts of the given rows, each once.
     "account_holds.OF_ROWS",
     "account_holds.OF_ORDERS",
+    # Accounts with rows that keep their goal, each once: as many as there are lanes and open batches.
+    "fixed_goals.KEEPING",
     # The batches that the given rows were in, each once.
     "erasure_rows.REDACT_REQUESTS",
     # The open batches of an account.
