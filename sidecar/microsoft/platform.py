@@ -9,7 +9,8 @@ from sidecar.core.answer import Answer, Lost, RefusedBatch, Verdict
 from sidecar.core.entry import Entry
 from sidecar.core.goals.creation import Creation, NewGoal, NotCreated
 from sidecar.core.goals.goal import Goal
-from sidecar.microsoft import account_properties, goals
+from sidecar.core.report import GoalReport, ReportCall
+from sidecar.microsoft import account_properties, goals, reports
 from sidecar.microsoft.account_ids import AccountIds
 from sidecar.microsoft.client import Client, Credentials
 from sidecar.microsoft.invalid_credentials import BLAMES_TOKEN, CredentialsHistory, diagnose
@@ -24,7 +25,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class MicrosoftAdvertising:
-    """Implements `ports.Platform` and `ports.GoalPlatform`; `accounts` is called for each request."""
+    """Implements `ports.Platform`, `ports.GoalPlatform` and `ports.ReportPlatform`.
+
+    `accounts` is called for each request.
+    """
 
     client: Client
     tokens: TokenSource
@@ -63,6 +67,10 @@ class MicrosoftAdvertising:
         return await self._asked(
             account, account_properties.QUERY, account_properties.encode_query(), account_properties.decode_auto_tagging
         )
+
+    async def report(self, account: str, call: ReportCall) -> GoalReport | RefusedBatch | Lost:
+        decode = partial(reports.decode_report, call=call)
+        return await self._asked(account, reports.QUERY, reports.encode_report(call), decode)
 
     async def create(self, account: str, new: Sequence[NewGoal]) -> Sequence[Creation | RefusedBatch | Lost]:
         made: list[Creation | RefusedBatch | Lost] = []

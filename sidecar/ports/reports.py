@@ -7,7 +7,7 @@ from typing import Protocol
 from sidecar.core.answer import Lost, RefusedBatch
 from sidecar.core.goal_days import DayVerdict, GoalDay, GoalSum
 from sidecar.core.instant import UnixMillis, UnixSeconds
-from sidecar.core.report import GoalReport, KnownDays
+from sidecar.core.report import GoalReport, KnownDays, ReportCall
 
 
 class ReportPlatform(Protocol):
@@ -16,10 +16,8 @@ class ReportPlatform(Protocol):
     def identity(self, account: str) -> str | None:
         """As `Platform.identity`."""
 
-    async def report(
-        self, account: str, goal_ids: Sequence[str], first: UnixSeconds, last: UnixSeconds
-    ) -> GoalReport | RefusedBatch | Lost:
-        """Return the counts of at most 20 goals, of the at most 7 days that begin from `first` to `last`."""
+    async def report(self, account: str, call: ReportCall) -> GoalReport | RefusedBatch | Lost:
+        """Return the counts of the call's goals and days."""
 
     def sharing(self, account: str) -> Sequence[str]:
         """As `Platform.sharing`."""
