@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 STOP_SECONDS = 14.0
 """A stop that takes longer is cut short: some thread waits for a file or a host that does not answer."""
 
+GIVE_UP_SECONDS = 10.0
+"""After this time a stop waits no longer for a database server: the grace times of requests are over by then."""
+
 NEW_OBJECTS = 50_000
 """How many new objects start a garbage collection. Python's default of 700 is less than one bulk request makes."""
 
@@ -182,6 +185,7 @@ class Service:
         if self._stopping.is_set():
             os._exit(1)
         _end_within(STOP_SECONDS)
+        asyncio.get_running_loop().call_later(GIVE_UP_SECONDS, self.parts.store.give_up)
         self._why = f"received {name}"
         self._stopping.set()
 

@@ -51,6 +51,8 @@ class Store:
     run: Callable[[], Coroutine[Any, Any, None]]
     """Writes until `stop` was called and nothing waits; StorageBroken when the data cannot be trusted any more."""
     stop: Callable[[], None]
+    give_up: Callable[[], None] = lambda: None
+    """Ends all calls to a server that does not answer, and refuses later ones: for a stop that has to end."""
     check: Callable[[], Coroutine[Any, Any, None]]
     """Checks what was too large to be checked at the opening; damage ends `run`."""
 

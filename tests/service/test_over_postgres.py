@@ -5,10 +5,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from signal import SIGTERM
+from urllib.parse import urlsplit
 
 import postgres_kit
 import psycopg
 import pytest
+from postgres_wire_double import wire_to
 from process_kit.emulator import Microsoft, microsoft
 from process_kit.running import Starter
 from process_kit.service import GOALS, Json, Services, Sidecar, config
@@ -142,3 +144,20 @@ async def test_replicas_share_one_sealed_api_key_that_is_printed_once(services: 
     assert len(stored) == 1
     assert stored[0][0].startswith("aes256gcm")
     assert printed[0][1] not in stored[0][0]
+
+
+async def test_stop_ends_by_itself_while_the_server_answers_nothing(
+    services: Services, there: Microsoft, database: str
+) -> None:
+    await there.fault("hang", times=1)
+    port = urlsplit(database).port or 0
+    async with wire_to(port) as wire:
+        sidecar = await services.start(over(database.replace(f":{port}/", f":{wire.port}/"), there), env=ENV)
+        await accepted(sidecar, orders("A", 3))
+        while not (await there.call("GET", "faults"))["items"][0]["fired"]:
+            await asyncio.sleep(0.05)
+        wire.speaks.clear()
+        sidecar.running.signal(SIGTERM)
+        assert await sidecar.running.ended() == 0, sidecar.running.err  # with 1 where its own clock cut the stop short
+    with psycopg.connect(database) as db:
+        assert db.execute("SELECT state, count(*) FROM entries GROUP BY state").fetchall() == [("pending", 3)]

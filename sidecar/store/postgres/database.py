@@ -37,6 +37,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
 CALL_SECONDS = 60.0
 """A call that takes longer has met a server that answers no more, although its system is there."""
 
+CLOSE_SECONDS = 2.0
+"""So long the end of a connection waits for the call at work."""
+
 _LEADS_NOWHERE = (
     errors.ReadOnlySqlTransaction,  # it became a standby: another connection leads to the new primary
     errors.AdminShutdown,
@@ -87,11 +90,17 @@ class PostgresDatabase:
         finally:
             watch.cancel()
 
+    def give_up(self) -> None:
+        """End the call at work, whose server does not answer, and refuse all others."""
+        self._closing.set()
+        self._away = self._away or _again(None)
+        self._hang_up()
+
     async def close(self) -> None:
         """End the connection, also while it is away."""
         self._closing.set()
         loop = asyncio.get_running_loop()
-        watch = loop.call_later(CALL_SECONDS, self._hang_up)
+        watch = loop.call_later(CLOSE_SECONDS, self._hang_up)
         await loop.run_in_executor(self._thread, self._end)
         watch.cancel()
         self._thread.shutdown()
@@ -127,7 +136,7 @@ class PostgresDatabase:
 
     def _may_repeat(self, connection: PostgresConnection) -> bool:
         """Whether nothing of the work was carried out: the connection was lost before, while it was idle."""
-        return not connection.has_begun
+        return not (connection.has_begun or self._closing.is_set())
 
     def _present(self) -> PostgresConnection:
         if self._away is not None or self._connection is None:
@@ -199,7 +208,7 @@ class ReadingDatabase(PostgresDatabase):
             return work(connection)
 
     def _may_repeat(self, connection: PostgresConnection) -> bool:
-        return True
+        return not self._closing.is_set()
 
 
 def connect(url: str) -> PostgresConnection:

@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 
 import psycopg
@@ -12,7 +12,7 @@ from sidecar.core.server_url import without_password
 from sidecar.store.committer import Committer
 from sidecar.store.postgres import migrations
 from sidecar.store.postgres.connection import PostgresConnection
-from sidecar.store.postgres.database import connected, reader
+from sidecar.store.postgres.database import PostgresDatabase, connected, reader
 from sidecar.store.postgres.engine import PostgresEngine
 from sidecar.store.postgres.leases import PostgresLeases
 from sidecar.store.postgres.move_fence import lower_fence
@@ -74,12 +74,18 @@ async def open_postgres(
             leases=PostgresLeases(PostgresEngine(replica, _unheeded), secrets.token_hex(8), snapshot, now),
             run=committer.run,
             stop=committer.stop,
+            give_up=partial(_give_up, (database, due_reader, list_reader, replica)),
             check=_check,
         )
 
 
 def _unheeded(db: PostgresConnection, state: Sequence[object]) -> None:
     """What a heartbeat leaves concerns no row."""
+
+
+def _give_up(connections: Iterable[PostgresDatabase]) -> None:
+    for connection in connections:
+        connection.give_up()
 
 
 async def _wiped() -> bool:
