@@ -153,6 +153,11 @@ class Holdings:
         self._beat_at = float("-inf")
         self._wake.set()
 
+    def sweep_soon(self) -> None:
+        """Look through all accounts at once: other rows may be due now."""
+        self._sweep_at = float("-inf")
+        self._wake.set()
+
     async def leave(self) -> None:
         """Give everything back, after the last request was settled: others have it at once."""
         self._stopping = True

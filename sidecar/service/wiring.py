@@ -94,7 +94,6 @@ async def open_parts(
     telemetry.delivery.goal_of = settings.goal_of
     steady = clock.steady or SteadyClock(clock.now, lambda: clock.now() / 1000)
     gates = Gates()
-    steady.on_step = gates.shift
     store = await stack.enter_async_context(_store(settings, telemetry, clock))
     await follow_clock(store.leases, clock)
     platform = await open_platform(stack, settings, telemetry, store, gates, clock, steady.heard)
@@ -124,6 +123,7 @@ async def open_parts(
         alerts=alerts,
     )
     holdings = join_replicas(replica, wiring.accounts)
+    steady.on_step = _step(gates, holdings)
     telemetry.intake.matches.retain({goal for _, goal in settings.goals_of_accounts()})
     telemetry.intake.matches.restore(await store.shares.load())
     return Components(
@@ -158,6 +158,15 @@ def _store(settings: Settings, telemetry: Telemetry, clock: Runtime) -> contextl
         on_group=telemetry.intake.committed,
     )
     return open_store(storage.url, config.microsoft.environment, clock.now, limits)
+
+
+def _step(gates: Gates, holdings: Holdings) -> Callable[[int], None]:
+    def step(millis: int) -> None:
+        gates.shift(millis)
+        gates.changed()
+        holdings.sweep_soon()
+
+    return step
 
 
 def _wake_all(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:

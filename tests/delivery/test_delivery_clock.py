@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from delivery_kit import DAY, SECOND, Rig
+from delivery_kit import DAY, HOUR, MINUTE, SECOND, Rig
 
 from sidecar.core.instant import UnixSeconds
 
@@ -64,5 +64,21 @@ async def test_row_that_came_in_while_the_clock_was_ahead_goes_out_after_a_start
     await rig.start()
     await rig.parts.housekeeping.watch()
     rig.parts.flusher.wake_all()
+    await rig.until_pending(0)
+    await rig.balance()
+
+
+async def test_row_that_a_step_of_the_clock_makes_due_goes_out_without_a_wait_for_the_next_sweep(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.delivery.holdings.SWEEP_SECONDS", 3_600.0)
+    await rig.crash()
+    await rig.start(steady=True)
+    rig.fault(times=4, type="partial_errors", code=7777)
+    (seq,) = await rig.post()
+    for retries in range(1, 5):
+        await rig.until(lambda retries=retries: rig.row(seq)["retries"] == retries)
+        rig.clock.offset += 6 * HOUR + MINUTE
+        rig.parts.housekeeping.clock.heard(rig.clock())
     await rig.until_pending(0)
     await rig.balance()

@@ -215,6 +215,7 @@ class Rig:
         """So much time passes at once, here and at Microsoft."""
         self.clock.offset += millis
         self.parts.flusher.wake_all()
+        self.parts.holdings.sweep_soon()
         self.parts.catalogue.wake()
 
     def stop_clock(self) -> None:

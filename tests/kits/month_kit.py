@@ -96,6 +96,7 @@ class Shop:
         self.rig.parts.catalogue.wake()
         await _until(self._has_read_goals)
         self.rig.parts.flusher.wake_all()
+        self.rig.parts.holdings.sweep_soon()
         await self.rest()
 
     async def rest(self) -> None:
