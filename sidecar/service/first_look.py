@@ -29,13 +29,13 @@ def look_from_outside(given: Path | None, why: str) -> Diagnosed:
         loaded = load(path, os.environ)
     except ConfigError as error:
         return without_configuration(SilentService(why), str(error))
-    url = loaded.config.storage.url
-    return look(SilentService(why, has_owner(url)), _facts(path, loaded))
+    storage, seen = _storage(loaded.config)
+    service = SilentService(why, has_owner(loaded.config.storage.url), replicas=seen.replicas)
+    return look(service, _facts(path, loaded, storage, seen))
 
 
-def _facts(path: Path, loaded: LoadedConfig) -> OutsideFacts:
+def _facts(path: Path, loaded: LoadedConfig, storage: StorageFacts, seen: OutboxGlance) -> OutsideFacts:
     config = loaded.config
-    storage, seen = _storage(config)
     return OutsideFacts(
         config_warnings=[warning.text(str(path)) for warning in loaded.warnings],
         storage=storage,

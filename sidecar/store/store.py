@@ -74,3 +74,5 @@ class OutboxGlance:
     size_bytes: int = 0
     sealed: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The stored secrets by name, as they lie in the database."""
+    replicas: int = 0
+    """How many are alive over a database on a server."""

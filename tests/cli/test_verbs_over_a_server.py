@@ -69,15 +69,18 @@ def test_doctor_without_a_sidecar_looks_at_the_outbox_on_a_server(tmp_path: Path
     config(tmp_path, database)
     before = " ".join(sidecar("doctor", "--config", str(tmp_path / "config.yaml"), url="").output.split())
     assert "does not exist yet" in before
+    assert "The sidecar does not run" in before
 
     async def begin() -> None:
         async with running_store(database) as store:
             await store.secrets.put("refresh_token", "plain:{}")
+            await store.leases.beat(["default"])
 
     asyncio.run(begin())
     told = " ".join(sidecar("doctor", "--config", str(tmp_path / "config.yaml"), url="").output.split())
     assert "can be written (" in told
     assert "schema 1, environment emulator" in told
+    assert "1 replica runs with this outbox, but none answers at this address" in told
     assert "test-secret" not in told
 
 

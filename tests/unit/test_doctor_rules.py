@@ -398,6 +398,14 @@ def test_sidecar_that_has_the_outbox_and_does_not_answer_is_a_failure() -> None:
     assert marked(found) == {"service": "failed"}
 
 
+@pytest.mark.parametrize(("replicas", "they"), [(1, "1 replica runs"), (3, "3 replicas run")])
+def test_replicas_elsewhere_are_named_where_none_answers_here(replicas: int, they: str) -> None:
+    found = look(SilentService("No sidecar answers.", replicas=replicas), outside(sign_in=True))
+    assert marked(found) == {"service": "warning"}
+    [service] = [each for each in found.checks if each.name is Area.SERVICE]
+    assert service.cause == f"{they} with this outbox, but none answers at this address."
+
+
 def test_configuration_that_cannot_be_used_fails_and_nothing_else_is_judged() -> None:
     found = without_configuration(SILENT, "config.yaml, line 3: microsoft.tenat: unknown key")
     assert marked(found) == {"service": "warning", "configuration": "failed"}

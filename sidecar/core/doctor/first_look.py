@@ -23,6 +23,8 @@ class SilentService:
     has_owner: bool = False
     is_refusal: bool = False
     """Whether something answered, and refused."""
+    replicas: int = 0
+    """How many are alive over its database, where that is on a server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,11 @@ def _silent(service: SilentService) -> Checked:
         cause = "A sidecar runs with this outbox, but listens at another address, or does not answer."
         fix = "Name its address with --url; the log line `started` has it. If it hangs, restart it."
         return Checked(Area.SERVICE, CheckStatus.FAILED, service.why, cause=cause, fix=fix)
+    if service.replicas:
+        they = "1 replica runs" if service.replicas == 1 else f"{service.replicas} replicas run"
+        cause = f"{they} with this outbox, but none answers at this address."
+        fix = "Name the address of one with --url; the log line `started` has it. If one should be here, start it."
+        return Checked(Area.SERVICE, CheckStatus.WARNING, service.why, cause=cause, fix=fix)
     cause = "The sidecar does not run, so only what can be seen without it was checked."
     return Checked(
         Area.SERVICE,

@@ -16,6 +16,8 @@ from sidecar.store.store import OutboxGlance
 
 _SIZE = "SELECT pg_database_size(current_database())"
 
+_LIVE = "SELECT count(*) FROM replicas WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000"
+
 
 def glance(url: str, environment: str) -> OutboxGlance:
     """Look at the outbox, whose tables may not exist yet; OutboxRefused when a start would refuse it."""
@@ -30,7 +32,8 @@ def glance(url: str, environment: str) -> OutboxGlance:
         migrations.refuse_other_environment(db, shown, environment)
         [size] = db.execute(_SIZE).fetchone() or (0,)
         sealed = dict(db.execute("SELECT name, value FROM secrets").fetchall())
-        return OutboxGlance(schema, environment, size, sealed)
+        [replicas] = db.execute(_LIVE).fetchone() or (0,)
+        return OutboxGlance(schema, environment, size, sealed, replicas)
 
 
 def secret(url: str, name: str) -> str | None:
