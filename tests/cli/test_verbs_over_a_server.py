@@ -1,6 +1,7 @@
 """Verbs whose configuration names a database on a server: what they show of it, and what they leave to it."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_doctor_without_a_sidecar_looks_at_the_outbox_on_a_server(tmp_path: Path
     asyncio.run(begin())
     told = " ".join(sidecar("doctor", "--config", str(tmp_path / "config.yaml"), url="").output.split())
     assert "can be written (" in told
-    assert "schema 1, environment emulator" in told
+    assert re.search(r"schema \d+, environment emulator", told)
     assert "1 replica runs with this outbox, but none answers at this address" in told
     assert "test-secret" not in told
 
