@@ -14,6 +14,7 @@ from sidecar.api.http.problem import NO_CONVERSION, HttpProblem
 from sidecar.api.http.reply import Json, json_reply
 from sidecar.api.row_json import Rows, goal_words, words_of
 from sidecar.api.row_members import Row, number
+from sidecar.api.verdict_members import DayVerdicts
 from sidecar.core.attempts import Attempt
 from sidecar.core.attribution import AttributionRules
 from sidecar.core.conversion import Kind
@@ -62,6 +63,7 @@ class Receipts:
     rules: Callable[[], AttributionRules] = lambda: DEFAULT_RULES
     mapped_goal: Callable[[str, str], Mapped | None] = lambda account, goal: None
     """The state of a goal that a row was frozen for, and that its event is no longer mapped to."""
+    verdicts: DayVerdicts | None = None
 
     async def of(self, seq: int) -> Json | None:
         """The receipt of a conversion, as it is answered; None when there is no such one."""
@@ -69,7 +71,12 @@ class Receipts:
         if trace is None or trace.record.kind is not Kind.CONVERSION:
             return None
         made = receipt(trace, self._around(trace))
-        return {**show(made), "adjustments": [self._adjustment(one) for one in made.adjustments]}
+        verdict = await self.verdicts.of(trace.record) if self.verdicts else None
+        return {
+            **show(made),
+            "adjustments": [self._adjustment(one) for one in made.adjustments],
+            "verdict": verdict,
+        }
 
     def _adjustment(self, record: Record) -> Row:
         """It names its conversion by whole identifiers, of which a receipt shows the first digits only."""

@@ -21,6 +21,7 @@ def lines(receipt: Json) -> Iterator[str]:
     yield from _goal(receipt)
     yield from _waiting(receipt)
     yield from _adjustments(receipt)
+    yield from _verdict(receipt)
     step = receipt.get("next_step") or {}
     yield "Next step"
     yield f"  {plain(step.get('message'))}"
@@ -102,6 +103,19 @@ def _adjustments(receipt: Json) -> Iterator[str]:
         yield f"  {plain(one.get('id'))}: {what}{_when(one)}"
         if one.get("state") in ("dead", "pending") and one.get("fix"):
             yield f"    {plain(one.get('message'))} {plain(one['fix'])}"
+
+
+def _verdict(receipt: Json) -> Iterator[str]:
+    verdict = receipt.get("verdict")
+    if not verdict:
+        return
+    yield "What Microsoft's report says, by goal and day"
+    yield f"  {plain(verdict.get('message'))}"
+    for line in verdict.get("differences") or ():
+        yield f"  {plain(line)}"
+    for one in verdict.get("advice") or ():
+        yield f"  {plain(one.get('rows'))} {plain(one.get('reason'))}: {plain(one.get('message'))}"
+        yield f"    What to do: {plain(one.get('fix'))}"
 
 
 def _when(adjustment: Json) -> str:

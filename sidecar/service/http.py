@@ -24,6 +24,7 @@ from sidecar.api.overview import OverviewSources
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.row_json import Rows
 from sidecar.api.sign_in import SignInCalls
+from sidecar.api.verdict_members import DayVerdicts
 from sidecar.config import Config
 from sidecar.core.start_errors import cannot_listen
 from sidecar.dashboard.pages import DashboardPages
@@ -145,7 +146,10 @@ def _overview(parts: Components, clock: Runtime) -> OverviewSources:
 def _explain(parts: Components, clock: Runtime) -> ExplainCalls:
     settings, goals, store = parts.settings, parts.catalogue.known, parts.store
     rows = Rows(settings.goal_of, lambda record: held_reason(parts, record, clock.now()), clock.now)
-    receipts = Receipts(store.traces, rows, clock.now, goals.mapped_event, settings.attribution, goals.mapped_goal)
+    verdicts = DayVerdicts(store.verdicts)
+    receipts = Receipts(
+        store.traces, rows, clock.now, goals.mapped_event, settings.attribution, goals.mapped_goal, verdicts
+    )
     return ExplainCalls(store.outbox, receipts, _traces(parts))
 
 

@@ -4,8 +4,10 @@ from typing import Any
 
 from api_kit import MSCLKID, Api
 
+from sidecar.core.batch import as_sent, with_goals
 from sidecar.core.entry import Lane
-from sidecar.core.instant import UnixMillis
+from sidecar.core.goal_days import GoalDay, day_of
+from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds
 from sidecar.ports.delivery import Note
 
 Json = dict[str, Any]
@@ -13,7 +15,8 @@ Json = dict[str, Any]
 
 async def delivered(api: Api, tracking_id: str = "tracking-1") -> None:
     lanes: list[Lane] = list(await api.outbox.lanes())
-    entries = await api.outbox.due(lanes, api.world.now, 1_000)
+    found = await api.outbox.due(lanes, api.world.now, 1_000)
+    entries = [as_sent(one) for one in with_goals(found, {lane.event: "Sidecar Purchase" for lane in lanes})]
     claim = await api.outbox.claim("default", entries, [0] * len(entries), api.world.now, api.world.now)
     assert claim is not None
     assert await api.outbox.settle(claim, {}, Note("taken", tracking_id), UnixMillis(api.world.now + 500))
@@ -32,6 +35,31 @@ async def test_receipt_tells_receipt_attempt_and_answer(api: Api, conversion: Js
     assert (attempt["tracking_id"], attempt["answer"]) == ("tracking-1", "Microsoft took it")
     assert (told["waits_for"], told["expires_at"], told["adjustments"]) == (None, None, [])
     assert MSCLKID not in answer.text
+
+
+async def test_receipt_has_the_verdict_on_the_day_of_its_delivery(api: Api, conversion: Json) -> None:
+    await api.post(conversion)
+    assert (await api.get("/v1/conversions/conv_1/explain")).json["verdict"] is None
+    await delivered(api)
+    api.world.next_readings["default"] = UnixMillis(api.world.now + 3_600_000)
+    before = (await api.get("/v1/conversions/conv_1/explain")).json["verdict"]
+    assert (before["sent"], before["read_at"]) == (1, None)
+    assert before["message"].endswith("The next reading is at 2026-11-23T15:30:45Z.")
+    day, reasons = day_of(api.world.now), {"NoMatchingClickFound": 12, "AccountMismatch": 4}
+    lines = [
+        GoalDay(account="default", goal_id="1", goal="Sidecar Purchase", day=UnixSeconds(day + ahead), attributed=rows,
+                unattributed=16, reasons=reasons)
+        for ahead, rows in ((-DAY_SECONDS, 1), (0, 198), (DAY_SECONDS, 3))
+    ]  # fmt: skip
+    await api.store.verdicts.save("default", lines, api.world.now)
+    verdict = (await api.get("/v1/orders/ORDER-1/explain")).json["items"][0]["verdict"]
+    assert verdict["message"] == (
+        "Of 214 rows that Microsoft took for this goal on 2026-11-23, 198 were attributed to an ad (93 %); "
+        "12 had no matching click, 4 had a click of another ad account."
+    )
+    assert (verdict["day"], verdict["reasons"], verdict["read_at"]) == ("2026-11-23", reasons, "2026-11-23T14:30:45Z")
+    assert [one["reason"] for one in verdict["advice"]] == ["NoMatchingClickFound", "AccountMismatch"]
+    assert verdict["differences"][0].startswith("213 were not sent by this sidecar")
 
 
 async def test_order_has_a_receipt_for_each_event(api: Api, conversion: Json) -> None:

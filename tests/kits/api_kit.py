@@ -27,6 +27,7 @@ from sidecar.api.metrics import MetricsCalls
 from sidecar.api.overview import OverviewSources
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.row_json import HeldReason, Rows
+from sidecar.api.verdict_members import DayVerdicts
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
@@ -84,8 +85,13 @@ class World:
     erasures: int = 0
     """How often the eraser was told that there is a new erasure."""
     commits: list[int] = field(default_factory=list)
+    next_readings: dict[str, UnixMillis] = field(default_factory=dict)
+    """When the reports of an account are read next."""
     expected_failures: list[str] = field(default_factory=list)
     """What handlers may stumble over; anything else fails the test."""
+
+    def next_reading(self, account: str) -> UnixMillis | None:
+        return self.next_readings.get(account)
 
     def wake(self, rows: Mapping[str, int]) -> None:
         self.woken.append(dict(rows))
@@ -233,7 +239,10 @@ async def _api(
         more.setdefault("capture", lambda: CaptureRules(world.rules.accounts, world.rules.consent))
         rows = Rows(world.goal_of, lambda record: world.held(record), lambda: world.now)
         traces = TracesOfOrders(telemetry.intake.traces, store.unstored)
-        explain = ExplainCalls(outbox, Receipts(store.traces, rows, lambda: world.now), traces)
+        receipts = Receipts(
+            store.traces, rows, lambda: world.now, verdicts=DayVerdicts(store.verdicts, world.next_reading)
+        )
+        explain = ExplainCalls(outbox, receipts, traces)
         erasing = ErasureCalls(store.erasures, lambda: world.now, world.erase, lambda: world.rules.default_country)
         parts = ApiParts(
             outbox=outbox,
