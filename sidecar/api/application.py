@@ -32,6 +32,7 @@ from sidecar.api.row_json import HeldReason, Rows
 from sidecar.api.series import SeriesCalls
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
+from sidecar.api.verdicts import VerdictCalls
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import Rules
@@ -78,6 +79,7 @@ class ApiParts:
     logs: LogCalls
     metrics: MetricsCalls
     overview: OverviewSources
+    verdicts: VerdictCalls
     doctor: DoctorCalls
     dashboard: Dashboard
 
@@ -128,6 +130,7 @@ def _calls(parts: ApiParts, reader: RequestReader) -> Calls:
         health=health,
         overview=OverviewCalls(parts.overview, health.checks),
         series=SeriesCalls(parts.overview.tallies, outbox, now),
+        verdicts=parts.verdicts,
         doctor=parts.doctor,
         dashboard=parts.dashboard,
     )

@@ -27,6 +27,7 @@ from sidecar.api.overview import OverviewCalls
 from sidecar.api.series import SeriesCalls
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.status import StatusCalls
+from sidecar.api.verdicts import VerdictCalls
 
 
 class Dashboard(Protocol):
@@ -60,6 +61,7 @@ class Calls:
     health: HealthCalls
     overview: OverviewCalls
     series: SeriesCalls
+    verdicts: VerdictCalls
     doctor: DoctorCalls
     dashboard: Dashboard
 
@@ -106,6 +108,7 @@ ROUTES = (
     Route("POST", "/v1/goals/apply", lambda calls: calls.goals.apply),
     Route("GET", "/v1/overview", lambda calls: calls.overview.get),
     Route("GET", "/v1/series", lambda calls: calls.series.get),
+    Route("GET", "/v1/verdicts", lambda calls: calls.verdicts.find),
     Route("GET", "/v1/doctor", lambda calls: calls.doctor.get),
     Route("GET", "/connect", lambda calls: calls.sign_in.redirect, Access.BROWSER, head=False),
     Route("POST", "/connect", lambda calls: calls.sign_in.begin, Access.BROWSER),

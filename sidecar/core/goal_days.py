@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import NamedTuple
 
 from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, text_of_seconds
+
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 def day_of(at: UnixMillis) -> UnixSeconds:
     """Return when the UTC day began in which `at` lies."""
     return UnixSeconds(at // (DAY_SECONDS * 1000) * DAY_SECONDS)
+
+
+def day_of_date(given: date) -> UnixSeconds:
+    """Return when that UTC day began."""
+    return UnixSeconds((given.toordinal() - _EPOCH_ORDINAL) * DAY_SECONDS)
 
 
 def text_of_day(day: UnixSeconds) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sidecar.core.answer import Lost, RefusedBatch
 from sidecar.core.entry import Fault
-from sidecar.core.goal_days import text_of_day
+from sidecar.core.goal_days import day_of_date, text_of_day
 from sidecar.core.instant import DAY_SECONDS, UnixSeconds
 from sidecar.core.report import GoalReport, ReportCall, ReportedDay
 from sidecar.core.unattributed import reasons_of
@@ -34,7 +34,6 @@ MOST_ODDITIES = 5
 
 LARGEST_COUNT = 10**12
 
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}).*)?", re.ASCII)
 
 
@@ -178,10 +177,10 @@ def _day(value: object) -> UnixSeconds | None:
         return None
     year, month, day, hour = (int(part or 0) for part in found.groups())
     try:
-        ordinal = date(year, month, day).toordinal()
+        named = day_of_date(date(year, month, day))
     except ValueError:
         return None
-    return UnixSeconds((ordinal - _EPOCH_ORDINAL + (hour >= 12)) * DAY_SECONDS)
+    return UnixSeconds(named + DAY_SECONDS) if hour >= 12 else named
 
 
 def _count(value: object) -> int | None:

@@ -25,6 +25,7 @@ from sidecar.api.request.body import BodyLimits
 from sidecar.api.row_json import Rows
 from sidecar.api.sign_in import SignInCalls
 from sidecar.api.verdict_members import DayVerdicts
+from sidecar.api.verdicts import VerdictCalls
 from sidecar.config import Config
 from sidecar.core.start_errors import cannot_listen
 from sidecar.dashboard.pages import DashboardPages
@@ -101,6 +102,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
         metrics=MetricsCalls(store.outbox, parts.telemetry),
         overview=_overview(parts, clock),
+        verdicts=VerdictCalls(store.verdicts),
         doctor=DoctorCalls(wire_doctor(parts, clock)),
         dashboard=DashboardPages.of_package(),
     )

@@ -28,6 +28,7 @@ from sidecar.core.intake import click as capture
 from sidecar.core.intake import conversion as intake
 from sidecar.core.intake import user
 from sidecar.core.states_and_reasons import Reason, State
+from sidecar.core.unattributed import UNATTRIBUTED
 
 PAGES = [
     "README.md",
@@ -272,3 +273,8 @@ def test_states_reasons_and_parameters_are_those_of_the_code() -> None:
     section = API.split("### The row", 1)[1].split("\n## ", 1)[0]
     assert first_names(table(section, "reason")) - {"null", "ErrorCode"} == set(Reason)
     assert first_names(table(API, "parameter")) == status._READERS.keys()
+
+
+def test_every_reason_of_microsofts_report_is_documented_as_the_code_has_it() -> None:
+    rows = "".join(f"| `{one.name}` | {one.meaning} | {one.advice} |\n" for one in UNATTRIBUTED.values())
+    assert rows in API

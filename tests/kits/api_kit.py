@@ -28,6 +28,7 @@ from sidecar.api.overview import OverviewSources
 from sidecar.api.request.body import BodyLimits
 from sidecar.api.row_json import HeldReason, Rows
 from sidecar.api.verdict_members import DayVerdicts
+from sidecar.api.verdicts import VerdictCalls
 from sidecar.core.instant import UnixMillis
 from sidecar.core.intake.click import CaptureRules
 from sidecar.core.intake.conversion import EventRule, Rules
@@ -284,6 +285,7 @@ async def _api(
                 held=lambda account, goal: world.held_goals.get((account, goal)),
                 shares=lambda: telemetry.intake.matches.shares,
             ),
+            verdicts=VerdictCalls(store.verdicts),
             dashboard=DashboardPages.of_package(),
             **{
                 **dict.fromkeys(("accounts", "ad_accounts", "alerts", "doctor", "goals", "sign_in"), NOT_SERVED),
