@@ -350,6 +350,19 @@ _ALL = (
         waits_for=None,
         area=Area.AUTO_TAGGING,
     ),
+    _account(
+        "report_unreadable",
+        "Microsoft's verdict cannot be read",
+        "The report of what Microsoft attributed was refused, had no answer, or lacks a goal. Delivery goes on; "
+        "GET /v1/verdicts shows what was read before.",
+        "Nothing to do if it passes: it is tried again after 5 minutes, and then at growing intervals. If it lasts, "
+        "act on Microsoft's words beside this: the signed-in user needs the right to see conversions.",
+        check=HealthCheck.GOALS,
+        severity=Severity.ADVICE,
+        ends=End.SUCCESS,
+        waits_for=None,
+        area=Area.DELIVERY,
+    ),
     _goal(
         "low_match_rate",
         "Low match rate",

@@ -37,14 +37,15 @@ KEYS = tuple(_keys(Config))
 
 
 def suggest_key(path: KeyPath) -> str | None:
-    """The key that was probably meant by the unknown one at `path`: a similar one beside it, or its name elsewhere."""
+    """The key that was probably meant by the unknown one at `path`: its name elsewhere, or a similar one beside it."""
     *around, name = path
     section = tuple(
         "*" if index == 1 and around[0] in ("accounts", "events") else step for index, step in enumerate(around)
     )
+    elsewhere = (key for key in KEYS if key[-1] == name and "*" not in key)
+    if (same := next(elsewhere, None)) is not None:
+        return dotted(same)
     beside = [key[-1] for key in KEYS if key[:-1] == section]
     close = get_close_matches(str(name).lower(), beside, n=1)
-    if near := close[0] if close else did_you_mean(str(name), beside):
-        return dotted((*around, near))
-    elsewhere = (key for key in KEYS if key[-1] == name and "*" not in key)
-    return next((dotted(key) for key in elsewhere), None)
+    near = close[0] if close else did_you_mean(str(name), beside)
+    return dotted((*around, near)) if near else None

@@ -186,6 +186,12 @@ class GoalsSection(Section):
     refresh: Annotated[Seconds, duration_between("1m", "1d")] = 900.0
 
 
+class ReportsSection(Section):
+    """Microsoft's verdict on what was sent."""
+
+    refresh: Annotated[Seconds, duration_between("15m", "7d")] = 6 * HOUR
+
+
 class AlertsSection(Section):
     """Where troubles are posted, in which form, and how often one that lasts is repeated."""
 
@@ -224,5 +230,6 @@ class Config(Section):
     matching: MatchingSection = MatchingSection()
     privacy: PrivacySection = PrivacySection()
     goals: GoalsSection = GoalsSection()
+    reports: ReportsSection = ReportsSection()
     alerts: AlertsSection = AlertsSection()
     logging: LoggingSection = LoggingSection()

@@ -98,3 +98,36 @@ def calls(wanted: Mapping[str, Collection[UnixSeconds]]) -> Iterator[ReportCall]
         for start in range(0, len(ids), MAX_GOALS):
             yield ReportCall(tuple(ids[start : start + MAX_GOALS]), first, last)
         left = {goal_id: rest for goal_id, days in left.items() if (rest := days - span)}
+
+
+def lines_of(
+    account: str, names: Mapping[str, str], known: KnownDays, call: ReportCall, report: GoalReport
+) -> list[GoalDay]:
+    """Return the lines to be stored after an answer; `names` are those of the goals by their id.
+
+    A day that is missing in the answer counts as zero where something was sent and nothing was counted before. It
+    lowers no count: only a number does.
+    """
+    found = {(day.goal_id, day.day): day for day in report.days}
+    lines = []
+    for goal_id in call.goal_ids:
+        name = names[goal_id]
+        sent, read = known.sent.get(name, frozenset()), known.read.get(name, {})
+        for day in map(UnixSeconds, call.days if goal_id not in report.failed else ()):
+            reported, before = found.get((goal_id, day)), read.get(day)
+            line = _line(account, goal_id, name, reported or ReportedDay(goal_id, day, 0, 0))
+            if line.rows or (before is None and day in sent) or (before and (reported or not before.line.rows)):
+                lines.append(line)
+    return lines
+
+
+def _line(account: str, goal_id: str, name: str, reported: ReportedDay) -> GoalDay:
+    return GoalDay(
+        account=account,
+        goal_id=goal_id,
+        goal=name,
+        day=reported.day,
+        attributed=reported.attributed,
+        unattributed=reported.unattributed,
+        reasons=reported.reasons,
+    )

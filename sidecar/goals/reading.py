@@ -5,13 +5,13 @@ A reading that fails raises its trouble and stops nothing: the last list stays i
 
 from dataclasses import dataclass, replace
 
-from sidecar.core.adaptive_rate import THROTTLE_MILLIS
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.goals.goal import Catalogue, remembered
 from sidecar.core.instant import UnixMillis
 from sidecar.core.retry import EXPIRED_TIMES
 from sidecar.core.states_and_reasons import Reason
 from sidecar.delivery.gates import Gates
+from sidecar.delivery.throttling import wait_as_asked
 from sidecar.goals.judging import GoalJudge
 from sidecar.goals.known import Failure, KnownGoals, ReadingState
 from sidecar.ports.delivery import Delivery
@@ -152,23 +152,14 @@ class GoalReader:
         if isinstance(answer, Lost):
             return Failure(answer.trouble, answer.why, answer.tracking_id)
         if answer.verdict is Verdict.THROTTLED:
-            await self._throttle(account, answer)
+            parts = self.platform, self.gates, self.delivery, self.telemetry
+            await wait_as_asked(account, answer, self._now(), *parts)
         fault = answer.faults[0]
         trouble = "request_malformed" if answer.verdict is Verdict.POISON else answer.trouble
         error = None if answer.maybe_applied else self.telemetry.cleaned(fault.error)
         message = self.telemetry.cleaned(fault.message or fault.error)
         detail = f"{message}; {answer.lead}" if answer.lead else message
         return Failure(trouble, detail, answer.tracking_id, error)
-
-    async def _throttle(self, account: str, answer: RefusedBatch) -> None:
-        now = self._now()
-        wait = THROTTLE_MILLIS if answer.retry_after_seconds is None else int(answer.retry_after_seconds * 1000)
-        until = UnixMillis(now + wait)
-        self.telemetry.delivery.throttled(account, wait / 1000)
-        self.platform.throttled(account)
-        for sharing in self.platform.sharing(account):
-            self.gates.close_account(sharing, Reason.THROTTLED, now, until)
-        await self.delivery.record_throttle(account, until)
 
     def _now(self) -> UnixMillis:
         return self.known.now()

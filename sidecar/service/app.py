@@ -133,8 +133,8 @@ class Service:
         tasks.create_task(parts.store.run())
         recording = tasks.create_task(parts.telemetry.run(parts.store.journal, parts.store.unstored))
         delivery = tasks.create_task(parts.flusher.run())
-        works = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.store.check(), self._reloads())
-        endless = [tasks.create_task(work) for work in works]
+        works = (parts.tokens.run(), parts.catalogue.run(), parts.eraser.run(), parts.reports.run())
+        endless = [tasks.create_task(work) for work in (*works, parts.store.check(), self._reloads())]
         tasks.create_task(parts.housekeeping.run(self._stopping))
         await self._prepare(parts.settings)
         if parts.store.leases.is_shared:

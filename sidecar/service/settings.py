@@ -184,6 +184,10 @@ class Settings:
             waits=LongestWaits(int(self.config.clicks.wait * 1000), int(self.config.delivery.click_settle * 1000)),
         )
 
+    def report_millis(self) -> int:
+        """How often Microsoft's verdict is read."""
+        return int(self.config.reports.refresh * 1000)
+
     def mapped_goals(self) -> tuple[MappedGoal, ...]:
         """Return the goals of the embedded emulator: one for each name that events are mapped to."""
         named: dict[str, GoalRule] = {}

@@ -36,6 +36,7 @@ from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.service.alerts_wiring import alerts_of
 from sidecar.service.microsoft_wiring import Reach, open_platform
 from sidecar.service.replica_wiring import ReplicaParts, follow_clock, join_replicas
+from sidecar.service.reports_wiring import reports_of
 from sidecar.service.runtime import Runtime
 from sidecar.service.settings import Settings
 from sidecar.store.opening import open_store
@@ -44,6 +45,7 @@ from sidecar.telemetry import Telemetry
 from sidecar.upkeep.alerts import Alerts
 from sidecar.upkeep.erasure import Eraser
 from sidecar.upkeep.housekeeping import Housekeeping
+from sidecar.upkeep.reports import Reports
 from sidecar.upkeep.retraction import Retractor
 from sidecar.upkeep.waiting_watch import WaitingWatch
 
@@ -74,6 +76,7 @@ class Components:
     pauses: AccountPauses
     catalogue: GoalCatalogue
     eraser: Eraser
+    reports: Reports
     holdings: Holdings
     alerts: Alerts | None
     """None without a webhook."""
@@ -142,6 +145,7 @@ async def open_parts(
         pauses=pauses,
         catalogue=catalogue,
         eraser=eraser,
+        reports=reports_of(settings, telemetry, store, gates, platform.advertising, catalogue.known, clock),
         holdings=holdings,
         alerts=alerts,
         last_minute=platform.advertising.last_minute,
@@ -271,6 +275,7 @@ class _Wiring:
             store.shares,
             store.tallies,
             store.unstored,
+            store.verdicts,
         )
 
     def eraser(self, flusher: Flusher) -> Eraser:

@@ -11,6 +11,7 @@ from sidecar.core.entry import Settled, Step
 from sidecar.core.erasure import Erasure, RowsOf, erasure_id
 from sidecar.core.record import Record
 from sidecar.core.states_and_reasons import Reason, State
+from sidecar.core.unattributed import UNATTRIBUTED
 from sidecar.ports.delivery import Claim
 from sidecar.telemetry import event_names
 from sidecar.telemetry.event_names import Name
@@ -23,6 +24,10 @@ NAMED_ROWS = 20
 
 OPERATIONS = {Kind.CONVERSION: "conversions", Kind.ADJUSTMENT: "adjustments"}
 """The label of uploads, by kind of row."""
+
+
+OTHER_REASON = "other"
+"""The label of every reason that Microsoft does not document: metrics must stay few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,14 @@ class DeliveryEvents:
         )
         if counts["delivered"]:
             self.settled(claim.goal, State.DELIVERED.value, n=counts["delivered"], kind=claim.kind)
+
+    @harmless
+    def verdicts_read(self, attributed: Mapping[str, int], unattributed: Mapping[tuple[str, str], int]) -> None:
+        """A reading of Microsoft's verdict found these rows more than the one before: by goal, and by its reason."""
+        for goal, rows in attributed.items():
+            self._metrics.attributed.add(rows, goal)
+        for (goal, reason), rows in unattributed.items():
+            self._metrics.unattributed.add(rows, goal, reason if reason in UNATTRIBUTED else OTHER_REASON)
 
     @harmless
     def batch_refused(self, claim: Claim, answer: RefusedBatch, seconds: float) -> None:

@@ -106,6 +106,14 @@ class DeliveryMetrics:
             "Answers to uploads: taken, lost, or why refused (token, account, throttled, poison, server).",
             *("operation", "result"),
         )
+        self.attributed = declare.counter(
+            "attributed_total", "Rows that Microsoft attributed to an ad, as this process read it.", "goal"
+        )
+        self.unattributed = declare.counter(
+            "unattributed_total",
+            "Rows that Microsoft attributed to no ad, as this process read it; other for a reason that it added since.",
+            *("goal", "reason"),
+        )
         self.seconds = declare.histogram("upload_seconds", "From sending a batch to its answer.", UPLOAD_SECONDS)
         self.rows = declare.histogram("upload_rows", "Rows in one batch.", ROWS)
         self.throttled = declare.counter("throttled_total", "How often Microsoft asked for a slower pace.")

@@ -12,6 +12,9 @@ from sidecar.telemetry.metrics import ServiceMetrics
 from sidecar.telemetry.recorder import Recorder, harmless
 from sidecar.troubles import CATALOGUE, End, Severity, Symptom
 
+NAMED_ITEMS = 5
+"""What is named in one message; the rest is a number."""
+
 
 class ServiceEvents:
     """What happens to the service. None of these functions raises, blocks or awaits."""
@@ -152,6 +155,24 @@ class ServiceEvents:
         self.recorder.record(event_names.GOALS_READ, message, account=account, count=goals)
 
     @harmless
+    def report_read(self, account: str) -> None:
+        """Microsoft's verdict on the account's rows was read."""
+        self.recorder.record(event_names.REPORT_READ, "verdict read", account=account)
+
+    @harmless
+    def report_odd(self, account: str, oddities: Sequence[str]) -> None:
+        """Something in the verdict could not be used."""
+        message = f"Microsoft's report has something odd: {_first_of(oddities)}"
+        fix = "Nothing to do: the rest of the report counts. If it is still so after days, please report this line."
+        self.recorder.record(event_names.REPORT_ODD, message, account=account, count=len(oddities), fix=fix)
+
+    @harmless
+    def report_recounted(self, account: str, days: Sequence[str]) -> None:
+        """Microsoft counts fewer rows of these days than it did before."""
+        message = f"Microsoft counts fewer rows than before: {_first_of(days)}"
+        self.recorder.record(event_names.REPORT_RECOUNTED, message, account=account, count=len(days))
+
+    @harmless
     def goal_created(self, account: str, goal: str) -> None:
         """Someone had this goal created."""
         self.recorder.record(event_names.GOAL_CREATED, f"goal created: {goal}", account=account)
@@ -217,3 +238,8 @@ class ServiceEvents:
         self._metrics.troubles.clear()
         for active in self.board.active():
             self._metrics.troubles.labels(active.code, active.trouble.severity.name.lower()).inc()
+
+
+def _first_of(items: Sequence[str]) -> str:
+    rest = len(items) - NAMED_ITEMS
+    return "; ".join([*items[:NAMED_ITEMS], *([f"{rest} more"] if rest > 0 else [])])

@@ -10,6 +10,7 @@ from pathlib import Path
 from sidecar import loops
 from sidecar.core.clock import SteadyClock, jump_words
 from sidecar.core.entry import LongestWaits
+from sidecar.core.goal_days import day_of
 from sidecar.core.instant import EPOCH, UnixMillis, seconds
 from sidecar.core.tally import first_hourly
 from sidecar.core.unstored import KEPT_MILLIS
@@ -18,6 +19,7 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.intake import Clicks
 from sidecar.ports.journal import Journal
 from sidecar.ports.queries import Queries, Tallies, UnstoredItems
+from sidecar.ports.reports import StoredVerdicts
 from sidecar.ports.upkeep import Upkeep
 from sidecar.telemetry import Telemetry
 
@@ -70,6 +72,7 @@ class Housekeeping:
     shares: StoredMatchShares
     tallies: Tallies
     unstored: UnstoredItems | None = None
+    verdicts: StoredVerdicts | None = None
     is_ours: Callable[[], bool] = lambda: True
     """Whether this replica alone does now what must be done once."""
     shares_seconds: float = SHARES_SECONDS
@@ -144,7 +147,7 @@ class Housekeeping:
             pass
 
     async def prune(self) -> None:
-        """Delete settled rows, clicks and journal entries whose retention is over, and shares of goals that left."""
+        """Delete rows, clicks, days and journal entries whose retention is over, and shares of goals that left."""
         rules, now = self.rules(), self.now()
         if (goals := self.telemetry.intake.matches.goals) is not None:
             await self.shares.retain(goals)
@@ -160,6 +163,10 @@ class Housekeeping:
         if self.unstored is not None:
             before = max(before, UnixMillis(now - KEPT_MILLIS))
             while self._goes_on and await self.unstored.prune(before):
+                pass
+        if self.verdicts is not None:
+            oldest = day_of(UnixMillis(now - rules.retention_millis))
+            while self._goes_on and await self.verdicts.prune(oldest, SLICE_ROWS):
                 pass
 
     def _report_clock(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import postgres_kit
 import pytest
-from delivery_kit import APPLY
+from delivery_kit import APPLY, HOUR
 from replica_kit import Replica, Team, team_of
 
 from sidecar.core.adaptive_rate import MADE_UP
@@ -13,6 +13,9 @@ from sidecar.core.erasure import ErasureRequest, Subject
 from sidecar.core.states_and_reasons import Reason
 from sidecar.emulator.faults import Rule
 from sidecar.ports.leases import UPKEEP
+from sidecar.ports.reports import VerdictQuery
+
+REPORT = "OfflineConversionReport/QueryByGoalIds"
 
 
 @pytest.fixture
@@ -218,3 +221,36 @@ async def test_erasure_that_one_replica_takes_is_carried_out_by_another(team: Te
     idle.parts.eraser.begun()
     await team.until(lambda: team.query(f"SELECT phase FROM erasures WHERE id = {job.id}") == [("done",)])
     assert team.query(f"SELECT order_id FROM entries WHERE seq = {seq}") != [("ORDER-0",)]
+
+
+async def test_verdict_is_read_by_the_holder_of_the_account_and_after_its_crash_by_another(team: Team) -> None:
+    """The other one goes on when the next round is due, and not before."""
+
+    async def read() -> list[int]:
+        for replica in [one for one in team.replicas if one.tasks]:
+            await replica.parts.reports.step()
+        return [len(await team.requests(account, REPORT)) for account in ("main", "twin", "other")]
+
+    first, second = await team.join(), await team.join()
+    await team.settled()
+    for account in ("main", "twin", "other"):
+        await team.post(first, 1, account)
+    await team.until_delivered()
+    both = (first.parts.catalogue.known, second.parts.catalogue.known)
+    await team.until(lambda: all(any(known.catalogue(name) for known in both) for name in ("main", "twin", "other")))
+    assert await read() == [1, 1, 1]
+    team.clock.offset += HOUR
+    assert await read() == [1, 1, 1]
+    await second.crash()
+    team.end_lease_of(second)
+    await team.until(lambda: first.held == {"main", "twin", "other"})
+    assert await read() == [1, 1, 1]
+    team.clock.offset += 6 * HOUR
+    await team.until(lambda: all(first.parts.catalogue.known.catalogue(name) for name in ("main", "twin", "other")))
+    assert await read() == [2, 2, 2]
+    found = await first.parts.store.verdicts.find(VerdictQuery())
+    assert sorted((day.account, day.attributed, day.sent.rows) for day in found.days) == [
+        ("main", 1, 1),
+        ("other", 1, 1),
+        ("twin", 1, 1),
+    ]

@@ -70,6 +70,7 @@ def delivery(telemetry: Telemetry) -> None:
     telemetry.delivery.rows_died([dead], 7)
     telemetry.delivery.settled(None, "skipped", "consent_denied", 4)
     telemetry.delivery.throttled("main", 30)
+    telemetry.delivery.verdicts_read({"Sale": 7}, {("Sale", "AccountMismatch"): 2, ("Sale", "BrandNew"): 1})
 
 
 def service(telemetry: Telemetry) -> None:
