@@ -148,7 +148,7 @@ def _overview(parts: Components, clock: Runtime) -> OverviewSources:
 def _explain(parts: Components, clock: Runtime) -> ExplainCalls:
     settings, goals, store = parts.settings, parts.catalogue.known, parts.store
     rows = Rows(settings.goal_of, lambda record: held_reason(parts, record, clock.now()), clock.now)
-    verdicts = DayVerdicts(store.verdicts)
+    verdicts = DayVerdicts(store.verdicts, parts.reports.next_at)
     receipts = Receipts(
         store.traces, rows, clock.now, goals.mapped_event, settings.attribution, goals.mapped_goal, verdicts
     )

@@ -75,6 +75,11 @@ class Reports:
         """Look again which accounts are due: the time changed, or accounts were given to this replica."""
         self._wake.set()
 
+    def next_at(self, account: str) -> UnixMillis | None:
+        """When the account is looked at next; None where another replica has it, or it was not looked at yet."""
+        state = self._states.get(account)
+        return state.next_at if state is not None and state.next_at > self.now() else None
+
     async def run(self) -> None:
         """Read what is due, one account after another, until cancelled."""
         reporter = self.telemetry.service

@@ -69,6 +69,10 @@ async def test_verdict_is_read_every_refresh_and_stands_beside_what_was_sent(rig
     assert (found.account, found.goal, found.day) == ("main", "Sidecar Purchase", day_of(rig.clock()))
     assert (found.attributed, found.unattributed, found.sent.rows) == (3, 3, 3)
     assert found.reasons == {NO_CLICK: 2, "AccountMismatch": 1}
+    next_at = rig.parts.reports.next_at("main")
+    assert next_at is not None
+    assert REFRESH - MINUTE < next_at - rig.clock() < 1.1 * REFRESH
+    assert rig.parts.reports.next_at("another") is None
     before = await calls(rig)
     await read(rig, REFRESH - MINUTE)
     assert await calls(rig) == before == 1
