@@ -19,7 +19,7 @@ from sidecar.config import ConfigError
 from sidecar.config.display import masked_yaml
 from sidecar.config.loader import parse as parse_config
 from sidecar.core.answer import Lost, RefusedBatch, Taken
-from sidecar.core.instant import UnixMillis
+from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds
 from sidecar.core.intake import adjustment as adjustment_intake
 from sidecar.core.intake import click as capture
 from sidecar.core.intake import click_ids, emails, hashing, phones
@@ -27,7 +27,9 @@ from sidecar.core.intake import conversion as intake
 from sidecar.core.intake.conversion import EventRule, Rules
 from sidecar.core.intake.json_text import BadBody, parse
 from sidecar.core.intake.problem import Problem, Warning_
-from sidecar.microsoft import account_properties, goals, wire
+from sidecar.core.report import GoalReport, ReportCall
+from sidecar.core.unattributed import MOST_REASONS
+from sidecar.microsoft import account_properties, goals, reports, wire
 from sidecar.microsoft.reply import RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS, HttpReply
 from sidecar.microsoft.sign_in_errors import classify
 from sidecar.troubles import CATALOGUE
@@ -47,6 +49,8 @@ RULES = Rules(
 )
 CLICKS = capture.CaptureRules(("north", "south"))
 LONGEST_BATCH = 1_000
+REPORT_CALL = ReportCall(("48210331", "48210332"), UnixSeconds(20_772 * DAY_SECONDS), UnixSeconds(20_778 * DAY_SECONDS))
+"""15 to 21 November 2026."""
 
 
 # --- What the app sends ----------------------------------------------------------------------------------------------
@@ -142,7 +146,7 @@ def answers(text: bytes) -> None:
 
 
 def goal_answers(text: bytes) -> None:
-    """An answer to the calls that read and make goals, and to the one that reads the account's properties."""
+    """An answer to the calls that read and make goals, read the account's properties, and read its report."""
     status, size, headers, body = _answer(text)
     reply = HttpReply(status, headers, body)
     found = goals.decode_goals(reply)
@@ -153,6 +157,20 @@ def goal_answers(text: bytes) -> None:
     made = goals.decode_new(reply, size)
     assert not isinstance(made, tuple) or len(made) == size
     account_properties.decode_auto_tagging(reply)
+    _check_report(reports.decode_report(reply, REPORT_CALL))
+
+
+def _check_report(found: GoalReport | RefusedBatch | Lost) -> None:
+    """Counts that a column takes, of what was asked for, and few words about the rest."""
+    if isinstance(found, GoalReport):
+        for day in found.days:
+            assert day.goal_id in REPORT_CALL.goal_ids
+            assert day.day in REPORT_CALL.days
+            assert len(day.reasons) <= MOST_REASONS
+            for count in (day.attributed, day.unattributed, *day.reasons.values()):
+                assert 0 <= count < 2**62
+            _check_storable(*day.reasons)
+        _check_storable(*found.oddities, *(fault.message for fault in found.failed.values()))
 
 
 def sign_in_answers(text: bytes) -> None:
