@@ -16,7 +16,7 @@ from sidecar.ports.errors import StorageUnavailable
 from sidecar.ports.leases import ReplicaStanding
 from sidecar.ports.queries import Backlog, Counts
 from sidecar.telemetry import ActiveTrouble
-from sidecar.troubles import CATALOGUE
+from sidecar.troubles import CATALOGUE, Severity
 
 GIB = 2**30
 
@@ -63,6 +63,9 @@ def test_replica_says_what_it_carries_beside_the_numbers_of_the_whole() -> None:
     assert page["outbox"]["pending"] == 7
 
 
+ADVICE = {code for code, trouble in CATALOGUE.items() if trouble.severity is Severity.ADVICE}
+
+
 @pytest.mark.parametrize("due_at", [None, NOW + 60_000])
 def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
     outbox = health_page(replace(WELL, backlog=Backlog(due_at, None)))["outbox"]
@@ -70,7 +73,7 @@ def test_nothing_due_is_zero_seconds_old(due_at: UnixMillis | None) -> None:
 
 
 # The disk itself is asked, and advice is no trouble.
-@pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full", "low_match_rate"}))
+@pytest.mark.parametrize("code", sorted(set(CATALOGUE) - {"disk_nearly_full"} - ADVICE))
 def test_any_active_trouble_degrades_one_check_and_names_its_remedy(code: str) -> None:
     """Microsoft being away makes it degraded, never down."""
     page = health_page(replace(WELL, troubles=(active(code),)))

@@ -44,6 +44,7 @@ const REMEDIES = {
   goal_not_created: setUp("goals", "Look at the goals"),
   goal_name_taken: setUp("goals", "Look at the goals"),
   auto_tagging_off: setUp("auto-tagging", "Show where it is turned on"),
+  report_unreadable: passes,
   low_match_rate: rows("See what they carry", {}),
   account_paused: outside,
   paused_by_operator: resume,
