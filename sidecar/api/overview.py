@@ -18,13 +18,18 @@ from sidecar.core.overview import MappedEvent, View
 from sidecar.core.standing import AccountLine, GoalLine
 from sidecar.core.states_and_reasons import Reason, State
 from sidecar.core.tally import HOUR_SECONDS, Figures, period_start
+from sidecar.core.verdict_words import first_recent_day
 from sidecar.core.waiting_parts import WaitingPart
 from sidecar.delivery.rows_at_stake import cause_of, held_by
 from sidecar.ports.queries import Tallies
+from sidecar.ports.reports import StoredVerdicts
 from sidecar.telemetry import ActiveTrouble
 from sidecar.troubles import OF_CHECK, HealthCheck, Scope, Severity
 
 Values = Mapping[str, Decimal]
+
+Attributed = Mapping[tuple[str, str], float | None]
+"""The attributed share by account and goal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ class OverviewSources:
     last_minute: Callable[[str], tuple[int, int]] = lambda account: (0, 0)
     """The calls of an account in the last minute, and how many there may be."""
     signed_in_until: Callable[[], UnixMillis | None] = lambda: None
+    verdicts: StoredVerdicts | None = None
 
 
 @dataclass(slots=True)
@@ -64,7 +70,15 @@ class OverviewCalls:
         checks = await self.checks()
         since = period_start(UnixSeconds(seconds(now) - DAY_SECONDS), HOUR_SECONDS)
         figures = await sources.tallies.figures(since, now)
-        return json_reply(self._answer(self._view(figures, checks, now), status_of(checks)))
+        attributed = await self._attributed(now)
+        return json_reply(self._answer(self._view(figures, checks, now), status_of(checks), attributed))
+
+    async def _attributed(self, now: UnixMillis) -> Attributed:
+        """Return the share of each account and goal that Microsoft attributed in the last days."""
+        if self.sources.verdicts is None:
+            return {}
+        sums = await self.sources.verdicts.sums(first_recent_day(now))
+        return {(one.account, one.goal): one.attributed_share for one in sums}
 
     def _view(self, figures: Figures, checks: Mapping[HealthCheck, Check], now: UnixMillis) -> View:
         sources = self.sources
@@ -139,7 +153,7 @@ class OverviewCalls:
             for name, check in unwell.items()
         ]
 
-    def _answer(self, view: View, state: Level) -> Json:
+    def _answer(self, view: View, state: Level, attributed: Attributed) -> Json:
         sources, ranked = self.sources, view.ranked()
         worst = ranked[0].concern if ranked else None
         counts = {
@@ -161,10 +175,10 @@ class OverviewCalls:
             "dead": {"rows": view.dead().rows, "value": values(view.dead().values)},
             "lag_seconds": view.lag_seconds,
             "match_share": match_share(tuple(sources.shares().values())),
-            "accounts": [self._account(line) for line in view.account_lines()],
+            "accounts": [self._account(line, attributed) for line in view.account_lines()],
         }
 
-    def _account(self, line: AccountLine) -> Json:
+    def _account(self, line: AccountLine, attributed: Attributed) -> Json:
         requests, limit = self.sources.last_minute(line.account)
         until = self.sources.signed_in_until()
         return {
@@ -172,7 +186,7 @@ class OverviewCalls:
             "state": line.standing,
             "headline": line.headline,
             "fix": line.fix,
-            "goals": [_goal(goal) for goal in line.goals],
+            "goals": [_goal(goal, attributed.get((line.account, goal.goal))) for goal in line.goals],
             "requests_last_minute": requests,
             "requests_limit": limit,
             "signed_in_until": None if until is None or until <= self.sources.now() else text_or_none(until),
@@ -217,7 +231,7 @@ def _waiting(part: WaitingPart) -> Json:
     }
 
 
-def _goal(line: GoalLine) -> Json:
+def _goal(line: GoalLine, attributed_share: float | None) -> Json:
     return {
         "goal": line.goal,
         "event": line.event,
@@ -226,7 +240,7 @@ def _goal(line: GoalLine) -> Json:
         "fix": line.fix,
         "delivered_24h": line.delivered.rows,
         "value_24h": values(line.delivered.values),
-        "attributed_share": None,
+        "attributed_share": None if attributed_share is None else round(attributed_share, 4),
     }
 
 

@@ -12,8 +12,9 @@ from aiohttp import web
 from sidecar.api.http.reply import Json, encode, page_reply
 from sidecar.api.request import query as parameters
 from sidecar.api.request.admission import admission_of
-from sidecar.core.goal_days import DayVerdict, day_of, day_of_date, text_of_day
-from sidecar.core.instant import UnixSeconds, text_or_none
+from sidecar.api.verdict_members import NextReading, verdict_members
+from sidecar.core.goal_days import DayVerdict, day_of, day_of_date
+from sidecar.core.instant import UnixMillis, UnixSeconds
 from sidecar.core.intake.problem import Refusal
 from sidecar.ports.reports import StoredVerdicts, VerdictQuery
 
@@ -29,6 +30,7 @@ class VerdictCalls:
     """Lists verdicts."""
 
     verdicts: StoredVerdicts
+    next_reading: NextReading = lambda account: None
 
     async def find(self, request: web.Request) -> web.Response:
         """A page of days, the newest first; of a day by account and goal."""
@@ -36,21 +38,14 @@ class VerdictCalls:
         before, limit = found.pop("cursor", None), found.pop("limit", DEFAULT_LIMIT)
         async with admission_of(request).page(limit):
             page = await self.verdicts.find(VerdictQuery(**found, before=before, limit=limit))
-            return page_reply([encode(show(day)) for day in page.days], _to_cursor(page.next_before))
+            return page_reply(
+                [encode(show(day, self.next_reading(day.account))) for day in page.days], _to_cursor(page.next_before)
+            )
 
 
-def show(day: DayVerdict) -> Json:
-    """A day of a goal as JSON; the counts are zero while it was not read yet."""
-    return {
-        "account": day.account,
-        "goal": day.goal,
-        "day": text_of_day(day.day),
-        "attributed": day.attributed,
-        "unattributed": day.unattributed,
-        "reasons": day.reasons,
-        "sent": day.sent.rows,
-        "read_at": text_or_none(day.read_at),
-    }
+def show(day: DayVerdict, next_reading_at: UnixMillis | None) -> Json:
+    """A day of a goal as JSON, in numbers and in words; the counts are zero while it was not read yet."""
+    return {"account": day.account, **verdict_members(day, next_reading_at)}
 
 
 def since_day(given: str) -> UnixSeconds:

@@ -114,7 +114,9 @@ def _account(account: Json) -> Iterator[str]:
         state = str(goal.get("state"))
         delivered = f"{goal.get('delivered_24h', 0):,} delivered{_worth(goal.get('value_24h'))}"
         named = f"{plain(goal.get('event'))}: {plain(goal.get('goal'))} ({plain(state.replace('_', ' '))})"
-        yield f"{_STANDINGS.get(state, '?')} {named}, {delivered}"
+        share = goal.get("attributed_share")
+        attributed = "" if share is None else f", {share:.0%} attributed by Microsoft in the last 7 days"
+        yield f"{_STANDINGS.get(state, '?')} {named}, {delivered}{attributed}"
 
 
 def _checks(health: Json) -> Iterator[str]:

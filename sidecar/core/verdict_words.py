@@ -3,14 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core.goal_days import DayVerdict, text_of_day
-from sidecar.core.instant import DAY_SECONDS, UnixMillis, text_of_millis
+from sidecar.core.goal_days import DayVerdict, day_of, text_of_day
+from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds, text_of_millis
 from sidecar.core.unattributed import UNATTRIBUTED
 
 DUPLICATE = "DuplicateConversionKey"
 
 LATE_MS = 6 * 3_600_000
 """How long after an upload Microsoft's report may be without it."""
+
+RECENT_DAYS = 7
+"""The days, today included, over which a goal's share is shown."""
+
+
+def first_recent_day(now: UnixMillis) -> UnixSeconds:
+    """Return the first of the days over which a goal's share is shown."""
+    return UnixSeconds(day_of(now) - (RECENT_DAYS - 1) * DAY_SECONDS)
+
 
 _WHY: Mapping[str, str] = {
     "Unknown": "had no reason given",

@@ -102,7 +102,7 @@ def _api(parts: Components, clock: Runtime, keys: list[str]) -> ApiParts:
         logs=LogCalls(store.journal, parts.telemetry.followers, traces=_traces(parts)),
         metrics=MetricsCalls(store.outbox, parts.telemetry),
         overview=_overview(parts, clock),
-        verdicts=VerdictCalls(store.verdicts),
+        verdicts=VerdictCalls(store.verdicts, parts.reports.next_at),
         doctor=DoctorCalls(wire_doctor(parts, clock)),
         dashboard=DashboardPages.of_package(),
     )
@@ -142,6 +142,7 @@ def _overview(parts: Components, clock: Runtime) -> OverviewSources:
         shares=lambda: telemetry.intake.matches.shares,
         last_minute=parts.last_minute,
         signed_in_until=lambda: telemetry.service.signed_in_until,
+        verdicts=parts.store.verdicts,
     )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from api_kit import MSCLKID, NOW, Api, OpenApi
 
-from sidecar.core.instant import UnixMillis
+from sidecar.core.goal_days import GoalDay, day_of
+from sidecar.core.instant import DAY_SECONDS, UnixMillis, UnixSeconds
 from sidecar.core.states_and_reasons import Reason
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -157,3 +158,16 @@ async def test_unusable_series_are_refused_with_every_reason(api: Api, query: st
 
 async def test_series_of_the_future_is_empty(api: Api) -> None:
     assert (await series(api, "name=received&since=2026-11-24T00:00:00Z"))["items"] == []
+
+
+async def test_goal_has_the_share_that_microsoft_attributed_in_the_last_week(api: Api) -> None:
+    today = day_of(api.world.now)
+    days = [
+        GoalDay(account="default", goal_id="1", goal=goal, day=UnixSeconds(today - ago * DAY_SECONDS),
+                attributed=attributed, unattributed=2, reasons={})
+        for goal, ago, attributed in (("Sidecar Purchase", 0, 5), ("Sidecar Purchase", 6, 1), ("Sidecar Lead", 7, 99))
+    ]  # fmt: skip
+    await api.store.verdicts.save("default", days, api.world.now)
+    [account] = (await api.get("/v1/overview")).json["accounts"]
+    shares = {goal["goal"]: goal["attributed_share"] for goal in account["goals"]}
+    assert shares == {"Sidecar Purchase": 0.6, "Sidecar Lead": None, "Sidecar Trial": None}

@@ -29,18 +29,28 @@ async def items(api: Api, query: str = "") -> list[dict[str, Any]]:
 
 async def test_day_of_a_goal_has_the_members_of_the_contract(api: Api) -> None:
     await read(api, goal_day(2, 7, reasons={"NoMatchingClickFound": 3, "AccountMismatch": 1}))
-    assert await items(api) == [
-        {
-            "account": "main",
-            "goal": "Sidecar Purchase",
-            "day": text_of_day(days_ago(2)),
-            "attributed": 7,
-            "unattributed": 4,
-            "reasons": {"NoMatchingClickFound": 3, "AccountMismatch": 1},
-            "sent": 0,
-            "read_at": "2026-11-23T14:30:45.310Z",
-        }
-    ]
+    wanted = {
+        "account": "main",
+        "goal": "Sidecar Purchase",
+        "day": text_of_day(days_ago(2)),
+        "attributed": 7,
+        "unattributed": 4,
+        "reasons": {"NoMatchingClickFound": 3, "AccountMismatch": 1},
+        "sent": 0,
+        "read_at": "2026-11-23T14:30:45.310Z",
+    }
+    [found] = await items(api)
+    assert {name: found[name] for name in wanted} == wanted
+
+
+async def test_day_of_a_goal_is_in_words_with_advice(api: Api) -> None:
+    await read(api, goal_day(2, 7, reasons={"NoMatchingClickFound": 3, "AccountMismatch": 1}))
+    api.world.next_readings["main"] = READ_AT
+    [found] = await items(api)
+    assert found["message"].endswith("3 had no matching click, 1 had a click of another ad account.")
+    assert found["next_reading_at"] == "2026-11-23T14:30:45.310Z"
+    advice = [(one["reason"], one["rows"], bool(one["fix"])) for one in found["advice"]]
+    assert advice == [("NoMatchingClickFound", 3, True), ("AccountMismatch", 1, True)]
 
 
 async def test_nothing_sent_and_nothing_read_is_an_empty_list(api: Api) -> None:

@@ -284,8 +284,9 @@ async def _api(
                 goal_of=world.goal_of,
                 held=lambda account, goal: world.held_goals.get((account, goal)),
                 shares=lambda: telemetry.intake.matches.shares,
+                verdicts=store.verdicts,
             ),
-            verdicts=VerdictCalls(store.verdicts),
+            verdicts=VerdictCalls(store.verdicts, world.next_reading),
             dashboard=DashboardPages.of_package(),
             **{
                 **dict.fromkeys(("accounts", "ad_accounts", "alerts", "doctor", "goals", "sign_in"), NOT_SERVED),

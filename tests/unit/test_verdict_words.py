@@ -75,7 +75,7 @@ def test_adjustments_are_named_since_microsoft_counts_them_too() -> None:
     assert line == "Of the 10 rows sent, 3 were adjustments, which Microsoft counts as rows too."
 
 
-def test_surplus_is_first_what_came_twice_and_then_what_others_uploaded() -> None:
+def test_surplus_is_first_repeats_and_then_rows_of_other_uploaders() -> None:
     twice, others = differences(verdict(110, sent=(100, 0), reasons={"DuplicateConversionKey": 4}))
     assert twice.startswith("4 came twice: ")
     assert others.startswith("10 were not sent by this sidecar: another program or a file uploads to this goal")
