@@ -48,6 +48,10 @@ class OutboxPlace(ABC):
     def stored_bytes(self) -> bytes:
         """Everything that is stored, in which a test searches for what must not be."""
 
+    @abstractmethod
+    def disk_bytes(self) -> bytes:
+        """The same, with what the disk has of it: also what was deleted, where that is not overwritten."""
+
     def scalar(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> Any:
         """The first column of the first row."""
         (first, *_) = self.query(statement, values)[0].values()
@@ -80,6 +84,9 @@ class FilePlace(OutboxPlace):
 
     def stored_bytes(self) -> bytes:
         return b"".join(path.read_bytes() for path in self.file.parent.glob(f"{self.file.name}*"))
+
+    def disk_bytes(self) -> bytes:
+        return self.stored_bytes()
 
 
 class ServerPlace(OutboxPlace):
@@ -114,6 +121,12 @@ class ServerPlace(OutboxPlace):
         return "\n".join(
             str(row) for table in tables for row in self.query(f"SELECT t::text FROM {table['tablename']} AS t")
         ).encode()
+
+    def disk_bytes(self) -> bytes:
+        self.execute("CHECKPOINT")
+        (number,) = self.query("SELECT oid FROM pg_database WHERE datname = current_database()")
+        files = (postgres_kit.run_folder() / "data" / "base" / str(number["oid"])).iterdir()
+        return b"".join([self.stored_bytes(), *(file.read_bytes() for file in files)])
 
     def close(self) -> None:
         if self._open is not None:

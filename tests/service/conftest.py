@@ -18,6 +18,10 @@ OVER_BOTH = (
     "test_second_sigterm_ends_it_at_once",
     "test_restart_with_the_embedded_emulator_goes_on_delivering",
     "test_sighup_takes_up_new_events_and_a_broken_file_changes_nothing",
+    "test_every_accepted_order_of_a_shop_reaches_microsoft_once_through_every_trouble",
+    "test_all_69659_orders_reach_microsoft_once_through_every_trouble",
+    "test_nothing_that_identifies_the_person_is_left_in_database_or_log",
+    "test_no_person_and_no_secret_turns_up_in_files_output_journal_or_answers",
     "test_rows_of_what_left_the_configuration_wait_visibly_and_go_out_when_it_returns",
 )
 

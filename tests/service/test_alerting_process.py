@@ -1,11 +1,10 @@
 """A real process posts its troubles, and no webhook holds its conversions up."""
 
-import contextlib
 import os
 import signal
-import sqlite3
 from pathlib import Path
 
+from place_kit import OutboxPlace
 from process_kit.service import Services, config
 from proxy_double import proxy
 from webhook_double import PATH, hanging, webhook
@@ -15,13 +14,14 @@ from sidecar.emulator.tls import make_certificate, server_context
 ORDER = {"event": "purchase", "order_id": "ORDER-1", "value": 9.99, "msclkid": "1" * 32}
 
 
-def noted(path: Path) -> bool:
-    """Whether it is on disk that the webhook took a message."""
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-        return bool(db.execute("SELECT count(*) FROM alerts WHERE taken_at IS NOT NULL").fetchone()[0])
+def noted(place: OutboxPlace) -> bool:
+    """Whether it is stored that the webhook took a message."""
+    return place.query("SELECT 1 FROM alerts WHERE taken_at IS NOT NULL") != []
 
 
-async def test_pause_of_an_account_is_posted_and_its_end_too_over_a_restart(services: Services, tmp_path: Path) -> None:
+async def test_pause_of_an_account_is_posted_and_its_end_too_over_a_restart(
+    services: Services, tmp_path: Path, outbox_place: OutboxPlace
+) -> None:
     async with webhook() as there:
         file = tmp_path / "webhook"
         file.write_text(f"{there.address}\n")
@@ -43,8 +43,9 @@ async def test_pause_of_an_account_is_posted_and_its_end_too_over_a_restart(serv
         assert "1 conversion worth 9.99 USD waits" in raised["message"]
         assert raised["fix"].startswith("Resume it with `sidecar resume default`")
         assert raised["dashboard"] == f"{sidecar.url}/"
-        await there.until(lambda: noted(services.starter.folder / "outbox.db"))
+        await there.until(lambda: noted(outbox_place))
         await sidecar.running.kill()
+        outbox_place.end_leases()
         again = await services.start(settings)
         await again.call("POST", "/v1/accounts/default/resume", {})
         await there.until(lambda: len(there.taken) == 2)

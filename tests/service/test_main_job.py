@@ -5,14 +5,13 @@ At the end an independent calculation says what Microsoft must hold, and the acc
 
 import asyncio
 import hashlib
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
+from place_kit import OutboxPlace
 from process_kit import shop
 from process_kit.backend import Books, post_all
 from process_kit.emulator import Microsoft, microsoft
@@ -77,6 +76,7 @@ class Trial:
     sidecar: Sidecar
     there: Microsoft
     books: Books
+    place: OutboxPlace
 
     async def wait_for_retries_only(self, seconds: float) -> None:
         """Until nothing is pending but rows that Microsoft asked to have again in a minute."""
@@ -87,11 +87,9 @@ class Trial:
     async def hold(self, seconds: float) -> None:
         """Let nothing more go out, and wait for what is on its way: both sides stay as they are while they are read."""
         assert (await self.sidecar.call("POST", "/v1/accounts/default/pause", {})).status == 200
-        outbox = self.sidecar.running.out_file.with_name("outbox.db")
-        with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True)) as db:
-            async with asyncio.timeout(seconds):
-                while db.execute("SELECT 1 FROM entries WHERE claimed = 1").fetchone():
-                    await asyncio.sleep(0.1)
+        async with asyncio.timeout(seconds):
+            while self.place.query("SELECT 1 FROM entries WHERE claimed = 1"):
+                await asyncio.sleep(0.1)
 
     async def check(self) -> Counter[str]:
         """Everything that must hold at the end; the accounts."""
@@ -145,7 +143,9 @@ class Trial:
         return {row["order_id"] for row in await self.sidecar.rows(state="pending")}
 
 
-async def _run(starter: Starter, services: Services, *, step: int, rounds: int, batch_size: int) -> Trial:
+async def _run(
+    starter: Starter, services: Services, place: OutboxPlace, *, step: int, rounds: int, batch_size: int
+) -> Trial:
     now = int(time.time())
     orders = list(shop.orders(now, step))
     there = await starter.stack.enter_async_context(microsoft(starter, PURCHASE))
@@ -153,14 +153,14 @@ async def _run(starter: Starter, services: Services, *, step: int, rounds: int, 
     await _trouble(there, rounds)
     sidecar = await services.start(config(there, delivery={"linger": "200ms", "batch_size": batch_size}))
     books = await post_all(sidecar, orders, _goes, seed=step)
-    return Trial(sidecar, there, books)
+    return Trial(sidecar, there, books, place)
 
 
 async def test_every_accepted_order_of_a_shop_reaches_microsoft_once_through_every_trouble(
-    starter: Starter, services: Services
+    starter: Starter, services: Services, outbox_place: OutboxPlace
 ) -> None:
     """The short form: every 23rd customer; rows that wait a minute for another try may still wait."""
-    trial = await _run(starter, services, step=23, rounds=1, batch_size=150)
+    trial = await _run(starter, services, outbox_place, step=23, rounds=1, batch_size=150)
     await trial.wait_for_retries_only(200)
     await trial.hold(60)
     accounts = await trial.check()
@@ -172,9 +172,9 @@ async def test_every_accepted_order_of_a_shop_reaches_microsoft_once_through_eve
 @pytest.mark.faults
 @pytest.mark.timeout(1_800)
 async def test_all_69659_orders_reach_microsoft_once_through_every_trouble(
-    starter: Starter, services: Services
+    starter: Starter, services: Services, outbox_place: OutboxPlace
 ) -> None:
-    trial = await _run(starter, services, step=1, rounds=6, batch_size=500)
+    trial = await _run(starter, services, outbox_place, step=1, rounds=6, batch_size=500)
     await trial.sidecar.settled(900)
     accounts = await trial.check()
     assert accounts["pending"] == 0

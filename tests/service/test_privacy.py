@@ -1,6 +1,6 @@
 """Canaries: unmistakable persons and secrets go in on every way there is, and none may turn up anywhere.
 
-Searched are the database and its log, every other file, stdout, stderr, the journal and all answers.
+Searched are the database as the disk has it, every other file, stdout, stderr, the journal and all answers.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
+from place_kit import OutboxPlace
 from process_kit.emulator import Microsoft, microsoft
 from process_kit.expected import email_sha256, phone_sha256
 from process_kit.running import Starter
@@ -225,7 +226,13 @@ async def there(starter: Starter) -> Microsoft:
     ],
 )
 async def test_no_person_and_no_secret_turns_up_in_files_output_journal_or_answers(
-    there: Microsoft, starter: Starter, services: Services, level: str, form: str, shown: Show
+    there: Microsoft,
+    starter: Starter,
+    services: Services,
+    outbox_place: OutboxPlace,
+    level: str,
+    form: str,
+    shown: Show,
 ) -> None:
     settings = config(
         None,
@@ -249,14 +256,14 @@ async def test_no_person_and_no_secret_turns_up_in_files_output_journal_or_answe
     pages = ("/logs?limit=1000", "/v1/conversions?limit=1000", "/healthz", "/metrics", "/nowhere")
     fly.answers += [(await sidecar.call("GET", path)).text for path in pages]
 
-    places = _files(starter.folder)
-    assert {"outbox.db", "outbox.db-wal"} <= places.keys()
+    places = _files(starter.folder) | {"the store": outbox_place.disk_bytes().lower()}
+    assert b"good-1" in places["the store"], "the search would find nothing at all"
     sidecar.running.signal(signal.SIGTERM)
     assert await sidecar.running.ended() == 0
     places |= {f"{name} afterwards": text for name, text in _files(starter.folder).items()}
     places["answers"] = "\n".join(fly.answers).lower().encode()
     assert b"status" in places["answers"]
-    assert b"good-1" in places["outbox.db-wal"] + places["outbox.db"], "the search would find nothing at all"
+    places["the store afterwards"] = outbox_place.disk_bytes().lower()
     found = sorted({(form.decode(), place) for place, text in places.items() for form in fly.forms() if form in text})
     assert not found, "\n".join(map(str, found))
     logs = {"out": sidecar.running.out, "err": sidecar.running.err, "/logs": "\n".join(fly.logged)}
