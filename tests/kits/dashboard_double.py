@@ -32,6 +32,8 @@ class Double:
     conversions: list[Json] = field(default_factory=list)
     series: Mapping[str, list[int]] = field(default_factory=dict)
     """By state: the rows of the last buckets, the newest last."""
+    verdicts: list[Json] = field(default_factory=list)
+    """The days of every goal, newest first."""
     key_refused: bool = False
     posted: list[str] = field(default_factory=list)
     """The paths of the calls that change something."""
@@ -45,6 +47,7 @@ class Double:
                 web.get("/dashboard/{path:.+}", pages.asset),
                 web.get("/v1/overview", self._overview),
                 web.get("/v1/series", self._series),
+                web.get("/v1/verdicts", self._verdicts),
                 web.get("/v1/conversions", self._conversions),
                 web.get("/v1/conversions/{id}", self._conversion),
                 web.post("/{path:.+}", self._post),
@@ -67,6 +70,11 @@ class Double:
         rows = [0] * (len(starts) - len(rows)) + rows[-len(starts) :]
         items = [{"at": _text(at), "rows": n, "value": {}} for at, n in zip(starts, rows, strict=True)]
         return web.json_response({"name": request.query["name"], "step_seconds": step, "items": items})
+
+    async def _verdicts(self, request: web.Request) -> web.Response:
+        of = request.query["account"], request.query["goal"]
+        items = [day for day in self.verdicts if (day["account"], day["goal"]) == of]
+        return web.json_response({"items": items, "next_cursor": None})
 
     async def _conversions(self, _: web.Request) -> web.Response:
         return web.json_response({"items": self.conversions, "next_cursor": None})

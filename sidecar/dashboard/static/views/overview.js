@@ -10,6 +10,7 @@ import { figures } from "./figures.js";
 import { FirstConversion } from "./first-conversion.js";
 import { goals } from "./goals.js";
 import { headline } from "./headline.js";
+import { Verdicts } from "./verdict.js";
 
 export const title = "Overview";
 
@@ -29,11 +30,12 @@ const SERIES_SECONDS = 30;
 
 export function open(root, context) {
   const first = new FirstConversion(() => draw());
+  const verdicts = new Verdicts(() => draw());
   let latest = context;
   let chart = null;
   let spoken = null;
   const period = () => PERIODS[latest.params.period] ?? PERIODS["24h"];
-  const draw = () => render(html`<p class="visually-hidden" role="status">${spoken?.words}</p>${page(latest, chart, period(), first)}`, root);
+  const draw = () => render(html`<p class="visually-hidden" role="status">${spoken?.words}</p>${page(latest, chart, period(), first, verdicts)}`, root);
 
   const stop = poll(async () => {
     const asked = latest;
@@ -43,6 +45,7 @@ export function open(root, context) {
   }, SERIES_SECONDS);
 
   first.see(context.overview);
+  verdicts.see(context.params);
   draw();
   return {
     update(next) {
@@ -50,6 +53,7 @@ export function open(root, context) {
       latest = next;
       spoken = news(next.overview, spoken);
       first.see(next.overview);
+      verdicts.see(next.params);
       if (changed) {
         chart = null;
         stop.soon();
@@ -89,7 +93,7 @@ async function readChart({ words, hours, step }, account) {
   }
 }
 
-function page({ overview, account }, chart, period, first) {
+function page({ overview, account }, chart, period, first, verdicts) {
   if (!overview) return skeleton();
   const counts = countsOf(overview, chart, period, account);
   return html`<div class="stack">
@@ -102,7 +106,7 @@ function page({ overview, account }, chart, period, first) {
         ${chart ? html`<time-chart .data=${chart}></time-chart>` : html`<span class="skeleton tall"></span>`}
       </section>
       <div class="columns">${matched(overview)}${waiting(overview, account)}${delivery(overview, account)}</div>`}
-    ${goals(overview, account)}
+    ${goals(overview, account, verdicts)}
   </div>`;
 }
 

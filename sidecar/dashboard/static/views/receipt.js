@@ -95,6 +95,7 @@ function page({ receipt, row, siblings, traces }, { params, version }, changed) 
     ${receipt.clicks.items.length ? clicks(receipt.clicks) : nothing}
     ${receipt.adjustments.length ? adjustments(receipt.adjustments) : nothing}
     ${traces.length ? notStored(traces) : nothing}
+    ${receipt.verdict ? ofTheDay(receipt.verdict) : nothing}
     ${details(receipt, row)}
   </article>`;
 }
@@ -157,6 +158,11 @@ function adjustments(items) {
       ${one.fix ? html`<br>${prose(`${one.message} ${one.fix}`)}` : nothing}`,
     one.sent_at ? exactly(one.sent_at) : one.due_at ? html`due ${exactly(one.due_at)}` : "–",
   ]));
+}
+
+function ofTheDay({ message, differences }) {
+  return html`<section class="card stack-s" aria-labelledby="verdict-title"><h2 id="verdict-title">What Microsoft's report says of that day</h2>
+    <p>${prose([message, ...differences].join(" "))}</p></section>`;
 }
 
 function details({ identifiers, goal, received, time, meta }, row) {
