@@ -70,10 +70,7 @@ class Reports:
     """The account's goals at Microsoft as they were last read; None before the first reading."""
     _states: dict[str, ReportState] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def wake(self) -> None:
-        """Look again which accounts are due: the time changed, or accounts were given to this replica."""
-        self._wake.set()
+    """Never set: a round may begin a minute late."""
 
     def next_at(self, account: str) -> UnixMillis | None:
         """When the account is looked at next; None where another replica has it, or it was not looked at yet."""

@@ -9,12 +9,16 @@ from pathlib import Path
 import postgres_kit
 import psycopg
 import pytest
+from instant_kit import DAY, NOW
+from verdict_kit import days_ago
 
 from sidecar.store.postgres import migrations
 from sidecar.store.postgres.connection import PostgresConnection
 from sidecar.store.postgres.database import connect
 
 REPLICAS = 5
+
+SCHEMA = migrations.SCHEMA
 
 MIGRATE = """
 import sys
@@ -93,3 +97,34 @@ def test_step_that_fails_leaves_what_was_there_and_is_carried_out_next_time(
     (steps / "0002_b.sql").write_text(good)
     migrations.migrate(db, "the outbox")
     assert (migrations.schema_version(db), db.execute("SELECT x FROM a").fetchone()) == (2, (2,))
+
+
+def test_delivered_rows_of_an_old_database_are_counted_by_goal_day_and_kind(
+    url: str, db: PostgresConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second step counts what was stored before it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "SCHEMA", tmp_path)
+        (tmp_path / "0001.sql").write_text((SCHEMA / "0001_outbox.sql").read_text())
+        migrations.migrate(db, "the outbox")
+    with psycopg.connect(url, autocommit=True) as old:
+        for kind in ("conversion", "adjustment"):
+            old.execute("INSERT INTO lanes (account, event, kind) VALUES ('main', 'purchase', %s)", (kind,))
+        for lane, state, settled_at, goal in [
+            *[(1, "delivered", NOW, "Sale")] * 3,
+            (2, "delivered", NOW, "Sale"),
+            (1, "delivered", NOW - 30 * DAY, "Sale"),
+            (1, "dead", NOW, "Sale"),
+            (1, "pending", None, None),
+        ]:
+            old.execute(
+                "INSERT INTO entries (lane, state, content, time, time_given, received_at, due_at, settled_at, goal) "
+                "VALUES (%s, %s, 'content', 1, 1, 1, 1, %s, %s)",
+                (lane, state, settled_at, goal),
+            )
+    migrations.migrate(db, "the outbox")
+    assert sorted(db.execute("SELECT account, goal, day, kind, rows FROM sent_days").fetchall()) == [
+        ("main", "Sale", days_ago(30), "conversion", 1),
+        ("main", "Sale", days_ago(0), "adjustment", 1),
+        ("main", "Sale", days_ago(0), "conversion", 3),
+    ]
