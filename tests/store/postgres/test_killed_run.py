@@ -49,7 +49,7 @@ needs_pgbouncer = pytest.mark.skipif(
 
 
 def lives(process: int) -> bool:
-    """Whether it runs; one that nobody has waited for yet does not."""
+    """Whether it runs; one that was not waited for yet does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
