@@ -74,8 +74,8 @@ async def test_reading_returns_what_it_added_and_what_fell(house: House) -> None
     )
     again = await house.verdicts.save("main", [goal_day(1, 7, reasons={"NoMatchingClickFound": 1})], later(HOUR))
     assert (again.attributed, again.unattributed, again.fell) == ({"Sidecar Purchase": 2}, {}, [])
-    fewer = await house.verdicts.save("main", [goal_day(1, 2)], later(2 * HOUR))
-    assert (fewer.attributed, fewer.unattributed) == ({}, {})
+    fewer = await house.verdicts.save("main", [goal_day(1, 2), goal_day(0, 4)], later(2 * HOUR))
+    assert (fewer.attributed, fewer.unattributed) == ({"Sidecar Purchase": 3}, {})
     assert fewer.fell == [goal_day(1, 7, reasons={"NoMatchingClickFound": 1})]
 
 
