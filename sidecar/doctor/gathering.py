@@ -26,11 +26,13 @@ from sidecar.core.doctor.facts import (
 from sidecar.core.doctor.report import diagnose
 from sidecar.core.goals.rule import by_goal
 from sidecar.core.instant import UnixMillis
+from sidecar.core.verdict_words import first_recent_day
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.goals.known import Failure
 from sidecar.ports.ad_accounts import AdAccounts
 from sidecar.ports.journal import Journal, JournalQuery
 from sidecar.ports.outbox import Outbox
+from sidecar.ports.reports import StoredVerdicts, VerdictQuery
 from sidecar.telemetry import ActiveTrouble, Telemetry
 from sidecar.telemetry.event_names import BATCH_SETTLED
 from sidecar.troubles import CATALOGUE, Severity
@@ -39,6 +41,9 @@ T = TypeVar("T")
 
 REUSED_SECONDS = 5.0
 """For how long a report is used again: a page that asks often causes no more calls."""
+
+MOST_DAYS = 1_000
+"""How many days of goals a report looks at in one account: those of over a hundred goals."""
 
 LIMIT_SECONDS = 20.0
 """How long Microsoft may take for the calls of an account, the account's pace included."""
@@ -64,6 +69,7 @@ class DoctorSources:
     """Customer id and account id of each configured account."""
     outbox: Outbox
     journal: Journal
+    verdicts: StoredVerdicts
     telemetry: Telemetry
 
 
@@ -144,7 +150,9 @@ class Doctor:
         board = self.sources.telemetry.board
         raised = frozenset(one.code for one in board.everywhere(account=name) if one.account == name)
         success = await self._last_success(name)
-        return AccountFacts(name, customer_id, account_id, reading, raised, success)
+        query = VerdictQuery(account=name, since=first_recent_day(self.sources.now()), limit=MOST_DAYS)
+        verdicts = (await self.sources.verdicts.find(query)).days
+        return AccountFacts(name, customer_id, account_id, reading, raised, success, verdicts)
 
     async def _last_success(self, account: str) -> UnixMillis | None:
         """When a row was last accepted; before this start the journal remembers the last batches."""

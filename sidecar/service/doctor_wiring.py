@@ -41,6 +41,7 @@ def wire_doctor(parts: Components, clock: Runtime) -> Doctor:
             ids=lambda: _ids(settings),
             outbox=store.outbox,
             journal=store.journal,
+            verdicts=store.verdicts,
             telemetry=parts.telemetry,
         )
     )

@@ -31,6 +31,7 @@ class Area(StrEnum):
     GOAL = "goal"
     ENHANCED = "enhanced"
     DOUBLE_COUNTING = "double_counting"
+    ATTRIBUTION = "attribution"
     DELIVERY = "delivery"
     QUEUE = "queue"
     LAST_SUCCESS = "last_success"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sidecar.core.ad_accounts import VisibleAccounts
 from sidecar.core.doctor.check import Area
+from sidecar.core.goal_days import DayVerdict
 from sidecar.core.goals.goal import Goal
 from sidecar.core.goals.mapping import Mapped
 from sidecar.core.goals.rule import GoalRule
@@ -88,6 +89,8 @@ class AccountFacts:
     raised: frozenset[str] = frozenset()
     last_success_at: UnixMillis | None = None
     """When Microsoft last accepted a row of it, as far as is remembered."""
+    verdicts: Sequence[DayVerdict] = ()
+    """What Microsoft made of the rows of the last days."""
 
 
 @dataclass(frozen=True, slots=True)

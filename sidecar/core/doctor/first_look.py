@@ -11,7 +11,7 @@ NEEDS_SERVICE = "needs the running sidecar"
 
 _OF_THE_SERVICE = (
     *(Area.SCOPE, Area.DEVELOPER_TOKEN, Area.ACCOUNT, Area.ROLE, Area.AUTO_TAGGING, Area.GOAL, Area.ENHANCED),
-    *(Area.DOUBLE_COUNTING, Area.DELIVERY, Area.QUEUE, Area.LAST_SUCCESS),
+    *(Area.DOUBLE_COUNTING, Area.ATTRIBUTION, Area.DELIVERY, Area.QUEUE, Area.LAST_SUCCESS),
 )
 
 

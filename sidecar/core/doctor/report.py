@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sidecar.core.doctor import accounts, delivery, goals, machine, sign_in
+from sidecar.core.doctor import accounts, attribution, delivery, goals, machine, sign_in
 from sidecar.core.doctor.check import Area, Checked, CheckStatus, Diagnosed, Finding
 from sidecar.core.doctor.facts import Facts, FailedCall, ReadAccount
 
@@ -30,6 +30,9 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     for account in facts.accounts:
         yield from accounts.account_checks(facts, account)
         yield from goals.goal_checks(account)
+        yield from attribution.attribution_checks(
+            account.name, account.verdicts, facts.now, in_sandbox=facts.storage.environment == "sandbox"
+        )
         yield delivery.last_success(account, facts.now)
     yield delivery.queue(facts.queue, facts.now)
 
