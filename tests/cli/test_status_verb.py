@@ -49,6 +49,16 @@ OVERVIEW = {
 }
 
 
+def test_goal_has_the_share_that_microsoft_attributed_where_it_is_known() -> None:
+    [account] = OVERVIEW["accounts"]
+    goals = [{**GOAL, "attributed_share": 0.934}, {**GOAL, "attributed_share": None}]
+    shown = [
+        line for line in lines({**OVERVIEW, "accounts": [{**account, "goals": goals}]}, health()) if "purchase" in line
+    ]
+    assert ["attributed" in line for line in shown] == [True, False]
+    assert shown[0].endswith(", 93% attributed by Microsoft in the last 7 days")
+
+
 def test_sentence_comes_first_with_what_to_do_then_the_other_troubles() -> None:
     assert list(lines(OVERVIEW, health()))[:5] == [
         MISSING,
