@@ -124,7 +124,8 @@ def _differences(day: DayVerdict) -> Iterator[str]:
     if others := max(day.surplus, 0) - twice:
         yield (
             f"{others:,} {_were(others)} not sent by this sidecar: another program or a file uploads to this goal as "
-            "well, or a request was counted whose answer was lost."
+            "well, a request was counted whose answer was lost, or Microsoft counts rows from around midnight (UTC) on "
+            "this day."
         )
 
 

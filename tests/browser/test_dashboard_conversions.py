@@ -144,6 +144,7 @@ async def test_row_opens_by_keyboard_and_its_receipt_says_all_and_leads_back(ser
         title = shown.page.get_by_role("heading", level=1)
         await expect(title).to_have_text("O-1")
         await expect(title).to_be_focused()
+        await expect(part(shown, "What Microsoft's report says of that day")).to_contain_text("Microsoft")
         happened = part(shown, "What happened")
         for line in (
             "clicked an ad",
