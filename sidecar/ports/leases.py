@@ -4,7 +4,7 @@ The store's clock alone decides until when a replica is alive. One that finds it
 held, and others may have it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -85,8 +85,8 @@ class Leases(Protocol):
     async def publish(self, standing: str) -> None:
         """Let the other replicas see this text, as long as this one is alive."""
 
-    async def published(self) -> Sequence[str]:
-        """Return what each other live replica has published last."""
+    async def published(self) -> Mapping[str, str]:
+        """Return what each other live replica has published last, by its id."""
 
     async def release(self, accounts: Collection[str]) -> None:
         """Give these accounts back."""

@@ -97,7 +97,7 @@ def join_replicas(parts: ReplicaParts, accounts: Callable[[], Collection[str]]) 
     peers = PeerChanges(store, flusher, parts.pauses, parts.eraser, gates, clock, platform, matches)
     holdings = Holdings(store.leases, accounts, parts.telemetry, clock.elapsed, tasks, peers.apply)
     holdings.due, holdings.revived, holdings.time_is = flusher.wake, lambda: gates.changed(), clock.lead
-    holdings.share = SharedStanding(store.leases, parts.telemetry.board, gates).share
+    holdings.share = SharedStanding(store.leases, parts.telemetry.board, gates, clock.elapsed).share
     gates.holds = platform.advertising.holds = holdings.holds
     flusher.is_sparing = store.leases.is_shared
     flusher.elsewhere = lambda rows: holdings.announce(*(ARRIVED + account for account in rows))

@@ -9,6 +9,7 @@ from replica_kit import Replica, Team, team_of
 
 from sidecar.core.match_share import Share
 from sidecar.ports.leases import UPKEEP
+from sidecar.service.shared_standing import LINGER_SECONDS
 
 
 @pytest.fixture
@@ -47,3 +48,21 @@ async def test_share_of_matched_conversions_is_the_sum_at_every_replica_and_judg
     whole = {"Sidecar Purchase": Share(200, 80, 6, 74, none=120)}
     await team.until(lambda: [one.parts.telemetry.intake.matches.shares for one in rest] == [whole] * 2)
     await team.until(lambda: all(troubles(one, "low_match_rate") == [] for one in rest))
+
+
+async def test_trouble_of_a_replica_that_is_gone_is_shown_until_its_next_holder_may_have_met_it(team: Team) -> None:
+    for _ in range(3):
+        await team.join()
+    await team.settled()
+    holder = team.holder_of("main")
+    rest = [one for one in team.replicas if one is not holder]
+    holder.parts.telemetry.service.trouble_raised("account_inactive", account="main")
+    await team.until(lambda: all(troubles(one, "account_inactive") for one in rest))
+    await holder.crash()
+    team.end_lease_of(holder)
+    await team.until(lambda: any("main" in one.held for one in rest))
+    for one in rest:
+        await one.parts.holdings.share()
+        assert troubles(one, "account_inactive") == [None]
+        one.elapsed.ahead += LINGER_SECONDS
+    await team.until(lambda: not any(troubles(one, "account_inactive") for one in rest))

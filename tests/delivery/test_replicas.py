@@ -191,7 +191,9 @@ async def has(team: Team, count: int) -> bool:
     return len(await team.requests("main")) >= count
 
 
-async def test_trouble_of_an_account_and_the_reason_of_its_rows_show_at_every_replica(team: Team) -> None:
+async def test_trouble_of_an_account_and_the_reason_of_its_rows_show_at_every_replica(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(2):
         await team.join()
     await team.settled()
@@ -207,6 +209,7 @@ async def test_trouble_of_an_account_and_the_reason_of_its_rows_show_at_every_re
     await team.until(lambda: "throttled" in {one.code for one in board.everywhere()})
     assert "throttled" not in {one.code for one in board.active()}
     await team.until(lambda: other.parts.gates.held("main", None) is Reason.THROTTLED)
+    monkeypatch.setattr("sidecar.service.shared_standing.LINGER_SECONDS", 0.0)
     await holder.leave()
     await team.until(lambda: "throttled" not in {one.code for one in board.everywhere()})
 

@@ -76,7 +76,7 @@ DUE = """
     UNION SELECT account FROM batches WHERE settled_at IS NULL AND due_at <= :now"""
 
 PUBLISH = "UPDATE replicas SET standing = ? WHERE holder = ? AND standing <> ?"
-PUBLISHED = "SELECT standing FROM replicas WHERE holder <> ?"
+PUBLISHED = "SELECT holder, standing FROM replicas WHERE holder <> ?"
 
 FORGET = "DELETE FROM changes WHERE at < ?"
 
@@ -136,9 +136,8 @@ class PostgresLeases:
     async def publish(self, standing: str) -> None:
         await self._transact(lambda db: db.execute(PUBLISH, (standing, self.holder, standing)) and None)
 
-    async def published(self) -> Sequence[str]:
-        found = await self._reading(lambda db: db.execute(PUBLISHED, (self.holder,)).fetchall())
-        return [text for (text,) in found]
+    async def published(self) -> Mapping[str, str]:
+        return dict(await self._reading(lambda db: db.execute(PUBLISHED, (self.holder,)).fetchall()))
 
     async def announce(self, changes: Collection[str]) -> None:
         await self._transact(lambda db: db.execute(ANNOUNCE, (sorted(changes),)) and None)

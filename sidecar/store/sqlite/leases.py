@@ -1,6 +1,6 @@
 """The leases of a file: its one owner holds everything, as long as it runs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sidecar.ports.leases import TOKEN, UPKEEP, Held, News
 
@@ -26,8 +26,8 @@ class OwnersLeases:
     async def publish(self, standing: str) -> None:
         """No other process could see it."""
 
-    async def published(self) -> Sequence[str]:
-        return ()
+    async def published(self) -> Mapping[str, str]:
+        return {}
 
     async def release(self, accounts: Collection[str]) -> None:
         """No other process could take them."""
