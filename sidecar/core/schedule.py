@@ -113,6 +113,11 @@ def has_room(schedule: Schedule, now: float) -> bool:
     return schedule.is_open and schedule.in_flight.has_room(schedule.window, now)
 
 
+def may_resend(schedule: Schedule, now: float) -> bool:
+    """Whether a batch may go again, if there is one."""
+    return has_room(schedule, now) and schedule.in_flight.takes_resend(schedule.window, now)
+
+
 def ready_goals(schedule: Schedule, now: float) -> Iterator[GoalQueue]:
     """The goals that may send, those first that have waited longest for their turn."""
     is_only = len(schedule.goals) == 1

@@ -65,20 +65,24 @@ class Claims:
     # --- batches that go again ---------------------------------------------------------------------------------------
 
     async def has_resend(self) -> bool:
-        """Whether an open batch may go again now."""
-        return await self.outbox.has_resend(self.account, self.now(), await self._held_batches(), self.identity)
+        """Whether an open batch may go again now; rows that follow today's mapping leave theirs before.
+
+        Mostly no batch is open, which one look shows.
+        """
+        goals, identity = self.goals(), self.identity
+        found = await self.outbox.open_batches(self.account, goals, identity)
+        if found.has_astray:  # they were refused each time
+            await self.outbox.release_astray(self.account, goals, self.now(), identity)
+            found = await self.outbox.open_batches(self.account, goals, identity)
+        if not found.goals:
+            return False
+        return await self.outbox.has_resend(self.account, self.now(), self._dropping(found.goals), identity)
 
     async def resend(self, lease_end: UnixMillis) -> Claim | None:
         """The open batch that has been due longest, claimed again as it was."""
         await self.end_too_old()
         held = await self._held_batches()
         return await self.outbox.claim_resend(self.account, self.now(), lease_end, held, self.identity)
-
-    async def release_astray(self) -> None:
-        """Release from open batches the rows that follow today's mapping: they were refused each time."""
-        goals, identity = self.goals(), self.identity
-        if (await self.outbox.open_batches(self.account, goals, identity)).has_astray:
-            await self.outbox.release_astray(self.account, goals, self.now(), identity)
 
     async def _held_batches(self) -> Collection[str]:
         open_batches = await self.outbox.open_batches(self.account, self.goals(), self.identity)

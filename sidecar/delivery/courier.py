@@ -13,7 +13,7 @@ from typing import TypeVar, assert_never
 from sidecar import loops
 from sidecar.core.in_flight import Request
 from sidecar.core.instant import UnixMillis
-from sidecar.core.schedule import IDLE_SECONDS, Fresh, Resend, Schedule, Sleep, next_move, ripe_at
+from sidecar.core.schedule import IDLE_SECONDS, Fresh, Resend, Schedule, Sleep, may_resend, next_move, ripe_at
 from sidecar.delivery.claims import Claims, DueRows
 from sidecar.delivery.sender import Sender
 from sidecar.delivery.timetable import Timetable
@@ -39,8 +39,6 @@ class Courier:
     sender: Sender
     telemetry: Telemetry
     now: Callable[[], UnixMillis]
-    retires: bool = False
-    """Whether it ends once nothing of its account is due for long; another one begins when something is."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _arrived: int = 0
@@ -91,7 +89,11 @@ class Courier:
                     read_again_in = 0.0 if due.has_more else ripe_in
                     schedule = schedule.postponed(goal, loops.monotonic() + read_again_in, len(due.entries))
                 case Sleep(until, rows):
-                    if not await self._has_retired():
+                    if self.timetable.state.awaits_reading:
+                        await loops.wait_for_wake(
+                            self._wake, None
+                        )  # its end wakes: a thousand must not ask each second
+                    elif not await self._has_retired(schedule):
                         await self._sleep_until(until, rows)
                     return None
                 case move:
@@ -103,9 +105,13 @@ class Courier:
         """Whether it claims nothing more."""
         return self._stopping.is_set()
 
-    async def _has_retired(self) -> bool:
-        """End where nothing is on its way and nothing will be due for long, unless something happened meanwhile."""
-        if not self.retires or not self.timetable.state.in_flight.is_empty:
+    async def _has_retired(self, schedule: Schedule) -> bool:
+        """End where nothing is on its way and nothing will be due for long, unless something happened meanwhile.
+
+        Another one begins once something is due. One that waits for a gate, or for rows that it has read, asks nothing.
+        """
+        waits_for_rows = any(one.rows for one in schedule.unripe.values())
+        if not schedule.is_open or waits_for_rows or not self.timetable.state.in_flight.is_empty:
             return False
         self._wake.clear()
         if await self.timetable.idle_seconds() <= RETIRE_SECONDS or self._wake.is_set() or self._arrived:
@@ -115,8 +121,7 @@ class Courier:
 
     async def _look_around(self) -> Schedule:
         schedule = await self.timetable.schedule()
-        if await self.timetable.may_resend(loops.monotonic()):
-            await self.claims.release_astray()
+        if may_resend(schedule, loops.monotonic()):
             schedule = replace(schedule, has_resend=await self.claims.has_resend())
         return schedule
 

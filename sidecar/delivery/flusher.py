@@ -1,4 +1,7 @@
-"""The loop that empties the outbox: one courier an account, so that a slow or broken account holds up no other."""
+"""The loop that empties the outbox: one courier an account, so that a slow or broken account holds up no other.
+
+A courier ends where nothing is due: ten thousand idle accounts cost nothing.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,15 +16,15 @@ def _carry_elsewhere(rows: Mapping[str, int]) -> None:
 
 @dataclass(slots=True)
 class Flusher:
-    """Runs a courier for each account that it serves; `courier` makes one."""
+    """Runs a courier for each account that it serves while something of it may be due; `courier` makes one."""
 
     courier: Callable[[str], Courier]
     grace_seconds: float = 10.0
     """How long requests on their way may take when the process stops."""
     elsewhere: Callable[[Mapping[str, int]], None] = _carry_elsewhere
     """Called with the rows that arrived for accounts which it does not serve: another replica may."""
-    is_sparing: bool = False
-    """Whether an account has a courier only while something of it may be due; `wake` brings one."""
+    begun: Callable[[str], None] = lambda account: None
+    """Called with an account that got a courier, since something of it may be due."""
     _served: set[str] = field(default_factory=set)
     _couriers: dict[str, Courier] = field(default_factory=dict)
     _accounts: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
@@ -40,6 +43,7 @@ class Flusher:
                 for account in await self._accounts.get():
                     if self._courier(account) is None and account in self._served:
                         self._couriers[account] = self.courier(account)
+                        self.begun(account)
                         self._tasks[account] = group.create_task(self._couriers[account].run())
                         self._all_tasks.add(self._tasks[account])
                         self._tasks[account].add_done_callback(self._all_tasks.discard)
@@ -49,10 +53,8 @@ class Flusher:
                     task.cancel()
 
     def serve(self, accounts: Sequence[str]) -> None:
-        """Carry the rows of these accounts too."""
+        """Carry the rows of these accounts too, each once something of it may be due: `wake` brings a courier."""
         self._served.update(accounts)
-        if not self.is_sparing:
-            self._accounts.put_nowait(accounts)
 
     def _courier(self, account: str) -> Courier | None:
         """The account's courier, unless it has ended."""
@@ -92,6 +94,16 @@ class Flusher:
             courier.wake()
         elif account in self._served:
             self._accounts.put_nowait([account])
+
+    def due(self, account: str) -> None:
+        """Give the account a courier, where it is served and has none: one that has it knows what is due."""
+        if self._courier(account) is None:
+            self.wake(account)
+
+    def look_again(self, account: str) -> None:
+        """Make the account's courier look around, if it has one: something opened."""
+        if courier := self._courier(account):
+            courier.wake()
 
     def wake_all(self) -> None:
         """Make every courier look around: something opened."""

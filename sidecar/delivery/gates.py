@@ -27,10 +27,14 @@ class GoalGate(Enum):
 
 @dataclass(slots=True)
 class Gates:
-    """The gates of all accounts and goals; `changed` is called when one opens, so that couriers look again."""
+    """The gates of all accounts and goals.
+
+    Couriers look again when something opens: `opened` is called with one account, `changed` where it may be any.
+    """
 
     accounts: AccountStates = field(default_factory=AccountStates)
     changed: Callable[[], None] = lambda: None
+    opened: Callable[[str], None] = lambda account: None
     connected: bool = True
     holds: Callable[[str], bool] = lambda account: True
     """Whether this replica alone may send for the account now."""
@@ -91,7 +95,7 @@ class Gates:
         state = self.accounts[account]
         state.paused_since = None
         state.closure = state.closure and state.closure.tried_at_once()
-        self.changed()
+        self.opened(account)
 
     def paused_since(self, account: str) -> UnixMillis | None:
         """Since when an operator has paused the account; None if it is not paused."""
@@ -110,7 +114,7 @@ class Gates:
         """The first reading has ended, well or badly."""
         if self.accounts[account].awaits_reading:
             self.accounts[account].awaits_reading = False
-            self.changed()
+            self.opened(account)
 
     def close_goal(self, account: str, goal: str, reason: Reason, now: UnixMillis) -> None:
         """Hold the goal's rows back and try one in a while."""
@@ -141,7 +145,7 @@ class Gates:
         if state.closure is None:
             return False
         state.closure = None
-        self.changed()
+        self.opened(account)
         return state.hold is None
 
     def hold_goals(self, account: str, holds: Mapping[str, GoalHold]) -> None:
@@ -153,7 +157,7 @@ class Gates:
         for goal, hold in holds.items():
             goals[goal].hold = hold
         if released:
-            self.changed()
+            self.opened(account)
 
     def seen_goal(self, account: str, goal: str, started_at: UnixMillis) -> None:
         """A reading that began at `started_at` shows the goal: that Microsoft did not know it before is over.
@@ -164,7 +168,7 @@ class Gates:
         closure = state.closure
         if closure is not None and closure.reason is Reason.GOAL_NOT_FOUND and started_at > closure.since:
             state.closure = None
-            self.changed()
+            self.opened(account)
 
     def hold_of(self, account: str, goal: str) -> GoalHold | None:
         """Why the catalogue holds the goal's rows back, if it does."""

@@ -122,7 +122,10 @@ class Holdings:
         return self.elapsed() < self._until
 
     async def run(self) -> None:
-        """Take and keep accounts until `leave`. Not for a store that is not shared: there everything is held."""
+        """Take and keep accounts until `leave`. Over a store that is not shared everything is held."""
+        await (self._take_part() if self.leases.is_shared else self._sweep_alone())
+
+    async def _take_part(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(self._announce_all())
             while not self._stopping:
@@ -130,6 +133,12 @@ class Holdings:
                     await self._round()
                 await loops.wait_for_wake(self._wake, LOOK_SECONDS)
             announcing.cancel()
+
+    async def _sweep_alone(self) -> None:
+        while not self._stopping:
+            with loops.reported(self.telemetry.service, "what is due"):
+                await self._wake_due()
+            await loops.wait_for_wake(self._wake, SWEEP_SECONDS)
 
     def announce(self, *changes: str) -> None:
         """Tell the other replicas that these were changed; those that follow at once go together."""
@@ -185,9 +194,12 @@ class Holdings:
     async def _sweep(self) -> None:
         """Find what became due by itself, and rows that arrived at a replica which died before it announced them."""
         self._sweep_at = self.elapsed() + SWEEP_SECONDS
-        for account in await self.leases.due_accounts(frozenset(self._accounts)):
-            self.due(account)
+        await self._wake_due()
         await self.share()
+
+    async def _wake_due(self) -> None:
+        for account in await self.leases.due_accounts():
+            self.due(account)
 
     async def beat(self) -> None:
         """One heartbeat, and what follows from it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sidecar.core.entry import Lane
 from sidecar.core.in_flight import Turn
 from sidecar.core.instant import UnixMillis
-from sidecar.core.schedule import DeliveryRules, GoalQueue, Schedule, has_room, ready_goals
+from sidecar.core.schedule import DeliveryRules, GoalQueue, Schedule, has_room, may_resend, ready_goals
 from sidecar.delivery.account_state import AccountState
 from sidecar.delivery.gates import Gates, GoalGate
 from sidecar.ports.platform import Platform
@@ -65,8 +65,7 @@ class Timetable:
 
     async def may_resend(self, monotonic: float) -> bool:
         """Whether a batch may go again now, if there is one."""
-        schedule = await self.schedule()
-        return has_room(schedule, monotonic) and schedule.in_flight.takes_resend(schedule.window, monotonic)
+        return may_resend(await self.schedule(), monotonic)
 
     async def may_send(self, goal: GoalQueue, monotonic: float) -> bool:
         """Whether a new batch of the goal may still go as it was planned."""

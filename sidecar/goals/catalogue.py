@@ -1,16 +1,20 @@
-"""The catalogue of goals: a loop reads and judges those of each account, so that a slow account delays no other."""
+"""The catalogue of goals: reads and judges those of each account when it is time, so that a slow one delays no other.
+
+Of idle accounts a few are looked at together. One that has rows to send is looked at beside them, at once.
+"""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sidecar import loops
 from sidecar.delivery.gates import Gates
 from sidecar.goals.creating import GoalCreator
+from sidecar.goals.frozen_goals import FrozenGoals
 from sidecar.goals.judging import GoalJudge
 from sidecar.goals.known import Failure, KnownGoals, ReadingState
+from sidecar.goals.look_queue import LookQueue
 from sidecar.goals.reading import GoalReader
-from sidecar.ports.queries import Queries
 from sidecar.ports.upkeep import Goals
 from sidecar.telemetry import Telemetry
 
@@ -22,6 +26,9 @@ IDLE_MILLIS = 15 * GLANCE_MILLIS
 
 LEAST_SECONDS = 1.0
 
+LOOKS = 32
+"""How many idle accounts are looked at together: thousands at a start would hold up each other, and uploads."""
+
 
 @dataclass(frozen=True, slots=True)
 class GoalCatalogue:
@@ -32,13 +39,19 @@ class GoalCatalogue:
     reader: GoalReader
     creator: GoalCreator
     store: Goals
-    queries: Queries
+    frozen: FrozenGoals
     gates: Gates
     telemetry: Telemetry
-    is_sparing: bool = False
-    """Whether accounts for which nothing waits are looked at only when a reading is due."""
-    _expected: asyncio.Queue[Sequence[str]] = field(default_factory=asyncio.Queue)
-    _watches: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _queue: LookQueue = field(default_factory=lambda: LookQueue(loops.monotonic))
+    _urgent: set[str] = field(default_factory=set)
+    """Accounts that have rows to send, and no reading yet."""
+    _looks: dict[str, asyncio.Task[float]] = field(default_factory=dict)
+    """Those under way."""
+    _idle: set[str] = field(default_factory=set)
+    """The accounts of those that began because it was time."""
+    _again: set[str] = field(default_factory=set)
+    """Accounts that were to be looked at again while they were."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def load(self) -> None:
         """Take over what is stored: of the process before, or of other replicas."""
@@ -51,14 +64,15 @@ class GoalCatalogue:
         for account in new:
             self.known.states[account].is_expected = self.known.states[account].is_wanted = True
         self.gates.await_reading(new)
-        self._expected.put_nowait(new)
+        self._look_at(new)
 
     def forget(self, accounts: Collection[str]) -> None:
         """Read these accounts no more, which another replica reads from now on."""
         for account in accounts:
             self.known.states[account].is_expected = False
-            if watch := self._watches.pop(account, None):
-                watch.cancel()
+            self._queue.drop(account)
+            if look := self._looks.get(account):
+                look.cancel()
 
     async def end(self, account: str) -> None:
         """Read the account no more, and return once no call of it is on its way."""
@@ -71,14 +85,65 @@ class GoalCatalogue:
             await self.load()
         async with asyncio.TaskGroup() as group:
             while True:
-                for account in await self._expected.get():
-                    if self.known.states[account].is_expected:
-                        self._watches[account] = group.create_task(self._watch(account))
+                for account in self._due():
+                    self._begin(account, group)
+                await loops.wait_for_wake(self._changed, self._queue.seconds() if self._has_room else None)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._idle) < LOOKS
+
+    def _due(self) -> Iterator[str]:
+        """Take what is to be looked at now; an account that is looked at already has its turn afterwards."""
+        urgent = self._urgent - self._looks.keys()
+        self._urgent.clear()
+        for account in urgent:
+            self._queue.drop(account)
+            yield account
+        while self._has_room and (due := self._queue.take()) is not None:
+            if due in self._looks:
+                self._again.add(due)
+            else:
+                self._idle.add(due)
+                yield due
+
+    def _begin(self, account: str, group: asyncio.TaskGroup) -> None:
+        self._looks[account] = look = group.create_task(self._look(account))
+        look.add_done_callback(lambda done: self._ended(account, done))
+
+    async def _look(self, account: str) -> float:
+        with loops.reported(self.telemetry.service, f"goals {account}"):
+            return await self._step(account, self.known.states[account])
+        return GLANCE_MILLIS / 1000
+
+    def _ended(self, account: str, look: asyncio.Task[float]) -> None:
+        del self._looks[account]
+        self._idle.discard(account)
+        is_asked_for = account in self._again or look.cancelled()
+        self._again.discard(account)
+        if self.known.states[account].is_expected:
+            self._queue.put(account, 0.0 if is_asked_for else look.result())
+        self._changed.set()
+
+    def hasten(self, account: str) -> None:
+        """Read an account that has rows to send before those that have none, if it waits for its first reading."""
+        if self.gates.awaits_reading(account) and self.known.states[account].is_expected:
+            self._urgent.add(account)
+            self._changed.set()
+
+    def look_again(self, account: str) -> None:
+        """Look at the account again: a gate of it opened."""
+        self._look_at([account])
 
     def wake(self) -> None:
         """Look at every account again: a gate opened, or the time changed."""
-        for state in self.known.states.values():
-            state.wake.set()
+        self._look_at(self.known.states)
+
+    def _look_at(self, accounts: Iterable[str]) -> None:
+        for account in accounts:
+            if self.known.states[account].is_expected:
+                self._queue.put(account)
+        self._changed.set()
 
     def read_soon(self) -> None:
         """Read the goals of every account again."""
@@ -94,26 +159,18 @@ class GoalCatalogue:
             self.judge.hold_goals(account)
         self.read_soon()
 
-    async def _watch(self, account: str) -> None:
-        state = self.known.states[account]
-
-        async def step() -> float:
-            if account in self.known.accounts() and self.gates.holds(account):
-                state.waiting = await self.queries.waiting_by_goal(account)
-                if not self.reader.is_due(state) or isinstance(await self.reader.read(account), Failure):
-                    self.judge.hold_goals(account)
-                    await self.judge.report(account)
-            return max(LEAST_SECONDS, (self._next_look_at(account, state) - self.known.now()) / 1000)
-
-        reporter, retry_seconds = self.telemetry.service, GLANCE_MILLIS / 1000
-        await loops.run_forever(
-            step, wake=state.wake, reporter=reporter, where=f"goals {account}", retry_seconds=retry_seconds
-        )
+    async def _step(self, account: str, state: ReadingState) -> float:
+        """Read or judge the account, and return the seconds until the next look."""
+        if account in self.known.accounts() and self.gates.holds(account):
+            state.waiting = await self.frozen.waiting(account)
+            if not self.reader.is_due(state) or isinstance(await self.reader.read(account), Failure):
+                self.judge.hold_goals(account)
+                await self.judge.report(account)
+        return max(LEAST_SECONDS, (self._next_look_at(account, state) - self.known.now()) / 1000)
 
     def _is_glanced_at(self, account: str, state: ReadingState) -> bool:
-        """Whether rows may wait for a goal; among many replicas the accounts are too many to count for all of them."""
-        is_lasting = not self.is_sparing or bool(state.waiting)
-        return is_lasting or bool(self.telemetry.board.active(account=account))
+        """Whether rows may wait for a goal; the accounts may be too many to count for all of them."""
+        return bool(state.waiting) or bool(self.telemetry.board.active(account=account))
 
     def _next_look_at(self, account: str, state: ReadingState) -> int:
         """Return when a reading is due, a goal is old enough, or the waiting rows are to be counted again."""

@@ -55,7 +55,6 @@ class ReadingState:
     """The trouble that the last failure raised."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)

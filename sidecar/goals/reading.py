@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.goals.goal import Catalogue, remembered
+from sidecar.core.goals.refresh import next_reading
 from sidecar.core.instant import UnixMillis
 from sidecar.core.retry import EXPIRED_TIMES
 from sidecar.core.states_and_reasons import Reason
@@ -97,7 +98,7 @@ class GoalReader:
     def _succeeded(self, account: str, state: ReadingState, started_at: UnixMillis) -> None:
         """Judge by the new list before the account may send."""
         state.failures, state.failure = 0, None
-        state.next_at = self._now() + self.known.rules().refresh_millis
+        state.next_at = next_reading(account, self._now(), self.known.rules().refresh_millis)
         for goal, mapped in self.judge.hold_goals(account).items():
             if mapped.holds is None:
                 self.gates.seen_goal(account, goal, started_at)

@@ -1,5 +1,6 @@
 """Microsoft Advertising as the loops see it: pace, token and request put together, and the repeat after a 109."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +13,7 @@ from sidecar.core.goals.goal import Goal
 from sidecar.core.report import GoalReport, ReportCall
 from sidecar.microsoft import account_properties, goals, reports
 from sidecar.microsoft.account_ids import AccountIds
-from sidecar.microsoft.client import Client, Credentials
+from sidecar.microsoft.client import CONNECTIONS, Client, Credentials
 from sidecar.microsoft.invalid_credentials import BLAMES_TOKEN, CredentialsHistory, diagnose
 from sidecar.microsoft.rate_limiter import RateLimiter
 from sidecar.microsoft.reply import HttpReply
@@ -21,6 +22,9 @@ from sidecar.microsoft.tokens import TokenSource
 from sidecar.ports.tokens import AccessToken
 
 T = TypeVar("T")
+
+CALLS = CONNECTIONS // 2
+"""How many calls that are no uploads are on their way at once: thousands of readings must not hold uploads up."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,7 @@ class MicrosoftAdvertising:
     accounts: Callable[[], Mapping[str, AccountIds]]
     holds: Callable[[str], bool] = lambda account: True
     """Whether this replica alone may send for the account now."""
+    _calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS))
     _answers: CredentialsHistory = field(default_factory=CredentialsHistory)
 
     def knows(self, account: str) -> bool:
@@ -105,7 +110,8 @@ class MicrosoftAdvertising:
     async def _asked(self, account: str, path: str, body: bytes, decode: Callable[[HttpReply], T]) -> T | Lost:
         """One call that is no upload, at the same pace."""
         await self.permit(account)
-        return await self._with_token(account, lambda credentials: self.client.ask(path, credentials, body, decode))
+        async with self._calls:
+            return await self._with_token(account, lambda credentials: self.client.ask(path, credentials, body, decode))
 
     async def _with_token(self, account: str, call: Callable[[Credentials], Awaitable[T]]) -> T | Lost:
         """The answer to `call`, repeated once with a fresh token where the first was not accepted.

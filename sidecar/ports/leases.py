@@ -79,8 +79,8 @@ class Leases(Protocol):
     async def announce(self, changes: Collection[str]) -> None:
         """Tell the other replicas that these were changed: the next look of each returns them."""
 
-    async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
-        """Return those of the accounts that have something due; cheap enough for every few seconds."""
+    async def due_accounts(self) -> Collection[str]:
+        """Return the accounts that have something due, others' too; cheap enough for every few seconds."""
 
     async def publish(self, standing: str) -> None:
         """Let the other replicas see this text, as long as this one is alive."""

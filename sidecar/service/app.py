@@ -137,8 +137,7 @@ class Service:
         endless = [tasks.create_task(work) for work in (*works, parts.store.check(), self._reloads())]
         tasks.create_task(parts.housekeeping.run(self._stopping))
         await self._prepare(parts.settings)
-        if parts.store.leases.is_shared:
-            tasks.create_task(parts.holdings.run())
+        tasks.create_task(parts.holdings.run())
         spare_the_collector()
         async with served(parts, self.clock) as url:
             if parts.alerts is not None:

@@ -96,10 +96,9 @@ def join_replicas(parts: ReplicaParts, accounts: Callable[[], Collection[str]]) 
     tasks = AccountTasks(store, flusher, parts.catalogue, platform.advertising, gates, clock)
     peers = PeerChanges(store, flusher, parts.pauses, parts.eraser, gates, clock, platform, matches)
     holdings = Holdings(store.leases, accounts, parts.telemetry, clock.elapsed, tasks, peers.apply)
-    holdings.due, holdings.revived, holdings.time_is = flusher.wake, lambda: gates.changed(), clock.lead
+    holdings.due, holdings.revived, holdings.time_is = flusher.due, lambda: gates.changed(), clock.lead
     holdings.share = SharedStanding(store.leases, parts.telemetry.board, gates, clock.elapsed).share
     gates.holds = platform.advertising.holds = holdings.holds
-    flusher.is_sparing = store.leases.is_shared
     flusher.elsewhere = lambda rows: holdings.announce(*(ARRIVED + account for account in rows))
     parts.pauses.announce = lambda: holdings.announce(PAUSES)
     share_upkeep(holdings, parts.eraser, parts.housekeeping, parts.alerts, platform.tokens)

@@ -26,6 +26,7 @@ from sidecar.delivery.timestamps import UniqueTimestamps
 from sidecar.delivery.timetable import Timetable
 from sidecar.goals.catalogue import GoalCatalogue
 from sidecar.goals.creating import GoalCreator
+from sidecar.goals.frozen_goals import FrozenGoals
 from sidecar.goals.judging import GoalJudge
 from sidecar.goals.known import KnownGoals
 from sidecar.goals.reading import GoalReader
@@ -105,7 +106,8 @@ async def open_parts(
     await pauses.restore()
     catalogue = wiring.catalogue()
     flusher = wiring.flusher(catalogue.known)
-    gates.changed = _wake_all(flusher, catalogue)
+    gates.changed, gates.opened = _wake_all(flusher, catalogue), _wake_one(flusher, catalogue)
+    flusher.begun = catalogue.hasten
     steady.on_jump = catalogue.read_soon
     waiting = wiring.waiting_watch()
     eraser = wiring.eraser(flusher)
@@ -181,6 +183,14 @@ def _wake_all(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[], None]:
     return wake
 
 
+def _wake_one(flusher: Flusher, catalogue: GoalCatalogue) -> Callable[[str], None]:
+    def wake(account: str) -> None:
+        flusher.look_again(account)
+        catalogue.look_again(account)
+
+    return wake
+
+
 @dataclass(frozen=True, slots=True)
 class _Wiring:
     """What nearly every part needs. Each method builds one part."""
@@ -206,7 +216,7 @@ class _Wiring:
         return AccountPauses(self.store.pauses, self.gates, self.telemetry, self.now, self.accounts)
 
     def flusher(self, known: KnownGoals) -> Flusher:
-        """A courier for each account."""
+        """A courier for each account of which something is due."""
         settings, outbox, telemetry, now = self.settings, self.store.outbox, self.telemetry, self.now
         sender = Sender(self.platform, self.gates, self._settler(), telemetry, now)
         clicks = ClickMatcher(outbox, self.store.clicks, telemetry, now, settings.attribution, known.traits)
@@ -221,8 +231,7 @@ class _Wiring:
 
             claims = Claims(account, outbox, self.platform, clicks, timestamps, telemetry, now, goals, drops)
             timetable = Timetable(account, outbox, self.platform, self.gates, now, settings.delivery, goals)
-            is_shared = self.store.leases.is_shared
-            return Courier(account, timetable, self.platform, claims, sender, telemetry, now, retires=is_shared)
+            return Courier(account, timetable, self.platform, claims, sender, telemetry, now)
 
         return Flusher(courier, DELIVERY_GRACE_SECONDS)
 
@@ -243,8 +252,8 @@ class _Wiring:
         judge = GoalJudge(known, store.outbox, gates, telemetry)
         reader = GoalReader(known, judge, self.platform, store.goals, store.outbox, gates, telemetry)
         creator = GoalCreator(known, reader, self.platform, telemetry)
-        parts = known, judge, reader, creator, store.goals, store.outbox, gates, telemetry
-        return GoalCatalogue(*parts, is_sparing=store.leases.is_shared)
+        frozen = FrozenGoals(store.outbox, self.clock.monotonic)
+        return GoalCatalogue(known, judge, reader, creator, store.goals, frozen, gates, telemetry)
 
     def waiting_watch(self) -> WaitingWatch:
         """The search for waiting rows that no trouble mentions."""

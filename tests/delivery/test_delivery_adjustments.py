@@ -177,7 +177,7 @@ async def test_refunded_order_that_was_refused_is_not_uploaded_by_a_replay(rig: 
     await adjusted(rig, late)
     for seq in (early, late):
         await rig.parts.store.outbox.replay(seq, rig.clock())
-    rig.parts.flusher.wake_all()
+    rig.wake_couriers()
     await rig.until_pending(0)
     assert await rig.ledger() == []
     await rig.balance()
@@ -189,7 +189,7 @@ async def test_restated_order_that_was_refused_is_uploaded_by_a_replay_with_its_
     await rig.until_pending(0)
     await adjusted(rig, seq, "4")
     await rig.parts.store.outbox.replay(seq, rig.clock())
-    rig.parts.flusher.wake_all()
+    rig.wake_couriers()
     await rig.until_pending(0)
     assert await at_microsoft(rig) == [(None, "4")]
     await rig.balance()

@@ -63,7 +63,7 @@ async def test_row_that_came_in_while_the_clock_was_ahead_goes_out_after_a_start
     rig.clock.offset -= 30 * DAY
     await rig.start()
     await rig.parts.housekeeping.watch()
-    rig.parts.flusher.wake_all()
+    rig.wake_couriers()
     await rig.until_pending(0)
     await rig.balance()
 

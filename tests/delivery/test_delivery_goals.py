@@ -363,7 +363,7 @@ async def test_account_that_leaves_between_permit_and_upload_sends_nothing_and_i
     assert await rig.journal("loop_failed") == []
     assert rig.count("maybe_sent = 1") == 0
     rig._take_up(rig.config.model_copy(update={"accounts": accounts}))
-    rig.parts.flusher.wake_all()
+    rig.wake_couriers()
     await rig.until_pending(0)
     await rig.balance()
 

@@ -247,7 +247,7 @@ async def test_unmapped_rows_are_over_when_their_event_is_back(rig: Rig) -> None
     rig._take_up(rig.config.model_copy(update={"events": events}))
     assert await rig.parts.waiting.look_at_unmapped() == []
     assert rig.active_troubles() == set()
-    rig.parts.flusher.wake_all()
+    rig.wake_couriers()
     await rig.until_pending(0)
 
 

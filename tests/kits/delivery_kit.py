@@ -179,7 +179,8 @@ class Rig:
             for account in () if self.reads_goals else self.config.accounts:
                 parts.catalogue.known.states[account].is_expected = True  # no reading of it has to end first
             await parts.holdings.beat()
-            self._tasks["holdings"] = asyncio.create_task(parts.holdings.run())
+        self._tasks["holdings"] = asyncio.create_task(parts.holdings.run())
+        if parts.store.leases.is_shared:
             return
         if self.reads_goals:
             parts.catalogue.expect(tuple(self.config.accounts))
@@ -214,9 +215,13 @@ class Rig:
     def pass_time(self, millis: int) -> None:
         """So much time passes at once, here and at Microsoft."""
         self.clock.offset += millis
-        self.parts.flusher.wake_all()
-        self.parts.holdings.sweep_soon()
+        self.wake_couriers()
         self.parts.catalogue.wake()
+
+    def wake_couriers(self) -> None:
+        """Each looks for what is due now; an idle account has had none."""
+        for account in self.parts.flusher._served:
+            self.parts.flusher.wake(account)
 
     def stop_clock(self) -> None:
         """From now on only `pass_time` moves the clock: no pause ends before its test has looked. Nothing lingers."""
@@ -361,8 +366,7 @@ class Rig:
         for what it might have sent.
         """
         for _ in range(LOOKS + 1):  # the first one may have been half way through a look
-            for account in self.parts.flusher._served:
-                self.parts.flusher.wake(account)  # over PostgreSQL an idle account has no courier before
+            self.wake_couriers()
             await self.until(lambda: not any(one._wake.is_set() for one in self._couriers()))
         await asyncio.sleep(seconds)
 

@@ -95,8 +95,7 @@ class Shop:
         await self._at(step)
         self.rig.parts.catalogue.wake()
         await _until(self._has_read_goals)
-        self.rig.parts.flusher.wake_all()
-        self.rig.parts.holdings.sweep_soon()
+        self.rig.wake_couriers()
         await self.rest()
 
     async def rest(self) -> None:

@@ -165,8 +165,8 @@ def test_refreshed_token_opens_no_paused_account() -> None:
 
 def test_account_that_an_operator_paused_opens_only_when_the_operator_resumes_it() -> None:
     """Neither an answer, nor a new sign-in, nor a reload, nor time opens it."""
-    called = []
-    gates = Gates(changed=lambda: called.append(1))
+    called: list[str] = []
+    gates = Gates(opened=called.append)
     gates.pause("a", NOW)
     assert not gates.lets_out("a", UnixMillis(NOW + 10**12))
     gates.open_account("a", UnixMillis(NOW + 1))
@@ -178,7 +178,7 @@ def test_account_that_an_operator_paused_opens_only_when_the_operator_resumes_it
     assert gates.lets_out("b", NOW)
     called.clear()
     gates.resume("a")
-    assert (gates.lets_out("a", NOW), gates.held("a", None), called) == (True, None, [1])
+    assert (gates.lets_out("a", NOW), gates.held("a", None), called) == (True, None, ["a"])
 
 
 def test_resuming_tries_an_account_at_once_that_microsoft_refused() -> None:
@@ -198,8 +198,8 @@ YOUNG = GoalHold(Reason.GOAL_SETTLING, "goal_settling", LATER)
 
 
 def test_nothing_leaves_an_account_before_its_first_reading_has_ended() -> None:
-    called = []
-    gates = Gates(changed=lambda: called.append(1))
+    called: list[str] = []
+    gates = Gates(opened=called.append)
     gates.await_reading(["a"])
     assert not gates.lets_out("a", NOW)
     assert gates.lets_out("b", NOW)
@@ -207,7 +207,7 @@ def test_nothing_leaves_an_account_before_its_first_reading_has_ended() -> None:
     gates.reading_ended("a")
     gates.reading_ended("a")
     assert gates.lets_out("a", NOW)
-    assert called == [1]
+    assert called == ["a"]
 
 
 def test_goal_that_the_catalogue_holds_is_not_probed() -> None:
@@ -220,13 +220,13 @@ def test_goal_that_the_catalogue_holds_is_not_probed() -> None:
 
 
 def test_next_reading_opens_what_the_one_before_held() -> None:
-    called = []
-    gates = Gates(changed=lambda: called.append(1))
+    called: list[str] = []
+    gates = Gates(opened=called.append)
     gates.hold_goals("a", {"Goal": PAUSED, "Other": YOUNG})
     assert called == []
     gates.hold_goals("a", {"Other": YOUNG})
     assert gates.goal("a", "Goal", NOW) is GoalGate.OPEN
-    assert called == [1]
+    assert called == ["a"]
 
 
 def test_young_goal_opens_by_itself_when_it_is_old_enough() -> None:

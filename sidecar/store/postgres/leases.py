@@ -125,9 +125,8 @@ class PostgresLeases:
         self.snapshot.refresh(db)
         return db.execute(NEWS, (SEEN_MILLIS,)).fetchone()
 
-    async def due_accounts(self, accounts: Collection[str]) -> Collection[str]:
-        found = await self._reading(self._due)
-        return [account for (account,) in found if account in accounts]
+    async def due_accounts(self) -> Collection[str]:
+        return [account for (account,) in await self._reading(self._due)]
 
     def _due(self, db: SqlConnection) -> list[tuple[str]]:
         self.snapshot.recount(db)

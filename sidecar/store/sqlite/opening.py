@@ -70,7 +70,7 @@ async def open_sqlite(
             tallies=SqlTallies(committer, list_reader, snapshot),
             alerts=SqlAlerts(committer, list_reader),
             verdicts=SqlVerdicts(committer, list_reader),
-            leases=OwnersLeases(),
+            leases=OwnersLeases(due_reader, now),
             run=committer.run,
             stop=committer.stop,
             check=partial(check_beside_work, path, last, committer.damaged),
