@@ -133,10 +133,12 @@ class GoalCatalogue:
 
     def look_again(self, account: str) -> None:
         """Look at the account again: a gate of it opened."""
+        self.frozen.changed(account)
         self._look_at([account])
 
     def wake(self) -> None:
         """Look at every account again: a gate opened, or the time changed."""
+        self.frozen.changed()
         self._look_at(self.known.states)
 
     def _look_at(self, accounts: Iterable[str]) -> None:

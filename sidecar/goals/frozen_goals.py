@@ -19,6 +19,8 @@ class FrozenGoals:
     monotonic: Callable[[], float]
     _accounts: Collection[str] = ()
     _until: float = float("-inf")
+    _asked: set[str] = field(default_factory=set)
+    """Accounts that something happened to since."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def waiting(self, account: str) -> Mapping[str, Waiting]:
@@ -27,4 +29,13 @@ class FrozenGoals:
             if self.monotonic() >= self._until:
                 self._accounts = await self.queries.keeping_accounts()
                 self._until = self.monotonic() + FRESH_SECONDS
-        return await self.queries.waiting_by_goal(account) if account in self._accounts else {}
+        is_asked = account in self._asked
+        self._asked.discard(account)
+        return await self.queries.waiting_by_goal(account) if is_asked or account in self._accounts else {}
+
+    def changed(self, account: str | None = None) -> None:
+        """Something happened to the account, or to any: what was known of it may be out of date."""
+        if account is None:
+            self._until = float("-inf")
+        else:
+            self._asked.add(account)

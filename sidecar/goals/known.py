@@ -47,6 +47,8 @@ class ReadingState:
     """Unix milliseconds."""
     is_wanted: bool = False
     """Whether a reading was asked for since the last one began."""
+    is_together: bool = False
+    """Whether the last reading was one that was asked for, mostly of all accounts together."""
     waits_for_token: bool = False
     failures: int = 0
     """Failed readings in a row."""

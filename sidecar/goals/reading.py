@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sidecar.core.answer import Lost, RefusedBatch, Verdict
 from sidecar.core.goals.goal import Catalogue, remembered
-from sidecar.core.goals.refresh import next_reading
+from sidecar.core.goals.refresh import next_reading, spread_reading
 from sidecar.core.instant import UnixMillis
 from sidecar.core.retry import EXPIRED_TIMES
 from sidecar.core.states_and_reasons import Reason
@@ -52,7 +52,7 @@ class GoalReader:
         """Read the account now. Only one reading of an account runs at a time."""
         state = self.known.states[account]
         async with state.reading:
-            state.is_wanted = False
+            state.is_wanted, state.is_together = False, state.is_wanted
             try:
                 return await self._read(account, state)
             except NotConnected as error:
@@ -98,7 +98,7 @@ class GoalReader:
     def _succeeded(self, account: str, state: ReadingState, started_at: UnixMillis) -> None:
         """Judge by the new list before the account may send."""
         state.failures, state.failure = 0, None
-        state.next_at = next_reading(account, self._now(), self.known.rules().refresh_millis)
+        state.next_at = self._next_reading(account, state)
         for goal, mapped in self.judge.hold_goals(account).items():
             if mapped.holds is None:
                 self.gates.seen_goal(account, goal, started_at)
@@ -107,6 +107,12 @@ class GoalReader:
         if self.gates.held(account, None) is Reason.THROTTLED or state.raised == NOT_CHOSEN:
             self.gates.open_account(account, started_at)
         self._clear_raised(account, state)
+
+    def _next_reading(self, account: str, state: ReadingState) -> UnixMillis:
+        refresh = self.known.rules().refresh_millis
+        if state.is_together:
+            return spread_reading(account, len(self.known.accounts()), self._now(), refresh)
+        return next_reading(self._now(), refresh)
 
     async def _auto_tagging(self, account: str) -> bool | None:
         """Read whether auto-tagging is on; None if that is not to be found out, so that the last answer stays."""
