@@ -85,6 +85,7 @@ KEEPING = """
     UNION SELECT account FROM batches WHERE settled_at IS NULL"""
 
 # Batches that do not name their account at Microsoft.
+UNKNOWN_IDS = "SELECT DISTINCT account FROM batches WHERE sent_to IS NULL"
 KNOW_IDS = "UPDATE batches SET sent_to = ? WHERE account = ? AND sent_to IS NULL"
 
 IN_BATCHES = """
@@ -164,8 +165,10 @@ def waiting_elsewhere(db: SqlConnection, account: str, lanes: Iterable[Lane], id
 
 def know_ids(db: SqlConnection, accounts: Mapping[str, str]) -> None:
     """Give batches that do not name their account at Microsoft the present one."""
-    db.hold(accounts)
-    db.executemany(KNOW_IDS, [(ids, account) for account, ids in accounts.items()])
+    unknown = [account for (account,) in db.execute(UNKNOWN_IDS) if account in accounts]
+    if unknown:  # of ten thousand accounts hardly one, and a server has room for some thousand holds
+        db.hold(unknown)
+        db.executemany(KNOW_IDS, [(accounts[account], account) for account in unknown])
 
 
 def _sum(one: Waiting | None, other: Waiting) -> Waiting:
