@@ -16,6 +16,9 @@ _EVERYTHING, _NAMED = 0x6D73_0000, 0x6D73_0001
 _ALL = "SELECT pg_advisory_xact_lock(%s, 0)"
 
 # In one order for all replicas, so that no two of them wait for each other.
+MOST_NAMES = 1_000
+"""More are held as everything: a server has room for 6,400 locks as it is installed, for all transactions together."""
+
 _SOME = """
     SELECT pg_advisory_xact_lock_shared(%s, 0), pg_advisory_xact_lock(%s, number) FROM (
         SELECT DISTINCT hashtext(name) AS number FROM unnest(CAST(%s AS text[])) AS name ORDER BY number) AS numbers"""
@@ -47,6 +50,8 @@ class Holds:
             return False
         if self._names:
             raise HoldMore(self._names | more)
+        if len(more) > MOST_NAMES:
+            return self.hold_all()
         self._raw.execute(_SOME, (_EVERYTHING, _NAMED, sorted(more)), prepare=False)
         self._names = more
         return True

@@ -52,6 +52,7 @@ WALKS = {
     "claiming.RELEASE_ENTRIES_OF": "batches_open entries_batch",
     "clock_bounds.BATCHES": "batches_open",
     "fixed_goals.KEEPING": "batches_open",
+    "fixed_goals.UNKNOWN_IDS": "batches_unknown",
     # From the newest one backwards, as far as the clock was ahead.
     "clock_bounds.LAST_BEFORE": "clicks_pkey",
 }

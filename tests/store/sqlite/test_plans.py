@@ -30,6 +30,8 @@ BOUNDED = {
     "figures.OLDEST": "SCAN entries USING INDEX entries_age",
     # The first row that it finds is enough, and the index holds those that wait and no others.
     "adjustment_rows.ANY_WAITING": "SCAN entries USING INDEX entries_awaiting",
+    # The index holds batches of a time before their account at Microsoft was noted, mostly none.
+    "fixed_goals.UNKNOWN_IDS": "SCAN batches USING INDEX batches_unknown",
     # Used only where no more rows wait than a page may look through.
     "row_lists.PENDING": "SCAN entries USING INDEX entries_age",
 }
