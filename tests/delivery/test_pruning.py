@@ -1,6 +1,6 @@
 """What is forgotten, and when: settled rows, clicks and the journal, each after its own time."""
 
-from delivery_kit import DAY, MINUTE, Rig
+from delivery_kit import DAY, HOUR, MINUTE, Rig
 from visitor_kit import capture
 
 
@@ -20,6 +20,8 @@ async def test_each_is_forgotten_after_its_own_time_and_nothing_before(rig: Rig)
 
 
 async def test_figures_by_the_hour_become_figures_by_the_day_after_eight_days(rig: Rig) -> None:
+    if rig.clock() % DAY < HOUR:  # the first hour of a day begins with the day
+        rig.pass_time(HOUR)
     await rig.post()
     await rig.until_pending(0)
     rig.pass_time(7 * DAY)
