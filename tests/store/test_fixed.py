@@ -287,8 +287,3 @@ async def test_batches_from_before_went_to_the_account_as_it_is_when_it_is_next_
     assert not await outbox.has_resend("main", NOW, (), THERE)
     assert await outbox.has_resend("main", NOW, (), HERE)
     assert (await record_of(outbox, taken.entries[0].seq)).bound_to == HERE
-
-
-async def test_ids_of_more_accounts_than_a_server_can_hold_at_once_are_taken_up(outbox: Outbox) -> None:
-    await outbox.know_ids({f"shop{number}": THERE for number in range(20_000)})
-    assert await outbox.keeping_accounts() == set()

@@ -62,12 +62,6 @@ async def test_replica_that_is_alone_holds_everything(house: House) -> None:
     assert (held.replicas, held.began_again) == (1, False)
 
 
-async def test_more_accounts_than_a_server_has_room_for_holds_are_taken_at_once(house: House) -> None:
-    await house.open()
-    accounts = [f"shop{number}" for number in range(20_000)]
-    assert (await house.leases.beat(accounts)).accounts >= set(accounts)
-
-
 async def test_account_that_left_the_configuration_is_given_back(replicas: Replicas) -> None:
     first = await replicas.join()
     await first.leases.beat(ACCOUNTS)
