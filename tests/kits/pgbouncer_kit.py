@@ -39,7 +39,8 @@ def pooled(url: str) -> Iterator[str]:
         "server_round_robin = 1\nserver_reset_query = DISCARD ALL\nserver_reset_query_always = 1\n"
     )
     if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
+        for each in (folder, settings):
+            shutil.chown(each, "postgres", "postgres")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen([*POSTGRES_LEASH, INSTALLED, str(settings)], stdout=log, stderr=log)
     through = f"postgresql://sidecar@127.0.0.1:{port}{server.path}"
