@@ -101,7 +101,7 @@ FILTERS = {
     "event": (Query(event="lead"), [3]),
     "account and event": (Query(account="main", event="purchase"), [2, 1]),
     "account without such an event": (Query(account="other", event="lead"), []),
-    "unknown account": (Query(account="nobody"), []),
+    "unknown account": (Query(account="unknown"), []),
     "since": (Query(since=later(HOUR)), [5, 4, 3]),
     "since and event": (Query(since=later(HOUR), event="purchase"), [5, 4]),
     "order": (Query(order_id="A"), [5, 4, 1]),
