@@ -121,7 +121,7 @@ async def test_list_is_narrowed_by_account_goal_and_first_day(house: House) -> N
     assert await found(account="main", goal="A", since=days_ago(1)) == [("main", "A", days_ago(ago)) for ago in (0, 1)]
     assert await found(goal="A", since=days_ago(0)) == [("main", "A", days_ago(0)), ("other", "A", days_ago(0))]
     assert await found(account="other") == [("other", "A", days_ago(0))]
-    assert await found(account="nobody") == []
+    assert await found(account="unknown") == []
 
 
 async def test_days_of_a_goal_are_added_up(house: House) -> None:
